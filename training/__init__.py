@@ -1,0 +1,1 @@
+"""Data sets, recipes, the trainer, the papers' metrics, the reports."""

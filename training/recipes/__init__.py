@@ -1,0 +1,22 @@
+"""One recipe per file: `training/recipes/<name>.py` defines `recipe()`, which returns a trainer Recipe."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..trainer import Recipe
+
+
+def recipe_names() -> list[str]:
+    """Names of every recipe, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of that name; ValueError lists the known ones."""
+    if name not in recipe_names():
+        raise ValueError(f"unknown recipe {name!r}; known recipes: {', '.join(recipe_names())}")
+    return importlib.import_module(f"{__name__}.{name}").recipe()

@@ -1,0 +1,427 @@
+"""One training loop for every recipe, on accelerate.
+
+A recipe says what to train (`Recipe`); `train` says how: warm-up and cosine learning rate, gradient clipping and
+accumulation, EMA, mixed precision, checkpoints that survive a kill at any moment, a log, sample pictures and held-out
+loss. Every random number is a pure function of (seed, step), so a resumed run equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from ..models.diffusion.checkpoint import save_module
+
+logger = logging.getLogger(__name__)
+
+Batch = dict[str, torch.Tensor]
+
+
+class Split(NamedTuple):
+    """Training data and held-out data of one recipe (any objects the recipe's own `batch` understands)."""
+
+    train: Any
+    held_out: Any
+
+
+class Export(NamedTuple):
+    """What goes into the weights file: its kind, tensors and configuration."""
+
+    kind: str
+    tensors: Mapping[str, torch.Tensor]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The knobs of one run. `minutes`, when given, replaces `steps`: the learning rate then follows the time used."""
+
+    steps: int = 10_000
+    minutes: float | None = None
+    batch_size: int = 32
+    accumulation: int = 1
+    learning_rate: float = 1e-3
+    final_rate: float = 0.02
+    warmup_steps: int = 200
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    mixed_precision: str = "no"
+    device: str | None = None
+    checkpoint_seconds: float = 120.0
+    sample_seconds: float = 300.0
+    log_seconds: float = 10.0
+
+
+class Recipe(Protocol):
+    """What a recipe file provides. `init` maps the names of earlier recipes in `needs` to their weight files."""
+
+    name: str
+    needs: tuple[str, ...]
+    plan: TrainingPlan
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Open the data; compute and cache on disk what is constant."""
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The module to train, in float32; parameters without gradient stay frozen and are not saved while training."""
+
+    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """Optimizer groups [{"params": ..., "lr": ...}]."""
+
+    def batch(self, data: Any, step: int, seed: int, batch_size: int) -> Batch:
+        """A batch of tensors, a pure function of its arguments."""
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Scalar loss and further scalars for the log. `module` may be wrapped: call it, use no attribute of it."""
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """A picture (3,H,W) in 0..1 that shows progress on a held-out batch."""
+
+    def evaluate(self, module: torch.nn.Module, held_out: Any) -> dict[str, float]:
+        """Held-out scores for the weights file's metadata."""
+
+    def export(self, module: torch.nn.Module, held_out: Any) -> Export:
+        """The finished weights."""
+
+
+class BaseRecipe:
+    """Defaults for what most recipes share."""
+
+    name = ""
+    needs: tuple[str, ...] = ()
+    plan = TrainingPlan()
+
+    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """All trainable parameters at one rate."""
+        return [{"params": [p for p in module.parameters() if p.requires_grad], "lr": learning_rate}]
+
+    def evaluate(self, module: torch.nn.Module, held_out: Any) -> dict[str, float]:
+        """No scores beside the held-out loss."""
+        return {}
+
+
+def random_generator(*numbers: int) -> torch.Generator:
+    """A CPU generator that depends on all `numbers` (order matters), for draws that must not depend on history."""
+    mixed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        mixed = ((mixed ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
+        mixed ^= mixed >> 31
+    return torch.Generator().manual_seed(mixed % (1 << 63))
+
+
+def learning_rate_factor(step: int, fraction: float, warmup_steps: int, final: float) -> float:
+    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1 of the run."""
+    warm = min(1.0, (step + 1) / max(1, warmup_steps))
+    cosine = 0.5 * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
+    return warm * (final + (1 - final) * cosine)
+
+
+class MovingAverage:
+    """Exponential moving average of the trainable parameters; the decay grows from 0 as (1+n)/(10+n)."""
+
+    def __init__(self, module: torch.nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.shadow = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average towards the current parameters after optimizer step number `step` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the module carries the averaged weights; afterwards its own again."""
+        own = [p.detach().clone() for p in self.parameters]
+        self._copy(self.shadow)
+        try:
+            yield
+        finally:
+            self._copy(own)
+
+    @torch.no_grad()
+    def _copy(self, values: Sequence[torch.Tensor]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.copy_(value)
+
+
+class Trainer:
+    """One run of one recipe in a work folder. `run` returns the scores of the exported weights."""
+
+    def __init__(
+        self, recipe: Recipe, data: Split, init: Mapping[str, Path], plan: TrainingPlan, work: Path, resume: bool = True
+    ) -> None:
+        from accelerate import Accelerator
+
+        self.recipe, self.data, self.plan, self.work = recipe, data, plan, Path(work)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.accelerator = Accelerator(
+            gradient_accumulation_steps=plan.accumulation, mixed_precision=plan.mixed_precision,
+            cpu=plan.device == "cpu",
+        )
+        torch.manual_seed(plan.seed)
+        self.module = recipe.build(init)
+        groups = recipe.parameter_groups(self.module, plan.learning_rate)
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=plan.learning_rate, betas=plan.betas, weight_decay=plan.weight_decay
+        )
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.step, self.seconds = 0, 0.0
+        self.module.to(self.accelerator.device)
+        self.average = MovingAverage(self.module, plan.ema_decay)
+        if resume:
+            self._restore()
+        self.wrapped, self.stepper = self.accelerator.prepare(self.module, self.optimizer)
+        self.stop = threading.Event()
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Train to the end of the plan. False when it was asked to stop before (everything is saved then)."""
+        log = TrainingLog(self.work / "log.csv", self.step, self.plan, self.accelerator.is_main_process)
+        clock = time.monotonic() - self.seconds
+        saved = sampled = time.monotonic()
+        with self._stops_on_signals():
+            while not self.stop.is_set() and self.fraction() < 1.0:
+                log.add(self.step, self._train_step(), self.fraction(), self.seconds)
+                self.step += 1
+                self.seconds = time.monotonic() - clock
+                if time.monotonic() - sampled > self.plan.sample_seconds:
+                    log.held_out(self.step, self._show())
+                    sampled = time.monotonic()
+                if time.monotonic() - saved > self.plan.checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+        return self.fraction() >= 1.0
+
+    def fraction(self) -> float:
+        """The part of the run that is done, 0..1, by time when the plan has minutes, else by steps."""
+        if self.plan.minutes is not None:
+            return self.seconds / max(self.plan.minutes * 60, 1e-9)
+        return self.step / max(self.plan.steps, 1)
+
+    def _train_step(self) -> dict[str, float]:
+        plan = self.plan
+        factor = learning_rate_factor(self.step, self.fraction(), plan.warmup_steps, plan.final_rate)
+        for group, rate in zip(self.stepper.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        self.wrapped.train()
+        scalars: dict[str, float] = {}
+        for part in range(plan.accumulation):
+            with self.accelerator.accumulate(self.wrapped):
+                scalars = self._micro_step(part)
+        self.average.update(self.step)
+        return {**scalars, "rate": factor}
+
+    def _micro_step(self, part: int) -> dict[str, float]:
+        processes = self.accelerator.num_processes
+        number = (self.step * self.plan.accumulation + part) * processes + self.accelerator.process_index
+        torch.manual_seed(random_generator(self.plan.seed, number, 1).initial_seed())
+        batch = self._on_device(self.recipe.batch(self.data.train, number, self.plan.seed, self.plan.batch_size))
+        with self.accelerator.autocast():
+            loss, extra = self.recipe.loss(self.wrapped, batch, random_generator(self.plan.seed, number, 2))
+        if not torch.isfinite(loss):
+            raise ValueError(f"{self.recipe.name}: loss is {loss.item()} at step {self.step}; lower the learning rate")
+        self.accelerator.backward(loss)
+        if self.accelerator.sync_gradients:
+            trainable = [p for group in self.stepper.param_groups for p in group["params"]]
+            self.accelerator.clip_grad_norm_(trainable, self.plan.clip_norm)
+        self.stepper.step()
+        self.stepper.zero_grad()
+        return {"loss": loss.item(), **{name: float(value) for name, value in extra.items()}}
+
+    def _on_device(self, batch: Batch) -> Batch:
+        device = self.accelerator.device
+        return {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+
+    # -- looking at it -------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def held_out_loss(self, batches: int = 4) -> float:
+        """Mean loss of the averaged weights on fixed held-out batches."""
+        self.module.eval()
+        total = 0.0
+        with self.average.applied(), self.accelerator.autocast():
+            for index in range(batches):
+                batch = self._on_device(self.recipe.batch(self.data.held_out, index, 0, self.plan.batch_size))
+                total += self.recipe.loss(self.module, batch, random_generator(0, index, 3))[0].item()
+        return total / batches
+
+    @torch.no_grad()
+    def _show(self) -> float:
+        loss = self.held_out_loss()
+        if self.accelerator.is_main_process:
+            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
+            with self.average.applied():
+                picture = self.recipe.sample(self.module, batch)
+            save_picture(self.work / f"sample_{self.step:07d}.png", picture)
+        return loss
+
+    @torch.no_grad()
+    def export(self, path: Path) -> dict[str, float]:
+        """Write the averaged weights as fp16 with recipe, seed, steps and held-out scores; returns the scores."""
+        scores = {"held_out_loss": self.held_out_loss()}
+        self.module.eval()
+        with self.average.applied():
+            result = self.recipe.export(self.module, self.data.held_out)
+            scores |= self.recipe.evaluate(self.module, self.data.held_out)
+            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
+            save_picture(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
+            scores = {name: round(float(value), 6) for name, value in scores.items()}
+            save_module(
+                path, result.kind, result.tensors, result.config, recipe=self.recipe.name, seed=self.plan.seed,
+                steps=self.step, batch_size=self.plan.batch_size * self.plan.accumulation, scores=scores,
+            )
+        return scores
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the checkpoint beside the old one, then rename: a kill at any moment leaves a whole one."""
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "fingerprint": self._fingerprint(), "step": self.step, "seconds": self.seconds,
+            "parameters": [p.detach() for p in self.average.parameters], "average": self.average.shadow,
+            "buffers": dict(self.module.named_buffers()), "optimizer": self.optimizer.state_dict(),
+        }
+        unfinished = self.work / "checkpoint.pt.tmp"
+        with unfinished.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.work / "checkpoint.pt")
+
+    @torch.no_grad()
+    def _restore(self) -> None:
+        path = self.work / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        if state["fingerprint"] != self._fingerprint():
+            raise ValueError(
+                f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
+                "choose another --work folder or --no-resume"
+            )
+        self.step, self.seconds = state["step"], state["seconds"]
+        for own, kept in ((self.average.parameters, state["parameters"]), (self.average.shadow, state["average"])):
+            for target, value in zip(own, kept, strict=True):
+                target.copy_(value)
+        for name, buffer in self.module.named_buffers():
+            buffer.copy_(state["buffers"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        logger.info("%s: resumed at step %d", self.recipe.name, self.step)
+
+    def _fingerprint(self) -> str:
+        shapes = sum(p.numel() for p in self.average.parameters)
+        plan = self.plan
+        return f"{self.recipe.name} seed {plan.seed} batch {plan.batch_size}x{plan.accumulation} weights {shapes}"
+
+    @contextmanager
+    def _stops_on_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = [signal.signal(number, lambda *_: self.stop.set()) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+
+class TrainingLog:
+    """A csv file with one line every `log_seconds` (means since the last line), and the same to the logger."""
+
+    def __init__(self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool) -> None:
+        self.path, self.plan, self.enabled = path, plan, enabled
+        self.sums: dict[str, float] = {}
+        self.count, self.last_step, self.last_time = 0, first_step, time.monotonic()
+
+    def add(self, step: int, scalars: Mapping[str, float], fraction: float, seconds: float) -> None:
+        """Collect the scalars of one step; writes when it is time."""
+        for name, value in scalars.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+        elapsed = time.monotonic() - self.last_time
+        if elapsed >= self.plan.log_seconds:
+            self._write(step, fraction, seconds, (self.count * self.plan.batch_size * self.plan.accumulation) / elapsed)
+
+    def held_out(self, step: int, loss: float) -> None:
+        """Write a held-out loss."""
+        self._row({"step": step, "held_out_loss": round(loss, 6)})
+        logger.info("step %d held-out loss %.5f", step, loss)
+
+    def _write(self, step: int, fraction: float, seconds: float, rate: float) -> None:
+        means = {name: round(total / self.count, 6) for name, total in self.sums.items()}
+        left = seconds * (1 - fraction) / max(fraction, 1e-9)
+        self._row({"step": step, "seconds": round(seconds, 1), "samples_per_second": round(rate, 2), **means})
+        text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
+        logger.info("step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left)
+        self.sums, self.count, self.last_time = {}, 0, time.monotonic()
+
+    def _row(self, row: Mapping[str, Any]) -> None:
+        if not self.enabled:
+            return
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([f"{name}={value}" for name, value in row.items()])
+
+
+def save_picture(path: Path, picture: torch.Tensor) -> None:
+    """Save a picture (3,H,W) in 0..1 as PNG."""
+    from PIL import Image
+
+    pixels = (picture.detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    Image.fromarray(pixels).save(path)
+
+
+def picture_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows of pictures, each (B,3,H,W) in 0..1, as one picture (3, rows*H, B*W)."""
+    return torch.cat([torch.cat(list(row.detach().float().cpu()), dim=2) for row in rows], dim=1)
+
+
+def train(
+    recipe: Recipe, data_root: Path, init: Mapping[str, Path], out: Path, work: Path, plan: TrainingPlan | None = None,
+    resume: bool = True,
+) -> dict[str, float] | None:
+    """Run a recipe and write its weights to `out`; the scores, or None when it was stopped before the end."""
+    plan = plan or recipe.plan
+    data = recipe.prepare(Path(data_root), init)
+    trainer = Trainer(recipe, data, init, plan, work, resume=resume)
+    logger.info("%s: %s", recipe.name, asdict(plan))
+    if not trainer.run():
+        logger.info("%s: stopped at step %d, run the same command again to go on", recipe.name, trainer.step)
+        return None
+    if not trainer.accelerator.is_main_process:
+        return None
+    scores = trainer.export(Path(out))
+    logger.info("%s: wrote %s, %s", recipe.name, out, scores)
+    return scores
+
+
+def changed_plan(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
+    """The plan with those changes that are not None; giving steps switches a time limit off."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    if "steps" in given and "minutes" not in given:
+        given["minutes"] = None
+    return replace(plan, **given)
