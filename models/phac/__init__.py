@@ -1,0 +1,1 @@
+"""Promptable Human Amodal Completion."""

@@ -1,0 +1,26 @@
+"""The node classes, one file per method or stage.
+
+Every module in this folder that has a `NODE_CLASS_MAPPINGS` (node id -> class) and a
+`NODE_DISPLAY_NAME_MAPPINGS` (node id -> title) is registered; a new file needs no entry here.
+"""
+
+import importlib
+import pkgutil
+
+NODE_CLASS_MAPPINGS: dict[str, type] = {}
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
+
+
+def _register(module_name: str) -> None:
+    """Add one module's nodes; two nodes under one id are a programming error."""
+    module = importlib.import_module(f"{__name__}.{module_name}")
+    classes = getattr(module, "NODE_CLASS_MAPPINGS", {})
+    taken = sorted(set(classes) & set(NODE_CLASS_MAPPINGS))
+    if taken:
+        raise ValueError(f"nodes/{module_name}.py registers {', '.join(taken)} a second time: rename one")
+    NODE_CLASS_MAPPINGS.update(classes)
+    NODE_DISPLAY_NAME_MAPPINGS.update(getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {}))
+
+
+for _found in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+    _register(_found)

@@ -1,0 +1,1 @@
+"""Values without networks: keypoints, skeletons, boxes, crops, prompts, synthetic people."""

@@ -1,0 +1,24 @@
+"""Loads the repository root as the package `figura`, so that tests run with and without an install."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_pack(name: str = "figura", root: Path = ROOT) -> object:
+    """Import the pack under `name` as ComfyUI does: from its folder, under any module name."""
+    spec = importlib.util.spec_from_file_location(
+        name, root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no pack at {root}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if "figura" not in sys.modules:
+    load_pack()
