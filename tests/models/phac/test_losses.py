@@ -1,0 +1,55 @@
+"""BCE + 0.5 Dice: values that can be computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from figura.models.phac.losses import bce_dice_loss, dice_loss, noise_loss
+
+
+def half_mask() -> torch.Tensor:
+    mask = torch.zeros(2, 1, 16, 16)
+    mask[:, :, :8] = 1
+    return mask
+
+
+def confident(mask: torch.Tensor) -> torch.Tensor:
+    return (mask * 2 - 1) * 30
+
+
+def test_perfect_prediction_costs_nothing() -> None:
+    assert bce_dice_loss(confident(half_mask()), half_mask()) < 1e-5
+
+
+def test_inverted_prediction_costs_much() -> None:
+    assert bce_dice_loss(confident(1 - half_mask()), half_mask()) > 10
+
+
+def test_undecided_prediction_costs_ln2_and_a_quarter() -> None:
+    # Dice of p = 0.5 on half a picture: 1 - (2*64+1)/(128+128+1)
+    expected = math.log(2) + 0.5 * (1 - 129 / 257)
+    assert bce_dice_loss(torch.zeros(2, 1, 16, 16), half_mask()).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_empty_target_predicted_empty_costs_nothing() -> None:
+    empty = torch.zeros(1, 1, 8, 8)
+    assert dice_loss(confident(empty), empty) < 1e-5
+
+
+def test_dice_is_averaged_over_pictures() -> None:
+    target = half_mask()
+    logits = torch.cat([confident(target[:1]), confident(1 - target[:1])])
+    assert dice_loss(logits, target).item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_noise_loss_is_the_mean_square() -> None:
+    assert noise_loss(torch.full((1, 4, 2, 2), 3.0), torch.ones(1, 4, 2, 2)).item() == pytest.approx(4.0)
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(ValueError, match="logits"):
+        bce_dice_loss(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 9))
+    with pytest.raises(ValueError, match="noise_loss"):
+        noise_loss(torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 8, 9))

@@ -1,0 +1,72 @@
+"""U_iv: channels, sizes, parameter counts, gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from figura.models.phac.networks import InvisibleMaskUNet
+
+
+def inputs(batch: int, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(batch, 3, height, width, generator=generator)
+    other = torch.rand(batch, 3, height, width, generator=generator)
+    mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.5).float()
+    return picture, other, mask
+
+
+def tiny() -> InvisibleMaskUNet:
+    torch.manual_seed(0)
+    return InvisibleMaskUNet(base=8, levels=3).eval()
+
+
+@pytest.mark.parametrize(("base", "low", "high"), [(32, 7.7e6, 7.9e6), (16, 1.9e6, 2.0e6), (8, 0.45e6, 0.55e6)])
+def test_parameter_counts_are_those_of_the_reference(base: int, low: float, high: float) -> None:
+    with torch.device("meta"):
+        network = InvisibleMaskUNet(base=base)
+    assert low < sum(p.numel() for p in network.parameters()) < high
+
+
+def test_takes_seven_channels() -> None:
+    assert tiny().stem.conv1.in_channels == 7
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (17, 23), (4, 4), (1, 1), (16, 40)])
+def test_logits_have_the_size_of_the_picture(height: int, width: int) -> None:
+    with torch.no_grad():
+        logits = tiny()(*inputs(2, height, width))
+    assert logits.shape == (2, 1, height, width)
+    assert torch.isfinite(logits).all()
+
+
+def test_batch_equals_single() -> None:
+    network = tiny()
+    with torch.no_grad():
+        batch = network(*inputs(3, 16, 16))
+        single = network(*(x[1:2] for x in inputs(3, 16, 16)))
+    torch.testing.assert_close(batch[1:2], single, atol=1e-5, rtol=1e-5)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    network = tiny()
+    network(*inputs(1, 16, 16)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_layers_come_from_the_operations_that_were_given() -> None:
+    class Conv(torch.nn.Conv2d):
+        pass
+
+    class Operations:
+        Conv2d = Conv
+        ConvTranspose2d = torch.nn.ConvTranspose2d
+        GroupNorm = torch.nn.GroupNorm
+
+    network = InvisibleMaskUNet(base=8, levels=2, operations=Operations)
+    assert all(isinstance(m, Conv) for m in network.modules() if isinstance(m, torch.nn.Conv2d))
+
+
+@pytest.mark.parametrize(("base", "levels"), [(12, 3), (0, 3), (8, 1)])
+def test_impossible_sizes_are_refused(base: int, levels: int) -> None:
+    with pytest.raises(ValueError, match="InvisibleMaskUNet"):
+        InvisibleMaskUNet(base=base, levels=levels)
