@@ -1,0 +1,159 @@
+"""Mini configurations of the stock diffusers networks, and what every latent-diffusion method does with them.
+
+Mini works on 128x128 pictures and 16x16 latents of 8 channels; the same functions serve full-size networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as functional
+
+from .checkpoint import load_file, load_into
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, ControlNetModel, DDPMScheduler, UNet2DConditionModel
+
+LATENT_CHANNELS = 8
+LATENT_FACTOR = 8
+MINI_SIZE = 128
+TEXT_WIDTH = 96
+HIDDEN_GREY = 0.5
+"""Value of the pixels that a masked picture hides, in 0..1: 0 for a network that takes -1..1."""
+
+_CHANNELS = (64, 96, 96)
+_PROMPT_CHANNELS = (16, 32, 64, 96)
+
+
+def mini_unet(in_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
+    """A small text-to-image U-Net: (B,in_channels,16,16), timestep, (B,24,96) -> (B,8,16,16) predicted noise."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=MINI_SIZE // LATENT_FACTOR,
+        in_channels=in_channels,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=_CHANNELS,
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=tuple(channels // 32 for channels in _CHANNELS),
+        cross_attention_dim=TEXT_WIDTH,
+        norm_num_groups=16,
+    )
+
+
+def mini_inpaint_unet() -> UNet2DConditionModel:
+    """The inpainting U-Net: input channels [z_t (8), mask (1), latents of the masked picture (8)]."""
+    return mini_unet(2 * LATENT_CHANNELS + 1)
+
+
+def mini_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """A ControlNet started from `unet`; its prompt image is (B,3,H,W) in 0..1 at 8 times the latent size."""
+    from diffusers import ControlNetModel
+
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_PROMPT_CHANNELS)
+
+
+def mini_vae() -> AutoencoderKL:
+    """The mini autoencoder: (B,3,H,W) in -1..1 <-> (B,8,H/8,W/8)."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(32, 48, 64, 96),
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        sample_size=MINI_SIZE,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+        force_upcast=False,
+    )
+
+
+def noise_schedule() -> DDPMScheduler:
+    """The Stable Diffusion noise schedule: 1000 steps, betas 0.00085..0.012 scaled linearly, noise prediction."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="epsilon",
+        clip_sample=False,
+    )
+
+
+@torch.no_grad()
+def widen_conv_in(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionModel:
+    """Give `unet` (in place) `channels` input channels; the new ones start at zero, the first ones stay as they are."""
+    old = unet.conv_in
+    if channels < old.in_channels:
+        raise ValueError(f"conv_in has {old.in_channels} channels and cannot be narrowed to {channels}")
+    new = type(old)(channels, old.out_channels, old.kernel_size, padding=old.padding)
+    new.weight.zero_()
+    new.weight[:, : old.in_channels] = old.weight
+    new.bias.copy_(old.bias)
+    unet.conv_in = new.to(old.weight)
+    unet.register_to_config(in_channels=channels)
+    return unet
+
+
+def encode_image(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
+    """Pictures (B,3,H,W) in 0..1 -> scaled latents (the mode of the posterior)."""
+    latents = vae.encode(images * 2 - 1).latent_dist.mode()
+    return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+
+def decode_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """Scaled latents -> pictures (B,3,H,W) in 0..1."""
+    latents = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    return (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)
+
+
+def hide(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The masked picture: `images` (B,3,H,W) in 0..1 with grey where `mask` (B,1,H,W) is 1."""
+    return torch.where(mask > 0.5, torch.full_like(images, HIDDEN_GREY), images)
+
+
+def latent_mask(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """A mask (B,1,H,W) at the latent size (h,w): the covered part of each cell."""
+    return functional.adaptive_avg_pool2d(mask.float(), tuple(size))
+
+
+def inpaint_condition(vae: AutoencoderKL, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The inpainting U-Net's extra channels (B,9,h,w): mask (1 = to be made), latents of the masked picture."""
+    masked = encode_image(vae, hide(images, mask))
+    return torch.cat([latent_mask(mask, masked.shape[-2:]).to(masked), masked], dim=1)
+
+
+def parameter_count(module: torch.nn.Module) -> int:
+    """Number of parameters of `module`."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def load_vae(path: str | Path) -> AutoencoderKL:
+    """An autoencoder from its weights file, in eval mode; errors as in `checkpoint.load_file`."""
+    from diffusers import AutoencoderKL
+
+    tensors, meta = load_file(path, kind="vae")
+    return load_into(AutoencoderKL.from_config(meta["config"]), tensors, str(path)).eval()
+
+
+def load_unet(path: str | Path) -> UNet2DConditionModel:
+    """A U-Net from its weights file, in eval mode; errors as in `checkpoint.load_file`."""
+    from diffusers import UNet2DConditionModel
+
+    tensors, meta = load_file(path, kind="unet")
+    return load_into(UNet2DConditionModel.from_config(meta["config"]), tensors, str(path)).eval()
+
+
+def plain_config(module: Any) -> dict[str, Any]:
+    """The configuration of a diffusers module as plain JSON values."""
+    return {name: value for name, value in dict(module.config).items() if not name.startswith("_")}
