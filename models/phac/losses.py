@@ -1,4 +1,4 @@
-"""The training objectives of PHAC (arXiv 2603.14741): noise prediction for the coarse stage, BCE + 0.5 Dice for U_iv."""
+"""The training objectives of PHAC (arXiv 2603.14741): noise prediction; BCE + 0.5 Dice for U_iv."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ DICE_WEIGHT = 0.5
 def noise_loss(predicted_noise: Tensor, noise: Tensor) -> Tensor:
     """L = E ||eps - eps_cig(z_t, t, c_te, c_pr)||^2 as a scalar mean. Both (B,C,h,w) of the same shape."""
     if predicted_noise.shape != noise.shape:
-        raise ValueError(f"noise_loss: shapes {tuple(predicted_noise.shape)} and {tuple(noise.shape)} differ.")
+        raise ValueError(
+            f"noise_loss: shapes {tuple(predicted_noise.shape)} and {tuple(noise.shape)} differ."
+        )
     return F.mse_loss(predicted_noise.float(), noise.float())
 
 
 def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - 2 |P.T| / (|P| + |T|), per picture and then averaged: 0 is perfect, 1 is no overlap at all.
 
-    logits: (B,1,H,W), before the sigmoid. target: (B,1,H,W) float 0..1. smooth is added above and below, in pixels,
-    so that an empty target that is predicted empty costs nothing.
+    logits: (B,1,H,W), before the sigmoid. target: (B,1,H,W) float 0..1. smooth is added above and below,
+    in pixels, so that an empty target that is predicted empty costs nothing.
     """
     _check_pair(logits, target)
     probability = logits.float().sigmoid().flatten(1)
@@ -32,8 +34,8 @@ def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
 def bce_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """L = L_BCE + 0.5 L_Dice of the invisible mask, a scalar.
 
-    logits: (B,1,H,W), before the sigmoid. target: M_iv, (B,1,H,W) float 0..1. A perfect confident prediction costs
-    about 0, an inverted one more than 1.
+    logits: (B,1,H,W), before the sigmoid. target: M_iv, (B,1,H,W) float 0..1. A perfect confident prediction
+    costs about 0, an inverted one more than 1.
     """
     _check_pair(logits, target)
     bce = F.binary_cross_entropy_with_logits(logits.float(), target.float())
@@ -43,5 +45,6 @@ def bce_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 def _check_pair(logits: Tensor, target: Tensor) -> None:
     if logits.ndim != 4 or logits.shape != target.shape:
         raise ValueError(
-            f"mask loss: logits are {tuple(logits.shape)} and target is {tuple(target.shape)}; both must be (B,1,H,W)."
+            f"mask loss: logits are {tuple(logits.shape)} and target is {tuple(target.shape)}; "
+            "both must be (B,1,H,W) of one shape."
         )

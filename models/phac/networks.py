@@ -42,18 +42,20 @@ class UpBlock(nn.Module):
 class InvisibleMaskUNet(nn.Module):
     """U_iv: (I_ic, I_cc, M_v) -> logits of the invisible mask M_iv.
 
-    The paper says "lightweight U-Net" and gives no widths. base 32 with 5 levels has 7.8 M parameters, which fits
-    the stated 30 minutes of training on one RTX 3090; base 8 has 0.5 M and is the mini configuration.
+    The paper says "lightweight U-Net" and gives no widths. base 32 with 5 levels has 7.8 M parameters, which
+    fits the stated 30 minutes of training on one RTX 3090; base 8 has 0.5 M and is the mini configuration.
 
     base: channels of the first level, a multiple of 8 (GroupNorm has 8 groups); each level doubles them.
-    size: side of the square picture that the network works at, in pixels; only a note for the callers, the network
-        itself is convolutional and takes any size.
+    size: side of the square picture that the network works at, in pixels; only a note for the callers, the
+        network itself is convolutional and takes any size.
     """
 
     def __init__(self, base: int = 32, levels: int = 5, size: int = 256, operations: Any = nn) -> None:
         super().__init__()
         if base < NORM_GROUPS or base % NORM_GROUPS:
-            raise ValueError(f"InvisibleMaskUNet: base is {base}; a positive multiple of {NORM_GROUPS} is needed.")
+            raise ValueError(
+                f"InvisibleMaskUNet: base is {base}; a positive multiple of {NORM_GROUPS} is needed."
+            )
         if levels < 2:
             raise ValueError(f"InvisibleMaskUNet: levels is {levels}; at least 2 are needed.")
         self.config = {"base": base, "levels": levels, "size": size}

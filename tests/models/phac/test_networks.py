@@ -20,7 +20,9 @@ def tiny() -> InvisibleMaskUNet:
     return InvisibleMaskUNet(base=8, levels=3).eval()
 
 
-@pytest.mark.parametrize(("base", "low", "high"), [(32, 7.7e6, 7.9e6), (16, 1.9e6, 2.0e6), (8, 0.45e6, 0.55e6)])
+@pytest.mark.parametrize(
+    ("base", "low", "high"), [(32, 7.7e6, 7.9e6), (16, 1.9e6, 2.0e6), (8, 0.45e6, 0.55e6)]
+)
 def test_parameter_counts_are_those_of_the_reference(base: int, low: float, high: float) -> None:
     with torch.device("meta"):
         network = InvisibleMaskUNet(base=base)
