@@ -1,0 +1,255 @@
+"""Body and hand keypoints: joint names, joint orders, and the POSE_KEYPOINT value of the host.
+
+Inside Figura a body is always an OpenPose-18 array (18, 3) of x_px, y_px, confidence. A confidence of 0 means
+"absent". Coordinates are continuous: pixel i covers [i, i + 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+BODY_18 = (
+    "nose", "neck",
+    "right_shoulder", "right_elbow", "right_wrist",
+    "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle",
+    "left_hip", "left_knee", "left_ankle",
+    "right_eye", "left_eye", "right_ear", "left_ear",
+)  # fmt: skip
+LIMBS = (
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
+)  # fmt: skip
+HAND_21 = ("wrist",) + tuple(
+    f"{finger}_{joint}" for finger in ("thumb", "index", "middle", "ring", "little") for joint in range(1, 5)
+)
+HAND_EDGES = tuple((0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, 21))
+HFLIP_18 = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
+BODY18_FROM_BODY25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
+COCO17_FROM_BODY18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
+# The neck has no COCO joint: index 1 is filled with the mean of the shoulders afterwards.
+BODY18_FROM_COCO17 = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
+COCO_SHOULDERS = (5, 6)
+FACE_POINTS = 70
+NORMALISED_CANVAS_MULTIPLE = 64
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's keypoints as x_px, y_px, confidence; confidence 0 means absent.
+
+    body: (18, 3) float32 in OpenPose-18 order. left_hand, right_hand: (21, 3) or None. face: (70, 3) or None.
+    """
+
+    body: np.ndarray
+    left_hand: np.ndarray | None = None
+    right_hand: np.ndarray | None = None
+    face: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Pose:
+    """The people of one picture of width x height pixels, in that picture's pixel coordinates."""
+
+    people: tuple[Person, ...]
+    width: int
+    height: int
+
+
+def body18_from_coco17(joints: np.ndarray) -> np.ndarray:
+    """OpenPose-18 (18, 3) from COCO-17 (17, 3); the neck is the mean of both shoulders, if present."""
+    body = joints[list(BODY18_FROM_COCO17)].copy()
+    shoulders = joints[list(COCO_SHOULDERS)]
+    body[1] = shoulders.mean(axis=0) if (shoulders[:, 2] > 0).all() else 0.0
+    return body
+
+
+def coco17_from_body18(body: np.ndarray) -> np.ndarray:
+    """COCO-17 (17, 3) from OpenPose-18 (18, 3); the neck is dropped."""
+    return body[list(COCO17_FROM_BODY18)].copy()
+
+
+def body18_from_body25(joints: np.ndarray) -> np.ndarray:
+    """OpenPose-18 (18, 3) from BODY_25 (25, 3); the middle of the hips and the feet are dropped."""
+    return joints[list(BODY18_FROM_BODY25)].copy()
+
+
+def hflip_person(person: Person, width: int) -> Person:
+    """The person mirrored in a picture `width` pixels wide: left and right joints and hands change places."""
+    return Person(
+        body=_mirror(person.body[list(HFLIP_18)], width),
+        left_hand=None if person.right_hand is None else _mirror(person.right_hand, width),
+        right_hand=None if person.left_hand is None else _mirror(person.left_hand, width),
+        # The face points have a left/right order of their own, which nothing here needs: the face is dropped.
+        face=None,
+    )
+
+
+def _mirror(points: np.ndarray, width: int) -> np.ndarray:
+    mirrored = points.copy()
+    mirrored[:, 0] = np.where(points[:, 2] > 0, width - points[:, 0], points[:, 0])
+    return mirrored
+
+
+def read_pose_keypoint(value: Any, size: tuple[int, int] | None = None) -> list[Pose]:
+    """Read a POSE_KEYPOINT value: one Pose per picture, in pixels.
+
+    value: a list with one dict per picture, or one bare dict. Bodies of 17 (COCO), 18 (OpenPose) and 25
+    (BODY_25) joints are told apart by their length. Coordinates may be absolute pixels or 0..1; a picture
+    whose present points all lie within 0..1 is read as normalised, and then scaled by the canvas rounded up
+    to a multiple of 64, since the OpenPose preprocessor that writes this form divides by the padded size.
+    size: (height, width) used where a dict has no canvas size.
+
+    Raises ValueError, naming the picture and the key, for anything else.
+    """
+    frames = [value] if isinstance(value, Mapping) else value
+    if not isinstance(frames, Sequence) or isinstance(frames, str | bytes):
+        raise ValueError(
+            f"POSE_KEYPOINT must be a list of dicts, one per picture, or one dict; got "
+            f"{type(value).__name__}. Connect the output of a pose detector."
+        )
+    return [_read_frame(frame, index, size) for index, frame in enumerate(frames)]
+
+
+def _read_frame(frame: Any, index: int, size: tuple[int, int] | None) -> Pose:
+    where = f"POSE_KEYPOINT picture {index}"
+    if not isinstance(frame, Mapping):
+        raise ValueError(f"{where} must be a dict with 'people' in it; got {type(frame).__name__}.")
+    if "people" not in frame:
+        kind = "'animals'" if "animals" in frame else f"the keys {sorted(map(str, frame))}"
+        raise ValueError(f"{where} has no 'people'; it has {kind}. Use a detector of human pose.")
+    width, height = _canvas(frame, where, size)
+    people = frame["people"] or []
+    if not isinstance(people, Sequence) or isinstance(people, str):
+        raise ValueError(f"{where}: 'people' must be a list of dicts; got {type(people).__name__}.")
+    read = [_read_person(person, f"{where}, person {number}") for number, person in enumerate(people)]
+    if _is_normalised(read):
+        read = [_to_pixels(person, width, height) for person in read]
+    return Pose(tuple(read), width, height)
+
+
+def _canvas(frame: Mapping[str, Any], where: str, size: tuple[int, int] | None) -> tuple[int, int]:
+    width, height = frame.get("canvas_width"), frame.get("canvas_height")
+    if width is None and height is None and size is not None:
+        height, width = size
+    try:
+        read = int(width), int(height)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        read = (0, 0)
+    if min(read) < 1:
+        raise ValueError(
+            f"{where}: 'canvas_width' and 'canvas_height' must be positive whole numbers; "
+            f"got {width!r} and {height!r}."
+        )
+    return read
+
+
+def _read_person(person: Any, where: str) -> Person:
+    if not isinstance(person, Mapping):
+        raise ValueError(f"{where} must be a dict; got {type(person).__name__}.")
+    body = _read_points(person, "pose_keypoints_2d", (17, 18, 25), where)
+    return Person(
+        body=_body18(body),
+        left_hand=_read_points(person, "hand_left_keypoints_2d", (21,), where),
+        right_hand=_read_points(person, "hand_right_keypoints_2d", (21,), where),
+        face=_read_points(person, "face_keypoints_2d", (FACE_POINTS, 68), where),
+    )
+
+
+def _body18(body: np.ndarray | None) -> np.ndarray:
+    if body is None:
+        return np.zeros((18, 3), np.float32)
+    convert = {17: body18_from_coco17, 25: body18_from_body25}.get(len(body))
+    return body if convert is None else convert(body)
+
+
+def _read_points(
+    person: Mapping[str, Any], key: str, counts: tuple[int, ...], where: str
+) -> np.ndarray | None:
+    value = person.get(key)
+    if value is None or (isinstance(value, Sequence) and len(value) == 0):
+        return None
+    try:
+        # None inside a list (an undetected joint of some detectors) becomes NaN here, and absent below.
+        points = np.array(value, dtype=np.float64).reshape(-1, 3)
+    except (TypeError, ValueError):
+        points = np.zeros((0, 3))
+    if len(points) not in counts:
+        lengths = " or ".join(str(3 * count) for count in counts)
+        raise ValueError(f"{where}: '{key}' must hold {lengths} numbers (x, y, c); got {_brief(value)}.")
+    if np.isinf(points).any():
+        raise ValueError(f"{where}: '{key}' holds an infinite number.")
+    absent = np.isnan(points).any(axis=1) | (points[:, 2] <= 0)
+    points[absent] = 0.0
+    return points.astype(np.float32)
+
+
+def _brief(value: Any) -> str:
+    return f"{len(value)} values" if hasattr(value, "__len__") else type(value).__name__
+
+
+def _parts(person: Person) -> list[np.ndarray]:
+    parts = (person.body, person.left_hand, person.right_hand, person.face)
+    return [part for part in parts if part is not None]
+
+
+def _is_normalised(people: Sequence[Person]) -> bool:
+    present = [part[part[:, 2] > 0, :2] for person in people for part in _parts(person)]
+    points = np.concatenate(present) if present else np.zeros((0, 2))
+    return len(points) > 0 and bool((np.abs(points) <= 1.0).all())
+
+
+def _to_pixels(person: Person, width: int, height: int) -> Person:
+    multiple = NORMALISED_CANVAS_MULTIPLE
+    padded = [math.ceil(side / multiple) * multiple for side in (width, height)]
+
+    def scaled(points: np.ndarray | None) -> np.ndarray | None:
+        if points is None:
+            return None
+        # The same preprocessor marks undetected hand and face points by a small negative coordinate.
+        points = np.where((points[:, :2] < 0).any(axis=1, keepdims=True), 0.0, points)
+        return (points * np.array([*padded, 1.0])).astype(np.float32)
+
+    body = scaled(person.body)
+    return Person(
+        np.zeros((18, 3), np.float32) if body is None else body,
+        scaled(person.left_hand),
+        scaled(person.right_hand),
+        scaled(person.face),
+    )
+
+
+def write_pose_keypoint(poses: Sequence[Pose]) -> list[dict[str, Any]]:
+    """The POSE_KEYPOINT value of `poses`: absolute pixels, flat lists, confidence 1 (present) or 0 (absent).
+
+    Confidences between are written as 1, because the common drawing nodes drop every joint below 1.
+    """
+    return [
+        {
+            "people": [_write_person(person) for person in pose.people],
+            "canvas_width": int(pose.width),
+            "canvas_height": int(pose.height),
+        }
+        for pose in poses
+    ]
+
+
+def _write_person(person: Person) -> dict[str, list[float] | None]:
+    return {
+        "pose_keypoints_2d": _flat(person.body),
+        "face_keypoints_2d": _flat(person.face),
+        "hand_left_keypoints_2d": _flat(person.left_hand),
+        "hand_right_keypoints_2d": _flat(person.right_hand),
+    }
+
+
+def _flat(points: np.ndarray | None) -> list[float] | None:
+    if points is None:
+        return None
+    present = points[:, 2:] > 0
+    return np.where(present, np.concatenate([points[:, :2], present], axis=1), 0.0).ravel().tolist()

@@ -1,0 +1,162 @@
+"""Skeleton pictures in the look of the OpenPose ControlNets (v1.1), drawn in torch for whole batches."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import TypeAlias
+
+import torch
+
+from .keypoints import HAND_EDGES, LIMBS
+
+PALETTE_18 = (
+    (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0),
+    (0, 255, 0), (0, 255, 85), (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255),
+    (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85),
+)  # fmt: skip
+HAND_JOINT_COLOUR = (0, 0, 255)
+LIMB_SHADE = 0.6
+# Stated for a shorter side of 512 pixels: half the thickness of a limb (and the radius of a joint) in pixels.
+RADIUS_AT_512 = 4.0
+HAND_EDGE_RADIUS_AT_512 = 1.0
+MIN_RADIUS_PX = 1.5
+MIN_HAND_RADIUS_PX = 0.5
+SHORTEST_LIMB_PX = 1e-3
+
+Colour: TypeAlias = tuple[float, float, float]
+
+
+def draw_skeleton(
+    joints: torch.Tensor, height: int, width: int, *, hands: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Draw one person per picture on black.
+
+    joints: (B, 18, 3) x_px, y_px, confidence in OpenPose-18 order; a joint of confidence <= 0 is not drawn,
+    and neither is a limb with such an end. hands: (B, 2, 21, 3), left and right, the same way. Points may lie
+    outside the picture. Returns (B, 3, height, width) float32 in 0..1, on the joints' device.
+
+    Limbs are filled ellipses in 0.6 of the colour, joints discs of the full colour on top. The half-width is
+    4 px for a shorter side of 512 px and scales with it, but is never below 1.5 px; edges are antialiased by
+    coverage.
+    """
+    canvas = Canvas(joints.shape[0], height, width, joints.device)
+    radius = max(RADIUS_AT_512 * min(height, width) / 512, MIN_RADIUS_PX)
+    joints = joints.to(torch.float32)
+    for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
+        canvas.ellipse(joints[:, start], joints[:, end], radius, _rgb(colour, LIMB_SHADE))
+    for index, colour in enumerate(PALETTE_18):
+        canvas.disc(joints[:, index], radius, _rgb(colour))
+    if hands is not None:
+        for side in hands.to(torch.float32).unbind(1):
+            _draw_hand(canvas, side, radius)
+    return canvas.pixels
+
+
+def _draw_hand(canvas: Canvas, hand: torch.Tensor, body_radius: float) -> None:
+    edge_radius = max(HAND_EDGE_RADIUS_AT_512 * body_radius / RADIUS_AT_512, MIN_HAND_RADIUS_PX)
+    joint_radius = 0.5 * body_radius
+    for number, (start, end) in enumerate(HAND_EDGES):
+        colour = colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1.0, 1.0)
+        canvas.ellipse(hand[:, start], hand[:, end], edge_radius, colour)
+    for index in range(hand.shape[1]):
+        canvas.disc(hand[:, index], joint_radius, _rgb(HAND_JOINT_COLOUR))
+
+
+def _rgb(colour: tuple[int, int, int], shade: float = 1.0) -> Colour:
+    red, green, blue = (int(channel * shade) / 255.0 for channel in colour)
+    return red, green, blue
+
+
+class Canvas:
+    """A batch of black pictures on which antialiased shapes are painted, one shape per picture at a time."""
+
+    def __init__(self, batch: int, height: int, width: int, device: torch.device | None = None) -> None:
+        self.pixels = torch.zeros(batch, 3, height, width, device=device)
+
+    def disc(self, centre: torch.Tensor, radius: float, colour: Colour) -> None:
+        """Paint a disc at centre (B, 3) x_px, y_px, confidence."""
+        reach = torch.full_like(centre[:, 0], radius)
+        self._paint(centre[:, :2], reach, reach, centre[:, 2] > 0, centre[:, :2], colour)
+
+    def ellipse(self, start: torch.Tensor, end: torch.Tensor, half_width: float, colour: Colour) -> None:
+        """Paint the ellipse whose long axis runs from start to end, both (B, 3) x_px, y_px, confidence."""
+        along = end[:, :2] - start[:, :2]
+        length = along.norm(dim=1)
+        present = (start[:, 2] > 0) & (end[:, 2] > 0) & (length > SHORTEST_LIMB_PX)
+        half_length = 0.5 * length.clamp_min(2 * half_width)
+        direction = along / length.clamp_min(SHORTEST_LIMB_PX)[:, None]
+        centre = 0.5 * (start[:, :2] + end[:, :2])
+        short = torch.full_like(length, half_width)
+        self._paint(centre, half_length, short, present, direction, colour)
+
+    def _paint(
+        self,
+        centre: torch.Tensor,
+        half_length: torch.Tensor,
+        half_width: torch.Tensor,
+        present: torch.Tensor,
+        direction: torch.Tensor,
+        colour: Colour,
+    ) -> None:
+        index = self._window(centre, half_length, present)
+        if index is None:
+            return
+        rows, columns = index
+        x = columns + 0.5 - centre[:, 0, None]
+        y = rows + 0.5 - centre[:, 1, None]
+        coverage = _ellipse_coverage(x, y, half_length, half_width, direction) * present[:, None, None]
+        self._blend(rows, columns, coverage, colour)
+
+    def _blend(
+        self, rows: torch.Tensor, columns: torch.Tensor, coverage: torch.Tensor, colour: Colour
+    ) -> None:
+        batch, channels, _, width = self.pixels.shape
+        flat = self.pixels.view(batch, channels, -1)
+        index = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, -1).expand(-1, channels, -1)
+        paint = torch.tensor(colour, device=flat.device)[None, :, None]
+        below = flat.gather(2, index)
+        flat.scatter_(2, index, below + coverage.view(batch, 1, -1) * (paint - below))
+
+    def _window(
+        self, centre: torch.Tensor, reach: torch.Tensor, present: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Rows (B, h) and columns (B, w) of a window per picture, of one common size, that holds its shape.
+
+        None when no shape reaches the picture.
+        """
+        size = torch.tensor([self.pixels.shape[3], self.pixels.shape[2]], device=centre.device)
+        margin = reach[:, None] + 1.0
+        low = (centre - margin).floor().clamp_min(0.0).minimum(size)
+        high = (centre + margin).ceil().clamp_min(0.0).minimum(size)
+        extent = torch.where(present[:, None], high - low, 0.0).amax(0)
+        if not bool((extent > 0).all()):
+            return None
+        start = low.minimum(size - extent).long()
+        width, height = extent.int().tolist()
+        columns = start[:, 0, None] + torch.arange(width, device=centre.device)
+        rows = start[:, 1, None] + torch.arange(height, device=centre.device)
+        return rows, columns
+
+
+def _ellipse_coverage(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    half_length: torch.Tensor,
+    half_width: torch.Tensor,
+    direction: torch.Tensor,
+) -> torch.Tensor:
+    """How much of each pixel an ellipse covers: (B, h, w) from pixel-centre offsets x (B, w) and y (B, h).
+
+    The signed distance to the edge is taken to first order, f / |grad f| of f = |p / half-axes| - 1, and a
+    pixel counts as covered in proportion to that distance over one pixel.
+    """
+    cos, sin = direction[:, 0, None], direction[:, 1, None]
+    long, short = half_length[:, None], half_width[:, None]
+    u = (x * (cos / long))[:, None, :] + (y * (sin / long))[:, :, None]
+    v = (y * (cos / short))[:, :, None] - (x * (sin / short))[:, None, :]
+    radius = torch.sqrt(u * u + v * v)
+    slope = torch.sqrt((u / half_length[:, None, None]) ** 2 + (v / half_width[:, None, None]) ** 2)
+    # At the very centre both vanish; there the distance to the edge is the half-width.
+    scale = (radius + 1e-6) / (slope + 1e-6 / short[:, :, None])
+    distance = (radius - 1.0) * scale
+    return (0.5 - distance).clamp_(0.0, 1.0)
