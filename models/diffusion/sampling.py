@@ -79,7 +79,9 @@ def sample(
 
     latents: pure noise for start_step 0, else latents at the noise level of step start_step (`noised`).
     fuse: called before every prediction and once at the end. on_step: called after every step.
+    The result is the last estimate of z_0, so that no step count leaves noise behind.
     """
+    clean = latents
     timesteps = timesteps_of(scheduler, steps)[start_step:]
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(start_step)
@@ -91,7 +93,7 @@ def sample(
         latents = scheduler.step(noise, t, latents, return_dict=False)[0]
         if on_step is not None:
             on_step(done + 1, len(timesteps), clean)
-    return latents if fuse is None else fuse(latents, CLEAN, len(timesteps))
+    return clean if fuse is None else fuse(clean, CLEAN, len(timesteps))
 
 
 def clean_estimate(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
