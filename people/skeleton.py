@@ -76,7 +76,8 @@ class Canvas:
     def disc(self, centre: torch.Tensor, radius: float, colour: Colour) -> None:
         """Paint a disc at centre (B, 3) x_px, y_px, confidence."""
         reach = torch.full_like(centre[:, 0], radius)
-        self._paint(centre[:, :2], reach, reach, centre[:, 2] > 0, centre[:, :2], colour)
+        rightwards = torch.tensor([1.0, 0.0], device=centre.device).expand(len(centre), 2)
+        self._paint(centre[:, :2], reach, reach, centre[:, 2] > 0, rightwards, colour)
 
     def ellipse(self, start: torch.Tensor, end: torch.Tensor, half_width: float, colour: Colour) -> None:
         """Paint the ellipse whose long axis runs from start to end, both (B, 3) x_px, y_px, confidence."""
