@@ -1,8 +1,13 @@
-"""Loads the repository root as the package `figura`, so that tests run with and without an install."""
+"""Loads the repository root as the package `figura`, so that tests run with and without an install.
+
+Hypothesis draws the same cases every time.
+"""
 
 import importlib.util
 import sys
 from pathlib import Path
+
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,3 +27,8 @@ def load_pack(name: str = "figura", root: Path = ROOT) -> object:
 
 if "figura" not in sys.modules:
     load_pack()
+
+settings.register_profile(
+    "figura", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("figura")

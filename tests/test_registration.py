@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("people.synthetic", "models.diffusion", "models.perception", "models.phac", "training.recipes", "host")
+ROOMS = (
+    "people.synthetic",
+    "models.diffusion",
+    "models.perception",
+    "models.phac",
+    "training.recipes",
+    "host",
+)
 
 LOAD_AS_COMFYUI_DOES = """
 import importlib.util, sys, types

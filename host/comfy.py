@@ -1,0 +1,138 @@
+"""The pack inside ComfyUI. The only file that imports ComfyUI's modules, and only when a method is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..models import store
+from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from .interface import Preview
+
+PREVIEW_SIZE_PX = 512
+_PATCHER = "_figura_patcher"
+
+
+class _Holder(torch.nn.Module):
+    """A place for the attributes ComfyUI's manager sets; diffusers modules have a read-only `device`."""
+
+    def __init__(self, held: torch.nn.Module) -> None:
+        super().__init__()
+        self.held = held
+
+
+class ComfyProgress:
+    """ComfyUI's bar on one node; every step checks for an interrupt, previews are throttled."""
+
+    def __init__(self, total: int, node_id: str | int | None) -> None:
+        import comfy.utils
+
+        self._bar = comfy.utils.ProgressBar(total, node_id=None if node_id is None else str(node_id))
+        self._total = total
+        self._throttle = Throttle()
+
+    def step(self, done: int, preview: Preview = None) -> None:
+        import comfy.model_management
+
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if preview is None or not self._throttle.ready():
+            self._bar.update_absolute(done, self._total)
+            return
+        picture = preview() if callable(preview) else preview
+        self._bar.update_absolute(done, self._total, ("JPEG", picture.convert("RGB"), PREVIEW_SIZE_PX))
+
+
+class ComfyHost:
+    """Everything through ComfyUI's own managers, so that it can load, offload, free, show and stop."""
+
+    def __init__(self) -> None:
+        register_folders()
+
+    def device(self) -> torch.device:
+        import comfy.model_management
+
+        return comfy.model_management.get_torch_device()
+
+    def dtype(self, parameters: int = 0) -> torch.dtype:
+        import comfy.model_management
+
+        return comfy.model_management.unet_dtype(self.device(), model_params=parameters)
+
+    def operations(self) -> Any:
+        import comfy.ops
+
+        return comfy.ops.manual_cast
+
+    @contextmanager
+    def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
+        import comfy.model_management
+
+        patchers = [_patcher(module) for module in modules]
+        comfy.model_management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
+        yield modules[0] if len(modules) == 1 else modules
+
+    def progress(self, total: int, node_id: str | int | None = None) -> ComfyProgress:
+        return ComfyProgress(total, node_id)
+
+    def check_cancelled(self) -> None:
+        import comfy.model_management
+
+        comfy.model_management.throw_exception_if_processing_interrupted()
+
+    def model_folders(self, kind: str) -> list[Path]:
+        import folder_paths
+
+        known = [key for key in store.folder_keys(kind) if key in folder_paths.folder_names_and_paths]
+        return [Path(folder) for key in known for folder in folder_paths.get_folder_paths(key)]
+
+    def find_model(self, kind: str, name: str) -> Path:
+        return store.locate(kind, name, self.model_folders(kind))
+
+    def input_dir(self) -> Path:
+        import folder_paths
+
+        return Path(folder_paths.get_input_directory())
+
+    def output_dir(self) -> Path:
+        import folder_paths
+
+        return Path(folder_paths.get_output_directory())
+
+    def temp_dir(self) -> Path:
+        import folder_paths
+
+        return Path(folder_paths.get_temp_directory())
+
+
+def _patcher(module: torch.nn.Module) -> Any:
+    """The one ModelPatcher of a module. It hangs on the module, so both are freed together."""
+    import comfy.model_management
+    import comfy.model_patcher
+
+    if _PATCHER not in module.__dict__:
+        module.__dict__[_PATCHER] = comfy.model_patcher.ModelPatcher(
+            _Holder(module),
+            load_device=comfy.model_management.get_torch_device(),
+            offload_device=comfy.model_management.unet_offload_device(),
+        )
+    return module.__dict__[_PATCHER]
+
+
+def register_folders() -> None:
+    """Tell ComfyUI of the pack's own model folders; paths from the user's extra_model_paths.yaml stay."""
+    import folder_paths
+
+    for key in store.own_folder_keys():
+        paths, suffixes = folder_paths.folder_names_and_paths.get(key, ([], set()))
+        default = str(Path(folder_paths.models_dir) / key)
+        kept = [*paths] if default in paths else [*paths, default]
+        folder_paths.folder_names_and_paths[key] = (
+            kept,
+            set(suffixes) | folder_paths.supported_pt_extensions,
+        )

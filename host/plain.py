@@ -1,0 +1,133 @@
+"""The pack without ComfyUI: plain PyTorch, folders on disk, a cancel flag."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..models import store
+from .interface import Cancelled
+from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from .interface import Preview
+
+PACK_ROOT = Path(__file__).resolve().parent.parent
+LARGE_NETWORK = 100_000_000
+Report = Callable[[str, int, int, "Image | None"], None]
+
+
+class PlainProgress:
+    """Passes steps on to a report function."""
+
+    def __init__(self, host: PlainHost, total: int, node_id: str) -> None:
+        self._host = host
+        self._total = total
+        self._node_id = node_id
+        self._throttle = Throttle()
+
+    def step(self, done: int, preview: Preview = None) -> None:
+        self._host.check_cancelled()
+        if self._host.report is None:
+            return
+        picture: Image | None = None
+        if self._host.wants_previews and preview is not None and self._throttle.ready():
+            picture = preview() if callable(preview) else preview
+        self._host.report(self._node_id, done, self._total, picture)
+
+
+class PlainHost:
+    """Modules go where they are needed by `.to`, and stay there.
+
+    input_dir, output_dir: where LoadImage reads and SaveImage writes; by default `input` and `output` in the
+    working folder. device: by default CUDA when there is one, then Apple's MPS, then the CPU.
+    report(node_id, done, total, preview or None) is called at every step.
+    """
+
+    def __init__(
+        self,
+        input_dir: Path | str = "input",
+        output_dir: Path | str = "output",
+        models_dir: Path | str | None = None,
+        device: str | torch.device | None = None,
+        report: Report | None = None,
+        wants_previews: bool = False,
+    ) -> None:
+        self._input = Path(input_dir)
+        self._output = Path(output_dir)
+        self._models = [Path(models_dir)] if models_dir is not None else default_models_dirs()
+        self._device = torch.device(device) if device is not None else None
+        self._temp: tempfile.TemporaryDirectory[str] | None = None
+        self._cancelled = threading.Event()
+        self.report = report
+        self.wants_previews = wants_previews
+
+    def device(self) -> torch.device:
+        if self._device is None:
+            self._device = best_device()
+        return self._device
+
+    def dtype(self, parameters: int = 0) -> torch.dtype:
+        on_gpu = self.device().type != "cpu"
+        return torch.float16 if on_gpu and parameters > LARGE_NETWORK else torch.float32
+
+    def operations(self) -> Any:
+        return torch.nn
+
+    @contextmanager
+    def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
+        moved = tuple(module.to(self.device()) for module in modules)
+        yield moved[0] if len(moved) == 1 else moved
+
+    def progress(self, total: int, node_id: str | int | None = None) -> PlainProgress:
+        return PlainProgress(self, total, "" if node_id is None else str(node_id))
+
+    def cancel(self) -> None:
+        """Stop the run at its next step; may be called from another thread."""
+        self._cancelled.set()
+
+    def resume(self) -> None:
+        """Forget an earlier `cancel`."""
+        self._cancelled.clear()
+
+    def check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("cancelled")
+
+    def model_folders(self, kind: str) -> list[Path]:
+        return [base / key for base in self._models for key in store.folder_keys(kind)]
+
+    def find_model(self, kind: str, name: str) -> Path:
+        return store.locate(kind, name, self.model_folders(kind))
+
+    def input_dir(self) -> Path:
+        return self._input
+
+    def output_dir(self) -> Path:
+        return self._output
+
+    def temp_dir(self) -> Path:
+        if self._temp is None:
+            self._temp = tempfile.TemporaryDirectory(prefix="figura-")
+        return Path(self._temp.name)
+
+
+def best_device() -> torch.device:
+    """CUDA, then MPS, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def default_models_dirs(root: Path = PACK_ROOT) -> list[Path]:
+    """Those of the ComfyUI this pack is installed in, if any, then `.figura/models` at home."""
+    comfyui = [root.parent.parent / "models"] if root.parent.name == "custom_nodes" else []
+    return [*comfyui, Path.home() / ".figura" / "models"]

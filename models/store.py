@@ -1,0 +1,197 @@
+"""Every known model file: what it is, where it belongs, whether it is there and whole (table: store.toml)."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MINI = "mini"
+MINI_DIR = Path(__file__).resolve().parent.parent / "weights" / "mini"
+TABLE = Path(__file__).with_name("store.toml")
+SAFE_SUFFIXES = (".safetensors", ".sft")
+PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
+OWN_FOLDERS = ("figura", "sams")
+CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One public file of store.toml. size in bytes; sha256 empty where none is published."""
+
+    name: str
+    kind: str
+    use: str
+    size: int
+    licence: str
+    page: str
+    sha256: str = ""
+    repo: str = ""
+    path: str = ""
+    size_is_rounded: bool = False
+
+    @property
+    def folder(self) -> str:
+        """The ComfyUI model folder it belongs in."""
+        return folder_keys(self.kind)[0]
+
+    def describe(self) -> str:
+        """Size, licence and source in one line."""
+        return f"{self.name}: {self.use}; {human_size(self.size)}, licence {self.licence}, from {self.page}"
+
+
+class MissingModelError(FileNotFoundError):
+    """A model file is not where it was looked for; the text says what it is and where to get it."""
+
+
+@cache
+def _table() -> dict[str, Any]:
+    with TABLE.open("rb") as file:
+        return tomllib.load(file)
+
+
+def kinds() -> list[str]:
+    """Every kind of model file."""
+    return list(_table()["kinds"])
+
+
+def folder_keys(kind: str) -> list[str]:
+    """Names of the ComfyUI model folders searched for a kind; ValueError lists the known kinds."""
+    if kind not in _table()["kinds"]:
+        raise ValueError(f"unknown kind of model {kind!r}; known are {', '.join(kinds())}")
+    return _table()["kinds"][kind]["folders"]
+
+
+def own_folder_keys() -> tuple[str, ...]:
+    """Model folders that ComfyUI does not have of itself."""
+    return OWN_FOLDERS
+
+
+def known_files(kind: str | None = None) -> list[ModelFile]:
+    """The public files of store.toml, all or of one kind."""
+    files = [ModelFile(**entry) for entry in _table()["file"]]
+    return [file for file in files if kind in (None, file.kind)]
+
+
+def known_file(name: str) -> ModelFile:
+    """The entry of that file name; ValueError lists the known names."""
+    files = {file.name: file for file in known_files()}
+    if name not in files:
+        raise ValueError(f"unknown model file {name!r}; known are {', '.join(files)}")
+    return files[name]
+
+
+def mini_files(kind: str) -> list[Path]:
+    """The shipped files behind the choice "mini" of a kind, whether present or not."""
+    folder_keys(kind)
+    return [MINI_DIR / name for name in _table()["kinds"][kind].get("mini", [])]
+
+
+def find(kind: str, folders: Sequence[Path | str]) -> list[str]:
+    """What a loader may offer: "mini" first, if there is a mini model of the kind, then the files found.
+
+    Names are relative to their folder, with forward slashes. Files of this pack of another kind are left out.
+    """
+    names = [
+        path.relative_to(folder).as_posix()
+        for folder in map(Path, folders)
+        for path in _files_under(folder, kind)
+    ]
+    return ([MINI] if mini_files(kind) else []) + sorted(set(names), key=str.lower)
+
+
+def locate(kind: str, name: str, folders: Sequence[Path | str]) -> Path:
+    """Path of a name that `find` offered; for "mini" the folder of the shipped family.
+
+    Raises MissingModelError that says which file, its size, licence, source page, and every folder searched.
+    """
+    if name == MINI:
+        _check_mini(kind)
+        return MINI_DIR
+    for folder in map(Path, folders):
+        path = (folder / name).resolve()
+        if path.is_file() and path.is_relative_to(folder.resolve()):
+            return path
+    raise MissingModelError(_missing_text(kind, name, folders))
+
+
+def human_size(size: int) -> str:
+    """1536 -> '1.5 KiB'."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Hexadecimal SHA-256 of a file; on_bytes(count) is called after every piece read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+            if on_bytes is not None:
+                on_bytes(len(piece))
+    return digest.hexdigest()
+
+
+def verify(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Check a file against store.toml. Returns its sha256; ValueError when size or sha256 differ."""
+    known = next((file for file in known_files() if file.name == path.name), None)
+    size = path.stat().st_size
+    if known is not None and not known.size_is_rounded and size != known.size:
+        raise ValueError(f"{path} has {size} bytes instead of {known.size}: fetch it again from {known.page}")
+    found = sha256_of(path, on_bytes)
+    if known is not None and known.sha256 and found != known.sha256:
+        raise ValueError(
+            f"{path} has sha256 {found} instead of {known.sha256}: fetch it again from {known.page}"
+        )
+    return found
+
+
+def _files_under(folder: Path, kind: str) -> list[Path]:
+    suffixes = SAFE_SUFFIXES + PICKLE_SUFFIXES
+    paths = folder.rglob("*") if folder.is_dir() else ()
+    return [
+        path for path in paths if path.suffix.lower() in suffixes and path.is_file() and _may_be(path, kind)
+    ]
+
+
+def _may_be(path: Path, kind: str) -> bool:
+    """Whether a file can be of the kind. Only files of this pack say their kind; all others are offered."""
+    from .diffusion.checkpoint import read_metadata
+
+    if path.suffix.lower() not in SAFE_SUFFIXES:
+        return True
+    try:
+        return read_metadata(path)["kind"] == kind
+    except (ValueError, OSError):
+        return True
+
+
+def _check_mini(kind: str) -> None:
+    missing = [path for path in mini_files(kind) if not path.is_file()]
+    if missing or not mini_files(kind):
+        names = ", ".join(path.name for path in missing) or f"a mini model of kind {kind!r}"
+        raise MissingModelError(
+            f"the shipped mini family lacks {names} in {MINI_DIR}: install the pack again, whole"
+        )
+
+
+def _missing_text(kind: str, name: str, folders: Sequence[Path | str]) -> str:
+    searched = ", ".join(str(folder) for folder in folders) or "no folder"
+    known = next((file for file in known_files() if file.name == Path(name).name), None)
+    if known is None:
+        return f"no {kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
+    get = f"fetch it with: figura models get {known.name}" if known.repo else "download it there by hand"
+    return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"
