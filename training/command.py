@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..models.diffusion.checkpoint import read_metadata
+from .data import build_split
 from .recipes import load_recipe, recipe_names
 from .trainer import changed_plan, train
 
@@ -16,11 +17,13 @@ MINI = Path(__file__).resolve().parent.parent / "weights" / "mini"
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `figura train`."""
-    parser.add_argument("recipe", choices=recipe_names())
+    parser.add_argument("recipe", choices=["data", *recipe_names()], help="data renders the people, the rest train")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of rendered people and caches")
     parser.add_argument("--out", type=Path, help="weights file to write (default: weights/mini/RECIPE.safetensors)")
     parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/work/RECIPE)")
     parser.add_argument("--init", type=Path, nargs="*", default=[], help="weights of earlier recipes")
+    parser.add_argument("--count", type=int, default=8000, help="data: number of training people")
+    parser.add_argument("--processes", type=int, default=2, help="data: rendering processes")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--minutes", type=float, help="train that long; the learning rate follows the time")
@@ -34,6 +37,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train_command(args: argparse.Namespace) -> int:
     """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on)."""
+    if args.recipe == "data":
+        build_split(args.data, args.count, processes=args.processes)
+        return 0
     recipe = load_recipe(args.recipe)
     plan = changed_plan(
         recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, accumulation=args.accumulation,

@@ -260,10 +260,11 @@ class Trainer:
         """Mean loss of the averaged weights on fixed held-out batches."""
         self.module.eval()
         total = 0.0
-        with self.average.applied(), self.accelerator.autocast():
+        with self.average.applied():
             for index in range(batches):
                 batch = self._on_device(self.recipe.batch(self.data.held_out, index, 0, self.plan.batch_size))
-                total += self.recipe.loss(self.module, batch, random_generator(0, index, 3))[0].item()
+                with self.accelerator.autocast():
+                    total += self.recipe.loss(self.module, batch, random_generator(0, index, 3))[0].item()
         return total / batches
 
     @torch.no_grad()

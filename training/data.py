@@ -1,0 +1,306 @@
+"""Data sets on disk: synthetic people rendered once, and their latents, encoded once per autoencoder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .masks import dilate_square, disturbed, random_masks
+from .trainer import Split, random_generator
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT_SEED = 10_000_000
+PICTURES = ("occluded", "unoccluded", "complete", "cutout")
+MASKS = ("amodal_mask", "visible_mask")
+TARGETS = ("complete", "unoccluded", "cutout")
+CUTOUT_SUFFIX = ", on a white background"
+SHARD = 64
+RANDOM_MASKS = 3
+REFINE_DILATION = (2, 10)
+
+Renderer = Callable[[list[int], int], Any]
+
+
+def render(seeds: list[int], size: int) -> Any:
+    """Synthetic people with these seeds (a `SyntheticPeople`)."""
+    from ..people.synthetic import render_people
+
+    return render_people(seeds, size=size)
+
+
+def array_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and dtype of every array of a data set."""
+    layout: dict[str, tuple[tuple[int, ...], str]] = {name: ((count, 3, size, size), "uint8") for name in PICTURES}
+    layout |= {name: ((count, 1, size, size), "uint8") for name in MASKS}
+    layout["densepose_i"] = ((count, size, size), "uint8")
+    layout["joints"] = ((count, 18, 3), "float32")
+    layout["joint_visible"] = ((count, 18), "bool")
+    layout["hands"] = ((count, 2, 21, 3), "float32")
+    return layout
+
+
+@dataclass(frozen=True)
+class PeopleDataset:
+    """Rendered people as read-only memory maps. Pictures and masks are uint8 0..255; joints are pixels."""
+
+    occluded: np.ndarray
+    unoccluded: np.ndarray
+    complete: np.ndarray
+    cutout: np.ndarray
+    amodal_mask: np.ndarray
+    visible_mask: np.ndarray
+    densepose_i: np.ndarray
+    joints: np.ndarray
+    joint_visible: np.ndarray
+    hands: np.ndarray
+    captions: list[str]
+
+    @classmethod
+    def open(cls, root: Path) -> PeopleDataset:
+        """The finished data set in `root`; FileNotFoundError says how to make it."""
+        root = Path(root)
+        if not (root / "captions.json").is_file():
+            raise FileNotFoundError(f"no finished data set in {root}: run `figura train data --data {root.parent}`")
+        arrays = {f.name: np.load(root / f"{f.name}.npy", mmap_mode="r") for f in fields(cls) if f.name != "captions"}
+        return cls(captions=json.loads((root / "captions.json").read_text(encoding="utf-8")), **arrays)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+        return int(self.occluded.shape[-1])
+
+    def pictures(self, name: str, indices: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Pictures or masks `name` at `indices` as float32 in 0..1."""
+        return rows(getattr(self, name), indices).float() / 255
+
+
+def rows(array: np.ndarray, indices: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Rows of a memory map as a tensor of the same dtype."""
+    return torch.from_numpy(np.ascontiguousarray(array[np.asarray(indices)]))
+
+
+def build_people(
+    root: Path, count: int, first_seed: int = 0, size: int = 128, processes: int = 1, renderer: Renderer = render
+) -> PeopleDataset:
+    """Render `count` people with seeds `first_seed`... into `root`, or finish what was begun, and open them."""
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / "captions.json").is_file():
+        _create_arrays(root, array_layout(count, size))
+        shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
+        jobs = [(root, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
+        begin = time.monotonic()
+        for done, _ in enumerate(_run_jobs(jobs, processes), start=1):
+            _report("rendered", done, len(jobs), begin)
+        _join_captions(root, count)
+    data = PeopleDataset.open(root)
+    if len(data) != count or data.size != size:
+        raise ValueError(f"{root} holds {len(data)} people of {data.size} px, not {count} of {size}: use another folder")
+    return data
+
+
+def open_split(root: Path) -> Split:
+    """The data sets `train` and `held_out` in `root`."""
+    return Split(PeopleDataset.open(Path(root) / "train"), PeopleDataset.open(Path(root) / "held_out"))
+
+
+def build_split(root: Path, count: int, held_out: int = 256, size: int = 128, processes: int = 2) -> Split:
+    """Render both data sets: training seeds from 0, held-out seeds from 10 000 000."""
+    kept = build_people(Path(root) / "held_out", held_out, HELD_OUT_SEED, size, processes)
+    return Split(build_people(Path(root) / "train", count, 0, size, processes), kept)
+
+
+def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.ndarray:
+    """Indices of batch number `step`: one long row of shuffled epochs, a pure function of the arguments."""
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // length
+    orders = {epoch: np.random.default_rng((seed, epoch)).permutation(length) for epoch in np.unique(epochs)}
+    return np.array([orders[epoch][position % length] for epoch, position in zip(epochs, positions, strict=True)])
+
+
+def _create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
+    for name, (shape, dtype) in layout.items():
+        path = root / f"{name}.npy"
+        if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
+            raise ValueError(f"{path} was begun with another size or count: delete the folder or use another")
+        if not path.is_file():
+            unfinished = path.with_suffix(".tmp")
+            np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()
+            os.replace(unfinished, path)
+
+
+def _run_jobs(jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
+    if processes <= 1 or len(jobs) <= 1:
+        yield from (_render_shard(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        yield from pool.map(_render_shard, *zip(*jobs, strict=True))
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@torch.no_grad()
+def _render_shard(root: Path, start: int, count: int, first_seed: int, size: int, renderer: Renderer) -> None:
+    people = renderer(list(range(first_seed + start, first_seed + start + count)), size)
+    for name, (_, dtype) in array_layout(count, size).items():
+        array = np.load(root / f"{name}.npy", mmap_mode="r+")
+        value = getattr(people, name).cpu()
+        if name in PICTURES + MASKS:
+            value = (value.float().clamp(0, 1) * 255).round()
+        array[start : start + count] = value.numpy().astype(dtype)
+        array.flush()
+    _write_json(_shard_file(root, start), list(people.captions))
+
+
+def _shard_file(root: Path, start: int) -> Path:
+    return root / f"captions_{start:07d}.json"
+
+
+def _join_captions(root: Path, count: int) -> None:
+    files = [_shard_file(root, start) for start in range(0, count, SHARD)]
+    _write_json(root / "captions.json", [text for file in files for text in json.loads(file.read_text("utf-8"))])
+    for file in files:
+        file.unlink()
+
+
+def _write_json(path: Path, value: Any) -> None:
+    unfinished = path.with_suffix(".json.tmp")
+    unfinished.write_text(json.dumps(value), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _report(what: str, done: int, total: int, begin: float) -> None:
+    if done % 8 == 0 or done == total:
+        rate = done * SHARD / max(time.monotonic() - begin, 1e-9)
+        left = (total - done) * SHARD / rate
+        logger.info("%s %d of %d shards, %.1f pictures/s, %.0f s left", what, done, total, rate, left)
+
+
+# -- latents -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LatentCache:
+    """Latents (N,8,h,w) float16 of a data set by one autoencoder, and of the masked pictures with their latent masks.
+
+    `visible_*`: only the visible person is left (the coarse stage); `refine_*`: the hidden region, grown, is taken out
+    of the complete picture (the refinement); `random_*` (N,3,...): random masks on complete, unoccluded, cutout.
+    """
+
+    people: PeopleDataset
+    complete: np.ndarray
+    unoccluded: np.ndarray
+    cutout: np.ndarray
+    visible_masked: np.ndarray
+    visible_mask: np.ndarray
+    refine_masked: np.ndarray
+    refine_mask: np.ndarray
+    random_masked: np.ndarray
+    random_mask: np.ndarray
+    grey: np.ndarray
+
+    @classmethod
+    def build(cls, root: Path, vae: AutoencoderKL, vae_name: str, precision: torch.dtype | None = None) -> LatentCache:
+        """Encode the data set in `root`, or finish what was begun, and open the cache. `precision`: CPU autocast."""
+        people = PeopleDataset.open(root)
+        folder = Path(root) / f"latents_{vae_name}"
+        folder.mkdir(exist_ok=True)
+        cells = people.size // 8
+        _create_arrays(folder, _cache_layout(len(people), cells))
+        begin, starts = time.monotonic(), range(0, len(people), SHARD)
+        for number, start in enumerate(starts, start=1):
+            done = folder / f"done_{start:07d}"
+            if not done.is_file():
+                with torch.no_grad(), torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, len(people))))
+                done.touch()
+                _report("encoded", number, len(starts), begin)
+        names = [f.name for f in fields(cls) if f.name != "people"]
+        return cls(people, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = torch.bfloat16) -> Split:
+    """Latent caches of both data sets in `root` for the autoencoder in `vae_file`."""
+    from ..models.diffusion.networks import load_vae
+
+    vae, name = load_vae(vae_file), file_name_of(vae_file)
+    caches = [LatentCache.build(Path(root) / part, vae, name, precision) for part in ("train", "held_out")]
+    return Split(*caches)
+
+
+def file_name_of(path: Path) -> str:
+    """A short name for the content of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:10]
+
+
+def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    latents, mask = (count, 8, cells, cells), (count, 1, cells, cells)
+    layout = {name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked")}
+    layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask")}
+    layout["random_masked"] = ((count, RANDOM_MASKS, *latents[1:]), "float16")
+    layout["random_mask"] = ((count, RANDOM_MASKS, *mask[1:]), "float16")
+    layout["grey"] = ((8, cells, cells), "float16")
+    return layout
+
+
+def _encode_shard(people: PeopleDataset, folder: Path, vae: AutoencoderKL, where: range) -> None:
+    from ..models.diffusion.networks import encode_image, inpaint_condition
+
+    indices = np.array(where)
+    generator = random_generator(where.start, 7)
+    pictures = {name: people.pictures(name, indices) for name in (*TARGETS, "occluded")}
+    values = {name: encode_image(vae, pictures[name]) for name in TARGETS}
+    visible, hidden = _shard_masks(people, indices, generator)
+    conditions = {"visible": inpaint_condition(vae, pictures["occluded"], 1 - visible)}
+    conditions["refine"] = inpaint_condition(vae, pictures["complete"], hidden)
+    scribbled = [random_masks(len(indices), people.size, generator) for _ in TARGETS]
+    random = [inpaint_condition(vae, pictures[n], m) for n, m in zip(TARGETS, scribbled, strict=True)]
+    conditions["random"] = torch.stack(random, dim=1)
+    for name, condition in conditions.items():
+        values[f"{name}_mask"], values[f"{name}_masked"] = condition.split((1, condition.shape[-3] - 1), dim=-3)
+    for name, value in values.items():
+        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        array[where.start : where.stop] = value.float().numpy().astype("float16")
+        array.flush()
+    if where.start == 0:
+        grey = np.load(folder / "grey.npy", mmap_mode="r+")
+        grey[:] = encode_image(vae, torch.full((1, 3, people.size, people.size), 0.5))[0].float().numpy()
+        grey.flush()
+
+
+def _shard_masks(
+    people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Visible masks as a segmenter would give them, and hidden regions grown by 2 to 10 px (random if nothing hidden)."""
+    visible = (people.pictures("visible_mask", indices) > 0.5).float()
+    amodal = (people.pictures("amodal_mask", indices) > 0.5).float()
+    radii = torch.randint(*REFINE_DILATION, (len(indices),), generator=generator)
+    hidden = amodal * (1 - visible)
+    grown = torch.cat([dilate_square(m[None], int(r)) for m, r in zip(hidden, radii, strict=True)])
+    empty = hidden.flatten(1).sum(dim=1) == 0
+    grown[empty] = random_masks(len(indices), people.size, generator)[empty]
+    return disturbed(visible, generator), grown

@@ -1,0 +1,123 @@
+"""Recipe base: the mini text-to-image U-Net that plays Stable Diffusion's part; and what latent recipes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...models.diffusion.networks import decode_latents, load_vae, mini_unet, noise_schedule, plain_config
+from ...models.diffusion.text import TextEncoder, load_text_encoder
+from ..data import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents, sample_indices
+from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+
+SNR_LIMIT = 5.0
+
+
+class LatentRecipe(BaseRecipe):
+    """What recipes on cached latents share: the frozen autoencoder and text encoder, captions, the noise loss."""
+
+    needs: tuple[str, ...] = ("vae", "text")
+    empty_text = 0.1
+
+    def __init__(self) -> None:
+        self.schedule = noise_schedule()
+        self.snr = self.schedule.alphas_cumprod / (1 - self.schedule.alphas_cumprod)
+        self.vae: Any = None
+        self.text: TextEncoder | None = None
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Encode the data set once for this autoencoder."""
+        self.vae, self.text = load_vae(init["vae"]), load_text_encoder(init["text"])
+        return open_latents(data_root, init["vae"])
+
+    def encode_texts(self, captions: Sequence[str], generator: torch.Generator) -> torch.Tensor:
+        """Captions -> (B,24,96); some are replaced by the empty text, for guidance."""
+        if self.text is None:
+            raise ValueError(f"recipe {self.name} must prepare its data before batches are drawn")
+        dropped = torch.rand(len(captions), generator=generator) < self.empty_text
+        return self.text.encode(["" if drop else text for text, drop in zip(captions, dropped, strict=True)])
+
+    def noise_loss(
+        self, predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], latents: torch.Tensor,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Mean ||eps - predict(z_t, t)||^2 with the min-SNR weight min(SNR,5)/SNR."""
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        times = torch.randint(0, len(self.snr), (len(latents),), generator=generator)
+        weight = (SNR_LIMIT / self.snr[times]).clamp(max=1).to(latents)
+        times = times.to(latents.device)
+        error = predict(self.schedule.add_noise(latents, noise, times), times).float() - noise
+        return (weight * error.square().mean(dim=(1, 2, 3))).mean()
+
+    @torch.no_grad()
+    def generate(
+        self, predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], like: torch.Tensor, steps: int = 20
+    ) -> torch.Tensor:
+        """DDIM from noise without guidance -> pictures (B,3,H,W), for a look while training."""
+        from diffusers import DDIMScheduler
+
+        scheduler = DDIMScheduler.from_config(self.schedule.config, set_alpha_to_one=False, steps_offset=1)
+        scheduler.set_timesteps(steps)
+        latents = torch.randn(like.shape, generator=random_generator(5)).to(like)
+        for time in scheduler.timesteps:
+            noise = predict(latents, time.to(like.device).expand(len(latents)))
+            latents = scheduler.step(noise.float(), time, latents).prev_sample
+        return self.decode(latents)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents -> pictures in 0..1."""
+        return decode_latents(self.vae.to(latents.device), latents)
+
+
+def target_caption(caption: str, kind: str) -> str:
+    """The caption of a picture of that kind: cutouts are on a white background."""
+    return caption + CUTOUT_SUFFIX if kind == "cutout" else caption
+
+
+def latents_of(data: LatentCache, kinds: Sequence[str], indices: np.ndarray) -> torch.Tensor:
+    """Latents (B,8,h,w) float32 of the pictures `kinds[i]` number `indices[i]`."""
+    picked = [getattr(data, kind)[index] for kind, index in zip(kinds, indices, strict=True)]
+    return torch.from_numpy(np.stack(picked)).float()
+
+
+class BaseUNetRecipe(LatentRecipe):
+    """Text to image on complete and unoccluded pictures and cutouts."""
+
+    name = "base"
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=8e-4, mixed_precision="bf16")
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """A fresh U-Net."""
+        return mini_unet()
+
+    def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
+        """Latents (B,8,h,w) and texts (B,24,96)."""
+        generator = random_generator(seed, step, 13)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (batch_size,), generator=generator)]
+        captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
+        return {"latents": latents_of(data, kinds, indices), "texts": self.encode_texts(captions, generator)}
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss."""
+        return self.noise_loss(lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"], generator), {}
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Pictures of the data above pictures from the same texts."""
+        made = self.generate(lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"])
+        return picture_grid([self.decode(batch["latents"]), made])
+
+    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
+        """The U-Net."""
+        return Export("unet", module.state_dict(), plain_config(module))
+
+
+def recipe() -> BaseUNetRecipe:
+    """This file's recipe."""
+    return BaseUNetRecipe()

@@ -1,0 +1,96 @@
+"""Recipe inpaint: the 17-channel inpainting U-Net, started from the base U-Net with new input channels at zero.
+
+It is the coarse stage's backbone and stands in for SDXL inpainting in the refinement, so it sees both their masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, plain_config, widen_conv_in
+from ..data import TARGETS, LatentCache, rows, sample_indices
+from ..trainer import Batch, Export, TrainingPlan, picture_grid, random_generator
+from .base import LatentRecipe, latents_of, target_caption
+
+CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}
+
+
+class InpaintRecipe(LatentRecipe):
+    """Inpainting with masks of all kinds."""
+
+    name = "inpaint"
+    needs = ("vae", "text", "base")
+    empty_text = 0.15
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision="bf16")
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The base U-Net with 9 further input channels."""
+        return widen_conv_in(load_unet(init["base"]), 2 * LATENT_CHANNELS + 1)
+
+    def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
+        """Latents (B,8,h,w), condition (B,9,h,w) and texts (B,24,96)."""
+        generator = random_generator(seed, step, 14)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        chances = torch.tensor(list(CASES.values()))
+        drawn = torch.multinomial(chances, batch_size, replacement=True, generator=generator)
+        cases = [list(CASES)[int(number)] for number in drawn]
+        which = torch.randint(len(TARGETS), (batch_size,), generator=generator).tolist()
+        kinds = [case_target(case, number) for case, number in zip(cases, which, strict=True)]
+        conditions = [case_condition(data, *row) for row in zip(cases, which, indices, strict=True)]
+        captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
+        return {
+            "latents": latents_of(data, kinds, indices),
+            "condition": torch.stack(conditions),
+            "texts": self.encode_texts(captions, generator),
+        }
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss."""
+        return self.noise_loss(lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator), {}
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """The targets, the masked pictures, and what was made of them."""
+        made = self.generate(lambda z, t: self._predict(module, batch, z, t), batch["latents"])
+        masked = self.decode(batch["condition"][:, 1:])
+        return picture_grid([self.decode(batch["latents"]), masked, made])
+
+    def _predict(
+        self, module: torch.nn.Module, batch: Batch, latents: torch.Tensor, times: torch.Tensor
+    ) -> torch.Tensor:
+        return module(torch.cat([latents, batch["condition"]], dim=1), times, batch["texts"]).sample
+
+    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
+        """The U-Net."""
+        return Export("unet", module.state_dict(), plain_config(module))
+
+
+def case_target(case: str, which: int) -> str:
+    """The picture to be made: complete for the refinement, the cutout for the coarse stage, else any."""
+    return {"refine": "complete", "visible": "cutout"}.get(case, TARGETS[which])
+
+
+def case_condition(data: LatentCache, case: str, which: int, index: int) -> torch.Tensor:
+    """Mask and latents of the masked picture (9,h,w) for one picture."""
+    if case == "full":
+        masked = torch.from_numpy(np.array(data.grey)).float()
+        return torch.cat([torch.ones_like(masked[:1]), masked])
+    mask, masked = getattr(data, f"{case}_mask")[index], getattr(data, f"{case}_masked")[index]
+    if case == "random":
+        mask, masked = mask[which], masked[which]
+    return torch.from_numpy(np.concatenate([mask, masked])).float()
+
+
+def visible_condition(data: LatentCache, indices: np.ndarray) -> torch.Tensor:
+    """The coarse stage's condition (B,9,h,w): mask 1 - M_v and the latents of I_ic * M_v."""
+    return torch.cat([rows(data.visible_mask, indices), rows(data.visible_masked, indices)], dim=1).float()
+
+
+def recipe() -> InpaintRecipe:
+    """This file's recipe."""
+    return InpaintRecipe()

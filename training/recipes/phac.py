@@ -1,0 +1,127 @@
+"""Recipe phac: the coarse stage of Promptable Human Amodal Completion for pose prompts.
+
+L = E||eps - eps_cig(z_t, t, c_te, c_pr)||^2; only the U-Net's cross-attention and the ControlNet learn, at 1:10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
+from ...people.skeleton import draw_skeleton
+from ..data import LatentCache, rows, sample_indices
+from ..trainer import Batch, Export, TrainingPlan, picture_grid, random_generator
+from .base import LatentRecipe, latents_of, target_caption
+from .inpaint import visible_condition
+
+CONTROL_RATE_FACTOR = 10.0
+BLANK_PROMPT = 0.15
+DROPPED_JOINT = 0.05
+JOINT_JITTER_PX = 1.0
+
+
+class CoarseStage(torch.nn.Module):
+    """The inpainting U-Net with a ControlNet: (z_t, condition, t, c_te, prompt image) -> predicted noise."""
+
+    def __init__(self, unet: Any, controlnet: Any) -> None:
+        super().__init__()
+        self.unet, self.controlnet = unet, controlnet
+
+    def forward(
+        self, latents: torch.Tensor, condition: torch.Tensor, times: torch.Tensor, texts: torch.Tensor,
+        prompt: torch.Tensor,
+    ) -> torch.Tensor:
+        """Latents (B,8,h,w), condition (B,9,h,w), texts (B,24,96), prompt image (B,3,8h,8w) in 0..1."""
+        inputs = torch.cat([latents, condition], dim=1)
+        down, middle = self.controlnet(inputs, times, texts, controlnet_cond=prompt, return_dict=False)
+        return self.unet(
+            inputs, times, texts, down_block_additional_residuals=down, mid_block_additional_residual=middle
+        ).sample
+
+
+class CoarseRecipe(LatentRecipe):
+    """Learn to complete the person, alone on white, in the prompted pose."""
+
+    needs = ("vae", "text", "inpaint")
+    empty_text = 0.12
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1.5e-4, mixed_precision="bf16")
+
+    def __init__(self, kind: str = "pose") -> None:
+        super().__init__()
+        self.kind = kind
+        self.name = "phac" if kind == "pose" else f"phac_{kind}"
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The inpainting U-Net, frozen but for its cross-attention, and a ControlNet that starts from it."""
+        unet = load_unet(init["inpaint"])
+        controlnet = mini_controlnet(unet)
+        for name, parameter in unet.named_parameters():
+            parameter.requires_grad_(is_cross_attention(name))
+        return CoarseStage(unet, controlnet)
+
+    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """Cross-attention at the rate, ControlNet at ten times the rate."""
+        attention = [p for p in module.unet.parameters() if p.requires_grad]
+        control = list(module.controlnet.parameters())
+        return [
+            {"params": attention, "lr": learning_rate},
+            {"params": control, "lr": CONTROL_RATE_FACTOR * learning_rate},
+        ]
+
+    def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
+        """Cutout latents, the condition, texts and prompt images (B,3,8h,8w)."""
+        generator = random_generator(seed, step, 15)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        captions = [target_caption(data.people.captions[index], "cutout") for index in indices]
+        return {
+            "latents": latents_of(data, ["cutout"] * batch_size, indices),
+            "condition": visible_condition(data, indices),
+            "texts": self.encode_texts(captions, generator),
+            "prompt": self.prompt_images(rows(data.people.joints, indices), data.people.size, generator),
+        }
+
+    def prompt_images(self, joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+        """Skeletons of all joints, as imprecise as a user's points; some without a joint, some blank."""
+        joints = joints.clone()
+        joints[..., :2] += JOINT_JITTER_PX * torch.randn(joints[..., :2].shape, generator=generator)
+        joints[..., 2] *= torch.rand(joints.shape[:2], generator=generator) >= DROPPED_JOINT
+        joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
+        return draw_skeleton(joints, size, size)
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss (methods 1.2)."""
+        return self.noise_loss(lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator), {}
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Targets, what was visible, prompts, and the completions."""
+        made = self.generate(lambda z, t: self._predict(module, batch, z, t), batch["latents"])
+        masked = self.decode(batch["condition"][:, 1:])
+        return picture_grid([self.decode(batch["latents"]), masked, batch["prompt"], made])
+
+    def _predict(
+        self, module: torch.nn.Module, batch: Batch, latents: torch.Tensor, times: torch.Tensor
+    ) -> torch.Tensor:
+        return module(latents, batch["condition"], times, batch["texts"], batch["prompt"])
+
+    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
+        """The trained cross-attention (`unet.*`, replacing the backbone's tensors) and the ControlNet (`controlnet.*`)."""
+        tensors = {f"unet.{n}": p for n, p in module.unet.state_dict().items() if is_cross_attention(n)}
+        tensors |= {f"controlnet.{n}": p for n, p in module.controlnet.state_dict().items()}
+        config = {"prompt": self.kind, "backbone": "inpaint", "controlnet": plain_config(module.controlnet)}
+        return Export("phac", tensors, config)
+
+
+def is_cross_attention(name: str) -> bool:
+    """Whether a U-Net parameter belongs to a cross-attention block."""
+    return ".attn2." in name
+
+
+def recipe() -> CoarseRecipe:
+    """This file's recipe."""
+    return CoarseRecipe()

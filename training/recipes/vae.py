@@ -1,0 +1,151 @@
+"""Recipe vae: the mini autoencoder, on crops round the person, from squared error to absolute error and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from ...models.diffusion.networks import decode_latents, encode_image, mini_vae, plain_config
+from ..data import PICTURES, PeopleDataset, open_split, sample_indices
+from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+
+CROP = 64
+KL_WEIGHT = 1e-6
+EDGE_WEIGHT = 0.5
+PERSON_WEIGHT = 3.0
+WEIGHTS = {"occluded": 0.3, "unoccluded": 0.1, "complete": 0.3, "cutout": 0.3}
+
+
+class AutoencoderTraining(torch.nn.Module):
+    """Encode, sample, decode: pictures in -1..1 -> (reconstruction, mean, log variance)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vae = mini_vae()
+
+    def forward(self, pictures: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pictures (B,3,H,W) in -1..1 and noise of the latents' shape."""
+        posterior = self.vae.encode(pictures).latent_dist
+        latents = posterior.mean + posterior.std * noise
+        return self.vae.decode(latents).sample, posterior.mean, posterior.logvar
+
+
+class VAERecipe(BaseRecipe):
+    """AutoencoderKL with 8 channels at a factor of 8; the exported latents have mean 0 and variance 1."""
+
+    name = "vae"
+    plan = TrainingPlan(
+        steps=6000, batch_size=16, learning_rate=1.5e-3, mixed_precision="bf16", ema_decay=0.995, final_rate=0.01
+    )
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """The pictures themselves."""
+        return open_split(data_root)
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """A fresh autoencoder."""
+        return AutoencoderTraining()
+
+    def batch(self, data: PeopleDataset, step: int, seed: int, batch_size: int) -> Batch:
+        """Crops (B,3,64,64) in -1..1 of all kinds of pictures, most of them round a point of the person."""
+        generator = random_generator(seed, step, 11)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        kinds = torch.multinomial(torch.tensor([WEIGHTS[n] for n in PICTURES]), batch_size, True, generator=generator)
+        crops = [self._crop(data, PICTURES[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)]
+        pictures, masks = zip(*crops, strict=True)
+        progress = torch.tensor(step * batch_size)
+        return {"pictures": torch.stack(pictures) * 2 - 1, "masks": torch.stack(masks), "seen": progress}
+
+    def _crop(
+        self, data: PeopleDataset, kind: str, index: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        room = data.size - CROP
+        draw = torch.rand(3, generator=generator)
+        mask = np.asarray(data.amodal_mask[index, 0])
+        corner = (draw[:2] * (room + 1)).long().clamp(max=room)
+        if draw[2] < 0.85 and mask.any():
+            ys, xs = np.nonzero(mask)
+            pick = int(draw[0] * (len(ys) - 1))
+            jitter = ((draw[1] - 0.5) * CROP * 0.5).long()
+            corner = (torch.tensor([ys[pick], xs[pick]]) - CROP // 2 + jitter).clamp(0, room)
+        y, x = int(corner[0]), int(corner[1])
+        crop = np.array(getattr(data, kind)[index, :, y : y + CROP, x : x + CROP])
+        flip = bool(torch.rand(1, generator=generator) < 0.5)
+        pair = torch.from_numpy(crop).float() / 255, torch.from_numpy(mask[None, y : y + CROP, x : x + CROP] / 255.0).float()
+        return (pair[0].flip(-1), pair[1].flip(-1)) if flip else pair
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Squared error first, then absolute error and edges, person weighted, with a very small KL term."""
+        pictures, weight = batch["pictures"], 1 + (PERSON_WEIGHT - 1) * batch["masks"]
+        shape = (len(pictures), 8, pictures.shape[-2] // 8, pictures.shape[-1] // 8)
+        noise = torch.randn(shape, generator=generator).to(pictures)
+        output, mean, logvar = (value.float() for value in module(pictures, noise))
+        error = output - pictures
+        squared = (weight * error.square()).mean() / weight.mean()
+        absolute = (weight * error.abs()).mean() / weight.mean()
+        sharp = min(1.0, float(batch["seen"]) / 20_000)
+        kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3)).mean()
+        loss = (4 - 2 * sharp) * squared + sharp * (absolute + EDGE_WEIGHT * edge_error(error)) + KL_WEIGHT * kl
+        return loss, {"psnr": -10 * torch.log10(error.detach().square().mean() / 4), "kl": kl.detach()}
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Crops above their reconstructions."""
+        pictures = batch["pictures"] / 2 + 0.5
+        return picture_grid([pictures, decode_latents(module.vae, encode_image(module.vae, pictures))])
+
+    def evaluate(self, module: torch.nn.Module, held_out: PeopleDataset) -> dict[str, float]:
+        """PSNR in dB on whole held-out pictures by kind, and inside the person."""
+        indices = np.arange(min(64, len(held_out)))
+        scores: dict[str, float] = {}
+        for kind in PICTURES:
+            pictures = held_out.pictures(kind, indices)
+            device = next(module.parameters()).device
+            output = decode_latents(module.vae, encode_image(module.vae, pictures.to(device))).cpu()
+            error = (output - pictures).square()
+            scores[f"psnr.{kind}"] = float(-10 * torch.log10(error.mean(dim=(1, 2, 3))).mean())
+            if kind == "cutout":
+                mask = held_out.pictures("amodal_mask", indices).expand_as(error) > 0.5
+                scores["psnr.person"] = float(-10 * torch.log10(error[mask].mean()))
+        return scores
+
+    def export(self, module: torch.nn.Module, held_out: PeopleDataset) -> Export:
+        """The autoencoder with its latents brought to mean 0 and variance 1."""
+        normalise_latents(module.vae, held_out)
+        return Export("vae", module.vae.state_dict(), plain_config(module.vae))
+
+
+def edge_error(error: torch.Tensor, scales: int = 3) -> torch.Tensor:
+    """Mean absolute difference of the horizontal and vertical gradients, at `scales` sizes."""
+    total = error.new_zeros(())
+    for _ in range(scales):
+        total = total + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        error = functional.avg_pool2d(error, 2)
+    return total / scales
+
+
+@torch.no_grad()
+def normalise_latents(vae: Any, held_out: PeopleDataset) -> None:
+    """Fold the latents' mean and deviation per channel into quant_conv and post_quant_conv (in place)."""
+    indices = np.arange(min(64, len(held_out)))
+    pictures = torch.cat([held_out.pictures(kind, indices) for kind in PICTURES]).to(vae.device)
+    latents = torch.cat([encode_image(vae, part) for part in pictures.split(32)])
+    mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)).clamp(min=1e-4)
+    channels = len(mean)
+    first, last = vae.quant_conv, vae.post_quant_conv
+    first.weight[:channels] /= deviation[:, None, None, None]
+    first.bias[:channels] = (first.bias[:channels] - mean) / deviation
+    first.bias[channels:] -= 2 * deviation.log()
+    last.bias += last.weight[:, :, 0, 0] @ mean
+    last.weight *= deviation[None, :, None, None]
+
+
+def recipe() -> VAERecipe:
+    """This file's recipe."""
+    return VAERecipe()
