@@ -1,0 +1,209 @@
+"""The visible mask M_v = SAM(I_ic) (PHAC, stage A): Segment Anything prompted with the visible joints.
+
+Points and boxes are continuous picture pixels here (pixel i covers [i, i+1)); SAM itself counts from pixel
+centres. Large pictures are cropped round the prompt first, so that the person gets the model's resolution.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from .sam_networks import MINI, build_sam
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+
+CROP_MARGIN = 0.35
+POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
+
+
+class Region(NamedTuple):
+    """A part of a picture in whole pixels, [left, right) x [top, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def build_mini_sam() -> Sam:
+    """The untrained mini SAM (about 0.9 M parameters, 128x128 pictures, masks at full resolution)."""
+    return build_sam(MINI)
+
+
+def encode_pictures(sam: Sam, images: torch.Tensor) -> torch.Tensor:
+    """Embeddings (B,C,g,g) of pictures (B,3,h,w) in 0..1, h and w at most the model's image size."""
+    return sam.image_encoder(sam.preprocess(images * 255))
+
+
+def decode_prompts(
+    sam: Sam,
+    embeddings: torch.Tensor,
+    points_px: torch.Tensor,
+    labels: torch.Tensor,
+    boxes: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask logits and predicted IoU of K prompts on each of B pictures; differentiable.
+
+    embeddings (B,C,g,g); points_px (B,K,n,2) in pixels of the pictures that were encoded; labels (B,K,n)
+    1 inside, 0 outside, -1 unused; boxes (B,K,4) x0 y0 x1 y1 or None.
+    Returns logits (B,K,4g,4g) over the padded square, and IoU (B,K).
+    """
+    position = sam.prompt_encoder.get_dense_pe()
+    results = []
+    for index, embedding in enumerate(embeddings):
+        corners = None if boxes is None else boxes[index] - 0.5
+        sparse, dense = sam.prompt_encoder((points_px[index] - 0.5, labels[index]), corners, None)
+        results.append(sam.mask_decoder(embedding[None], position, sparse, dense, multimask_output=False))
+    return torch.stack([logits[:, 0] for logits, _ in results]), torch.stack(
+        [iou[:, 0] for _, iou in results]
+    )
+
+
+@torch.no_grad()
+def visible_mask(
+    sam: Sam,
+    image: torch.Tensor,
+    points_px: torch.Tensor,
+    labels: torch.Tensor,
+    box: tuple[float, float, float, float] | None = None,
+) -> tuple[torch.Tensor, float]:
+    """The mask of what the points lie on, without what hides it.
+
+    image (3,H,W) in 0..1 of any size; points_px (n,2) continuous pixels; labels (n,) 1 = on the visible
+    person, 0 = not on it; box (x0,y0,x1,y1) pixels or None.
+    Returns the mask (H,W) of 0 and 1, and the predicted IoU 0..1.
+    Raises ValueError when there is nothing to go by or a point or the box lies outside the picture.
+    """
+    points_px = torch.as_tensor(points_px, dtype=torch.float32).reshape(-1, 2)
+    labels = torch.as_tensor(labels).reshape(-1)
+    _check_prompt(points_px, labels, box, image.shape[-2:])
+    region = prompt_region(points_px[labels == POSITIVE], box, image.shape[-2:], sam.image_encoder.img_size)
+    while True:
+        logits, score = _logits_in_region(sam, image, points_px, labels, box, region)
+        wider = _widened(region, logits > 0, image.shape[-2:])
+        if wider == region:
+            break
+        region = wider
+    mask = torch.zeros(image.shape[-2:], dtype=torch.float32, device=logits.device)
+    mask[region.top : region.bottom, region.left : region.right] = (logits > 0).float()
+    return mask, score
+
+
+def prompt_region(
+    positive_px: torch.Tensor,
+    box: tuple[float, float, float, float] | None,
+    size: tuple[int, int] | torch.Size,
+    model_size: int,
+) -> Region:
+    """The part of a picture (height, width) to look at: all of a small one, else what is round the prompt.
+
+    Joints end before the body does, so the region is wider than they are, square where the picture allows.
+    """
+    height, width = size
+    if max(height, width) <= model_size:
+        return Region(0, 0, width, height)
+    spots = positive_px.tolist() + ([] if box is None else [list(box[:2]), list(box[2:])])
+    xs, ys = zip(*spots)
+    longest = max(max(xs) - min(xs), max(ys) - min(ys))
+    side = max(longest * (1 + 2 * CROP_MARGIN), model_size / 2 if longest else model_size)
+    return _square_region((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, side, height, width)
+
+
+def _square_region(centre_x: float, centre_y: float, side: float, height: int, width: int) -> Region:
+    left, right = _span(centre_x, side, width)
+    top, bottom = _span(centre_y, side, height)
+    return Region(left, top, right, bottom)
+
+
+def _span(centre: float, side: float, limit: int) -> tuple[int, int]:
+    """Whole-pixel interval of about `side` round `centre`, moved and cut to lie in [0, limit)."""
+    length = min(limit, max(1, round(side)))
+    start = min(max(0, round(centre - length / 2)), limit - length)
+    return start, start + length
+
+
+def _widened(region: Region, inside: torch.Tensor, size: torch.Size) -> Region:
+    """1.5 times as wide a region when the mask runs out of a side not the picture's own; else the same."""
+    height, width = size
+    cut = (
+        (region.left > 0 and inside[:, 0].any())
+        or (region.right < width and inside[:, -1].any())
+        or (region.top > 0 and inside[0].any())
+        or (region.bottom < height and inside[-1].any())
+    )
+    if not cut:
+        return region
+    side = 1.5 * max(region.right - region.left, region.bottom - region.top)
+    centre_x, centre_y = (region.left + region.right) / 2, (region.top + region.bottom) / 2
+    return _square_region(centre_x, centre_y, side, height, width)
+
+
+def _logits_in_region(
+    sam: Sam,
+    image: torch.Tensor,
+    points_px: torch.Tensor,
+    labels: torch.Tensor,
+    box: tuple[float, float, float, float] | None,
+    region: Region,
+) -> tuple[torch.Tensor, float]:
+    """Logits at the region's own resolution, and the predicted IoU."""
+    device = sam.pixel_mean.device
+    part = image[:, region.top : region.bottom, region.left : region.right].to(device)
+    height, width = part.shape[-2:]
+    scale = sam.image_encoder.img_size / max(height, width)
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if inner != (height, width):
+        part = F.interpolate(part[None], size=inner, mode="bilinear", antialias=True, align_corners=False)[0]
+    origin = torch.tensor([region.left, region.top], dtype=torch.float32)
+    points = (points_px - origin) * scale
+    within = ((points >= 0) & (points < torch.tensor(inner[::-1]))).all(dim=1)
+    corners = None if box is None else (torch.tensor(box).reshape(2, 2) - origin).reshape(1, 1, 4) * scale
+    logits, iou = decode_prompts(
+        sam,
+        encode_pictures(sam, part[None]),
+        points[within][None, None].to(device),
+        labels[within][None, None].to(device),
+        None if corners is None else corners.to(device),
+    )
+    full = sam.postprocess_masks(logits.float(), inner, (height, width))
+    return full[0, 0], float(iou.clamp(0, 1))
+
+
+def _check_prompt(
+    points_px: torch.Tensor,
+    labels: torch.Tensor,
+    box: tuple[float, float, float, float] | None,
+    size: torch.Size,
+) -> None:
+    height, width = size
+    if len(points_px) != len(labels):
+        raise ValueError(f"{len(points_px)} points but {len(labels)} labels: give one label per point")
+    if box is None and not (labels == POSITIVE).any():
+        raise ValueError(
+            "nothing says where the person is: no visible joint, point or box. Connect a FIGURA_PROMPT or "
+            "POSE_KEYPOINT with visible joints, a BOUNDING_BOX, or write points"
+        )
+    if not torch.isfinite(points_px).all():
+        raise ValueError("a point is not a number: every point needs finite x and y in pixels")
+    outside = ((points_px < 0) | (points_px > torch.tensor([width, height]))).any(dim=1)
+    if outside.any():
+        x, y = points_px[outside][0].tolist()
+        raise ValueError(
+            f"point ({x:g}, {y:g}) lies outside the picture of {width}x{height} pixels: move or remove it"
+        )
+    if box is not None and not (
+        box[0] < box[2]
+        and box[1] < box[3]
+        and box[0] < width
+        and box[1] < height
+        and box[2] > 0
+        and box[3] > 0
+    ):
+        raise ValueError(
+            f"box {tuple(box)} is empty or lies outside the picture of {width}x{height} pixels: "
+            "draw it on the person"
+        )

@@ -1,0 +1,279 @@
+"""Segment Anything at any size: configuration, construction and loading (`visible_mask` uses it).
+
+The networks are the classes of the `segment_anything` package at every size; only numbers differ. The mini
+configuration works on 128x128 pictures with 4x4 patches, so that its masks have the picture's own resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ..diffusion.checkpoint import load_into, parse_metadata, read_safetensors
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+
+KIND = "sam"
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    """Numbers of a SAM. `stem_channels` > 0 replaces the linear patch embedding by a convolutional stem."""
+
+    image_size: int = 1024
+    patch_size: int = 16
+    embed_dim: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    mlp_ratio: float = 4.0
+    window_size: int = 14
+    global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
+    use_rel_pos: bool = True
+    out_chans: int = 256
+    mask_in_chans: int = 16
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    decoder_mlp_dim: int = 2048
+    num_multimask_outputs: int = 3
+    iou_head_depth: int = 3
+    iou_head_hidden_dim: int = 256
+    stem_channels: int = 0
+
+
+MINI = SamConfig(
+    image_size=128,
+    patch_size=4,
+    embed_dim=96,
+    depth=5,
+    num_heads=3,
+    mlp_ratio=2.0,
+    window_size=8,
+    global_attn_indexes=(4,),
+    use_rel_pos=False,
+    out_chans=64,
+    mask_in_chans=8,
+    decoder_heads=4,
+    decoder_mlp_dim=128,
+    iou_head_hidden_dim=64,
+    stem_channels=32,
+)
+
+
+class ConvStem(nn.Module):
+    """Patch embedding for 4x4 patches whose receptive fields overlap: (B,3,S,S) -> (B,S/4,S/4,embed_dim).
+
+    A linear 4x4 patch embedding learns edges and textures slowly; two strided convolutions bring them along,
+    and the rest of the image encoder stays as it is.
+    """
+
+    def __init__(self, embed_dim: int, channels: int, operations: Any = torch.nn) -> None:
+        super().__init__()
+        self.down1 = operations.Conv2d(3, channels, 3, stride=2, padding=1)
+        self.norm1 = operations.GroupNorm(1, channels)
+        self.mix1 = operations.Conv2d(channels, channels, 3, padding=1)
+        self.down2 = operations.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
+        self.norm2 = operations.GroupNorm(1, 2 * channels)
+        self.mix2 = operations.Conv2d(2 * channels, embed_dim, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised pictures to tokens, channels last as `ImageEncoderViT` wants them."""
+        x = nn.functional.gelu(self.norm1(self.down1(images)))
+        x = x + nn.functional.gelu(self.mix1(x))
+        x = nn.functional.gelu(self.norm2(self.down2(x)))
+        return self.mix2(x).permute(0, 2, 3, 1)
+
+
+def build_sam(config: SamConfig) -> Sam:
+    """A `segment_anything` Sam with random weights, in evaluation mode."""
+    modeling = _segment_anything()
+    sam = modeling.Sam(
+        _image_encoder(modeling, config), _prompt_encoder(modeling, config), _decoder(modeling, config)
+    )
+    if sam.image_encoder.pos_embed is not None:
+        nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
+    _make_storable(sam.prompt_encoder.pe_layer)
+    return sam.eval()
+
+
+def load_sam(path: str | Path) -> Sam:
+    """A public SAM (sam_vit_b/l/h, .pth or .safetensors) or this pack's mini SAM, told by keys and shapes.
+
+    Raises FileNotFoundError, or ValueError naming the file when it is damaged or holds another kind of model.
+    """
+    path = Path(path)
+    tensors, config = read_sam(path)
+    return load_into(build_sam(config), tensors, str(path)).eval()
+
+
+def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
+    """Tensors and configuration of a SAM file of either origin."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no SAM weights at {path}: put sam_vit_b_01ec64.pth (or vit_l, vit_h) there, or choose mini"
+        )
+    if path.suffix == ".safetensors":
+        tensors, raw = read_safetensors(path)
+        if "figura" in raw:
+            return tensors, config_from_metadata(path, parse_metadata(path, raw))
+    else:
+        tensors = read_pickle(path)
+    return tensors, config_from_tensors(tensors, str(path))
+
+
+def read_pickle(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a .pth file, read without executing anything in it (weights_only)."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} is not a readable weights file ({reason}): download it again or choose mini"
+        ) from error
+    state = state.get("model", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
+        raise ValueError(
+            f"{path} holds {type(state).__name__}, not a dictionary of tensors: choose a SAM weights file"
+        )
+    return state
+
+
+def config_from_metadata(path: Path, meta: Mapping[str, Any]) -> SamConfig:
+    """The configuration a file of this pack carries."""
+    if meta["kind"] != KIND:
+        raise ValueError(
+            f"{path} holds {meta['kind']!r} weights, but SAM weights are needed here: choose another file"
+        )
+    config = dict(meta["config"])
+    config["global_attn_indexes"] = tuple(config.get("global_attn_indexes", ()))
+    return SamConfig(**config)
+
+
+def config_to_metadata(config: SamConfig) -> dict[str, Any]:
+    """The configuration as JSON values."""
+    return {**asdict(config), "global_attn_indexes": list(config.global_attn_indexes)}
+
+
+def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:
+    """Every number of a public checkpoint from its keys and shapes (decoder heads are 8 in all of them)."""
+    _check_is_sam(tensors, name)
+    position = tensors["image_encoder.pos_embed"]
+    grid, embed_dim = position.shape[1], position.shape[3]
+    patch = tensors["image_encoder.patch_embed.proj.weight"].shape[-1]
+    depth = _count(tensors, "image_encoder.blocks.")
+    spans = [tensors[f"image_encoder.blocks.{i}.attn.rel_pos_h"].shape for i in range(depth)]
+    windows = [(span[0] + 1) // 2 for span in spans]
+    return SamConfig(
+        image_size=grid * patch,
+        patch_size=patch,
+        embed_dim=embed_dim,
+        depth=depth,
+        num_heads=embed_dim // spans[0][1],
+        mlp_ratio=tensors["image_encoder.blocks.0.mlp.lin1.weight"].shape[0] / embed_dim,
+        window_size=min(windows),
+        global_attn_indexes=tuple(i for i, size in enumerate(windows) if size == grid),
+        **_decoder_numbers(tensors),
+    )
+
+
+def _decoder_numbers(tensors: Tensors) -> dict[str, Any]:
+    decoder = "mask_decoder."
+    return {
+        "out_chans": tensors["image_encoder.neck.0.weight"].shape[0],
+        "mask_in_chans": tensors["prompt_encoder.mask_downscaling.3.weight"].shape[0],
+        "decoder_depth": _count(tensors, decoder + "transformer.layers."),
+        "decoder_mlp_dim": tensors[decoder + "transformer.layers.0.mlp.lin1.weight"].shape[0],
+        "num_multimask_outputs": tensors[decoder + "mask_tokens.weight"].shape[0] - 1,
+        "iou_head_depth": _count(tensors, decoder + "iou_prediction_head.layers."),
+        "iou_head_hidden_dim": tensors[decoder + "iou_prediction_head.layers.0.weight"].shape[0],
+    }
+
+
+def _check_is_sam(tensors: Tensors, name: str) -> None:
+    needed = (
+        "image_encoder.pos_embed",
+        "image_encoder.patch_embed.proj.weight",
+        "image_encoder.blocks.0.attn.rel_pos_h",
+        "image_encoder.neck.0.weight",
+        "prompt_encoder.mask_downscaling.3.weight",
+        "mask_decoder.mask_tokens.weight",
+        "mask_decoder.transformer.layers.0.mlp.lin1.weight",
+        "mask_decoder.iou_prediction_head.layers.0.weight",
+    )
+    missing = [key for key in needed if key not in tensors]
+    if missing:
+        raise ValueError(
+            f"{name} is not a Segment Anything (ViT) checkpoint: it has no {missing[0]!r}. "
+            "sam_vit_b, _l and _h are accepted (not SAM 2, MobileSAM, HQ-SAM): choose one, or mini"
+        )
+
+
+def _count(tensors: Tensors, prefix: str) -> int:
+    return len({key[len(prefix) :].split(".")[0] for key in tensors if key.startswith(prefix)})
+
+
+def _segment_anything() -> ModuleType:
+    try:
+        from segment_anything import modeling
+    except ImportError as error:
+        raise ImportError("segment-anything is not installed: pip install segment-anything") from error
+    return modeling
+
+
+def _image_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
+    encoder = modeling.ImageEncoderViT(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.embed_dim,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        mlp_ratio=config.mlp_ratio,
+        out_chans=config.out_chans,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        use_rel_pos=config.use_rel_pos,
+        window_size=config.window_size,
+        global_attn_indexes=config.global_attn_indexes,
+    )
+    if config.stem_channels:
+        encoder.patch_embed = ConvStem(config.embed_dim, config.stem_channels)
+    return encoder
+
+
+def _prompt_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
+    grid = config.image_size // config.patch_size
+    return modeling.PromptEncoder(
+        embed_dim=config.out_chans,
+        image_embedding_size=(grid, grid),
+        input_image_size=(config.image_size, config.image_size),
+        mask_in_chans=config.mask_in_chans,
+    )
+
+
+def _decoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
+    return modeling.MaskDecoder(
+        transformer_dim=config.out_chans,
+        num_multimask_outputs=config.num_multimask_outputs,
+        transformer=modeling.TwoWayTransformer(
+            depth=config.decoder_depth,
+            embedding_dim=config.out_chans,
+            num_heads=config.decoder_heads,
+            mlp_dim=config.decoder_mlp_dim,
+        ),
+        iou_head_depth=config.iou_head_depth,
+        iou_head_hidden_dim=config.iou_head_hidden_dim,
+    )
+
+
+@torch.no_grad()
+def _make_storable(pe_layer: nn.Module) -> None:
+    """Round the random point frequencies to fp16, so that a stored model sees what it was trained on."""
+    matrix = pe_layer.get_buffer("positional_encoding_gaussian_matrix")
+    matrix.copy_(matrix.half().float())
