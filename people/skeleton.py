@@ -27,9 +27,14 @@ Colour: TypeAlias = tuple[float, float, float]
 
 
 def draw_skeleton(
-    joints: torch.Tensor, height: int, width: int, *, hands: torch.Tensor | None = None
+    joints: torch.Tensor,
+    height: int,
+    width: int,
+    *,
+    hands: torch.Tensor | None = None,
+    onto: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Draw one person per picture on black.
+    """Draw one person per picture on black, or on a copy of `onto` (B, 3, height, width).
 
     joints: (B, 18, 3) x_px, y_px, confidence in OpenPose-18 order; a joint of confidence <= 0 is not drawn,
     and neither is a limb with such an end. hands: (B, 2, 21, 3), left and right, the same way. Points may lie
@@ -39,8 +44,9 @@ def draw_skeleton(
     4 px for a shorter side of 512 px and scales with it, but is never below 1.5 px; edges are antialiased by
     coverage.
     """
-    canvas = Canvas(joints.shape[0], height, width, joints.device)
-    radius = max(RADIUS_AT_512 * min(height, width) / 512, MIN_RADIUS_PX)
+    black = torch.zeros(joints.shape[0], 3, height, width, device=joints.device)
+    canvas = Canvas(black if onto is None else onto.to(black).clone())
+    radius = line_radius(height, width)
     joints = joints.to(torch.float32)
     for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
         canvas.ellipse(joints[:, start], joints[:, end], radius, _rgb(colour, LIMB_SHADE))
@@ -48,13 +54,18 @@ def draw_skeleton(
         canvas.disc(joints[:, index], radius, _rgb(colour))
     if hands is not None:
         for side in hands.to(torch.float32).unbind(1):
-            _draw_hand(canvas, side, radius)
+            _draw_hand(canvas, side, min(height, width) / 512)
     return canvas.pixels
 
 
-def _draw_hand(canvas: Canvas, hand: torch.Tensor, body_radius: float) -> None:
-    edge_radius = max(HAND_EDGE_RADIUS_AT_512 * body_radius / RADIUS_AT_512, MIN_HAND_RADIUS_PX)
-    joint_radius = 0.5 * body_radius
+def line_radius(height: int, width: int) -> float:
+    """Half the thickness of the lines of a prompt picture of this size, in pixels."""
+    return max(RADIUS_AT_512 * min(height, width) / 512, MIN_RADIUS_PX)
+
+
+def _draw_hand(canvas: Canvas, hand: torch.Tensor, scale: float) -> None:
+    edge_radius = max(HAND_EDGE_RADIUS_AT_512 * scale, MIN_HAND_RADIUS_PX)
+    joint_radius = max(RADIUS_AT_512 * scale, MIN_HAND_RADIUS_PX)
     for number, (start, end) in enumerate(HAND_EDGES):
         colour = colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1.0, 1.0)
         canvas.ellipse(hand[:, start], hand[:, end], edge_radius, colour)
@@ -68,10 +79,10 @@ def _rgb(colour: tuple[int, int, int], shade: float = 1.0) -> Colour:
 
 
 class Canvas:
-    """A batch of black pictures on which antialiased shapes are painted, one shape per picture at a time."""
+    """Pictures (B, 3, H, W) on which antialiased shapes are painted in place, one shape in each at a time."""
 
-    def __init__(self, batch: int, height: int, width: int, device: torch.device | None = None) -> None:
-        self.pixels = torch.zeros(batch, 3, height, width, device=device)
+    def __init__(self, pixels: torch.Tensor) -> None:
+        self.pixels = pixels
 
     def disc(self, centre: torch.Tensor, radius: float, colour: Colour) -> None:
         """Paint a disc at centre (B, 3) x_px, y_px, confidence."""

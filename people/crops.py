@@ -1,0 +1,186 @@
+"""Crop round a person at a model's size, and stitch the result back without touching any other pixel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .boxes import Box
+
+Points = TypeVar("Points", np.ndarray, torch.Tensor)
+CROP_MODES = ("bilinear", "nearest")
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """Which part of a picture is looked at, and at what size.
+
+    The picture has source_width x source_height pixels. `box` has whole numbers, may reach outside the
+    picture, and is resampled to model_width x model_height pixels.
+    """
+
+    source_width: int
+    source_height: int
+    box: Box
+    model_width: int
+    model_height: int
+
+    @property
+    def resamples(self) -> bool:
+        """False when the box has the model's size, so that pixels are only copied."""
+        return (self.box.width, self.box.height) != (self.model_width, self.model_height)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Model pixels per source pixel, (x, y)."""
+        return self.model_width / self.box.width, self.model_height / self.box.height
+
+
+def plan_crop(
+    box: Box,
+    source_size: tuple[int, int],
+    model_size: tuple[int, int],
+    margin: float = 0.15,
+    whole_at_model_size: bool = True,
+) -> CropPlan:
+    """Plan a crop that holds `box`, in the model's aspect ratio.
+
+    box: pixels of the picture; an empty one means the whole picture. source_size, model_size: (height,
+    width). margin: free space on every side, as a fraction of the box's longer side; it does not reach
+    outside the picture. The crop is moved inside the picture where it fits and still holds the box; the
+    rest reaches outside. whole_at_model_size: a picture that has the model's size already, and holds the
+    box, is taken as it is.
+    """
+    height, width = source_size
+    picture = Box(0, 0, width, height)
+    wanted = picture if box.is_empty else box.outward()
+    if whole_at_model_size and source_size == model_size and wanted.union(picture) == picture:
+        return CropPlan(width, height, picture, width, height)
+    roomy = wanted.expand(margin * max(wanted.width, wanted.height)).intersect(picture)
+    wanted = wanted.union(roomy).outward()
+    return CropPlan(width, height, _to_aspect(wanted, picture, model_size), model_size[1], model_size[0])
+
+
+def _to_aspect(wanted: Box, picture: Box, model_size: tuple[int, int]) -> Box:
+    scale = max(wanted.width / model_size[1], wanted.height / model_size[0])
+    # The model's own sides first, then rounding: a hair's breadth above a whole number must not add a pixel.
+    width = max(math.ceil(model_size[1] * scale - 1e-6), int(wanted.width))
+    height = max(math.ceil(model_size[0] * scale - 1e-6), int(wanted.height))
+    x0 = _place(wanted.x0, wanted.x1, width, int(picture.x1))
+    y0 = _place(wanted.y0, wanted.y1, height, int(picture.y1))
+    return Box(x0, y0, x0 + width, y0 + height)
+
+
+def _place(low: float, high: float, length: int, limit: int) -> int:
+    """Where a span of `length` starts that holds [low, high] and lies inside [0, limit] if it can."""
+    start = math.floor((low + high - length) / 2)
+    start = min(max(start, 0), limit - length) if length <= limit else (limit - length) // 2
+    return int(min(max(start, high - length), low))
+
+
+def crop(
+    image: torch.Tensor, plan: CropPlan, mode: str = "bilinear", fill: float | None = None
+) -> torch.Tensor:
+    """The planned part of image (B, C, source_height, source_width), as (B, C, model_height, model_width).
+
+    mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels). fill: the value outside the picture;
+    None repeats the picture's edge. Raises ValueError when the picture does not have the plan's size.
+    """
+    _check_size(image, "image", plan.source_height, plan.source_width)
+    if mode not in CROP_MODES:
+        raise ValueError(f"crop mode must be one of {', '.join(CROP_MODES)}; got {mode!r}.")
+    columns = _span(plan.box.x0, plan.box.x1, image.device)
+    rows = _span(plan.box.y0, plan.box.y1, image.device)
+    part = image[:, :, rows.clamp(0, plan.source_height - 1)][..., columns.clamp(0, plan.source_width - 1)]
+    if fill is not None:
+        inside_x = (columns >= 0) & (columns < plan.source_width)
+        inside_y = (rows >= 0) & (rows < plan.source_height)
+        part = torch.where(inside_y[:, None] & inside_x, part, torch.full_like(part[:1, :1], fill))
+    return _resample(part, (plan.model_height, plan.model_width), mode)
+
+
+def stitch(
+    image: torch.Tensor, patch: torch.Tensor, mask: torch.Tensor, plan: CropPlan
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put a finished crop back; every pixel outside the mask is the input's, bit for bit.
+
+    image: (B, C, source_height, source_width). patch: (B, C, model_height, model_width). mask: (B, 1,
+    model_height, model_width) in 0..1, the region to change; values between 0 and 1 blend. A crop that
+    was resampled resamples its mask too, so that the seam is as soft as one pixel of the model. Patch and
+    mask of one picture serve the batch. Returns the picture and the mask at the picture's size, (B, 1,
+    source_height, source_width).
+    """
+    _check_size(image, "image", plan.source_height, plan.source_width)
+    _check_size(patch, "patch", plan.model_height, plan.model_width)
+    _check_size(mask, "mask", plan.model_height, plan.model_width)
+    size = int(plan.box.height), int(plan.box.width)
+    full_mask = _place_back(_resample(mask, size).clamp(0, 1), plan).to(image.dtype)
+    full_mask = full_mask.expand(len(image), -1, -1, -1)
+    full_patch = _place_back(_resample(patch, size), plan).to(image.dtype)
+    blended = torch.where(
+        full_mask >= 1, full_patch, torch.lerp(image, full_patch.expand_as(image), full_mask)
+    )
+    return torch.where(full_mask > 0, blended, image), full_mask
+
+
+def _place_back(part: torch.Tensor, plan: CropPlan) -> torch.Tensor:
+    """part, of the box's size, on zeros of the picture's size; what reaches outside is cut off."""
+    full = part.new_zeros(*part.shape[:2], plan.source_height, plan.source_width)
+    inside = plan.box.clip(plan.source_height, plan.source_width)
+    x0, y0, x1, y1 = (int(value) for value in inside)
+    left, top = x0 - int(plan.box.x0), y0 - int(plan.box.y0)
+    if not inside.is_empty:
+        full[:, :, y0:y1, x0:x1] = part[:, :, top : top + y1 - y0, left : left + x1 - x0]
+    return full
+
+
+def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
+    if tuple(image.shape[2:]) == size:
+        return image
+    if mode == "nearest":
+        return F.interpolate(image, size, mode="nearest-exact")
+    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def points_to_crop(points: Points, plan: CropPlan) -> Points:
+    """Points (..., 2) or (..., 3 with confidence) of the picture, in the crop's pixels."""
+    scale_x, scale_y = plan.scale
+    return _move_points(points, scale_x, scale_y, -plan.box.x0 * scale_x, -plan.box.y0 * scale_y)
+
+
+def points_from_crop(points: Points, plan: CropPlan) -> Points:
+    """Points (..., 2) or (..., 3 with confidence) of the crop, in the picture's pixels."""
+    scale_x, scale_y = plan.scale
+    return _move_points(points, 1 / scale_x, 1 / scale_y, plan.box.x0, plan.box.y0)
+
+
+def _move_points(points: Points, scale_x: float, scale_y: float, dx: float, dy: float) -> Points:
+    moved = points.copy() if isinstance(points, np.ndarray) else points.clone()
+    moved[..., 0] = moved[..., 0] * scale_x + dx
+    moved[..., 1] = moved[..., 1] * scale_y + dy
+    if moved.shape[-1] == 3:
+        # An absent point stays (0, 0, 0).
+        moved[moved[..., 2] <= 0] = 0
+    return moved
+
+
+def box_to_crop(box: Box, plan: CropPlan) -> Box:
+    """A box of the picture, in the crop's pixels."""
+    return box.shifted(-plan.box.x0, -plan.box.y0).scaled(*plan.scale)
+
+
+def _span(low: float, high: float, device: torch.device) -> torch.Tensor:
+    return torch.arange(int(low), int(high), device=device)
+
+
+def _check_size(tensor: torch.Tensor, name: str, height: int, width: int) -> None:
+    if tensor.ndim != 4 or tuple(tensor.shape[2:]) != (height, width):
+        raise ValueError(
+            f"{name} has shape {tuple(tensor.shape)}, but this crop needs (batch, channels, {height}, "
+            f"{width}). Use the crop data that came with this picture."
+        )

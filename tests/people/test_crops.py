@@ -1,0 +1,119 @@
+"""Crop and stitch: what is not in the mask does not change."""
+
+import numpy as np
+import pytest
+import torch
+from figura.people.boxes import EMPTY, Box
+from figura.people.crops import box_to_crop, crop, plan_crop, points_from_crop, points_to_crop, stitch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sides = st.integers(1, 40)
+corners = st.floats(-30, 60)
+
+
+@st.composite
+def plans(draw):
+    x, y = sorted([draw(corners), draw(corners)]), sorted([draw(corners), draw(corners)])
+    size = draw(sides), draw(sides)
+    model = draw(sides), draw(sides)
+    return plan_crop(Box(x[0], y[0], x[1], y[1]), size, model, draw(st.sampled_from([0.0, 0.15, 1.0])))
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_a_stitched_picture_is_the_input_outside_the_mask(plan):
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, plan.source_height, plan.source_width)
+    patch = torch.rand(2, 3, plan.model_height, plan.model_width)
+    mask = (torch.rand(2, 1, plan.model_height, plan.model_width) > 0.5).float()
+    out, full_mask = stitch(image, patch, mask, plan)
+    outside = (full_mask == 0).expand_as(image)
+    assert torch.equal(out[outside], image[outside])
+    assert out.shape == image.shape and full_mask.shape == image[:, :1].shape
+    empty, none = stitch(image, patch, torch.zeros_like(mask), plan)
+    assert torch.equal(empty, image) and not none.any()
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_a_crop_at_the_boxs_own_size_comes_back_unchanged(plan):
+    plan = type(plan)(
+        plan.source_width, plan.source_height, plan.box, int(plan.box.width), int(plan.box.height)
+    )
+    image = torch.rand(1, 3, plan.source_height, plan.source_width)
+    patch = crop(image, plan)
+    out, mask = stitch(torch.zeros_like(image), patch, torch.ones_like(patch[:, :1]), plan)
+    assert not plan.resamples
+    assert torch.equal(out, torch.where(mask > 0, image, 0.0))
+    assert torch.equal(stitch(image, patch, torch.ones_like(patch[:, :1]), plan)[0], image)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans(), st.floats(-50, 90), st.floats(-50, 90))
+def test_points_come_back_from_a_crop(plan, x, y):
+    points = np.array([[x, y, 1.0], [0.0, 0.0, 0.0]])
+    there = points_to_crop(points, plan)
+    np.testing.assert_allclose(points_from_crop(there, plan), points, atol=1e-6)
+    assert (there[1] == 0).all()
+    moved = points_to_crop(torch.tensor(points), plan)
+    np.testing.assert_allclose(moved.numpy(), there)
+
+
+@settings(max_examples=200, deadline=None)
+@given(plans(), corners, corners, st.floats(1, 30), st.floats(1, 30))
+def test_a_plan_holds_its_box_and_keeps_inside_when_it_can(plan, x, y, width, height):
+    size, model = (plan.source_height, plan.source_width), (plan.model_height, plan.model_width)
+    box = Box(x, y, x + width, y + height)
+    made = plan_crop(box, size, model)
+    assert made.box.union(box) == made.box
+    picture = Box(0, 0, size[1], size[0])
+    if picture.union(box) == picture and made.box.width <= size[1] and made.box.height <= size[0]:
+        assert picture.union(made.box) == picture
+
+
+def test_the_crop_has_the_models_aspect():
+    plan = plan_crop(Box(100, 50, 140, 250), (5000, 7000), (128, 128))
+    assert plan.box.width == plan.box.height == 260
+    assert (plan.model_width, plan.model_height) == (128, 128)
+
+
+def test_a_picture_of_the_models_size_is_not_resampled():
+    plan = plan_crop(Box(10, 10, 20, 90), (128, 128), (128, 128))
+    assert plan.box == Box(0, 0, 128, 128) and not plan.resamples
+    zoomed = plan_crop(Box(10, 10, 20, 90), (128, 128), (128, 128), whole_at_model_size=False)
+    assert zoomed.resamples
+
+
+def test_an_empty_box_takes_the_whole_picture():
+    assert plan_crop(EMPTY, (30, 60), (64, 128)).box == Box(0, 0, 60, 30)
+
+
+def test_fill_and_edge_outside_the_picture():
+    plan = plan_crop(Box(-4, 0, 4, 8), (8, 8), (8, 8), margin=0.0)
+    image = torch.ones(1, 1, 8, 8)
+    assert torch.equal(crop(image, plan), image)
+    assert torch.equal(crop(image, plan, fill=0.25)[..., :4], torch.full((1, 1, 8, 4), 0.25))
+
+
+def test_nearest_keeps_labels():
+    labels = torch.randint(0, 25, (1, 1, 40, 40)).float()
+    part = crop(labels, plan_crop(EMPTY, (40, 40), (17, 17)), mode="nearest")
+    assert set(part.unique().tolist()) <= set(labels.unique().tolist())
+
+
+def test_wrong_sizes_name_both_shapes():
+    plan = plan_crop(EMPTY, (8, 8), (4, 4))
+    with pytest.raises(ValueError, match=r"image has shape \(1, 3, 9, 8\).*8, 8"):
+        crop(torch.zeros(1, 3, 9, 8), plan)
+    with pytest.raises(ValueError, match="patch has shape"):
+        stitch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 4, 4), plan)
+    with pytest.raises(ValueError, match="crop mode"):
+        crop(torch.zeros(1, 3, 8, 8), plan, mode="lanczos")
+
+
+def test_boxes_follow_points_into_the_crop():
+    plan = plan_crop(Box(20, 20, 60, 100), (128, 128), (64, 64), whole_at_model_size=False)
+    box = box_to_crop(Box(30, 40, 50, 60), plan)
+    corners_px = points_to_crop(np.array([[30.0, 40.0], [50.0, 60.0]]), plan)
+    np.testing.assert_allclose(np.array(box).reshape(2, 2), corners_px)
