@@ -59,7 +59,9 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
 
 
 def timesteps_of(scheduler: Any, steps: int) -> Tensor:
-    """The scheduler's `steps` time steps, falling, (steps,) int64 on the CPU."""
+    """The scheduler's `steps` time steps, falling, (steps,) int64 on the CPU. ValueError for steps not in 1..1000."""
+    if not 1 <= steps <= TRAINING_STEPS:
+        raise ValueError(f"steps is {steps}; a number from 1 to {TRAINING_STEPS} is needed")
     scheduler.set_timesteps(steps)
     # For some counts (61, 103, ...) rounding gives diffusers' trailing spacing one step too many, at t = -1.
     return scheduler.timesteps[:steps].cpu()

@@ -1,15 +1,41 @@
-"""The invisible-mask network U_iv of PHAC (Noh and Chang, CVPR 2026, arXiv 2603.14741, stage B)."""
+"""The networks of PHAC (Noh and Chang, CVPR 2026, arXiv 2603.14741)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..diffusion.networks import decode_latents, encode_image, inpaint_condition
+
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
+CUTOUT_SUFFIX = ", on a white background"
+
+
+class TextStates(NamedTuple):
+    """Text as a U-Net takes it: states (B,L,D); for SDXL also pooled (B,P) and picture sides (B,6)."""
+
+    states: Tensor
+    pooled: Tensor | None = None
+    sides: Tensor | None = None
+
+    def for_network(self, like: Tensor) -> dict[str, Any]:
+        """Keyword arguments of a diffusers U-Net or ControlNet, in the dtype and on the device of `like`."""
+        if self.pooled is None or self.sides is None:
+            return {"encoder_hidden_states": self.states.to(like)}
+        added = {"text_embeds": self.pooled.to(like), "time_ids": self.sides.to(like)}
+        return {"encoder_hidden_states": self.states.to(like), "added_cond_kwargs": added}
+
+    def followed_by(self, other: TextStates) -> TextStates:
+        """Both batches in one, this one first."""
+        if self.pooled is None or self.sides is None or other.pooled is None or other.sides is None:
+            return TextStates(torch.cat([self.states, other.states]))
+        pairs = ((self.states, other.states), (self.pooled, other.pooled), (self.sides, other.sides))
+        return TextStates(*(torch.cat(pair) for pair in pairs))
 
 
 class ConvBlock(nn.Module):
@@ -88,3 +114,94 @@ class InvisibleMaskUNet(nn.Module):
         height, width = x.shape[-2:]
         padding = (0, -width % multiple, 0, -height % multiple)
         return F.pad(x, padding, mode="replicate") if any(padding) else x
+
+
+class Inpainter(nn.Module):
+    """An inpainting U-Net with its autoencoder and its text encoder: the refiner Phi_RF, and eps_cig's
+    backbone.
+
+    vae: AutoencoderKL. unet: UNet2DConditionModel whose input channels are [z_t, mask (1), masked picture's
+    latents]. text: a module with `encode` (models/diffusion/text.py), and `pooled` for U-Nets of SDXL's kind.
+    size: side in pixels of the square pictures it works on. name: what to call it in messages.
+    """
+
+    def __init__(self, vae: Any, unet: Any, text: Any, size: int, name: str = "mini") -> None:
+        super().__init__()
+        needed = 2 * vae.config.latent_channels + 1
+        if unet.config.in_channels != needed:
+            raise ValueError(
+                f"{name}: the U-Net takes {unet.config.in_channels} channels; an inpainting U-Net with "
+                f"{needed} (latents, mask, masked picture) is needed"
+            )
+        self.vae, self.unet, self.text = vae, unet, text
+        self.size, self.name = size, name
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C,h,w) of the latents of one picture."""
+        side = self.size // 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return self.vae.config.latent_channels, side, side
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
+        return encode_image(self.vae, self._for_vae(images)).float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents (B,C,h,w) -> pictures (B,3,S,S) in 0..1, float32."""
+        return decode_latents(self.vae, self._for_vae(latents)).float()
+
+    def condition(self, images: Tensor, mask: Tensor) -> Tensor:
+        """The extra channels (B,1+C,h,w): mask, 1 = to be made, and the latents of the picture without
+        that part.
+        """
+        return inpaint_condition(self.vae, self._for_vae(images), self._for_vae(mask)).float()
+
+    def text_condition(self, texts: Sequence[str]) -> TextStates:
+        """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
+        states = self.text.encode(texts)
+        if self.unet.config.addition_embed_type != "text_time":
+            return TextStates(states)
+        sides = [self.size, self.size, 0, 0, self.size, self.size]
+        return TextStates(states, self.text.pooled(texts), states.new_tensor([sides] * len(texts)))
+
+    def _for_vae(self, images: Tensor) -> Tensor:
+        return images.to(self.device, next(self.vae.parameters()).dtype)
+
+
+class PHACModel(Inpainter):
+    """All networks of PHAC: the coarse stage eps_cig with its ControlNets Phi_CN, and U_iv.
+
+    controlnets: one ControlNetModel per prompt kind ("pose", ...). mask_net: U_iv.
+    text_suffix: is put behind every text; it says that the person is to be alone on a plain background.
+    """
+
+    def __init__(
+        self,
+        vae: Any,
+        unet: Any,
+        text: Any,
+        size: int,
+        controlnets: Mapping[str, Any],
+        mask_net: InvisibleMaskUNet,
+        text_suffix: str = CUTOUT_SUFFIX,
+        name: str = "mini",
+    ) -> None:
+        super().__init__(vae, unet, text, size, name)
+        self.controlnets = nn.ModuleDict(controlnets)
+        self.mask_net = mask_net
+        self.text_suffix = text_suffix
+
+    def controlnet(self, kind: str) -> Any:
+        """The ControlNet of that prompt kind; ValueError lists the kinds there are."""
+        if kind not in self.controlnets:
+            known = ", ".join(self.controlnets) or "none"
+            raise ValueError(
+                f"{self.name} has no ControlNet for {kind!r} prompts (it has: {known}): "
+                "change the prompt kind"
+            )
+        return self.controlnets[kind]

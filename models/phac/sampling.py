@@ -1,0 +1,340 @@
+"""PHAC's three stages (arXiv 2603.14741): coarse completion, invisible mask, inpainting-based refinement.
+
+Everything here works at the model's own size; cropping and stitching happen outside.
+Pictures are (B,3,S,S) float 0..1, masks (B,1,S,S) float 0..1, texts one string per picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..diffusion.compose import (
+    close_gaps,
+    composite,
+    cover,
+    default_dilation,
+    dilate,
+    feather_inside,
+)
+from ..diffusion.guidance import cfg as guided
+from ..diffusion.sampling import (
+    OnStep,
+    PredictNoise,
+    ddim_scheduler,
+    draw_noise,
+    keep_known,
+    noised,
+    picture_seeds,
+    sample,
+    schedule_for,
+    timesteps_of,
+)
+from .networks import Inpainter, InvisibleMaskUNet, PHACModel, TextStates
+
+WHITE = 1.0
+WHITE_TOLERANCE = 0.1
+PLAIN_SHARE = 0.8
+UNCONDITIONAL = ""
+
+
+# Stage A: coarse completion
+
+
+@dataclass(frozen=True)
+class Control:
+    """Phi_CN with the prompt image I_p (B,3,S,S): adds c_pr to the U-Net. strength 0 switches it off.
+
+    in_uncond: whether the unconditional branch of the guidance sees the prompt too; then guidance acts on
+    text only.
+    """
+
+    network: Any
+    image: Tensor
+    strength: float = 1.0
+    in_uncond: bool = True
+
+
+@torch.no_grad()
+def complete(
+    model: PHACModel,
+    image: Tensor,
+    visible_mask: Tensor,
+    prompt_image: Tensor,
+    texts: Sequence[str],
+    *,
+    kind: str = "pose",
+    steps: int = 20,
+    cfg: float = 2.0,
+    seed: int | Sequence[int] = 0,
+    control_strength: float = 1.0,
+    control_in_uncond: bool = True,
+    on_step: OnStep | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Stage A: I_cc, the whole person alone on white, denoised from pure noise; gives (I_cc, its latents).
+
+    image: I_ic. visible_mask: M_v. prompt_image: I_p; a black one withholds the prompt. kind: which of the
+    model's ControlNets reads it. seed: one number (pictures count up from it) or one per picture.
+    Raises ValueError for an unknown kind, sizes or batches that do not match.
+    """
+    _check_inputs(model, image, visible_mask, prompt_image, texts)
+    control = Control(model.controlnet(kind), prompt_image, control_strength, control_in_uncond)
+    condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
+    described = [text + model.text_suffix if text.strip() else text for text in texts]
+    predict = noise_predictor(model, condition, described, cfg, control)
+    noise = draw_noise(picture_seeds(seed, len(image)), model.latent_shape, model.device)
+    latents = sample(predict, noise, ddim_scheduler(), steps, on_step=on_step)
+    return model.decode(latents), latents
+
+
+def noise_predictor(
+    model: Inpainter, condition: Tensor, texts: Sequence[str], scale: float, control: Control | None = None
+) -> PredictNoise:
+    """eps(z_t, t) of an inpainting U-Net under text guidance: e_u + w (e_c - e_u), with e_u from the empty
+    text.
+    """
+    text = model.text_condition(texts)
+    if scale == 1.0:
+        return lambda latents, t: predict_once(model, latents, condition, t, text, control)
+    both = model.text_condition([UNCONDITIONAL] * len(texts)).followed_by(text)
+
+    def predict(latents: Tensor, t: Tensor) -> Tensor:
+        twice = predict_once(
+            model, latents.repeat(2, 1, 1, 1), condition.repeat(2, 1, 1, 1), t, both, control
+        )
+        unconditional, conditional = twice.chunk(2)
+        return guided(unconditional, conditional, scale)
+
+    return predict
+
+
+def predict_once(
+    model: Inpainter, latents: Tensor, condition: Tensor, t: Tensor, text: TextStates, control: Control | None
+) -> Tensor:
+    """One call of the U-Net on [z_t, mask, masked picture], with the ControlNet's residuals; float32
+    noise.
+    """
+    inputs = torch.cat([latents, condition], dim=1).to(next(model.unet.parameters()).dtype)
+    text_inputs = text.for_network(inputs)
+    residuals = {} if control is None else control_residuals(control, inputs, t, text_inputs)
+    return model.unet(inputs, t, **text_inputs, **residuals).sample.float()
+
+
+def control_residuals(
+    control: Control, inputs: Tensor, t: Tensor, text_inputs: dict[str, Any]
+) -> dict[str, Any]:
+    """c_pr = strength * Phi_CN(z_t, t, c_te, I_p), per block of the U-Net.
+
+    The ControlNet gets as many of the U-Net's input channels as it has: all of them when it was trained with
+    this U-Net, only z_t when it is a public one. A batch twice that of the prompt is [unconditional,
+    conditional].
+    """
+    if control.strength == 0.0:
+        return {}
+    copies = len(inputs) // len(control.image)
+    prompt = control.image.to(inputs).repeat(copies, 1, 1, 1)
+    seen = inputs[:, : control.network.config.in_channels]
+    down, middle = control.network(seen, t, **text_inputs, controlnet_cond=prompt, return_dict=False)
+    weights = torch.full((len(inputs), 1, 1, 1), control.strength).to(inputs)
+    if copies == 2 and not control.in_uncond:
+        weights[: len(control.image)] = 0.0
+    return {
+        "down_block_additional_residuals": [weights * residual for residual in down],
+        "mid_block_additional_residual": weights * middle,
+    }
+
+
+# Stage B: invisible mask
+
+
+@torch.no_grad()
+def predict_invisible(
+    network: InvisibleMaskUNet, occluded: Tensor, coarse: Tensor, visible_mask: Tensor
+) -> Tensor:
+    """Probability (B,1,H,W) that a pixel is person but hidden: U_iv(I_ic, I_cc, M_v), and 0 on M_v itself.
+
+    Pictures of any size; the network sees them with its own size as the shorter side.
+    """
+    height, width = occluded.shape[-2:]
+    factor = network.config["size"] / min(height, width)
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    parameter = next(network.parameters())
+    inputs = [_resized(x.to(parameter), size) for x in (occluded, coarse, visible_mask)]
+    probability = _resized(network(*inputs).float().sigmoid(), (height, width))
+    return torch.where(visible_mask.to(probability) > 0.5, torch.zeros_like(probability), probability)
+
+
+def exact_invisible_mask(probability: Tensor, threshold: float = 0.5) -> Tensor:
+    """M_iv before dilation: 1 where the probability is above the threshold. (B,1,H,W) float 0 or 1."""
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold is {threshold}; a value from 0 to 1 is needed (usual: 0.5)")
+    return (probability > threshold).float()
+
+
+def invisible_mask(probability: Tensor, threshold: float = 0.5, dilation_px: float | None = None) -> Tensor:
+    """M_iv, thresholded and dilated by an ellipse so that the seam lies inside it. (B,1,H,W) float 0 or 1.
+
+    dilation_px: radius; None is 3 % of the shorter side (15 px at 512, 4 px at 128).
+    """
+    radius = default_dilation(*probability.shape[-2:]) if dilation_px is None else dilation_px
+    return dilate(exact_invisible_mask(probability, threshold), radius)
+
+
+# Stage C: refinement
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What `refine` gives. Pictures (B,3,S,S) float 0..1, masks (B,1,S,S) float 0 or 1.
+
+    image: in place, equal to I_ic bit for bit where changed_mask is 0. composite: I_base, before the
+    refinement.
+    changed_mask: the dilated M_iv. cutout: the whole person alone on white. amodal_mask: the cutout's alpha.
+    """
+
+    image: Tensor
+    composite: Tensor
+    changed_mask: Tensor
+    cutout: Tensor
+    amodal_mask: Tensor
+
+
+@torch.no_grad()
+def refine(
+    refiner: Inpainter,
+    occluded: Tensor,
+    coarse: Tensor,
+    visible_mask: Tensor,
+    invisible_mask: Tensor,
+    texts: Sequence[str],
+    *,
+    exact_mask: Tensor | None = None,
+    strength: float = 0.5,
+    steps: int = 20,
+    cfg: float = 2.0,
+    seed: int | Sequence[int] = 0,
+    feather_px: float | None = None,
+    on_step: OnStep | None = None,
+) -> Refined:
+    """Stage C: compose I_base, add noise of strength s inside the dilated M_iv only, denoise with Phi_RF.
+
+    invisible_mask: the dilated M_iv; nothing outside of it changes. exact_mask: M_iv before dilation, the
+    part that is taken from the coarse picture; None finds it (`completed_part`). strength: s in (0,1];
+    exactly `steps` steps execute. feather_px: width of the soft inner edge; None is half the usual dilation.
+    A picture whose mask is empty comes back as it was. Raises ValueError for other values and sizes.
+    """
+    _check_inputs(refiner, occluded, visible_mask, coarse, texts)
+    schedule_for(steps, strength)
+    device = refiner.device
+    occluded, coarse = occluded.to(device), coarse.to(device)
+    visible, changed = ((m.to(device) > 0.5).float() for m in (visible_mask, invisible_mask))
+    exact = (
+        completed_part(coarse, changed, visible) if exact_mask is None else exact_mask.to(device) * changed
+    )
+    amodal = joined_person(visible, exact, changed)
+    base = composite(occluded, coarse, amodal * (1.0 - visible))
+    image = occluded
+    if changed.any():
+        made = denoise_inside(refiner, base, changed, texts, strength, steps, cfg, seed, on_step)
+        soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
+        image = torch.where(changed > 0.5, composite(base, made, soft), occluded)
+    cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
+    return Refined(image, base, changed, cutout, amodal)
+
+
+def denoise_inside(
+    refiner: Inpainter,
+    base: Tensor,
+    mask: Tensor,
+    texts: Sequence[str],
+    strength: float,
+    steps: int,
+    cfg: float,
+    seed: int | Sequence[int],
+    on_step: OnStep | None,
+) -> Tensor:
+    """The picture (B,3,S,S) that Phi_RF makes of I_base: noised to s inside the mask, known latents
+    outside.
+    """
+    total, start = schedule_for(steps, strength)
+    scheduler = ddim_scheduler()
+    known = refiner.encode(base)
+    noise = draw_noise(picture_seeds(seed, len(base)), known.shape[1:], known.device)
+    first = int(timesteps_of(scheduler, total)[start])
+    latents = noise if strength == 1.0 else noised(scheduler, known, noise, first)
+    fuse = keep_known(scheduler, known, noise, cover(mask, (known.shape[-2], known.shape[-1])))
+    predict = noise_predictor(refiner, refiner.condition(base, mask), texts, cfg)
+    return refiner.decode(
+        sample(predict, latents, scheduler, total, start_step=start, fuse=fuse, on_step=on_step)
+    )
+
+
+def joined_person(visible: Tensor, exact: Tensor, changed: Tensor) -> Tensor:
+    """The whole person: visible and completed part, and the crack between them as far as it may change.
+
+    All masks (B,1,H,W) float 0 or 1.
+    """
+    person = torch.maximum(visible, (exact > 0.5).float())
+    return torch.maximum(person, close_gaps(person, _gap_px(person)) * changed)
+
+
+def completed_part(coarse: Tensor, changed_mask: Tensor, visible_mask: Tensor) -> Tensor:
+    """The hidden part of the person as the coarse picture shows it: (B,1,H,W) float 0 or 1, inside
+    changed_mask.
+
+    On a plain white background it is what is not white; a coarse picture with another background counts as a
+    whole.
+    """
+    drawn = (coarse < WHITE - WHITE_TOLERANCE).any(dim=1, keepdim=True).float()
+    filled = torch.stack([_without_holes(picture) for picture in drawn])
+    plain = torch.tensor(
+        [_border_share(1.0 - picture) >= PLAIN_SHARE for picture in drawn], device=coarse.device
+    )
+    person = torch.where(plain[:, None, None, None], filled, torch.ones_like(drawn))
+    return person * (changed_mask > 0.5) * (visible_mask <= 0.5)
+
+
+def _without_holes(mask: Tensor) -> Tensor:
+    from scipy.ndimage import binary_fill_holes
+
+    filled = binary_fill_holes(mask[0].cpu().numpy() > 0.5)
+    return torch.from_numpy(np.asarray(filled, dtype=np.float32))[None].to(mask.device)
+
+
+def _border_share(mask: Tensor) -> float:
+    """Mean of a mask (1,H,W) along the picture's border."""
+    rows = [mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]]
+    return float(torch.cat(rows).mean())
+
+
+def _gap_px(mask: Tensor) -> float:
+    return default_dilation(*mask.shape[-2:]) / 2
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(x.shape[-2:]) == size:
+        return x
+    return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _check_inputs(model: Inpainter, image: Tensor, mask: Tensor, other: Tensor, texts: Sequence[str]) -> None:
+    side = model.size
+    wanted = {"picture": (image, 3), "visible mask": (mask, 1), "prompt or coarse picture": (other, 3)}
+    for name, (tensor, channels) in wanted.items():
+        if tuple(tensor.shape) != (len(image), channels, side, side):
+            raise ValueError(
+                f"{name} of shape {tuple(tensor.shape)}: {model.name} needs "
+                f"({len(image)},{channels},{side},{side})"
+            )
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds NaN or infinity: fix the picture that goes in")
+    if isinstance(texts, str) or len(texts) != len(image):
+        raise ValueError(
+            f"{len(image)} pictures came with {len(texts)} texts; one text per picture is needed"
+        )

@@ -1,0 +1,310 @@
+"""PHAC's stages on tiny random networks: what must hold whatever the weights are."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from figura.models.phac import sampling as phac
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+spec = importlib.util.spec_from_file_location("phac_tiny", Path(__file__).with_name("tiny.py"))
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+SIZE = tiny.SIZE
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return tiny.tiny_phac()
+
+
+@pytest.fixture(scope="module")
+def refiner() -> Any:
+    return tiny.tiny_refiner()
+
+
+def pictures(batch: int = 2, seed: int = 0) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
+    visible = torch.zeros(batch, 1, SIZE, SIZE)
+    visible[..., 4:16, 8:24] = 1
+    prompt = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
+    return {
+        "image": image,
+        "visible_mask": visible,
+        "prompt_image": prompt,
+        "texts": ["a man", "a woman"][:batch],
+    }
+
+
+def refine_inputs(batch: int = 2) -> dict[str, Any]:
+    given = pictures(batch)
+    hidden = torch.zeros(batch, 1, SIZE, SIZE)
+    hidden[..., 14:28, 8:24] = 1
+    return {
+        "occluded": given["image"],
+        "coarse": pictures(batch, seed=1)["image"], "visible_mask": given["visible_mask"],
+        "invisible_mask": hidden, "texts": given["texts"], "steps": 2,
+    }  # fmt: skip
+
+
+# Coarse stage
+
+
+def test_coarse_picture_has_the_size_and_range(model: Any) -> None:
+    coarse, latents = phac.complete(model, **pictures(), steps=2)
+    assert coarse.shape == (2, 3, SIZE, SIZE) and latents.shape == (2, *model.latent_shape)
+    assert coarse.min() >= 0 and coarse.max() <= 1
+
+
+def test_batch_equals_single(model: Any) -> None:
+    both, _ = phac.complete(model, **pictures(), steps=2, seed=5)
+    given = {name: value[1:2] for name, value in pictures().items()}
+    one, _ = phac.complete(model, **given, steps=2, seed=6)
+    torch.testing.assert_close(both[1:2], one, atol=1e-4, rtol=1e-4)
+
+
+def test_a_seed_repeats_and_another_does_not(model: Any) -> None:
+    runs = [phac.complete(model, **pictures(), steps=2, seed=seed)[0] for seed in (1, 1, 2)]
+    assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
+
+
+def test_visible_pixels_matter_and_hidden_ones_do_not(model: Any) -> None:
+    given = pictures()
+    first, _ = phac.complete(model, **given, steps=1)
+    hidden = (given["visible_mask"] == 0).expand_as(given["image"])
+    other = torch.where(hidden, 1 - given["image"], given["image"])
+    assert torch.equal(phac.complete(model, **{**given, "image": other}, steps=1)[0], first)
+    changed = torch.where(hidden, given["image"], 1 - given["image"])
+    assert not torch.equal(phac.complete(model, **{**given, "image": changed}, steps=1)[0], first)
+
+
+def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:
+    given = pictures()
+    condition = model.condition(given["image"], 1 - given["visible_mask"])
+    latents, t = torch.randn(2, *model.latent_shape), torch.tensor(500)
+    control = phac.Control(model.controlnet("pose"), given["prompt_image"])
+    plain = phac.noise_predictor(model, condition, given["texts"], 1.0, control)(latents, t)
+    conditional = phac.predict_once(
+        model, latents, condition, t, model.text_condition(given["texts"]), control
+    )
+    assert torch.equal(plain, conditional)
+    near = phac.noise_predictor(model, condition, given["texts"], 1.0 + 1e-6, control)(latents, t)
+    torch.testing.assert_close(near, plain, atol=1e-3, rtol=1e-3)
+
+
+def test_control_strength_zero_ignores_the_prompt(model: Any) -> None:
+    given = pictures()
+    blank = {**given, "prompt_image": torch.zeros_like(given["prompt_image"])}
+    off, off_blank = (phac.complete(model, **g, steps=1, control_strength=0.0)[0] for g in (given, blank))
+    on, on_blank = (phac.complete(model, **g, steps=1)[0] for g in (given, blank))
+    assert torch.equal(off, off_blank)
+    assert not torch.equal(on, on_blank) and not torch.equal(on_blank, off)
+
+
+def test_control_can_stay_out_of_the_unconditional_branch(model: Any) -> None:
+    inputs = torch.randn(4, 9, 4, 4)
+    text = model.text_condition(["a"] * 4).for_network(inputs)
+    control = phac.Control(model.controlnet("pose"), pictures()["prompt_image"], in_uncond=False)
+    residuals = phac.control_residuals(control, inputs, torch.tensor(5), text)
+    middle = residuals["mid_block_additional_residual"]
+    assert middle[:2].abs().max() == 0 and middle[2:].abs().max() > 0
+
+
+def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:
+    model = tiny.tiny_phac()
+    model.controlnets["pose"] = tiny.tiny_controlnet(tiny.tiny_unet(tiny.LATENTS)).eval()
+    assert phac.complete(model, **pictures(), steps=1)[0].isfinite().all()
+
+
+def test_without_text_guidance_changes_nothing(model: Any) -> None:
+    given = {**pictures(), "texts": ["", " "]}
+    given["texts"] = ["", ""]
+    low, high = (phac.complete(model, **given, steps=1, cfg=scale)[0] for scale in (1.0, 4.0))
+    torch.testing.assert_close(low, high, atol=1e-4, rtol=1e-4)
+
+
+def test_the_text_says_that_the_background_is_plain(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(model.text, "encode", lambda t: (seen.extend(t), tiny.LetterText().encode(t))[1])
+    phac.complete(model, **{**pictures(), "texts": ["a man", ""]}, steps=1)
+    assert "a man, on a white background" in seen and seen.count("") == 3
+
+
+def test_cancel_stops_within_a_step(model: Any, refiner: Any) -> None:
+    steps: list[int] = []
+
+    def stop(done: int, total: int, clean: Tensor) -> None:
+        steps.append(done)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        phac.complete(model, **pictures(), steps=6, on_step=stop)
+    with pytest.raises(KeyboardInterrupt):
+        phac.refine(refiner, **{**refine_inputs(), "steps": 6}, on_step=stop)
+    assert steps == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "full_box"}, "pose"),
+        ({"texts": ["one"]}, "2 pictures"),
+        ({"texts": "a man"}, "texts"),
+        ({"image": torch.rand(2, 3, SIZE, SIZE + 1)}, "picture of shape"),
+        ({"visible_mask": torch.ones(1, 1, SIZE, SIZE)}, "visible mask of shape"),
+        ({"image": torch.full((2, 3, SIZE, SIZE), float("nan"))}, "NaN"),
+        ({"steps": 0}, "step"),
+        ({"seed": [1]}, "seeds"),
+    ],
+)
+def test_wrong_inputs_are_named(model: Any, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        phac.complete(model, **{**pictures(), "steps": 1, **change})
+
+
+# Invisible mask
+
+
+def test_probability_has_the_size_of_the_picture_and_is_zero_where_visible(model: Any) -> None:
+    image, other = torch.rand(2, 2, 3, 40, 52)
+    visible = torch.zeros(2, 1, 40, 52)
+    visible[..., :20, :] = 1
+    probability = phac.predict_invisible(model.mask_net, image, other, visible)
+    assert probability.shape == (2, 1, 40, 52)
+    assert probability[..., :20, :].max() == 0 and 0 < probability[..., 20:, :].min() <= probability.max() < 1
+
+
+def test_threshold_and_dilation() -> None:
+    probability = torch.zeros(1, 1, 128, 128)
+    probability[..., 60, 60], probability[..., 20, 20] = 0.6, 0.4
+    assert phac.exact_invisible_mask(probability).sum() == 1
+    assert phac.invisible_mask(probability, dilation_px=0).sum() == 1
+    grown = phac.invisible_mask(probability)
+    assert grown[..., 60, 64] == 1 and grown[..., 60, 65] == 0 and grown[..., 20, 20] == 0
+    with pytest.raises(ValueError, match="threshold"):
+        phac.invisible_mask(probability, threshold=1.5)
+
+
+# Refinement
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    strength=st.floats(0.05, 1.0),
+    cells=st.lists(st.integers(0, SIZE * SIZE - 1), max_size=40),
+    soft=st.booleans(),
+)
+def test_outside_the_mask_every_bit_stays(strength: float, cells: list[int], soft: bool) -> None:
+    given = refine_inputs(1)
+    mask = torch.zeros(1, 1, SIZE * SIZE)
+    mask[..., cells] = 0.7 if soft else 1.0
+    given["invisible_mask"] = mask.reshape(1, 1, SIZE, SIZE)
+    refined = phac.refine(SHARED_REFINER, **{**given, "steps": 1}, strength=strength)
+    outside = (given["invisible_mask"] == 0).expand_as(given["occluded"])
+    assert torch.equal(refined.image[outside], given["occluded"][outside])
+    assert torch.equal(refined.composite[outside], given["occluded"][outside])
+
+
+SHARED_REFINER = tiny.tiny_refiner()
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+@pytest.mark.parametrize("steps", [1, 20])
+def test_exactly_the_asked_steps_execute(refiner: Any, strength: float, steps: int) -> None:
+    seen: list[int] = []
+    given = {**refine_inputs(1), "steps": steps}
+    phac.refine(
+        refiner, **given, strength=strength, cfg=1.0, on_step=lambda done, total, z: seen.append(total)
+    )
+    assert seen == [steps] * steps
+
+
+@pytest.mark.parametrize("strength", [0.0, -0.5, 1.5])
+def test_a_strength_outside_is_refused(refiner: Any, strength: float) -> None:
+    with pytest.raises(ValueError, match="strength"):
+        phac.refine(refiner, **refine_inputs(), strength=strength)
+
+
+def test_empty_mask_gives_the_picture_back_without_sampling(refiner: Any) -> None:
+    given = refine_inputs()
+    given["invisible_mask"] = torch.zeros_like(given["invisible_mask"])
+    refined = phac.refine(refiner, **given, on_step=lambda *a: pytest.fail("nothing to denoise"))
+    assert torch.equal(refined.image, given["occluded"]) and torch.equal(refined.composite, given["occluded"])
+
+
+def test_one_empty_mask_in_a_batch_keeps_that_picture(refiner: Any) -> None:
+    given = refine_inputs()
+    given["invisible_mask"][0] = 0
+    refined = phac.refine(refiner, **given)
+    assert torch.equal(refined.image[0], given["occluded"][0])
+    assert not torch.equal(refined.image[1], given["occluded"][1])
+
+
+def test_refined_batch_equals_single(refiner: Any) -> None:
+    given = refine_inputs()
+    both = phac.refine(refiner, **given, seed=3)
+    one = {name: value[1:2] if name != "steps" else value for name, value in given.items()}
+    torch.testing.assert_close(
+        both.image[1:2], phac.refine(refiner, **one, seed=4).image, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_composite_is_occluded_outside_and_coarse_in_the_exact_mask(refiner: Any) -> None:
+    given = refine_inputs()
+    exact = torch.zeros(2, 1, SIZE, SIZE)
+    exact[..., 18:24, 10:20] = 1
+    refined = phac.refine(refiner, **given, exact_mask=exact)
+    inside = (exact == 1).expand_as(given["coarse"])
+    assert torch.equal(refined.composite[inside], given["coarse"][inside])
+    far = refined.amodal_mask.expand_as(inside) == 0
+    assert torch.equal(refined.composite[far], given["occluded"][far])
+    visible = (given["visible_mask"] == 1).expand_as(inside)
+    assert torch.equal(refined.composite[visible], given["occluded"][visible])
+
+
+def test_cutout_is_white_outside_the_amodal_mask(refiner: Any) -> None:
+    given = refine_inputs()
+    refined = phac.refine(refiner, **given)
+    outside = (refined.amodal_mask == 0).expand_as(refined.cutout)
+    assert (refined.cutout[outside] == 1).all()
+    assert torch.equal(refined.cutout[~outside], refined.image[~outside])
+    assert (refined.amodal_mask >= given["visible_mask"]).all()
+
+
+def test_the_crack_between_visible_and_completed_is_closed() -> None:
+    visible, exact, changed = torch.zeros(3, 1, 1, 128, 128)
+    visible[..., 20:60, 40:80], exact[..., 62:100, 40:80], changed[..., 56:110, 30:90] = 1, 1, 1
+    person = phac.joined_person(visible, exact, changed)
+    assert person[..., 60:62, 44:76].min() == 1
+    assert (person <= torch.maximum(changed, visible)).all()
+
+
+def test_completed_part_leaves_out_a_plain_white_background() -> None:
+    coarse = torch.ones(1, 3, SIZE, SIZE)
+    coarse[..., 10:20, 10:20] = 0.2
+    coarse[..., 14:16, 14:16] = 1.0
+    visible = torch.zeros(1, 1, SIZE, SIZE)
+    visible[..., :12, :] = 1
+    part = phac.completed_part(coarse, torch.ones_like(visible), visible)
+    expected = torch.zeros_like(part)
+    expected[..., 12:20, 10:20] = 1
+    assert torch.equal(part, expected)
+
+
+def test_completed_part_is_everything_when_the_background_is_not_plain() -> None:
+    coarse, visible = torch.full((1, 3, SIZE, SIZE), 0.4), torch.zeros(1, 1, SIZE, SIZE)
+    assert phac.completed_part(coarse, torch.ones_like(visible), visible).min() == 1
+
+
+def test_a_unet_without_mask_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match="4 channels.*9"):
+        tiny.Inpainter(tiny.tiny_vae(), tiny.tiny_unet(4), tiny.LetterText(), SIZE, "plain U-Net")
