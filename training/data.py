@@ -31,7 +31,8 @@ MASKS = ("amodal_mask", "visible_mask")
 TARGETS = ("complete", "unoccluded", "cutout")
 CUTOUT_SUFFIX = ", on a white background"
 SHARD = 64
-RANDOM_MASKS = 3
+MAX_LATENTS = 12_000
+"""Encoding more people than this costs more time than it is worth to a mini U-Net."""
 REFINE_DILATION = (2, 10)
 
 Renderer = Callable[[list[int], int], Any]
@@ -205,7 +206,7 @@ class LatentCache:
     """Latents (N,8,h,w) float16 of a data set by one autoencoder, and of the masked pictures with their latent masks.
 
     `visible_*`: only the visible person is left (the coarse stage); `refine_*`: the hidden region, grown, is taken out
-    of the complete picture (the refinement); `random_*` (N,3,...): random masks on complete, unoccluded, cutout.
+    of the complete picture (the refinement); `random_*`: a random mask on `random_target(index)`.
     """
 
     people: PeopleDataset
@@ -226,21 +227,26 @@ class LatentCache:
         people = PeopleDataset.open(root)
         folder = Path(root) / f"latents_{vae_name}"
         folder.mkdir(exist_ok=True)
-        cells = people.size // 8
-        _create_arrays(folder, _cache_layout(len(people), cells))
-        begin, starts = time.monotonic(), range(0, len(people), SHARD)
+        count, cells = min(len(people), MAX_LATENTS), people.size // 8
+        _create_arrays(folder, _cache_layout(count, cells))
+        begin, starts = time.monotonic(), range(0, count, SHARD)
         for number, start in enumerate(starts, start=1):
             done = folder / f"done_{start:07d}"
             if not done.is_file():
                 with torch.no_grad(), torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
-                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, len(people))))
+                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)))
                 done.touch()
                 _report("encoded", number, len(starts), begin)
         names = [f.name for f in fields(cls) if f.name != "people"]
         return cls(people, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
 
     def __len__(self) -> int:
-        return len(self.people)
+        return len(self.complete)
+
+
+def random_target(index: int) -> str:
+    """The kind of picture that the random mask of person number `index` lies on."""
+    return TARGETS[index % len(TARGETS)]
 
 
 def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = torch.bfloat16) -> Split:
@@ -259,10 +265,8 @@ def file_name_of(path: Path) -> str:
 
 def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
     latents, mask = (count, 8, cells, cells), (count, 1, cells, cells)
-    layout = {name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked")}
-    layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask")}
-    layout["random_masked"] = ((count, RANDOM_MASKS, *latents[1:]), "float16")
-    layout["random_mask"] = ((count, RANDOM_MASKS, *mask[1:]), "float16")
+    layout = {name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked", "random_masked")}
+    layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask", "random_mask")}
     layout["grey"] = ((8, cells, cells), "float16")
     return layout
 
@@ -277,9 +281,8 @@ def _encode_shard(people: PeopleDataset, folder: Path, vae: AutoencoderKL, where
     visible, hidden = _shard_masks(people, indices, generator)
     conditions = {"visible": inpaint_condition(vae, pictures["occluded"], 1 - visible)}
     conditions["refine"] = inpaint_condition(vae, pictures["complete"], hidden)
-    scribbled = [random_masks(len(indices), people.size, generator) for _ in TARGETS]
-    random = [inpaint_condition(vae, pictures[n], m) for n, m in zip(TARGETS, scribbled, strict=True)]
-    conditions["random"] = torch.stack(random, dim=1)
+    chosen = torch.stack([pictures[random_target(index)][row] for row, index in enumerate(where)])
+    conditions["random"] = inpaint_condition(vae, chosen, random_masks(len(indices), people.size, generator))
     for name, condition in conditions.items():
         values[f"{name}_mask"], values[f"{name}_masked"] = condition.split((1, condition.shape[-3] - 1), dim=-3)
     for name, value in values.items():

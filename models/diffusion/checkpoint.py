@@ -40,6 +40,7 @@ def save_module(
     try:
         save_file(stored, str(unfinished), metadata=metadata)
         load_file(unfinished, kind=kind)
+        unfinished.chmod(0o644)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, plain_config, widen_conv_in
-from ..data import TARGETS, LatentCache, rows, sample_indices
+from ..data import LatentCache, random_target, rows, sample_indices
 from ..trainer import Batch, Export, TrainingPlan, picture_grid, random_generator
 from .base import LatentRecipe, latents_of, target_caption
 
@@ -38,9 +38,8 @@ class InpaintRecipe(LatentRecipe):
         chances = torch.tensor(list(CASES.values()))
         drawn = torch.multinomial(chances, batch_size, replacement=True, generator=generator)
         cases = [list(CASES)[int(number)] for number in drawn]
-        which = torch.randint(len(TARGETS), (batch_size,), generator=generator).tolist()
-        kinds = [case_target(case, number) for case, number in zip(cases, which, strict=True)]
-        conditions = [case_condition(data, *row) for row in zip(cases, which, indices, strict=True)]
+        kinds = [case_target(case, int(index)) for case, index in zip(cases, indices, strict=True)]
+        conditions = [case_condition(data, case, int(index)) for case, index in zip(cases, indices, strict=True)]
         captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
         return {
             "latents": latents_of(data, kinds, indices),
@@ -70,19 +69,17 @@ class InpaintRecipe(LatentRecipe):
         return Export("unet", module.state_dict(), plain_config(module))
 
 
-def case_target(case: str, which: int) -> str:
+def case_target(case: str, index: int) -> str:
     """The picture to be made: complete for the refinement, the cutout for the coarse stage, else any."""
-    return {"refine": "complete", "visible": "cutout"}.get(case, TARGETS[which])
+    return {"refine": "complete", "visible": "cutout"}.get(case, random_target(index))
 
 
-def case_condition(data: LatentCache, case: str, which: int, index: int) -> torch.Tensor:
+def case_condition(data: LatentCache, case: str, index: int) -> torch.Tensor:
     """Mask and latents of the masked picture (9,h,w) for one picture."""
     if case == "full":
         masked = torch.from_numpy(np.array(data.grey)).float()
         return torch.cat([torch.ones_like(masked[:1]), masked])
     mask, masked = getattr(data, f"{case}_mask")[index], getattr(data, f"{case}_masked")[index]
-    if case == "random":
-        mask, masked = mask[which], masked[which]
     return torch.from_numpy(np.concatenate([mask, masked])).float()
 
 

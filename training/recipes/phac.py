@@ -48,7 +48,7 @@ class CoarseRecipe(LatentRecipe):
 
     needs = ("vae", "text", "inpaint")
     empty_text = 0.12
-    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1.5e-4, mixed_precision="bf16")
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision="bf16")
 
     def __init__(self, kind: str = "pose") -> None:
         super().__init__()
