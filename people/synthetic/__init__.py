@@ -1,4 +1,4 @@
-"""Synthetic people: articulated bodies of tapered capsules, dressed, lit, partly hidden, with exact ground truth."""
+"""Synthetic people: articulated bodies of capsules, dressed, lit, partly hidden, with exact ground truth."""
 
 from .render import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
 

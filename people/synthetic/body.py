@@ -1,4 +1,6 @@
-"""From proportions and joint angles to points in space: metres, x to the picture's right, y up, z towards the camera."""
+"""From proportions and joint angles to points in space: metres, x to the picture's right, y up, z
+towards the camera.
+"""
 
 from dataclasses import dataclass
 
@@ -27,7 +29,9 @@ class Proportions:
 
 @dataclass(frozen=True)
 class Body:
-    """Joint points (B, 3) and frames (B, 3, 3; columns right, up, front) of a posed person, pelvis at the origin."""
+    """Joint points (B, 3) and frames (B, 3, 3; columns right, up, front) of a posed person, pelvis at
+    the origin.
+    """
 
     proportions: Proportions
     torso: Tensor
@@ -39,7 +43,9 @@ class Body:
 
 
 def sample_proportions(draws: Draws) -> Proportions:
-    """People from slight to sturdy; women a little shorter, with narrower shoulders and wider hips, on average."""
+    """People from slight to sturdy; women a little shorter, with narrower shoulders and wider hips, on
+    average.
+    """
     woman = draws.chance(0.5)
     sex = torch.where(woman, 1.0, 0.0)
     one = [draws.normal(0, 1).reshape(-1) for _ in range(6)]
@@ -78,10 +84,13 @@ def pose_body(proportions: Proportions, poses: Poses) -> Body:
 
 
 def openpose_points(body: Body) -> tuple[Tensor, Tensor]:
-    """The 18 OpenPose joints in space (B, 18, 3), and which of them a camera could see past the head (B, 18) bool."""
+    """The 18 OpenPose joints in space (B, 18, 3), and which of them a camera could see past the head
+    (B, 18) bool.
+    """
     p = body.points
-    names = ("nose", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist", "r_hip", "r_knee",
-             "r_ankle", "l_hip", "l_knee", "l_ankle", "r_eye", "l_eye", "r_ear", "l_ear")  # fmt: skip
+    names = ("nose", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
+             "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle",
+             "r_eye", "l_eye", "r_ear", "l_ear")  # fmt: skip
     joints = torch.stack([p[name] for name in names], 1)
     seen = torch.ones(joints.shape[:2], dtype=torch.bool, device=joints.device)
     for index, name in ((0, "nose"), (14, "r_eye"), (15, "l_eye"), (16, "r_ear"), (17, "l_ear")):

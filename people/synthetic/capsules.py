@@ -1,4 +1,6 @@
-"""Drawing tapered capsules (round cones) with a depth buffer, each only in the window of the picture that it can cover."""
+"""Drawing tapered capsules (round cones) with a depth buffer, each only in the window of the picture
+that it can cover.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Capsules:
-    """P capsules in each of B pictures, in pixels (x right, y down) and depth (z towards the camera, in pixels too)."""
+    """P capsules in each of B pictures, in pixels (x right, y down) and depth (z towards the camera,
+    in pixels too).
+    """
 
     start: Tensor  # (B, P, 3)
     end: Tensor  # (B, P, 3)
@@ -18,7 +22,9 @@ class Capsules:
 
 @dataclass(frozen=True)
 class Surface:
-    """What each pixel shows. capsule (B, H, W) int64, -1 for none; z (B, H, W); along (B, H, W) 0..1 from start to end."""
+    """What each pixel shows. capsule (B, H, W) int64, -1 for none; z (B, H, W); along (B, H, W) 0..1
+    from start to end.
+    """
 
     capsule: Tensor
     z: Tensor
@@ -28,8 +34,8 @@ class Surface:
 def rasterize(capsules: Capsules, height: int, width: int) -> Surface:
     """The nearest surface at every pixel centre.
 
-    The silhouette of a capsule is the union of discs along its axis; the height over the axis at distance d from it is
-    sqrt(r^2 - d^2). This is exact for spheres and for capsules seen from the side.
+    The silhouette of a capsule is the union of discs along its axis; the height over the axis at distance d
+    from it is sqrt(r^2 - d^2). This is exact for spheres and for capsules seen from the side.
     """
     batch, count = capsules.start_radius.shape
     device = capsules.start.device
@@ -56,7 +62,9 @@ def rasterize(capsules: Capsules, height: int, width: int) -> Surface:
 
 
 def _windows(capsules: Capsules, height: int, width: int) -> tuple[Tensor, list[tuple[int, int]]]:
-    """Corner (B, P, 2; x, y) of each capsule's window, and per capsule the (height, width) that fits every picture."""
+    """Corner (B, P, 2; x, y) of each capsule's window, and per capsule the (height, width) that fits
+    every picture.
+    """
     radius = torch.maximum(capsules.start_radius, capsules.end_radius)[..., None]
     low = torch.minimum(capsules.start[..., :2], capsules.end[..., :2]) - radius - 1
     high = torch.maximum(capsules.start[..., :2], capsules.end[..., :2]) + radius + 1
@@ -68,7 +76,9 @@ def _windows(capsules: Capsules, height: int, width: int) -> tuple[Tensor, list[
 
 
 def _height_over_picture(capsules: Capsules, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Depth of capsule `index` at pixel centres (B, h, w), -1e9 where it is not, and the position along its axis."""
+    """Depth of capsule `index` at pixel centres (B, h, w), -1e9 where it is not, and the position
+    along its axis.
+    """
     start, end = (p[:, index, :, None, None] for p in (capsules.start, capsules.end))
     r0, r1 = (r[:, index, None, None] for r in (capsules.start_radius, capsules.end_radius))
     axis_x, axis_y = end[:, 0] - start[:, 0], end[:, 1] - start[:, 1]

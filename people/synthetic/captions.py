@@ -8,8 +8,8 @@ from .poses import POSE_NAMES, Poses
 def describe(body: Body, outfit: Outfit, poses: Poses) -> list[str]:
     """For example "a woman with long brown hair in a striped red t-shirt and blue trousers, walking"."""
     columns = (
-        body.proportions.woman, outfit.hair_cut, outfit.hair_colour, outfit.sleeves, outfit.top_colour, outfit.bottoms,
-        outfit.bottom_colour, outfit.pattern[:, 2], poses.kind,
+        body.proportions.woman, outfit.hair_cut, outfit.hair_colour, outfit.sleeves, outfit.top_colour,
+        outfit.bottoms, outfit.bottom_colour, outfit.pattern[:, 2], poses.kind,
     )  # fmt: skip
     return [_sentence(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 

@@ -1,4 +1,6 @@
-"""Random numbers that depend on the seed of a picture alone, never on the batch or the device it is drawn with."""
+"""Random numbers that depend on the seed of a picture alone, never on the batch or the device it is
+drawn with.
+"""
 
 from collections.abc import Sequence
 
@@ -11,8 +13,8 @@ STREAMS = ("body", "pose", "clothes", "camera", "background", "occluder")
 class Draws:
     """A stream of uniform numbers per picture, consumed column by column, the same columns for every picture.
 
-    Each aspect of a person has a stream of its own, so that the same person can be drawn in another pose and a later
-    change to, say, the backgrounds leaves every body as it was.
+    Each aspect of a person has a stream of its own, so that the same person can be drawn in another pose and
+    a later change to, say, the backgrounds leaves every body as it was.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""The body dressed: which capsules make up a person, what each is made of, and which DensePose part it belongs to."""
+"""The body dressed: which capsules make up a person, what each is made of, and which DensePose part it
+belongs to.
+"""
 
 from dataclasses import dataclass
 
@@ -8,18 +10,24 @@ from torch import Tensor
 from .body import LEFT, RIGHT, Body
 from .clothes import BOTTOM, HAIR, SHOES, SKIN, TOP, Outfit
 
-# DensePose labels (behind, in front) of each part; methods: 1/2 torso, 3/4 hands, 5/6 feet, 7-14 legs, 15-22 arms, 23/24 head
+# DensePose labels (behind, in front) of each part: 1/2 torso, 3/4 hands, 5/6 feet, 7-14 legs, 15-22 arms,
+# 23/24 head
 _LABELS = {
     "torso": (1, 2), "r_hand": (3, 3), "l_hand": (4, 4), "l_foot": (5, 5), "r_foot": (6, 6),
     "r_thigh": (7, 9), "l_thigh": (8, 10), "r_shin": (11, 13), "l_shin": (12, 14),
-    "l_upper_arm": (15, 17), "r_upper_arm": (16, 18), "l_forearm": (19, 21), "r_forearm": (20, 22), "head": (23, 24),
+    "l_upper_arm": (15, 17), "r_upper_arm": (16, 18), "l_forearm": (19, 21), "r_forearm": (20, 22),
+    "head": (23, 24),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Figure:
-    """P capsules per person, in metres. material (B, P) up to `cut` (B, P, 0..1 along the capsule), material_after beyond;
-    label_behind/label_front (P,); front, origin, axis (B, P, 3) fix the surface coordinates; is_head (P,) bool."""
+    """P capsules per person, in metres.
+
+    material (B, P) up to `cut` (B, P; 0..1 along the capsule), material_after beyond;
+    label_behind, label_front (P,); front, origin, axis (B, P, 3) fix the surface coordinates; is_head (P,)
+    bool.
+    """
 
     start: Tensor
     end: Tensor
@@ -38,7 +46,8 @@ class Figure:
 
 class _Builder:
     def __init__(self, body: Body) -> None:
-        self.body, self.rows = body, []
+        self.body = body
+        self.rows: list[tuple[Tensor, ...]] = []
         self.labels: list[tuple[int, int]] = []
         self.heads: list[bool] = []
         self.like = body.proportions.height
@@ -65,8 +74,8 @@ class _Builder:
         front = frame[:, :, 2] - (frame[:, :, 2] * direction).sum(1, keepdim=True) * direction
         front = front + 0.05 * frame[:, :, 1]  # a limb along the front axis still has a front: its upper side
         numbers = [self._column(v) for v in (r0, r1, material, material if after is None else after, cut)]
-        self.rows.append((start, end, front / front.norm(dim=1, keepdim=True), start if origin is None else origin,
-                          direction, *numbers))  # fmt: skip
+        front = front / front.norm(dim=1, keepdim=True)
+        self.rows.append((start, end, front, start if origin is None else origin, direction, *numbers))
         self.labels.append(_LABELS[part])
         self.heads.append(head)
 
@@ -85,7 +94,9 @@ class _Builder:
 
 
 def dress(body: Body, outfit: Outfit, fingers: bool) -> Figure:
-    """`fingers` draws each phalanx; without, a hand is a palm and two groups of fingers, enough below a pixel's width."""
+    """`fingers` draws each phalanx; without, a hand is a palm and two groups of fingers, enough below
+    a pixel's width.
+    """
     build = _Builder(body)
     _trunk(build, body, outfit)
     for side, name in ((RIGHT, "r"), (LEFT, "l")):
@@ -216,8 +227,8 @@ def _head(build: _Builder, body: Body, outfit: Outfit) -> None:
     r = 0.058 * body.proportions.height * body.proportions.head
     up, front = frame[:, :, 1], frame[:, :, 2]
     R = r[:, None]
-    build.add(p["skull"] - up * 0.38 * R + front * 0.10 * R, p["skull"] + up * 0.22 * R, 0.80 * r, 0.97 * r, "head", SKIN,
-              frame=frame, origin=p["skull"], axis=up, head=True)  # fmt: skip
+    build.add(p["skull"] - up * 0.38 * R + front * 0.10 * R, p["skull"] + up * 0.22 * R, 0.80 * r, 0.97 * r,
+              "head", SKIN, frame=frame, origin=p["skull"], axis=up, head=True)  # fmt: skip
     build.add(
         p["nose"] - front * 0.22 * R + up * 0.12 * R,
         p["nose"] - front * 0.16 * R - up * 0.1 * R,

@@ -20,31 +20,44 @@ _SPREAD = (5, 3, 8, 20, 9, 12, 8, 14, 0.3, 0.3, 12, 8, 14, 0.3, 0.3, 6, 4, 7, 6,
 
 _REST_ARM = (0, 10, 15, 0.3, 0)
 _REST_LEGS = (0, 5, 4, 0, 5, 4)
-# name, weight, torso and head, right arm, left arm, legs (right flexion, abduction, knee; left ...), spread of angles
+# name, weight, torso and head, right arm, left arm,
+# legs (right flexion, abduction, knee; left ...), spread of angles
 _EVERYDAY: tuple[tuple[str, float, tuple, tuple, tuple, tuple, float], ...] = (
     ("standing", 16, (0, 0, 0, 0, 0), _REST_ARM, _REST_ARM, _REST_LEGS, 1.0),
-    ("standing with a hand on the hip", 8, (0, 3, 0, 0, 0), (-15, 42, 95, 1.4, -0.2), _REST_ARM, _REST_LEGS, 0.8),
-    ("standing with folded arms", 6, (0, 0, 0, 0, 0), (38, 8, 100, 1.4, 0.2), (34, 8, 100, 1.4, 0), _REST_LEGS, 0.7),
+    ("standing with a hand on the hip", 8, (0, 3, 0, 0, 0), (-15, 42, 95, 1.4, -0.2),
+     _REST_ARM, _REST_LEGS, 0.8),
+    ("standing with folded arms", 6, (0, 0, 0, 0, 0), (38, 8, 100, 1.4, 0.2), (34, 8, 100, 1.4, 0),
+     _REST_LEGS, 0.7),
     ("walking", 16, (4, 0, 0, 0, 0), (-24, 8, 20, 0.2, 0), (26, 8, 28, 0.2, 0), (26, 3, 10, -20, 3, 28), 1.0),
-    ("running", 8, (14, 0, 0, 0, 0), (-35, 10, 90, 0.4, 0.2), (45, 10, 90, 0.4, 0.4), (58, 3, 70, -22, 3, 60), 1.0),
+    ("running", 8, (14, 0, 0, 0, 0), (-35, 10, 90, 0.4, 0.2), (45, 10, 90, 0.4, 0.4),
+     (58, 3, 70, -22, 3, 60), 1.0),
     ("waving", 9, (0, 0, 0, 0, 0), (20, 95, 75, 0.0, 1.4), _REST_ARM, _REST_LEGS, 1.2),
     ("reaching up", 7, (0, 0, 0, 0, 10), (155, 15, 15, 0.2, 0.5), _REST_ARM, _REST_LEGS, 1.3),
-    ("reaching forward", 7, (12, 0, 0, 0, 0), (80, 8, 20, 0.2, 0.5), (50, 8, 35, 0.3, 0.3), (12, 5, 12, -8, 5, 8), 1.2),
+    ("reaching forward", 7, (12, 0, 0, 0, 0), (80, 8, 20, 0.2, 0.5), (50, 8, 35, 0.3, 0.3),
+     (12, 5, 12, -8, 5, 8), 1.2),
     ("cheering", 5, (0, 0, 0, 0, 8), (30, 135, 30, 0, 1.3), (30, 135, 30, 0, 1.3), _REST_LEGS, 1.2),
     ("pointing", 6, (0, 0, 0, 30, 0), (25, 82, 8, 0, 0.5), _REST_ARM, _REST_LEGS, 1.1),
-    ("sitting", 12, (4, 0, 0, 0, 0), (28, 12, 50, 0.5, 0.3), (28, 12, 50, 0.5, 0.3), (84, 10, 84, 84, 10, 84), 1.1),
-    ("crouching", 4, (24, 0, 0, 0, -8), (50, 12, 50, 0.6, 0.4), (50, 12, 50, 0.6, 0.4), (98, 14, 118, 98, 14, 118), 1.0),
-    ("lunging", 5, (8, 0, 0, 0, 0), (20, 20, 40, 0.4, 0.4), (-10, 20, 30, 0.4, 0.2), (62, 4, 62, -22, 4, 24), 1.1),
+    ("sitting", 12, (4, 0, 0, 0, 0), (28, 12, 50, 0.5, 0.3), (28, 12, 50, 0.5, 0.3),
+     (84, 10, 84, 84, 10, 84), 1.1),
+    ("crouching", 4, (24, 0, 0, 0, -8), (50, 12, 50, 0.6, 0.4), (50, 12, 50, 0.6, 0.4),
+     (98, 14, 118, 98, 14, 118), 1.0),
+    ("lunging", 5, (8, 0, 0, 0, 0), (20, 20, 40, 0.4, 0.4), (-10, 20, 30, 0.4, 0.2),
+     (62, 4, 62, -22, 4, 24), 1.1),
     ("bending", 4, (48, 0, 0, 0, -10), (55, 8, 20, 0.2, 0), (45, 8, 20, 0.2, 0), (6, 6, 14, 4, 6, 12), 1.1),
-    ("dancing", 6, (0, 6, 10, 0, 0), (60, 75, 60, 0, 0.8), (10, 70, 70, 0.4, 0.8), (30, 22, 40, -2, 12, 12), 2.4),
+    ("dancing", 6, (0, 6, 10, 0, 0), (60, 75, 60, 0, 0.8), (10, 70, 70, 0.4, 0.8),
+     (30, 22, 40, -2, 12, 12), 2.4),
 )  # fmt: skip
 POSE_NAMES = tuple(entry[0] for entry in _EVERYDAY)
 
 
 @dataclass(frozen=True)
 class Poses:
-    """angles: name -> (B,) radians (unit-less for the elbow hints); kind (B,) index into POSE_NAMES; yaw (B,) radians,
-    0 faces the camera; pitch (B,) radians of the camera looking down; curl, spread (B, 2, 5) and (B, 2) of the fingers."""
+    """How B people hold themselves.
+
+    angles: name -> (B,) radians (unit-less for the elbow hints); kind (B,) index into POSE_NAMES;
+    yaw (B,) radians, 0 faces the camera; pitch (B,) radians of the camera looking down; curl (B, 2, 5) and
+    spread (B, 2) of the fingers.
+    """
 
     angles: dict[str, Tensor]
     kind: Tensor
@@ -55,7 +68,9 @@ class Poses:
 
 
 def sample_poses(draws: Draws) -> Poses:
-    """Everyday poses of either handedness seen mostly from the front, often from the side, sometimes from behind."""
+    """Everyday poses of either handedness seen mostly from the front, often from the side, sometimes
+    from behind.
+    """
     kind = draws.choice([entry[1] for entry in _EVERYDAY])
     mirror = draws.chance(0.5)
     values = _mean_and_spread(kind)[0] + _mean_and_spread(kind)[1] * draws.normal(0, 1, len(ANGLES))

@@ -26,10 +26,11 @@ _FINGERS_FROM = 192  # below this size in pixels a finger is thinner than a pixe
 class SyntheticPeople:
     """B people, one a picture of S x S pixels. Pictures are (B, 3, S, S) 0..1, masks (B, 1, S, S) of 0 and 1.
 
-    occluded: what a camera sees; unoccluded: without the thing in front; complete: the whole person in front of what hid
-    them; cutout: the person alone on white. joints (B, 18, 3) and hands (B, 2, 21, 3; right, left): x_px, y_px and 1 where
-    the point is in the picture and turned to the camera enough to be told, else 0. joint_visible (B, 18) bool: not
-    covered by the occluder. densepose_i (B, S, S) uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person.
+    occluded: what a camera sees; unoccluded: without the thing in front; complete: the whole person in front
+    of what hid them; cutout: the person alone on white. joints (B, 18, 3) and hands (B, 2, 21, 3; right, left):
+    x_px, y_px and 1 where the point is in the picture and turned to the camera enough to be told, else 0.
+    joint_visible (B, 18) bool: not covered by the occluder. densepose_i (B, S, S) uint8 0..24, densepose_uv
+    (B, 2, S, S) 0..1, of the whole person.
     """
 
     occluded: Tensor
@@ -95,14 +96,17 @@ def render_people(
     return SyntheticPeople(
         occluded=occluded, unoccluded=unoccluded,
         complete=torch.lerp(occluded, colour / coverage.clamp_min(1e-4), coverage * in_front),
-        cutout=colour + (1 - coverage), amodal_mask=amodal, visible_mask=visible, invisible_mask=amodal - visible,
+        cutout=colour + (1 - coverage),
+        amodal_mask=amodal, visible_mask=visible, invisible_mask=amodal - visible,
         joints=joints, joint_visible=(joints[..., 2] > 0) & (_at(in_front, joints) < 0.5), hands=hands,
         densepose_i=part, densepose_uv=uv, captions=describe(body, outfit, poses),
     )  # fmt: skip
 
 
 def _camera(draws: Draws, figure: Figure, size: int) -> tuple[Tensor, Tensor]:
-    """Pixels per metre (B,) and where the pelvis lands (B, 2): the whole person in the picture, large, anywhere."""
+    """Pixels per metre (B,) and where the pelvis lands (B, 2): the whole person in the picture, large,
+    anywhere.
+    """
     radius = torch.maximum(figure.start_radius, figure.end_radius)[..., None]
     shown = radius > 0
     points = torch.stack([figure.start[..., :2], figure.end[..., :2]])
@@ -126,13 +130,16 @@ def _lamp(draws: Draws) -> Tensor:
 def _draw(
     figure: Figure, body: Body, outfit, scale: Tensor, centre: Tensor, size: int, light: Tensor
 ) -> tuple[Tensor, ...]:
-    """Colour times coverage (B, 3, S, S), coverage (B, 1, S, S), DensePose part (B, S, S) and uv (B, 2, S, S)."""
+    """Colour times coverage (B, 3, S, S), coverage (B, 1, S, S), DensePose part (B, S, S) and uv (B,
+    2, S, S).
+    """
     fine = size * _SUPERSAMPLING
     per_metre, middle = scale * _SUPERSAMPLING, centre * _SUPERSAMPLING
     flip = torch.tensor([1.0, -1.0, 1.0], device=scale.device)
     shift = F.pad(middle, (0, 1))[:, None, :]
     capsules = Capsules(
-        figure.start * flip * per_metre[:, None, None] + shift, figure.end * flip * per_metre[:, None, None] + shift,
+        figure.start * flip * per_metre[:, None, None] + shift,
+        figure.end * flip * per_metre[:, None, None] + shift,
         figure.start_radius * per_metre[:, None], figure.end_radius * per_metre[:, None],
     )  # fmt: skip
     surface = rasterize(capsules, fine, fine)
@@ -172,5 +179,7 @@ def _at(picture: Tensor, joints: Tensor) -> Tensor:
 
 def without_occluder(people: SyntheticPeople) -> SyntheticPeople:
     """The same pictures as if nothing stood in front."""
-    return replace(people, occluded=people.unoccluded, complete=people.unoccluded, visible_mask=people.amodal_mask,
-                   invisible_mask=torch.zeros_like(people.amodal_mask), joint_visible=people.joints[..., 2] > 0)  # fmt: skip
+    return replace(
+        people, occluded=people.unoccluded, complete=people.unoccluded, visible_mask=people.amodal_mask,
+        invisible_mask=torch.zeros_like(people.amodal_mask), joint_visible=people.joints[..., 2] > 0,
+    )  # fmt: skip

@@ -14,8 +14,9 @@ def shade(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Colour, DensePose part and UV of every covered pixel.
 
-    metres (B, H, W, 3): the point on the surface under each pixel, relative to the pelvis; light (B, 3) unit vectors.
-    Returns colour (B, 3, H, W) 0..1, zero where there is nobody; part (B, H, W) uint8 0..24; uv (B, 2, H, W) 0..1.
+    metres (B, H, W, 3): the point on the surface under each pixel, relative to the pelvis; light (B, 3) unit
+    vectors. Returns colour (B, 3, H, W) 0..1, zero where there is nobody; part (B, H, W) uint8 0..24;
+    uv (B, 2, H, W) 0..1.
     """
     covered = surface.capsule >= 0
     picture = torch.nonzero(covered)[:, 0]
@@ -53,14 +54,18 @@ def _material_colour(outfit: Outfit, row: Tensor, u: Tensor, v: Tensor) -> Tenso
 
 
 def _light(normal: Tensor, light: Tensor, u: Tensor, v: Tensor, material: Tensor) -> Tensor:
-    """Half ambient, half from the lamp, a little darker where the surface turns away, with faint folds in cloth."""
+    """Half ambient, half from the lamp, a little darker where the surface turns away, with faint folds
+    in cloth.
+    """
     diffuse = (normal * light).sum(1).clamp_min(0)
     folds = 1 + 0.05 * torch.sin(v * 70 + torch.sin(u * 45) * 1.5) * (material >= 2)
     return (0.56 + 0.5 * diffuse) * (0.72 + 0.28 * normal[:, 2].clamp_min(0)) * folds
 
 
 def _paint_face(colour: Tensor, body: Body, outfit: Outfit, picture: Tensor, point: Tensor) -> Tensor:
-    """Eyes that look where the head points, brows and a mouth, drawn in the head's own frame in units of its radius."""
+    """Eyes that look where the head points, brows and a mouth, drawn in the head's own frame in units
+    of its radius.
+    """
     radius = (0.058 * body.proportions.height * body.proportions.head)[picture, None]
     local = torch.einsum("nij,ni->nj", body.head[picture], point - body.points["skull"][picture]) / radius
     x, y = local[:, 0], local[:, 1]

@@ -73,7 +73,8 @@ def _growth(draws: Draws, joints: Tensor, size: int) -> tuple[Tensor, Tensor]:
     wall = torch.where(draws.chance(0.25)[:, None, None, None], 0.5 - sideways, wall)
     fields = torch.stack([
         wall, across.abs(), torch.maximum(across.abs() * aspect, along.abs()),
-        (across**2 * aspect + along**2).sqrt(), wall + 0.22 * wobble, across.abs() + 0.06 * (along - 0.1).abs(),
+        (across**2 * aspect + along**2).sqrt(), wall + 0.22 * wobble,
+        across.abs() + 0.06 * (along - 0.1).abs(),
     ])  # fmt: skip
     return fields.gather(0, kind.reshape(1, -1, 1, 1, 1).expand(1, *fields.shape[1:])).squeeze(0) * size, kind
 
@@ -103,7 +104,7 @@ def _mottled(draws: Draws, size: int, contrast: float) -> Tensor:
 
 def _noise(draws: Draws, size: int, cells: tuple[int, ...], channels: int) -> Tensor:
     """(B, channels, S, S) smooth noise 0..1 of several scales; channels share the structure up to a tenth."""
-    total, weight = 0.0, 0.0
+    total, weight = torch.zeros((), device=draws.device), 0.0
     for octave, count in enumerate(cells):
         coarse = draws.uniform(0, 1, 1, count, count)
         strength = 0.62**octave
