@@ -88,8 +88,8 @@ def crop(
 ) -> torch.Tensor:
     """The planned part of image (B, C, source_height, source_width), as (B, C, model_height, model_width).
 
-    mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels). fill: the value outside the picture;
-    None repeats the picture's edge. Raises ValueError when the picture does not have the plan's size.
+    mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels). fill: the value outside the
+    picture; None repeats the picture's edge. Raises ValueError when the picture is not of the plan's size.
     """
     _check_size(image, "image", plan.source_height, plan.source_width)
     if mode not in CROP_MODES:

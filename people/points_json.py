@@ -1,0 +1,170 @@
+"""The points text: the JSON a person's points are written in, by the editor or by hand.
+
+{"version": 1, "width": W, "height": H, "active": 0,
+ "people": [{"joints": {"right_knee": {"x": 10, "y": 20, "state": "given"}}}],
+ "roi_box": [x0, y0, x1, y1], "full_box": null, "positive": [[x, y]], "negative": []}
+
+Every key may be left out. A joint that is null is taken away, even if it was detected. width and height
+are those of the picture the points were set on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .boxes import Box
+from .keypoints import BODY_18
+
+VERSION = 1
+MAX_POINTS = 256
+MAX_PEOPLE = 64
+# Joints in any state but "detected" are not seen in the picture: they belong to the part to be completed.
+DETECTED = "detected"
+STATES = (DETECTED, "given", "proposed", "occluded")
+DEFAULT_STATE = "given"
+
+
+@dataclass(frozen=True)
+class JointPoint:
+    """One joint: its place in pixels of the picture it was set on, and whether it is seen there."""
+
+    x: float
+    y: float
+    state: str
+
+
+@dataclass(frozen=True)
+class PointsText:
+    """What a points text says, in pixels of a width x height picture (None: the picture it is used with)."""
+
+    width: float | None = None
+    height: float | None = None
+    joints: dict[str, JointPoint] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    roi_box: Box | None = None
+    full_box: Box | None = None
+    positive: tuple[tuple[float, float], ...] = ()
+    negative: tuple[tuple[float, float], ...] = ()
+
+
+def read_points_text(text: str) -> PointsText:
+    """Read a points text; an empty one says nothing. Raises ValueError that names the mistake's place."""
+    if not text.strip():
+        return PointsText()
+    value = _load(text)
+    if value.get("version", VERSION) != VERSION:
+        raise ValueError(
+            f"points: version {value['version']!r} is not known; this Figura reads version {VERSION}."
+        )
+    joints = _active_joints(value)
+    return PointsText(
+        width=_side(value, "width"),
+        height=_side(value, "height"),
+        joints={name: _joint(name, point) for name, point in joints.items() if point is not None},
+        removed=tuple(name for name, point in joints.items() if point is None),
+        roi_box=_box(value, "roi_box"),
+        full_box=_box(value, "full_box"),
+        positive=_points(value, "positive"),
+        negative=_points(value, "negative"),
+    )
+
+
+def _load(text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"points: this is not JSON (line {error.lineno}, column {error.colno}: {error.msg})."
+        ) from None
+    except RecursionError:
+        raise ValueError("points: this JSON is nested too deeply.") from None
+    if not isinstance(value, dict):
+        raise ValueError(
+            f'points: the text must be a JSON object like {{"people": [...]}}; got {_kind(value)}.'
+        )
+    return value
+
+
+def _side(value: Mapping[str, Any], key: str) -> float | None:
+    if value.get(key) is None:
+        return None
+    side = _number(value[key], key)
+    if side <= 0:
+        raise ValueError(f"points: {key} must be above 0; got {side:g}.")
+    return side
+
+
+def _active_joints(value: Mapping[str, Any]) -> dict[str, Any]:
+    people = _list(value, "people", MAX_PEOPLE)
+    if not people:
+        return {}
+    active = value.get("active", 0)
+    if not isinstance(active, int) or isinstance(active, bool) or not 0 <= active < len(people):
+        raise ValueError(f"points: active must be a person's number, 0 to {len(people) - 1}; got {active!r}.")
+    person = people[active]
+    joints = person.get("joints", {}) if isinstance(person, dict) else None
+    if not isinstance(joints, dict):
+        raise ValueError(f'points: people[{active}] must be {{"joints": {{name: {{"x", "y"}}}}}}.')
+    for name in joints:
+        if name not in BODY_18:
+            raise ValueError(f"points: there is no joint {name!r}; the joints are {', '.join(BODY_18)}.")
+    return joints
+
+
+def _joint(name: str, point: Any) -> JointPoint:
+    if not isinstance(point, dict) or "x" not in point or "y" not in point:
+        raise ValueError(f'points: {name} must be {{"x": number, "y": number}}; got {_kind(point)}.')
+    state = point.get("state", DEFAULT_STATE)
+    if state not in STATES:
+        raise ValueError(f"points: the state of {name} must be one of {', '.join(STATES)}; got {state!r}.")
+    return JointPoint(_number(point["x"], f"{name}.x"), _number(point["y"], f"{name}.y"), state)
+
+
+def _box(value: Mapping[str, Any], key: str) -> Box | None:
+    corners = value.get(key)
+    if corners is None:
+        return None
+    if not isinstance(corners, list) or len(corners) != 4:
+        raise ValueError(f"points: {key} must be [x0, y0, x1, y1] or null; got {_kind(corners)}.")
+    x0, y0, x1, y1 = (_number(corner, f"{key}[{index}]") for index, corner in enumerate(corners))
+    box = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+    if box.is_empty:
+        raise ValueError(
+            f"points: {key} {list(corners)} has no area; its two corners must differ in x and y."
+        )
+    return box
+
+
+def _points(value: Mapping[str, Any], key: str) -> tuple[tuple[float, float], ...]:
+    read = []
+    for index, point in enumerate(_list(value, key, MAX_POINTS)):
+        if not isinstance(point, list) or len(point) != 2:
+            raise ValueError(f"points: {key}[{index}] must be [x, y]; got {_kind(point)}.")
+        read.append((_number(point[0], f"{key}[{index}][0]"), _number(point[1], f"{key}[{index}][1]")))
+    return tuple(read)
+
+
+def _list(value: Mapping[str, Any], key: str, limit: int) -> list[Any]:
+    entries = value.get(key) or []
+    if not isinstance(entries, list):
+        raise ValueError(f"points: {key} must be a list; got {_kind(entries)}.")
+    if len(entries) > limit:
+        raise ValueError(f"points: {key} holds {len(entries)} entries; at most {limit} are read.")
+    return entries
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
+        raise ValueError(f"points: {name} must be a finite number of pixels; got {_kind(value)}.")
+    return float(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = repr(value)
+    return text if len(text) <= 40 else f"{type(value).__name__} of {len(text)} characters"

@@ -1,0 +1,277 @@
+"""Point prompts: what a user says about the person to be completed, and the prompt picture drawn from it.
+
+PHAC's five kinds (prompt types p_po, p_ib, p_eb, p_poib, p_poeb): joints, the box of the region of
+interest, the box of the entire person, and joints with either box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from .boxes import Box
+from .crops import CropPlan, box_to_crop, points_to_crop
+from .keypoints import BODY_18, Person, Pose
+from .points_json import DETECTED, JointPoint, PointsText, read_points_text
+from .skeleton import draw_skeleton, line_radius
+
+PROMPT_KINDS = ("pose", "roi_box", "full_box", "pose_roi_box", "pose_full_box")
+ROI_FILL = 128.0 / 255.0
+
+
+@dataclass(frozen=True)
+class PointPrompt:
+    """One picture's prompt, in pixels of a width x height picture.
+
+    kind: one of PROMPT_KINDS. joints: (18, 3) float32 x_px, y_px, confidence. given: (18,) bool, the
+    joints that are not seen in the picture but were placed (or moved, or proposed) for the hidden part.
+    roi_box: the region to be completed. full_box: the whole person. positive_px, negative_px: (n, 2)
+    points on and off the visible person. left_hand, right_hand: (21, 3) or None.
+    """
+
+    kind: str
+    width: int
+    height: int
+    joints: np.ndarray
+    given: np.ndarray
+    roi_box: Box | None = None
+    full_box: Box | None = None
+    positive_px: np.ndarray | None = None
+    negative_px: np.ndarray | None = None
+    left_hand: np.ndarray | None = None
+    right_hand: np.ndarray | None = None
+
+    @property
+    def has_joints(self) -> bool:
+        """Whether this kind of prompt shows joints."""
+        return self.kind.startswith("pose")
+
+    @property
+    def box(self) -> Box | None:
+        """The box this kind of prompt shows, None for the kind "pose"."""
+        if self.kind.endswith("roi_box"):
+            return self.roi_box
+        return self.full_box if self.kind.endswith("full_box") else None
+
+    @property
+    def present(self) -> np.ndarray:
+        """(18,) bool: the joints that have a place."""
+        return self.joints[:, 2] > 0
+
+    @property
+    def visible_joints(self) -> np.ndarray:
+        """(n, 2) x_px, y_px of the joints that are seen in the picture."""
+        return self.joints[self.present & ~self.given, :2]
+
+    @property
+    def extent(self) -> Box:
+        """The box around everything that was said about the person; EMPTY for an empty prompt."""
+        extent = Box.around_points(np.concatenate([self.joints[self.present, :2], _array(self.positive_px)]))
+        for box in (self.roi_box, self.full_box):
+            extent = extent if box is None else extent.union(box)
+        return extent
+
+    def cropped(self, plan: CropPlan) -> PointPrompt:
+        """The prompt for the planned crop, in the crop's pixels."""
+        return replace(
+            self,
+            width=plan.model_width,
+            height=plan.model_height,
+            joints=points_to_crop(self.joints, plan),
+            roi_box=None if self.roi_box is None else box_to_crop(self.roi_box, plan),
+            full_box=None if self.full_box is None else box_to_crop(self.full_box, plan),
+            positive_px=points_to_crop(_array(self.positive_px), plan),
+            negative_px=points_to_crop(_array(self.negative_px), plan),
+            left_hand=None if self.left_hand is None else points_to_crop(self.left_hand, plan),
+            right_hand=None if self.right_hand is None else points_to_crop(self.right_hand, plan),
+        )
+
+    def to_pose(self) -> Pose:
+        """The prompt's one person as a pose."""
+        return Pose((Person(self.joints, self.left_hand, self.right_hand),), self.width, self.height)
+
+
+def _array(points: np.ndarray | Sequence[tuple[float, float]] | None) -> np.ndarray:
+    return np.array([] if points is None else points, dtype=np.float32).reshape(-1, 2)
+
+
+def parse_points(
+    text: str,
+    width: int,
+    height: int,
+    kind: str = "pose",
+    pose: Pose | None = None,
+    box: Box | None = None,
+    person: int | None = None,
+) -> PointPrompt:
+    """The prompt of a width x height picture from a points text (see points_json), a detected pose and a box.
+
+    Points of the text are rescaled when it was written for another size, and so are those of `pose`.
+    Joints of `pose` are seen ones; joints of the text replace them. box: the roi or full box, where the
+    text has none. person: which person of `pose`; None takes the one nearest to the text's points, or
+    else to the box, or else the one with most joints.
+
+    Raises ValueError for a text that cannot be read, for points outside the picture, and when `kind`
+    needs joints or a box and there are none.
+    """
+    if kind not in PROMPT_KINDS:
+        raise ValueError(f"prompt_type must be one of {', '.join(PROMPT_KINDS)}; got {kind!r}.")
+    said = _to_picture(read_points_text(text), width, height)
+    chosen = _choose_person(pose, said, box, person)
+    seen = _rescaled(chosen, pose, width, height)
+    joints, given = _merge_joints(seen.body, said)
+    is_roi, is_full = kind.endswith("roi_box"), kind.endswith("full_box")
+    prompt = PointPrompt(
+        kind, width, height, joints, given,
+        roi_box=said.roi_box or (box if is_roi else None),
+        full_box=said.full_box or (box if is_full else None),
+        positive_px=_array(said.positive),
+        negative_px=_array(said.negative),
+        left_hand=seen.left_hand,
+        right_hand=seen.right_hand,
+    )  # fmt: skip
+    _check_complete(prompt)
+    return prompt
+
+
+def _to_picture(said: PointsText, width: int, height: int) -> PointsText:
+    scale_x, scale_y = width / (said.width or width), height / (said.height or height)
+    _check_inside(said, said.width or width, said.height or height)
+
+    def scaled(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        return tuple((x * scale_x, y * scale_y) for x, y in points)
+
+    return replace(
+        said,
+        width=width,
+        height=height,
+        joints={n: JointPoint(j.x * scale_x, j.y * scale_y, j.state) for n, j in said.joints.items()},
+        roi_box=said.roi_box and said.roi_box.scaled(scale_x, scale_y),
+        full_box=said.full_box and said.full_box.scaled(scale_x, scale_y),
+        positive=scaled(said.positive),
+        negative=scaled(said.negative),
+    )
+
+
+def _check_inside(said: PointsText, width: float, height: float) -> None:
+    named = [(name, joint.x, joint.y) for name, joint in said.joints.items()]
+    named += [(f"positive[{index}]", x, y) for index, (x, y) in enumerate(said.positive)]
+    named += [(f"negative[{index}]", x, y) for index, (x, y) in enumerate(said.negative)]
+    picture = Box(0, 0, width, height)
+    for name, x, y in named:
+        if not picture.contains(x, y):
+            raise ValueError(
+                f"points: {name} at ({x:g}, {y:g}) lies outside the picture of {width:g} x {height:g} "
+                "pixels. Move it inside, or set width and height to the size the points were set on."
+            )
+    for key, box in (("roi_box", said.roi_box), ("full_box", said.full_box)):
+        if box is not None and box.intersect(picture).is_empty:
+            raise ValueError(f"points: {key} lies outside the picture of {width:g} x {height:g} pixels.")
+
+
+def _choose_person(pose: Pose | None, said: PointsText, box: Box | None, person: int | None) -> Person | None:
+    people = () if pose is None else pose.people
+    if person is not None:
+        if not 0 <= person < len(people):
+            raise ValueError(
+                f"person {person} was asked for, but POSE_KEYPOINT has {len(people)} people here."
+            )
+        return people[person]
+    people = tuple(someone for someone in people if (someone.body[:, 2] > 0).any())
+    if pose is None or not people:
+        return None
+    scale = np.array([said.width or pose.width, said.height or pose.height]) / [pose.width, pose.height]
+    targets = _targets(said, box)
+    return min(people, key=lambda someone: (_distance(someone, targets, scale), _smallness(someone)))
+
+
+def _targets(said: PointsText, box: Box | None) -> np.ndarray:
+    points = [(joint.x, joint.y) for joint in said.joints.values()] + list(said.positive)
+    boxes = [each for each in (said.roi_box, said.full_box, box) if each is not None]
+    return _array(points or [each.centre for each in boxes])
+
+
+def _distance(person: Person, targets: np.ndarray, scale: np.ndarray) -> float:
+    """Mean distance of the targets to the person's nearest joint; 0 when there are none."""
+    joints = person.body[person.body[:, 2] > 0, :2] * scale
+    if len(targets) == 0:
+        return 0.0
+    return float(np.linalg.norm(targets[:, None] - joints[None], axis=2).min(axis=1).mean())
+
+
+def _smallness(person: Person) -> tuple[int, float]:
+    extent = Box.around_points(person.body)
+    return -int((person.body[:, 2] > 0).sum()), -extent.width * extent.height
+
+
+def _rescaled(person: Person | None, pose: Pose | None, width: int, height: int) -> Person:
+    if person is None or pose is None:
+        return Person(np.zeros((18, 3), np.float32))
+    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
+    left, right = person.left_hand, person.right_hand
+    return Person(
+        person.body * scale, None if left is None else left * scale, None if right is None else right * scale
+    )
+
+
+def _merge_joints(seen: np.ndarray, said: PointsText) -> tuple[np.ndarray, np.ndarray]:
+    joints, given = seen.astype(np.float32), np.zeros(len(BODY_18), dtype=bool)
+    joints[[BODY_18.index(name) for name in said.removed]] = 0.0
+    for name, joint in said.joints.items():
+        index = BODY_18.index(name)
+        joints[index] = (joint.x, joint.y, 1.0)
+        given[index] = joint.state != DETECTED
+    return joints, given
+
+
+def _check_complete(prompt: PointPrompt) -> None:
+    if prompt.has_joints and not prompt.present.any():
+        raise ValueError(
+            f"prompt_type {prompt.kind!r} needs joints, and there are none. Place joints in points, or "
+            "connect a POSE_KEYPOINT in which a person was found."
+        )
+    if prompt.kind != "pose" and prompt.box is None:
+        raise ValueError(
+            f"prompt_type {prompt.kind!r} needs a box. Set {prompt.kind.removeprefix('pose_')} in points, or "
+            "connect a BOUNDING_BOX."
+        )
+
+
+def draw_prompt(prompts: Sequence[PointPrompt], height: int, width: int) -> torch.Tensor:
+    """The prompt pictures (B, 3, height, width) in 0..1, on black: box first, the skeleton on top of it.
+
+    The box of the entire person is a white outline, that of the region of interest is filled with
+    128-grey as well. Prompts set on another size are scaled. See draw_skeleton for the look of the
+    joints.
+    """
+    joints = np.stack([_drawn_joints(prompt, height, width) for prompt in prompts])
+    boxes = torch.stack([_draw_box(prompt, height, width) for prompt in prompts])
+    return draw_skeleton(torch.from_numpy(joints), height, width, onto=boxes.expand(-1, 3, -1, -1))
+
+
+def _drawn_joints(prompt: PointPrompt, height: int, width: int) -> np.ndarray:
+    scale = np.array([width / prompt.width, height / prompt.height, float(prompt.has_joints)], np.float32)
+    return prompt.joints * scale
+
+
+def _draw_box(prompt: PointPrompt, height: int, width: int) -> torch.Tensor:
+    if prompt.box is None:
+        return torch.zeros(1, height, width)
+    box = prompt.box.scaled(width / prompt.width, height / prompt.height)
+    half = 0.5 * line_radius(height, width)
+    outer = _box_coverage(box.expand(half), height, width)
+    inner = _box_coverage(box.expand(-half), height, width)
+    fill = ROI_FILL if prompt.kind.endswith("roi_box") else 0.0
+    return ((outer - inner) + fill * inner)[None]
+
+
+def _box_coverage(box: Box, height: int, width: int) -> torch.Tensor:
+    """How much of each pixel of a (height, width) picture the box covers."""
+    rows = torch.arange(height, dtype=torch.float32)
+    columns = torch.arange(width, dtype=torch.float32)
+    cover_y = ((rows + 1).clamp(max=box.y1) - rows.clamp(min=box.y0)).clamp(0, 1)
+    cover_x = ((columns + 1).clamp(max=box.x1) - columns.clamp(min=box.x0)).clamp(0, 1)
+    return cover_y[:, None] * cover_x

@@ -1,0 +1,145 @@
+"""Joint orders and the POSE_KEYPOINT value."""
+
+import numpy as np
+import pytest
+from figura.people.keypoints import (
+    BODY_18,
+    HAND_21,
+    HAND_EDGES,
+    HFLIP_18,
+    LIMBS,
+    Person,
+    Pose,
+    body18_from_coco17,
+    coco17_from_body18,
+    hflip_person,
+    read_pose_keypoint,
+    write_pose_keypoint,
+)
+
+
+def body(seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.uniform(2, 90, (18, 2)), np.ones((18, 1))], axis=1).astype(np.float32)
+
+
+def frame(joints, width=100, height=100, **parts):
+    return {
+        "people": [{"pose_keypoints_2d": np.asarray(joints).ravel().tolist(), **parts}],
+        "canvas_width": width,
+        "canvas_height": height,
+    }
+
+
+def test_tables():
+    assert len(BODY_18) == 18 and len(LIMBS) == 17 and len(HAND_21) == 21 and len(HAND_EDGES) == 20
+    assert HAND_EDGES[4] == (0, 5) and HAND_EDGES[7] == (7, 8)
+    for index, name in enumerate(BODY_18):
+        mirrored = name.replace("left", "?").replace("right", "left").replace("?", "right")
+        assert BODY_18[HFLIP_18[index]] == mirrored
+
+
+def test_pixels_round_trip_with_hands_and_absent_joints():
+    joints = body()
+    joints[5] = 0
+    hand = np.ones((21, 3), np.float32) * 7
+    hand[:, 2] = 1
+    pose = Pose((Person(joints, left_hand=hand), Person(body(1))), 100, 80)
+    (read,) = read_pose_keypoint(write_pose_keypoint([pose]))
+    assert (read.width, read.height, len(read.people)) == (100, 80, 2)
+    np.testing.assert_array_equal(read.people[0].body, joints)
+    np.testing.assert_array_equal(read.people[0].left_hand, hand)
+    assert read.people[0].right_hand is None and read.people[0].face is None
+
+
+def test_what_is_written_is_flat_and_has_confidence_one():
+    joints = body()
+    joints[3, 2] = 0.4
+    (written,) = write_pose_keypoint([Pose((Person(joints),), 100, 80)])
+    numbers = written["people"][0]["pose_keypoints_2d"]
+    assert len(numbers) == 54 and all(isinstance(number, float) for number in numbers)
+    assert set(numbers[2::3]) == {1.0}
+
+
+def test_normalised_points_are_scaled_by_the_padded_canvas():
+    joints = body()
+    unit = joints / np.array([128, 192, 1])
+    (pose,) = read_pose_keypoint(frame(unit, width=100, height=130))
+    np.testing.assert_allclose(pose.people[0].body, joints, rtol=1e-5)
+
+
+def test_small_negative_points_of_the_normalised_dialect_are_absent():
+    unit = body() / np.array([128, 128, 1])
+    hand = np.tile([-0.01, -0.01, 1.0], (21, 1))
+    (pose,) = read_pose_keypoint(frame(unit, hand_left_keypoints_2d=hand.ravel().tolist()))
+    assert not pose.people[0].left_hand.any()
+
+
+def test_coco17_and_body25_are_told_by_length():
+    joints = body()
+    coco = coco17_from_body18(joints)
+    (pose,) = read_pose_keypoint(frame(coco))
+    np.testing.assert_allclose(pose.people[0].body[[0, *range(2, 18)]], joints[[0, *range(2, 18)]])
+    np.testing.assert_allclose(pose.people[0].body[1], (joints[2] + joints[5]) / 2)
+    twenty_five = np.zeros((25, 3), np.float32)
+    twenty_five[[0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]] = joints
+    (pose,) = read_pose_keypoint([frame(twenty_five)])
+    np.testing.assert_array_equal(pose.people[0].body, joints)
+
+
+def test_the_neck_needs_both_shoulders():
+    coco = coco17_from_body18(body())
+    coco[5] = 0
+    assert not body18_from_coco17(coco)[1].any()
+
+
+def test_none_parts_nested_lists_and_empty_people():
+    nested = {"people": [{"pose_keypoints_2d": body().tolist(), "face_keypoints_2d": None}]}
+    (pose,) = read_pose_keypoint({**nested, "canvas_width": 100, "canvas_height": 100})
+    np.testing.assert_array_equal(pose.people[0].body, body())
+    holes = body().ravel().tolist()
+    holes[6:9] = [None, None, None]
+    (pose,) = read_pose_keypoint(frame(np.array(holes, dtype=object)))
+    assert not pose.people[0].body[2].any() and pose.people[0].body[3].all()
+    (pose,) = read_pose_keypoint(
+        {"people": [{"pose_keypoints_2d": None}], "canvas_width": 9, "canvas_height": 9}
+    )
+    assert not pose.people[0].body.any()
+    (pose,) = read_pose_keypoint({"people": None, "canvas_width": 9, "canvas_height": 9})
+    assert pose.people == ()
+
+
+def test_a_missing_canvas_takes_the_pictures_size():
+    (pose,) = read_pose_keypoint({"people": []}, size=(30, 40))
+    assert (pose.width, pose.height) == (40, 30)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (3, "must be a list of dicts"),
+        ("text", "must be a list of dicts"),
+        ([3], "picture 0 must be a dict"),
+        ({"version": "ap10k", "animals": []}, "'animals'"),
+        ({"people": []}, "canvas_width"),
+        ({"people": [], "canvas_width": 0, "canvas_height": 5}, "canvas_width"),
+        ({"people": [3], "canvas_width": 5, "canvas_height": 5}, "person 0 must be a dict"),
+        ({"people": "x", "canvas_width": 5, "canvas_height": 5}, "must be a list of dicts"),
+        (frame(np.ones(10)), "51 or 54 or 75 numbers"),
+        (frame(["x"] * 54), "51 or 54 or 75 numbers"),
+        (frame(np.full(54, np.inf)), "infinite"),
+        (frame(np.ones(54), hand_left_keypoints_2d=5), "hand_left_keypoints_2d"),
+    ],
+)
+def test_nonsense_is_refused_by_name(value, says):
+    with pytest.raises(ValueError, match=says):
+        read_pose_keypoint(value)
+
+
+def test_mirroring_twice_gives_the_person_back():
+    hand = np.ones((21, 3), np.float32)
+    person = Person(body(), left_hand=hand)
+    mirrored = hflip_person(person, 100)
+    np.testing.assert_allclose(mirrored.body[2, 0], 100 - person.body[5, 0], rtol=1e-6)
+    assert mirrored.left_hand is None and mirrored.right_hand is not None
+    np.testing.assert_allclose(hflip_person(mirrored, 100).body, person.body, rtol=1e-5)

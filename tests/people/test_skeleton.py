@@ -1,0 +1,99 @@
+"""Skeleton pictures."""
+
+import time
+
+import pytest
+import torch
+from figura.people.keypoints import LIMBS
+from figura.people.skeleton import PALETTE_18, draw_skeleton
+
+
+def standing(size: int) -> torch.Tensor:
+    """A stick person (1, 18, 3) that fills a square picture."""
+    xy = [
+        (50, 15), (50, 25), (40, 25), (35, 40), (33, 53), (60, 25), (65, 40), (67, 53), (44, 55), (43, 72),
+        (42, 92), (56, 55), (57, 72), (58, 92), (48, 13), (52, 13), (45, 14), (55, 14),
+    ]  # fmt: skip
+    joints = torch.ones(1, 18, 3)
+    joints[0, :, :2] = torch.tensor(xy, dtype=torch.float32) * size / 100
+    return joints
+
+
+def test_every_joint_has_its_colour():
+    joints = torch.zeros(18, 18, 3)
+    for index in range(18):
+        joints[index, index] = torch.tensor([256.5, 256.5, 1.0])
+    drawn = draw_skeleton(joints, 512, 512)
+    for index, colour in enumerate(PALETTE_18):
+        assert (drawn[index, :, 256, 256] * 255).round().int().tolist() == list(colour)
+        area = drawn[index].amax(0).sum().item()
+        assert area == pytest.approx(3.1416 * 16, rel=0.03)
+
+
+def test_every_limb_has_its_darker_colour_and_thickness():
+    for index, (start, end) in enumerate(LIMBS):
+        joints = torch.zeros(1, 18, 3)
+        joints[0, start] = torch.tensor([100.5, 200.5, 1.0])
+        joints[0, end] = torch.tensor([400.5, 200.5, 1.0])
+        drawn = draw_skeleton(joints, 512, 512)[0]
+        middle = drawn[:, :, 250]
+        assert (middle[:, 200] * 255).round().int().tolist() == [int(0.6 * c) for c in PALETTE_18[index]]
+        thickness = (middle.amax(0) / middle.max()).sum().item()
+        assert thickness == pytest.approx(8.0, abs=0.1)
+
+
+def test_absent_joints_and_their_limbs_are_not_drawn():
+    joints = standing(128)
+    joints[:, 1:, 2] = 0
+    only_nose = draw_skeleton(joints, 128, 128)
+    assert set(only_nose.flatten(2).amax(2)[0].tolist()) == {1.0, 0.0}
+    assert not draw_skeleton(torch.zeros(2, 18, 3), 64, 48).any()
+
+
+def test_a_batch_draws_what_its_pictures_draw_alone():
+    joints = torch.cat([standing(96), standing(60) + torch.tensor([20.0, -15.0, 0.0]), torch.zeros(1, 18, 3)])
+    together = draw_skeleton(joints, 96, 80)
+    alone = torch.cat([draw_skeleton(joints[i : i + 1], 96, 80) for i in range(3)])
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=0)
+
+
+def test_points_outside_and_tiny_pictures():
+    assert torch.isfinite(draw_skeleton(standing(128) * 3 - 100, 128, 128)).all()
+    assert draw_skeleton(standing(1), 1, 1).shape == (1, 3, 1, 1)
+    far = torch.tensor([1e7, -1e7, 1.0]).expand(1, 18, 3)
+    assert not draw_skeleton(far, 32, 32).any()
+    crossing = torch.zeros(1, 18, 3)
+    crossing[0, 2], crossing[0, 3] = torch.tensor([-500.0, 16.5, 1]), torch.tensor([532.0, 16.5, 1])
+    assert draw_skeleton(crossing, 32, 32)[0, :, 16].amax(0).min() > 0.5
+
+
+def test_joints_at_one_place_are_finite():
+    joints = torch.full((1, 18, 3), 16.0)
+    drawn = draw_skeleton(joints, 32, 32, hands=torch.full((1, 2, 21, 3), 16.0))
+    assert torch.isfinite(drawn).all() and 0 <= drawn.min() and drawn.max() <= 1
+
+
+def test_hands_and_background():
+    hands = torch.zeros(1, 2, 21, 3)
+    hands[0, 0, 0] = torch.tensor([20.5, 20.5, 1.0])
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    drawn = draw_skeleton(torch.zeros(1, 18, 3), 64, 64, hands=hands, onto=grey)
+    assert drawn[0, :, 20, 20].tolist() == pytest.approx([0.0, 0.0, 1.0], abs=0.3)
+    assert torch.equal(drawn[..., 30:], grey[..., 30:]) and grey.min() == 0.5
+
+
+def test_a_training_batch_is_drawn_fast():
+    joints = standing(128).expand(32, 18, 3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        seconds = min(_seconds(joints) for _ in range(5))
+    finally:
+        torch.set_num_threads(threads)
+    assert seconds < 0.2
+
+
+def _seconds(joints: torch.Tensor) -> float:
+    start = time.perf_counter()
+    draw_skeleton(joints, 128, 128)
+    return time.perf_counter() - start
