@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ...people.keypoints import Person, Pose
 from ..diffusion.checkpoint import load_file, load_into
+from .layers import Residual
 
 KIND = "pose_detector"
 JOINTS = 18
@@ -33,21 +34,6 @@ class PoseConfig:
     image_size: int = 128
     channels: tuple[int, int, int, int] = (16, 40, 64, 80)
     blocks: tuple[int, int] = (1, 2)
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions with group normalisation and a shortcut."""
-
-    def __init__(self, channels: int, operations: Any = torch.nn) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = operations.GroupNorm(8, channels), operations.GroupNorm(8, channels)
-        self.conv1 = operations.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = operations.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Same shape in and out."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        return x + self.conv2(F.silu(self.norm2(h)))
 
 
 class PoseDetector(nn.Module):

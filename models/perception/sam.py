@@ -52,15 +52,28 @@ def decode_prompts(
     1 inside, 0 outside, -1 unused; boxes (B,K,4) x0 y0 x1 y1 or None.
     Returns logits (B,K,4g,4g) over the padded square, and IoU (B,K).
     """
-    position = sam.prompt_encoder.get_dense_pe()
-    results = []
-    for index, embedding in enumerate(embeddings):
-        corners = None if boxes is None else boxes[index] - 0.5
-        sparse, dense = sam.prompt_encoder((points_px[index] - 0.5, labels[index]), corners, None)
-        results.append(sam.mask_decoder(embedding[None], position, sparse, dense, multimask_output=False))
-    return torch.stack([logits[:, 0] for logits, _ in results]), torch.stack(
-        [iou[:, 0] for _, iou in results]
-    )
+    count, prompts = labels.shape[:2]
+    corners = None if boxes is None else boxes.flatten(0, 1) - 0.5
+    sparse, dense = sam.prompt_encoder((points_px.flatten(0, 1) - 0.5, labels.flatten(0, 1)), corners, None)
+    repeated = embeddings.repeat_interleave(prompts, dim=0)
+    logits, iou = _decode_single(sam, repeated + dense, sparse)
+    return logits.unflatten(0, (count, prompts)), iou.reshape(count, prompts)
+
+
+def _decode_single(sam: Sam, source: torch.Tensor, sparse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """SAM's mask decoder with multimask_output=False for N pictures at once: logits (N,4g,4g), IoU (N).
+
+    The decoder's own `forward` takes one picture at a time; batches make training several times faster.
+    source: picture plus dense prompt embedding (N,C,g,g); sparse: prompt tokens (N,n,C).
+    """
+    decoder, count = sam.mask_decoder, len(source)
+    queries = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([queries.expand(count, -1, -1), sparse], dim=1)
+    position = sam.prompt_encoder.get_dense_pe().expand(count, -1, -1, -1)
+    answers, keys = decoder.transformer(source, position, tokens)
+    upscaled = decoder.output_upscaling(keys.transpose(1, 2).unflatten(2, source.shape[2:]))
+    kernel = decoder.output_hypernetworks_mlps[0](answers[:, 1])
+    return torch.einsum("nc,nchw->nhw", kernel, upscaled), decoder.iou_prediction_head(answers[:, 0])[:, 0]
 
 
 @torch.no_grad()

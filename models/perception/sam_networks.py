@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ..diffusion.checkpoint import load_into, parse_metadata, read_safetensors
+from .layers import Residual
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -52,44 +55,50 @@ class SamConfig:
 MINI = SamConfig(
     image_size=128,
     patch_size=4,
-    embed_dim=96,
-    depth=5,
-    num_heads=3,
+    embed_dim=64,
+    depth=2,
+    num_heads=2,
     mlp_ratio=2.0,
     window_size=8,
-    global_attn_indexes=(4,),
+    global_attn_indexes=(),
     use_rel_pos=False,
     out_chans=64,
     mask_in_chans=8,
     decoder_heads=4,
     decoder_mlp_dim=128,
     iou_head_hidden_dim=64,
-    stem_channels=32,
+    stem_channels=24,
 )
 
 
 class ConvStem(nn.Module):
-    """Patch embedding for 4x4 patches whose receptive fields overlap: (B,3,S,S) -> (B,S/4,S/4,embed_dim).
+    """Patch embedding with context: (B,3,S,S) normalised -> (B,S/4,S/4,embed_dim), channels last.
 
-    A linear 4x4 patch embedding learns edges and textures slowly; two strided convolutions bring them along,
-    and the rest of the image encoder stays as it is.
+    A small transformer learns shapes slowly from few pictures, and attention over 32x32 tokens is slow on a CPU.
+    So a convolutional hourglass adds edges and context to the linear embedding of each 4x4 patch; the rest of
+    the image encoder stays as it is.
     """
 
     def __init__(self, embed_dim: int, channels: int, operations: Any = torch.nn) -> None:
         super().__init__()
-        self.down1 = operations.Conv2d(3, channels, 3, stride=2, padding=1)
-        self.norm1 = operations.GroupNorm(1, channels)
-        self.mix1 = operations.Conv2d(channels, channels, 3, padding=1)
-        self.down2 = operations.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
-        self.norm2 = operations.GroupNorm(1, 2 * channels)
-        self.mix2 = operations.Conv2d(2 * channels, embed_dim, 3, padding=1)
+        conv, widths = operations.Conv2d, [channels, 2 * channels, 3 * channels, 4 * channels]
+        self.proj = conv(3, embed_dim, 4, stride=4)
+        self.first = conv(3, widths[0], 5, stride=2, padding=2)
+        self.down = nn.ModuleList(conv(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
+        self.blocks = nn.ModuleList(Residual(width, operations) for width in widths[1:])
+        self.up = nn.ModuleList(conv(b, a, 1) for a, b in pairwise(widths[1:]))
+        self.join = nn.ModuleList(Residual(width, operations) for width in widths[1:-1])
+        self.out = conv(widths[1], embed_dim, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised pictures to tokens, channels last as `ImageEncoderViT` wants them."""
-        x = nn.functional.gelu(self.norm1(self.down1(images)))
-        x = x + nn.functional.gelu(self.mix1(x))
-        x = nn.functional.gelu(self.norm2(self.down2(x)))
-        return self.mix2(x).permute(0, 2, 3, 1)
+        """Down to 1/16 of the side and up again to 1/4."""
+        levels = [F.silu(self.first(images))]
+        for down, block in zip(self.down, self.blocks, strict=True):
+            levels.append(block(down(levels[-1])))
+        x = levels.pop()
+        for up, join in zip(reversed(self.up), reversed(self.join), strict=True):
+            x = join(levels.pop() + F.interpolate(up(x), scale_factor=2.0))
+        return (self.proj(images) + self.out(x)).permute(0, 2, 3, 1)
 
 
 def build_sam(config: SamConfig) -> Sam:

@@ -50,6 +50,7 @@ class SamTraining(torch.nn.Module):
         super().__init__()
         self.sam = build_mini_sam()
         self.sam.prompt_encoder.mask_downscaling.requires_grad_(False)
+        self.sam.mask_decoder.output_hypernetworks_mlps[1:].requires_grad_(False)
 
     def forward(
         self, images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor
