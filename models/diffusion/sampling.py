@@ -59,7 +59,7 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
 
 
 def timesteps_of(scheduler: Any, steps: int) -> Tensor:
-    """The scheduler's `steps` time steps, falling, (steps,) int64 on the CPU. ValueError for steps not in 1..1000."""
+    """The scheduler's `steps` time steps, falling, (steps,) int64 on the CPU. ValueError beyond 1..1000."""
     if not 1 <= steps <= TRAINING_STEPS:
         raise ValueError(f"steps is {steps}; a number from 1 to {TRAINING_STEPS} is needed")
     scheduler.set_timesteps(steps)

@@ -193,9 +193,10 @@ def invisible_mask(probability: Tensor, threshold: float = 0.5, dilation_px: flo
 class Refined:
     """What `refine` gives. Pictures (B,3,S,S) float 0..1, masks (B,1,S,S) float 0 or 1.
 
-    image: in place, equal to I_ic bit for bit where changed_mask is 0. composite: I_base, before the
-    refinement.
-    changed_mask: the dilated M_iv. cutout: the whole person alone on white. amodal_mask: the cutout's alpha.
+    image: in place, equal to I_ic bit for bit where changed_mask is 0: made blended over I_ic by alpha.
+    composite: I_base, before the refinement. changed_mask: the dilated M_iv. cutout: the whole person
+    alone on white. amodal_mask: the cutout's alpha. made: all that Phi_RF made. alpha: float 0..1, soft
+    towards the edge of changed_mask, 1 on the completed part.
     """
 
     image: Tensor
@@ -203,6 +204,8 @@ class Refined:
     changed_mask: Tensor
     cutout: Tensor
     amodal_mask: Tensor
+    made: Tensor
+    alpha: Tensor
 
 
 @torch.no_grad()
@@ -234,18 +237,17 @@ def refine(
     device = refiner.device
     occluded, coarse = occluded.to(device), coarse.to(device)
     visible, changed = ((m.to(device) > 0.5).float() for m in (visible_mask, invisible_mask))
-    exact = (
-        completed_part(coarse, changed, visible) if exact_mask is None else exact_mask.to(device) * changed
-    )
-    amodal = joined_person(visible, exact, changed)
-    base = composite(occluded, coarse, amodal * (1.0 - visible))
-    image = occluded
+    exact = completed_part(coarse, changed, visible) if exact_mask is None else exact_mask.to(device)
+    amodal = joined_person(visible, exact * changed, changed)
+    part = amodal * (1.0 - visible)
+    base = made = composite(occluded, coarse, part)
     if changed.any():
         made = denoise_inside(refiner, base, changed, texts, strength, steps, cfg, seed, on_step)
-        soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
-        image = torch.where(changed > 0.5, composite(base, made, soft), occluded)
+    soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
+    alpha = torch.maximum(soft, part) * changed
+    image = composite(occluded, made, alpha)
     cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
-    return Refined(image, base, changed, cutout, amodal)
+    return Refined(image, base, changed, cutout, amodal, made, alpha)
 
 
 def denoise_inside(
@@ -259,9 +261,7 @@ def denoise_inside(
     seed: int | Sequence[int],
     on_step: OnStep | None,
 ) -> Tensor:
-    """The picture (B,3,S,S) that Phi_RF makes of I_base: noised to s inside the mask, known latents
-    outside.
-    """
+    """What Phi_RF makes of I_base, (B,3,S,S): noised to s inside the mask, known latents outside."""
     total, start = schedule_for(steps, strength)
     scheduler = ddim_scheduler()
     known = refiner.encode(base)
