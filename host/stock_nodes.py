@@ -19,7 +19,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from .files import write_then_rename
+from ..models.files import write_then_rename
 from .interface import get_host
 
 MAX_RESOLUTION = 16384

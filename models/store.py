@@ -145,9 +145,12 @@ def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
     return digest.hexdigest()
 
 
-def verify(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Check a file against store.toml. Returns its sha256; ValueError when size or sha256 differ."""
-    known = next((file for file in known_files() if file.name == path.name), None)
+def verify(path: Path, on_bytes: Callable[[int], None] | None = None, known: ModelFile | None = None) -> str:
+    """Check a file against its entry (by default the one of its name) and return its sha256.
+
+    A file without an entry is only read. Raises ValueError when size or sha256 differ.
+    """
+    known = known or next((file for file in known_files() if file.name == path.name), None)
     size = path.stat().st_size
     if known is not None and not known.size_is_rounded and size != known.size:
         raise ValueError(f"{path} has {size} bytes instead of {known.size}: fetch it again from {known.page}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..models.files import write_then_rename
 
 
 def report(
@@ -30,15 +31,8 @@ def report(
 
 def write_report(path: str | Path, content: Mapping[str, Any]) -> Path:
     """Write a report beside its place, then rename it there; a full disk leaves an older report as it was."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    text = json.dumps(content, indent=2) + "\n"
+    return write_then_rename(Path(path), lambda place: place.write_text(text, encoding="utf-8"))
 
 
 def _finite(key: str, value: float) -> float:

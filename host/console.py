@@ -1,0 +1,53 @@
+"""What the command line says: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BAR_WIDTH = 24
+
+
+def say(text: str = "") -> None:
+    """One line of result on stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """One line about a problem on stderr."""
+    sys.stderr.write(f"figura: {text}\n")
+
+
+class ProgressLine:
+    """Bars on stderr: one line drawn over on a terminal, one line for each finished bar elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._lock = threading.Lock()
+        self._width = 0
+
+    def report(self, name: str, done: int, total: int, preview: Image | None = None) -> None:
+        """Show that `done` of `total` steps of `name` are finished."""
+        with self._lock:
+            if self._live:
+                self._draw(bar(name, done, total), end="\n" if done >= total else "")
+            elif done >= total:
+                self._stream.write(f"{name}: {done}/{total}\n")
+                self._stream.flush()
+
+    def _draw(self, line: str, end: str) -> None:
+        self._stream.write("\r" + line.ljust(self._width) + end)
+        self._stream.flush()
+        self._width = 0 if end else len(line)
+
+
+def bar(name: str, done: int, total: int) -> str:
+    """'name [#####-----] 5/10'."""
+    filled = BAR_WIDTH * min(done, total) // max(total, 1)
+    return f"{name} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {done}/{total}"

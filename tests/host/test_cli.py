@@ -1,0 +1,105 @@
+"""The command line."""
+
+import json
+
+import pytest
+from figura.host import cli
+from figura.training.report_json import report, write_report
+from PIL import Image
+
+GRAPH = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "none.png"}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+}
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(GRAPH))
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (4, 4), "red").save(tmp_path / name)
+    return path
+
+
+def test_run_saves_and_lists_the_pictures(workflow, tmp_path, capsys):
+    status = cli.main(
+        ["run", str(workflow), "--input", str(tmp_path / "a.png"), "--output", str(tmp_path / "out")]
+    )
+    assert status == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "out" / "x_00001_.png")]
+
+
+def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    status = cli.main(["run", str(workflow), "--input", str(tmp_path), "--output", str(tmp_path / "out")])
+    told = capsys.readouterr()
+    assert status == 1
+    assert told.out.splitlines() == [str(tmp_path / "out" / "b" / "x_00001_.png")]
+    assert "a: node 1 (LoadImage)" in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/graph.json"], "no image file 'none.png'"),
+        (["run", "{}/graph.json", "--set", "1.imag=x"], "has the inputs image"),
+        (["run", "{}/a.png"], "is not JSON"),
+        (["run", "{}/graph.json", "--server", "127.0.0.1:9"], "cannot be reached"),
+        (["models", "get", "nothing"], "unknown model file 'nothing'"),
+        (["models", "convert", "{}/a.png"], "nothing to convert"),
+    ],
+)
+def test_errors_are_one_line_and_status_1(workflow, tmp_path, capsys, words, said):
+    assert cli.main([word.format(tmp_path) for word in words]) == 1
+    told = capsys.readouterr().err
+    assert said in told and "Traceback" not in told
+
+
+def test_a_stop_is_no_error(monkeypatch, capsys, workflow):
+    monkeypatch.setattr(cli, "make_jobs", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert cli.main(["run", str(workflow)]) == 130
+    assert capsys.readouterr().err == "figura: stopped\n"
+
+
+def test_models_list_names_every_file_with_its_licence(capsys):
+    from figura.models import store
+
+    assert cli.main(["models", "list"]) == 0
+    told = capsys.readouterr().out
+    assert all(file.name in told and file.licence in told for file in store.known_files())
+
+
+def test_models_verify_tells_bad_from_good(tmp_path, capsys):
+    (tmp_path / "own.safetensors").write_bytes(b"anything")
+    (tmp_path / "sam_vit_b_01ec64.pth").write_bytes(b"short")
+    files = [
+        str(tmp_path / "own.safetensors"),
+        str(tmp_path / "sam_vit_b_01ec64.pth"),
+        str(tmp_path / "gone.pth"),
+    ]
+    assert cli.main(["models", "verify", *files]) == 1
+    told = capsys.readouterr()
+    assert "ok 81e4c2" not in told.err and told.out.startswith("ok ") and "own.safetensors" in told.out
+    assert "5 bytes instead of 375042383" in told.err and "gone.pth" in told.err
+
+
+def test_train_options_belong_to_training(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert "usage: figura train" in capsys.readouterr().out
+
+
+def test_reports_have_the_agreed_form(tmp_path):
+    content = report("phac", 2, 10_000_000, "cpu", 1, {"joint_err.pose": 0.25})
+    path = write_report(tmp_path / "sub" / "r.json", content)
+    assert json.loads(path.read_text()) == {
+        "name": "phac", "samples": 2, "seed": 10_000_000, "device": "cpu", "threads": 1,
+        "metrics": {"joint_err.pose": 0.25},
+    }  # fmt: skip
+
+
+def test_a_report_refuses_what_is_no_number():
+    with pytest.raises(ValueError, match="metric a is nan"):
+        report("x", 1, 0, "cpu", 1, {"a": float("nan")})

@@ -1,0 +1,162 @@
+"""The table of model files: finding, missing, verifying, fetching."""
+
+import hashlib
+import shutil
+
+import pytest
+import torch
+from figura.models import fetch, store
+from safetensors.torch import save_file
+
+SMALL = store.ModelFile(
+    "small.bin",
+    "sam",
+    "a test",
+    5,
+    "MIT",
+    "https://page",
+    hashlib.sha256(b"hello").hexdigest(),
+    "r/p",
+    "sub/small.bin",
+)  # noqa: E501
+
+
+def test_every_entry_of_the_table_is_complete():
+    files = store.known_files()
+    assert len({file.name for file in files}) == len(files) > 5
+    for file in files:
+        assert file.kind in store.kinds() and file.folder
+        assert file.size > 0 and file.licence and file.use and file.page.startswith("https://")
+        assert len(file.sha256) in (0, 64) and (file.path or not file.repo)
+
+
+def test_mini_comes_first_and_files_follow_by_name(tmp_path):
+    (tmp_path / "b").mkdir()
+    save_file({"x": torch.zeros(1)}, tmp_path / "b" / "Z.safetensors")
+    (tmp_path / "a.pth").touch()
+    (tmp_path / "readme.txt").touch()
+    assert store.find("sam", [tmp_path, tmp_path / "missing"]) == ["mini", "a.pth", "b/Z.safetensors"]
+
+
+def test_kinds_without_a_mini_model_offer_only_files(tmp_path):
+    assert store.find("controlnet", [tmp_path]) == []
+
+
+def test_files_of_this_pack_are_offered_only_for_their_own_kind(tmp_path):
+    meta = {"figura": '{"kind": "phac", "config": {}}'}
+    save_file({"x": torch.zeros(1)}, tmp_path / "own.safetensors", metadata=meta)
+    assert "own.safetensors" in store.find("phac", [tmp_path])
+    assert "own.safetensors" not in store.find("sam", [tmp_path])
+
+
+def test_a_found_file_is_located(tmp_path):
+    (tmp_path / "a.pth").touch()
+    assert store.locate("sam", "a.pth", ["/nowhere", tmp_path]) == tmp_path / "a.pth"
+
+
+def test_names_cannot_leave_the_folder(tmp_path):
+    (tmp_path / "secret.pth").touch()
+    (tmp_path / "models").mkdir()
+    with pytest.raises(store.MissingModelError):
+        store.locate("sam", "../secret.pth", [tmp_path / "models"])
+
+
+def test_a_missing_known_file_says_all_about_it(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        store.locate("sam", "sam_vit_b_01ec64.pth", [tmp_path, "/other"])
+    for word in (
+        "sam_vit_b_01ec64.pth",
+        "357.7 MiB",
+        "Apache-2.0",
+        "github.com",
+        str(tmp_path),
+        "/other",
+        "models get",
+    ):
+        assert word in str(caught.value)
+
+
+def test_a_missing_unknown_file_names_the_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no sam file 'x.pth' in {tmp_path}"):
+        store.locate("sam", "x.pth", [tmp_path])
+
+
+def test_mini_is_one_folder_and_lacks_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+    with pytest.raises(store.MissingModelError, match="lacks sam.safetensors"):
+        store.locate("sam", "mini", [])
+    (tmp_path / "sam.safetensors").touch()
+    assert store.locate("sam", "mini", []) == tmp_path
+
+
+def test_an_unknown_kind_lists_the_known_ones():
+    with pytest.raises(ValueError, match="unknown kind of model 'x'; known are sam"):
+        store.folder_keys("x")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(5, "5 B"), (1536, "1.5 KiB"), (375042383, "357.7 MiB"), (1 << 41, "2048.0 GiB")]
+)
+def test_sizes_are_readable(size, text):
+    assert store.human_size(size) == text
+
+
+def test_verify_tells_size_and_content_apart(tmp_path):
+    path = tmp_path / "small.bin"
+    path.write_bytes(b"hello")
+    assert store.verify(path, known=SMALL) == SMALL.sha256
+    path.write_bytes(b"hell")
+    with pytest.raises(ValueError, match="4 bytes instead of 5"):
+        store.verify(path, known=SMALL)
+    path.write_bytes(b"jello")
+    with pytest.raises(ValueError, match="sha256"):
+        store.verify(path, known=SMALL)
+
+
+def downloader(content):
+    def download(file, staging):
+        (staging / "sub").mkdir(exist_ok=True)
+        (staging / "sub" / "small.bin").write_bytes(content)
+        return staging / "sub" / "small.bin"
+
+    return download
+
+
+def test_a_fetched_file_is_checked_and_put_in_place(tmp_path):
+    assert fetch.get(SMALL, tmp_path, downloader(b"hello")) == tmp_path / "small.bin"
+    assert [path.name for path in tmp_path.iterdir()] == ["small.bin"]
+
+
+def test_a_wrong_download_is_not_kept(tmp_path):
+    with pytest.raises(ValueError, match="sha256"):
+        fetch.get(SMALL, tmp_path, downloader(b"jello"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_interrupted_download_stays_for_the_next_try(tmp_path):
+    def interrupted(file, staging):
+        (staging / "half.incomplete").write_bytes(b"he")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch.get(SMALL, tmp_path, interrupted)
+    assert list(tmp_path.rglob("half.incomplete"))
+    seen = []
+    fetch.get(
+        SMALL,
+        tmp_path,
+        lambda file, staging: seen.extend(staging.iterdir()) or downloader(b"hello")(file, staging),
+    )
+    assert [path.name for path in seen] == ["half.incomplete"]
+
+
+def test_no_room_is_told_before_the_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 1))
+    with pytest.raises(OSError, match=r"small.bin needs 5 B, but .* has 1 B free"):
+        fetch.get(SMALL, tmp_path, downloader(b"hello"))
+
+
+def test_a_file_without_a_place_to_fetch_names_its_page(tmp_path):
+    by_hand = store.ModelFile("x.bin", "sam", "a test", 5, "MIT", "https://page")
+    with pytest.raises(ValueError, match="download it from https://page"):
+        fetch.get(by_hand, tmp_path)
