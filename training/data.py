@@ -31,6 +31,7 @@ MASKS = ("amodal_mask", "visible_mask")
 TARGETS = ("complete", "unoccluded", "cutout")
 CUTOUT_SUFFIX = ", on a white background"
 SHARD = 64
+PART = 8
 MAX_LATENTS = 12_000
 """Encoding more people than this costs more time than it is worth to a mini U-Net."""
 REFINE_DILATION = (2, 10)
@@ -89,12 +90,12 @@ class PeopleDataset:
         """Side of the pictures in pixels."""
         return int(self.occluded.shape[-1])
 
-    def pictures(self, name: str, indices: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def pictures(self, name: str, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
         """Pictures or masks `name` at `indices` as float32 in 0..1."""
         return rows(getattr(self, name), indices).float() / 255
 
 
-def rows(array: np.ndarray, indices: np.ndarray | torch.Tensor) -> torch.Tensor:
+def rows(array: np.ndarray, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
     """Rows of a memory map as a tensor of the same dtype."""
     return torch.from_numpy(np.ascontiguousarray(array[np.asarray(indices)]))
 
@@ -253,7 +254,7 @@ def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = tor
     """Latent caches of both data sets in `root` for the autoencoder in `vae_file`."""
     from ..models.diffusion.networks import load_vae
 
-    vae, name = load_vae(vae_file), file_name_of(vae_file)
+    vae, name = load_vae(vae_file).to(memory_format=torch.channels_last), file_name_of(vae_file)
     caches = [LatentCache.build(Path(root) / part, vae, name, precision) for part in ("train", "held_out")]
     return Split(*caches)
 
@@ -272,31 +273,47 @@ def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], st
 
 
 def _encode_shard(people: PeopleDataset, folder: Path, vae: AutoencoderKL, where: range) -> None:
+    generator = random_generator(where.start, 7)
+    parts = [_encode(people, vae, list(where[at : at + PART]), generator) for at in range(0, len(where), PART)]
+    for name in parts[0]:
+        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        array[where.start : where.stop] = torch.cat([part[name] for part in parts]).float().numpy()
+        array.flush()
+    if where.start == 0:
+        _write_grey(folder, vae, people.size)
+
+
+def _encode(
+    people: PeopleDataset, vae: AutoencoderKL, indices: list[int], generator: torch.Generator
+) -> dict[str, torch.Tensor]:
     from ..models.diffusion.networks import encode_image, inpaint_condition
 
-    indices = np.array(where)
-    generator = random_generator(where.start, 7)
     pictures = {name: people.pictures(name, indices) for name in (*TARGETS, "occluded")}
     values = {name: encode_image(vae, pictures[name]) for name in TARGETS}
     visible, hidden = _shard_masks(people, indices, generator)
-    conditions = {"visible": inpaint_condition(vae, pictures["occluded"], 1 - visible)}
-    conditions["refine"] = inpaint_condition(vae, pictures["complete"], hidden)
-    chosen = torch.stack([pictures[random_target(index)][row] for row, index in enumerate(where)])
-    conditions["random"] = inpaint_condition(vae, chosen, random_masks(len(indices), people.size, generator))
-    for name, condition in conditions.items():
-        values[f"{name}_mask"], values[f"{name}_masked"] = condition.split((1, condition.shape[-3] - 1), dim=-3)
-    for name, value in values.items():
-        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[where.start : where.stop] = value.float().numpy().astype("float16")
-        array.flush()
-    if where.start == 0:
-        grey = np.load(folder / "grey.npy", mmap_mode="r+")
-        grey[:] = encode_image(vae, torch.full((1, 3, people.size, people.size), 0.5))[0].float().numpy()
-        grey.flush()
+    chosen = torch.stack([pictures[random_target(index)][row] for row, index in enumerate(indices)])
+    scribbled = random_masks(len(indices), people.size, generator)
+    masked = {
+        "visible": (pictures["occluded"], 1 - visible),
+        "refine": (pictures["complete"], hidden),
+        "random": (chosen, scribbled),
+    }
+    for name, (picture, mask) in masked.items():
+        condition = inpaint_condition(vae, picture, mask)
+        values[f"{name}_mask"], values[f"{name}_masked"] = condition[:, :1], condition[:, 1:]
+    return values
+
+
+def _write_grey(folder: Path, vae: AutoencoderKL, size: int) -> None:
+    from ..models.diffusion.networks import HIDDEN_GREY, encode_image
+
+    grey = np.load(folder / "grey.npy", mmap_mode="r+")
+    grey[:] = encode_image(vae, torch.full((1, 3, size, size), HIDDEN_GREY))[0].float().numpy()
+    grey.flush()
 
 
 def _shard_masks(
-    people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
+    people: PeopleDataset, indices: list[int], generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Visible masks as a segmenter would give them, and hidden regions grown by 2 to 10 px (random if nothing hidden)."""
     visible = (people.pictures("visible_mask", indices) > 0.5).float()
