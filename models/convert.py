@@ -77,13 +77,12 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _refusal(path: Path, error: Exception) -> str:
-    """Tell foreign code from damage: torch names what it would not load behind "WeightsUnpickler error:"."""
-    reason = _first_line(str(error).partition("WeightsUnpickler error:")[2] or error)
-    if "GLOBAL" not in reason and "Unsupported class" not in reason:
-        return f"{path} is truncated or no checkpoint ({reason}): copy it again"
+    """What torch would not load; the line that names it stands amid advice that is not for users."""
+    naming = [line for line in str(error).splitlines() if "GLOBAL" in line or line.startswith("Unsupported")]
+    reason = naming[0].strip() if naming else _first_line(error)
     return (
-        f"{path} is refused: it holds more than tensors, and loading it could run foreign code ({reason}). "
-        "Take a safetensors version of it from its publisher"
+        f"{path} is refused: it is damaged, or it holds more than tensors and could run foreign code ({reason}). "
+        "Copy it again, or take a safetensors version of it from its publisher"
     )
 
 
