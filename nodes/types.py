@@ -1,0 +1,215 @@
+"""The host's types at the nodes' doors: layouts, checks, boxes, and the one rule for matching batches.
+
+The rule: a batch of one serves every picture; otherwise all batches must have the same length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..people.boxes import EMPTY, Box
+from ..people.keypoints import Person, Pose
+
+BATCH_FIX = "Give one for all pictures or one for each (for example with Repeat Image Batch)."
+
+
+def image_to_bchw(image: Any, name: str = "image") -> torch.Tensor:
+    """An IMAGE (B, H, W, C) as float32 (B, 3, H, W), not clamped.
+
+    Grey pictures (C = 1, or 2 with alpha) are repeated to three channels. Of pictures with an alpha channel
+    (C = 2 or 4) the alpha is dropped and the stored colours are kept, as the host's own loader does.
+    Raises ValueError, naming the input, for other shapes, empty batches, NaN and infinity.
+    """
+    tensor = _tensor(image, name, "IMAGE (batch, height, width, channels)")
+    tensor = tensor[None] if tensor.ndim == 3 else tensor
+    if tensor.ndim != 4 or tensor.shape[3] not in (1, 2, 3, 4):
+        raise ValueError(
+            f"{name} has shape {tuple(image.shape)}; an IMAGE is (batch, height, width, channels) with 1 to "
+            "4 channels. Is a MASK or a LATENT connected? Convert it to an image first."
+        )
+    _check_filled(tensor, name)
+    colours = tensor[..., :3] if tensor.shape[3] >= 3 else tensor[..., :1].expand(*tensor.shape[:3], 3)
+    return _finite(colours.to(torch.float32), name).permute(0, 3, 1, 2)
+
+
+def bchw_to_image(pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels (B, 3, H, W) as the host's IMAGE (B, H, W, 3), float32 on the CPU."""
+    return pixels.detach().to("cpu", torch.float32).permute(0, 2, 3, 1).contiguous()
+
+
+def mask_to_b1hw(mask: Any, name: str = "mask") -> torch.Tensor:
+    """A MASK (B, H, W) or (H, W) as float32 (B, 1, H, W), clamped to 0..1.
+
+    Raises ValueError, naming the input, for other shapes, empty batches, NaN and infinity.
+    """
+    tensor = _tensor(mask, name, "MASK (batch, height, width)")
+    tensor = tensor[None] if tensor.ndim == 2 else tensor
+    if tensor.ndim != 3:
+        raise ValueError(
+            f"{name} has shape {tuple(mask.shape)}; a MASK is (batch, height, width). Is an IMAGE connected? "
+            "Use Convert Image to Mask."
+        )
+    _check_filled(tensor, name)
+    return _finite(tensor.to(torch.float32), name).clamp(0, 1)[:, None]
+
+
+def b1hw_to_mask(mask: torch.Tensor) -> torch.Tensor:
+    """A mask (B, 1, H, W) as the host's MASK (B, H, W), float32 on the CPU."""
+    return mask.detach().to("cpu", torch.float32)[:, 0].contiguous()
+
+
+def _tensor(value: Any, name: str, wanted: str) -> torch.Tensor:
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name} must be an {wanted} tensor; got {type(value).__name__}.")
+    return value
+
+
+def _check_filled(tensor: torch.Tensor, name: str) -> None:
+    if tensor.numel() == 0:
+        raise ValueError(
+            f"{name} is empty: its shape is {tuple(tensor.shape)}. Connect at least one picture."
+        )
+
+
+def _finite(tensor: torch.Tensor, name: str) -> torch.Tensor:
+    if not bool(torch.isfinite(tensor).all()):
+        raise ValueError(
+            f"{name} holds NaN or infinite values. Look at the node before it: a model in half precision "
+            "often makes them."
+        )
+    return tensor
+
+
+def check_same_size(**tensors: torch.Tensor) -> None:
+    """Raise ValueError unless all (B, C, H, W) tensors have the height and width of the first."""
+    (first, reference), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.shape[-2:] != reference.shape[-2:]:
+            raise ValueError(
+                f"{name} has {_size(tensor)} pixels but {first} has {_size(reference)}. "
+                f"Resize {name} to the size of {first}."
+            )
+
+
+def _size(tensor: torch.Tensor) -> str:
+    return f"{tensor.shape[-1]} x {tensor.shape[-2]}"
+
+
+def batch_length(**values: Any) -> int:
+    """The common batch length of tensors and lists under the one rule; None values are left out.
+
+    Raises ValueError that names two inputs that do not match, and the fix.
+    """
+    lengths = {name: len(value) for name, value in values.items() if value is not None}
+    for name, length in lengths.items():
+        if length == 0:
+            raise ValueError(f"{name} is empty. {BATCH_FIX}")
+    name = max(lengths, key=lambda each: lengths[each])
+    for other, length in lengths.items():
+        if length not in (1, lengths[name]):
+            both = f"{_describe(name, values[name])}, {_describe(other, values[other])}"
+            raise ValueError(f"The batches do not match: {both}. {BATCH_FIX}")
+    return lengths[name]
+
+
+def _describe(name: str, value: Any) -> str:
+    return (
+        f"{name} has shape {tuple(value.shape)}"
+        if hasattr(value, "shape")
+        else f"{name} has {len(value)} entries"
+    )
+
+
+def broadcast_batches(**values: Any) -> tuple[Any, ...]:
+    """Tensors and lists, in order, repeated to the common batch length (see batch_length); None stays."""
+    length = batch_length(**values)
+    return tuple(None if value is None else repeat_batch(value, length) for value in values.values())
+
+
+def repeat_batch(value: Any, length: int) -> Any:
+    """A tensor (1, ...) or a sequence of one repeated `length` times, without copying pixels."""
+    if len(value) == length:
+        return value
+    if isinstance(value, torch.Tensor):
+        return value.expand(length, *value.shape[1:])
+    return list(value) * length
+
+
+def read_bounding_box(value: Any, name: str = "bounding_box") -> list[Box]:
+    """A BOUNDING_BOX value as one Box per picture; several boxes of one picture become the box round them.
+
+    Accepts the core form {"x", "y", "width", "height"}, [x0, y0, x1, y1], a list of either (one per picture),
+    and a list of such lists. Raises ValueError, naming the input, for anything else.
+    """
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping) or _is_corners(value):
+        return [_read_box(value, name)]
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) == 0:
+        raise ValueError(
+            f'{name} must be {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
+        )
+    return [_read_picture(entry, name) for entry in value]
+
+
+def _read_picture(entry: Any, name: str) -> Box:
+    if isinstance(entry, Mapping) or _is_corners(entry):
+        return _read_box(entry, name)
+    if not isinstance(entry, Sequence) or isinstance(entry, str):
+        raise ValueError(f"{name}: a picture's boxes must be a box or a list of boxes; got {entry!r:.60}.")
+    union = EMPTY
+    for box in entry:
+        union = union.union(_read_box(box, name))
+    return union
+
+
+def _is_corners(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) == 4
+        and all(isinstance(each, int | float) for each in value)
+    )
+
+
+def _read_box(value: Any, name: str) -> Box:
+    try:
+        if isinstance(value, Mapping):
+            x, y = float(value["x"]), float(value["y"])
+            box = Box(x, y, x + float(value["width"]), y + float(value["height"]))
+        else:
+            box = Box(*map(float, value))
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f'{name}: a box is {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
+        ) from None
+    if not all(map(math.isfinite, box)) or box.is_empty:
+        raise ValueError(f"{name}: {value!r:.60} has no area. Width and height must be above 0.")
+    return box
+
+
+def write_bounding_box(boxes: Sequence[Box]) -> dict[str, int] | list[list[dict[str, int]]]:
+    """Boxes, one per picture, in the core form: a dict for one picture, a list of lists of dicts for several.
+
+    Sides are rounded outward to whole pixels.
+    """
+    written = [_write_box(box) for box in boxes]
+    return written[0] if len(written) == 1 else [[box] for box in written]
+
+
+def _write_box(box: Box) -> dict[str, int]:
+    whole = box.outward()
+    return {"x": int(whole.x0), "y": int(whole.y0), "width": int(whole.width), "height": int(whole.height)}
+
+
+def poses_from_tensor(
+    joints: torch.Tensor, height: int, width: int, hands: torch.Tensor | None = None
+) -> list[Pose]:
+    """One Pose of one person per picture from joints (B, 18, 3) and hands (B, 2, 21, 3; right, left)."""
+    people = [Person(body) for body in joints.cpu().numpy()]
+    if hands is not None:
+        pairs = zip(people, hands.cpu().numpy(), strict=True)
+        people = [Person(person.body, left_hand=left, right_hand=right) for person, (right, left) in pairs]
+    return [Pose((person,), width, height) for person in people]
