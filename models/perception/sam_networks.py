@@ -74,8 +74,8 @@ MINI = SamConfig(
 class ConvStem(nn.Module):
     """Patch embedding with context: (B,3,S,S) normalised -> (B,S/4,S/4,embed_dim), channels last.
 
-    A small transformer learns shapes slowly from few pictures, and attention over 32x32 tokens is slow on a CPU.
-    So a convolutional hourglass adds edges and context to the linear embedding of each 4x4 patch; the rest of
+    A small transformer learns shapes slowly from few pictures, and attention over 32x32 tokens is slow on a
+    CPU. So a convolutional hourglass adds edges and context to the embedding of each 4x4 patch; the rest of
     the image encoder stays as it is.
     """
 

@@ -1,0 +1,153 @@
+"""The pose detector: heatmaps there and back, views of pictures of any size, files, external detectors."""
+
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.perception import pose_external
+from figura.models.perception.pose import (
+    KIND,
+    PoseDetector,
+    View,
+    config_to_metadata,
+    decode_heatmaps,
+    detect_joints,
+    load_pose_detector,
+    poses_from_joints,
+    resample_view,
+    second_view,
+    target_heatmaps,
+)
+
+
+class SpotDetector(PoseDetector):
+    """Sees every joint where the picture is brightest."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        spot = images.mean(dim=1).flatten(1).argmax(dim=1)
+        xy = torch.stack([spot % 128, spot // 128], dim=1) + 0.5
+        joints = xy[:, None].expand(-1, 18, -1)
+        return torch.logit(target_heatmaps(joints, torch.ones(len(images), 18), 128).clamp(1e-6, 1 - 1e-6))
+
+
+def picture_with_spot(height: int, width: int, x: int, y: int, radius: int) -> torch.Tensor:
+    picture = torch.zeros(1, 3, height, width)
+    picture[..., y - radius : y + radius, x - radius : x + radius] = 1
+    return picture
+
+
+def test_the_network_is_small_and_makes_one_heatmap_per_joint() -> None:
+    net = PoseDetector()
+    assert net(torch.rand(2, 3, 128, 128)).shape == (2, 18, 32, 32)
+    assert sum(p.numel() for p in net.parameters()) <= 600_000
+
+
+def test_heatmaps_decode_to_a_fraction_of_a_cell() -> None:
+    joints = torch.rand(5, 18, 2, generator=torch.Generator().manual_seed(1)) * 104 + 12
+    heat = target_heatmaps(joints, torch.ones(5, 18), 128)
+    found = decode_heatmaps(torch.logit(heat.clamp(1e-6, 1 - 1e-6)))
+    assert (found[..., :2] - joints).norm(dim=2).max() < 0.5
+    assert found[..., 2].min() > 0.7
+
+
+def test_joints_that_are_not_present_have_empty_heatmaps() -> None:
+    heat = target_heatmaps(torch.full((1, 18, 2), 64.0), torch.zeros(1, 18), 128)
+    assert heat.abs().max() == 0
+    assert decode_heatmaps(torch.full((1, 18, 32, 32), -9.0))[..., 2].max() < 0.01
+
+
+def test_a_picture_of_the_networks_size_is_not_resampled() -> None:
+    picture = torch.rand(1, 3, 128, 128)
+    assert resample_view(picture, View(0, 0, 128), 128) is picture
+
+
+@pytest.mark.parametrize("size", [(1, 1), (128, 128), (90, 40), (333, 777)])
+def test_any_size_gives_joints_in_its_own_pixels(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    joints = detect_joints(PoseDetector(), torch.rand(2, 3, *size))
+    assert joints.shape == (2, 18, 3) and torch.isfinite(joints).all()
+
+
+def test_a_second_look_refines_a_small_person_in_a_large_picture() -> None:
+    joints = detect_joints(SpotDetector(), picture_with_spot(1500, 2000, 1203, 411, 20))
+    assert (joints[0, :, :2] - torch.tensor([1203.0, 411.0])).abs().max() < 25
+
+
+def test_the_second_view_is_only_taken_where_it_shows_more() -> None:
+    joints = torch.zeros(18, 3)
+    joints[:4] = torch.tensor([[600.0, 600, 1], [650, 700, 1], [640, 640, 1], [620, 660, 1]])
+    view = second_view(joints, 1000, 1200, 128)
+    assert view is not None and view.side == pytest.approx(160) and view.left == pytest.approx(545)
+    assert second_view(joints, 128, 128, 128) is None
+    assert second_view(joints * torch.tensor([1, 1, 0.01]), 1000, 1200, 128) is None
+
+
+def test_weak_joints_and_empty_pictures_become_absent() -> None:
+    joints = torch.zeros(2, 18, 3)
+    joints[0, 3] = torch.tensor([10.0, 12.0, 0.9])
+    joints[0, 4] = torch.tensor([10.0, 12.0, 0.1])
+    first, second = poses_from_joints(joints, 64, 48)
+    assert (first.width, first.height) == (48, 64)
+    assert np.flatnonzero(first.people[0].body[:, 2]).tolist() == [3]
+    assert second.people == ()
+
+
+def test_the_weights_file_round_trips(tmp_path: Path) -> None:
+    net = PoseDetector().eval()
+    path = tmp_path / "pose_detector.safetensors"
+    save_module(path, KIND, net.state_dict(), config_to_metadata(net.config), dtype=torch.float32)
+    loaded = load_pose_detector(path)
+    picture = torch.rand(1, 3, 128, 128)
+    torch.testing.assert_close(net(picture), loaded(picture))
+
+
+def test_an_unknown_detector_is_refused() -> None:
+    with pytest.raises(ValueError, match="mini, openpose and dwpose are accepted"):
+        pose_external.load_external("magic", [])
+
+
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "controlnet_aux.open_pose", None)
+    monkeypatch.setitem(__import__("sys").modules, "mmpose", None)
+    with pytest.raises(ImportError, match="pip install controlnet-aux"):
+        pose_external.load_external("openpose", [])
+    with pytest.raises(ImportError, match="mim install"):
+        pose_external.load_external("dwpose", [])
+
+
+def test_a_missing_file_names_it_and_the_folders(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="body_pose_model.pth, looked for in .*nowhere"):
+        pose_external._find(pose_external.OPENPOSE_BODY, [tmp_path / "nowhere"], "openpose")
+
+
+Keypoint = namedtuple("Keypoint", "x y")
+Body = namedtuple("Body", "keypoints")
+Found = namedtuple("Found", "body left_hand right_hand")
+
+
+class FakeOpenPose:
+    """Answers like controlnet_aux: fractions of the picture, None or negative where a point is absent."""
+
+    def detect_poses(self, picture: np.ndarray, include_hand: bool) -> list[Found]:
+        assert picture.dtype == np.uint8 and picture.shape == (40, 80, 3)
+        hand = [Keypoint(0.5, 0.5)] * 20 + [Keypoint(-1 / 80, -1 / 40)]
+        return [Found(Body([Keypoint(0.25, 0.5), None] + [Keypoint(0.1, 0.1)] * 16), hand, None)]
+
+
+def test_openpose_results_become_pixels() -> None:
+    pose = pose_external._openpose_picture(FakeOpenPose(), np.zeros((40, 80, 3), np.uint8), True)
+    person = pose.people[0]
+    assert person.body[0].tolist() == [20, 20, 1] and person.body[1].tolist() == [0, 0, 0]
+    assert person.left_hand is not None and person.left_hand[20, 2] == 0 and person.left_hand[0, 2] == 1
+    assert person.right_hand is None
+
+
+def test_dwpose_results_keep_only_confident_points() -> None:
+    points, scores = np.full((1, 134, 2), 7.0), np.zeros((1, 134))
+    scores[0, :5], scores[0, 113:134] = 0.9, 0.8
+    pose = pose_external._dwpose_picture(lambda picture: (points, scores), np.zeros((10, 20, 3), np.uint8))
+    person = pose.people[0]
+    assert person.body[:, 2].sum() == 5 and person.left_hand is None and person.right_hand is not None

@@ -1,0 +1,238 @@
+"""Mini and public Segment Anything: loading by keys, prompts, masks of any picture size."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.perception.sam import (
+    Region,
+    build_mini_sam,
+    decode_prompts,
+    encode_pictures,
+    prompt_region,
+    visible_mask,
+)
+from figura.models.perception.sam_networks import (
+    KIND,
+    MINI,
+    SamConfig,
+    build_sam,
+    config_from_tensors,
+    config_to_metadata,
+    load_sam,
+)
+
+TINY_PUBLIC = SamConfig(
+    image_size=64,
+    patch_size=8,
+    embed_dim=32,
+    depth=2,
+    num_heads=2,
+    window_size=3,
+    global_attn_indexes=(1,),
+    out_chans=32,
+    mask_in_chans=8,
+    decoder_mlp_dim=64,
+    iou_head_hidden_dim=32,
+)
+
+
+@pytest.fixture(scope="module")
+def mini() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_mini_sam()
+
+
+def one_point(x: float, y: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor([[x, y]]), torch.ones(1)
+
+
+def test_the_mini_sam_is_made_of_the_original_classes(mini: torch.nn.Module) -> None:
+    from segment_anything import modeling
+
+    assert type(mini) is modeling.Sam
+    assert type(mini.image_encoder) is modeling.ImageEncoderViT
+    assert type(mini.mask_decoder) is modeling.MaskDecoder
+    assert sum(p.numel() for p in mini.parameters()) < 1_100_000
+
+
+def test_batched_decoding_equals_the_original_decoder(mini: torch.nn.Module) -> None:
+    points = torch.rand(2, 3, 4, 2) * 128
+    labels = torch.tensor([1, 1, 0, -1]).expand(2, 3, 4)
+    boxes = torch.tensor([10.0, 20.0, 90.0, 120.0]).expand(2, 3, 4)
+    with torch.no_grad():
+        embeddings = encode_pictures(mini, torch.rand(2, 3, 128, 128))
+        for chosen in (None, boxes):
+            logits, iou = decode_prompts(mini, embeddings, points, labels, chosen)
+            for index in range(2):
+                corners = None if chosen is None else chosen[index] - 0.5
+                sparse, dense = mini.prompt_encoder((points[index] - 0.5, labels[index]), corners, None)
+                position = mini.prompt_encoder.get_dense_pe()
+                expected = mini.mask_decoder(embeddings[index : index + 1], position, sparse, dense, False)
+                torch.testing.assert_close(logits[index], expected[0][:, 0])
+                torch.testing.assert_close(iou[index], expected[1][:, 0])
+
+
+def test_mini_masks_have_the_resolution_of_the_picture(mini: torch.nn.Module) -> None:
+    with torch.no_grad():
+        embeddings = encode_pictures(mini, torch.rand(1, 3, 128, 128))
+        logits, _ = decode_prompts(mini, embeddings, torch.rand(1, 1, 2, 2) * 128, torch.ones(1, 1, 2))
+    assert logits.shape == (1, 1, 128, 128)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (1, 1), (90, 50), (300, 700)])
+def test_any_picture_size_gives_a_binary_mask_of_that_size(
+    mini: torch.nn.Module, size: tuple[int, int]
+) -> None:
+    mask, score = visible_mask(mini, torch.rand(3, *size), *one_point(size[1] / 2, size[0] / 2))
+    assert mask.shape == size
+    assert set(mask.unique().tolist()) <= {0.0, 1.0}
+    assert 0 <= score <= 1
+
+
+def test_a_box_alone_is_enough(mini: torch.nn.Module) -> None:
+    mask, _ = visible_mask(
+        mini, torch.rand(3, 200, 200), torch.zeros(0, 2), torch.zeros(0), (20.0, 30.0, 90.0, 150.0)
+    )
+    assert mask.shape == (200, 200)
+
+
+def test_without_any_prompt_the_error_says_what_to_connect(mini: torch.nn.Module) -> None:
+    with pytest.raises(ValueError, match="BOUNDING_BOX"):
+        visible_mask(mini, torch.rand(3, 64, 64), torch.zeros(0, 2), torch.zeros(0))
+    with pytest.raises(ValueError, match="no visible joint"):
+        visible_mask(mini, torch.rand(3, 64, 64), torch.tensor([[1.0, 2.0]]), torch.zeros(1))
+
+
+@pytest.mark.parametrize("point", [(-1.0, 5.0), (65.0, 5.0), (5.0, 70.0), (float("nan"), 1.0)])
+def test_points_outside_the_picture_are_named(mini: torch.nn.Module, point: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="outside the picture of 64x64|not a number"):
+        visible_mask(mini, torch.rand(3, 64, 64), *one_point(*point))
+
+
+@pytest.mark.parametrize("box", [(5.0, 5.0, 5.0, 9.0), (70.0, 5.0, 90.0, 9.0)])
+def test_a_bad_box_is_refused(mini: torch.nn.Module, box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="box"):
+        visible_mask(mini, torch.rand(3, 64, 64), torch.zeros(0, 2), torch.zeros(0), box)
+
+
+def test_small_pictures_are_looked_at_whole() -> None:
+    assert prompt_region(torch.tensor([[5.0, 5.0]]), None, (100, 128), 128) == Region(0, 0, 128, 100)
+
+
+def test_large_pictures_are_cropped_round_the_prompt() -> None:
+    region = prompt_region(torch.tensor([[900.0, 500.0], [1000.0, 900.0]]), None, (1500, 2000), 128)
+    assert region.left < 900 < 1000 < region.right and region.top < 500 < 900 < region.bottom
+    assert region.right - region.left == region.bottom - region.top == 680
+
+
+def test_a_crop_at_the_border_stays_inside() -> None:
+    region = prompt_region(torch.tensor([[2.0, 3.0]]), (0.0, 0.0, 50.0, 300.0), (400, 300), 128)
+    assert region.left == region.top == 0 and region.right <= 300 and region.bottom <= 400
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_public_checkpoint_is_detected_by_keys_and_shapes(tmp_path: Path, suffix: str) -> None:
+    sam = build_sam(TINY_PUBLIC)
+    path = tmp_path / f"anything{suffix}"
+    write(sam.state_dict(), path)
+    assert config_from_tensors(sam.state_dict(), "it") == replace(TINY_PUBLIC, decoder_heads=8)
+    loaded = load_sam(path)
+    image, prompt = torch.rand(3, 64, 64), one_point(30.0, 30.0)
+    assert torch.equal(visible_mask(sam, image, *prompt)[0], visible_mask(loaded, image, *prompt)[0])
+
+
+def write(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    if path.suffix == ".pth":
+        torch.save(tensors, path)
+    else:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, str(path))
+
+
+def test_a_mini_file_carries_its_configuration(tmp_path: Path, mini: torch.nn.Module) -> None:
+    path = tmp_path / "sam.safetensors"
+    save_module(path, KIND, mini.state_dict(), config_to_metadata(MINI))
+    loaded = load_sam(path)
+    assert loaded.image_encoder.img_size == 128
+    frequencies = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+    assert torch.equal(loaded.state_dict()[frequencies], mini.state_dict()[frequencies])
+
+
+def test_another_kind_of_file_of_this_pack_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vae.safetensors"
+    save_module(path, "vae", {"x": torch.zeros(2)}, {})
+    with pytest.raises(ValueError, match="'vae' weights, but SAM"):
+        load_sam(path)
+
+
+def test_foreign_truncated_and_missing_files_are_named(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.pth"
+    torch.save({"layer.weight": torch.zeros(3)}, foreign)
+    with pytest.raises(ValueError, match="foreign.pth is not a Segment Anything"):
+        load_sam(foreign)
+    truncated = tmp_path / "cut.pth"
+    truncated.write_bytes(foreign.read_bytes()[:100])
+    with pytest.raises(ValueError, match="cut.pth is not a readable weights file"):
+        load_sam(truncated)
+    with pytest.raises(FileNotFoundError, match="no SAM weights at"):
+        load_sam(tmp_path / "none.pth")
+
+
+class Harmful:
+    """Its pickle would create a file when loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_with_code_is_not_executed(tmp_path: Path) -> None:
+    path, trace = tmp_path / "harmful.pth", tmp_path / "trace"
+    torch.save({"weights": Harmful(trace)}, path)
+    with pytest.raises(ValueError, match="harmful.pth is not a readable weights file"):
+        load_sam(path)
+    assert not trace.exists()
+
+
+@pytest.mark.slow
+def test_the_full_size_layout_of_vit_b_loads(tmp_path: Path) -> None:
+    from segment_anything import sam_model_registry
+
+    with torch.device("meta"):
+        original = sam_model_registry["vit_b"]()
+    tensors = {name: torch.zeros(value.shape) for name, value in original.state_dict().items()}
+    path = tmp_path / "sam_vit_b_01ec64.pth"
+    torch.save(tensors, path)
+    loaded = load_sam(path)
+    assert loaded.image_encoder.img_size == 1024
+    assert sum(p.numel() for p in loaded.parameters()) == sum(p.numel() for p in original.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "embed_dim", "heads", "global_blocks"),
+    [
+        ("vit_b", 768, 12, (2, 5, 8, 11)),
+        ("vit_l", 1024, 16, (5, 11, 17, 23)),
+        ("vit_h", 1280, 16, (7, 15, 23, 31)),
+    ],
+)
+def test_public_sizes_are_told_apart_without_loading_them(
+    name: str, embed_dim: int, heads: int, global_blocks: tuple[int, ...]
+) -> None:
+    from segment_anything import sam_model_registry
+
+    with torch.device("meta"):
+        tensors = sam_model_registry[name]().state_dict()
+    config = config_from_tensors(tensors, name)
+    assert (config.embed_dim, config.num_heads, config.global_attn_indexes) == (
+        embed_dim,
+        heads,
+        global_blocks,
+    )
+    assert (config.image_size, config.patch_size, config.window_size, config.mlp_ratio) == (1024, 16, 14, 4)
