@@ -81,8 +81,8 @@ def _refusal(path: Path, error: Exception) -> str:
     naming = [line for line in str(error).splitlines() if "GLOBAL" in line or line.startswith("Unsupported")]
     reason = naming[0].strip() if naming else _first_line(error)
     return (
-        f"{path} is refused: it is damaged, or it holds more than tensors and could run foreign code ({reason}). "
-        "Copy it again, or take a safetensors version of it from its publisher"
+        f"{path} is refused: it is damaged, or it holds more than tensors and could run foreign code "
+        f"({reason}). Copy it again, or take a safetensors version of it from its publisher"
     )
 
 
