@@ -1,0 +1,278 @@
+"""Crop round a person, stitch back exactly, and measure what changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ..models.compare import Comparison, compare
+from ..people.boxes import EMPTY, Box
+from ..people.crops import CropPlan, crop, plan_crop, stitch
+from ..people.keypoints import Pose, read_pose_keypoint
+from ..people.prompts import PointPrompt
+from .types import (
+    b1hw_to_mask,
+    bchw_to_image,
+    broadcast_batches,
+    check_same_size,
+    image_to_bchw,
+    mask_to_b1hw,
+    read_bounding_box,
+    write_bounding_box,
+)
+
+
+class FiguraCropPerson:
+    """The part of a picture round a person, at a model's size."""
+
+    DESCRIPTION = (
+        "Cuts out the part round a person, at the size a model wants. The region holds everything that "
+        "is connected: "
+        "prompt, pose, box and mask; without any it is the whole picture. Stitch the result back with Stitch."
+    )
+    CATEGORY = "Figura/crop"
+    FUNCTION = "run"
+    RETURN_TYPES = ("IMAGE", "MASK", "FIGURA_CROP", "FIGURA_PROMPT", "BOUNDING_BOX")
+    RETURN_NAMES = ("image", "mask", "crop", "prompt", "bounding_box")
+    OUTPUT_TOOLTIPS = (
+        "The crop, width x height pixels.",
+        "The same part of the mask; all 1 when no mask is connected.",
+        "Where the crop came from; connect it to Stitch.",
+        "The prompt in the crop's pixels; empty when no prompt is connected.",
+        "The part that was cut out, in the picture's pixels; it may reach outside.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = {"default": 512, "min": 8, "max": 4096, "step": 8}
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "Pictures of any size."}),
+                "width": ("INT", {**side, "tooltip": "Width of the crop in pixels: the model's."}),
+                "height": ("INT", {**side, "tooltip": "Height of the crop in pixels: the model's."}),
+                "margin": (
+                    "FLOAT",
+                    {
+                        "default": 0.15,
+                        "min": 0.0,
+                        "max": 2.0,
+                        "step": 0.05,
+                        "tooltip": "Free space on every side, as a share of the region's longer side.",
+                    },
+                ),
+            },
+            "optional": {
+                "prompt": ("FIGURA_PROMPT", {"tooltip": "The crop holds all its joints and boxes."}),
+                "pose_keypoint": ("POSE_KEYPOINT", {"tooltip": "The crop holds all its people."}),
+                "bounding_box": ("BOUNDING_BOX", {"forceInput": True, "tooltip": "The crop holds this box."}),
+                "mask": ("MASK", {"tooltip": "The crop holds this mask; of the picture's size."}),
+            },
+        }
+
+    def run(
+        self,
+        image: Any,
+        width: int,
+        height: int,
+        margin: float,
+        prompt: list[PointPrompt] | None = None,
+        pose_keypoint: Any = None,
+        bounding_box: Any = None,
+        mask: Any = None,
+    ) -> tuple[Any, ...]:
+        pixels = image_to_bchw(image)
+        masks = None if mask is None else mask_to_b1hw(mask)
+        if masks is not None:
+            check_same_size(image=pixels, mask=masks)
+        size = int(pixels.shape[2]), int(pixels.shape[3])
+        poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size)
+        boxes = None if bounding_box is None else read_bounding_box(bounding_box)
+        pixels, prompts, poses, boxes, masks = broadcast_batches(
+            image=pixels, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes, mask=masks
+        )
+        plans = [
+            plan_crop(_region(index, prompts, poses, boxes, masks), size, (height, width), margin, False)
+            for index in range(len(pixels))
+        ]
+        masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
+        return (
+            bchw_to_image(_crop_each(pixels, plans)),
+            b1hw_to_mask(_crop_each(masks, plans, fill=0.0)),
+            plans,
+            [each.cropped(plan) for each, plan in zip(prompts or [], plans)],
+            write_bounding_box([plan.box for plan in plans]),
+        )
+
+
+def _crop_each(pixels: torch.Tensor, plans: list[CropPlan], fill: float | None = None) -> torch.Tensor:
+    return torch.cat([crop(each[None], plan, fill=fill) for each, plan in zip(pixels, plans, strict=True)])
+
+
+def _region(
+    index: int,
+    prompts: list[PointPrompt] | None,
+    poses: list[Pose] | None,
+    boxes: list[Box] | None,
+    masks: torch.Tensor | None,
+) -> Box:
+    """The box round everything that is known about picture `index`; EMPTY when nothing is."""
+    parts = [
+        EMPTY if prompts is None else _drawn(prompts[index].extent),
+        EMPTY if poses is None else _drawn(_extent(poses[index])),
+        EMPTY if boxes is None else boxes[index],
+        EMPTY if masks is None else Box.around_mask(masks[index, 0]),
+    ]
+    region = EMPTY
+    for part in parts:
+        region = region.union(part)
+    return region
+
+
+def _drawn(box: Box) -> Box:
+    """A box round points as whole pixels, so that a single point or a straight limb has an area."""
+    if box == EMPTY:
+        return EMPTY
+    return Box(box.x0, box.y0, max(box.x1, box.x0 + 1), max(box.y1, box.y0 + 1))
+
+
+def _extent(pose: Pose) -> Box:
+    extent = EMPTY
+    for person in pose.people:
+        extent = extent.union(Box.around_points(person.body))
+    return extent
+
+
+class FiguraStitch:
+    """A finished crop put back into its picture."""
+
+    DESCRIPTION = "Puts a finished crop back where Crop Person took it from. Outside the mask the "
+    "picture comes back bit for bit."
+    CATEGORY = "Figura/crop"
+    FUNCTION = "run"
+    RETURN_TYPES = ("IMAGE", "MASK")
+    RETURN_NAMES = ("image", "changed_mask")
+    OUTPUT_TOOLTIPS = (
+        "The picture with the crop in it.",
+        "What was changed, at the picture's size: where it is 0 every pixel equals the input.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "The picture that was cropped."}),
+                "patch": (
+                    "IMAGE",
+                    {"tooltip": "The finished crop; it may have another size than the crop had."},
+                ),
+                "crop": ("FIGURA_CROP", {"tooltip": "Where the crop came from, from Crop Person."}),
+            },
+            "optional": {
+                "mask": (
+                    "MASK",
+                    {
+                        "tooltip": "What to change, of the patch's size; without it the whole patch. "
+                        "Grey blends."
+                    },
+                ),
+            },
+        }
+
+    def run(self, image: Any, patch: Any, crop: list[CropPlan], mask: Any = None) -> tuple[Any, ...]:
+        pixels, patches = image_to_bchw(image), image_to_bchw(patch, "patch")
+        masks = torch.ones_like(patches[:, :1]) if mask is None else mask_to_b1hw(mask)
+        check_same_size(patch=patches, mask=masks)
+        pixels, patches, plans, masks = broadcast_batches(image=pixels, patch=patches, crop=crop, mask=masks)
+        height, width = patches.shape[2:]
+        done = [
+            stitch(*each[:3], replace(each[3], model_width=width, model_height=height))
+            for each in zip(pixels.split(1), patches.split(1), masks.split(1), plans, strict=True)
+        ]
+        stitched, changed = (torch.cat(part) for part in zip(*done, strict=True))
+        return bchw_to_image(stitched), b1hw_to_mask(changed)
+
+
+class FiguraCompare:
+    """How two pictures differ, in figures and as a picture."""
+
+    DESCRIPTION = (
+        "Compares two pictures of one size: PSNR, SSIM, the largest difference and the number of changed "
+        "pixels, "
+        "inside and outside the mask. An edit that kept its promise has no changed pixels outside."
+    )
+    CATEGORY = "Figura/compare"
+    FUNCTION = "run"
+    RETURN_TYPES = ("STRING", "IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "INT")
+    RETURN_NAMES = (
+        "figures", "difference", "psnr", "ssim", "max_abs_diff", "max_abs_diff_outside", "changed_outside",
+    )  # fmt: skip
+    OUTPUT_TOOLTIPS = (
+        "All figures as text.",
+        "The absolute difference times gain.",
+        "Peak signal-to-noise ratio in dB inside the mask (everywhere without one); infinite for equal "
+        "pictures.",
+        "Structural similarity inside the mask (everywhere without one); 1 for equal pictures.",
+        "The largest difference of a channel inside the mask (everywhere without one), 0 to 1.",
+        "The largest difference of a channel outside the mask, 0 to 1; 0 without a mask.",
+        "How many pixels differ at all outside the mask; 0 without a mask.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image_a": ("IMAGE", {"tooltip": "One picture, for example the input of an edit."}),
+                "image_b": ("IMAGE", {"tooltip": "The other, of the same size, for example its output."}),
+                "gain": (
+                    "FLOAT",
+                    {
+                        "default": 1.0,
+                        "min": 0.1,
+                        "max": 100.0,
+                        "step": 0.1,
+                        "tooltip": "Makes small differences visible in the difference picture.",
+                    },
+                ),
+            },
+            "optional": {
+                "mask": ("MASK", {"tooltip": "What was to be changed; inside is where it is above 0."}),
+            },
+        }
+
+    def run(self, image_a: Any, image_b: Any, gain: float = 1.0, mask: Any = None) -> tuple[Any, ...]:
+        first, second = image_to_bchw(image_a, "image_a"), image_to_bchw(image_b, "image_b")
+        masks = None if mask is None else mask_to_b1hw(mask)
+        check_same_size(image_a=first, image_b=second, **({} if masks is None else {"mask": masks}))
+        first, second, masks = broadcast_batches(image_a=first, image_b=second, mask=masks)
+        inside = torch.ones_like(first[:, :1], dtype=torch.bool) if masks is None else masks > 0
+        chosen, rest = compare(first, second, inside), compare(first, second, ~inside)
+        figures = "\n".join(
+            [_line("inside", chosen), _line("outside", rest)] if masks is not None else [_line("all", chosen)]
+        )
+        difference = ((first - second).abs() * gain).clamp(0, 1)
+        numbers = (chosen.psnr, chosen.ssim, chosen.max_abs_diff, rest.max_abs_diff, rest.changed_pixels)
+        return (figures, bchw_to_image(difference), *numbers)
+
+
+def _line(where: str, figures: Comparison) -> str:
+    if figures.pixels == 0:
+        return f"{where}: no pixels"
+    return (
+        f"{where}: psnr {figures.psnr:.2f} dB, ssim {figures.ssim:.4f}, max abs diff "
+        f"{figures.max_abs_diff:.6g}, "
+        f"changed {figures.changed_pixels} of {figures.pixels} pixels"
+    )
+
+
+NODE_CLASS_MAPPINGS = {
+    "FiguraCropPerson": FiguraCropPerson,
+    "FiguraStitch": FiguraStitch,
+    "FiguraCompare": FiguraCompare,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "FiguraCropPerson": "Crop Person (Figura)",
+    "FiguraStitch": "Stitch (Figura)",
+    "FiguraCompare": "Compare (Figura)",
+}

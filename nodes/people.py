@@ -1,0 +1,337 @@
+"""Where people come from: an example to start with, a detected pose, and what the user says by points."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..host import get_host
+from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
+from ..models.perception.pose_external import PROVIDERS, load_external
+from ..people.boxes import Box
+from ..people.densepose import DensePose
+from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
+from ..people.points_json import read_points_text
+from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
+from ..people.skeleton import draw_skeleton
+from ..people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
+from .types import (
+    b1hw_to_mask,
+    batch_length,
+    bchw_to_image,
+    image_to_bchw,
+    poses_from_tensor,
+    read_bounding_box,
+    repeat_batch,
+    write_bounding_box,
+)
+
+log = logging.getLogger(__name__)
+
+MINI = "mini"
+MINI_DETECTOR_FILE = "pose.safetensors"
+EXAMPLE_POINTS = (
+    'JSON: {"people": [{"joints": {"right_knee": {"x": 60, "y": 90, "state": "given"}}}], '
+    '"roi_box": [x0, y0, x1, y1], "full_box": null}. '
+)
+
+
+class FiguraExamplePerson:
+    """A synthetic person, partly hidden, with everything that is known about it."""
+
+    DESCRIPTION = (
+        "Draws a synthetic person who is partly hidden behind something, and gives everything there is "
+        "to know: the "
+        "complete picture, all joints, masks, DensePose labels, a caption, and the same person in "
+        "another pose. "
+        "Something to try every other Figura node on."
+    )
+    CATEGORY = "Figura/people"
+    FUNCTION = "run"
+    RETURN_TYPES = (
+        "IMAGE", "IMAGE", "POSE_KEYPOINT", "MASK", "MASK", "FIGURA_DENSEPOSE", "STRING",
+        "IMAGE", "POSE_KEYPOINT", "FIGURA_DENSEPOSE",
+    )  # fmt: skip
+    RETURN_NAMES = (
+        "occluded", "complete", "pose_keypoint", "visible_mask", "amodal_mask", "densepose", "caption",
+        "other_pose", "other_pose_keypoint", "other_densepose",
+    )  # fmt: skip
+    OUTPUT_TOOLTIPS = (
+        "The person partly hidden behind something.",
+        "The same picture with the whole person in front of what hid it.",
+        "All joints of the person and its hands, hidden ones too, in pixels.",
+        "The part of the person that can be seen.",
+        "The whole person, seen or hidden.",
+        "Which part of the body each pixel of the whole person shows.",
+        "The person in words.",
+        "The same person in another pose, with nothing in front.",
+        "The joints of the other pose.",
+        "The DensePose labels of the other pose.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "seed": (
+                    "INT",
+                    {
+                        "default": HELD_OUT_FIRST_SEED + 7,
+                        "min": 0,
+                        "max": 0xFFFFFFFFFFFFFFFF,
+                        "tooltip": "Which person. The mini models have never seen seeds from 10000000 on.",
+                    },
+                ),
+                "size": (
+                    "INT",
+                    {
+                        "default": 128,
+                        "min": 64,
+                        "max": 1024,
+                        "step": 8,
+                        "tooltip": "Width and height in pixels; 128 is what the mini models work at.",
+                    },
+                ),
+                "occlusion": (
+                    "FLOAT",
+                    {
+                        "default": 0.35,
+                        "min": 0.0,
+                        "max": 0.6,
+                        "step": 0.05,
+                        "tooltip": "How much of the person is hidden, as a share of its area.",
+                    },
+                ),
+            }
+        }
+
+    def run(self, seed: int, size: int, occlusion: float) -> tuple[Any, ...]:
+        person = render_people([seed], size, occlusion=occlusion)
+        other = render_people([seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0)
+        return (
+            bchw_to_image(person.occluded),
+            bchw_to_image(person.complete),
+            _pose_value(person),
+            b1hw_to_mask(person.visible_mask),
+            b1hw_to_mask(person.amodal_mask),
+            DensePose(person.densepose_i, person.densepose_uv),
+            person.captions[0],
+            bchw_to_image(other.unoccluded),
+            _pose_value(other),
+            DensePose(other.densepose_i, other.densepose_uv),
+        )
+
+
+def _other_pose(seed: int) -> int:
+    """The seed of the other pose: the next one, which is held out whenever `seed` is."""
+    return seed + 1 if seed < 0xFFFFFFFFFFFFFFFF else seed - 1
+
+
+def _pose_value(people: SyntheticPeople) -> list[dict[str, Any]]:
+    height, width = people.occluded.shape[2:]
+    return write_pose_keypoint(poses_from_tensor(people.joints, height, width, people.hands))
+
+
+class FiguraDetectPose:
+    """The joints that can be seen in a picture."""
+
+    DESCRIPTION = (
+        "Finds the joints of the people in a picture. The mini detector finds one person and needs "
+        "nothing; OpenPose "
+        "and DWPose find several and need their files."
+    )
+    CATEGORY = "Figura/people"
+    FUNCTION = "run"
+    RETURN_TYPES = ("POSE_KEYPOINT", "IMAGE")
+    RETURN_NAMES = ("pose_keypoint", "skeleton")
+    OUTPUT_TOOLTIPS = (
+        "The joints that were found, in pixels; a picture without a person has no people.",
+        "The joints drawn on black, as the pose ControlNets expect them.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "Pictures of any size."}),
+                "detector": (
+                    [MINI, *PROVIDERS],
+                    {
+                        "default": MINI,
+                        "tooltip": "mini is shipped with Figura; the others need controlnet-aux.",
+                    },
+                ),
+                "threshold": (
+                    "FLOAT",
+                    {
+                        "default": CONFIDENCE,
+                        "min": 0.0,
+                        "max": 1.0,
+                        "step": 0.05,
+                        "tooltip": "Joints of the mini detector that are less certain than this are left "
+                        "out.",
+                    },
+                ),
+            }
+        }
+
+    def run(self, image: Any, detector: str, threshold: float = CONFIDENCE) -> tuple[Any, ...]:
+        pixels = image_to_bchw(image)
+        poses = _detect(pixels, detector, threshold)
+        for index, pose in enumerate(poses):
+            if not pose.people:
+                log.warning("FiguraDetectPose: no person found in picture %d", index)
+        height, width = pixels.shape[2:]
+        return write_pose_keypoint(poses), bchw_to_image(_draw_everybody(poses, height, width))
+
+
+def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]:
+    host = get_host()
+    if detector != MINI:
+        return load_external(detector, host.model_folders("pose_detector"), host.device())(pixels)
+    net = load_pose_detector(Path(host.find_model("pose_detector", MINI)) / MINI_DETECTOR_FILE)
+    with torch.no_grad(), host.managed(net) as loaded:
+        joints = detect_joints(loaded, pixels)
+    return poses_from_joints(joints, pixels.shape[2], pixels.shape[3], threshold)
+
+
+def _draw_everybody(poses: list[Pose], height: int, width: int) -> torch.Tensor:
+    pictures = []
+    for pose in poses:
+        picture = torch.zeros(1, 3, height, width)
+        for person in pose.people:
+            picture = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=picture)
+        pictures.append(picture)
+    return torch.cat(pictures)
+
+
+class FiguraPointPrompt:
+    """What the user says about the hidden part of a person: joints and boxes."""
+
+    DESCRIPTION = (
+        "Says how a hidden person continues: by joints, by a box, or both. Connect a detected pose for "
+        "the joints "
+        "that can be seen, and place the hidden ones in points. Points override detected joints of the "
+        "same name."
+    )
+    CATEGORY = "Figura/people"
+    FUNCTION = "run"
+    RETURN_TYPES = ("IMAGE", "FIGURA_PROMPT", "POSE_KEYPOINT", "BOUNDING_BOX")
+    RETURN_NAMES = ("prompt_image", "prompt", "pose_keypoint", "bounding_box")
+    OUTPUT_TOOLTIPS = (
+        "The prompt drawn on black: the box first, the skeleton on top.",
+        "The prompt itself, for the other Figura nodes.",
+        "The joints of the prompt, seen and placed ones together, in pixels.",
+        "The box of the prompt, or the box round its joints.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "The picture the points are set on."}),
+                "prompt_type": (
+                    list(PROMPT_KINDS),
+                    {
+                        "default": "pose",
+                        "tooltip": "pose: joints. roi_box: box of the part to complete. full_box: box of "
+                        "the whole "
+                        "person. The other two: joints and a box.",
+                    },
+                ),
+                "points": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "multiline": True,
+                        "tooltip": EXAMPLE_POINTS + "May be empty when a pose or a box is connected.",
+                    },
+                ),
+            },
+            "optional": {
+                "pose_keypoint": (
+                    "POSE_KEYPOINT",
+                    {"tooltip": "Joints that can be seen in the picture, from a pose detector."},
+                ),
+                "bounding_box": (
+                    "BOUNDING_BOX",
+                    {
+                        "forceInput": True,
+                        "tooltip": "Box for the kinds with a box; for the kind pose it says which person "
+                        "is meant.",
+                    },
+                ),
+                "person": (
+                    "INT",
+                    {
+                        "default": -1,
+                        "min": -1,
+                        "max": 63,
+                        "tooltip": "Which person of the pose, from 0; -1 takes the one nearest to the "
+                        "points, or the "
+                        "one with most joints.",
+                    },
+                ),
+            },
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, points: str | None = None) -> bool | str:
+        try:
+            read_points_text(points or "")
+        except ValueError as error:
+            return str(error)
+        return True
+
+    def run(
+        self,
+        image: Any,
+        prompt_type: str,
+        points: str,
+        pose_keypoint: Any = None,
+        bounding_box: Any = None,
+        person: int = -1,
+    ) -> tuple[Any, ...]:
+        pixels = image_to_bchw(image)
+        height, width = pixels.shape[2:]
+        poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size=(height, width))
+        boxes = None if bounding_box is None else read_bounding_box(bounding_box)
+        length = batch_length(image=pixels, pose_keypoint=poses, bounding_box=boxes)
+        number = None if person < 0 else person
+        prompts = [
+            parse_points(points, width, height, prompt_type, pose, box, number)
+            for pose, box in zip(_each(poses, length), _each(boxes, length))
+        ]
+        return (
+            bchw_to_image(draw_prompt(prompts, height, width)),
+            prompts,
+            write_pose_keypoint([prompt.to_pose() for prompt in prompts]),
+            write_bounding_box([_shown_box(prompt) for prompt in prompts]),
+        )
+
+
+def _each(values: list[Any] | None, length: int) -> list[Any]:
+    return [None] * length if values is None else list(repeat_batch(values, length))
+
+
+def _shown_box(prompt: PointPrompt) -> Box:
+    """The prompt's box, or the box round its joints: at least one pixel, inside the picture where it can."""
+    box = prompt.box or prompt.extent
+    box = Box(box.x0, box.y0, max(box.x1, box.x0 + 1), max(box.y1, box.y0 + 1))
+    inside = box.clip(prompt.height, prompt.width)
+    return box if inside.is_empty else inside
+
+
+NODE_CLASS_MAPPINGS = {
+    "FiguraExamplePerson": FiguraExamplePerson,
+    "FiguraDetectPose": FiguraDetectPose,
+    "FiguraPointPrompt": FiguraPointPrompt,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "FiguraExamplePerson": "Example Person (Figura)",
+    "FiguraDetectPose": "Detect Pose (Figura)",
+    "FiguraPointPrompt": "Point Prompt (Figura)",
+}
