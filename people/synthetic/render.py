@@ -27,10 +27,10 @@ class SyntheticPeople:
     """B people, one a picture of S x S pixels. Pictures are (B, 3, S, S) 0..1, masks (B, 1, S, S) of 0 and 1.
 
     occluded: what a camera sees; unoccluded: without the thing in front; complete: the whole person in front
-    of what hid them; cutout: the person alone on white. joints (B, 18, 3) and hands (B, 2, 21, 3; right, left):
-    x_px, y_px and 1 where the point is in the picture and turned to the camera enough to be told, else 0.
-    joint_visible (B, 18) bool: not covered by the occluder. densepose_i (B, S, S) uint8 0..24, densepose_uv
-    (B, 2, S, S) 0..1, of the whole person.
+    of what hid them; cutout: the person alone on white. joints (B, 18, 3) and hands (B, 2, 21, 3):
+    x_px, y_px and 1 where the point is in the picture and turned to the camera enough to be told, else 0;
+    hands are right, left. joint_visible (B, 18) bool: not covered by the occluder. densepose_i (B, S, S)
+    uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person.
     """
 
     occluded: Tensor
