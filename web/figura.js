@@ -1,3 +1,11 @@
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { namesExamplePicture, uploadExamplePicture } from "./example_picture.mjs";
 
-app.registerExtension({ name: "figura.core" });
+app.registerExtension({ name: "figura.core",
+  async beforeConfigureGraph(graphData) {
+    if (!namesExamplePicture(graphData)) return;
+    const uploaded = await uploadExamplePicture(api);
+    if (!uploaded) console.warn("Figura: the example picture could not be put into the input folder");
+  },
+});
