@@ -47,7 +47,7 @@ class NodeError(RuntimeError):
 class RunResult:
     """What one run gave.
 
-    outputs: node id -> output tuple; ui: node id -> what the node shows; files: images written.
+    outputs: node id -> output tuple; ui: node id -> what it shows; files: pictures in the output folder.
     """
 
     outputs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -170,16 +170,8 @@ class Runner:
                 del store[node_id]
 
     def _files(self, ui: Mapping[str, Any]) -> list[Path]:
-        folders = {
-            "output": self.host.output_dir(),
-            "temp": self.host.temp_dir(),
-            "input": self.host.input_dir(),
-        }
-        return [
-            folders[image["type"]] / image.get("subfolder", "") / image["filename"]
-            for image in ui.get("images", [])
-            if image.get("type") in folders
-        ]
+        saved = [image for image in ui.get("images", []) if image.get("type") == "output"]
+        return [self.host.output_dir() / image.get("subfolder", "") / image["filename"] for image in saved]
 
 
 def _is_changed(node: Mapping[str, Any], node_class: Any) -> Any:

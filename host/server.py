@@ -87,11 +87,14 @@ class ComfyServer:
             return await response.read()
 
     async def _queue(self, graph: Graph) -> str:
+        """Queue a graph. ComfyUI would run the good part of a partly wrong one; here it is refused."""
         async with self._request(
             "POST", "/prompt", json={"prompt": graph, "client_id": self._client_id}
         ) as response:
             answer = await response.json(content_type=None)
-        if "prompt_id" not in answer:
+        if answer.get("node_errors") and "prompt_id" in answer:
+            await self._stop(str(answer["prompt_id"]))
+        if answer.get("node_errors") or "prompt_id" not in answer:
             raise GraphError(refusal(answer, graph))
         return str(answer["prompt_id"])
 
@@ -104,7 +107,7 @@ class ComfyServer:
         raise ServerGone(f"{self.url} closed the connection during the run")
 
     def _is_end(self, event: Mapping[str, Any], prompt_id: str, graph: Graph, report: Report) -> bool:
-        """Pass one event on; True when it ends the run well."""
+        """Pass one event on; True when the run is over and its history written."""
         data = event.get("data", {})
         if not isinstance(data, dict) or data.get("prompt_id") != prompt_id:
             return False
@@ -116,7 +119,7 @@ class ComfyServer:
             raise NodeError(str(data.get("node_id")), str(data.get("node_type")), error)
         elif kind == "execution_interrupted":
             raise Cancelled(f"the run was stopped on {self.url}")
-        return kind == "execution_success"
+        return kind == "executing" and data.get("node") is None
 
     async def _outputs(self, prompt_id: str) -> list[dict[str, str]]:
         history = await self._json("GET", f"/history/{prompt_id}")

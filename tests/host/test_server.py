@@ -31,7 +31,7 @@ class FakeComfyUI:
     def __init__(self, ending="success"):
         self.ending = ending
         self.prompts, self.uploads, self.posts = [], [], []
-        self.sockets = {}
+        self.sockets, self.finished = {}, set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -77,13 +77,15 @@ class FakeComfyUI:
 
     async def prompt(self, request):
         content = await request.json()
-        if self.ending == "refused":
+        if self.ending in ("refused", "partly refused"):
             error = {
                 "message": "Value not in list",
                 "details": "mode: 'q'",
                 "extra_info": {"input_name": "mode"},
             }
             node_errors = {"2": {"class_type": "SaveImage", "errors": [error]}}
+            if self.ending == "partly refused":
+                return web.json_response({"prompt_id": "p0", "node_errors": node_errors})
             return web.json_response({"error": {"message": "failed"}, "node_errors": node_errors}, status=400)
         self.prompts.append(content["prompt"])
         prompt_id = f"p{len(self.prompts)}"
@@ -104,11 +106,15 @@ class FakeComfyUI:
         elif self.ending == "success":
             await socket.send_json({"type": "execution_success", "data": {"prompt_id": "another"}})
             await socket.send_json({"type": "execution_success", "data": {"prompt_id": prompt_id}})
+            await asyncio.sleep(0.05)
+            self.finished.add(prompt_id)
+            await socket.send_json({"type": "executing", "data": {"node": None, "prompt_id": prompt_id}})
 
     async def history(self, request):
         image = {"filename": "x_00009_.png", "subfolder": "sub", "type": "output"}
         outputs = {"2": {"images": [image, {**image, "type": "temp"}]}, "3": {"text": ["a"]}}
-        return web.json_response({request.match_info["id"]: {"outputs": outputs}})
+        prompt_id = request.match_info["id"]
+        return web.json_response({prompt_id: {"outputs": outputs}} if prompt_id in self.finished else {})
 
     async def view(self, request):
         return web.Response(body=png())
@@ -152,6 +158,7 @@ def test_local_pictures_are_uploaded(tmp_path):
     ("ending", "kind", "said"),
     [
         ("refused", GraphError, r"node 2 \(SaveImage\), input 'mode': Value not in list"),
+        ("partly refused", GraphError, r"node 2 \(SaveImage\), input 'mode': Value not in list"),
         ("error", NodeError, r"node 2 \(SaveImage\): no room"),
         ("stopped", Cancelled, "stopped"),
     ],

@@ -189,8 +189,10 @@ def test_previews_go_to_the_temporary_folder(host):
         "1": {"class_type": "SolidMask", "inputs": {"value": 1, "width": 4, "height": 4}},
         "2": {"class_type": "MaskPreview", "inputs": {"mask": ["1", 0]}},
     }
-    (path,) = runner.run(graph).files
-    assert path.is_file() and path.parent == host.temp_dir()
+    result = runner.run(graph)
+    (shown,) = result.ui["2"]["images"]
+    assert shown["type"] == "temp" and (host.temp_dir() / shown["filename"]).is_file()
+    assert result.files == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7000, 5000)])
