@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-ROOMS = ("nodes", "models", "people", "training", "host")
+ROOMS = ("nodes", "models", "people", "training", "host", "workflows")
 
 
 def figura_packages() -> list[str]:
