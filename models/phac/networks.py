@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.networks import decode_latents, encode_image, inpaint_condition
+from ..diffusion.networks import decode_latents, encode_image, fold_of, inpaint_condition
 
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
@@ -144,7 +144,7 @@ class Inpainter(nn.Module):
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(C,h,w) of the latents of one picture."""
-        side = self.size // 2 ** (len(self.vae.config.block_out_channels) - 1)
+        side = self.size // (fold_of(self.vae) * 2 ** (len(self.vae.config.block_out_channels) - 1))
         return self.vae.config.latent_channels, side, side
 
     def encode(self, images: Tensor) -> Tensor:
