@@ -81,7 +81,7 @@ class FiguraExamplePerson:
                     {
                         "default": HELD_OUT_FIRST_SEED + 7,
                         "min": 0,
-                        "max": 0xFFFFFFFFFFFFFFFF,
+                        "max": 0xFFFFFFFF,
                         "tooltip": "Which person. The mini models have never seen seeds from 10000000 on.",
                     },
                 ),
@@ -127,7 +127,7 @@ class FiguraExamplePerson:
 
 def _other_pose(seed: int) -> int:
     """The seed of the other pose: the next one, which is held out whenever `seed` is."""
-    return seed + 1 if seed < 0xFFFFFFFFFFFFFFFF else seed - 1
+    return seed + 1
 
 
 def _pose_value(people: SyntheticPeople) -> list[dict[str, Any]]:

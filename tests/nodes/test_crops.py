@@ -1,0 +1,157 @@
+"""Crop, stitch and compare."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from figura.nodes.crops import FiguraCompare, FiguraCropPerson, FiguraStitch
+from figura.people.keypoints import Person, Pose, write_pose_keypoint
+from figura.people.prompts import parse_points
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
+
+NODES = [FiguraCropPerson, FiguraStitch, FiguraCompare]
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_everything_is_described(node):
+    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
+    assert node.DESCRIPTION and node.CATEGORY.startswith("Figura/") and node.FUNCTION == "run"
+    for group in node.INPUT_TYPES().values():
+        for name, (_, options) in group.items():
+            assert options["tooltip"], name
+
+
+def pose(x: float, y: float, size: int = 100):
+    body = np.zeros((18, 3), np.float32)
+    body[:2] = [[x, y, 1], [x + 10, y + 20, 1]]
+    return Pose((Person(body),), size, size)
+
+
+@given(
+    st.integers(1, 50), st.integers(1, 50), st.integers(1, 8), st.integers(1, 8),
+    st.tuples(st.integers(-30, 60), st.integers(-30, 60), st.integers(1, 60), st.integers(1, 60)),
+)  # fmt: skip
+def test_outside_the_mask_nothing_changes(height, width, model_height, model_width, box):
+    torch.manual_seed(1)
+    image = torch.rand(1, height, width, 3)
+    bounding_box = dict(zip(("x", "y", "width", "height"), box))
+    crop, _, plans, _, _ = FiguraCropPerson().run(
+        image, model_width * 8, model_height * 8, 0.15, bounding_box=bounding_box
+    )
+    assert crop.shape == (1, model_height * 8, model_width * 8, 3)
+    mask = (torch.rand(crop.shape[:3]) > 0.7).float()
+    out, changed = FiguraStitch().run(image, 1 - crop, plans, mask)
+    assert torch.equal(out[changed == 0], image[changed == 0])
+    none, unchanged = FiguraStitch().run(image, 1 - crop, plans, torch.zeros_like(mask))
+    assert torch.equal(none, image) and not unchanged.any()
+
+
+def test_a_crop_without_resampling_comes_back_bit_for_bit():
+    image = torch.rand(1, 40, 48, 3)
+    crop, mask, plans, _, box = FiguraCropPerson().run(image, 24, 16, 0.0, bounding_box=[8, 8, 32, 24])
+    assert torch.equal(crop, image[:, 8:24, 8:32]) and mask.min() == 1
+    assert box == {"x": 8, "y": 8, "width": 24, "height": 16}
+    out, changed = FiguraStitch().run(torch.zeros_like(image), crop, plans)
+    assert torch.equal(out[:, 8:24, 8:32], image[:, 8:24, 8:32]) and changed.sum() == 24 * 16
+
+
+def test_the_crop_holds_all_that_is_connected():
+    image = torch.rand(1, 100, 100, 3)
+    mask = torch.zeros(1, 100, 100)
+    mask[0, 80:90, 70:75] = 1
+    prompt = parse_points(json.dumps({"people": [{"joints": {"neck": {"x": 20, "y": 30}}}]}), 100, 100)
+    _, cropped_mask, plans, prompts, box = FiguraCropPerson().run(
+        image, 64, 64, 0.0, prompt=[prompt], pose_keypoint=write_pose_keypoint([pose(40, 10)]), mask=mask
+    )
+    assert (
+        box["x"] <= 20 and box["y"] <= 10 and box["y"] + box["height"] >= 90 and box["x"] + box["width"] >= 75
+    )
+    assert prompts[0].width == 64 and cropped_mask.sum() > 0
+    assert plans[0].model_width == 64
+
+
+def test_nothing_connected_takes_the_whole_picture_and_pads():
+    image = torch.rand(2, 30, 60, 3)
+    crop, mask, plans, prompts, boxes = FiguraCropPerson().run(image, 64, 64, 0.15)
+    assert crop.shape == (2, 64, 64, 3) and prompts == [] and len(boxes) == 2
+    assert 0 < mask.mean() < 1
+    out, _ = FiguraStitch().run(image, crop, plans)
+    assert (out - image).abs().mean() < 0.2
+
+
+def test_a_larger_patch_is_stitched_too():
+    image = torch.zeros(1, 64, 64, 4)
+    _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
+    out, changed = FiguraStitch().run(image, torch.ones(1, 128, 128, 3), plans)
+    assert out[:, :32, :32].min() == 1 and out.sum() == 3 * 32 * 32 and changed.sum() == 32 * 32
+
+
+def test_mismatches_name_the_inputs():
+    image = torch.zeros(3, 64, 64, 3)
+    crop, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0)
+    with pytest.raises(ValueError, match="The batches do not match"):
+        FiguraStitch().run(image, crop[:2], plans)
+    with pytest.raises(ValueError, match="mask has 9 x 9 pixels but patch has 32 x 32"):
+        FiguraStitch().run(image, crop, plans, torch.ones(1, 9, 9))
+    with pytest.raises(ValueError, match="image has shape .*Use the crop data"):
+        FiguraStitch().run(torch.zeros(3, 65, 64, 3), crop, plans)
+    with pytest.raises(ValueError, match="mask has 9 x 9 pixels but image has 64 x 64"):
+        FiguraCropPerson().run(image, 32, 32, 0.0, mask=torch.ones(1, 9, 9))
+    with pytest.raises(ValueError, match="patch holds NaN"):
+        FiguraStitch().run(image, crop * float("nan"), plans)
+
+
+def test_a_large_picture_goes_through():
+    image = torch.zeros(1, 5000, 7000, 3)
+    crop, _, plans, _, _ = FiguraCropPerson().run(
+        image, 128, 128, 0.15, bounding_box=[3000, 1000, 3600, 2500]
+    )
+    out, changed = FiguraStitch().run(image, crop + 1, plans)
+    assert out.shape == image.shape and 0 < changed.mean() < 0.15
+
+
+class TestCompare:
+    def test_equal_pictures(self):
+        image = torch.rand(1, 20, 20, 3)
+        figures, difference, psnr, ssim, largest, outside, changed = FiguraCompare().run(image, image)
+        assert psnr == math.inf and ssim == pytest.approx(1) and largest == outside == changed == 0
+        assert not difference.any() and figures.startswith("all: psnr inf dB")
+
+    def test_inside_and_outside(self):
+        a = torch.rand(1, 32, 40, 3) * 0.5
+        b = a.clone()
+        b[:, :8, :8] += 0.25
+        mask = torch.zeros(1, 32, 40)
+        mask[:, :8, :4] = 0.1
+        figures, difference, psnr, _, largest, outside, changed = FiguraCompare().run(a, b, 2.0, mask)
+        assert psnr == pytest.approx(20 * math.log10(4), abs=1e-3)
+        assert largest == pytest.approx(0.25) and outside == pytest.approx(0.25) and changed == 32
+        assert difference.max() == pytest.approx(0.5)
+        assert "changed 32 of 32 pixels" in figures and "changed 32 of 1248 pixels" in figures
+
+    def test_ssim_agrees_with_scikit_image(self):
+        torch.manual_seed(0)
+        a = torch.rand(1, 40, 50, 3)
+        b = (a + 0.1 * torch.randn_like(a)).clamp(0, 1)
+        mask = torch.zeros(1, 40, 50)
+        mask[:, 5:-5, 5:-5] = 1
+        ours = FiguraCompare().run(a, b, 1.0, mask)[3]
+        theirs = structural_similarity(
+            a[0].numpy(), b[0].numpy(), channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False,
+        )  # fmt: skip
+        assert ours == pytest.approx(theirs, abs=1e-4)
+
+    def test_small_and_empty_regions(self):
+        one = torch.rand(1, 1, 1, 3)
+        assert math.isnan(FiguraCompare().run(one, one)[3])
+        figures = FiguraCompare().run(one, one, 1.0, torch.zeros(1, 1, 1))[0]
+        assert figures.startswith("inside: no pixels")
+
+    def test_other_sizes(self):
+        with pytest.raises(ValueError, match="image_b has 4 x 5 pixels but image_a has 4 x 4"):
+            FiguraCompare().run(torch.zeros(1, 4, 4, 3), torch.zeros(1, 5, 4, 3))

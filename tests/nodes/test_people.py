@@ -1,0 +1,161 @@
+"""Example person, detected pose and point prompt."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from figura.models.perception.pose import PoseConfig, PoseDetector
+from figura.nodes import people as module
+from figura.nodes.people import FiguraDetectPose, FiguraExamplePerson, FiguraPointPrompt
+from figura.people.keypoints import BODY_18, read_pose_keypoint, write_pose_keypoint
+from figura.people.prompts import PROMPT_KINDS
+from figura.people.synthetic import HELD_OUT_FIRST_SEED, render_people
+
+NODES = [FiguraExamplePerson, FiguraDetectPose, FiguraPointPrompt]
+
+
+@pytest.fixture(scope="module")
+def example():
+    return dict(zip(FiguraExamplePerson.RETURN_NAMES, FiguraExamplePerson().run(10_000_007, 128, 0.4)))
+
+
+def knee_points(x: float = 60, y: float = 90) -> str:
+    return json.dumps({"people": [{"joints": {"right_knee": {"x": x, "y": y}}}]})
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_everything_is_described(node):
+    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
+    assert node.DESCRIPTION and node.CATEGORY.startswith("Figura/") and node.FUNCTION == "run"
+    for group in node.INPUT_TYPES().values():
+        for name, (_, options) in group.items():
+            assert options["tooltip"], name
+
+
+class TestExamplePerson:
+    def test_outputs(self, example):
+        assert list(example)[:8] == [
+            "occluded", "complete", "pose_keypoint", "visible_mask", "amodal_mask", "densepose", "caption",
+            "other_pose",
+        ]  # fmt: skip
+        assert example["occluded"].shape == example["complete"].shape == (1, 128, 128, 3)
+        visible, amodal = example["visible_mask"], example["amodal_mask"]
+        assert visible.shape == amodal.shape == (1, 128, 128)
+        assert ((amodal - visible) >= 0).all()
+        assert 1 - visible.sum() / amodal.sum() == pytest.approx(0.4, abs=0.15)
+        assert example["densepose"].labels.shape == (1, 128, 128)
+        assert isinstance(example["caption"], str) and example["caption"]
+
+    def test_the_default_person_is_held_out(self):
+        seed = FiguraExamplePerson.INPUT_TYPES()["required"]["seed"][1]
+        assert seed["default"] >= HELD_OUT_FIRST_SEED
+        FiguraExamplePerson().run(seed["max"], 64, 0.0)
+
+    def test_the_pose_has_hidden_joints_and_hands_on_their_wrists(self, example):
+        (pose,) = read_pose_keypoint(example["pose_keypoint"])
+        (person,) = pose.people
+        truth = render_people([10_000_007], 128, occlusion=0.4)
+        np.testing.assert_array_equal(
+            person.body, truth.joints[0].numpy() * (truth.joints[0, :, 2:] > 0).numpy()
+        )
+        assert (truth.joints[0, :, 2] > 0).sum() > truth.joint_visible[0].sum()
+        for side, hand in (("left", person.left_hand), ("right", person.right_hand)):
+            wrist = person.body[BODY_18.index(f"{side}_wrist")]
+            assert np.linalg.norm(hand[0, :2] - wrist[:2]) < 2
+
+    def test_the_same_seed_is_the_same_person_in_two_poses(self, example):
+        again = FiguraExamplePerson().run(10_000_007, 128, 0.4)
+        assert torch.equal(again[0], example["occluded"])
+        assert again[2] != again[8]
+        assert not torch.equal(again[7], again[1])
+
+
+class TestPointPrompt:
+    def test_detected_and_placed_joints_together(self, example):
+        image, prompts, keypoint, box = FiguraPointPrompt().run(
+            example["occluded"], "pose", knee_points(), example["pose_keypoint"]
+        )
+        assert image.shape == (1, 128, 128, 3) and image.max() > 0.5
+        (prompt,) = prompts
+        knee = BODY_18.index("right_knee")
+        assert prompt.given.nonzero()[0].tolist() == [knee]
+        (pose,) = read_pose_keypoint(keypoint)
+        assert pose.people[0].body[knee].tolist() == [60, 90, 1]
+        assert box["width"] > 10 and box["height"] > 10
+
+    @pytest.mark.parametrize("kind", PROMPT_KINDS)
+    def test_all_kinds(self, example, kind):
+        box = {"x": 10, "y": 20, "width": 50, "height": 70}
+        image, (prompt,), _, out = FiguraPointPrompt().run(
+            example["occluded"], kind, "", example["pose_keypoint"], box
+        )
+        assert image.max() > 0.4 and prompt.kind == kind
+        assert out == box or kind == "pose"
+
+    def test_a_batch_takes_one_pose_or_one_each(self, example):
+        two = example["occluded"].expand(2, -1, -1, -1)
+        image, prompts, keypoint, boxes = FiguraPointPrompt().run(two, "pose", "", example["pose_keypoint"])
+        assert len(image) == len(prompts) == len(keypoint) == len(boxes) == 2
+        with pytest.raises(
+            ValueError, match="pose_keypoint has 2 entries.*image has shape|image has shape .* pose"
+        ):
+            FiguraPointPrompt().run(
+                two.expand(2, -1, -1, -1)[:1].expand(3, -1, -1, -1), "pose", "", example["pose_keypoint"] * 2
+            )
+
+    def test_no_joints_at_all(self):
+        nobody = write_pose_keypoint([])
+        image = torch.zeros(1, 32, 32, 3)
+        with pytest.raises(ValueError, match="needs joints, and there are none"):
+            FiguraPointPrompt().run(image, "pose", "")
+        with pytest.raises(ValueError, match="pose_keypoint is empty"):
+            FiguraPointPrompt().run(image, "pose", knee_points(3, 3), nobody)
+
+    def test_points_outside_the_picture(self):
+        with pytest.raises(ValueError, match="right_knee at .* outside"):
+            FiguraPointPrompt().run(torch.zeros(1, 32, 32, 3), "pose", knee_points())
+
+    def test_validation_before_the_run(self):
+        assert FiguraPointPrompt.VALIDATE_INPUTS(knee_points()) is True
+        assert (
+            FiguraPointPrompt.VALIDATE_INPUTS("") is True and FiguraPointPrompt.VALIDATE_INPUTS(None) is True
+        )
+        assert "not JSON" in FiguraPointPrompt.VALIDATE_INPUTS("{")
+        assert "no joint" in FiguraPointPrompt.VALIDATE_INPUTS(
+            '{"people":[{"joints":{"tail":{"x":1,"y":1}}}]}'
+        )
+
+    def test_one_joint_on_one_pixel(self):
+        image, _, _, box = FiguraPointPrompt().run(torch.zeros(1, 1, 1, 4), "pose", knee_points(1, 1))
+        assert image.shape == (1, 1, 1, 3)
+        assert box["width"] == box["height"] == 1
+
+
+class TestDetectPose:
+    @pytest.fixture
+    def detector(self, monkeypatch):
+        torch.manual_seed(0)
+        net = PoseDetector(PoseConfig()).eval()
+        monkeypatch.setattr(module, "load_pose_detector", lambda path: net)
+        host = module.get_host()
+        monkeypatch.setattr(type(host), "find_model", lambda self, kind, name: ".")
+
+    @pytest.mark.parametrize("size", [(128, 128), (1, 1), (90, 200)])
+    def test_any_picture_gives_poses_of_its_size(self, detector, size):
+        keypoint, skeleton = FiguraDetectPose().run(torch.rand(2, *size, 3), "mini", 0.0)
+        assert [(p.height, p.width) for p in read_pose_keypoint(keypoint)] == [size, size]
+        assert skeleton.shape == (2, *size, 3)
+
+    def test_nobody_is_a_result_with_a_warning(self, detector, caplog):
+        keypoint, skeleton = FiguraDetectPose().run(torch.zeros(1, 64, 64, 3), "mini", 1.0)
+        assert keypoint[0]["people"] == [] and not skeleton.any()
+        assert "no person found in picture 0" in caplog.text
+
+    def test_nan_is_refused(self):
+        with pytest.raises(ValueError, match="image holds NaN"):
+            FiguraDetectPose().run(torch.full((1, 8, 8, 3), float("nan")), "mini", 0.3)
+
+    def test_an_unknown_detector(self):
+        with pytest.raises(ValueError, match="unknown pose detector"):
+            FiguraDetectPose().run(torch.zeros(1, 8, 8, 3), "none", 0.3)
