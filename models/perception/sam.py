@@ -34,6 +34,13 @@ def build_mini_sam() -> Sam:
     return build_sam(MINI)
 
 
+def attention_bytes(sam: Sam) -> int:
+    """Memory for encoding one picture beside the weights: a few copies of the largest attention matrix."""
+    block = sam.image_encoder.blocks[0].attn
+    patches = (sam.prompt_encoder.image_embedding_size[0]) ** 2
+    return 4 * 4 * block.num_heads * patches**2
+
+
 def encode_pictures(sam: Sam, images: torch.Tensor) -> torch.Tensor:
     """Embeddings (B,C,g,g) of pictures (B,3,h,w) in 0..1, h and w at most the model's image size."""
     return sam.image_encoder(sam.preprocess(images * 255))

@@ -1,0 +1,217 @@
+"""The visible mask: load a Segment Anything model, and prompt it with what can be seen of the person."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..host import get_host
+from ..models import store
+from ..models.perception.sam import NEGATIVE, POSITIVE, attention_bytes, visible_mask
+from ..models.perception.sam_networks import load_sam
+from ..people.boxes import Box
+from ..people.crops import CropPlan
+from ..people.keypoints import Pose, read_pose_keypoint
+from ..people.points_json import read_points_text
+from ..people.prompts import PointPrompt, parse_points
+from .types import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+
+logger = logging.getLogger(__name__)
+
+
+class FiguraLoadSAM:
+    """Loads a Segment Anything model."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        names = store.find("sam", get_host().model_folders("sam"))
+        tooltip = (
+            "mini is the small model that comes with Figura; it knows only Figura's drawn people. For "
+            "photographs put sam_vit_b, sam_vit_l or sam_vit_h (.pth or .safetensors) into models/sams."
+        )
+        return {"required": {"sam_name": (names, {"default": store.MINI, "tooltip": tooltip})}}
+
+    RETURN_TYPES = ("FIGURA_SAM",)
+    RETURN_NAMES = ("sam",)
+    OUTPUT_TOOLTIPS = ("The model, for Figura Visible Mask.",)
+    FUNCTION = "run"
+    CATEGORY = "Figura/people"
+    DESCRIPTION = "Loads a Segment Anything model, which cuts the visible part of a person out of a picture."
+
+    def run(self, sam_name: str) -> tuple[Sam]:
+        """The model on the CPU; the host moves it when it is used."""
+        path = get_host().find_model("sam", sam_name)
+        return (load_sam(store.mini_files("sam")[0] if sam_name == store.MINI else path),)
+
+
+class FiguraVisibleMask:
+    """M_v = SAM(I_ic), prompted with the visible joints."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "sam": ("FIGURA_SAM", {"tooltip": "A model of Figura Load SAM."}),
+                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+            },
+            "optional": {
+                "prompt": (
+                    "FIGURA_PROMPT",
+                    {
+                        "tooltip": "Its detected joints and positive points lie on the visible person, its "
+                        "negative points beside it. Joints placed for the hidden part are not used here."
+                    },
+                ),
+                "pose_keypoint": (
+                    "POSE_KEYPOINT",
+                    {"tooltip": "Visible joints from any pose detector; used when no prompt is connected."},
+                ),
+                "bounding_box": ("BOUNDING_BOX", {"tooltip": "A box round what can be seen of the person."}),
+                "points": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "multiline": True,
+                        "tooltip": 'More points in pixels: [[x, y], ...] or [{"x": .., "y": ..}, ...] on the '
+                        'person, or JSON like {"positive": [[x, y]], "negative": [[x, y]]}. May stay empty.',
+                    },
+                ),
+            },
+            "hidden": {"unique_id": "UNIQUE_ID"},
+        }
+
+    RETURN_TYPES = ("MASK", "FLOAT")
+    RETURN_NAMES = ("visible_mask", "score")
+    OUTPUT_TOOLTIPS = (
+        "1 where the person can be seen, 0 elsewhere, also on what hides the person.",
+        "How good the model thinks the mask is, 0 to 1 (the lowest of a batch).",
+    )
+    FUNCTION = "run"
+    CATEGORY = "Figura/people"
+    DESCRIPTION = (
+        "Finds the visible part of a person with Segment Anything, prompted by joints, points or a box. What "
+        "hides the person stays outside the mask."
+    )
+
+    def run(
+        self,
+        sam: Sam,
+        image: torch.Tensor,
+        prompt: list[PointPrompt] | None = None,
+        pose_keypoint: Any = None,
+        bounding_box: Any = None,
+        points: str = "",
+        unique_id: str | None = None,
+    ) -> tuple[torch.Tensor, float]:
+        """Masks (B,H,W) and the lowest score."""
+        images = image_to_bchw(image)
+        size = images.shape[-2], images.shape[-1]
+        poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size)
+        boxes = None if bounding_box is None else read_bounding_box(bounding_box)
+        images, prompts, poses, boxes = broadcast_batches(
+            image=images, prompt=prompt, pose_keypoint=poses, bounding_box=boxes
+        )
+        host, found = get_host(), []
+        progress = host.progress(len(images), unique_id)
+        with host.managed(sam, memory=attention_bytes(sam)) as model:
+            for index, picture in enumerate(images):
+                said = [None if values is None else values[index] for values in (prompts, poses, boxes)]
+                found.append(_find(model, picture, visible_points(size, points, *said), index, len(images)))
+                progress.step(index + 1)
+        masks, scores = zip(*found, strict=True)
+        return b1hw_to_mask(torch.stack(masks)[:, None]), min(scores)
+
+
+class VisiblePoints(NamedTuple):
+    """What SAM is told: points (n,2) px, labels (n,) 1 on the visible person, 0 beside it; a box or None."""
+
+    points_px: torch.Tensor
+    labels: torch.Tensor
+    box: Box | None
+
+
+def visible_points(
+    size: tuple[int, int], text: str, prompt: PointPrompt | None, pose: Pose | None, box: Box | None
+) -> VisiblePoints:
+    """Everything that is known about the visible person in a picture of size (height, width).
+
+    A prompt goes before a pose. Joints outside the picture cannot be seen and are left out; points a user
+    set outside raise ValueError. Without any point on the person, a prompt's box of the whole person is used.
+    """
+    height, width = size
+    prompts = [written_prompt(text, height, width, pose if prompt is None else None, box)]
+    prompts += [] if prompt is None else [prompt.cropped(_to_size(prompt, height, width))]
+    joints = np.concatenate([each.visible_joints for each in prompts])
+    joints = joints[((joints >= 0) & (joints < (width, height))).all(axis=1)]
+    positive = np.concatenate([joints, *(_points(each.positive_px) for each in prompts)])
+    negative = np.concatenate([_points(each.negative_px) for each in prompts])
+    labels = torch.cat([torch.full((len(positive),), POSITIVE), torch.full((len(negative),), NEGATIVE)])
+    if box is None and len(positive) == 0:
+        box = next((each.full_box for each in prompts if each.full_box is not None), None)
+    box = None if box is None else box.clip(height, width)
+    return VisiblePoints(torch.from_numpy(np.concatenate([positive, negative])).float(), labels, box)
+
+
+def written_prompt(text: str, height: int, width: int, pose: Pose | None, box: Box | None) -> PointPrompt:
+    """The joints of `pose` and the points text as a prompt; both may be empty."""
+    text = points_object(text)
+    seen = pose is not None and any((person.body[:, 2] > 0).any() for person in pose.people)
+    if seen or read_points_text(text).joints:
+        return parse_points(text, width, height, "pose", pose, box)
+    said = parse_points(text, width, height, "full_box", box=Box(0, 0, width, height))
+    return said if read_points_text(text).full_box is not None else replace(said, full_box=None)
+
+
+def points_object(text: str) -> str:
+    """A points text; a bare list [[x, y], ...] or [{"x", "y"}, ...] becomes its positive points."""
+    if not text.lstrip().startswith("["):
+        return text
+    try:
+        listed = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    points = [[entry.get("x"), entry.get("y")] if isinstance(entry, dict) else entry for entry in listed]
+    return json.dumps({"positive": points})
+
+
+def _to_size(prompt: PointPrompt, height: int, width: int) -> CropPlan:
+    """The plan that only scales a prompt to another size of the same picture."""
+    return CropPlan(prompt.width, prompt.height, Box(0, 0, prompt.width, prompt.height), width, height)
+
+
+def _points(points_px: np.ndarray | None) -> np.ndarray:
+    return (
+        np.zeros((0, 2), np.float32)
+        if points_px is None
+        else np.asarray(points_px, np.float32).reshape(-1, 2)
+    )
+
+
+def _find(
+    model: Sam, picture: torch.Tensor, said: VisiblePoints, index: int, count: int
+) -> tuple[torch.Tensor, float]:
+    """Mask (H,W) on the CPU and score; errors name the picture of a batch."""
+    try:
+        mask, score = visible_mask(model, picture, *said)
+    except ValueError as error:
+        raise ValueError(f"picture {index + 1} of {count}: {error}" if count > 1 else str(error)) from error
+    if not mask.any():
+        logger.warning(
+            "Segment Anything found nothing at the points of picture %d: the mask is empty", index + 1
+        )
+    return mask.cpu(), score
+
+
+NODE_CLASS_MAPPINGS = {"FiguraLoadSAM": FiguraLoadSAM, "FiguraVisibleMask": FiguraVisibleMask}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "FiguraLoadSAM": "Load SAM (Figura)",
+    "FiguraVisibleMask": "Visible Mask (Figura)",
+}
