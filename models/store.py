@@ -148,8 +148,11 @@ def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
 def verify(path: Path, on_bytes: Callable[[int], None] | None = None, known: ModelFile | None = None) -> str:
     """Check a file against its entry (by default the one of its name) and return its sha256.
 
-    A file without an entry is only read. Raises ValueError when size or sha256 differ.
+    Safetensors without a published sha256 are read whole instead. Raises ValueError when size or sha256
+    differ, or when such a file is truncated or holds NaN.
     """
+    from .diffusion.checkpoint import read_safetensors
+
     known = known or next((file for file in known_files() if file.name == path.name), None)
     size = path.stat().st_size
     if known is not None and not known.size_is_rounded and size != known.size:
@@ -159,6 +162,8 @@ def verify(path: Path, on_bytes: Callable[[int], None] | None = None, known: Mod
         raise ValueError(
             f"{path} has sha256 {found} instead of {known.sha256}: fetch it again from {known.page}"
         )
+    if path.suffix.lower() in SAFE_SUFFIXES and not (known and known.sha256):
+        read_safetensors(path)
     return found
 
 
