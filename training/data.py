@@ -35,6 +35,7 @@ PART = 8
 MAX_LATENTS = 12_000
 """Encoding more people than this costs more time than it is worth to a mini U-Net."""
 REFINE_DILATION = (2, 10)
+ENCODING_PARTS = ("encoder.", "quant_conv.")
 
 Renderer = Callable[[list[int], int], Any]
 
@@ -254,14 +255,19 @@ def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = tor
     """Latent caches of both data sets in `root` for the autoencoder in `vae_file`."""
     from ..models.diffusion.networks import load_vae
 
-    vae, name = load_vae(vae_file).to(memory_format=torch.channels_last), file_name_of(vae_file)
+    vae = load_vae(vae_file).to(memory_format=torch.channels_last)
+    name = encoder_name(vae)
     caches = [LatentCache.build(Path(root) / part, vae, name, precision) for part in ("train", "held_out")]
     return Split(*caches)
 
 
-def file_name_of(path: Path) -> str:
-    """A short name for the content of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:10]
+def encoder_name(vae: torch.nn.Module) -> str:
+    """A short name for the encoding half of an autoencoder: one with another decoder makes the same latents."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(vae.state_dict().items()):
+        if name.startswith(ENCODING_PARTS):
+            digest.update(name.encode() + tensor.detach().cpu().half().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:10]
 
 
 def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
