@@ -12,6 +12,7 @@ from typing import Any
 from .graph import Graph, GraphError, is_link
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+SHIPPED_PICTURES = Path(__file__).resolve().parent.parent / "web" / "pictures"
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
 
 
@@ -37,6 +38,7 @@ def make_jobs(graph: Graph, settings: Sequence[str], inputs: Sequence[Path]) -> 
     graph = copy.deepcopy(graph)
     for setting in settings:
         apply_setting(graph, setting)
+    _find_shipped_pictures(graph)
     pictures = list(_pictures(inputs))
     if not pictures:
         return [Job("", graph)]
@@ -70,6 +72,15 @@ def local_images(graph: Graph) -> Iterable[tuple[str, str, Path]]:
         value = node["inputs"].get("image")
         if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and Path(value).is_file():
             yield node_id, "image", Path(value)
+
+
+def _find_shipped_pictures(graph: Graph) -> None:
+    """Give the path of a picture that comes with the pack where no file of that name is here."""
+    for node in graph.values():
+        value = node["inputs"].get("image")
+        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and not Path(value).is_file():
+            shipped = SHIPPED_PICTURES / Path(value).name
+            node["inputs"]["image"] = str(shipped) if shipped.is_file() else value
 
 
 def _node_named(graph: Graph, name: str) -> str:

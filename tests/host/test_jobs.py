@@ -1,6 +1,7 @@
 """--set and --input."""
 
 import pytest
+from figura.host import jobs
 from figura.host.graph import GraphError
 from figura.host.jobs import apply_setting, make_jobs
 
@@ -63,10 +64,10 @@ def test_one_picture_goes_to_the_only_loader(tmp_path):
 def test_a_folder_gives_one_job_each_with_folders_of_their_own(tmp_path):
     for name in ("b.png", "a.JPG", "notes.txt", "b.webp"):
         (tmp_path / name).touch()
-    jobs = make_jobs(graph(), [], [tmp_path])
-    assert [job.name for job in jobs] == ["a", "b", "b-2"]
-    assert [job.graph["8"]["inputs"]["filename_prefix"] for job in jobs] == ["a/out", "b/out", "b-2/out"]
-    assert jobs[0].graph["9"]["inputs"]["filename_prefix"] == ["7", 0]
+    made = make_jobs(graph(), [], [tmp_path])
+    assert [job.name for job in made] == ["a", "b", "b-2"]
+    assert [job.graph["8"]["inputs"]["filename_prefix"] for job in made] == ["a/out", "b/out", "b-2/out"]
+    assert made[0].graph["9"]["inputs"]["filename_prefix"] == ["7", 0]
 
 
 def test_missing_pictures_and_loaders_are_told(tmp_path):
@@ -77,3 +78,13 @@ def test_missing_pictures_and_loaders_are_told(tmp_path):
     (tmp_path / "p.png").touch()
     with pytest.raises(GraphError, match="no LoadImage node"):
         make_jobs({"1": {"class_type": "A", "inputs": {}}}, [], [tmp_path / "p.png"])
+
+
+def test_a_picture_that_comes_with_the_pack_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "SHIPPED_PICTURES", tmp_path)
+    (tmp_path / "x.png").touch()
+    (job,) = make_jobs(graph(), [], [])
+    assert job.graph["3"]["inputs"]["image"] == str(tmp_path / "x.png")
+    monkeypatch.chdir(tmp_path)
+    (job,) = make_jobs(graph(), [], [])
+    assert job.graph["3"]["inputs"]["image"] == "x.png"
