@@ -32,7 +32,7 @@ from .types import (
 log = logging.getLogger(__name__)
 
 MINI = "mini"
-MINI_DETECTOR_FILE = "pose.safetensors"
+MINI_DETECTOR_FILE = "pose_detector.safetensors"
 EXAMPLE_POINTS = (
     'JSON: {"people": [{"joints": {"right_knee": {"x": 60, "y": 90, "state": "given"}}}], '
     '"roi_box": [x0, y0, x1, y1], "full_box": null}. '

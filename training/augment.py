@@ -15,13 +15,18 @@ from ..people.keypoints import HFLIP_18
 
 @dataclass(frozen=True)
 class ViewRange:
-    """Ranges of the random similarity: scale factors, degrees either way, shift as a fraction of the side."""
+    """Ranges of the random similarity: scale factors, degrees either way, shift as a fraction of the side.
+
+    flip, unchanged, stray: shares of pictures that are mirrored, not moved, or enlarged and moved so far that
+    little or nothing of the person is left.
+    """
 
     scale: tuple[float, float] = (0.7, 1.25)
     degrees: float = 15.0
     shift: float = 0.1
     flip: float = 0.5
     unchanged: float = 0.25
+    stray: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,14 @@ class Views:
 
 def random_views(count: int, size: int, generator: torch.Generator, ranges: ViewRange = ViewRange()) -> Views:
     """Random similarities for `count` square pictures of side `size`; some are left as they are."""
-    draw = torch.rand(count, 6, generator=generator)
+    draw = torch.rand(count, 7, generator=generator)
     low, high = ranges.scale
     keep = draw[:, 0] < ranges.unchanged
-    scale = torch.where(keep, 1.0, low * (high / low) ** draw[:, 1])
+    stray = ~keep & (draw[:, 6] < ranges.stray)
+    scale = torch.where(keep, 1.0, low * (high / low) ** draw[:, 1]) * torch.where(stray, 2.0, 1.0)
     angle = torch.where(keep, 0.0, (draw[:, 2] * 2 - 1) * ranges.degrees * torch.pi / 180)
-    shift = torch.where(keep[:, None], 0.0, (draw[:, 3:5] * 2 - 1) * ranges.shift * size)
+    reach = torch.where(keep, 0.0, torch.where(stray, 0.8, ranges.shift))
+    shift = (draw[:, 3:5] * 2 - 1) * reach[:, None] * size
     flipped = draw[:, 5] < ranges.flip
     cos, sin = scale * angle.cos(), scale * angle.sin()
     mirror = torch.where(flipped, -1.0, 1.0)

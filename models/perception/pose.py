@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...people.keypoints import Person, Pose
+from ...people.keypoints import HFLIP_18, Person, Pose
 from ..diffusion.checkpoint import load_file, load_into
 from .layers import Residual
 
@@ -106,7 +106,8 @@ def detect_joints(net: PoseDetector, images: torch.Tensor) -> torch.Tensor:
     net = net.eval()
     device = next(net.parameters()).device
     height, width = images.shape[-2:]
-    whole = View(0.0, 0.0, float(max(height, width)))
+    longest = max(height, width)
+    whole = View((width - longest) / 2, (height - longest) / 2, longest)
     joints = torch.cat([_look(net, part.to(device), [whole] * len(part)) for part in images.split(32)])
     for index, found in enumerate(joints):
         view = second_view(found, height, width, net.config.image_size)
@@ -138,11 +139,12 @@ def second_view(joints: torch.Tensor, height: int, width: int, model_size: int) 
 
 
 def _look(net: PoseDetector, images: torch.Tensor, views: list[View]) -> torch.Tensor:
-    """Joints (B,18,3) in picture pixels, from one view of each picture; outside the picture it is grey."""
+    """Joints (B,18,3) in picture pixels from a view of each picture and its mirror image; outside is grey."""
     size = net.config.image_size
     pairs = zip(images, views, strict=True)
     inputs = torch.cat([resample_view(image[None], view, size) for image, view in pairs])
-    joints = decode_heatmaps(net(inputs))
+    mirrored = net(inputs.flip(-1)).flip(-1)[:, list(HFLIP_18)]
+    joints = decode_heatmaps((net(inputs) + mirrored) / 2)
     sides = joints.new_tensor([[view.side / size] for view in views])
     origins = joints.new_tensor([[view.left, view.top] for view in views])
     return torch.cat([joints[..., :2] * sides[:, None] + origins[:, None], joints[..., 2:]], dim=2)

@@ -19,13 +19,14 @@ from ...models.perception.pose import (
     target_heatmaps,
 )
 from ...people.skeleton import draw_skeleton
-from ..augment import exchange_sides, jitter_colours, move_joints, random_views
+from ..augment import ViewRange, exchange_sides, jitter_colours, move_joints, random_views
 from ..data import PeopleDataset, open_split, rows, sample_indices
 from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
 
 SOURCES = ("occluded", "unoccluded", "complete", "cutout")
 SHARES = (0.45, 0.15, 0.2, 0.2)
 FILLS = 3
+RANGES = ViewRange(stray=0.06)
 
 
 class PoseData(NamedTuple):
@@ -65,7 +66,7 @@ class PoseRecipe(BaseRecipe):
         images, joints, present = draw_pictures(data.people, indices, generator)
         if not data.augment:
             return {"images": images, "joints": joints, "present": present}
-        views = random_views(len(images), images.shape[-1], generator)
+        views = random_views(len(images), images.shape[-1], generator, RANGES)
         images = views.warp(images, random_fill(images, generator))
         moved = move_joints(views, joints)
         present = exchange_sides(views, present) * (moved[..., 2] > 0)
