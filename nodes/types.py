@@ -76,7 +76,8 @@ def _check_filled(tensor: torch.Tensor, name: str) -> None:
 
 
 def _finite(tensor: torch.Tensor, name: str) -> torch.Tensor:
-    if not bool(torch.isfinite(tensor).all()):
+    # The sum is not finite if any value is not; only then, or when it overflows, is every value looked at.
+    if not math.isfinite(float(tensor.sum())) and not bool(torch.isfinite(tensor).all()):
         raise ValueError(
             f"{name} holds NaN or infinite values. Look at the node before it: a model in half precision "
             "often makes them."

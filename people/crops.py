@@ -118,25 +118,25 @@ def stitch(
     _check_size(image, "image", plan.source_height, plan.source_width)
     _check_size(patch, "patch", plan.model_height, plan.model_width)
     _check_size(mask, "mask", plan.model_height, plan.model_width)
+    rows, columns, inner_rows, inner_columns = _overlap(plan)
     size = int(plan.box.height), int(plan.box.width)
-    full_mask = _place_back(_resample(mask, size).clamp(0, 1), plan).to(image.dtype)
-    full_mask = full_mask.expand(len(image), -1, -1, -1)
-    full_patch = _place_back(_resample(patch, size), plan).to(image.dtype)
-    blended = torch.where(
-        full_mask >= 1, full_patch, torch.lerp(image, full_patch.expand_as(image), full_mask)
-    )
-    return torch.where(full_mask > 0, blended, image), full_mask
+    inside = image[:, :, rows, columns]
+    amount = _resample(mask, size).clamp(0, 1)[:, :, inner_rows, inner_columns].to(image.dtype)
+    new = _resample(patch, size)[:, :, inner_rows, inner_columns].to(image.dtype).expand_as(inside)
+    blended = torch.where(amount >= 1, new, torch.lerp(inside, new, amount))
+    stitched, full_mask = image.clone(), torch.zeros_like(image[:, :1])
+    stitched[:, :, rows, columns] = torch.where(amount > 0, blended, inside)
+    full_mask[:, :, rows, columns] = amount
+    return stitched, full_mask
 
 
-def _place_back(part: torch.Tensor, plan: CropPlan) -> torch.Tensor:
-    """part, of the box's size, on zeros of the picture's size; what reaches outside is cut off."""
-    full = part.new_zeros(*part.shape[:2], plan.source_height, plan.source_width)
-    inside = plan.box.clip(plan.source_height, plan.source_width)
-    x0, y0, x1, y1 = (int(value) for value in inside)
-    left, top = x0 - int(plan.box.x0), y0 - int(plan.box.y0)
-    if not inside.is_empty:
-        full[:, :, y0:y1, x0:x1] = part[:, :, top : top + y1 - y0, left : left + x1 - x0]
-    return full
+def _overlap(plan: CropPlan) -> tuple[slice, slice, slice, slice]:
+    """Rows and columns of the part of the box inside the picture, counted in the picture and in the box."""
+    x0, y0, x1, y1 = (int(value) for value in plan.box.clip(plan.source_height, plan.source_width))
+    left, top = int(plan.box.x0), int(plan.box.y0)
+    if x0 == x1:
+        left, top = 0, 0
+    return slice(y0, y1), slice(x0, x1), slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
 
 
 def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:

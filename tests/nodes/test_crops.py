@@ -105,6 +105,7 @@ def test_mismatches_name_the_inputs():
         FiguraStitch().run(image, crop * float("nan"), plans)
 
 
+@pytest.mark.slow
 def test_a_large_picture_goes_through():
     image = torch.zeros(1, 5000, 7000, 3)
     crop, _, plans, _, _ = FiguraCropPerson().run(

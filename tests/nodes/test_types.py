@@ -29,6 +29,10 @@ def test_grey_and_alpha(channels):
     assert torch.equal(pixels.permute(0, 2, 3, 1), colours)
 
 
+def test_huge_finite_values_are_no_error():
+    assert image_to_bchw(torch.full((1, 4, 4, 3), 3e38)).max() > 1e38
+
+
 def test_half_precision_and_one_picture_without_batch():
     assert image_to_bchw(torch.zeros(4, 6, 3, dtype=torch.float16)).dtype == torch.float32
     assert image_to_bchw(torch.zeros(4, 6, 3)).shape == (1, 3, 4, 6)
