@@ -97,7 +97,7 @@ class PoseRecipe(BaseRecipe):
         scores = {}
         for source in SOURCES:
             joints, present = joints_of(people, everyone, source)
-            parts = np.array_split(everyone, 8)
+            parts = [everyone[start : start + 64] for start in range(0, len(everyone), 64)]
             found = torch.cat([detect_joints(module, people.pictures(source, part)).cpu() for part in parts])
             error = (found[..., :2] - joints[..., :2]).norm(dim=2) / people.size
             there = present > 0

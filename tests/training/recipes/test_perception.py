@@ -1,0 +1,159 @@
+"""The recipes of the perception models: batches, losses that fall, weights that load."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figura.models.perception.pose import detect_joints, load_pose_detector
+from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, visible_mask
+from figura.models.perception.sam_networks import load_sam
+from figura.training.data import build_split
+from figura.training.recipes import load_recipe
+from figura.training.recipes.pose_detector import PoseData, joints_of
+from figura.training.recipes.sam import (
+    SamData,
+    intersection_over_union,
+    mask_loss,
+    negative_points,
+    pixels_where,
+    random_boxes,
+    random_points,
+)
+from figura.training.trainer import Split, random_generator, train
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    build_split(folder, count=8, held_out=4, size=128, processes=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pose_split(root: Path) -> Split:
+    return load_recipe("pose_detector").prepare(root, {})
+
+
+@pytest.fixture(scope="module")
+def sam_split(root: Path) -> Split:
+    return load_recipe("sam").prepare(root, {})
+
+
+@pytest.mark.parametrize("name", ["pose_detector", "sam"])
+def test_batches_depend_on_step_and_seed_only(name: str, root: Path) -> None:
+    recipe = load_recipe(name)
+    data = recipe.prepare(root, {}).train
+    first, same, other = (recipe.batch(data, step, 1, 4) for step in (5, 5, 6))
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert not torch.equal(first["images"], other["images"])
+
+
+def test_covered_joints_do_not_count_in_occluded_pictures(pose_split: Split) -> None:
+    people = pose_split.train.people
+    everyone = np.arange(len(people))
+    joints, occluded = joints_of(people, everyone, "occluded")
+    _, complete = joints_of(people, everyone, "complete")
+    assert occluded.sum() < complete.sum() and torch.equal(complete, (joints[..., 2] > 0).float())
+
+
+def test_held_out_pictures_are_not_changed(pose_split: Split) -> None:
+    batch = load_recipe("pose_detector").batch(pose_split.held_out, 0, 0, 4)
+    stored = {
+        name: pose_split.held_out.people.pictures(name, np.arange(4)) for name in ("occluded", "cutout")
+    }
+    assert isinstance(pose_split.held_out, PoseData) and not pose_split.held_out.augment
+    assert all(0 <= picture.min() and picture.max() <= 1 for picture in batch["images"])
+    assert batch["images"].shape == stored["occluded"].shape
+
+
+def test_points_lie_where_their_labels_say(sam_split: Split) -> None:
+    batch = load_recipe("sam").batch(sam_split.held_out, 0, 0, 4)
+    masks, points, labels = batch["masks"], batch["points"], batch["labels"]
+    x, y = points[..., 0].long(), points[..., 1].long()
+    under = masks[torch.arange(4)[:, None, None], 0, y, x]
+    assert under[labels == NEGATIVE].sum() == 0
+    assert under[labels == POSITIVE].mean() > 0.7
+    assert (labels == POSITIVE).any(dim=2).all()
+
+
+def test_clicks_and_points_beside_avoid_the_wrong_side() -> None:
+    masks = torch.zeros(2, 1, 32, 32)
+    masks[:, :, 8:20, 10:16] = 1
+    inside = pixels_where(masks, 20, random_generator(1)).long()
+    assert masks[torch.arange(2)[:, None], 0, inside[..., 1], inside[..., 0]].min() == 1
+    beside, labels = negative_points(masks, random_generator(2))
+    where = beside.long()
+    assert masks[torch.arange(2)[:, None, None], 0, where[..., 1], where[..., 0]].max() == 0
+    assert set(labels.unique().tolist()) <= {NEGATIVE, UNUSED}
+
+
+def test_boxes_hold_the_mask_up_to_three_pixels() -> None:
+    masks = torch.zeros(2, 1, 64, 64)
+    masks[0, :, 10:30, 20:25] = 1
+    boxes = random_boxes(masks, random_generator(3))
+    assert (boxes[0] - torch.tensor([20.0, 10, 25, 30])).abs().max() <= 3
+    assert (boxes[1] - torch.tensor([0.0, 0, 64, 64])).abs().max() <= 3
+
+
+def test_only_visible_joints_become_points() -> None:
+    masks, joints, seen = torch.ones(1, 1, 32, 32), torch.full((1, 18, 3), 8.0), torch.zeros(1, 18)
+    seen[0, 5], joints[0, 5, :2] = 1, 24.0
+    for number in range(12):
+        points, labels = random_points(masks, joints, seen, random_generator(number))
+        assert labels.shape[:2] == (1, 2) and points.shape == (*labels.shape, 2)
+        near_hidden = (points[..., :1, :] - 8).abs().amax(dim=3) < 1e-6
+        assert not (near_hidden & (labels[..., :1] == POSITIVE)).any()
+
+
+def test_the_mask_loss_is_small_for_the_truth_and_large_for_its_inverse() -> None:
+    masks = torch.zeros(1, 1, 32, 32)
+    masks[..., 8:24, 8:24] = 1
+    logits = (masks * 2 - 1) * 12
+    assert mask_loss(logits, masks) < 0.01 < 2 < mask_loss(-logits, masks)
+
+
+def test_iou_of_boolean_masks() -> None:
+    truth = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    truth[..., :2] = True
+    found = torch.stack([truth[0], ~truth[0], truth[0] | True], dim=1)
+    assert intersection_over_union(found, truth).tolist() == [[1.0, 0.0, 0.5]]
+    assert intersection_over_union(truth & False, truth & False).item() == 1
+
+
+def test_pose_training_runs_exports_and_loads(root: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("pose_detector")
+    plan = replace(recipe.plan, steps=2, minutes=None, batch_size=2, mixed_precision="no")
+    out = tmp_path / "pose_detector.safetensors"
+    scores = train(recipe, root, {}, out, tmp_path / "work", plan)
+    assert scores is not None and {"joint_err.complete", "false_alarm.occluded"} <= set(scores)
+    assert detect_joints(load_pose_detector(out), torch.rand(1, 3, 128, 128)).shape == (1, 18, 3)
+
+
+def test_sam_training_runs_exports_and_loads(root: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("sam")
+    plan = replace(recipe.plan, steps=2, minutes=None, batch_size=4, mixed_precision="no")
+    out = tmp_path / "sam.safetensors"
+    scores = train(recipe, root, {}, out, tmp_path / "work", plan)
+    assert scores is not None and 0 <= scores["visible_iou"] <= 1
+    mask, _ = visible_mask(
+        load_sam(out), torch.rand(3, 128, 128), torch.tensor([[64.0, 64.0]]), torch.ones(1)
+    )
+    assert mask.shape == (128, 128)
+
+
+def test_the_sam_loss_falls(sam_split: Split) -> None:
+    recipe = load_recipe("sam")
+    torch.manual_seed(0)
+    module = recipe.build({})
+    batch = recipe.batch(SamData(sam_split.train.people, False), 0, 0, 4)
+    optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], 2e-3)
+    losses = []
+    for _ in range(8):
+        loss, scalars = recipe.loss(module, batch, random_generator(0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] and 0 <= scalars["iou"] <= 1
