@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..models.diffusion.checkpoint import read_metadata
 from .data import build_split
-from .recipes import load_recipe, recipe_names
+from .recipes import CONTINUES, load_recipe, recipe_names
 from .trainer import changed_plan, train
 
 MINI = Path(__file__).resolve().parent.parent / "weights" / "mini"
@@ -45,7 +45,7 @@ def train_command(args: argparse.Namespace) -> int:
         recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, accumulation=args.accumulation,
         learning_rate=args.lr, seed=args.seed, mixed_precision=args.precision, device=args.device,
     )
-    out = args.out or MINI / f"{recipe.name}.safetensors"
+    out = args.out or MINI / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "work" / recipe.name
     init = find_init(recipe.needs, args.init)
     return 0 if train(recipe, args.data, init, out, work, plan, resume=args.resume) is not None else 1
@@ -53,12 +53,18 @@ def train_command(args: argparse.Namespace) -> int:
 
 def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI) -> Mapping[str, Path]:
     """Weight files by the name of the recipe that made them: those given first, else the ones in `folder`."""
-    found = {read_metadata(path).get("recipe", Path(path).stem): Path(path) for path in given}
+    found = {made_by(path): Path(path) for path in given}
     for name in needs:
         found.setdefault(name, folder / f"{name}.safetensors")
         if not found[name].is_file():
             raise FileNotFoundError(f"no weights of recipe {name!r} at {found[name]}: train it first or give --init FILE")
     return found
+
+
+def made_by(path: Path) -> str:
+    """The recipe that other recipes know this weights file by."""
+    name = read_metadata(path).get("recipe", Path(path).stem)
+    return CONTINUES.get(name, name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..trainer import Recipe
 
+CONTINUES = {"vae_decoder": "vae"}
+"""Recipes that go on with the weights of another one; what they write takes its place."""
+
 
 def recipe_names() -> list[str]:
     """Names of every recipe, sorted."""

@@ -81,7 +81,8 @@ class VAERecipe(BaseRecipe):
         y, x = int(corner[0]), int(corner[1])
         crop = np.array(getattr(data, kind)[index, :, y : y + CROP, x : x + CROP])
         flip = bool(torch.rand(1, generator=generator) < 0.5)
-        pair = torch.from_numpy(crop).float() / 255, torch.from_numpy(mask[None, y : y + CROP, x : x + CROP] / 255.0).float()
+        inside = np.array(mask[None, y : y + CROP, x : x + CROP])
+        pair = torch.from_numpy(crop).float() / 255, torch.from_numpy(inside).float() / 255
         return (pair[0].flip(-1), pair[1].flip(-1)) if flip else pair
 
     def loss(
@@ -93,12 +94,9 @@ class VAERecipe(BaseRecipe):
         noise = torch.randn(shape, generator=generator).to(pictures)
         output, latents = (value.float() for value in module(pictures, noise))
         error = output - pictures
-        squared = (weight * error.square()).mean() / weight.mean()
-        absolute = (weight * error.abs()).mean() / weight.mean()
-        sharp = min(1.0, float(batch["seen"]) / 20_000)
-        loss = (4 - 2 * sharp) * squared + sharp * (absolute + EDGE_WEIGHT * edge_error(error))
+        loss = picture_loss(error, weight, min(1.0, float(batch["seen"]) / 20_000))
         loss = loss + LATENT_PENALTY * latents.square().mean()
-        return loss, {"psnr": -10 * torch.log10(error.detach().square().mean() / 4), "size": latents.detach().std()}
+        return loss, {"psnr": psnr_of(error.detach()), "size": latents.detach().std()}
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Crops above their reconstructions."""
@@ -107,23 +105,41 @@ class VAERecipe(BaseRecipe):
 
     def evaluate(self, module: torch.nn.Module, held_out: PeopleDataset) -> dict[str, float]:
         """PSNR in dB on whole held-out pictures by kind, and inside the person."""
-        indices = np.arange(min(64, len(held_out)))
-        scores: dict[str, float] = {}
-        for kind in PICTURES:
-            pictures = held_out.pictures(kind, indices)
-            device = next(module.parameters()).device
-            output = decode_latents(module.vae, encode_image(module.vae, pictures.to(device))).cpu()
-            error = (output - pictures).square()
-            scores[f"psnr.{kind}"] = float(-10 * torch.log10(error.mean(dim=(1, 2, 3))).mean())
-            if kind == "cutout":
-                mask = held_out.pictures("amodal_mask", indices).expand_as(error) > 0.5
-                scores["psnr.person"] = float(-10 * torch.log10(error[mask].mean()))
-        return scores
+        return reconstruction_scores(module.vae, held_out)
 
     def export(self, module: torch.nn.Module, held_out: PeopleDataset) -> Export:
         """The autoencoder with its latents brought to mean 0 and variance 1."""
         normalise_latents(module.vae, held_out)
         return Export("vae", module.vae.state_dict(), plain_config(module.vae))
+
+
+def reconstruction_scores(vae: Any, held_out: PeopleDataset) -> dict[str, float]:
+    """Mean PSNR in dB of encoded and decoded held-out pictures: psnr.KIND, and psnr.person inside cutouts."""
+    indices = np.arange(min(64, len(held_out)))
+    scores: dict[str, float] = {}
+    for kind in PICTURES:
+        pictures = held_out.pictures(kind, indices)
+        error = (decode_latents(vae, encode_image(vae, pictures.to(vae.device))).cpu() - pictures).square()
+        scores[f"psnr.{kind}"] = float(-10 * torch.log10(error.mean(dim=(1, 2, 3))).mean())
+        if kind == "cutout":
+            mask = held_out.pictures("amodal_mask", indices).expand_as(error) > 0.5
+            scores["psnr.person"] = float(-10 * torch.log10(error[mask].mean()))
+    return scores
+
+
+def picture_loss(error: torch.Tensor, weight: torch.Tensor, sharp: float) -> torch.Tensor:
+    """Weighted squared error and, with `sharp` from 0 to 1, absolute error and edges.
+
+    error: difference (B,3,H,W) of pictures in -1..1. weight: (B,1,H,W).
+    """
+    squared = (weight * error.square()).mean() / weight.mean()
+    absolute = (weight * error.abs()).mean() / weight.mean()
+    return (4 - 2 * sharp) * squared + sharp * (absolute + EDGE_WEIGHT * edge_error(error))
+
+
+def psnr_of(error: torch.Tensor) -> torch.Tensor:
+    """PSNR in dB of a difference of pictures in -1..1."""
+    return -10 * torch.log10(error.square().mean() / 4)
 
 
 def edge_error(error: torch.Tensor, scales: int = 3) -> torch.Tensor:

@@ -1,0 +1,52 @@
+"""A toy data set of a few small people, and untrained weights of every network, for the training tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from figura.models.diffusion import networks
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.text import TextEncoder, WordTokenizer
+from figura.training.data import HELD_OUT_SEED, build_people, open_split
+from figura.training.recipes.phac import CoarseStage, is_cross_attention
+
+SIZE = 64
+PEOPLE = 10
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data sets `train` and `held_out` of PEOPLE pictures of SIZE px each."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("data")
+    build_people(root / "train", PEOPLE, 0, SIZE)
+    build_people(root / "held_out", PEOPLE, HELD_OUT_SEED, SIZE)
+    return root
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Mapping[str, Path]:
+    """Files of untrained weights by the name of the recipe that would make them."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights")
+    vae, base, inpaint = networks.mini_vae(), networks.mini_unet(), networks.mini_inpaint_unet()
+    text = TextEncoder(WordTokenizer.from_captions(open_split(toy_data).train.captions))
+    coarse = CoarseStage(inpaint, networks.mini_controlnet(inpaint))
+    change = {f"unet.{n}": p for n, p in inpaint.state_dict().items() if is_cross_attention(n)}
+    change |= {f"controlnet.{n}": p for n, p in coarse.controlnet.state_dict().items()}
+    controlnet = networks.plain_config(coarse.controlnet)
+    phac_config = {"prompt": "pose", "backbone": "inpaint", "controlnet": controlnet}
+    contents = {
+        "vae": ("vae", vae.state_dict(), networks.plain_config(vae)),
+        "text": ("text", text.state_dict(), text.config()),
+        "base": ("unet", base.state_dict(), networks.plain_config(base)),
+        "inpaint": ("unet", inpaint.state_dict(), networks.plain_config(inpaint)),
+        "phac": ("phac", change, phac_config),
+    }
+    return {
+        name: save_module(folder / f"{name}.safetensors", *content, recipe=name)
+        for name, content in contents.items()
+    }
