@@ -96,12 +96,23 @@ def crop(
         raise ValueError(f"crop mode must be one of {', '.join(CROP_MODES)}; got {mode!r}.")
     columns = _span(plan.box.x0, plan.box.x1, image.device)
     rows = _span(plan.box.y0, plan.box.y1, image.device)
-    part = image[:, :, rows.clamp(0, plan.source_height - 1)][..., columns.clamp(0, plan.source_width - 1)]
+    part = _repeat_edges(
+        image, rows.clamp(0, plan.source_height - 1), columns.clamp(0, plan.source_width - 1)
+    )
     if fill is not None:
         inside_x = (columns >= 0) & (columns < plan.source_width)
         inside_y = (rows >= 0) & (rows < plan.source_height)
         part = torch.where(inside_y[:, None] & inside_x, part, torch.full_like(part[:1, :1], fill))
     return _resample(part, (plan.model_height, plan.model_width), mode)
+
+
+def _repeat_edges(image: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """The pixels at the given rows and columns, both ascending."""
+    top, left = int(rows[0]), int(columns[0])
+    part = image[:, :, top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+    if part.shape[2:] == (len(rows), len(columns)):
+        return part
+    return part[:, :, rows - top][..., columns - left]
 
 
 def stitch(
