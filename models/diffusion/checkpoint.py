@@ -134,6 +134,9 @@ def _check_is_safetensors(path: Path) -> None:
         raise FileNotFoundError(f"no weights file at {path}")
     with path.open("rb") as file:
         head = file.read(9)
+    # A safetensors header's length may begin with the bytes of a pickle or of a zip file, so this comes first.
+    if head[8:9] == b"{":
+        return
     if head[:2] == b"PK" or head[:1] == b"\x80":
         raise ValueError(f"{path} is a pickle, not safetensors: convert it first with `figura models convert`")
     if len(head) < 9 or head[8:9] != b"{":
