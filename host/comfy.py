@@ -94,6 +94,11 @@ class ComfyHost:
     def find_model(self, kind: str, name: str) -> Path:
         return store.locate(kind, name, self.model_folders(kind))
 
+    def clip_tokenizer(self) -> Path:
+        import comfy.sd1_clip
+
+        return Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"
+
     def input_dir(self) -> Path:
         import folder_paths
 

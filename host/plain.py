@@ -108,6 +108,10 @@ class PlainHost:
     def find_model(self, kind: str, name: str) -> Path:
         return store.locate(kind, name, self.model_folders(kind))
 
+    def clip_tokenizer(self) -> Path:
+        places = [base / "clip_tokenizer" for base in self._models]
+        return next((place for place in places if place.is_dir()), places[0])
+
     def input_dir(self) -> Path:
         return self._input
 

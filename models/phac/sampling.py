@@ -196,7 +196,7 @@ class Refined:
     image: in place, equal to I_ic bit for bit where changed_mask is 0: made blended over I_ic by alpha.
     composite: I_base, before the refinement. changed_mask: the dilated M_iv. cutout: the whole person
     alone on white. amodal_mask: the cutout's alpha. made: all that Phi_RF made. alpha: float 0..1, soft
-    towards the edge of changed_mask, 1 on the completed part.
+    towards the edge of changed_mask, 1 on the completed part. part: what came from the coarse picture.
     """
 
     image: Tensor
@@ -206,6 +206,7 @@ class Refined:
     amodal_mask: Tensor
     made: Tensor
     alpha: Tensor
+    part: Tensor
 
 
 @torch.no_grad()
@@ -247,7 +248,7 @@ def refine(
     alpha = torch.maximum(soft, part) * changed
     image = composite(occluded, made, alpha)
     cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
-    return Refined(image, base, changed, cutout, amodal, made, alpha)
+    return Refined(image, base, changed, cutout, amodal, made, alpha, part)
 
 
 def denoise_inside(

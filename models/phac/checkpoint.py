@@ -1,0 +1,169 @@
+"""Loads PHAC and its refiner: the shipped mini family, public full-size files, what the recipes train.
+
+weights/mini holds vae, text and inpaint (the 17-channel inpainting U-Net: backbone of the coarse stage,
+and the refiner), one phac*.safetensors per prompt kind, and invisible_mask. A file of the kind "phac" is
+a change to the backbone: `unet.*` are tensors that replace the backbone's (its cross-attention, attn2),
+`controlnet.*` those of Phi_CN. The ControlNet starts as a copy of the backbone's encoder, so tensors that
+the file leaves out are that copy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..diffusion import single_file
+from ..diffusion.checkpoint import load_file, load_into, read_metadata
+from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
+from ..diffusion.text import load_text_encoder
+from .networks import Inpainter, InvisibleMaskUNet, PHACModel
+
+POSE = "pose"
+UNET_PREFIX = "unet."
+CONTROLNET_PREFIX = "controlnet."
+
+
+def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
+    """The shipped PHAC: every network from the files in `folder`; one prompt kind per phac*.safetensors.
+
+    Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
+    """
+    folder = Path(folder)
+    changes = sorted(folder.glob("phac*.safetensors"))
+    if not changes:
+        raise FileNotFoundError(
+            f"no phac*.safetensors in {folder}: install the pack again, or train with `figura train phac`"
+        )
+    backbone = load_mini_refiner(folder)
+    mask_net = load_mask_net(folder / "invisible_mask.safetensors", operations)
+    model = PHACModel(backbone.vae, backbone.unet, backbone.text, MINI_SIZE, {}, mask_net, name="mini PHAC")
+    for path in changes:
+        apply_change(model, path)
+    return model.eval()
+
+
+def load_mini_refiner(folder: str | Path) -> Inpainter:
+    """The shipped refiner: autoencoder, text encoder and inpainting U-Net from `folder`. Errors as above."""
+    folder = Path(folder)
+    vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "inpaint.safetensors")
+    text = load_text_encoder(folder / "text.safetensors")
+    return Inpainter(vae, unet, text, MINI_SIZE, name="mini inpainting").eval()
+
+
+def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMaskUNet:
+    """U_iv from a file of the kind "invisible_mask", in eval mode; works with pictures of any size."""
+    tensors, meta = load_file(path, kind="invisible_mask")
+    known = {name: meta["config"][name] for name in ("base", "levels", "size") if name in meta["config"]}
+    network = InvisibleMaskUNet(**known, operations=operations)
+    load_into(network, tensors, str(path))
+    return network.eval()
+
+
+def load_phac(
+    checkpoint: str | Path,
+    prompt_network: str | Path,
+    mask_net: str | Path,
+    tokenizer: str | Path,
+    *,
+    parts: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    operations: Any = torch.nn,
+) -> PHACModel:
+    """PHAC at full size: an SD1.5 inpainting checkpoint, a pose ControlNet or a trained change, and U_iv.
+
+    checkpoint: single file in the original or the diffusers layout. parts: where autoencoder and text
+    encoder are when `checkpoint` is a U-Net alone. tokenizer: folder with CLIP's vocab.json and
+    merges.txt. Raises FileNotFoundError and ValueError that name the file, what it holds and what is
+    wanted.
+    """
+    stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
+    if stack.family != single_file.SD15:
+        raise ValueError(
+            f"{checkpoint} is {stack.family}; PHAC's coarse stage needs an SD1.5 inpainting checkpoint"
+        )
+    masks = load_mask_net(mask_net, operations)
+    name = Path(checkpoint).name
+    model = PHACModel(stack.vae, stack.unet, stack.text, stack.size, {}, masks, name=name)
+    if is_change(prompt_network):
+        apply_change(model, prompt_network, dtype)
+    else:
+        network = single_file.load_controlnet(prompt_network, dtype)
+        check_controlnet(network, model.unet, str(prompt_network), name)
+        model.controlnets[POSE] = network
+    return model.eval()
+
+
+def load_refiner(
+    checkpoint: str | Path,
+    tokenizer: str | Path,
+    *,
+    parts: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Inpainter:
+    """A refiner at full size: an SD1.5 or SDXL inpainting checkpoint. Arguments, errors as in `load_phac`."""
+    stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
+    return Inpainter(stack.vae, stack.unet, stack.text, stack.size, name=Path(checkpoint).name).eval()
+
+
+def is_change(path: str | Path) -> bool:
+    """Whether a file was written by the pack's PHAC recipes."""
+    try:
+        return read_metadata(path)["kind"] == "phac"
+    except ValueError:
+        return False
+
+
+def apply_change(model: PHACModel, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    """Put a trained change (kind "phac") into the model: its cross-attention tensors, and its ControlNet.
+
+    With several prompt kinds the U-Net's tensors have to agree, since the kinds share one U-Net; the last
+    wins.
+    """
+    tensors, meta = load_file(path, kind="phac")
+    controlnet = controlnet_from(model.unet, meta["config"].get("controlnet", {}))
+    replace_tensors(model.unet, _under(tensors, UNET_PREFIX), str(path))
+    replace_tensors(controlnet, _under(tensors, CONTROLNET_PREFIX), str(path))
+    model.controlnets[meta["config"].get("prompt", POSE)] = controlnet.to(dtype).eval()
+
+
+def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
+    """A ControlNet that is a copy of the U-Net's encoder; config may name its prompt embedding's channels."""
+    from diffusers import ControlNetModel
+
+    channels = tuple(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256)))
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels)
+
+
+def replace_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Replace some of a module's tensors; ValueError when one does not exist there or has another shape."""
+    own = module.state_dict()
+    wrong = [key for key, value in tensors.items() if key not in own or own[key].shape != value.shape]
+    if wrong:
+        raise ValueError(
+            f"{name} does not fit {type(module).__name__}: {len(wrong)} of its tensors have no counterpart "
+            f"there, first {sorted(wrong)[:3]}; choose the backbone it was trained with"
+        )
+    module.load_state_dict({**own, **{key: value.to(own[key]) for key, value in tensors.items()}})
+
+
+def check_controlnet(network: Any, unet: Any, path: str, backbone: str) -> None:
+    """ValueError when a ControlNet's sizes are not those of the U-Net it is to control."""
+    for setting in ("block_out_channels", "cross_attention_dim", "layers_per_block"):
+        theirs, ours = network.config[setting], unet.config[setting]
+        if theirs != ours:
+            raise ValueError(
+                f"{path} is a ControlNet with {setting} {theirs}, but {backbone} has {ours}: "
+                "choose a ControlNet of the same family (SD1.5: control_v11p_sd15_openpose)"
+            )
+    if network.config.in_channels not in (unet.config.out_channels, unet.config.in_channels):
+        raise ValueError(
+            f"{path} takes {network.config.in_channels} channels; {unet.config.out_channels} are needed"
+        )
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

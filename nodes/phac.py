@@ -1,0 +1,376 @@
+"""Nodes of PHAC's stages A and B: load the networks, complete the person, find what was invisible."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..host import get_host
+from ..models import store
+from ..models.diffusion.preview import preview_picture
+from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.phac.checkpoint import load_mini_phac, load_phac
+from ..models.phac.networks import Inpainter, PHACModel
+from ..models.phac.pictures import complete_pictures, invisible_pictures
+from ..people.prompts import PointPrompt
+from .types import (
+    b1hw_to_mask,
+    bchw_to_image,
+    broadcast_batches,
+    check_same_size,
+    image_to_bchw,
+    mask_to_b1hw,
+)
+
+logger = logging.getLogger(__name__)
+
+CATEGORY = "Figura/PHAC"
+AUTOMATIC = "automatic"
+MASK_NET_FILE = "invisible_mask.safetensors"
+FULL_SIZE_PARAMETERS = 860_000_000
+AUTOMATIC_DILATION = -1
+LARGEST_SEED = 2**64 - 1
+
+TEXT_TOOLTIP = (
+    "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
+    "can be "
+    "seen need no words; say what is hidden. Empty: no guidance by text."
+)
+
+
+class FiguraLoadPHAC:
+    """Loads the networks of PHAC's coarse stage and its invisible-mask network."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        checkpoints = found("checkpoint")
+        prompt_networks = [AUTOMATIC, *found("controlnet"), *found("phac")]
+        return {
+            "required": {
+                "model": (
+                    [store.MINI, *checkpoints],
+                    {
+                        "default": store.MINI,
+                        "tooltip": "mini comes with Figura and works at once; it knows only Figura's drawn "
+                        "people. For "
+                        "photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
+                        "(models/checkpoints).",
+                    },
+                ),
+            },
+            "optional": {
+                "prompt_network": (
+                    prompt_networks,
+                    {
+                        "default": AUTOMATIC,
+                        "tooltip": "What reads the prompt picture. automatic: that of mini. With a "
+                        "checkpoint choose an "
+                        "OpenPose ControlNet for SD1.5 (models/controlnet), or a PHAC file trained with "
+                        "Figura on that "
+                        "checkpoint (models/figura).",
+                    },
+                ),
+                "text_and_vae": (
+                    [AUTOMATIC, *checkpoints],
+                    {
+                        "default": AUTOMATIC,
+                        "tooltip": "The checkpoint that text encoder and VAE come from. automatic: the "
+                        "model's own file.",
+                    },
+                ),
+            },
+        }
+
+    RETURN_TYPES = ("FIGURA_PHAC",)
+    RETURN_NAMES = ("phac",)
+    OUTPUT_TOOLTIPS = ("The networks, for Figura PHAC Sampler and Figura Invisible Mask.",)
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads Promptable Human Amodal Completion: an inpainting U-Net, the ControlNet that reads your "
+        "points, and the "
+        "network that finds the invisible part."
+    )
+
+    def run(
+        self, model: str, prompt_network: str = AUTOMATIC, text_and_vae: str = AUTOMATIC
+    ) -> tuple[PHACModel]:
+        """The model on the CPU; the host moves it when it is used."""
+        host = get_host()
+        if model == store.MINI:
+            return (load_mini_phac(host.find_model("phac", store.MINI), host.operations()),)
+        checkpoint, parts = find_stack(model, text_and_vae)
+        loaded = load_phac(
+            checkpoint,
+            find_prompt_network(prompt_network),
+            host.find_model("phac", store.MINI) / MASK_NET_FILE,
+            host.clip_tokenizer(),
+            parts=parts,
+            dtype=host.dtype(FULL_SIZE_PARAMETERS),
+            operations=host.operations(),
+        )
+        return (loaded,)
+
+
+class FiguraPHACSampler:
+    """Stage A: I_cc from I_ic, M_v, the prompt and a text, by denoising from pure noise."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Figura Load PHAC."}),
+                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "visible_mask": (
+                    "MASK",
+                    {"tooltip": "1 on the visible part of the person (Figura Visible Mask)."},
+                ),
+                "prompt": (
+                    "FIGURA_PROMPT",
+                    {"tooltip": "Where the person is and goes on (Figura Point Prompt)."},
+                ),
+                "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
+                "steps": (
+                    "INT",
+                    {"default": 20, "min": 1, "max": TRAINING_STEPS, "tooltip": "Denoising steps."},
+                ),
+                "cfg": (
+                    "FLOAT",
+                    {
+                        "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
+                        "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast. "
+                        "Full-size "
+                        "models: about 5.",
+                    },
+                ),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True,
+                        "tooltip": "Picture number i of the output is made with seed + i.",
+                    },
+                ),
+                "control_strength": (
+                    "FLOAT",
+                    {
+                        "default": 1.0, "min": 0.0, "max": 2.0, "step": 0.05,
+                        "tooltip": "How strictly the points are followed; 0 ignores them.",
+                    },
+                ),
+                "count": (
+                    "INT",
+                    {
+                        "default": 1, "min": 1, "max": 64,
+                        "tooltip": "Candidates per picture, each with a seed of its own. They follow each "
+                        "other as with "
+                        "Repeat Image Batch: all pictures once, then all again.",
+                    },
+                ),
+            },
+            "hidden": {"unique_id": "UNIQUE_ID"},
+        }  # fmt: skip
+
+    RETURN_TYPES = ("IMAGE", "LATENT")
+    RETURN_NAMES = ("coarse", "latent")
+    OUTPUT_TOOLTIPS = (
+        "The whole person alone on white, in the place and at the size of the picture. Coarse: Figura "
+        "Inpaint Refiner "
+        "puts it into the picture.",
+        "The latents of the square crop round the person, in the model's own latent space.",
+    )
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Completes a partly hidden person in the pose that your points ask for (PHAC, stage A). The person "
+        "is cropped, "
+        "worked on at the model's size, and put back."
+    )
+
+    def run(
+        self,
+        phac: PHACModel,
+        image: Tensor,
+        visible_mask: Tensor,
+        prompt: Sequence[PointPrompt],
+        text: str,
+        steps: int,
+        cfg: float,
+        seed: int,
+        control_strength: float,
+        count: int = 1,
+        unique_id: str | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Coarse pictures (B*count,H,W,3) and latents."""
+        images, masks = image_to_bchw(image), mask_to_b1hw(visible_mask, "visible_mask")
+        check_same_size(image=images, visible_mask=masks)
+        images, masks, prompts = broadcast_batches(image=images, visible_mask=masks, prompt=list(prompt))
+        images, masks, prompts = (
+            images.repeat(count, 1, 1, 1),
+            masks.repeat(count, 1, 1, 1),
+            list(prompts) * count,
+        )
+        host = get_host()
+        with host.managed(phac, memory=working_memory(phac)) as model:
+            coarse, latents = complete_pictures(
+                model, images, masks, prompts, [text] * len(images), steps=steps, cfg=cfg, seed=seed,
+                control_strength=control_strength, on_step=progress_of(model, unique_id),
+            )  # fmt: skip
+        return bchw_to_image(coarse), {"samples": latents / phac.vae.config.scaling_factor}
+
+
+class FiguraInvisibleMask:
+    """Stage B: M_iv = U_iv(I_ic, I_cc, M_v), thresholded and dilated."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Figura Load PHAC."}),
+                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person."}),
+                "coarse": (
+                    "IMAGE",
+                    {"tooltip": "The completed person in the same place, from Figura PHAC Sampler or any "
+                    "generator."},
+                ),
+                "visible_mask": (
+                    "MASK",
+                    {"tooltip": "1 on the visible part of the person (Figura Visible Mask)."},
+                ),
+                "threshold": (
+                    "FLOAT",
+                    {
+                        "default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01,
+                        "tooltip": "Pixels more probable than this belong to the mask; lower takes more.",
+                    },
+                ),
+                "dilation": (
+                    "INT",
+                    {
+                        "default": AUTOMATIC_DILATION, "min": AUTOMATIC_DILATION, "max": 1024,
+                        "tooltip": "How far the mask grows, in pixels of the picture, so that the seam lies "
+                        "inside it. "
+                        "-1: 3 % of the crop round the person.",
+                    },
+                ),
+            },
+        }  # fmt: skip
+
+    RETURN_TYPES = ("MASK", "MASK")
+    RETURN_NAMES = ("invisible_mask", "exact_mask")
+    OUTPUT_TOOLTIPS = (
+        "What may change: the hidden part of the person, dilated.",
+        "The hidden part of the person before dilation.",
+    )
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = "Finds the part of the person that is hidden in the picture (PHAC, stage B)."
+
+    def run(
+        self,
+        phac: PHACModel,
+        image: Tensor,
+        coarse: Tensor,
+        visible_mask: Tensor,
+        threshold: float,
+        dilation: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Two masks (B,H,W), 0 or 1."""
+        images, drawn, masks = same_batch(image, coarse, visible_mask)
+        host = get_host()
+        radius = None if dilation < 0 else float(dilation)
+        with host.managed(phac) as model:
+            dilated, exact = invisible_pictures(
+                model, images, drawn, masks, threshold=threshold, dilation_px=radius
+            )
+        return b1hw_to_mask(dilated), b1hw_to_mask(exact)
+
+
+# Shared with nodes/refine.py
+
+
+def found(kind: str) -> list[str]:
+    """The files of a kind that a loader can offer, without mini."""
+    names = store.find(kind, get_host().model_folders(kind))
+    return [name for name in names if name != store.MINI]
+
+
+def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
+    """Paths of a checkpoint and of the file its other parts come from (None: itself)."""
+    host = get_host()
+    parts = None if text_and_vae == AUTOMATIC else host.find_model("checkpoint", text_and_vae)
+    return host.find_model("checkpoint", model), parts
+
+
+def find_prompt_network(name: str) -> Path:
+    """Path of a ControlNet or of a trained PHAC file; ValueError when none was chosen."""
+    if name == AUTOMATIC:
+        raise ValueError(
+            "prompt_network: choose an OpenPose ControlNet for SD1.5 (control_v11p_sd15_openpose, in "
+            "models/controlnet) "
+            "or a trained PHAC file (in models/figura); automatic goes with the model mini only"
+        )
+    return get_host().find_model("controlnet" if name in found("controlnet") else "phac", name)
+
+
+def same_batch(image: Tensor, coarse: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
+    """Host pictures and masks as (B,C,H,W) of one size and batch length; coarse is resized to the image."""
+    images = image_to_bchw(image)
+    drawn = resized_to(image_to_bchw(coarse, "coarse"), images)
+    own = {name: mask_to_b1hw(mask, name) for name, mask in zip(MASK_NAMES, masks)}
+    check_same_size(image=images, **own)
+    return broadcast_batches(image=images, coarse=drawn, **own)
+
+
+MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
+
+
+def resized_to(pictures: Tensor, like: Tensor) -> Tensor:
+    """Pictures at the height and width of others; untouched at that size. ValueError for another aspect."""
+    (height, width), (h, w) = like.shape[-2:], pictures.shape[-2:]
+    if (h, w) == (height, width):
+        return pictures
+    if abs(h * width - w * height) > max(h, w, height, width):
+        raise ValueError(
+            f"coarse has {w} x {h} pixels and image has {width} x {height}: they must show the same view. "
+            "Crop or pad "
+            "coarse to the shape of image"
+        )
+    size = (height, width)
+    return torch.nn.functional.interpolate(
+        pictures, size, mode="bilinear", antialias=True, align_corners=False
+    )
+
+
+def progress_of(model: Inpainter, node_id: str | None) -> Callable[[int, int, Tensor], None]:
+    """A step function that moves the node's bar, shows previews, and stops when the user cancels."""
+    host = get_host()
+    bars: list[Any] = []
+
+    def on_step(done: int, total: int, clean: Tensor) -> None:
+        if not bars:
+            bars.append(host.progress(total, node_id))
+        bars[0].step(done, lambda: preview_picture(model.vae, clean))
+
+    return on_step
+
+
+def working_memory(model: Inpainter) -> int:
+    """A generous guess, in bytes, of what one chunk of pictures needs beside the weights."""
+    return 2 * 8 * 4 * 256 * model.size * model.size // 4
+
+
+NODE_CLASS_MAPPINGS = {
+    "FiguraLoadPHAC": FiguraLoadPHAC,
+    "FiguraPHACSampler": FiguraPHACSampler,
+    "FiguraInvisibleMask": FiguraInvisibleMask,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "FiguraLoadPHAC": "Figura Load PHAC",
+    "FiguraPHACSampler": "Figura PHAC Sampler",
+    "FiguraInvisibleMask": "Figura Invisible Mask",
+}

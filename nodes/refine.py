@@ -1,0 +1,226 @@
+"""Nodes of PHAC's stage C: an inpainting model makes the completed part fit. For any generator."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..host import get_host
+from ..models import store
+from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.phac.checkpoint import load_mini_refiner, load_refiner
+from ..models.phac.networks import Inpainter
+from ..models.phac.pictures import refine_pictures
+from .phac import (
+    AUTOMATIC,
+    CATEGORY,
+    FULL_SIZE_PARAMETERS,
+    LARGEST_SEED,
+    TEXT_TOOLTIP,
+    find_stack,
+    found,
+    progress_of,
+    same_batch,
+    working_memory,
+)
+from .types import b1hw_to_mask, bchw_to_image
+
+logger = logging.getLogger(__name__)
+
+AUTOMATIC_FEATHER = -1.0
+
+
+class FiguraLoadRefiner:
+    """Loads an inpainting model for the refinement."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        checkpoints = found("checkpoint")
+        return {
+            "required": {
+                "model": (
+                    [store.MINI, *checkpoints],
+                    {
+                        "default": store.MINI,
+                        "tooltip": "mini comes with Figura; it knows only Figura's drawn people. For "
+                        "photographs choose "
+                        "an inpainting checkpoint of SDXL or Stable Diffusion 1.5 (models/checkpoints).",
+                    },
+                ),
+            },
+            "optional": {
+                "text_and_vae": (
+                    [AUTOMATIC, *checkpoints],
+                    {
+                        "default": AUTOMATIC,
+                        "tooltip": "The checkpoint that text encoder and VAE come from. automatic: the "
+                        "model's own file.",
+                    },
+                ),
+            },
+        }
+
+    RETURN_TYPES = ("FIGURA_REFINER",)
+    RETURN_NAMES = ("refiner",)
+    OUTPUT_TOOLTIPS = ("The networks, for Figura Inpaint Refiner.",)
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads the inpainting model with which PHAC refines: mini, SD1.5 inpainting or SDXL inpainting."
+    )
+
+    def run(self, model: str, text_and_vae: str = AUTOMATIC) -> tuple[Inpainter]:
+        """The refiner on the CPU; the host moves it when it is used."""
+        host = get_host()
+        if model == store.MINI:
+            return (load_mini_refiner(host.find_model("refiner", store.MINI)),)
+        checkpoint, parts = find_stack(model, text_and_vae)
+        dtype = host.dtype(FULL_SIZE_PARAMETERS)
+        return (load_refiner(checkpoint, host.clip_tokenizer(), parts=parts, dtype=dtype),)
+
+
+class FiguraInpaintRefiner:
+    """Stage C: I_base, noise of strength s inside the dilated M_iv only, a few steps of inpainting."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "refiner": ("FIGURA_REFINER", {"tooltip": "The networks of Figura Load Refiner."}),
+                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "coarse": (
+                    "IMAGE",
+                    {"tooltip": "The completed person in the same place, from Figura PHAC Sampler or any "
+                    "generator."},
+                ),
+                "visible_mask": (
+                    "MASK",
+                    {"tooltip": "1 on the visible part of the person (Figura Visible Mask)."},
+                ),
+                "invisible_mask": (
+                    "MASK",
+                    {"tooltip": "What may change (Figura Invisible Mask). All pixels outside stay exactly "
+                    "as they are."},
+                ),
+                "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
+                "strength": (
+                    "FLOAT",
+                    {
+                        "default": 0.5, "min": 0.01, "max": 1.0, "step": 0.01,
+                        "tooltip": "Noise strength s: low leaves the seam, high forgets the coarse picture. "
+                        "The paper "
+                        "found 0.5 best.",
+                    },
+                ),
+                "steps": (
+                    "INT",
+                    {
+                        "default": 20, "min": 1, "max": TRAINING_STEPS,
+                        "tooltip": "Exactly so many steps are executed, whatever the strength.",
+                    },
+                ),
+                "cfg": (
+                    "FLOAT",
+                    {
+                        "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
+                        "tooltip": "How strongly the text counts; 1 is no guidance. Full-size models: 3 to "
+                        "7.",
+                    },
+                ),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True,
+                        "tooltip": "Picture number i of the batch is made with seed + i.",
+                    },
+                ),
+            },
+            "optional": {
+                "exact_mask": (
+                    "MASK",
+                    {
+                        "tooltip": "The hidden part before dilation (Figura Invisible Mask): what is taken "
+                        "from the "
+                        "coarse picture. Without it everything that is not white background is."
+                    },
+                ),
+                "feather": (
+                    "FLOAT",
+                    {
+                        "default": AUTOMATIC_FEATHER, "min": AUTOMATIC_FEATHER, "max": 64.0, "step": 0.5,
+                        "tooltip": "Width of the soft edge inside the mask, in pixels of the model. -1: 1.5 "
+                        "% of its size.",
+                    },
+                ),
+            },
+            "hidden": {"unique_id": "UNIQUE_ID"},
+        }  # fmt: skip
+
+    RETURN_TYPES = ("IMAGE", "IMAGE", "MASK", "IMAGE", "MASK")
+    RETURN_NAMES = ("image", "composite", "changed_mask", "cutout", "amodal_mask")
+    OUTPUT_TOOLTIPS = (
+        "The picture with the completed person in front of what hid it; outside changed_mask it is the "
+        "input exactly.",
+        "The same before the refinement: the coarse person pasted in.",
+        "What was changed.",
+        "The whole person alone on white.",
+        "The whole person, visible and completed part: the alpha of the cutout.",
+    )
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Makes a completed person fit the picture: pastes the hidden part in, adds a little noise there and "
+        "nowhere "
+        "else, and lets an inpainting model remove it (PHAC, stage C). Works behind any generator."
+    )
+
+    def run(
+        self,
+        refiner: Inpainter,
+        image: Tensor,
+        coarse: Tensor,
+        visible_mask: Tensor,
+        invisible_mask: Tensor,
+        text: str,
+        strength: float,
+        steps: int,
+        cfg: float,
+        seed: int,
+        exact_mask: Tensor | None = None,
+        feather: float = AUTOMATIC_FEATHER,
+        unique_id: str | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Pictures (B,H,W,3) and masks (B,H,W)."""
+        masks = [visible_mask, invisible_mask] + ([] if exact_mask is None else [exact_mask])
+        images, drawn, visible, invisible, *exact = same_batch(image, coarse, *masks)
+        warn_of_empty(invisible)
+        host = get_host()
+        with host.managed(refiner, memory=working_memory(refiner)) as model:
+            refined = refine_pictures(
+                model, images, drawn, visible, invisible, [text] * len(images), strength=strength,
+                steps=steps,
+                cfg=cfg, seed=seed, exact_masks=exact[0] if exact else None,
+                feather_px=None if feather < 0 else feather, on_step=progress_of(model, unique_id),
+            )  # fmt: skip
+        pictures = [bchw_to_image(x) for x in (refined.image, refined.composite, refined.cutout)]
+        changed, amodal = b1hw_to_mask(refined.changed_mask), b1hw_to_mask(refined.amodal_mask)
+        return pictures[0], pictures[1], changed, pictures[2], amodal
+
+
+def warn_of_empty(masks: Tensor) -> None:
+    """Log which pictures have nothing to change."""
+    empty = [str(index + 1) for index, mask in enumerate(masks) if not bool(torch.any(mask > 0.5))]
+    if empty:
+        logger.warning(
+            "invisible_mask of picture %s is empty: the picture comes back as it was", ", ".join(empty)
+        )
+
+
+NODE_CLASS_MAPPINGS = {"FiguraLoadRefiner": FiguraLoadRefiner, "FiguraInpaintRefiner": FiguraInpaintRefiner}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "FiguraLoadRefiner": "Figura Load Refiner",
+    "FiguraInpaintRefiner": "Figura Inpaint Refiner",
+}
