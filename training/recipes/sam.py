@@ -1,7 +1,8 @@
 """Recipe: the mini SAM, visible masks of synthetic people from the joints that can be seen.
 
-Each picture is encoded once and prompted several times: with all visible joints or a few, displaced by a
-pixel or two, with clicks anywhere on the person, with points beside it, and a quarter with a box.
+Prompts are all visible joints or a few of them, displaced by a pixel or two, or clicks anywhere on the person;
+some come with points beside the person, and a quarter of the pictures with a box. With one person in each
+picture a second prompt teaches little, so a picture is prompted once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..augment import ViewRange, Views, exchange_sides, jitter_colours, move_joi
 from ..data import PeopleDataset, open_split, rows, sample_indices
 from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
 
-PROMPTS = 2
+PROMPTS = 1
 MOST_POINTS = (1, 3, 6, 18, 18)
 NEGATIVES = 3
 JITTER_PX = 1.2

@@ -13,6 +13,7 @@ from figura.training.data import build_split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.pose_detector import PoseData, joints_of
 from figura.training.recipes.sam import (
+    PROMPTS,
     SamData,
     intersection_over_union,
     mask_loss,
@@ -102,7 +103,7 @@ def test_only_visible_joints_become_points() -> None:
     seen[0, 5], joints[0, 5, :2] = 1, 24.0
     for number in range(12):
         points, labels = random_points(masks, joints, seen, random_generator(number))
-        assert labels.shape[:2] == (1, 2) and points.shape == (*labels.shape, 2)
+        assert labels.shape[:2] == (1, PROMPTS) and points.shape == (*labels.shape, 2)
         near_hidden = (points[..., :1, :] - 8).abs().amax(dim=3) < 1e-6
         assert not (near_hidden & (labels[..., :1] == POSITIVE)).any()
 
