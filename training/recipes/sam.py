@@ -1,7 +1,7 @@
 """Recipe: the mini SAM, visible masks of synthetic people from the joints that can be seen.
 
-Prompts are all visible joints or a few of them, displaced by a pixel or two, or clicks anywhere on the person;
-some come with points beside the person, and a quarter of the pictures with a box. With one person in each
+Prompts are all visible joints or a few of them, displaced by a pixel or two, or clicks anywhere on the
+person; some come with points beside it, and a quarter of the pictures with a box. With one person in each
 picture a second prompt teaches little, so a picture is prompted once.
 """
 
