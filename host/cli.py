@@ -6,8 +6,9 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import models_cli
 from .console import ProgressLine, complain, say
@@ -80,10 +81,14 @@ def _add_eval(commands: argparse._SubParsersAction) -> None:
     evaluate = commands.add_parser("eval", help="measure a method on held-out synthetic people")
     evaluate.add_argument("method")
     evaluate.add_argument("--samples", type=int, default=256)
-    evaluate.add_argument(
-        "--seed", type=int, default=10_000_000, help="first held-out seed (10000000 or above)"
-    )
+    seed = "first person's seed; numbers below 10000000 count from there, so that all are held out"
+    evaluate.add_argument("--seed", type=int, default=10_000_000, help=seed)
     evaluate.add_argument("--json", type=Path, metavar="FILE")
+    evaluate.add_argument("--table", type=Path, metavar="FILE", help="also write the figures as Markdown")
+    evaluate.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="also draw a contact sheet of all stages"
+    )
+    evaluate.add_argument("--device", default="cpu")
     evaluate.set_defaults(command=eval_command)
 
 
@@ -134,10 +139,11 @@ def run_here(
 
 
 def eval_command(args: argparse.Namespace) -> int:
-    """Hand over to training/reports.py."""
+    """Hand over to training/reports.py and show the figures."""
     from ..training import reports
 
-    return int(reports.eval_command(args.method, args.samples, args.seed, args.json) or 0)
+    extras = {"device": args.device, "table": args.table, "sheet": args.sheet}
+    return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))
 
 
 def bench_command(args: argparse.Namespace) -> int:
@@ -146,10 +152,14 @@ def bench_command(args: argparse.Namespace) -> int:
     from ..training.report_json import write_report
 
     measured = bench_synth()
-    for name, value in measured["metrics"].items():
-        say(f"{name} {value:.1f}")
     if args.json:
         write_report(args.json, measured)
+    return _show(measured)
+
+
+def _show(measured: Mapping[str, Any]) -> int:
+    for name, value in measured["metrics"].items():
+        say(f"{name} {value:.5g}")
     return 0
 
 

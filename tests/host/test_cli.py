@@ -1,6 +1,7 @@
 """The command line."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -103,3 +104,18 @@ def test_reports_have_the_agreed_form(tmp_path):
 def test_a_report_refuses_what_is_no_number():
     with pytest.raises(ValueError, match="metric a is nan"):
         report("x", 1, 0, "cpu", 1, {"a": float("nan")})
+
+
+def test_eval_hands_its_options_over_and_shows_the_figures(monkeypatch, capsys):
+    from figura.training import reports
+
+    asked = []
+
+    def measure(*args, **options):
+        asked.append((args, options))
+        return report("phac", 2, 10_000_007, "cpu", 1, {"visible_iou": 0.91234567})
+
+    monkeypatch.setattr(reports, "eval_command", measure)
+    assert cli.main(["eval", "phac", "--samples", "2", "--seed", "7", "--json", "r.json"]) == 0
+    assert asked == [(("phac", 2, 7, Path("r.json")), {"device": "cpu", "table": None, "sheet": None})]
+    assert capsys.readouterr().out == "visible_iou 0.91235\n"
