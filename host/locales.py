@@ -1,7 +1,7 @@
 """The nodes' texts as ComfyUI's page reads them: locales/<language>/nodeDefs.json.
 
-English is written from the node classes by `python -m figura.host.locales`. The other languages are written by
-hand; `gaps` says what one of them lacks or has too much.
+English is written from the node classes by `python -m figura.host.locales`. The other languages are
+written by hand; `gaps` says what one of them lacks or has too much.
 """
 
 from __future__ import annotations

@@ -198,10 +198,15 @@ def _height(node: Node) -> int:
     """About the height the page gives the node."""
     specs = list(node.specs.values())
     sockets = max(sum(not is_widget(spec) for spec in specs), len(node.node_class.RETURN_TYPES))
-    fields = [TEXT_HEIGHT if spec.options.get("multiline") else FIELD_HEIGHT for spec in specs if is_widget(spec)]
-    fields += [FIELD_HEIGHT for spec in specs if has_seed_control(spec) or spec.options.get("image_upload")]
+    fields = sum(_field_height(spec) for spec in specs if is_widget(spec))
     picture = PICTURE_HEIGHT if node.class_type in SHOWS_PICTURE else 0
-    return sockets * SLOT_HEIGHT + sum(fields) + picture + 10
+    return sockets * SLOT_HEIGHT + fields + picture + 10
+
+
+def _field_height(spec: InputSpec) -> int:
+    own = TEXT_HEIGHT if spec.options.get("multiline") else FIELD_HEIGHT
+    added = has_seed_control(spec) or spec.options.get("image_upload")
+    return own + (FIELD_HEIGHT if added else 0)
 
 
 def _layout(flow: Flow) -> tuple[dict[int, tuple[int, int]], list[tuple[int, int, int, int]]]:

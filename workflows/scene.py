@@ -41,7 +41,8 @@ def _place(picture: torch.Tensor, seed: int, size: int, left: int, top: int, hid
     person = (people.amodal_mask > 0.5)[..., :height, :width]
     spot[:] = torch.where(person, people.unoccluded[..., :height, :width], spot)
     if hide:
-        thing = ((people.occluded - people.unoccluded).abs().amax(1, keepdim=True) > 0.004)[..., :height, :width]
+        change = (people.occluded - people.unoccluded).abs().amax(1, keepdim=True)
+        thing = (change > 0.004)[..., :height, :width]
         spot[:] = torch.where(thing, people.occluded[..., :height, :width], spot)
 
 

@@ -161,7 +161,8 @@ class ComfyServer:
 
     async def _run(self, graph: Mapping[str, Any], on_event: OnEvent | None) -> Run:
         async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(f"{self.url}/ws?clientId={self.client_id}", max_msg_size=0) as socket_:
+            address = f"{self.url}/ws?clientId={self.client_id}"
+            async with session.ws_connect(address, max_msg_size=0) as socket_:
                 flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
                 await socket_.send_json(flags)
                 body = {"prompt": graph, "client_id": self.client_id}

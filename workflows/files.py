@@ -1,0 +1,43 @@
+"""The files that are written from the described workflows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..models.files import write_then_rename
+from .flow import Flow
+from .forms import api_form, ui_form
+from .phac import phac_photo, phac_pose
+
+FOLDER = Path(__file__).resolve().parent
+FLOWS = (phac_pose, phac_photo)
+
+
+def all_flows() -> list[Flow]:
+    """Every shipped workflow, built on the registered nodes."""
+    from ..host.runner import all_node_classes
+
+    classes = all_node_classes()
+    return [describe(classes) for describe in FLOWS]
+
+
+def files_of(flow: Flow) -> dict[Path, str]:
+    """The two files of a workflow and what stands in them."""
+    return {
+        FOLDER / f"{flow.name}.json": _text(ui_form(flow)),
+        FOLDER / "api" / f"{flow.name}.json": _text(api_form(flow)),
+    }
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_all() -> list[Path]:
+    """Write the files of every workflow; gives their paths."""
+    files = {path: text for flow in all_flows() for path, text in files_of(flow).items()}
+    for path, text in files.items():
+        write_then_rename(path, lambda place, text=text: place.write_bytes(text.encode()))
+    return list(files)

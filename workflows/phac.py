@@ -1,0 +1,210 @@
+"""PHAC: a partly hidden person completed to the pose that a few points ask for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .flow import Flow, Node, Output
+from .scene import HEIGHT as SCENE_HEIGHT
+from .scene import PICTURE_NAME
+from .scene import WIDTH as SCENE_WIDTH
+
+INPUT_COLOR, PROMPT_COLOR, MASK_COLOR = "#3f789e", "#8A8", "#a1309b"
+STAGE_COLOR, RESULT_COLOR = "#b58b2a", "#3f789e"
+MINI_SIZE = 128
+
+EXAMPLE_SEED = 10_000_125
+EXAMPLE_HIDDEN = 0.4
+EXAMPLE_JOINTS = {
+    "right_hip": (54, 66), "right_knee": (56, 94), "left_knee": (66, 91), "left_ankle": (64, 106),
+}  # fmt: skip
+
+SCENE_SEEN = {
+    "nose": (299, 135), "neck": (293, 161), "right_shoulder": (258, 168), "right_elbow": (251, 212),
+    "left_shoulder": (329, 161), "left_elbow": (339, 210), "left_wrist": (346, 252),
+    "right_ankle": (288, 410), "left_hip": (316, 254), "right_eye": (291, 129), "left_eye": (305, 128),
+    "right_ear": (273, 128),
+}  # fmt: skip
+SCENE_GIVEN = {
+    "right_hip": (282, 256), "right_knee": (287, 334), "left_knee": (317, 327), "left_ankle": (310, 367),
+}  # fmt: skip
+SCENE_TEXT = "a man with short black hair in a striped brown t-shirt and yellow shorts, walking"
+
+POSE_NOTE = """\
+Somebody stands behind something, and four points say where the hidden joints are. Press **Run**: it works
+as it is, on the models that come with Figura, in about half a minute on a CPU.
+
+**What to change**
+
+- **Example Person**: `seed` is another person (from 10000000 on the models have never seen them),
+  `occlusion` how much is hidden. The points below then have to move.
+- **Point Prompt**, `points`: the hidden joints, in pixels of the picture. Other places give another pose.
+  Joints that Detect Pose finds need no point.
+- **PHAC Sampler**, `seed`: another completion of the same pose. `text`: what the person wears.
+- **Inpaint Refiner**, `strength`: how much of the completed part is painted again.
+
+Only pixels inside the invisible mask change. All others are bit for bit those of the input.
+"""
+
+PHOTO_NOTE = """\
+The same as `phac_pose` from a picture of your own, at its own size.
+
+**What to change**
+
+1. **Load Image**: your picture. (The one named here comes with Figura.)
+2. **Point Prompt**, `points`: joints of the person in pixels of your picture, `width` and `height` are
+   its size. `"state": "detected"` is a joint one can see, `"given"` one that is hidden: three or four of
+   those are enough.
+   To have the visible ones found, connect **Detect Pose** with `openpose` or `dwpose` to `pose_keypoint`.
+3. **PHAC Sampler**, `text`: the person in words.
+
+**Crop Person** cuts out the part round the points at the model's size (128 for mini), **Stitch** puts the
+result back: outside the invisible mask the picture stays as it was, bit for bit.
+
+The mini models know only Figura's drawn people. On a photograph every stage runs, but what they paint is
+not a photograph.
+"""
+
+
+def phac_pose(classes: Mapping[str, Any]) -> Flow:
+    """From an example person, so that it runs the moment it is opened."""
+    flow = Flow("phac_pose", classes)
+    flow.note("Complete a person (PHAC)", POSE_NOTE)
+    with flow.group("1  A person behind something", INPUT_COLOR):
+        example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=EXAMPLE_HIDDEN)
+        _save(flow, "Save input", "occluded", example["occluded"])
+    with flow.group("2  How the person goes on", PROMPT_COLOR):
+        found = flow.add("FiguraDetectPose", image=example["occluded"])
+        prompt = flow.add(
+            "FiguraPointPrompt",
+            image=example["occluded"],
+            points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS),
+            pose_keypoint=found["pose_keypoint"],
+        )
+        _save(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+    refined, hidden = _complete(flow, "figura/", example["occluded"], prompt["prompt"], example["caption"])
+    with flow.group("7  Against the truth", RESULT_COLOR):
+        compared = flow.add(
+            "FiguraCompare",
+            image_a=refined["image"],
+            image_b=example["complete"],
+            mask=hidden["invisible_mask"],
+        )
+        flow.add("PreviewImage", "Difference", images=compared["difference"])
+        flow.add("PreviewImage", "Truth", images=example["complete"])
+    return flow
+
+
+def phac_photo(classes: Mapping[str, Any]) -> Flow:
+    """From a picture file, cropped to the model's size and stitched back."""
+    flow = Flow("phac_photo", classes)
+    flow.note("Complete a person in your picture (PHAC)", PHOTO_NOTE)
+    with flow.group("1  Your picture, and how the person goes on", INPUT_COLOR):
+        photo = flow.add("LoadImage", image=PICTURE_NAME)
+        text = points_text(SCENE_WIDTH, SCENE_HEIGHT, seen=SCENE_SEEN, given=SCENE_GIVEN)
+        prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], points=text)
+        _save(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
+    with flow.group("2  The part round the person", PROMPT_COLOR):
+        part = flow.add(
+            "FiguraCropPerson",
+            image=photo["IMAGE"],
+            width=MINI_SIZE,
+            height=MINI_SIZE,
+            prompt=prompt["prompt"],
+        )
+        flow.add("PreviewImage", "Crop", images=part["image"])
+    refined, _ = _complete(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT)
+    with flow.group("7  Back into the picture", RESULT_COLOR):
+        whole = flow.add(
+            "FiguraStitch",
+            image=photo["IMAGE"],
+            patch=refined["image"],
+            crop=part["crop"],
+            mask=refined["changed_mask"],
+        )
+        _save(flow, "Save picture", "photo_refined", whole["image"])
+        compared = flow.add(
+            "FiguraCompare",
+            image_a=photo["IMAGE"],
+            image_b=whole["image"],
+            mask=whole["changed_mask"],
+            new_column=True,
+        )
+        flow.add("PreviewImage", "What changed", images=compared["difference"])
+    return flow
+
+
+def points_text(
+    width: int,
+    height: int,
+    seen: Mapping[str, tuple[int, int]] | None = None,
+    given: Mapping[str, tuple[int, int]] | None = None,
+) -> str:
+    """Points JSON of one person, one joint a line; seen joints are "detected", the others "given"."""
+    joints = [(name, place, "detected") for name, place in (seen or {}).items()]
+    joints += [(name, place, "given") for name, place in (given or {}).items()]
+    lines = [
+        f"  {json.dumps(name)}: {json.dumps({'x': x, 'y': y, 'state': state})}"
+        for name, (x, y), state in joints
+    ]
+    head = f'{{"version": 1, "width": {width}, "height": {height}, "people": [{{"joints": {{\n'
+    return head + ",\n".join(lines) + "\n}}]}"
+
+
+def _complete(
+    flow: Flow, prefix: str, image: Output, prompt: Output, text: Output | str
+) -> tuple[Node, Node]:
+    """The four stages with every intermediate saved; gives the refiner's node and the invisible mask's."""
+    with flow.group("3  What can be seen", MASK_COLOR):
+        sam = flow.add("FiguraLoadSAM")
+        seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=image, prompt=prompt)
+        _save_mask(flow, "Save visible mask", f"{prefix}visible_mask", seen["visible_mask"])
+    with flow.group("4  The whole person, coarsely", STAGE_COLOR):
+        phac = flow.add("FiguraLoadPHAC")
+        coarse = flow.add(
+            "FiguraPHACSampler",
+            phac=phac["phac"],
+            image=image,
+            visible_mask=seen["visible_mask"],
+            prompt=prompt,
+            text=text,
+        )
+        _save(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
+    with flow.group("5  What is hidden", MASK_COLOR):
+        hidden = flow.add(
+            "FiguraInvisibleMask",
+            phac=phac["phac"],
+            image=image,
+            coarse=coarse["coarse"],
+            visible_mask=seen["visible_mask"],
+        )
+        _save_mask(flow, "Save invisible mask", f"{prefix}invisible_mask", hidden["invisible_mask"])
+    with flow.group("6  Refined in place", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadRefiner")
+        refined = flow.add(
+            "FiguraInpaintRefiner",
+            refiner=loaded["refiner"],
+            image=image,
+            coarse=coarse["coarse"],
+            visible_mask=seen["visible_mask"],
+            invisible_mask=hidden["invisible_mask"],
+            exact_mask=hidden["exact_mask"],
+            text=text,
+        )
+        _save(flow, "Save composite", f"{prefix}composite", refined["composite"], new_column=True)
+        _save(flow, "Save refined", f"{prefix}refined", refined["image"])
+        _save(flow, "Save cutout", f"{prefix}cutout", refined["cutout"], new_column=True)
+        _save_mask(flow, "Save amodal mask", f"{prefix}amodal_mask", refined["amodal_mask"])
+    return refined, hidden
+
+
+def _save(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
+    prefix = name if name.startswith("figura/") else f"figura/{name}"
+    flow.add("SaveImage", title, images=image, filename_prefix=prefix, new_column=new_column)
+
+
+def _save_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
+    picture = flow.add("MaskToImage", mask=mask, new_column=True)
+    _save(flow, title, name, picture["IMAGE"])
