@@ -147,8 +147,10 @@ def _extent(pose: Pose) -> Box:
 class FiguraStitch:
     """A finished crop put back into its picture."""
 
-    DESCRIPTION = "Puts a finished crop back where Crop Person took it from. Outside the mask the "
-    "picture comes back bit for bit."
+    DESCRIPTION = (
+        "Puts a finished crop back where Crop Person took it from. Outside the mask the picture comes back "
+        "bit for bit."
+    )
     CATEGORY = "Figura/crop"
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK")
