@@ -121,6 +121,8 @@ def invisible_pictures(
     empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
     exact = exact * (visible_masks <= 0.5)
+    if dilation_px == 0:
+        return exact, exact
     rows = zip(probability, plans, strict=True)
     grown = [sampling.invisible_mask(p[None], threshold, _model_px(dilation_px, plan)) for p, plan in rows]
     dilated = stitch_all(empty, torch.cat(grown), whole, plans)[0]

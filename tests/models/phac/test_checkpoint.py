@@ -1,0 +1,87 @@
+"""Loading PHAC: mini from the files that the recipes write; errors say what is wrong with which file."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from figura.models.diffusion import networks
+from figura.models.diffusion.checkpoint import load_file, save_module
+from figura.models.phac import checkpoint
+
+
+def load_helpers() -> ModuleType:
+    path = Path(__file__).parents[2] / "nodes" / "phac_helpers.py"
+    spec = importlib.util.spec_from_file_location("phac_node_helpers", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+helpers = load_helpers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return helpers.write_mini_family(tmp_path_factory.mktemp("mini"))
+
+
+def test_mini_takes_cross_attention_from_the_change_and_the_rest_from_the_backbone(folder: Path) -> None:
+    model = checkpoint.load_mini_phac(folder)
+    backbone, _ = load_file(folder / "inpaint.safetensors")
+    change, _ = load_file(folder / "phac_pose.safetensors")
+    for name, value in model.unet.state_dict().items():
+        expected = change[f"unet.{name}"] if ".attn2." in name else backbone[name]
+        assert torch.equal(value, expected.float()), name
+    for name, value in model.controlnets["pose"].state_dict().items():
+        assert torch.equal(value, change[f"controlnet.{name}"].float()), name
+    assert list(model.controlnets) == ["pose"] and model.size == 128
+
+
+def test_the_refiner_is_the_backbone_without_the_change(folder: Path) -> None:
+    refiner = checkpoint.load_mini_refiner(folder)
+    backbone, _ = load_file(folder / "inpaint.safetensors")
+    assert all(
+        torch.equal(value, backbone[name].float()) for name, value in refiner.unet.state_dict().items()
+    )
+
+
+def test_tensors_that_the_change_leaves_out_are_the_backbones(folder: Path, tmp_path: Path) -> None:
+    model = checkpoint.load_mini_phac(folder)
+    embedding = "controlnet_cond_embedding.conv_in.weight"
+    before = model.controlnets["pose"].state_dict()[embedding]
+    tensors = {f"controlnet.{embedding}": torch.ones_like(before)}
+    config = {"prompt": "full_box", "controlnet": networks.plain_config(model.controlnets["pose"])}
+    save_module(tmp_path / "phac_box.safetensors", "phac", tensors, config)
+    checkpoint.apply_change(model, tmp_path / "phac_box.safetensors")
+    added = model.controlnets["full_box"].state_dict()
+    assert torch.equal(added[embedding], torch.ones_like(before))
+    assert torch.equal(added["conv_in.weight"], model.unet.state_dict()["conv_in.weight"])
+
+
+def test_everything_is_in_eval_mode_and_runs(folder: Path) -> None:
+    model = checkpoint.load_mini_phac(folder)
+    assert not any(module.training for module in model.modules())
+    assert model.latent_shape == (8, 16, 16)
+
+
+def test_a_change_of_another_backbone_is_refused(folder: Path, tmp_path: Path) -> None:
+    model = checkpoint.load_mini_phac(folder)
+    save_module(tmp_path / "p.safetensors", "phac", {"unet.conv_in.weight": torch.ones(3, 3)}, {})
+    with pytest.raises(ValueError, match=r"p\.safetensors does not fit .*conv_in\.weight"):
+        checkpoint.apply_change(model, tmp_path / "p.safetensors")
+
+
+def test_a_missing_family_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="figura train phac"):
+        checkpoint.load_mini_phac(tmp_path)
+
+
+def test_a_file_of_another_kind_is_named(folder: Path) -> None:
+    with pytest.raises(ValueError, match="vae.*invisible_mask"):
+        checkpoint.load_mask_net(folder / "vae.safetensors")
+    assert checkpoint.is_change(folder / "phac_pose.safetensors")
+    assert not checkpoint.is_change(folder / "vae.safetensors")

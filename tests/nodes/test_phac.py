@@ -1,0 +1,203 @@
+"""The nodes of PHAC's stages A and B on a random mini family: any size, batches, candidates, errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from figura.host.interface import Cancelled, use_host
+from figura.host.plain import PlainHost
+from figura.models import store
+from figura.models.phac import pictures as pictures_module
+from figura.nodes import phac as nodes
+from figura.people.prompts import parse_points
+
+
+def load_helpers() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "phac_node_helpers", Path(__file__).with_name("phac_helpers.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+helpers = load_helpers()
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return helpers.write_mini_family(tmp_path_factory.mktemp("mini"))
+
+
+@pytest.fixture(scope="module")
+def phac(family: Path) -> Any:
+    return nodes.load_mini_phac(family)
+
+
+@pytest.fixture(autouse=True)
+def host(tmp_path: Path) -> Any:
+    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
+        yield chosen
+
+
+def prompt(height: int, width: int, count: int = 1) -> list[Any]:
+    joints = {"neck": (0.5, 0.2), "right_hip": (0.4, 0.6), "right_knee": (0.4, 0.8)}
+    points = {name: {"x": x * width, "y": y * height, "state": "given"} for name, (x, y) in joints.items()}
+    text = json.dumps({"version": 1, "people": [{"joints": points}]})
+    return [parse_points(text, width, height)] * count
+
+
+def picture(height: int = 128, width: int = 128, count: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    image = torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(count, height, width)
+    mask[:, height // 5 : height // 2 + 1, width // 3 : 2 * width // 3 + 1] = 1
+    return image, mask
+
+
+def sample(phac: Any, image: torch.Tensor, mask: torch.Tensor, prompts: list[Any], **change: Any) -> Any:
+    settings = {
+        "text": "a person",
+        "steps": 1,
+        "cfg": 1.0,
+        "seed": 0,
+        "control_strength": 1.0,
+        "count": 1,
+        **change,
+    }
+    return nodes.FiguraPHACSampler().run(phac, image, mask, prompts, **settings)
+
+
+@pytest.mark.parametrize(("height", "width"), [(128, 128), (150, 90), (33, 200), (1, 1), (400, 300)])
+def test_the_coarse_picture_has_the_size_of_the_picture(phac: Any, height: int, width: int) -> None:
+    coarse, latent = sample(phac, *picture(height, width), prompt(height, width))
+    assert coarse.shape == (1, height, width, 3) and 0 <= coarse.min() and coarse.max() <= 1
+    assert latent["samples"].shape == (1, 8, 16, 16)
+
+
+def test_outside_the_crop_the_coarse_picture_is_white(phac: Any) -> None:
+    image, mask = torch.rand(1, 100, 600, 3), torch.zeros(1, 100, 600)
+    mask[:, 30:60, 40:60] = 1
+    said = json.dumps({"people": [{"joints": {"neck": {"x": 50, "y": 35}}}]})
+    coarse, _ = sample(phac, image, mask, [parse_points(said, 600, 100)])
+    assert (coarse[:, :, 300:] == 1).all() and (coarse[:, :, :60] != 1).any()
+
+
+def test_candidates_have_seeds_of_their_own_and_follow_as_in_repeat_image_batch(phac: Any) -> None:
+    image, mask = picture(count=2)
+    all_four, _ = sample(phac, image, mask, prompt(128, 128), count=2, seed=7)
+    assert all_four.shape[0] == 4 and not torch.equal(all_four[0], all_four[2])
+    third, _ = sample(phac, image[:1], mask[:1], prompt(128, 128), seed=9)
+    torch.testing.assert_close(all_four[2:3], third, atol=1e-4, rtol=1e-4)
+
+
+def test_one_mask_and_one_prompt_serve_a_batch(phac: Any) -> None:
+    image, mask = picture(count=2)
+    coarse, _ = sample(phac, image, mask[:1], prompt(128, 128))
+    assert coarse.shape[0] == 2
+
+
+def test_a_prompt_set_on_another_size_is_scaled(phac: Any) -> None:
+    image, mask = picture(100, 80)
+    small, _ = sample(phac, image, mask, prompt(100, 80))
+    large, _ = sample(phac, image, mask, prompt(1000, 800))
+    torch.testing.assert_close(small, large, atol=1e-4, rtol=1e-4)
+
+
+def test_batches_that_do_not_match_are_named(phac: Any) -> None:
+    image, mask = picture(count=3)
+    with pytest.raises(ValueError, match="visible_mask"):
+        sample(phac, image, mask[:2], prompt(128, 128))
+    with pytest.raises(ValueError, match="visible_mask"):
+        sample(phac, image, mask[:, :64], prompt(128, 128))
+
+
+def test_a_picture_without_a_person_says_so(phac: Any) -> None:
+    image, mask = picture()
+    with pytest.raises(ValueError, match="visible_mask of picture 0 is empty"):
+        sample(phac, image, torch.zeros_like(mask), prompt(128, 128))
+
+
+def test_nan_and_alpha_pictures(phac: Any) -> None:
+    image, mask = picture()
+    with pytest.raises(ValueError, match="NaN"):
+        sample(phac, image * float("nan"), mask, prompt(128, 128))
+    coarse, _ = sample(phac, torch.cat([image, image[..., :1]], dim=3), mask, prompt(128, 128))
+    assert coarse.shape == (1, 128, 128, 3)
+
+
+def test_progress_counts_all_steps_and_shows_previews(
+    phac: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures_module, "PICTURES_AT_ONCE", 1)
+    seen: list[tuple[str, int, int]] = []
+    pictures: list[Any] = []
+
+    def report(node: str, done: int, total: int, preview: Any) -> None:
+        seen.append((node, done, total))
+        pictures.append(preview)
+
+    with use_host(PlainHost(models_dir=tmp_path, device="cpu", report=report, wants_previews=True)):
+        sample(phac, *picture(count=2), prompt(128, 128), steps=2, unique_id="5")
+    assert seen == [("5", done, 4) for done in (1, 2, 3, 4)]
+    assert pictures[0].size == (128, 128)
+
+
+def test_cancelling_stops_within_a_step(phac: Any, host: PlainHost) -> None:
+    done: list[int] = []
+
+    def report(node: str, step: int, total: int, preview: Any) -> None:
+        done.append(step)
+        host.cancel()
+
+    host.report = report
+    with pytest.raises(Cancelled):
+        sample(phac, *picture(), prompt(128, 128), steps=5)
+    assert done == [1]
+
+
+@pytest.mark.parametrize(("height", "width"), [(128, 128), (200, 90), (1, 1)])
+def test_the_invisible_mask_covers_the_exact_one_and_spares_the_visible(
+    phac: Any, height: int, width: int
+) -> None:
+    image, mask = picture(height, width)
+    dilated, exact = nodes.FiguraInvisibleMask().run(phac, image, 1 - image, mask, threshold=0.4, dilation=-1)
+    assert dilated.shape == exact.shape == (1, height, width)
+    assert set(dilated.unique().tolist()) <= {0.0, 1.0} and (dilated >= exact).all()
+    assert (exact[mask > 0.5] == 0).all()
+
+
+def test_dilation_is_in_pixels_of_the_picture(phac: Any) -> None:
+    image, mask = picture(256, 256)
+    masks = [
+        nodes.FiguraInvisibleMask().run(phac, image, image, mask, threshold=0.5, dilation=d)[0]
+        for d in (0, 8, 40)
+    ]
+    assert masks[0].sum() <= masks[1].sum() <= masks[2].sum()
+    assert torch.equal(masks[0], nodes.FiguraInvisibleMask().run(phac, image, image, mask, 0.5, 0)[1])
+
+
+def test_a_coarse_picture_of_another_size_is_fitted_and_of_another_shape_refused(phac: Any) -> None:
+    image, mask = picture(100, 60)
+    coarse = torch.rand(1, 300, 180, 3)
+    dilated, _ = nodes.FiguraInvisibleMask().run(phac, image, coarse, mask, 0.5, -1)
+    assert dilated.shape == (1, 100, 60)
+    with pytest.raises(ValueError, match="coarse has 300 x 180 .* image has 60 x 100"):
+        nodes.FiguraInvisibleMask().run(phac, image, coarse.transpose(1, 2), mask, 0.5, -1)
+
+
+def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PlainHost, "find_model", lambda self, kind, name: family)
+    inputs = nodes.FiguraLoadPHAC.INPUT_TYPES()
+    assert inputs["required"]["model"][0][0] == store.MINI
+    assert nodes.FiguraLoadPHAC().run(store.MINI)[0].size == 128
+
+
+def test_a_checkpoint_needs_a_prompt_network() -> None:
+    with pytest.raises(ValueError, match="prompt_network.*openpose"):
+        nodes.find_prompt_network(nodes.AUTOMATIC)
