@@ -1,7 +1,8 @@
-"""The nodes' texts as ComfyUI's page reads them: locales/<language>/nodeDefs.json.
+"""The nodes' texts as ComfyUI's page reads them: locales/<language>/nodeDefs.json, and web/docs/<node id>.md.
 
-English is written from the node classes by `python -m figura.host.locales`. The other languages are
-written by hand; `gaps` says what one of them lacks or has too much.
+`python -m figura.host.locales` writes the English texts, and the lists of inputs and outputs in the help
+pages, from the node classes. The rest of the pages and the other languages are written by hand; `gaps` says
+what a language lacks or has too much.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import Any
 from ..models.files import write_then_rename
 from .graph import input_specs
 
-LOCALES = Path(__file__).resolve().parent.parent / "locales"
+ROOT = Path(__file__).resolve().parent.parent
+LOCALES = ROOT / "locales"
+HELP = ROOT / "web" / "docs"
+LISTS_START, LISTS_END = "## Inputs\n", "## Typical wiring\n"
 Texts = dict[str, Any]
 
 
@@ -66,11 +70,37 @@ def as_file(texts: Texts) -> str:
     return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
 
 
+def help_page(page: str, node_class: Any) -> str:
+    """A help page with its lists of inputs and outputs taken from the class; ValueError without headings."""
+    before, start, rest = page.partition(LISTS_START)
+    _, end, after = rest.partition(LISTS_END)
+    if not (start and end):
+        raise ValueError(f"a help page needs the headings {LISTS_START.strip()!r} and {LISTS_END.strip()!r}")
+    inputs = _list(_inputs(node_class)) or "None.\n"
+    return f"{before}{start}\n{inputs}\n## Outputs\n\n{_list(_outputs(node_class))}\n{end}{after}"
+
+
+def _list(texts: Texts) -> str:
+    return "".join(f"- `{text['name']}`: {text.get('tooltip', '')}\n" for text in texts.values())
+
+
+def files() -> dict[Path, str]:
+    """Every file the command writes, and what stands in it."""
+    from ..nodes import NODE_CLASS_MAPPINGS
+
+    pages = {HELP / f"{node_id}.md": node_class for node_id, node_class in NODE_CLASS_MAPPINGS.items()}
+    written = {
+        path: help_page(path.read_text(encoding="utf-8"), node_class)
+        for path, node_class in pages.items()
+        if path.is_file()
+    }
+    return written | {LOCALES / "en" / "nodeDefs.json": as_file(english())}
+
+
 def main() -> None:
-    """Write locales/en/nodeDefs.json."""
-    path = LOCALES / "en" / "nodeDefs.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_then_rename(path, lambda place: place.write_bytes(as_file(english()).encode()))
+    """Write them."""
+    for path, text in files().items():
+        write_then_rename(path, lambda place, text=text: place.write_bytes(text.encode()))  # type: ignore[misc]
 
 
 if __name__ == "__main__":

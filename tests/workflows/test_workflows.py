@@ -22,10 +22,11 @@ FOLDER = Path(workflows.__file__).parent
 FLOWS = {flow.name: flow for flow in workflows.all_flows()}
 DEMO_STAGES = ("prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
 
+KINDS = ("sam", "phac", "refiner", "pose_detector")
 needs_mini = pytest.mark.skipif(
-    not all(path.is_file() for kind in ("sam", "phac", "refiner", "pose_detector") for path in store.mini_files(kind)),
+    not all(path.is_file() for kind in KINDS for path in store.mini_files(kind)),
     reason="weights/mini is not complete: figura train writes it",
-)  # fmt: skip
+)
 every_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
 
 
