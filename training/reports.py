@@ -1,0 +1,95 @@
+"""The command `figura eval METHOD`: measure, write figures as JSON and as a table, draw contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ..models.store import MINI_DIR
+from .data import HELD_OUT_SEED
+from .report_json import report, write_report
+from .results import write_table
+from .sheets import Sheet, synthetic_row
+from .truth_evaluation import evaluate_truth
+
+SHEET_PEOPLE = 32
+SHEET_COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What to measure, and what to write beside the figures.
+
+    samples: number of people. seed: the first person's; numbers below 10 000 000 count from there, so that no
+    person is one that training has seen. sheet: picture file for a contact sheet of the first sheet_samples
+    people. table: Markdown file for the figures. weights: folder of the mini family.
+    """
+
+    samples: int = 256
+    seed: int = HELD_OUT_SEED
+    json_path: Path | None = None
+    device: str = "cpu"
+    sheet: Path | None = None
+    sheet_samples: int = SHEET_PEOPLE
+    table: Path | None = None
+    weights: Path = MINI_DIR
+
+    @property
+    def seeds(self) -> range:
+        """The held-out people's seeds."""
+        first = self.seed if self.seed >= HELD_OUT_SEED else HELD_OUT_SEED + self.seed
+        return range(first, first + self.samples)
+
+
+def eval_command(
+    method: str, samples: int = 256, seed: int = HELD_OUT_SEED, json_path: Path | None = None, **others: Any
+) -> dict[str, Any]:
+    """Measure a method ("phac", or "synth": the synthetic people themselves); gives the report.
+
+    others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
+    people.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; those that can be measured are {', '.join(METHODS)}")
+    if samples < 1 or seed < 0:
+        raise ValueError(
+            f"samples is {samples} and seed {seed}; at least one person and a seed from 0 are needed"
+        )
+    options = EvalOptions(samples, seed, json_path, **others)
+    with tqdm(total=samples, unit="person", desc=f"eval {method}") as bar:
+        figures, sheet = METHODS[method](options, bar.update)
+    done = report(method, samples, options.seeds[0], options.device, torch.get_num_threads(), figures)
+    if options.json_path is not None:
+        write_report(options.json_path, done)
+    if options.table is not None:
+        write_table(options.table, done)
+    if options.sheet is not None:
+        sheet.save(options.sheet)
+    return done
+
+
+def _eval_phac(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    from .phac_evaluation import evaluate_phac, load_family
+    from .sheets import phac_rows
+
+    sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
+    family = load_family(options.weights, options.device)
+    figures = evaluate_phac(
+        family, options.seeds, on_batch=lambda batch: sheet.add(phac_rows(batch)), on_done=on_done
+    )
+    return figures, sheet
+
+
+def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
+    for seed in options.seeds[: sheet.people]:
+        sheet.add([synthetic_row(seed)])
+    return evaluate_truth(options.seeds, on_done), sheet
+
+
+METHODS: dict[str, Callable[..., tuple[dict[str, float], Sheet]]] = {"phac": _eval_phac, "synth": _eval_synth}

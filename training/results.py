@@ -1,0 +1,118 @@
+"""The table of results in docs/, made from the JSON of `figura eval`.
+
+`python -m figura.training.results REPORT.json TABLE.md` makes it from a report that was written before.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..models.files import write_then_rename
+
+MEANINGS = {
+    "visible_iou": "visible mask against the truth; a user's points",
+    "visible_iou.detected": "the same, prompted by the joints that the pose detector finds",
+    "invisible_iou": "invisible mask before dilation, people with at least 2 % of the picture hidden",
+    "amodal_iou": "alpha of the cutout against the whole person",
+    "joint_err": "distance of the hidden joints in the final picture, as a fraction of the side",
+    "joint_missing": "share of the hidden joints that the detector does not find in the final picture",
+    "psnr_region": "PSNR in dB inside the true hidden region, final picture",
+    "ssim_region": "SSIM inside the true hidden region, final picture",
+    "seam_err": "difference of gradients within 3 px of the true region's boundary",
+    "max_abs_diff_outside": "largest change of any pixel outside the mask that was to be changed",
+    "samples": "how many people or joints are behind the figures",
+}
+VARIANTS = {
+    "pose": "with the pose prompt", "none": "prompt withheld", "truth": "detector on the true pictures",
+    "composite": "before the refinement", "telea": "OpenCV Telea", "coarse": "in the coarse picture",
+}  # fmt: skip
+
+
+def write_table(path: Path, report: Mapping[str, Any]) -> Path:
+    """Write the Markdown table of a report."""
+    text = table(report, hardware(report["device"]), date.today())
+    return write_then_rename(Path(path), lambda place: place.write_text(text, encoding="utf-8"))
+
+
+def table(report: Mapping[str, Any], machine: str, day: date) -> str:
+    """A report as Markdown: where the figures come from, the metrics in order, the curve over s."""
+    metrics: Mapping[str, float] = report["metrics"]
+    last = report["seed"] + report["samples"] - 1
+    head = [
+        f"# figura eval {report['name']}", "",
+        f"{report['samples']} held-out people (seeds {report['seed']} to {last}), {machine}, "
+        f"{report['threads']} threads, {day.isoformat()}.", "",
+        f"`figura eval {report['name']} --samples {report['samples']} --seed {report['seed']}`", "",
+        "| metric | value | what |", "| --- | --- | --- |",
+    ]  # fmt: skip
+    shown = {name: value for name, value in metrics.items() if not _on_curve(name)}
+    rows = [f"| {name} | {_number(value)} | {meaning(name)} |" for name, value in shown.items()]
+    return "\n".join([*head, *rows, *_curve(metrics)]) + "\n"
+
+
+def meaning(name: str) -> str:
+    """What a metric is, in words."""
+    known = [key for key in MEANINGS if name == key or name.startswith(key + ".")]
+    longest = max(known, key=len, default="")
+    rest = [VARIANTS.get(part, part) for part in name[len(longest) :].split(".") if part]
+    return "; ".join(part for part in (MEANINGS.get(longest, ""), *rest) if part)
+
+
+def hardware(device: str) -> str:
+    """The machine, in words."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()} ({platform.machine()})"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "CPU"
+
+
+def _curve(metrics: Mapping[str, float]) -> list[str]:
+    """One line for each noise strength s, one column for each metric that was measured over s."""
+    strengths = sorted({name.partition(".s")[2] for name in metrics if _on_curve(name)}, key=float)
+    if not strengths:
+        return []
+    columns = list(dict.fromkeys(name.partition(".s")[0] for name in metrics if _on_curve(name)))
+    count = int(metrics.get("samples.curve", 0))
+    lines = ["", f"## Over the noise strength s ({count} people)", "", f"| s | {' | '.join(columns)} |",
+             "| --- |" + " --- |" * len(columns)]  # fmt: skip
+    for s in strengths:
+        cells = [_number(metrics[f"{column}.s{s}"]) for column in columns]
+        lines.append(f"| {s} | {' | '.join(cells)} |")
+    return lines
+
+
+def _on_curve(name: str) -> bool:
+    base, _, strength = name.partition(".s")
+    return bool(base) and strength.replace(".", "", 1).isdigit()
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.4g}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make a table from a report that was written before."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if len(words) != 2:
+        sys.stderr.write("usage: python -m figura.training.results REPORT.json TABLE.md\n")
+        return 2
+    write_table(Path(words[1]), json.loads(Path(words[0]).read_text(encoding="utf-8")))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
