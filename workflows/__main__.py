@@ -1,7 +1,13 @@
-"""`python -m figura.workflows`: write the workflow files and the example picture again."""
+"""`python -m figura.workflows` writes the workflow files again.
+
+With `--pictures` it also draws the example picture and runs every workflow for its thumbnail.
+"""
+
+import sys
 
 from ..host.console import say
-from .files import write_all
+from .files import write_all, write_pictures
 
-for path in write_all():
+written = write_all() + (write_pictures() if "--pictures" in sys.argv[1:] else [])
+for path in written:
     say(str(path))

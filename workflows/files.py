@@ -41,3 +41,20 @@ def write_all() -> list[Path]:
     for path, text in files.items():
         write_then_rename(path, lambda place, text=text: place.write_bytes(text.encode()))
     return list(files)
+
+
+def write_pictures() -> list[Path]:
+    """Draw the example picture and run every workflow for its thumbnail; gives the files' paths."""
+    from .scene import PICTURE, scene_picture
+    from .thumbnails import QUALITY, thumbnail
+
+    picture = scene_picture()
+    write_then_rename(PICTURE, lambda place: picture.save(place, format="PNG", optimize=True))
+    paths = [PICTURE]
+    for flow in all_flows():
+        row = thumbnail(flow)
+        path = FOLDER / f"{flow.name}.jpg"
+        paths.append(
+            write_then_rename(path, lambda place, row=row: row.save(place, format="JPEG", quality=QUALITY))
+        )
+    return paths

@@ -1,0 +1,47 @@
+"""The workflows in ComfyUI's page: listed with their thumbnails, opened, equal to the API form, run.
+
+FIGURA_SCREENSHOTS names a folder for pictures of the page (docs/screenshots is made that way).
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from figura.models import store
+from figura.workflows.files import FOLDER
+
+pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
+HERE = Path(__file__).resolve().parent
+KINDS = ("sam", "phac", "refiner", "pose_detector")
+HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
+LIMIT_S = 900
+RENDERERS = {"canvas": False, "nodes2": True}
+
+
+def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
+    """What workflow.mjs saw."""
+    shots = os.environ.get("FIGURA_SCREENSHOTS")
+    job = {
+        "url": comfyui.url, "pack": "figura", "template": template, "run": run,
+        "api": str(FOLDER / "api" / f"{template}.json"), "name": f"{template}-{renderer}",
+        "shots": shots and str(Path(shots).resolve()),
+        "settings": {"Comfy.VueNodes.Enabled": RENDERERS[renderer]},
+    }  # fmt: skip
+    command = ["node", "workflow.mjs", json.dumps(job)]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("renderer", list(RENDERERS))
+@pytest.mark.parametrize("template", ["phac_pose", "phac_photo"])
+def test_template_opens_as_the_api_form_and_runs(comfyui, template, renderer):
+    seen = drive(comfyui, template, renderer, run=HAS_MINI)
+    assert seen["listed"], seen["problems"]
+    assert seen["different"] == []
+    assert [problem for problem in seen["problems"] if "figura" in problem.lower()] == []
+    if HAS_MINI:
+        assert seen["ran"]["end"] == "execution_success", seen["ran"]
+        assert seen["ran"]["previews"] > 0

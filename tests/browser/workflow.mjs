@@ -1,0 +1,89 @@
+// Opens a template from the template browser, compares its graph with the API form, and runs it if asked to.
+//
+// node workflow.mjs '{"url": ..., "pack": "figura", "template": "phac_pose", "api": "....json", "shots": "folder",
+//                     "name": "canvas", "settings": {...}, "run": true}'
+// prints one JSON object: {"listed", "different", "ran", "previews", "problems"}.
+
+import fs from "node:fs";
+import path from "node:path";
+import { openPage } from "./page.mjs";
+
+const LIMIT_MS = 60000;
+const RUN_LIMIT_MS = 420000;
+
+const job = JSON.parse(process.argv[2]);
+const { page, problems, close } = await openPage(job.url, job.settings ?? {});
+page.setDefaultTimeout(LIMIT_MS);
+
+async function shot(what) {
+  if (job.shots) await page.screenshot({ path: path.join(job.shots, `${job.name}-${what}.png`) });
+}
+
+/** Open the template browser at the pack's group; gives the titles it lists. */
+async function browseTemplates() {
+  await page.evaluate(() => { window.app.extensionManager.command.execute("Comfy.BrowseTemplates"); });
+  const group = page.locator('[role="dialog"]').getByText(job.pack, { exact: true }).first();
+  await group.waitFor({ state: "attached" });
+  await group.scrollIntoViewIfNeeded();
+  await group.click();
+  const card = page.locator('[role="dialog"]').getByText(job.template, { exact: true }).first();
+  await card.waitFor();
+  await page.waitForTimeout(2000);
+  await shot("templates");
+  return card;
+}
+
+/** Click the card and wait until its graph is on the canvas. */
+async function openTemplate(card) {
+  await card.click();
+  await page.waitForFunction(
+    (kind) => window.app.graph.nodes.some((node) => node.comfyClass === kind || node.type === kind), "FiguraPHACSampler");
+  await page.waitForTimeout(2000);
+  await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
+  await page.waitForTimeout(1500);
+}
+
+/** Inputs in which the graph on the canvas differs from the API form. */
+async function differences() {
+  const wanted = JSON.parse(fs.readFileSync(job.api, "utf-8"));
+  const given = await page.evaluate(async () => (await window.app.graphToPrompt()).output);
+  const keys = new Set([...Object.keys(wanted), ...Object.keys(given)]);
+  return [...keys].flatMap((id) => nodeDifferences(id, wanted[id], given[id]));
+}
+
+function nodeDifferences(id, wanted, given) {
+  if (!wanted || !given || wanted.class_type !== given.class_type) return [`node ${id}: ${wanted?.class_type} became ${given?.class_type}`];
+  const names = new Set([...Object.keys(wanted.inputs), ...Object.keys(given.inputs)]);
+  return [...names]
+    .filter((name) => JSON.stringify(wanted.inputs[name]) !== JSON.stringify(given.inputs[name]))
+    .map((name) => `node ${id}.${name}: ${JSON.stringify(wanted.inputs[name])} became ${JSON.stringify(given.inputs[name])}`);
+}
+
+/** Press the run key and wait for the end; gives its event and how many previews came. */
+async function runGraph() {
+  const seen = page.evaluate(() => new Promise((done) => {
+    const api = window.app.api ?? window.comfyAPI.api.api;
+    let previews = 0;
+    for (const name of ["b_preview", "b_preview_with_metadata"]) api.addEventListener(name, () => { previews += 1; });
+    for (const name of ["execution_success", "execution_error", "execution_interrupted"]) {
+      api.addEventListener(name, (event) => done({ end: name, message: event.detail?.exception_message ?? "", previews }));
+    }
+    window.app.queuePrompt(0, 1);
+  }));
+  return Promise.race([seen, new Promise((done) => setTimeout(() => done({ end: "timeout", previews: 0 }), RUN_LIMIT_MS))]);
+}
+
+try {
+  const card = await browseTemplates();
+  await openTemplate(card);
+  const different = await differences();
+  const ran = job.run ? await runGraph() : null;
+  await page.waitForTimeout(3000);
+  await shot(job.run ? "ran" : "graph");
+  console.log(JSON.stringify({ listed: true, different, ran, problems }));
+} catch (error) {
+  await shot("failed");
+  console.log(JSON.stringify({ listed: false, different: [], ran: null, problems: [...problems, String(error)] }));
+} finally {
+  await close();
+}

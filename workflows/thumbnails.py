@@ -1,0 +1,61 @@
+"""The templates' thumbnails, made from what the workflows really give: input and result side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..host.graph import Graph
+from .flow import Flow
+from .forms import api_form
+from .scene import PICTURE
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WIDTH = 400
+GAP = 4
+QUALITY = 88
+# workflow -> the output nodes whose pictures are shown, from left to right
+SHOWN = {
+    "phac_pose": ("Save input", "Save prompt", "Save refined"),
+    "phac_photo": ("Load Image", "Save picture"),
+}
+
+
+def thumbnail(flow: Flow) -> Image:
+    """Run a workflow as shipped and put its pictures side by side, 400 pixels wide."""
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = run_files(api_form(flow), Path(folder))
+        shown = [Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]]
+    return side_by_side(shown)
+
+
+def run_files(graph: Graph, output: Path) -> dict[str, Path]:
+    """Title of a node -> the first picture it saved or loaded."""
+    from ..host.plain import PlainHost
+    from ..host.runner import Runner
+
+    host = PlainHost(PICTURE.parent, output)
+    result = Runner(host).run(graph)
+    saved = {
+        graph[node_id]["_meta"]["title"]: output / image["subfolder"] / image["filename"]
+        for node_id, ui in result.ui.items()
+        for image in ui.get("images", [])[:1]
+    }
+    return saved | {"Load Image": PICTURE}
+
+
+def side_by_side(pictures: list[Image]) -> Image:
+    """Pictures of one size in a row on white, WIDTH pixels wide."""
+    from PIL import Image
+
+    width = (WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
+    height = round(width * pictures[0].height / pictures[0].width)
+    row = Image.new("RGB", (WIDTH, height), "white")
+    for index, picture in enumerate(pictures):
+        row.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (index * (width + GAP), 0))
+    return row
