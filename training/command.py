@@ -8,22 +8,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..models.diffusion.checkpoint import read_metadata
-from .data import build_split
 from .recipes import CONTINUES, load_recipe, recipe_names
 from .trainer import changed_plan, train
 
 MINI = Path(__file__).resolve().parent.parent / "weights" / "mini"
+DATA_STEPS = ("data", "coarse_outputs")
+PEOPLE = 8000
+COARSE_PEOPLE = 400
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `figura train`."""
-    parser.add_argument("recipe", choices=["data", *recipe_names()], help="data renders the people, the rest train")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of rendered people and caches")
-    parser.add_argument("--out", type=Path, help="weights file to write (default: weights/mini/RECIPE.safetensors)")
+    parser.add_argument(
+        "recipe", choices=[*DATA_STEPS, *recipe_names()], metavar="RECIPE",
+        help=f"one of {', '.join(recipe_names())}; or data (render the people), "
+        "coarse_outputs (draw what invisible_mask learns from)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"
+    )
+    parser.add_argument("--out", type=Path, help="weights file (default: weights/mini/RECIPE.safetensors)")
     parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/work/RECIPE)")
     parser.add_argument("--init", type=Path, nargs="*", default=[], help="weights of earlier recipes")
-    parser.add_argument("--count", type=int, default=8000, help="data: number of training people")
-    parser.add_argument("--processes", type=int, default=2, help="data: rendering processes")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--minutes", type=float, help="train that long; the learning rate follows the time")
@@ -33,22 +39,51 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"))
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    _add_data_arguments(parser)
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data and coarse_outputs")
+    group.add_argument(
+        "--count", type=int, help=f"training people (data: {PEOPLE}, coarse_outputs: {COARSE_PEOPLE})"
+    )
+    group.add_argument("--processes", type=int, default=2)
+    group.add_argument("--draws", type=int, default=16, help="coarse outputs per person")
+    group.add_argument("--sampling-steps", type=int, default=8, help="denoising steps of a coarse output")
+    group.add_argument("--held-out", type=int, help="people kept for evaluation (256; coarse_outputs: 64)")
 
 
 def train_command(args: argparse.Namespace) -> int:
     """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on)."""
-    if args.recipe == "data":
-        build_split(args.data, args.count, processes=args.processes)
+    if args.recipe in DATA_STEPS:
+        (build_data if args.recipe == "data" else build_coarse_outputs)(args)
         return 0
     recipe = load_recipe(args.recipe)
     plan = changed_plan(
-        recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, accumulation=args.accumulation,
-        learning_rate=args.lr, seed=args.seed, mixed_precision=args.precision, device=args.device,
-    )
+        recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, learning_rate=args.lr,
+        accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
+    )  # fmt: skip
     out = args.out or MINI / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "work" / recipe.name
     init = find_init(recipe.needs, args.init)
     return 0 if train(recipe, args.data, init, out, work, plan, resume=args.resume) is not None else 1
+
+
+def build_data(args: argparse.Namespace) -> None:
+    """Render the people of both data sets."""
+    from .data import build_split
+
+    build_split(args.data, args.count or PEOPLE, args.held_out or 256, processes=args.processes)
+
+
+def build_coarse_outputs(args: argparse.Namespace) -> None:
+    """Draw the coarse outputs of both data sets."""
+    from .coarse_outputs import NEEDS, Sampling, build_outputs
+
+    build_outputs(
+        args.data, find_init(NEEDS, args.init), args.count or COARSE_PEOPLE, args.held_out or 64,
+        Sampling(draws=args.draws, steps=args.sampling_steps), args.processes, args.device,
+    )  # fmt: skip
 
 
 def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI) -> Mapping[str, Path]:
@@ -57,7 +92,9 @@ def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI) 
     for name in needs:
         found.setdefault(name, folder / f"{name}.safetensors")
         if not found[name].is_file():
-            raise FileNotFoundError(f"no weights of recipe {name!r} at {found[name]}: train it first or give --init FILE")
+            raise FileNotFoundError(
+                f"no weights of recipe {name!r} at {found[name]}: train it first or give --init FILE"
+            )
     return found
 
 
@@ -70,6 +107,7 @@ def made_by(path: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m figura.training.command RECIPE ...`: the same command without the rest of the CLI."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
     parser = argparse.ArgumentParser(prog="figura train", description="Train one recipe of the mini family.")
     add_train_arguments(parser)
     return train_command(parser.parse_args(argv))

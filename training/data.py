@@ -49,7 +49,9 @@ def render(seeds: list[int], size: int) -> Any:
 
 def array_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and dtype of every array of a data set."""
-    layout: dict[str, tuple[tuple[int, ...], str]] = {name: ((count, 3, size, size), "uint8") for name in PICTURES}
+    layout: dict[str, tuple[tuple[int, ...], str]] = {
+        name: ((count, 3, size, size), "uint8") for name in PICTURES
+    }
     layout |= {name: ((count, 1, size, size), "uint8") for name in MASKS}
     layout["densepose_i"] = ((count, size, size), "uint8")
     layout["joints"] = ((count, 18, 3), "float32")
@@ -79,8 +81,14 @@ class PeopleDataset:
         """The finished data set in `root`; FileNotFoundError says how to make it."""
         root = Path(root)
         if not (root / "captions.json").is_file():
-            raise FileNotFoundError(f"no finished data set in {root}: run `figura train data --data {root.parent}`")
-        arrays = {f.name: np.load(root / f"{f.name}.npy", mmap_mode="r") for f in fields(cls) if f.name != "captions"}
+            raise FileNotFoundError(
+                f"no finished data set in {root}: run `figura train data --data {root.parent}`"
+            )
+        arrays = {
+            f.name: np.load(root / f"{f.name}.npy", mmap_mode="r")
+            for f in fields(cls)
+            if f.name != "captions"
+        }
         return cls(captions=json.loads((root / "captions.json").read_text(encoding="utf-8")), **arrays)
 
     def __len__(self) -> int:
@@ -102,22 +110,29 @@ def rows(array: np.ndarray, indices: np.ndarray | torch.Tensor | list[int]) -> t
 
 
 def build_people(
-    root: Path, count: int, first_seed: int = 0, size: int = 128, processes: int = 1, renderer: Renderer = render
+    root: Path,
+    count: int,
+    first_seed: int = 0,
+    size: int = 128,
+    processes: int = 1,
+    renderer: Renderer = render,
 ) -> PeopleDataset:
-    """Render `count` people with seeds `first_seed`... into `root`, or finish what was begun, and open them."""
+    """Render `count` people with seeds `first_seed`... into `root`, or finish it, and open them."""
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     if not (root / "captions.json").is_file():
-        _create_arrays(root, array_layout(count, size))
+        create_arrays(root, array_layout(count, size))
         shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
         jobs = [(root, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
         begin = time.monotonic()
-        for done, _ in enumerate(_run_jobs(jobs, processes), start=1):
+        for done, _ in enumerate(run_jobs(_render_shard, jobs, processes), start=1):
             _report("rendered", done, len(jobs), begin)
         _join_captions(root, count)
     data = PeopleDataset.open(root)
     if len(data) != count or data.size != size:
-        raise ValueError(f"{root} holds {len(data)} people of {data.size} px, not {count} of {size}: use another folder")
+        raise ValueError(
+            f"{root} holds {len(data)} people of {data.size} px, not {count} of {size}: use another folder"
+        )
     return data
 
 
@@ -137,10 +152,13 @@ def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.nda
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // length
     orders = {epoch: np.random.default_rng((seed, epoch)).permutation(length) for epoch in np.unique(epochs)}
-    return np.array([orders[epoch][position % length] for epoch, position in zip(epochs, positions, strict=True)])
+    return np.array(
+        [orders[epoch][position % length] for epoch, position in zip(epochs, positions, strict=True)]
+    )
 
 
-def _create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
+def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
+    """Empty .npy files of that shape and dtype in `root`; ValueError when others are there."""
     for name, (shape, dtype) in layout.items():
         path = root / f"{name}.npy"
         if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
@@ -151,12 +169,13 @@ def _create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]
             os.replace(unfinished, path)
 
 
-def _run_jobs(jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
+def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
+    """work(*job) for every job, in `processes` processes of one thread each; yields after each, in order."""
     if processes <= 1 or len(jobs) <= 1:
-        yield from (_render_shard(*job) for job in jobs)
+        yield from (work(*job) for job in jobs)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        yield from pool.map(_render_shard, *zip(*jobs, strict=True))
+        yield from pool.map(work, *zip(*jobs, strict=True))
 
 
 def _one_thread() -> None:
@@ -173,7 +192,7 @@ def _render_shard(root: Path, start: int, count: int, first_seed: int, size: int
             value = (value.float().clamp(0, 1) * 255).round()
         array[start : start + count] = value.numpy().astype(dtype)
         array.flush()
-    _write_json(_shard_file(root, start), list(people.captions))
+    write_json(_shard_file(root, start), list(people.captions))
 
 
 def _shard_file(root: Path, start: int) -> Path:
@@ -182,12 +201,15 @@ def _shard_file(root: Path, start: int) -> Path:
 
 def _join_captions(root: Path, count: int) -> None:
     files = [_shard_file(root, start) for start in range(0, count, SHARD)]
-    _write_json(root / "captions.json", [text for file in files for text in json.loads(file.read_text("utf-8"))])
+    write_json(
+        root / "captions.json", [text for file in files for text in json.loads(file.read_text("utf-8"))]
+    )
     for file in files:
         file.unlink()
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
     unfinished = path.with_suffix(".json.tmp")
     unfinished.write_text(json.dumps(value), encoding="utf-8")
     os.replace(unfinished, path)
@@ -200,15 +222,16 @@ def _report(what: str, done: int, total: int, begin: float) -> None:
         logger.info("%s %d of %d shards, %.1f pictures/s, %.0f s left", what, done, total, rate, left)
 
 
-# -- latents -----------------------------------------------------------------------------------------------------
+# -- latents -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class LatentCache:
-    """Latents (N,8,h,w) float16 of a data set by one autoencoder, and of the masked pictures with their latent masks.
+    """Latents (N,8,h,w) float16 of a data set by one autoencoder, and of the masked pictures.
 
-    `visible_*`: only the visible person is left (the coarse stage); `refine_*`: the hidden region, grown, is taken out
-    of the complete picture (the refinement); `random_*`: a random mask on `random_target(index)`.
+    `visible_*`: only the visible person is left (the coarse stage); `refine_*`: the hidden region, grown,
+    is taken out of the complete picture (the refinement); `random_*`: a random mask on
+    `random_target(index)`.
     """
 
     people: PeopleDataset
@@ -224,18 +247,23 @@ class LatentCache:
     grey: np.ndarray
 
     @classmethod
-    def build(cls, root: Path, vae: AutoencoderKL, vae_name: str, precision: torch.dtype | None = None) -> LatentCache:
-        """Encode the data set in `root`, or finish what was begun, and open the cache. `precision`: CPU autocast."""
+    def build(
+        cls, root: Path, vae: AutoencoderKL, vae_name: str, precision: torch.dtype | None = None
+    ) -> LatentCache:
+        """Encode the data set in `root`, or finish it, and open the cache. `precision`: CPU autocast."""
         people = PeopleDataset.open(root)
         folder = Path(root) / f"latents_{vae_name}"
         folder.mkdir(exist_ok=True)
         count, cells = min(len(people), MAX_LATENTS), people.size // 8
-        _create_arrays(folder, _cache_layout(count, cells))
+        create_arrays(folder, _cache_layout(count, cells))
         begin, starts = time.monotonic(), range(0, count, SHARD)
         for number, start in enumerate(starts, start=1):
             done = folder / f"done_{start:07d}"
             if not done.is_file():
-                with torch.no_grad(), torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+                with (
+                    torch.no_grad(),
+                    torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None),
+                ):
                     _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)))
                 done.touch()
                 _report("encoded", number, len(starts), begin)
@@ -262,7 +290,7 @@ def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = tor
 
 
 def encoder_name(vae: torch.nn.Module) -> str:
-    """A short name for the encoding half of an autoencoder: one with another decoder makes the same latents."""
+    """A short name for the encoding half of an autoencoder; the decoder has no part in latents."""
     digest = hashlib.sha256()
     for name, tensor in sorted(vae.state_dict().items()):
         if name.startswith(ENCODING_PARTS):
@@ -272,7 +300,9 @@ def encoder_name(vae: torch.nn.Module) -> str:
 
 def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
     latents, mask = (count, 8, cells, cells), (count, 1, cells, cells)
-    layout = {name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked", "random_masked")}
+    layout = {
+        name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked", "random_masked")
+    }
     layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask", "random_mask")}
     layout["grey"] = ((8, cells, cells), "float16")
     return layout
@@ -280,7 +310,9 @@ def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], st
 
 def _encode_shard(people: PeopleDataset, folder: Path, vae: AutoencoderKL, where: range) -> None:
     generator = random_generator(where.start, 7)
-    parts = [_encode(people, vae, list(where[at : at + PART]), generator) for at in range(0, len(where), PART)]
+    parts = [
+        _encode(people, vae, list(where[at : at + PART]), generator) for at in range(0, len(where), PART)
+    ]
     for name in parts[0]:
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
         array[where.start : where.stop] = torch.cat([part[name] for part in parts]).float().numpy()
@@ -321,7 +353,7 @@ def _write_grey(folder: Path, vae: AutoencoderKL, size: int) -> None:
 def _shard_masks(
     people: PeopleDataset, indices: list[int], generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Visible masks as a segmenter would give them, and hidden regions grown by 2 to 10 px (random if nothing hidden)."""
+    """Visible masks as a segmenter's, and hidden regions grown by 2 to 10 px (random if there are none)."""
     visible = (people.pictures("visible_mask", indices) > 0.5).float()
     amodal = (people.pictures("amodal_mask", indices) > 0.5).float()
     radii = torch.randint(*REFINE_DILATION, (len(indices),), generator=generator)

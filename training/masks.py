@@ -1,4 +1,7 @@
-"""Random masks for training: rectangles, strokes, blobs, and disturbed person masks. All (B,1,H,W), 1 = inside."""
+"""Random masks for training: rectangles, strokes, blobs, and disturbed person masks.
+
+All (B,1,H,W), 1 = inside.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def random_masks(count: int, size: int, generator: torch.Generator) -> torch.Ten
 
 
 def rectangle(size: int, generator: torch.Generator) -> torch.Tensor:
-    """One rectangle (1,H,W) with sides of a fifth to four fifths of the picture, its centre in the middle half."""
+    """One rectangle (1,H,W): sides of 0.2 to 0.8 of the picture, centre in the middle half."""
     draw = torch.rand(4, generator=generator)
     centre, half = 0.25 + 0.5 * draw[:2], 0.1 + 0.3 * draw[2:]
     axis = (torch.arange(size) + 0.5) / size
@@ -55,10 +58,12 @@ def dilate_square(mask: torch.Tensor, radius: int) -> torch.Tensor:
 
 
 def disturbed(masks: torch.Tensor, generator: torch.Generator, reach: int = 1) -> torch.Tensor:
-    """Masks as a segmenter gives them: each grown or shrunk by up to `reach` px, half of them left as they are."""
+    """Masks as a segmenter gives them: half of them grown or shrunk by up to `reach` px."""
     radii = torch.randint(-reach, reach + 1, (len(masks),), generator=generator)
     radii[torch.rand(len(masks), generator=generator) < 0.5] = 0
-    return torch.cat([dilate_square(mask[None], int(radius)) for mask, radius in zip(masks, radii, strict=True)])
+    return torch.cat(
+        [dilate_square(mask[None], int(radius)) for mask, radius in zip(masks, radii, strict=True)]
+    )
 
 
 def _segment_distance(grid: torch.Tensor, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """One training loop for every recipe, on accelerate.
 
-A recipe says what to train (`Recipe`); `train` says how: warm-up and cosine learning rate, gradient clipping and
-accumulation, EMA, mixed precision, checkpoints that survive a kill at any moment, a log, sample pictures and held-out
-loss. Every random number is a pure function of (seed, step), so a resumed run equals an uninterrupted one.
+A recipe says what to train (`Recipe`); `train` says how: warm-up and cosine learning rate, gradient
+clipping and accumulation, EMA, mixed precision, checkpoints that survive a kill at any moment, a log,
+sample pictures and held-out loss. Every random number is a pure function of (seed, step), so a resumed
+run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Export(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The knobs of one run. `minutes`, when given, replaces `steps`: the learning rate then follows the time used."""
+    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time."""
 
     steps: int = 10_000
     minutes: float | None = None
@@ -68,7 +69,7 @@ class TrainingPlan:
 
 
 class Recipe(Protocol):
-    """What a recipe file provides. `init` maps the names of earlier recipes in `needs` to their weight files."""
+    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`."""
 
     name: str
     needs: tuple[str, ...]
@@ -78,7 +79,7 @@ class Recipe(Protocol):
         """Open the data; compute and cache on disk what is constant."""
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """The module to train, in float32; parameters without gradient stay frozen and are not saved while training."""
+        """The module to train, in float32; parameters without gradient are frozen, checkpoints omit them."""
 
     def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
         """Optimizer groups [{"params": ..., "lr": ...}]."""
@@ -89,7 +90,7 @@ class Recipe(Protocol):
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Scalar loss and further scalars for the log. `module` may be wrapped: call it, use no attribute of it."""
+        """Scalar loss and further scalars for the log. `module` may be wrapped: only call it."""
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """A picture (3,H,W) in 0..1 that shows progress on a held-out batch."""
@@ -118,7 +119,7 @@ class BaseRecipe:
 
 
 def random_generator(*numbers: int) -> torch.Generator:
-    """A CPU generator that depends on all `numbers` (order matters), for draws that must not depend on history."""
+    """A CPU generator that depends on all `numbers` in their order, and on nothing before."""
     mixed = 0x9E3779B97F4A7C15
     for number in numbers:
         mixed = ((mixed ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
@@ -127,7 +128,7 @@ def random_generator(*numbers: int) -> torch.Generator:
 
 
 def learning_rate_factor(step: int, fraction: float, warmup_steps: int, final: float) -> float:
-    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1 of the run."""
+    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1."""
     warm = min(1.0, (step + 1) / max(1, warmup_steps))
     cosine = 0.5 * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
     return warm * (final + (1 - final) * cosine)
@@ -167,14 +168,21 @@ class Trainer:
     """One run of one recipe in a work folder. `run` returns the scores of the exported weights."""
 
     def __init__(
-        self, recipe: Recipe, data: Split, init: Mapping[str, Path], plan: TrainingPlan, work: Path, resume: bool = True
+        self,
+        recipe: Recipe,
+        data: Split,
+        init: Mapping[str, Path],
+        plan: TrainingPlan,
+        work: Path,
+        resume: bool = True,
     ) -> None:
         from accelerate import Accelerator
 
         self.recipe, self.data, self.plan, self.work = recipe, data, plan, Path(work)
         self.work.mkdir(parents=True, exist_ok=True)
         self.accelerator = Accelerator(
-            gradient_accumulation_steps=plan.accumulation, mixed_precision=plan.mixed_precision,
+            gradient_accumulation_steps=plan.accumulation,
+            mixed_precision=plan.mixed_precision,
             cpu=plan.device == "cpu",
         )
         torch.manual_seed(plan.seed)
@@ -192,7 +200,7 @@ class Trainer:
         self.wrapped, self.stepper = self.accelerator.prepare(self.module, self.optimizer)
         self.stop = threading.Event()
 
-    # -- the loop ------------------------------------------------------------------------------------------------
+    # -- the loop --------------------------------------------------------------------------------------------
 
     def run(self) -> bool:
         """Train to the end of the plan. False when it was asked to stop before (everything is saved then)."""
@@ -236,11 +244,15 @@ class Trainer:
         processes = self.accelerator.num_processes
         number = (self.step * self.plan.accumulation + part) * processes + self.accelerator.process_index
         torch.manual_seed(random_generator(self.plan.seed, number, 1).initial_seed())
-        batch = self._on_device(self.recipe.batch(self.data.train, number, self.plan.seed, self.plan.batch_size))
+        batch = self._on_device(
+            self.recipe.batch(self.data.train, number, self.plan.seed, self.plan.batch_size)
+        )
         with self.accelerator.autocast():
             loss, extra = self.recipe.loss(self.wrapped, batch, random_generator(self.plan.seed, number, 2))
         if not torch.isfinite(loss):
-            raise ValueError(f"{self.recipe.name}: loss is {loss.item()} at step {self.step}; lower the learning rate")
+            raise ValueError(
+                f"{self.recipe.name}: loss is {loss.item()} at step {self.step}; lower the learning rate"
+            )
         self.accelerator.backward(loss)
         if self.accelerator.sync_gradients:
             trainable = [p for group in self.stepper.param_groups for p in group["params"]]
@@ -253,7 +265,7 @@ class Trainer:
         device = self.accelerator.device
         return {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
 
-    # -- looking at it -------------------------------------------------------------------------------------------
+    # -- looking at it ---------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def held_out_loss(self, batches: int = 4) -> float:
@@ -279,7 +291,7 @@ class Trainer:
 
     @torch.no_grad()
     def export(self, path: Path) -> dict[str, float]:
-        """Write the averaged weights as fp16 with recipe, seed, steps and held-out scores; returns the scores."""
+        """Write the averaged weights as fp16 with their history and held-out scores; gives the scores."""
         scores = {"held_out_loss": self.held_out_loss()}
         self.module.eval()
         with self.average.applied():
@@ -289,21 +301,32 @@ class Trainer:
             save_picture(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
             scores = {name: round(float(value), 6) for name, value in scores.items()}
             save_module(
-                path, result.kind, result.tensors, result.config, recipe=self.recipe.name, seed=self.plan.seed,
-                steps=self.step, batch_size=self.plan.batch_size * self.plan.accumulation, scores=scores,
+                path,
+                result.kind,
+                result.tensors,
+                result.config,
+                recipe=self.recipe.name,
+                seed=self.plan.seed,
+                steps=self.step,
+                batch_size=self.plan.batch_size * self.plan.accumulation,
+                scores=scores,
             )
         return scores
 
-    # -- checkpoints ---------------------------------------------------------------------------------------------
+    # -- checkpoints -----------------------------------------------------------------------------------------
 
     def save(self) -> None:
         """Write the checkpoint beside the old one, then rename: a kill at any moment leaves a whole one."""
         if not self.accelerator.is_main_process:
             return
         state = {
-            "fingerprint": self._fingerprint(), "step": self.step, "seconds": self.seconds,
-            "parameters": [p.detach() for p in self.average.parameters], "average": self.average.shadow,
-            "buffers": dict(self.module.named_buffers()), "optimizer": self.optimizer.state_dict(),
+            "fingerprint": self._fingerprint(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "parameters": [p.detach() for p in self.average.parameters],
+            "average": self.average.shadow,
+            "buffers": dict(self.module.named_buffers()),
+            "optimizer": self.optimizer.state_dict(),
         }
         unfinished = self.work / "checkpoint.pt.tmp"
         with unfinished.open("wb") as file:
@@ -324,7 +347,10 @@ class Trainer:
                 "choose another --work folder or --no-resume"
             )
         self.step, self.seconds = state["step"], state["seconds"]
-        for own, kept in ((self.average.parameters, state["parameters"]), (self.average.shadow, state["average"])):
+        for own, kept in (
+            (self.average.parameters, state["parameters"]),
+            (self.average.shadow, state["average"]),
+        ):
             for target, value in zip(own, kept, strict=True):
                 target.copy_(value)
         for name, buffer in self.module.named_buffers():
@@ -333,9 +359,10 @@ class Trainer:
         logger.info("%s: resumed at step %d", self.recipe.name, self.step)
 
     def _fingerprint(self) -> str:
-        shapes = sum(p.numel() for p in self.average.parameters)
+        weights = sum(p.numel() for p in self.average.parameters)
         plan = self.plan
-        return f"{self.recipe.name} seed {plan.seed} batch {plan.batch_size}x{plan.accumulation} weights {shapes}"
+        batch = f"{plan.batch_size}x{plan.accumulation}"
+        return f"{self.recipe.name} seed {plan.seed} batch {batch} weights {weights}"
 
     @contextmanager
     def _stops_on_signals(self) -> Iterator[None]:
@@ -352,7 +379,7 @@ class Trainer:
 
 
 class TrainingLog:
-    """A csv file with one line every `log_seconds` (means since the last line), and the same to the logger."""
+    """A csv file with one line of means every `log_seconds`, and the same to the logger."""
 
     def __init__(self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool) -> None:
         self.path, self.plan, self.enabled = path, plan, enabled
@@ -366,7 +393,12 @@ class TrainingLog:
         self.count += 1
         elapsed = time.monotonic() - self.last_time
         if elapsed >= self.plan.log_seconds:
-            self._write(step, fraction, seconds, (self.count * self.plan.batch_size * self.plan.accumulation) / elapsed)
+            self._write(
+                step,
+                fraction,
+                seconds,
+                (self.count * self.plan.batch_size * self.plan.accumulation) / elapsed,
+            )
 
     def held_out(self, step: int, loss: float) -> None:
         """Write a held-out loss."""
@@ -378,7 +410,9 @@ class TrainingLog:
         left = seconds * (1 - fraction) / max(fraction, 1e-9)
         self._row({"step": step, "seconds": round(seconds, 1), "samples_per_second": round(rate, 2), **means})
         text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
-        logger.info("step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left)
+        logger.info(
+            "step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left
+        )
         self.sums, self.count, self.last_time = {}, 0, time.monotonic()
 
     def _row(self, row: Mapping[str, Any]) -> None:
@@ -402,7 +436,12 @@ def picture_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def train(
-    recipe: Recipe, data_root: Path, init: Mapping[str, Path], out: Path, work: Path, plan: TrainingPlan | None = None,
+    recipe: Recipe,
+    data_root: Path,
+    init: Mapping[str, Path],
+    out: Path,
+    work: Path,
+    plan: TrainingPlan | None = None,
     resume: bool = True,
 ) -> dict[str, float] | None:
     """Run a recipe and write its weights to `out`; the scores, or None when it was stopped before the end."""

@@ -1,4 +1,4 @@
-"""Recipe base: the mini text-to-image U-Net that plays Stable Diffusion's part; and what latent recipes share."""
+"""Recipe base: the mini text-to-image U-Net in Stable Diffusion's part; and what latent recipes share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SNR_LIMIT = 5.0
 
 
 class LatentRecipe(BaseRecipe):
-    """What recipes on cached latents share: the frozen autoencoder and text encoder, captions, the noise loss."""
+    """What recipes on cached latents share: frozen autoencoder and text encoder, captions, noise loss."""
 
     needs: tuple[str, ...] = ("vae", "text")
     empty_text = 0.1
@@ -42,7 +42,9 @@ class LatentRecipe(BaseRecipe):
         return self.text.encode(["" if drop else text for text, drop in zip(captions, dropped, strict=True)])
 
     def noise_loss(
-        self, predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], latents: torch.Tensor,
+        self,
+        predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        latents: torch.Tensor,
         generator: torch.Generator,
     ) -> torch.Tensor:
         """Mean ||eps - predict(z_t, t)||^2 with the min-SNR weight min(SNR,5)/SNR."""
@@ -55,7 +57,10 @@ class LatentRecipe(BaseRecipe):
 
     @torch.no_grad()
     def generate(
-        self, predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], like: torch.Tensor, steps: int = 20
+        self,
+        predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        like: torch.Tensor,
+        steps: int = 20,
     ) -> torch.Tensor:
         """DDIM from noise without guidance -> pictures (B,3,H,W), for a look while training."""
         from diffusers import DDIMScheduler
@@ -99,14 +104,18 @@ class BaseUNetRecipe(LatentRecipe):
         generator = random_generator(seed, step, 13)
         indices = sample_indices(len(data), step, seed, batch_size)
         kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (batch_size,), generator=generator)]
-        captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
+        captions = [
+            target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)
+        ]
         return {"latents": latents_of(data, kinds, indices), "texts": self.encode_texts(captions, generator)}
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The noise loss."""
-        return self.noise_loss(lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"], generator), {}
+        return self.noise_loss(
+            lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"], generator
+        ), {}
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Pictures of the data above pictures from the same texts."""

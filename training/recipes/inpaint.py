@@ -1,6 +1,7 @@
-"""Recipe inpaint: the 17-channel inpainting U-Net, started from the base U-Net with new input channels at zero.
+"""Recipe inpaint: the 17-channel inpainting U-Net, started from the base U-Net with zero new input channels.
 
-It is the coarse stage's backbone and stands in for SDXL inpainting in the refinement, so it sees both their masks.
+It is the coarse stage's backbone and stands in for SDXL inpainting in the refinement, so it sees both
+their masks.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ class InpaintRecipe(LatentRecipe):
         drawn = torch.multinomial(chances, batch_size, replacement=True, generator=generator)
         cases = [list(CASES)[int(number)] for number in drawn]
         kinds = [case_target(case, int(index)) for case, index in zip(cases, indices, strict=True)]
-        conditions = [case_condition(data, case, int(index)) for case, index in zip(cases, indices, strict=True)]
-        captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
+        conditions = [
+            case_condition(data, case, int(index)) for case, index in zip(cases, indices, strict=True)
+        ]
+        captions = [
+            target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)
+        ]
         return {
             "latents": latents_of(data, kinds, indices),
             "condition": torch.stack(conditions),
@@ -51,7 +56,9 @@ class InpaintRecipe(LatentRecipe):
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The noise loss."""
-        return self.noise_loss(lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator), {}
+        return self.noise_loss(
+            lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator
+        ), {}
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """The targets, the masked pictures, and what was made of them."""

@@ -1,6 +1,7 @@
 """Recipe phac: the coarse stage of Promptable Human Amodal Completion for pose prompts.
 
-L = E||eps - eps_cig(z_t, t, c_te, c_pr)||^2; only the U-Net's cross-attention and the ControlNet learn, at 1:10.
+L = E||eps - eps_cig(z_t, t, c_te, c_pr)||^2; only the U-Net's cross-attention and the ControlNet learn,
+at 1:10.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ class CoarseStage(torch.nn.Module):
         self.unet, self.controlnet = unet, controlnet
 
     def forward(
-        self, latents: torch.Tensor, condition: torch.Tensor, times: torch.Tensor, texts: torch.Tensor,
+        self,
+        latents: torch.Tensor,
+        condition: torch.Tensor,
+        times: torch.Tensor,
+        texts: torch.Tensor,
         prompt: torch.Tensor,
     ) -> torch.Tensor:
         """Latents (B,8,h,w), condition (B,9,h,w), texts (B,24,96), prompt image (B,3,8h,8w) in 0..1."""
@@ -81,22 +86,16 @@ class CoarseRecipe(LatentRecipe):
             "latents": latents_of(data, ["cutout"] * batch_size, indices),
             "condition": visible_condition(data, indices),
             "texts": self.encode_texts(captions, generator),
-            "prompt": self.prompt_images(rows(data.people.joints, indices), data.people.size, generator),
+            "prompt": prompt_images(rows(data.people.joints, indices), data.people.size, generator),
         }
-
-    def prompt_images(self, joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-        """Skeletons of all joints, as imprecise as a user's points; some without a joint, some blank."""
-        joints = joints.clone()
-        joints[..., :2] += JOINT_JITTER_PX * torch.randn(joints[..., :2].shape, generator=generator)
-        joints[..., 2] *= torch.rand(joints.shape[:2], generator=generator) >= DROPPED_JOINT
-        joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
-        return draw_skeleton(joints, size, size)
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The noise loss (methods 1.2)."""
-        return self.noise_loss(lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator), {}
+        return self.noise_loss(
+            lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator
+        ), {}
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Targets, what was visible, prompts, and the completions."""
@@ -110,11 +109,20 @@ class CoarseRecipe(LatentRecipe):
         return module(latents, batch["condition"], times, batch["texts"], batch["prompt"])
 
     def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
-        """The trained cross-attention (`unet.*`, replacing the backbone's tensors) and the ControlNet (`controlnet.*`)."""
+        """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
         tensors = {f"unet.{n}": p for n, p in module.unet.state_dict().items() if is_cross_attention(n)}
         tensors |= {f"controlnet.{n}": p for n, p in module.controlnet.state_dict().items()}
         config = {"prompt": self.kind, "backbone": "inpaint", "controlnet": plain_config(module.controlnet)}
         return Export("phac", tensors, config)
+
+
+def prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+    """Skeletons (B,3,S,S) of joints (B,18,3), as imprecise as a user's points; some joints lack, some all."""
+    joints = joints.clone()
+    joints[..., :2] += JOINT_JITTER_PX * torch.randn(joints[..., :2].shape, generator=generator)
+    joints[..., 2] *= torch.rand(joints.shape[:2], generator=generator) >= DROPPED_JOINT
+    joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
+    return draw_skeleton(joints, size, size)
 
 
 def is_cross_attention(name: str) -> bool:

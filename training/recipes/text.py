@@ -1,4 +1,4 @@
-"""Recipe text: the mini CLIP text encoder, trained against a small image tower to match captions with pictures."""
+"""Recipe text: the mini CLIP text encoder, trained with a small image tower on captions and pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ class ImageTower(torch.nn.Module):
         layers: list[torch.nn.Module] = []
         channels = (3, 24, 48, 72, 96)
         for before, after in zip(channels[:-1], channels[1:], strict=True):
-            layers += [operations.Conv2d(before, after, 4, 2, 1), operations.GroupNorm(8, after), torch.nn.GELU()]
+            layers += [
+                operations.Conv2d(before, after, 4, 2, 1),
+                operations.GroupNorm(8, after),
+                torch.nn.GELU(),
+            ]
         self.layers = torch.nn.Sequential(*layers)
         self.head = operations.Linear(channels[-1] * 8, WIDTH)
 
@@ -56,7 +60,9 @@ class TextRecipe(BaseRecipe):
     """Contrastive training on cutouts; only the text encoder is kept."""
 
     name = "text"
-    plan = TrainingPlan(steps=1500, batch_size=128, learning_rate=1e-3, mixed_precision="bf16", weight_decay=0.01)
+    plan = TrainingPlan(
+        steps=1500, batch_size=128, learning_rate=1e-3, mixed_precision="bf16", weight_decay=0.01
+    )
 
     def __init__(self) -> None:
         self.tokenizer: WordTokenizer | None = None
@@ -83,7 +89,11 @@ class TextRecipe(BaseRecipe):
         pictures = torch.where(
             whole[:, None, None, None], data.pictures("unoccluded", indices), data.pictures("cutout", indices)
         )
-        return {"tokens": tokens, "mask": mask, "pictures": functional.interpolate(pictures, IMAGE_SIZE, mode="area")}
+        return {
+            "tokens": tokens,
+            "mask": mask,
+            "pictures": functional.interpolate(pictures, IMAGE_SIZE, mode="area"),
+        }
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator

@@ -1,4 +1,4 @@
-"""Recipe vae: the mini autoencoder, on crops round the person, from squared error to absolute error and edges."""
+"""Recipe vae: the mini autoencoder, on crops round the person, from squared to absolute error and edges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class AutoencoderTraining(torch.nn.Module):
     def forward(self, pictures: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures (B,3,H,W) in -1..1 and noise of the latents' shape -> (reconstruction, latents).
 
-        The posterior has one small fixed width: a learned one starts wide and drowns the colours for thousands of steps.
+        The posterior has one small fixed width: a learned one starts wide and drowns the colours for
+        thousands of steps.
         """
         fold = fold_of(self.vae)
         latents = self.vae.encode(functional.pixel_unshuffle(pictures, fold)).latent_dist.mode()
@@ -45,7 +46,12 @@ class VAERecipe(BaseRecipe):
 
     name = "vae"
     plan = TrainingPlan(
-        steps=15_000, batch_size=8, learning_rate=2e-3, mixed_precision="bf16", ema_decay=0.995, final_rate=0.01
+        steps=15_000,
+        batch_size=8,
+        learning_rate=2e-3,
+        mixed_precision="bf16",
+        ema_decay=0.995,
+        final_rate=0.01,
     )
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
@@ -60,8 +66,12 @@ class VAERecipe(BaseRecipe):
         """Crops (B,3,64,64) in -1..1 of all kinds of pictures, most of them round a point of the person."""
         generator = random_generator(seed, step, 11)
         indices = sample_indices(len(data), step, seed, batch_size)
-        kinds = torch.multinomial(torch.tensor([WEIGHTS[n] for n in PICTURES]), batch_size, True, generator=generator)
-        crops = [self._crop(data, PICTURES[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)]
+        kinds = torch.multinomial(
+            torch.tensor([WEIGHTS[n] for n in PICTURES]), batch_size, True, generator=generator
+        )
+        crops = [
+            self._crop(data, PICTURES[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)
+        ]
         pictures, masks = zip(*crops, strict=True)
         progress = torch.tensor(step * batch_size)
         return {"pictures": torch.stack(pictures) * 2 - 1, "masks": torch.stack(masks), "seen": progress}
@@ -88,7 +98,7 @@ class VAERecipe(BaseRecipe):
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Squared error first, then absolute error and edges, person weighted, with a very small pull on the latents."""
+        """Squared error, then absolute error and edges, person weighted; a very small pull on the latents."""
         pictures, weight = batch["pictures"], 1 + (PERSON_WEIGHT - 1) * batch["masks"]
         shape = (len(pictures), 8, pictures.shape[-2] // 8, pictures.shape[-1] // 8)
         noise = torch.randn(shape, generator=generator).to(pictures)

@@ -55,7 +55,9 @@ class VAEDecoderRecipe(BaseRecipe):
         return DecoderTraining(load_vae(init["vae"]))
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
-        """Latents (B,8,h,w) of whole pictures, the pictures in -1..1, person masks, and the noise level of each."""
+        """Latents (B,8,h,w) of whole pictures, the pictures in -1..1, person masks, and the noise level
+        of each.
+        """
         generator = random_generator(seed, step, 16)
         indices = sample_indices(len(data), step, seed, batch_size)
         chances = torch.tensor([WEIGHTS[name] for name in TARGETS])
@@ -81,7 +83,9 @@ class VAEDecoderRecipe(BaseRecipe):
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Pictures, and below them what is decoded of their latents and of their disturbed latents."""
         noise = torch.randn(batch["latents"].shape, generator=random_generator(6)).to(batch["latents"])
-        decoded = [decode_latents(module.vae, batch["latents"] + level * noise) for level in (0.0, SCORED_NOISE)]
+        decoded = [
+            decode_latents(module.vae, batch["latents"] + level * noise) for level in (0.0, SCORED_NOISE)
+        ]
         return picture_grid([batch["pictures"] / 2 + 0.5, *decoded])
 
     def evaluate(self, module: torch.nn.Module, held_out: LatentCache) -> dict[str, float]:
@@ -91,7 +95,10 @@ class VAEDecoderRecipe(BaseRecipe):
         noise = torch.randn(latents.shape, generator=random_generator(6))
         output = decode_latents(module.vae, (latents + SCORED_NOISE * noise).to(module.vae.device)).cpu()
         disturbed = psnr_of(2 * (output - held_out.people.pictures("cutout", indices)))
-        return {**reconstruction_scores(module.vae, held_out.people), "psnr.cutout.disturbed": float(disturbed)}
+        return {
+            **reconstruction_scores(module.vae, held_out.people),
+            "psnr.cutout.disturbed": float(disturbed),
+        }
 
     def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
         """A whole autoencoder; its encoder's tensors are those of the file it came from."""

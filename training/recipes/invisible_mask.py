@@ -1,0 +1,129 @@
+"""Recipe invisible_mask: U_iv of Promptable Human Amodal Completion, on coarse outputs drawn before.
+
+L = BCE + 0.5 Dice; the target is the amodal person and not its visible part. Each step draws one of the N
+coarse outputs of every picture at random (methods 1.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...models.phac.losses import bce_dice_loss
+from ...models.phac.networks import InvisibleMaskUNet
+from ...models.phac.sampling import exact_invisible_mask, predict_invisible
+from ..augment import ViewRange, jitter_colours, random_views
+from ..coarse_outputs import NEEDS, CoarseOutputs, open_outputs
+from ..data import sample_indices
+from ..masks import disturbed
+from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+
+BASE = 8
+SEGMENTER_REACH_PX = 3
+VIEWS = ViewRange(scale=(0.8, 1.2), degrees=10.0, shift=0.08, unchanged=0.5)
+HIDDEN_PART = 0.02
+WHITE = 1.0
+
+
+class InvisibleMaskRecipe(BaseRecipe):
+    """Learn which pixels of the person are hidden."""
+
+    name = "invisible_mask"
+    needs = NEEDS
+    plan = TrainingPlan(
+        steps=4000, batch_size=16, learning_rate=2e-3, mixed_precision="bf16", weight_decay=0.01
+    )
+
+    def __init__(self) -> None:
+        self.size = 128
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """The coarse outputs of the model in `init`, made by `figura train coarse_outputs`."""
+        data = open_outputs(data_root, init)
+        self.size = data.train.people.size
+        return data
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """A fresh mask network of 0.5 M parameters."""
+        return InvisibleMaskUNet(base=BASE, size=self.size)
+
+    def batch(self, data: CoarseOutputs, step: int, seed: int, batch_size: int) -> Batch:
+        """I_ic, I_cc and the target, moved and mirrored alike; M_v as imprecise as a segmenter's."""
+        generator = random_generator(seed, step, 17)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        draws = torch.randint(data.pictures.shape[1], (batch_size,), generator=generator).numpy()
+        values = stage_inputs(data, indices, draws)
+        views = random_views(batch_size, data.people.size, generator, VIEWS)
+        fills = {"occluded": values["occluded"].mean(dim=(2, 3), keepdim=True), "coarse": WHITE}
+        moved = {name: views.warp(value, fills.get(name, 0.0)) for name, value in values.items()}
+        visible = (moved["visible"] > 0.5).float()
+        amodal = torch.maximum((moved["amodal"] > 0.5).float(), visible)
+        return {
+            "occluded": jitter_colours(moved["occluded"].clamp(0, 1), generator),
+            "coarse": moved["coarse"].clamp(0, 1),
+            "visible": disturbed(visible, generator, SEGMENTER_REACH_PX),
+            "target": amodal - visible,
+        }
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """BCE + 0.5 Dice, and the IoU at a threshold of 0.5."""
+        logits = module(batch["occluded"], batch["coarse"], batch["visible"]).float()
+        return bce_dice_loss(logits, batch["target"]), {"iou": mask_iou(logits > 0, batch["target"]).mean()}
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """I_ic, I_cc, M_v, the target and the probabilities."""
+        made = module(batch["occluded"], batch["coarse"], batch["visible"]).sigmoid()
+        masks = [mask.expand(-1, 3, -1, -1) for mask in (batch["visible"], batch["target"], made)]
+        return picture_grid([batch["occluded"], batch["coarse"], *masks])
+
+    def evaluate(self, module: torch.nn.Module, held_out: CoarseOutputs) -> dict[str, float]:
+        """Mean IoU of the invisible mask on held-out people with at least 2 % of the picture hidden."""
+        generator, overlaps = random_generator(22), []
+        device = next(module.parameters()).device
+        for draw in range(held_out.pictures.shape[1]):
+            for index in range(len(held_out)):
+                values = stage_inputs(held_out, np.array([index]), np.array([draw]))
+                hidden = values["amodal"] * (1 - values["visible"])
+                seen = disturbed(values["visible"], generator, SEGMENTER_REACH_PX)
+                if hidden.mean() >= HIDDEN_PART:
+                    inputs = (x.to(device) for x in (values["occluded"], values["coarse"], seen))
+                    mask = exact_invisible_mask(predict_invisible(module, *inputs))
+                    overlaps.append(float(mask_iou(mask.cpu(), hidden)))
+        return {
+            "invisible_iou": float(np.mean(overlaps)) if overlaps else 0.0,
+            "evaluated": float(len(overlaps)),
+        }
+
+    def export(self, module: torch.nn.Module, held_out: CoarseOutputs) -> Export:
+        """The mask network."""
+        return Export("invisible_mask", module.state_dict(), module.config)
+
+
+def stage_inputs(data: CoarseOutputs, indices: np.ndarray, draws: np.ndarray) -> dict[str, torch.Tensor]:
+    """occluded, coarse (B,3,S,S); visible, amodal (B,1,S,S) float 0 or 1, of people `indices` of the
+    outputs.
+    """
+    people, where = data.people, data.first + indices
+    return {
+        "occluded": people.pictures("occluded", where),
+        "coarse": data.drawn(indices, draws),
+        "visible": (people.pictures("visible_mask", where) > 0.5).float(),
+        "amodal": (people.pictures("amodal_mask", where) > 0.5).float(),
+    }
+
+
+def mask_iou(mask: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Intersection over union (B,) of masks (B,1,H,W); 1 where both are empty."""
+    mask, target = (value.flatten(1) > 0.5 for value in (mask, target))
+    joined = (mask | target).sum(dim=1)
+    return torch.where(joined == 0, 1.0, (mask & target).sum(dim=1) / joined.clamp(min=1))
+
+
+def recipe() -> InvisibleMaskRecipe:
+    """This file's recipe."""
+    return InvisibleMaskRecipe()
