@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.preview import preview_picture
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.phac.checkpoint import load_mini_phac, load_phac
-from ..models.phac.networks import Inpainter, PHACModel
+from ..models.phac.networks import PHACModel
 from ..models.phac.pictures import complete_pictures, invisible_pictures
 from ..people.prompts import PointPrompt
+from .sampling import (
+    AUTOMATIC,
+    CATEGORY,
+    FULL_SIZE_PARAMETERS,
+    LARGEST_SEED,
+    TEXT_TOOLTIP,
+    find_stack,
+    found,
+    progress_of,
+    same_batch,
+    working_memory,
+)
 from .types import (
     b1hw_to_mask,
     bchw_to_image,
@@ -27,20 +36,8 @@ from .types import (
     mask_to_b1hw,
 )
 
-logger = logging.getLogger(__name__)
-
-CATEGORY = "Figura/PHAC"
-AUTOMATIC = "automatic"
 MASK_NET_FILE = "invisible_mask.safetensors"
-FULL_SIZE_PARAMETERS = 860_000_000
 AUTOMATIC_DILATION = -1
-LARGEST_SEED = 2**64 - 1
-
-TEXT_TOOLTIP = (
-    "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
-    "can be "
-    "seen need no words; say what is hidden. Empty: no guidance by text."
-)
 
 
 class FiguraLoadPHAC:
@@ -57,8 +54,7 @@ class FiguraLoadPHAC:
                     {
                         "default": store.MINI,
                         "tooltip": "mini comes with Figura and works at once; it knows only Figura's drawn "
-                        "people. For "
-                        "photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
+                        "people. For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
                         "(models/checkpoints).",
                     },
                 ),
@@ -69,9 +65,8 @@ class FiguraLoadPHAC:
                     {
                         "default": AUTOMATIC,
                         "tooltip": "What reads the prompt picture. automatic: that of mini. With a "
-                        "checkpoint choose an "
-                        "OpenPose ControlNet for SD1.5 (models/controlnet), or a PHAC file trained with "
-                        "Figura on that "
+                        "checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a "
+                        "PHAC file trained with Figura on that "
                         "checkpoint (models/figura).",
                     },
                 ),
@@ -93,8 +88,7 @@ class FiguraLoadPHAC:
     CATEGORY = CATEGORY
     DESCRIPTION = (
         "Loads Promptable Human Amodal Completion: an inpainting U-Net, the ControlNet that reads your "
-        "points, and the "
-        "network that finds the invisible part."
+        "points, and the network that finds the invisible part."
     )
 
     def run(
@@ -144,8 +138,7 @@ class FiguraPHACSampler:
                     {
                         "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
                         "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast. "
-                        "Full-size "
-                        "models: about 5.",
+                        "Full-size models: about 5.",
                     },
                 ),
                 "seed": (
@@ -167,8 +160,7 @@ class FiguraPHACSampler:
                     {
                         "default": 1, "min": 1, "max": 64,
                         "tooltip": "Candidates per picture, each with a seed of its own. They follow each "
-                        "other as with "
-                        "Repeat Image Batch: all pictures once, then all again.",
+                        "other as with Repeat Image Batch: all pictures once, then all again.",
                     },
                 ),
             },
@@ -179,16 +171,14 @@ class FiguraPHACSampler:
     RETURN_NAMES = ("coarse", "latent")
     OUTPUT_TOOLTIPS = (
         "The whole person alone on white, in the place and at the size of the picture. Coarse: Figura "
-        "Inpaint Refiner "
-        "puts it into the picture.",
+        "Inpaint Refiner puts it into the picture.",
         "The latents of the square crop round the person, in the model's own latent space.",
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
     DESCRIPTION = (
         "Completes a partly hidden person in the pose that your points ask for (PHAC, stage A). The person "
-        "is cropped, "
-        "worked on at the model's size, and put back."
+        "is cropped, worked on at the model's size, and put back."
     )
 
     def run(
@@ -253,8 +243,7 @@ class FiguraInvisibleMask:
                     {
                         "default": AUTOMATIC_DILATION, "min": AUTOMATIC_DILATION, "max": 1024,
                         "tooltip": "How far the mask grows, in pixels of the picture, so that the seam lies "
-                        "inside it. "
-                        "-1: 3 % of the crop round the person.",
+                        "inside it. -1: 3 % of the crop round the person.",
                     },
                 ),
             },
@@ -290,78 +279,15 @@ class FiguraInvisibleMask:
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
 
 
-# Shared with nodes/refine.py
-
-
-def found(kind: str) -> list[str]:
-    """The files of a kind that a loader can offer, without mini."""
-    names = store.find(kind, get_host().model_folders(kind))
-    return [name for name in names if name != store.MINI]
-
-
-def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
-    """Paths of a checkpoint and of the file its other parts come from (None: itself)."""
-    host = get_host()
-    parts = None if text_and_vae == AUTOMATIC else host.find_model("checkpoint", text_and_vae)
-    return host.find_model("checkpoint", model), parts
-
-
 def find_prompt_network(name: str) -> Path:
     """Path of a ControlNet or of a trained PHAC file; ValueError when none was chosen."""
     if name == AUTOMATIC:
         raise ValueError(
             "prompt_network: choose an OpenPose ControlNet for SD1.5 (control_v11p_sd15_openpose, in "
-            "models/controlnet) "
-            "or a trained PHAC file (in models/figura); automatic goes with the model mini only"
+            "models/controlnet) or a trained PHAC file (in models/figura); automatic goes with the model "
+            "mini only"
         )
     return get_host().find_model("controlnet" if name in found("controlnet") else "phac", name)
-
-
-def same_batch(image: Tensor, coarse: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
-    """Host pictures and masks as (B,C,H,W) of one size and batch length; coarse is resized to the image."""
-    images = image_to_bchw(image)
-    drawn = resized_to(image_to_bchw(coarse, "coarse"), images)
-    own = {name: mask_to_b1hw(mask, name) for name, mask in zip(MASK_NAMES, masks)}
-    check_same_size(image=images, **own)
-    return broadcast_batches(image=images, coarse=drawn, **own)
-
-
-MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
-
-
-def resized_to(pictures: Tensor, like: Tensor) -> Tensor:
-    """Pictures at the height and width of others; untouched at that size. ValueError for another aspect."""
-    (height, width), (h, w) = like.shape[-2:], pictures.shape[-2:]
-    if (h, w) == (height, width):
-        return pictures
-    if abs(h * width - w * height) > max(h, w, height, width):
-        raise ValueError(
-            f"coarse has {w} x {h} pixels and image has {width} x {height}: they must show the same view. "
-            "Crop or pad "
-            "coarse to the shape of image"
-        )
-    size = (height, width)
-    return torch.nn.functional.interpolate(
-        pictures, size, mode="bilinear", antialias=True, align_corners=False
-    )
-
-
-def progress_of(model: Inpainter, node_id: str | None) -> Callable[[int, int, Tensor], None]:
-    """A step function that moves the node's bar, shows previews, and stops when the user cancels."""
-    host = get_host()
-    bars: list[Any] = []
-
-    def on_step(done: int, total: int, clean: Tensor) -> None:
-        if not bars:
-            bars.append(host.progress(total, node_id))
-        bars[0].step(done, lambda: preview_picture(model.vae, clean))
-
-    return on_step
-
-
-def working_memory(model: Inpainter) -> int:
-    """A generous guess, in bytes, of what one chunk of pictures needs beside the weights."""
-    return 2 * 8 * 4 * 256 * model.size * model.size // 4
 
 
 NODE_CLASS_MAPPINGS = {

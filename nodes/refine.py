@@ -14,7 +14,7 @@ from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pictures import refine_pictures
-from .phac import (
+from .sampling import (
     AUTOMATIC,
     CATEGORY,
     FULL_SIZE_PARAMETERS,
@@ -46,8 +46,8 @@ class FiguraLoadRefiner:
                     {
                         "default": store.MINI,
                         "tooltip": "mini comes with Figura; it knows only Figura's drawn people. For "
-                        "photographs choose "
-                        "an inpainting checkpoint of SDXL or Stable Diffusion 1.5 (models/checkpoints).",
+                        "photographs choose an inpainting checkpoint of SDXL or Stable Diffusion 1.5 "
+                        "(models/checkpoints).",
                     },
                 ),
             },
@@ -111,8 +111,7 @@ class FiguraInpaintRefiner:
                     {
                         "default": 0.5, "min": 0.01, "max": 1.0, "step": 0.01,
                         "tooltip": "Noise strength s: low leaves the seam, high forgets the coarse picture. "
-                        "The paper "
-                        "found 0.5 best.",
+                        "The paper found 0.5 best.",
                     },
                 ),
                 "steps": (
@@ -143,8 +142,7 @@ class FiguraInpaintRefiner:
                     "MASK",
                     {
                         "tooltip": "The hidden part before dilation (Figura Invisible Mask): what is taken "
-                        "from the "
-                        "coarse picture. Without it everything that is not white background is."
+                        "from the coarse picture. Without it everything that is not white background is."
                     },
                 ),
                 "feather": (
@@ -173,8 +171,7 @@ class FiguraInpaintRefiner:
     CATEGORY = CATEGORY
     DESCRIPTION = (
         "Makes a completed person fit the picture: pastes the hidden part in, adds a little noise there and "
-        "nowhere "
-        "else, and lets an inpainting model remove it (PHAC, stage C). Works behind any generator."
+        "nowhere else, and lets an inpainting model remove it (PHAC, stage C). Works behind any generator."
     )
 
     def run(

@@ -8,7 +8,7 @@ is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..convert import read_pickle
 from .checkpoint import read_safetensors
+from .clip import SDXLTextCondition, load_tokenizer
 from .text import CLIPTextCondition
 
 Tensors = dict[str, Tensor]
@@ -27,7 +28,6 @@ LDM_UNET, LDM_VAE, LDM_CONTROL = "model.diffusion_model.", "first_stage_model.",
 CLIP_PREFIXES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
 BIG_CLIP_PREFIX = "conditioner.embedders.1.model."
 INPAINT_CHANNELS = 9
-CLIP_TOKENS = 77
 SCALING = {SD15: 0.18215, SDXL: 0.13025}
 SIZES = {SD15: 512, SDXL: 1024}
 LIGHTNING_CALLBACK = "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"
@@ -71,15 +71,10 @@ def load_stack(
         )
     rest = tensors if parts is None else read_weights(parts)
     where = str(checkpoint if parts is None else parts)
-    vae = _build_vae(rest, family, where).to(torch.float32 if family == SDXL else dtype)
-    text = _build_text(rest, family, Path(tokenizer), where).to(dtype)
-    return Stack(
-        family,
-        _build_unet(unet_tensors, config, str(checkpoint)).to(dtype),
-        vae.eval(),
-        text.eval(),
-        SIZES[family],
-    )
+    vae = _build_vae(rest, family, where, torch.float32 if family == SDXL else dtype)
+    text = _build_text(rest, family, Path(tokenizer), where, dtype)
+    unet = _build_unet(unet_tensors, config, str(checkpoint), dtype)
+    return Stack(family, unet.eval(), vae.eval(), text.eval(), SIZES[family])
 
 
 def load_controlnet(path: str | Path, dtype: torch.dtype = torch.float32) -> Any:
@@ -106,7 +101,7 @@ def load_controlnet(path: str | Path, dtype: torch.dtype = torch.float32) -> Any
     )
     shared = {name: config[name] for name in (*names, "attention_head_dim", "use_linear_projection")}
     shared["conditioning_embedding_out_channels"] = prompt
-    return _filled(ControlNetModel, converted, str(path), **shared).to(dtype).eval()
+    return _filled(ControlNetModel, converted, str(path), dtype, **shared).eval()
 
 
 # Reading
@@ -250,13 +245,13 @@ def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
 # Building
 
 
-def _build_unet(tensors: Tensors, config: dict[str, Any], where: str) -> Any:
+def _build_unet(tensors: Tensors, config: dict[str, Any], where: str, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
-    return _filled(UNet2DConditionModel, tensors, where, **config)
+    return _filled(UNet2DConditionModel, tensors, where, dtype, **config)
 
 
-def _build_vae(tensors: Mapping[str, Tensor], family: str, where: str) -> Any:
+def _build_vae(tensors: Mapping[str, Tensor], family: str, where: str, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
@@ -275,36 +270,37 @@ def _build_vae(tensors: Mapping[str, Tensor], family: str, where: str) -> Any:
         "latent_channels": bare["decoder.conv_in.weight"].shape[1],
         "scaling_factor": SCALING[family],
     }
-    return _filled(AutoencoderKL, convert_ldm_vae_checkpoint(own, config), where, **config)
+    return _filled(AutoencoderKL, convert_ldm_vae_checkpoint(own, config), where, dtype, **config)
 
 
-def _build_text(tensors: Mapping[str, Tensor], family: str, tokenizer: Path, where: str) -> torch.nn.Module:
+def _build_text(
+    tensors: Mapping[str, Tensor], family: str, tokenizer: Path, where: str, dtype: torch.dtype
+) -> torch.nn.Module:
     words = load_tokenizer(tokenizer)
-    small = _build_clip(tensors, where)
+    small = _build_clip(tensors, where, dtype)
     if family == SD15:
         return CLIPTextCondition(words, small)
-    return SDXLTextCondition(words, small, _build_big_clip(tensors, where))
+    return SDXLTextCondition(words, small, _build_big_clip(tensors, where, dtype))
 
 
-def _build_clip(tensors: Mapping[str, Tensor], where: str) -> Any:
+def _build_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dtype) -> Any:
     from transformers import CLIPTextModel
 
     prefix = next((p for p in CLIP_PREFIXES if any(key.startswith(p) for key in tensors)), None)
     if prefix is None:
         raise ValueError(_lacks(where, "CLIP text encoder", CLIP_PREFIXES[0] + "*"))
     own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    return _filled(CLIPTextModel, own, where, _clip_config(own, "quick_gelu"))
+    return _filled(CLIPTextModel, own, where, dtype, _clip_config(own, "quick_gelu"))
 
 
-def _build_big_clip(tensors: Mapping[str, Tensor], where: str) -> Any:
+def _build_big_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dtype) -> Any:
     from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
     from transformers import CLIPTextModelWithProjection
 
     if f"{BIG_CLIP_PREFIX}text_projection" not in tensors:
         raise ValueError(_lacks(where, "second text encoder", BIG_CLIP_PREFIX + "*"))
     own = convert_open_clip_checkpoint(None, dict(tensors), prefix=BIG_CLIP_PREFIX)
-    config = _clip_config(own, "gelu")
-    return _filled(CLIPTextModelWithProjection, own, where, config)
+    return _filled(CLIPTextModelWithProjection, own, where, dtype, _clip_config(own, "gelu"))
 
 
 def _clip_config(tensors: Mapping[str, Tensor], activation: str) -> Any:
@@ -329,7 +325,12 @@ def _clip_config(tensors: Mapping[str, Tensor], activation: str) -> Any:
 
 
 def _filled(
-    network: Callable[..., Any], tensors: Mapping[str, Tensor], where: str, *args: Any, **config: Any
+    network: Callable[..., Any],
+    tensors: Mapping[str, Tensor],
+    where: str,
+    dtype: torch.dtype,
+    *args: Any,
+    **config: Any,
 ) -> Any:
     """The network with these tensors as its weights; ValueError names what does not fit."""
     with torch.device("meta"):
@@ -344,7 +345,7 @@ def _filled(
             f"{where} does not hold a whole {type(module).__name__}: {len(missing)} tensors are missing and "
             f"{len(unlike)} have another shape, first {(missing + unlike)[:3]}; choose another file"
         )
-    module.load_state_dict({key: tensors[key].float() for key in own}, assign=True)
+    module.load_state_dict({key: tensors[key].to(dtype) for key in own}, assign=True)
     _restore_positions(module)
     return module.requires_grad_(False)
 
@@ -362,54 +363,3 @@ def _lacks(where: str, what: str, keys: str) -> str:
         f"{where} has no {what} (no tensors {keys}): choose a full checkpoint, or name one that has it "
         "as text_and_vae"
     )
-
-
-# Text
-
-
-class SDXLTextCondition(torch.nn.Module):
-    """SDXL's two text encoders: CLIP-L and OpenCLIP-bigG side by side."""
-
-    def __init__(self, tokenizer: Any, small: Any, big: Any) -> None:
-        super().__init__()
-        self.tokenizer, self.small, self.big = tokenizer, small, big
-
-    @torch.no_grad()
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> last hidden states but one of both encoders, (B, 77, 768 + 1280)."""
-        tokens = self._tokens(texts)
-        small = self.small(input_ids=tokens, output_hidden_states=True).hidden_states[-2]
-        big = self.big(input_ids=self._ended(tokens), output_hidden_states=True).hidden_states[-2]
-        return torch.cat([small, big], dim=-1)
-
-    @torch.no_grad()
-    def pooled(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> the projected embeddings of the second encoder, (B, 1280)."""
-        return self.big(input_ids=self._ended(self._tokens(texts))).text_embeds
-
-    def _tokens(self, texts: Sequence[str]) -> Tensor:
-        length = self.tokenizer.model_max_length
-        rows = self.tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
-        )
-        return rows.input_ids.to(next(self.parameters()).device)
-
-    def _ended(self, tokens: Tensor) -> Tensor:
-        """The second encoder was trained with zeros, not end tokens, behind the end of the text."""
-        ends = (tokens == self.tokenizer.eos_token_id).long()
-        return torch.where(ends.cumsum(dim=1) - ends > 0, torch.zeros_like(tokens), tokens)
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """CLIP's tokenizer from a folder with vocab.json and merges.txt; FileNotFoundError says what to do."""
-    from transformers import CLIPTokenizer
-
-    absent = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]
-    if absent:
-        raise FileNotFoundError(
-            f"no {' and '.join(absent)} in {folder}: put CLIP's tokenizer there, from the folder `tokenizer` "
-            "of any Stable Diffusion 1.5 repository (vocab.json and merges.txt)"
-        )
-    tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
-    tokenizer.model_max_length = min(tokenizer.model_max_length, CLIP_TOKENS)
-    return tokenizer

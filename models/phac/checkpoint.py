@@ -127,7 +127,8 @@ def apply_change(model: PHACModel, path: str | Path, dtype: torch.dtype = torch.
     controlnet = controlnet_from(model.unet, meta["config"].get("controlnet", {}))
     replace_tensors(model.unet, _under(tensors, UNET_PREFIX), str(path))
     replace_tensors(controlnet, _under(tensors, CONTROLNET_PREFIX), str(path))
-    model.controlnets[meta["config"].get("prompt", POSE)] = controlnet.to(dtype).eval()
+    # nn.Module's own `to`: the diffusers one warns about dtypes even when nothing is at stake.
+    model.controlnets[meta["config"].get("prompt", POSE)] = torch.nn.Module.to(controlnet, dtype).eval()
 
 
 def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:

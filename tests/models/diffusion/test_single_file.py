@@ -1,0 +1,276 @@
+"""Public Stable Diffusion layouts on random weights: sizes read off tensors, tensors in place, errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from figura.models.diffusion import single_file
+from figura.models.phac import checkpoint
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+
+def load_layout() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ldm_layout", Path(__file__).with_name("ldm_layout.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ldm = load_layout()
+WORDS = ["<|startoftext|>", "<|endoftext|>"]
+SHARED = {"block_out_channels": (32, 64), "layers_per_block": 1, "norm_num_groups": 32}
+
+
+def unet(in_channels: int = 9, **config: Any) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        in_channels=in_channels, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=64, **SHARED, **config,
+    )  # fmt: skip
+
+
+def xl_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        in_channels=9, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), cross_attention_dim=128,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), use_linear_projection=True,
+        attention_head_dim=(1, 1),
+        transformer_layers_per_block=(1, 2), addition_embed_type="text_time", addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=6 * 256 + 64, **SHARED,
+    )  # fmt: skip
+
+
+def vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 64), layers_per_block=2, latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+    )  # fmt: skip
+
+
+def clip_config(activation: str = "quick_gelu") -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=258, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=1,
+        projection_dim=64, hidden_act=activation, bos_token_id=256, eos_token_id=257, pad_token_id=257,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    letters = [chr(code) for code in range(33, 127)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters)]
+    words += [f"x{number}" for number in range(256 - len(words))] + WORDS
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return folder
+
+
+def sd15_tensors(network: UNet2DConditionModel) -> dict[str, torch.Tensor]:
+    tensors = ldm.unet_to_ldm(network.state_dict(), 1)
+    tensors |= ldm.vae_to_ldm(vae().state_dict(), 4)
+    return tensors | ldm.clip_to_ldm(CLIPTextModel(clip_config()).state_dict())
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    save_file({key: value.contiguous().clone() for key, value in tensors.items()}, str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.manual_seed(0)
+    folder, network = tmp_path_factory.mktemp("files"), unet()
+    control = ControlNetModel.from_unet(unet(4), conditioning_embedding_out_channels=(16, 32, 96, 256))
+    plain = unet(4)
+    control_ldm = ldm.controlnet_to_ldm(control.state_dict(), 1)
+    paths = {
+        "inpaint": write(folder / "inpaint.safetensors", sd15_tensors(network)),
+        "unet": write(folder / "unet.safetensors", network.state_dict()),
+        "plain": write(folder / "plain.safetensors", sd15_tensors(plain)),
+        "control": write(folder / "control.safetensors", control_ldm),
+        "control_diffusers": write(folder / "control_diffusers.safetensors", control.state_dict()),
+        "lora": write(
+            folder / "lora.safetensors", {"lora_unet_down_blocks_0.lora_up.weight": torch.ones(2, 2)}
+        ),
+        "vae": write(folder / "vae.safetensors", vae().state_dict()),
+    }
+    torch.save({"state_dict": control_ldm}, folder / "control.pth")
+    return {**paths, "control_pth": folder / "control.pth", "folder": folder}
+
+
+def test_every_tensor_of_a_single_file_lands_in_its_place(files: dict[str, Path], tokenizer: Path) -> None:
+    stack = single_file.load_stack(files["inpaint"], tokenizer)
+    expected = single_file.read_weights(files["unet"])
+    assert stack.family == single_file.SD15 and stack.size == 512
+    assert stack.vae.config.scaling_factor == 0.18215
+    own = stack.unet.state_dict()
+    assert own.keys() == expected.keys() and all(torch.equal(own[key], expected[key]) for key in own)
+    assert stack.unet.config.attention_head_dim == 8 and not stack.unet.training
+
+
+def test_the_converted_networks_compute_what_the_originals_do(
+    files: dict[str, Path], tokenizer: Path
+) -> None:
+    torch.manual_seed(0)
+    network = unet().eval()
+    stack = single_file.load_stack(files["inpaint"], tokenizer)
+    latents, text = torch.randn(1, 9, 8, 8), torch.randn(1, 7, 64)
+    network.load_state_dict(single_file.read_weights(files["unet"]))
+    with torch.no_grad():
+        ours, original = (net(latents, 5, encoder_hidden_states=text).sample for net in (stack.unet, network))
+        torch.testing.assert_close(ours, original)
+        assert stack.vae.encode(torch.rand(1, 3, 16, 16)).latent_dist.mode().isfinite().all()
+        assert stack.text.encode(["a man", ""]).shape == (2, 77, 64)
+
+
+def test_a_unet_alone_takes_the_rest_from_another_file(files: dict[str, Path], tokenizer: Path) -> None:
+    stack = single_file.load_stack(files["unet"], tokenizer, parts=files["plain"])
+    assert stack.unet.config.in_channels == 9
+    with pytest.raises(ValueError, match="unet.safetensors has no autoencoder.*text_and_vae"):
+        single_file.load_stack(files["unet"], tokenizer)
+
+
+@pytest.mark.parametrize("name", ["control", "control_diffusers", "control_pth"])
+def test_controlnets_load_from_every_layout(files: dict[str, Path], name: str) -> None:
+    network = single_file.load_controlnet(files[name])
+    expected = single_file.read_weights(files["control_diffusers"])
+    assert all(torch.equal(value, expected[key]) for key, value in network.state_dict().items())
+    assert network.config.conditioning_embedding_out_channels == (16, 32, 96, 256)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("plain", "a 4-channel U-Net of Stable Diffusion 1.5; a 9-channel inpainting"),
+        ("lora", "is a LoRA"),
+        ("control", "is a ControlNet"),
+        ("vae", "an autoencoder"),
+    ],
+)
+def test_the_wrong_file_is_named_for_what_it_is(
+    files: dict[str, Path], tokenizer: Path, name: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        single_file.load_stack(files[name], tokenizer)
+    assert files[name].name in str(error.value)
+
+
+def test_a_checkpoint_is_no_controlnet(files: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match="9-channel U-Net of Stable Diffusion 1.5; a ControlNet"):
+        single_file.load_controlnet(files["inpaint"])
+
+
+def test_stable_diffusion_2_is_refused_by_name(tmp_path: Path, tokenizer: Path) -> None:
+    path = write(tmp_path / "sd2.safetensors", unet(use_linear_projection=True).state_dict())
+    with pytest.raises(ValueError, match="9-channel U-Net of Stable Diffusion 2"):
+        single_file.load_stack(path, tokenizer)
+
+
+def test_incomplete_and_damaged_files(files: dict[str, Path], tokenizer: Path, tmp_path: Path) -> None:
+    tensors = single_file.read_weights(files["inpaint"])
+    gone = {key: value for key, value in tensors.items() if "out.2.bias" not in key}
+    with pytest.raises(ValueError, match="1 tensors are missing.*conv_out.bias"):
+        single_file.load_stack(write(tmp_path / "gone.safetensors", gone), tokenizer)
+    broken = {**tensors, "model.diffusion_model.out.2.bias": torch.full((4,), float("nan"))}
+    with pytest.raises(ValueError, match="NaN"):
+        single_file.load_stack(write(tmp_path / "nan.safetensors", broken), tokenizer)
+    (tmp_path / "short.safetensors").write_bytes(files["inpaint"].read_bytes()[:5000])
+    with pytest.raises(ValueError, match="short.safetensors is truncated"):
+        single_file.load_stack(tmp_path / "short.safetensors", tokenizer)
+
+
+def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}, "callback": print}, tmp_path / "bad.ckpt")
+    with pytest.raises(ValueError, match="bad.ckpt"):
+        single_file.read_weights(tmp_path / "bad.ckpt")
+
+
+def test_a_pickle_with_nan_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.tensor([float("nan")])}, tmp_path / "nan.pth")
+    with pytest.raises(ValueError, match="NaN"):
+        single_file.read_weights(tmp_path / "nan.pth")
+
+
+def test_a_missing_tokenizer_says_what_to_put_where(files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="vocab.json and merges.txt.*Stable Diffusion 1.5"):
+        single_file.load_stack(files["inpaint"], tmp_path)
+
+
+def test_sdxl_with_two_text_encoders(tmp_path: Path, tokenizer: Path) -> None:
+    big = CLIPTextModelWithProjection(clip_config("gelu"))
+    tensors = ldm.unet_to_ldm(xl_unet().state_dict(), 1) | ldm.vae_to_ldm(vae().state_dict(), 4)
+    small = CLIPTextModel(clip_config()).state_dict()
+    tensors |= ldm.clip_to_ldm(small, "conditioner.embedders.0.transformer.")
+    tensors |= ldm.big_clip_to_ldm(big.state_dict())
+    path = write(tmp_path / "xl.safetensors", tensors)
+    refiner = checkpoint.load_refiner(path, tokenizer)
+    own = refiner.text.big.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in big.state_dict().items())
+    assert refiner.size == 1024 and refiner.vae.config.scaling_factor == 0.13025
+    text = refiner.text_condition(["a man"])
+    assert text.states.shape == (1, 77, 128) and text.pooled.shape == (1, 64) and text.sides.shape == (1, 6)
+    with pytest.raises(ValueError, match="Stable Diffusion XL; PHAC's coarse stage"):
+        checkpoint.load_phac(path, path, path, tokenizer)
+
+
+def test_the_second_text_encoder_sees_zeros_behind_the_end(tokenizer: Path) -> None:
+    words = single_file.load_tokenizer(tokenizer)
+    condition = single_file.SDXLTextCondition(words, None, None)
+    tokens = torch.tensor([[256, 5, 257, 257, 257]])
+    assert condition._ended(tokens).tolist() == [[256, 5, 257, 0, 0]]
+
+
+def test_full_sizes_are_read_off_the_tensors() -> None:
+    with torch.device("meta"):
+        sd15 = UNet2DConditionModel(in_channels=9, cross_attention_dim=768)
+    config = single_file.unet_config(single_file.unet_tensors_of(ldm.unet_to_ldm(sd15.state_dict(), 2)))
+    assert config["block_out_channels"] == (320, 640, 1280, 1280) and config["attention_head_dim"] == 8
+    assert {
+        name: sd15.config[name] for name in ("down_block_types", "up_block_types", "layers_per_block")
+    } == {name: config[name] for name in ("down_block_types", "up_block_types", "layers_per_block")}
+    with torch.device("meta"):
+        again = UNet2DConditionModel(**config)
+    assert sum(p.numel() for p in again.parameters()) == 859_520_964 + 320 * 5 * 9
+
+
+def test_full_size_sdxl_is_read_off_the_tensors() -> None:
+    known = {
+        "in_channels": 9, "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), "layers_per_block": 2,
+        "attention_head_dim": (5, 10, 20), "transformer_layers_per_block": (1, 2, 10),
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    }  # fmt: skip
+    with torch.device("meta"):
+        network = UNet2DConditionModel(**known)
+    config = single_file.unet_config(network.state_dict())
+    assert {name: config[name] for name in known} == known and single_file.family_of(
+        config
+    ) == single_file.SDXL
+
+
+def test_phac_at_full_size_runs_with_a_public_controlnet(
+    files: dict[str, Path], tokenizer: Path, tmp_path: Path
+) -> None:
+    from figura.models.diffusion.checkpoint import save_module
+    from figura.models.phac.networks import InvisibleMaskUNet
+    from figura.models.phac.sampling import complete
+
+    mask_net = InvisibleMaskUNet(base=8, levels=2, size=32)
+    save_module(tmp_path / "mask.safetensors", "invisible_mask", mask_net.state_dict(), mask_net.config)
+    model = checkpoint.load_phac(files["inpaint"], files["control"], tmp_path / "mask.safetensors", tokenizer)
+    model.size = 128
+    with torch.no_grad():
+        coarse, _ = complete(
+            model, torch.rand(1, 3, 128, 128), torch.ones(1, 1, 128, 128), torch.zeros(1, 3, 128, 128),
+            ["a man"], steps=1,
+        )  # fmt: skip
+    assert coarse.shape == (1, 3, 128, 128) and coarse.isfinite().all()
