@@ -20,8 +20,8 @@ import torch
 
 from .data import HELD_OUT_SEED, PeopleDataset, create_arrays, rows, run_jobs, write_json
 from .masks import disturbed
+from .plan import Split, random_generator
 from .recipes.phac import prompt_images
-from .trainer import Split, random_generator
 
 if TYPE_CHECKING:
     from ..models.phac.networks import PHACModel

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..models.diffusion.checkpoint import read_metadata
+from .plan import changed_plan
 from .recipes import CONTINUES, load_recipe, recipe_names
-from .trainer import changed_plan, train
+from .trainer import train
 
 MINI = Path(__file__).resolve().parent.parent / "weights" / "mini"
 DATA_STEPS = ("data", "coarse_outputs")

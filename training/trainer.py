@@ -8,130 +8,23 @@ run equals an uninterrupted one.
 
 from __future__ import annotations
 
-import csv
 import logging
-import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from ..models.diffusion.checkpoint import save_module
+from .plan import Batch, Recipe, Split, TrainingPlan, learning_rate_factor, random_generator
+from .progress import TrainingLog, save_picture
 
 logger = logging.getLogger(__name__)
-
-Batch = dict[str, torch.Tensor]
-
-
-class Split(NamedTuple):
-    """Training data and held-out data of one recipe (any objects the recipe's own `batch` understands)."""
-
-    train: Any
-    held_out: Any
-
-
-class Export(NamedTuple):
-    """What goes into the weights file: its kind, tensors and configuration."""
-
-    kind: str
-    tensors: Mapping[str, torch.Tensor]
-    config: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time."""
-
-    steps: int = 10_000
-    minutes: float | None = None
-    batch_size: int = 32
-    accumulation: int = 1
-    learning_rate: float = 1e-3
-    final_rate: float = 0.02
-    warmup_steps: int = 200
-    weight_decay: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.99)
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
-    seed: int = 0
-    mixed_precision: str = "no"
-    device: str | None = None
-    checkpoint_seconds: float = 120.0
-    sample_seconds: float = 300.0
-    log_seconds: float = 10.0
-
-
-class Recipe(Protocol):
-    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`."""
-
-    name: str
-    needs: tuple[str, ...]
-    plan: TrainingPlan
-
-    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the data; compute and cache on disk what is constant."""
-
-    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """The module to train, in float32; parameters without gradient are frozen, checkpoints omit them."""
-
-    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-        """Optimizer groups [{"params": ..., "lr": ...}]."""
-
-    def batch(self, data: Any, step: int, seed: int, batch_size: int) -> Batch:
-        """A batch of tensors, a pure function of its arguments."""
-
-    def loss(
-        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Scalar loss and further scalars for the log. `module` may be wrapped: only call it."""
-
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
-        """A picture (3,H,W) in 0..1 that shows progress on a held-out batch."""
-
-    def evaluate(self, module: torch.nn.Module, held_out: Any) -> dict[str, float]:
-        """Held-out scores for the weights file's metadata."""
-
-    def export(self, module: torch.nn.Module, held_out: Any) -> Export:
-        """The finished weights."""
-
-
-class BaseRecipe:
-    """Defaults for what most recipes share."""
-
-    name = ""
-    needs: tuple[str, ...] = ()
-    plan = TrainingPlan()
-
-    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-        """All trainable parameters at one rate."""
-        return [{"params": [p for p in module.parameters() if p.requires_grad], "lr": learning_rate}]
-
-    def evaluate(self, module: torch.nn.Module, held_out: Any) -> dict[str, float]:
-        """No scores beside the held-out loss."""
-        return {}
-
-
-def random_generator(*numbers: int) -> torch.Generator:
-    """A CPU generator that depends on all `numbers` in their order, and on nothing before."""
-    mixed = 0x9E3779B97F4A7C15
-    for number in numbers:
-        mixed = ((mixed ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
-        mixed ^= mixed >> 31
-    return torch.Generator().manual_seed(mixed % (1 << 63))
-
-
-def learning_rate_factor(step: int, fraction: float, warmup_steps: int, final: float) -> float:
-    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1."""
-    warm = min(1.0, (step + 1) / max(1, warmup_steps))
-    cosine = 0.5 * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
-    return warm * (final + (1 - final) * cosine)
 
 
 class MovingAverage:
@@ -208,7 +101,7 @@ class Trainer:
         clock = time.monotonic() - self.seconds
         saved = sampled = time.monotonic()
         with self._stops_on_signals():
-            while not self.stop.is_set() and self.fraction() < 1.0:
+            while self._goes_on():
                 log.add(self.step, self._train_step(), self.fraction(), self.seconds)
                 self.step += 1
                 self.seconds = time.monotonic() - clock
@@ -220,6 +113,17 @@ class Trainer:
                     saved = time.monotonic()
         self.save()
         return self.fraction() >= 1.0
+
+    def _goes_on(self) -> bool:
+        """Whether to take another step; several processes do what the first one decides, by its clock."""
+        wanted = not self.stop.is_set() and self.fraction() < 1.0
+        if self.accelerator.num_processes == 1:
+            return wanted
+        from accelerate.utils import broadcast
+
+        told = broadcast(torch.tensor([float(wanted), self.seconds], device=self.accelerator.device))
+        self.seconds = float(told[1])
+        return bool(told[0])
 
     def fraction(self) -> float:
         """The part of the run that is done, 0..1, by time when the plan has minutes, else by steps."""
@@ -378,63 +282,6 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-class TrainingLog:
-    """A csv file with one line of means every `log_seconds`, and the same to the logger."""
-
-    def __init__(self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool) -> None:
-        self.path, self.plan, self.enabled = path, plan, enabled
-        self.sums: dict[str, float] = {}
-        self.count, self.last_step, self.last_time = 0, first_step, time.monotonic()
-
-    def add(self, step: int, scalars: Mapping[str, float], fraction: float, seconds: float) -> None:
-        """Collect the scalars of one step; writes when it is time."""
-        for name, value in scalars.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-        elapsed = time.monotonic() - self.last_time
-        if elapsed >= self.plan.log_seconds:
-            self._write(
-                step,
-                fraction,
-                seconds,
-                (self.count * self.plan.batch_size * self.plan.accumulation) / elapsed,
-            )
-
-    def held_out(self, step: int, loss: float) -> None:
-        """Write a held-out loss."""
-        self._row({"step": step, "held_out_loss": round(loss, 6)})
-        logger.info("step %d held-out loss %.5f", step, loss)
-
-    def _write(self, step: int, fraction: float, seconds: float, rate: float) -> None:
-        means = {name: round(total / self.count, 6) for name, total in self.sums.items()}
-        left = seconds * (1 - fraction) / max(fraction, 1e-9)
-        self._row({"step": step, "seconds": round(seconds, 1), "samples_per_second": round(rate, 2), **means})
-        text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
-        logger.info(
-            "step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left
-        )
-        self.sums, self.count, self.last_time = {}, 0, time.monotonic()
-
-    def _row(self, row: Mapping[str, Any]) -> None:
-        if not self.enabled:
-            return
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([f"{name}={value}" for name, value in row.items()])
-
-
-def save_picture(path: Path, picture: torch.Tensor) -> None:
-    """Save a picture (3,H,W) in 0..1 as PNG."""
-    from PIL import Image
-
-    pixels = (picture.detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    Image.fromarray(pixels).save(path)
-
-
-def picture_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Rows of pictures, each (B,3,H,W) in 0..1, as one picture (3, rows*H, B*W)."""
-    return torch.cat([torch.cat(list(row.detach().float().cpu()), dim=2) for row in rows], dim=1)
-
-
 def train(
     recipe: Recipe,
     data_root: Path,
@@ -445,8 +292,11 @@ def train(
     resume: bool = True,
 ) -> dict[str, float] | None:
     """Run a recipe and write its weights to `out`; the scores, or None when it was stopped before the end."""
+    from accelerate import PartialState
+
     plan = plan or recipe.plan
-    data = recipe.prepare(Path(data_root), init)
+    with PartialState(cpu=plan.device == "cpu").main_process_first():
+        data = recipe.prepare(Path(data_root), init)
     trainer = Trainer(recipe, data, init, plan, work, resume=resume)
     logger.info("%s: %s", recipe.name, asdict(plan))
     if not trainer.run():
@@ -457,11 +307,3 @@ def train(
     scores = trainer.export(Path(out))
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
     return scores
-
-
-def changed_plan(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
-    """The plan with those changes that are not None; giving steps switches a time limit off."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    if "steps" in given and "minutes" not in given:
-        given["minutes"] = None
-    return replace(plan, **given)

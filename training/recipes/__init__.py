@@ -7,7 +7,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..trainer import Recipe
+    from ..plan import Recipe
 
 CONTINUES = {"vae_decoder": "vae"}
 """Recipes that go on with the weights of another one; what they write takes its place."""

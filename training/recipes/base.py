@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import decode_latents, load_vae, mini_unet, noise_schedule, plain_config
+from ...models.diffusion.sampling import ddim_scheduler, sample
 from ...models.diffusion.text import TextEncoder, load_text_encoder
-from ..data import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents, sample_indices
-from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+from ..data import sample_indices
+from ..latents import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents
+from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
 
 SNR_LIMIT = 5.0
 
@@ -63,15 +66,8 @@ class LatentRecipe(BaseRecipe):
         steps: int = 20,
     ) -> torch.Tensor:
         """DDIM from noise without guidance -> pictures (B,3,H,W), for a look while training."""
-        from diffusers import DDIMScheduler
-
-        scheduler = DDIMScheduler.from_config(self.schedule.config, set_alpha_to_one=False, steps_offset=1)
-        scheduler.set_timesteps(steps)
-        latents = torch.randn(like.shape, generator=random_generator(5)).to(like)
-        for time in scheduler.timesteps:
-            noise = predict(latents, time.to(like.device).expand(len(latents)))
-            latents = scheduler.step(noise.float(), time, latents).prev_sample
-        return self.decode(latents)
+        noise = torch.randn(like.shape, generator=random_generator(5)).to(like)
+        return self.decode(sample(lambda z, t: predict(z, t.expand(len(z))), noise, ddim_scheduler(), steps))
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents -> pictures in 0..1."""

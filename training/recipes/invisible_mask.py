@@ -19,7 +19,8 @@ from ..augment import ViewRange, jitter_colours, random_views
 from ..coarse_outputs import NEEDS, CoarseOutputs, open_outputs
 from ..data import sample_indices
 from ..masks import disturbed
-from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
 
 BASE = 8
 SEGMENTER_REACH_PX = 3

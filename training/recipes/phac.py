@@ -14,8 +14,10 @@ import torch
 
 from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
 from ...people.skeleton import draw_skeleton
-from ..data import LatentCache, rows, sample_indices
-from ..trainer import Batch, Export, TrainingPlan, picture_grid, random_generator
+from ..data import rows, sample_indices
+from ..latents import LatentCache
+from ..plan import Batch, Export, TrainingPlan, random_generator
+from ..progress import picture_grid
 from .base import LatentRecipe, latents_of, target_caption
 from .inpaint import visible_condition
 

@@ -21,7 +21,8 @@ from ...models.perception.pose import (
 from ...people.skeleton import draw_skeleton
 from ..augment import ViewRange, exchange_sides, jitter_colours, move_joints, random_views
 from ..data import PeopleDataset, open_split, rows, sample_indices
-from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
 
 SOURCES = ("occluded", "unoccluded", "complete", "cutout")
 SHARES = (0.45, 0.15, 0.2, 0.2)

@@ -27,7 +27,8 @@ from ...models.perception.sam import (
 from ...models.perception.sam_networks import KIND, MINI, config_to_metadata
 from ..augment import ViewRange, Views, exchange_sides, jitter_colours, move_joints, random_views
 from ..data import PeopleDataset, open_split, rows, sample_indices
-from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
 
 PROMPTS = 1
 MOST_POINTS = (1, 3, 6, 18, 18)

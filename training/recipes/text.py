@@ -11,7 +11,8 @@ import torch.nn.functional as functional
 
 from ...models.diffusion.text import TextEncoder, WordTokenizer
 from ..data import PeopleDataset, open_split, sample_indices
-from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
 
 IMAGE_SIZE = 64
 WIDTH = 96

@@ -12,7 +12,8 @@ import torch.nn.functional as functional
 
 from ...models.diffusion.networks import decode_latents, encode_image, fold_of, mini_vae, plain_config
 from ..data import PICTURES, PeopleDataset, open_split, sample_indices
-from ..trainer import BaseRecipe, Batch, Export, Split, TrainingPlan, picture_grid, random_generator
+from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
 
 CROP = 64
 LATENT_NOISE = 0.1

@@ -1,0 +1,125 @@
+"""What a recipe is and how a run is planned; random numbers that depend on nothing before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+Batch = dict[str, torch.Tensor]
+
+
+class Split(NamedTuple):
+    """Training data and held-out data of one recipe (any objects the recipe's own `batch` understands)."""
+
+    train: Any
+    held_out: Any
+
+
+class Export(NamedTuple):
+    """What goes into the weights file: its kind, tensors and configuration."""
+
+    kind: str
+    tensors: Mapping[str, torch.Tensor]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time."""
+
+    steps: int = 10_000
+    minutes: float | None = None
+    batch_size: int = 32
+    accumulation: int = 1
+    learning_rate: float = 1e-3
+    final_rate: float = 0.02
+    warmup_steps: int = 200
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    mixed_precision: str = "no"
+    device: str | None = None
+    checkpoint_seconds: float = 120.0
+    sample_seconds: float = 300.0
+    log_seconds: float = 10.0
+
+
+class Recipe(Protocol):
+    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`."""
+
+    name: str
+    needs: tuple[str, ...]
+    plan: TrainingPlan
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Open the data; compute and cache on disk what is constant."""
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The module to train, in float32; parameters without gradient are frozen, checkpoints omit them."""
+
+    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """Optimizer groups [{"params": ..., "lr": ...}]."""
+
+    def batch(self, data: Any, step: int, seed: int, batch_size: int) -> Batch:
+        """A batch of tensors, a pure function of its arguments."""
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Scalar loss and further scalars for the log. `module` may be wrapped: only call it."""
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """A picture (3,H,W) in 0..1 that shows progress on a held-out batch."""
+
+    def evaluate(self, module: torch.nn.Module, held_out: Any) -> dict[str, float]:
+        """Held-out scores for the weights file's metadata."""
+
+    def export(self, module: torch.nn.Module, held_out: Any) -> Export:
+        """The finished weights."""
+
+
+class BaseRecipe:
+    """Defaults for what most recipes share."""
+
+    name = ""
+    needs: tuple[str, ...] = ()
+    plan = TrainingPlan()
+
+    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """All trainable parameters at one rate."""
+        return [{"params": [p for p in module.parameters() if p.requires_grad], "lr": learning_rate}]
+
+    def evaluate(self, module: torch.nn.Module, held_out: Any) -> dict[str, float]:
+        """No scores beside the held-out loss."""
+        return {}
+
+
+def random_generator(*numbers: int) -> torch.Generator:
+    """A CPU generator that depends on all `numbers` in their order, and on nothing before."""
+    mixed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        mixed = ((mixed ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
+        mixed ^= mixed >> 31
+    return torch.Generator().manual_seed(mixed % (1 << 63))
+
+
+def learning_rate_factor(step: int, fraction: float, warmup_steps: int, final: float) -> float:
+    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1."""
+    warm = min(1.0, (step + 1) / max(1, warmup_steps))
+    cosine = 0.5 * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
+    return warm * (final + (1 - final) * cosine)
+
+
+def changed_plan(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
+    """The plan with those changes that are not None; giving steps switches a time limit off."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    if "steps" in given and "minutes" not in given:
+        given["minutes"] = None
+    return replace(plan, **given)
