@@ -83,7 +83,7 @@ class FiguraLoadPHAC:
 
     RETURN_TYPES = ("FIGURA_PHAC",)
     RETURN_NAMES = ("phac",)
-    OUTPUT_TOOLTIPS = ("The networks, for Figura PHAC Sampler and Figura Invisible Mask.",)
+    OUTPUT_TOOLTIPS = ("The networks, for PHAC Sampler and Invisible Mask.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -118,15 +118,15 @@ class FiguraPHACSampler:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Figura Load PHAC."}),
+                "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
                 "visible_mask": (
                     "MASK",
-                    {"tooltip": "1 on the visible part of the person (Figura Visible Mask)."},
+                    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
                 ),
                 "prompt": (
                     "FIGURA_PROMPT",
-                    {"tooltip": "Where the person is and goes on (Figura Point Prompt)."},
+                    {"tooltip": "Where the person is and goes on (Point Prompt)."},
                 ),
                 "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
                 "steps": (
@@ -170,7 +170,7 @@ class FiguraPHACSampler:
     RETURN_TYPES = ("IMAGE", "LATENT")
     RETURN_NAMES = ("coarse", "latent")
     OUTPUT_TOOLTIPS = (
-        "The whole person alone on white, in the place and at the size of the picture. Coarse: Figura "
+        "The whole person alone on white, in the place and at the size of the picture. Coarse: "
         "Inpaint Refiner puts it into the picture.",
         "The latents of the square crop round the person, in the model's own latent space.",
     )
@@ -220,16 +220,16 @@ class FiguraInvisibleMask:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Figura Load PHAC."}),
+                "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person."}),
                 "coarse": (
                     "IMAGE",
-                    {"tooltip": "The completed person in the same place, from Figura PHAC Sampler or any "
+                    {"tooltip": "The completed person in the same place, from PHAC Sampler or any "
                     "generator."},
                 ),
                 "visible_mask": (
                     "MASK",
-                    {"tooltip": "1 on the visible part of the person (Figura Visible Mask)."},
+                    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
                 ),
                 "threshold": (
                     "FLOAT",
@@ -296,7 +296,7 @@ NODE_CLASS_MAPPINGS = {
     "FiguraInvisibleMask": FiguraInvisibleMask,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
-    "FiguraLoadPHAC": "Figura Load PHAC",
-    "FiguraPHACSampler": "Figura PHAC Sampler",
-    "FiguraInvisibleMask": "Figura Invisible Mask",
+    "FiguraLoadPHAC": "Load PHAC (Figura)",
+    "FiguraPHACSampler": "PHAC Sampler (Figura)",
+    "FiguraInvisibleMask": "Invisible Mask (Figura)",
 }

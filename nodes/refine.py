@@ -65,7 +65,7 @@ class FiguraLoadRefiner:
 
     RETURN_TYPES = ("FIGURA_REFINER",)
     RETURN_NAMES = ("refiner",)
-    OUTPUT_TOOLTIPS = ("The networks, for Figura Inpaint Refiner.",)
+    OUTPUT_TOOLTIPS = ("The networks, for Inpaint Refiner.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -89,20 +89,20 @@ class FiguraInpaintRefiner:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "refiner": ("FIGURA_REFINER", {"tooltip": "The networks of Figura Load Refiner."}),
+                "refiner": ("FIGURA_REFINER", {"tooltip": "The networks of Load Refiner."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
                 "coarse": (
                     "IMAGE",
-                    {"tooltip": "The completed person in the same place, from Figura PHAC Sampler or any "
+                    {"tooltip": "The completed person in the same place, from PHAC Sampler or any "
                     "generator."},
                 ),
                 "visible_mask": (
                     "MASK",
-                    {"tooltip": "1 on the visible part of the person (Figura Visible Mask)."},
+                    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
                 ),
                 "invisible_mask": (
                     "MASK",
-                    {"tooltip": "What may change (Figura Invisible Mask). All pixels outside stay exactly "
+                    {"tooltip": "What may change (Invisible Mask). All pixels outside stay exactly "
                     "as they are."},
                 ),
                 "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
@@ -141,7 +141,7 @@ class FiguraInpaintRefiner:
                 "exact_mask": (
                     "MASK",
                     {
-                        "tooltip": "The hidden part before dilation (Figura Invisible Mask): what is taken "
+                        "tooltip": "The hidden part before dilation (Invisible Mask): what is taken "
                         "from the coarse picture. Without it everything that is not white background is."
                     },
                 ),
@@ -218,6 +218,6 @@ def warn_of_empty(masks: Tensor) -> None:
 
 NODE_CLASS_MAPPINGS = {"FiguraLoadRefiner": FiguraLoadRefiner, "FiguraInpaintRefiner": FiguraInpaintRefiner}
 NODE_DISPLAY_NAME_MAPPINGS = {
-    "FiguraLoadRefiner": "Figura Load Refiner",
-    "FiguraInpaintRefiner": "Figura Inpaint Refiner",
+    "FiguraLoadRefiner": "Load Refiner (Figura)",
+    "FiguraInpaintRefiner": "Inpaint Refiner (Figura)",
 }

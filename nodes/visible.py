@@ -41,7 +41,7 @@ class FiguraLoadSAM:
 
     RETURN_TYPES = ("FIGURA_SAM",)
     RETURN_NAMES = ("sam",)
-    OUTPUT_TOOLTIPS = ("The model, for Figura Visible Mask.",)
+    OUTPUT_TOOLTIPS = ("The model, for Visible Mask.",)
     FUNCTION = "run"
     CATEGORY = "Figura/people"
     DESCRIPTION = "Loads a Segment Anything model, which cuts the visible part of a person out of a picture."
@@ -59,7 +59,7 @@ class FiguraVisibleMask:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "sam": ("FIGURA_SAM", {"tooltip": "A model of Figura Load SAM."}),
+                "sam": ("FIGURA_SAM", {"tooltip": "A model of Load SAM."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
             },
             "optional": {
@@ -74,7 +74,10 @@ class FiguraVisibleMask:
                     "POSE_KEYPOINT",
                     {"tooltip": "Visible joints from any pose detector; used when no prompt is connected."},
                 ),
-                "bounding_box": ("BOUNDING_BOX", {"tooltip": "A box round what can be seen of the person."}),
+                "bounding_box": (
+                    "BOUNDING_BOX",
+                    {"forceInput": True, "tooltip": "A box round what can be seen of the person."},
+                ),
                 "points": (
                     "STRING",
                     {

@@ -8,7 +8,8 @@ import { chromium } from "playwright-core";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const LOCAL = ["127.0.0.1", "localhost"];
-const READY_LIMIT_MS = 120000;
+// A loaded machine needs minutes for what usually takes seconds.
+export const LIMIT_MS = Number(process.env.FIGURA_BROWSER_LIMIT_MS ?? 120000);
 
 /** A page on a fresh profile. problems: uncaught errors, and console errors that name Figura. */
 export async function openPage(url, settings = {}) {
@@ -19,11 +20,11 @@ export async function openPage(url, settings = {}) {
   });
   await context.route(leavesThisMachine, (route) => route.abort());
   const page = context.pages()[0] ?? (await context.newPage());
+  page.setDefaultTimeout(LIMIT_MS);
   const problems = watchProblems(page);
   await store(url, { "Comfy.TutorialCompleted": true, "Comfy.Workflow.ShowMissingModelsWarning": true, ...settings });
-  await page.goto(url);
-  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager?.command, null,
-    { timeout: READY_LIMIT_MS });
+  await page.goto(url, { waitUntil: "commit" });
+  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager?.command);
   await page.waitForTimeout(1500);
   return { page, problems, close: () => closeAll(context, profile) };
 }

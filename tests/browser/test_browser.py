@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 HERE = Path(__file__).resolve().parent
 KINDS = ("sam", "phac", "refiner", "pose_detector")
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
-LIMIT_S = 900
+LIMIT_S = 1800
 RENDERERS = {"canvas": False, "nodes2": True}
 
 

@@ -6,14 +6,12 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { openPage } from "./page.mjs";
+import { LIMIT_MS, openPage } from "./page.mjs";
 
-const LIMIT_MS = 60000;
-const RUN_LIMIT_MS = 420000;
+const RUN_LIMIT_MS = 4 * LIMIT_MS;
 
 const job = JSON.parse(process.argv[2]);
 const { page, problems, close } = await openPage(job.url, job.settings ?? {});
-page.setDefaultTimeout(LIMIT_MS);
 
 async function shot(what) {
   if (job.shots) await page.screenshot({ path: path.join(job.shots, `${job.name}-${what}.png`) });
