@@ -88,6 +88,8 @@ def _add_eval(commands: argparse._SubParsersAction) -> None:
     evaluate.add_argument(
         "--sheet", type=Path, metavar="FILE", help="also draw a contact sheet of all stages"
     )
+    evaluate.add_argument("--sheet-samples", type=int, default=32, help="people on the contact sheet")
+    evaluate.add_argument("--weights", type=Path, metavar="DIR", help="folder of the mini family")
     evaluate.add_argument("--device", default="cpu")
     evaluate.set_defaults(command=eval_command)
 
@@ -142,7 +144,8 @@ def eval_command(args: argparse.Namespace) -> int:
     """Hand over to training/reports.py and show the figures."""
     from ..training import reports
 
-    extras = {"device": args.device, "table": args.table, "sheet": args.sheet}
+    names = ("device", "table", "sheet", "sheet_samples", "weights")
+    extras = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))
 
 

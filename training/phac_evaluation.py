@@ -30,7 +30,6 @@ from ..models.phac.sampling import Refined
 from ..people.prompts import PointPrompt
 from ..people.synthetic import SyntheticPeople, render_people
 from . import metrics
-from .trainer import random_generator
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -146,7 +145,12 @@ def evaluate_phac(
 
 
 def summary(figures: Figures, people: int, size: int) -> dict[str, float]:
-    """The means of all figures, the joint errors, and how many people or joints are behind them."""
+    """The means of all figures, the joint errors, and how many people or joints are behind them.
+
+    Raises ValueError when nobody was found in any picture.
+    """
+    if not figures.truth:
+        raise ValueError("the segmenter found nobody in any picture: train `figura train sam` for longer")
     means = {name: metrics.mean_of(torch.cat(parts)) for name, parts in figures.values.items()}
     result = {name: mean.value for name, mean in means.items()}
     result["max_abs_diff_outside"] = figures.largest_outside
@@ -158,7 +162,8 @@ def summary(figures: Figures, people: int, size: int) -> dict[str, float]:
     result["samples.completed"] = len(truth)
     result["samples.hidden_joints"] = int((wanted & (truth[..., 2] > 0)).sum())
     result["samples.invisible_iou"] = means["invisible_iou"].figures
-    result["samples.curve"] = means[f"ssim_region.s{STRENGTH}"].figures
+    curve = means.get(f"ssim_region.s{STRENGTH}")
+    result["samples.curve"] = curve.figures if curve else 0
     return result
 
 
@@ -180,7 +185,7 @@ def user_prompts(people: SyntheticPeople, seeds: Sequence[int]) -> list[PointPro
 
 def _jitter(seed: int) -> Tensor:
     """(18,2) offsets, uniform in a disc of JITTER_PX."""
-    draw = torch.rand(18, 2, generator=random_generator(seed, 23))
+    draw = torch.rand(18, 2, generator=torch.Generator().manual_seed(seed))
     radius, angle = JITTER_PX * draw[:, 0].sqrt(), 2 * torch.pi * draw[:, 1]
     return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
 

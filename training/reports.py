@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from ..models.store import MINI_DIR
-from .data import HELD_OUT_SEED
+from ..people.synthetic import HELD_OUT_FIRST_SEED
 from .report_json import report, write_report
 from .results import write_table
 from .sheets import Sheet, synthetic_row
@@ -31,7 +31,7 @@ class EvalOptions:
     """
 
     samples: int = 256
-    seed: int = HELD_OUT_SEED
+    seed: int = HELD_OUT_FIRST_SEED
     json_path: Path | None = None
     device: str = "cpu"
     sheet: Path | None = None
@@ -42,12 +42,16 @@ class EvalOptions:
     @property
     def seeds(self) -> range:
         """The held-out people's seeds."""
-        first = self.seed if self.seed >= HELD_OUT_SEED else HELD_OUT_SEED + self.seed
+        first = self.seed if self.seed >= HELD_OUT_FIRST_SEED else HELD_OUT_FIRST_SEED + self.seed
         return range(first, first + self.samples)
 
 
 def eval_command(
-    method: str, samples: int = 256, seed: int = HELD_OUT_SEED, json_path: Path | None = None, **others: Any
+    method: str,
+    samples: int = 256,
+    seed: int = HELD_OUT_FIRST_SEED,
+    json_path: Path | None = None,
+    **others: Any,
 ) -> dict[str, Any]:
     """Measure a method ("phac", or "synth": the synthetic people themselves); gives the report.
 

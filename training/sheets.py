@@ -6,7 +6,7 @@ import colorsys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -138,7 +138,9 @@ def _skeleton_over(people: SyntheticPeople) -> Tensor:
     return draw_skeleton(people.joints, height, width, hands=people.hands.flip(1), onto=dark)
 
 
-def _shortened(text: str, width: int, font: object) -> str:
-    while font.getlength(text) > width:  # type: ignore[attr-defined]
-        text = text[:-4] + "..."
+def _shortened(text: str, width: int, font: Any) -> str:
+    kept = len(text)
+    while kept and font.getlength(text) > width:
+        kept -= 1
+        text = text[:kept] + "..."
     return text

@@ -117,5 +117,5 @@ def test_eval_hands_its_options_over_and_shows_the_figures(monkeypatch, capsys):
 
     monkeypatch.setattr(reports, "eval_command", measure)
     assert cli.main(["eval", "phac", "--samples", "2", "--seed", "7", "--json", "r.json"]) == 0
-    assert asked == [(("phac", 2, 7, Path("r.json")), {"device": "cpu", "table": None, "sheet": None})]
+    assert asked == [(("phac", 2, 7, Path("r.json")), {"device": "cpu", "sheet_samples": 32})]
     assert capsys.readouterr().out == "visible_iou 0.91235\n"
