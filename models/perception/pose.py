@@ -25,6 +25,8 @@ CONFIDENCE = 0.3
 LETTERBOX_GREY = 0.5
 LOOK_AGAIN_BELOW = 0.6
 LOOK_AGAIN_MARGIN = 0.3
+SECOND_LOOK_TRUST = 0.9
+SEARCH_PARTS = (2, 4)
 
 
 @dataclass(frozen=True)
@@ -100,42 +102,82 @@ def decode_heatmaps(logits: torch.Tensor, stride: int = 4) -> torch.Tensor:
 def detect_joints(net: PoseDetector, images: torch.Tensor) -> torch.Tensor:
     """Joints (B,18,3) x_px, y_px, confidence of one person in each picture (B,3,H,W) 0..1 of any size.
 
-    Pictures are letterboxed to the network's size. Where the person turns out small in a larger picture, a
-    second look at the part round the joints refines them. Treat joints under `CONFIDENCE` as not seen.
+    Pictures are letterboxed to the network's size. In larger ones smaller views are tried as well, the one with
+    the most certain joints is taken, and a closer look at the part round the joints refines them. Treat joints
+    under `CONFIDENCE` as not seen.
     """
     net = net.eval()
-    device = next(net.parameters()).device
-    height, width = images.shape[-2:]
-    longest = max(height, width)
-    whole = View((width - longest) / 2, (height - longest) / 2, longest)
-    joints = torch.cat([_look(net, part.to(device), [whole] * len(part)) for part in images.split(32)])
-    for index, found in enumerate(joints):
-        view = second_view(found, height, width, net.config.image_size)
-        if view is not None:
-            joints[index] = _look(net, images[index : index + 1].to(device), [view])[0]
-    return joints
+    images = images.to(next(net.parameters()).device)
+    if max(images.shape[-2:]) > net.config.image_size:
+        return torch.stack([_search(net, image[None]) for image in images])
+    whole = whole_view(*images.shape[-2:])
+    return torch.cat([_look(net, part, [whole] * len(part)) for part in images.split(32)])
 
 
 class View(NamedTuple):
-    """A square part of a picture: left, top and side in pixels; it may reach outside."""
+    """A square part of a picture: left, top and side in whole pixels; it may reach outside."""
 
-    left: float
-    top: float
-    side: float
+    left: int
+    top: int
+    side: int
 
 
-def second_view(joints: torch.Tensor, height: int, width: int, model_size: int) -> View | None:
-    """The square round the joints (18,3) found at first, or None when it would show nothing better."""
+def whole_view(height: int, width: int) -> View:
+    """The square that holds a picture in its middle."""
+    side = max(height, width)
+    return View((width - side) // 2, (height - side) // 2, side)
+
+
+def search_views(height: int, width: int, model_size: int) -> list[View]:
+    """The whole picture, and overlapping views of a half and a quarter of its longer side if they show more."""
+    views = [whole_view(height, width)]
+    for part in SEARCH_PARTS:
+        side = max(height, width) // part
+        if side >= model_size:
+            steps = [range(0, max(length - side, 0) + side // 2, side // 2) for length in (height, width)]
+            corners = [
+                (min(x, max(width - side, 0)), min(y, max(height - side, 0)))
+                for y in steps[0]
+                for x in steps[1]
+            ]
+            views += [View(x, y, side) for x, y in dict.fromkeys(corners)]
+    return views
+
+
+def second_view(joints: torch.Tensor, side: float, model_size: int) -> View | None:
+    """The square round joints (18,3) found in a view of that side, or None when it would show little more."""
     seen = joints[joints[:, 2] >= CONFIDENCE, :2]
-    longest = max(height, width)
-    if len(seen) < 2 or longest <= model_size:
+    if len(seen) < 2:
         return None
     low, high = seen.amin(dim=0), seen.amax(dim=0)
-    side = max(float((high - low).max()) * (1 + 2 * LOOK_AGAIN_MARGIN), model_size / 4)
-    if side > LOOK_AGAIN_BELOW * longest:
+    closer = max(float((high - low).max()) * (1 + 2 * LOOK_AGAIN_MARGIN), model_size / 4)
+    if closer > LOOK_AGAIN_BELOW * side and side <= model_size * 2:
         return None
-    centre = (low + high) / 2
-    return View(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side)
+    left, top = ((low + high - closer) / 2).round().int().tolist()
+    return View(left, top, round(closer))
+
+
+def certainty(joints: torch.Tensor) -> torch.Tensor:
+    """Sum of the confidences (...) of the joints (...,18,3) that count as seen."""
+    return (joints[..., 2] * (joints[..., 2] >= CONFIDENCE)).sum(dim=-1)
+
+
+def _search(net: PoseDetector, image: torch.Tensor) -> torch.Tensor:
+    """Joints (18,3) of the person in one picture (1,3,H,W) that is larger than the network's input."""
+    size, longest = net.config.image_size, max(image.shape[-2:])
+    shrink = max(1.0, longest / (size * SEARCH_PARTS[-1]))
+    reduced = [max(1, round(side / shrink)) for side in image.shape[-2:]]
+    small = image if shrink == 1 else F.interpolate(image, reduced, mode="bilinear", antialias=True)
+    views = search_views(*small.shape[-2:], size)
+    found = _look(net, small.expand(len(views), -1, -1, -1), views)
+    best = int(certainty(found).argmax())
+    scale = found.new_tensor([image.shape[-1] / small.shape[-1], image.shape[-2] / small.shape[-2], 1.0])
+    joints = found[best] * scale
+    closer = second_view(joints, views[best].side * shrink, size)
+    if closer is None:
+        return joints
+    again = _look(net, image, [closer])[0]
+    return again if certainty(again) >= SECOND_LOOK_TRUST * certainty(joints) else joints
 
 
 def _look(net: PoseDetector, images: torch.Tensor, views: list[View]) -> torch.Tensor:
@@ -153,7 +195,7 @@ def _look(net: PoseDetector, images: torch.Tensor, views: list[View]) -> torch.T
 def resample_view(image: torch.Tensor, view: View, size: int) -> torch.Tensor:
     """A square view of a picture (1,3,H,W) as (1,3,size,size), antialiased; untouched if nothing changes."""
     height, width = image.shape[-2:]
-    left, top, side = round(view.left), round(view.top), max(1, round(view.side))
+    left, top, side = view
     if (left, top, side) == (0, 0, size) and (height, width) == (size, size):
         return image
     padding = (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height))

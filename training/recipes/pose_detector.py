@@ -42,7 +42,7 @@ class PoseRecipe(BaseRecipe):
 
     name = "pose_detector"
     plan = TrainingPlan(
-        minutes=12,
+        minutes=25,
         batch_size=32,
         learning_rate=2e-3,
         weight_decay=0.01,

@@ -74,7 +74,7 @@ class SamRecipe(BaseRecipe):
 
     name = "sam"
     plan = TrainingPlan(
-        minutes=30,
+        minutes=60,
         batch_size=16,
         learning_rate=1e-3,
         weight_decay=0.02,

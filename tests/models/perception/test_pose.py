@@ -18,8 +18,10 @@ from figura.models.perception.pose import (
     load_pose_detector,
     poses_from_joints,
     resample_view,
+    search_views,
     second_view,
     target_heatmaps,
+    whole_view,
 )
 
 
@@ -79,10 +81,25 @@ def test_a_second_look_refines_a_small_person_in_a_large_picture() -> None:
 def test_the_second_view_is_only_taken_where_it_shows_more() -> None:
     joints = torch.zeros(18, 3)
     joints[:4] = torch.tensor([[600.0, 600, 1], [650, 700, 1], [640, 640, 1], [620, 660, 1]])
-    view = second_view(joints, 1000, 1200, 128)
-    assert view is not None and view.side == pytest.approx(160) and view.left == pytest.approx(545)
-    assert second_view(joints, 128, 128, 128) is None
-    assert second_view(joints * torch.tensor([1, 1, 0.01]), 1000, 1200, 128) is None
+    assert second_view(joints, 1200, 128) == View(545, 570, 160)
+    assert second_view(joints, 240, 128) is None
+    assert second_view(joints * torch.tensor([1, 1, 0.01]), 1200, 128) is None
+
+
+@pytest.mark.parametrize("size", [(512, 512), (300, 512), (512, 100), (256, 200)])
+def test_search_views_cover_the_picture(size: tuple[int, int]) -> None:
+    views = search_views(*size, 128)
+    assert views[0] == whole_view(*size) and len(set(views)) == len(views) > 1
+    for side in {view.side for view in views[1:]}:
+        seen = torch.zeros(size, dtype=torch.bool)
+        for view in views:
+            if view.side == side:
+                seen[view.top : view.top + side, view.left : view.left + side] = True
+        assert seen.all()
+
+
+def test_small_pictures_are_not_searched() -> None:
+    assert search_views(128, 100, 128) == [View(-14, 0, 128)]
 
 
 def test_weak_joints_and_empty_pictures_become_absent() -> None:
