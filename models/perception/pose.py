@@ -102,9 +102,9 @@ def decode_heatmaps(logits: torch.Tensor, stride: int = 4) -> torch.Tensor:
 def detect_joints(net: PoseDetector, images: torch.Tensor) -> torch.Tensor:
     """Joints (B,18,3) x_px, y_px, confidence of one person in each picture (B,3,H,W) 0..1 of any size.
 
-    Pictures are letterboxed to the network's size. In larger ones smaller views are tried as well, the one with
-    the most certain joints is taken, and a closer look at the part round the joints refines them. Treat joints
-    under `CONFIDENCE` as not seen.
+    Pictures are letterboxed to the network's size. In larger ones smaller views are tried as well, the one
+    with the most certain joints is taken, and a closer look at the part round the joints refines them. Treat
+    joints under `CONFIDENCE` as not seen.
     """
     net = net.eval()
     images = images.to(next(net.parameters()).device)
@@ -129,19 +129,19 @@ def whole_view(height: int, width: int) -> View:
 
 
 def search_views(height: int, width: int, model_size: int) -> list[View]:
-    """The whole picture, and overlapping views of a half and a quarter of its longer side if they show more."""
+    """The whole picture, and overlapping views of a half and a quarter of its side if they show more."""
     views = [whole_view(height, width)]
     for part in SEARCH_PARTS:
         side = max(height, width) // part
         if side >= model_size:
-            steps = [range(0, max(length - side, 0) + side // 2, side // 2) for length in (height, width)]
-            corners = [
-                (min(x, max(width - side, 0)), min(y, max(height - side, 0)))
-                for y in steps[0]
-                for x in steps[1]
-            ]
-            views += [View(x, y, side) for x, y in dict.fromkeys(corners)]
+            views += [View(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
     return views
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where spans of `side` start that cover `length`, overlapping by half."""
+    last = max(length - side, 0)
+    return sorted({min(start, last) for start in range(0, last + side // 2, side // 2)})
 
 
 def second_view(joints: torch.Tensor, side: float, model_size: int) -> View | None:
@@ -168,7 +168,7 @@ def _search(net: PoseDetector, image: torch.Tensor) -> torch.Tensor:
     shrink = max(1.0, longest / (size * SEARCH_PARTS[-1]))
     reduced = [max(1, round(side / shrink)) for side in image.shape[-2:]]
     small = image if shrink == 1 else F.interpolate(image, reduced, mode="bilinear", antialias=True)
-    views = search_views(*small.shape[-2:], size)
+    views = search_views(small.shape[-2], small.shape[-1], size)
     found = _look(net, small.expand(len(views), -1, -1, -1), views)
     best = int(certainty(found).argmax())
     scale = found.new_tensor([image.shape[-1] / small.shape[-1], image.shape[-2] / small.shape[-2], 1.0])
