@@ -17,7 +17,9 @@ from ..latents import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents
 from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from ..progress import picture_grid
 
-SNR_LIMIT = 5.0
+WEIGHT_LIMIT = 25.0
+"""Most that the loss of a very noisy latent may count. Near pure noise an error of the predicted noise is an
+error 1/sqrt(abar) times as large of the picture, and plain MSE leaves whole pictures tinted there."""
 
 
 class LatentRecipe(BaseRecipe):
@@ -50,10 +52,10 @@ class LatentRecipe(BaseRecipe):
         latents: torch.Tensor,
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Mean ||eps - predict(z_t, t)||^2 with the min-SNR weight min(SNR,5)/SNR."""
+        """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most 25."""
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         times = torch.randint(0, len(self.snr), (len(latents),), generator=generator)
-        weight = (SNR_LIMIT / self.snr[times]).clamp(max=1).to(latents)
+        weight = (1 + 1 / self.snr[times]).clamp(max=WEIGHT_LIMIT).to(latents)
         times = times.to(latents.device)
         error = predict(self.schedule.add_noise(latents, noise, times), times).float() - noise
         return (weight * error.square().mean(dim=(1, 2, 3))).mean()
