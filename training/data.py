@@ -160,7 +160,9 @@ def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]])
 def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
     """work(*job) for every job, in `processes` processes of one thread each; yields after each, in order."""
     if processes <= 1 or len(jobs) <= 1:
-        yield from (work(*job) for job in jobs)
+        for job in jobs:
+            work(*job)
+            yield
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         yield from pool.map(work, *zip(*jobs, strict=True))

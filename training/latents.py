@@ -102,7 +102,7 @@ def encoder_name(vae: torch.nn.Module) -> str:
 
 def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
     latents, mask = (count, 8, cells, cells), (count, 1, cells, cells)
-    layout = {
+    layout: dict[str, tuple[tuple[int, ...], str]] = {
         name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked", "random_masked")
     }
     layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask", "random_mask")}

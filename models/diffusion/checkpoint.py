@@ -27,8 +27,9 @@ def save_module(
 ) -> Path:
     """Write `tensors` as one safetensors file; floating tensors are stored as `dtype`.
 
-    The file is written beside its final place, read back, and only then renamed, so an interrupted or failed save
-    never harms an older file. Raises ValueError when a tensor holds NaN or infinity, OSError when the disk is full.
+    The file is written beside its final place, read back, and only then renamed, so an interrupted or
+    failed save never harms an older file. Raises ValueError when a tensor holds NaN or infinity, OSError
+    when the disk is full.
     """
     from safetensors.torch import save_file
 
@@ -48,21 +49,23 @@ def save_module(
 
 
 def load_file(path: str | Path, kind: str | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read a weight file of this pack: (tensors on the CPU as stored, metadata dict with at least kind and config).
+    """Read a weight file of this pack: (tensors on the CPU as stored, metadata).
 
-    Raises FileNotFoundError, or ValueError for a pickle, a truncated file, a file of another program, a file of
-    another kind than `kind`, and for tensors with NaN or infinity.
+    Raises FileNotFoundError, or ValueError for a pickle, a truncated file, a file of another program, a
+    file of another kind than `kind`, and for tensors with NaN or infinity.
     """
     path = Path(path)
     tensors, raw = read_safetensors(path)
     meta = parse_metadata(path, raw)
     if kind is not None and meta["kind"] != kind:
-        raise ValueError(f"{path} holds {meta['kind']!r} weights, but {kind!r} weights are needed here: choose another file")
+        raise ValueError(
+            f"{path} holds {meta['kind']!r} weights, but {kind!r} weights are needed: choose another file"
+        )
     return tensors, meta
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Any safetensors file: (finite tensors, raw metadata). Errors as in `load_file`, but any origin is accepted."""
+    """Any safetensors file: (finite tensors, raw metadata). Errors as in `load_file`, of any origin."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -93,25 +96,33 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
 
 
 def parse_metadata(path: str | Path, raw: Mapping[str, str]) -> dict[str, Any]:
-    """The pack's own metadata out of a safetensors header; ValueError when the file was not written by this pack."""
+    """The pack's own metadata out of a safetensors header; ValueError when there is none."""
     if METADATA_KEY not in raw:
-        raise ValueError(f"{path} was not written by Figura (no {METADATA_KEY!r} metadata): choose a Figura weights file")
+        raise ValueError(
+            f"{path} was not written by Figura (no {METADATA_KEY!r} metadata): choose a Figura weights file"
+        )
     try:
         meta = json.loads(raw[METADATA_KEY])
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} has damaged {METADATA_KEY!r} metadata ({error}): copy or download it again") from error
+        raise ValueError(
+            f"{path} has damaged {METADATA_KEY!r} metadata ({error}): copy or download it again"
+        ) from error
     if not isinstance(meta, dict) or "kind" not in meta or not isinstance(meta.get("config"), dict):
-        raise ValueError(f"{path} has {METADATA_KEY!r} metadata without kind and config: choose a Figura weights file")
+        raise ValueError(
+            f"{path} has {METADATA_KEY!r} metadata without kind and config: choose a Figura weights file"
+        )
     return meta
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> torch.nn.Module:
-    """Load float32 copies of `tensors` into `module`, strictly; ValueError names the first keys that do not fit."""
+    """Load `tensors` into `module`, strictly; ValueError names the first keys that do not fit."""
     own = module.state_dict()
     wrong = sorted(set(own) ^ set(tensors))
     wrong += [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
     if wrong:
-        raise ValueError(f"{name} does not fit {type(module).__name__}: {len(wrong)} keys differ, first {wrong[:3]}")
+        raise ValueError(
+            f"{name} does not fit {type(module).__name__}: {len(wrong)} keys differ, first {wrong[:3]}"
+        )
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
     return module
 
@@ -126,7 +137,9 @@ def _storable(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tens
 
 def _check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-        raise ValueError(f"tensor {name!r} in {where} holds NaN or infinity: the file is not usable, use another")
+        raise ValueError(
+            f"tensor {name!r} in {where} holds NaN or infinity: the file is not usable, use another"
+        )
 
 
 def _check_is_safetensors(path: Path) -> None:
@@ -134,10 +147,12 @@ def _check_is_safetensors(path: Path) -> None:
         raise FileNotFoundError(f"no weights file at {path}")
     with path.open("rb") as file:
         head = file.read(9)
-    # A safetensors header's length may begin with the bytes of a pickle or of a zip file, so this comes first.
+    # A safetensors header's length may begin with the bytes of a pickle or of a zip file, so first this.
     if head[8:9] == b"{":
         return
     if head[:2] == b"PK" or head[:1] == b"\x80":
-        raise ValueError(f"{path} is a pickle, not safetensors: convert it first with `figura models convert`")
+        raise ValueError(
+            f"{path} is a pickle, not safetensors: convert it first with `figura models convert`"
+        )
     if len(head) < 9 or head[8:9] != b"{":
         raise ValueError(f"{path} is not a safetensors file, or it is truncated: copy or download it again")

@@ -30,7 +30,7 @@ _PROMPT_CHANNELS = (16, 32, 64, 96)
 
 
 def mini_unet(in_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
-    """A small text-to-image U-Net: (B,in_channels,16,16), timestep, (B,24,96) -> (B,8,16,16) predicted noise."""
+    """A small text-to-image U-Net: (B,in_channels,16,16), timestep, (B,24,96) -> noise (B,8,16,16)."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -62,7 +62,8 @@ def mini_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
 def mini_vae() -> AutoencoderKL:
     """The mini autoencoder: (B,3,H,W) in -1..1 <-> (B,8,H/8,W/8), on pictures folded to (B,12,H/2,W/2).
 
-    Convolutions at full resolution would cost as much as all others together; folded, every pixel still counts.
+    Convolutions at full resolution would cost as much as all others together; folded, every pixel still
+    counts.
     """
     from diffusers import AutoencoderKL
 
@@ -83,12 +84,12 @@ def mini_vae() -> AutoencoderKL:
 
 
 def fold_of(vae: AutoencoderKL) -> int:
-    """How many pixels a side go into one position of the autoencoder's input: 1 for Stable Diffusion, 2 for mini."""
+    """Pixels a side in one position of the autoencoder's input: 1 for Stable Diffusion, 2 for mini."""
     return math.isqrt(vae.config.in_channels // 3)
 
 
 def noise_schedule() -> DDPMScheduler:
-    """The Stable Diffusion noise schedule: 1000 steps, betas 0.00085..0.012 scaled linearly, noise prediction."""
+    """Stable Diffusion's noise schedule: 1000 steps, betas 0.00085..0.012 scaled linearly, eps-prediction."""
     from diffusers import DDPMScheduler
 
     return DDPMScheduler(
@@ -103,7 +104,7 @@ def noise_schedule() -> DDPMScheduler:
 
 @torch.no_grad()
 def widen_conv_in(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionModel:
-    """Give `unet` (in place) `channels` input channels; the new ones start at zero, the first ones stay as they are."""
+    """Give `unet` (in place) `channels` input channels: the first ones stay, the new ones start at zero."""
     old = unet.conv_in
     if channels < old.in_channels:
         raise ValueError(f"conv_in has {old.in_channels} channels and cannot be narrowed to {channels}")
@@ -137,11 +138,11 @@ def hide(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def latent_mask(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """A mask (B,1,H,W) at the latent size (h,w): the covered part of each cell."""
-    return functional.adaptive_avg_pool2d(mask.float(), tuple(size))
+    return functional.adaptive_avg_pool2d(mask.float(), (size[0], size[1]))
 
 
 def inpaint_condition(vae: AutoencoderKL, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The inpainting U-Net's extra channels (B,9,h,w): mask (1 = to be made), latents of the masked picture."""
+    """The inpainting U-Net's extra channels (B,9,h,w): mask (1 = make), latents of the masked picture."""
     masked = encode_image(vae, hide(images, mask))
     return torch.cat([latent_mask(mask, masked.shape[-2:]).to(masked), masked], dim=1)
 

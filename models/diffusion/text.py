@@ -19,13 +19,17 @@ TOKENS = 24
 _SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
 _WORD = re.compile(r"[a-z0-9]+|,")
 GENERAL_WORDS = tuple(
-    "a an the of in on at with and or to from person man woman boy girl child human people photo picture image full body "
-    "standing walking sitting running reaching kneeling jumping dancing waving facing front back side left right up down "
-    "wearing shirt blouse sweater jacket coat top t trousers pants jeans shorts skirt dress shoes boots hat cap hair skin "
-    "head face arm arms hand hands leg legs foot feet long short sleeve sleeves sleeveless bald striped checked dotted "
-    "plain patterned spotted stripes dots red orange yellow green blue purple violet pink brown black white grey gray "
-    "beige cyan teal navy dark light bright pale blond blonde young old tall small large background wall street grass "
-    "sky room floor behind before box tree pillar board table outdoors indoors alone ,".split()
+    (
+        "a an the of in on at with and or to from person man woman boy girl child human people photo "
+        "picture image full body standing walking sitting running reaching kneeling jumping dancing waving "
+        "facing front back side left right up down wearing shirt blouse sweater jacket coat top t trousers "
+        "pants jeans shorts skirt dress shoes boots hat cap hair skin head face arm arms hand hands leg "
+        "legs foot feet long short sleeve sleeves sleeveless bald striped checked dotted plain patterned "
+        "spotted stripes dots red orange yellow green blue purple violet pink brown black white grey gray "
+        "beige cyan teal navy dark light bright pale blond blonde young old tall small large background "
+        "wall street grass sky room floor behind before box tree pillar board table outdoors indoors alone "
+        ","
+    ).split()
 )
 
 
@@ -56,7 +60,7 @@ class WordTokenizer:
         return _SPECIAL.index("<end>")
 
     def __call__(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Texts -> token numbers (B,L) int64 and attention mask (B,L), 1 up to and including the end token."""
+        """Texts -> token numbers (B,L) int64 and attention mask (B,L), 1 to the end token."""
         if isinstance(texts, str):
             raise TypeError("texts must be a list of strings, not one string: write [text]")
         rows = [self._row(text) for text in texts]
@@ -80,9 +84,16 @@ def mini_text_model(vocabulary: int, length: int = TOKENS) -> CLIPTextModel:
 
     return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=vocabulary, hidden_size=TEXT_WIDTH, intermediate_size=4 * TEXT_WIDTH, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=length, projection_dim=TEXT_WIDTH,
-            pad_token_id=0, bos_token_id=1, eos_token_id=2,
+            vocab_size=vocabulary,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=4 * TEXT_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=length,
+            projection_dim=TEXT_WIDTH,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
         )
     )
 
@@ -136,7 +147,10 @@ class CLIPTextCondition(torch.nn.Module):
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
         """Texts -> last hidden states (B, 77, D)."""
         tokens = self.tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=self.tokenizer.model_max_length,
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.tokenizer.model_max_length,
             return_tensors="pt",
         )
         return self.model(input_ids=tokens.input_ids.to(self.model.device)).last_hidden_state

@@ -70,7 +70,7 @@ class CoarseRecipe(LatentRecipe):
             parameter.requires_grad_(is_cross_attention(name))
         return CoarseStage(unet, controlnet)
 
-    def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+    def parameter_groups(self, module: Any, learning_rate: float) -> list[dict[str, Any]]:
         """Cross-attention at the rate, ControlNet at ten times the rate."""
         attention = [p for p in module.unet.parameters() if p.requires_grad]
         control = list(module.controlnet.parameters())
@@ -99,7 +99,7 @@ class CoarseRecipe(LatentRecipe):
             lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator
         ), {}
 
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Targets, what was visible, prompts, and the completions."""
         made = self.generate(lambda z, t: self._predict(module, batch, z, t), batch["latents"])
         masked = self.decode(batch["condition"][:, 1:])
@@ -110,7 +110,7 @@ class CoarseRecipe(LatentRecipe):
     ) -> torch.Tensor:
         return module(latents, batch["condition"], times, batch["texts"], batch["prompt"])
 
-    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
+    def export(self, module: Any, held_out: LatentCache) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
         tensors = {f"unet.{n}": p for n, p in module.unet.state_dict().items() if is_cross_attention(n)}
         tensors |= {f"controlnet.{n}": p for n, p in module.controlnet.state_dict().items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ WIDTH = 96
 class ImageTower(torch.nn.Module):
     """A small convolutional network: (B,3,64,64) in 0..1 -> (B,96)."""
 
-    def __init__(self, operations: type = torch.nn) -> None:
+    def __init__(self, operations: Any = torch.nn) -> None:
         super().__init__()
         layers: list[torch.nn.Module] = []
         channels = (3, 24, 48, 72, 96)
@@ -105,7 +106,7 @@ class TextRecipe(BaseRecipe):
         loss = (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
         return loss, {"accuracy": (logits.argmax(dim=0) == own).float().mean()}
 
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Pictures, and below each the picture its caption finds."""
         found = module(batch["tokens"], batch["mask"], batch["pictures"]).argmax(dim=1)
         return picture_grid([batch["pictures"], batch["pictures"][found]])
@@ -117,7 +118,7 @@ class TextRecipe(BaseRecipe):
         _, extra = self.loss(module, {n: v.to(device) for n, v in batch.items()}, random_generator(0))
         return {"retrieval_of_64": float(extra["accuracy"])}
 
-    def export(self, module: torch.nn.Module, held_out: PeopleDataset) -> Export:
+    def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The text encoder with its words."""
         return Export("text", module.text.state_dict(), module.text.config())
 

@@ -109,16 +109,16 @@ class VAERecipe(BaseRecipe):
         loss = loss + LATENT_PENALTY * latents.square().mean()
         return loss, {"psnr": psnr_of(error.detach()), "size": latents.detach().std()}
 
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Crops above their reconstructions."""
         pictures = batch["pictures"] / 2 + 0.5
         return picture_grid([pictures, decode_latents(module.vae, encode_image(module.vae, pictures))])
 
-    def evaluate(self, module: torch.nn.Module, held_out: PeopleDataset) -> dict[str, float]:
+    def evaluate(self, module: Any, held_out: PeopleDataset) -> dict[str, float]:
         """PSNR in dB on whole held-out pictures by kind, and inside the person."""
         return reconstruction_scores(module.vae, held_out)
 
-    def export(self, module: torch.nn.Module, held_out: PeopleDataset) -> Export:
+    def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The autoencoder with its latents brought to mean 0 and variance 1."""
         normalise_latents(module.vae, held_out)
         return Export("vae", module.vae.state_dict(), plain_config(module.vae))

@@ -82,7 +82,7 @@ class VAEDecoderRecipe(BaseRecipe):
         loss = picture_loss(error, 1 + (PERSON_WEIGHT - 1) * batch["masks"], sharp=1.0)
         return loss, {"psnr": psnr_of(error.detach())}
 
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Pictures, and below them what is decoded of their latents and of their disturbed latents."""
         noise = torch.randn(batch["latents"].shape, generator=random_generator(6)).to(batch["latents"])
         decoded = [
@@ -90,7 +90,7 @@ class VAEDecoderRecipe(BaseRecipe):
         ]
         return picture_grid([batch["pictures"] / 2 + 0.5, *decoded])
 
-    def evaluate(self, module: torch.nn.Module, held_out: LatentCache) -> dict[str, float]:
+    def evaluate(self, module: Any, held_out: LatentCache) -> dict[str, float]:
         """PSNR of held-out pictures as of recipe vae, and of cutouts from disturbed latents."""
         indices = np.arange(min(64, len(held_out)))
         latents = latents_of(held_out, ["cutout"] * len(indices), indices)
@@ -102,7 +102,7 @@ class VAEDecoderRecipe(BaseRecipe):
             "psnr.cutout.disturbed": float(disturbed),
         }
 
-    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
+    def export(self, module: Any, held_out: LatentCache) -> Export:
         """A whole autoencoder; its encoder's tensors are those of the file it came from."""
         return Export("vae", module.vae.state_dict(), plain_config(module.vae))
 

@@ -1,0 +1,85 @@
+"""The recipes on latents at toy size: what they learn, what they leave alone, how they resume."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import load_file
+from figura.training.command import find_init
+from figura.training.recipes import load_recipe, recipe_names
+from figura.training.recipes.phac import prompt_images
+from figura.training.trainer import train
+
+spec = importlib.util.spec_from_file_location(
+    "trainer_tests", Path(__file__).parent.with_name("test_trainer.py")
+)
+trainer_tests = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(trainer_tests)
+
+
+def toy_plan(recipe, steps: int):
+    return replace(
+        recipe.plan, steps=steps, batch_size=2, device="cpu", warmup_steps=1, checkpoint_seconds=1e9
+    )
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_are_what_they_are_called(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name and set(recipe.needs) <= set(recipe_names())
+
+
+def test_unknown_recipes_and_missing_weights(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="known recipes: base"):
+        load_recipe("nothing")
+    with pytest.raises(FileNotFoundError, match="recipe 'vae'"):
+        find_init(["vae"], [], tmp_path)
+
+
+def test_given_weights_come_first(toy_weights: Mapping[str, Path]) -> None:
+    folder = toy_weights["text"].parent
+    found = find_init(["vae", "text"], [toy_weights["vae"]], folder)
+    assert found == {"vae": toy_weights["vae"], "text": folder / "text.safetensors"}
+
+
+def test_the_coarse_stage_resumes_exactly_and_changes_only_its_part(
+    toy_data: Path, toy_weights: Mapping[str, Path], tmp_path: Path
+) -> None:
+    recipe = load_recipe("phac")
+    plan, data = toy_plan(recipe, 3), recipe.prepare(toy_data, toy_weights)
+    trainer_tests.stopped_after(1, recipe, data, toy_weights, plan, tmp_path / "stopped")
+    files = []
+    for name in ("stopped", "whole"):
+        files.append(tmp_path / f"{name}.safetensors")
+        assert train(load_recipe("phac"), toy_data, toy_weights, files[-1], tmp_path / name, plan)
+    stopped, whole = (load_file(file, kind="phac")[0] for file in files)
+    assert trainer_tests.equal(stopped, whole)
+    assert all(name.startswith("controlnet.") or ".attn2." in name for name in whole)
+    backbone = load_file(toy_weights["inpaint"])[0]
+    learned = [name for name in whole if name.startswith("unet.")]
+    assert any(not torch.equal(whole[name], backbone[name.removeprefix("unet.")]) for name in learned)
+
+
+def test_the_inpainting_network_starts_as_the_base_network(
+    toy_data: Path, toy_weights: Mapping[str, Path]
+) -> None:
+    recipe = load_recipe("inpaint")
+    module = recipe.build(toy_weights)
+    base = load_recipe("base").build(toy_weights)
+    assert module.conv_in.in_channels == 17 and base.conv_in.in_channels == 8
+    batch = recipe.batch(recipe.prepare(toy_data, toy_weights).train, 0, 0, 8)
+    assert batch["latents"].shape[1:] == (8, 8, 8) and batch["condition"].shape[1:] == (9, 8, 8)
+    assert torch.isfinite(recipe.loss(module, batch, torch.Generator().manual_seed(0))[0])
+
+
+def test_some_prompts_are_blank() -> None:
+    joints = torch.full((40, 18, 3), 20.0)
+    joints[..., 2] = 1
+    images = prompt_images(joints, 40, torch.Generator().manual_seed(0))
+    blank = (images.flatten(1).amax(dim=1) == 0).float().mean()
+    assert images.shape == (40, 3, 40, 40) and 0.02 < blank < 0.4

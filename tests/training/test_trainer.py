@@ -1,0 +1,172 @@
+"""The trainer: seeds decide everything, and a kill at any moment costs nothing but time."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import load_file
+from figura.training.plan import Split, changed_plan, learning_rate_factor, random_generator
+from figura.training.trainer import MovingAverage, Trainer, train
+
+PROGRAM = Path(__file__).with_name("fake.py")
+spec = importlib.util.spec_from_file_location("training_fake", PROGRAM)
+fake = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fake)
+
+PLAN = fake.FakeRecipe.plan
+
+
+def trained(work: Path, **changes: object) -> dict[str, torch.Tensor]:
+    out = work / "out.safetensors"
+    assert train(fake.FakeRecipe(), Path(), {}, out, work, replace(PLAN, **changes)) is not None
+    return load_file(out, kind="fake")[0]
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def stopped_after(steps: int, recipe: object, data: Split, init: dict, plan: object, work: Path) -> Trainer:
+    """A trainer that was asked to stop after so many steps, and has."""
+    trainer = Trainer(recipe, data, init, plan, work)
+    one_step = trainer._train_step
+
+    def counted() -> dict[str, float]:
+        if trainer.step + 1 == steps:
+            trainer.stop.set()
+        return one_step()
+
+    trainer._train_step = counted
+    assert not trainer.run() and trainer.step == steps
+    return trainer
+
+
+def test_the_seed_decides(tmp_path: Path) -> None:
+    first, again, other = (
+        trained(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert equal(first, again) and not equal(first, other)
+
+
+def test_stopped_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    recipe = fake.FakeRecipe()
+    stopped_after(5, recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path / "stopped")
+    assert equal(trained(tmp_path / "stopped"), trained(tmp_path / "whole"))
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    work, out = tmp_path / "killed", tmp_path / "killed" / "out.safetensors"
+    command = [sys.executable, str(PROGRAM), str(work), str(out), "40", "0.05"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 600
+        while not (work / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not out.exists()
+    done = torch.load(work / "checkpoint.pt", weights_only=True)["step"]
+    assert 0 < done < 40
+    assert equal(trained(work, steps=40), trained(tmp_path / "whole", steps=40))
+
+
+def test_a_save_that_fails_leaves_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = fake.FakeRecipe()
+    trainer = stopped_after(4, recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full_disk(state: object, file: object) -> None:
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        trainer.save()
+    monkeypatch.undo()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert Trainer(recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path).step == 4
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(ValueError, match="belongs to another run"):
+        trained(tmp_path, seed=9)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    recipe = fake.FakeRecipe()
+    recipe.loss = lambda module, batch, generator: (module(batch["x"]).sum() * float("nan"), {})
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        train(recipe, Path(), {}, tmp_path / "out.safetensors", tmp_path, PLAN)
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
+    trained(tmp_path, seed=3, accumulation=2)
+    meta = load_file(tmp_path / "out.safetensors")[1]
+    assert meta["recipe"] == "fake" and meta["seed"] == 3 and meta["steps"] == PLAN.steps
+    assert meta["batch_size"] == 8 and meta["scores"]["held_out_loss"] > 0
+    assert (tmp_path / "sample_final.png").is_file()
+
+
+def test_minutes_end_a_run(tmp_path: Path) -> None:
+    trained(tmp_path, minutes=0.002, log_seconds=0.0)
+    assert "loss=" in (tmp_path / "log.csv").read_text()
+
+
+def test_changed_plans() -> None:
+    timed = changed_plan(PLAN, minutes=3.0, steps=None)
+    assert timed.minutes == 3.0 and timed.steps == PLAN.steps
+    assert changed_plan(timed, steps=5).minutes is None
+
+
+def test_learning_rate_rises_then_falls_to_its_end() -> None:
+    factors = [learning_rate_factor(step, step / 100, 10, 0.02) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1, abs=0.01)
+    assert factors[:9] == sorted(factors[:9])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[100] == pytest.approx(0.02)
+    assert learning_rate_factor(500, 1.7, 10, 0.02) == pytest.approx(0.02)
+
+
+def test_random_numbers_depend_on_all_numbers_and_their_order() -> None:
+    seeds = {random_generator(*n).initial_seed() for n in ((1, 2), (2, 1), (1, 2, 0), (1,), (0, 1), ())}
+    assert len(seeds) == 6
+    assert random_generator(4, 5).initial_seed() == random_generator(4, 5).initial_seed()
+
+
+def test_the_average_follows_and_is_only_lent() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(module.weight)
+    average = MovingAverage(module, decay=0.5)
+    for step in range(6):
+        torch.nn.init.ones_(module.weight)
+        average.update(step)
+    with average.applied():
+        assert 0.99 < module.weight.item() < 1.0
+    assert module.weight.item() == 1.0
+    frozen = torch.nn.Linear(1, 1).requires_grad_(False)
+    assert MovingAverage(frozen, 0.9).shadow == []
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    command += ["--num_cpu_threads_per_process", "1", str(PROGRAM), str(tmp_path), str(out), "4", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert load_file(out, kind="fake")[1]["steps"] == 4
