@@ -225,7 +225,7 @@ def complete_people(
         cfg=settings.cfg,
     )  # fmt: skip
     changed, exact = invisible_pictures(family.phac, people.occluded, coarse, visible)
-    refined = refine_people(family.refiner, people, visible, coarse, changed, seed, settings)
+    refined = refine_people(family.refiner, people, visible, coarse, (changed, exact), seed, settings)
     return Completion(coarse, changed, exact, refined)
 
 
@@ -234,15 +234,16 @@ def refine_people(
     people: SyntheticPeople,
     visible: Tensor,
     coarse: Tensor,
-    changed_mask: Tensor,
+    invisible: tuple[Tensor, Tensor],
     seed: int,
     settings: Settings,
     strength: float = STRENGTH,
 ) -> Refined:
-    """Stage C with noise of that strength."""
+    """Stage C with noise of that strength; invisible: M_iv dilated, and before that."""
+    changed, exact = invisible
     return refine_pictures(
-        refiner, people.occluded, coarse, visible, changed_mask, people.captions, strength=strength,
-        steps=settings.steps, cfg=settings.cfg, seed=seed,
+        refiner, people.occluded, coarse, visible, changed, people.captions, strength=strength,
+        steps=settings.steps, cfg=settings.cfg, seed=seed, exact_masks=exact,
     )  # fmt: skip
 
 
@@ -323,9 +324,11 @@ def _add_curve(
     """The figures of the first `count` people of the batch over the noise strength s."""
     first = torch.arange(len(batch.visible)) < count
     people = select(batch.people, first)
-    visible, coarse, changed = (x[first] for x in (batch.visible, batch.done.coarse, batch.done.changed_mask))
+    done = batch.done
+    visible, coarse = batch.visible[first], done.coarse[first]
+    invisible = done.changed_mask[first], done.exact_mask[first]
     for strength in CURVE:
-        refined = refine_people(refiner, people, visible, coarse, changed, seed, settings, strength)
+        refined = refine_people(refiner, people, visible, coarse, invisible, seed, settings, strength)
         _add_region(figures, refined.image, people, f".s{strength}")
         figures.see_outside(refined, people.occluded)
 
