@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,7 @@ class InvisibleMaskRecipe(BaseRecipe):
         draws = torch.randint(data.pictures.shape[1], (batch_size,), generator=generator).numpy()
         values = stage_inputs(data, indices, draws)
         views = random_views(batch_size, data.people.size, generator, VIEWS)
+        fills: dict[str, torch.Tensor | float]
         fills = {"occluded": values["occluded"].mean(dim=(2, 3), keepdim=True), "coarse": WHITE}
         moved = {name: views.warp(value, fills.get(name, 0.0)) for name, value in values.items()}
         visible = (moved["visible"] > 0.5).float()
@@ -82,7 +84,7 @@ class InvisibleMaskRecipe(BaseRecipe):
         masks = [mask.expand(-1, 3, -1, -1) for mask in (batch["visible"], batch["target"], made)]
         return picture_grid([batch["occluded"], batch["coarse"], *masks])
 
-    def evaluate(self, module: torch.nn.Module, held_out: CoarseOutputs) -> dict[str, float]:
+    def evaluate(self, module: Any, held_out: CoarseOutputs) -> dict[str, float]:
         """Mean IoU of the invisible mask on held-out people with at least 2 % of the picture hidden."""
         generator, overlaps = random_generator(22), []
         device = next(module.parameters()).device
@@ -100,7 +102,7 @@ class InvisibleMaskRecipe(BaseRecipe):
             "evaluated": float(len(overlaps)),
         }
 
-    def export(self, module: torch.nn.Module, held_out: CoarseOutputs) -> Export:
+    def export(self, module: Any, held_out: CoarseOutputs) -> Export:
         """The mask network."""
         return Export("invisible_mask", module.state_dict(), module.config)
 
