@@ -22,17 +22,21 @@ MEANINGS = {
     "visible_iou.detected": "the same, prompted by the joints that the pose detector finds",
     "invisible_iou": "invisible mask before dilation, people with at least 2 % of the picture hidden",
     "amodal_iou": "alpha of the cutout against the whole person",
-    "joint_err": "distance of the hidden joints in the final picture, as a fraction of the side",
-    "joint_missing": "share of the hidden joints that the detector does not find in the final picture",
-    "psnr_region": "PSNR in dB inside the true hidden region, final picture",
-    "ssim_region": "SSIM inside the true hidden region, final picture",
+    "joint_err": "distance of the hidden joints from the truth, as a fraction of the side",
+    "joint_missing": "share of the hidden joints that the detector does not find",
+    "psnr_region": "PSNR in dB inside the true hidden region",
+    "ssim_region": "SSIM inside the true hidden region",
     "seam_err": "difference of gradients within 3 px of the true region's boundary",
     "max_abs_diff_outside": "largest change of any pixel outside the mask that was to be changed",
-    "samples": "how many people or joints are behind the figures",
+    "samples.people": "people measured",
+    "samples.completed": "of these, people of whom the segmenter found something",
+    "samples.hidden_joints": "joints behind joint_err",
+    "samples.invisible_iou": "people behind invisible_iou",
+    "samples.curve": "people behind the curve over s",
 }
 VARIANTS = {
-    "pose": "with the pose prompt", "none": "prompt withheld", "truth": "detector on the true pictures",
-    "composite": "before the refinement", "telea": "OpenCV Telea", "coarse": "in the coarse picture",
+    "pose": "pose prompt", "none": "prompt withheld", "truth": "the detector's own, on the true pictures",
+    "composite": "before the refinement", "telea": "OpenCV Telea in the same mask", "coarse": "coarse stage",
 }  # fmt: skip
 
 
