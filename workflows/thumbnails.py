@@ -49,13 +49,13 @@ def run_files(graph: Graph, output: Path) -> dict[str, Path]:
     return saved | {"Load Image": PICTURE}
 
 
-def side_by_side(pictures: list[Image]) -> Image:
-    """Pictures of one size in a row on white, WIDTH pixels wide."""
+def side_by_side(pictures: list[Image], width: int = WIDTH) -> Image:
+    """Pictures of one size in a row on white, `width` pixels wide."""
     from PIL import Image
 
-    width = (WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
-    height = round(width * pictures[0].height / pictures[0].width)
-    row = Image.new("RGB", (WIDTH, height), "white")
+    each = (width - GAP * (len(pictures) - 1)) // len(pictures)
+    height = round(each * pictures[0].height / pictures[0].width)
+    row = Image.new("RGB", (width, height), "white")
     for index, picture in enumerate(pictures):
-        row.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (index * (width + GAP), 0))
+        row.paste(picture.resize((each, height), Image.Resampling.LANCZOS), (index * (each + GAP), 0))
     return row
