@@ -33,8 +33,8 @@ TEXT = "a woman with short brown hair in a orange shirt and orange trousers, sta
 
 @dataclass(frozen=True)
 class PhotoRun:
-    """The painted photograph and the result (512,512,3) uint8, where they may differ (512,512) bool, and every
-    picture by its node's title.
+    """The painted photograph and the result (512,512,3) uint8, where they may differ (512,512) bool,
+    and every picture by its node's title.
     """
 
     photograph: np.ndarray
