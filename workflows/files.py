@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def write_all() -> list[Path]:
     """Write the files of every workflow; gives their paths."""
     files = {path: text for flow in all_flows() for path, text in files_of(flow).items()}
     for path, text in files.items():
-        write_then_rename(path, lambda place, text=text: place.write_bytes(text.encode()))
+        write_then_rename(path, partial(Path.write_bytes, data=text.encode()))
     return list(files)
 
 
@@ -54,7 +55,5 @@ def write_pictures() -> list[Path]:
     for flow in all_flows():
         row = thumbnail(flow)
         path = FOLDER / f"{flow.name}.jpg"
-        paths.append(
-            write_then_rename(path, lambda place, row=row: row.save(place, format="JPEG", quality=QUALITY))
-        )
+        paths.append(write_then_rename(path, partial(row.save, format="JPEG", quality=QUALITY)))
     return paths

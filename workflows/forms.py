@@ -88,7 +88,7 @@ def ui_form(flow: Flow) -> dict[str, Any]:
 
 def _links(flow: Flow) -> list[tuple[list[Any], tuple[int, str]]]:
     """Each link as [id, source, source slot, target, target slot, type], with (target, input name)."""
-    found = []
+    found: list[tuple[list[Any], tuple[int, str]]] = []
     for node in flow.nodes:
         for slot, spec in enumerate(_slot_order(node)):
             value = node.values.get(spec.name)

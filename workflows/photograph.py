@@ -28,7 +28,7 @@ SEEN = {
     "right_shoulder": (118, 262), "left_shoulder": (320, 262),
 }  # fmt: skip
 GIVEN = {"right_elbow": (60, 400), "right_wrist": (140, 480)}
-TEXT = "a woman with short brown hair in a orange shirt and orange trousers, standing"
+TEXT = "a woman with short brown hair in an orange shirt and orange trousers, standing"
 
 
 @dataclass(frozen=True)

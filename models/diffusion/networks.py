@@ -30,7 +30,7 @@ _PROMPT_CHANNELS = (16, 32, 64, 96)
 
 
 def mini_unet(in_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
-    """A small text-to-image U-Net: (B,in_channels,16,16), timestep, (B,24,96) -> noise (B,8,16,16)."""
+    """A small text-to-image U-Net: (B,in_channels,16,16), timestep, (B,28,96) -> noise (B,8,16,16)."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(

@@ -15,7 +15,7 @@ from .networks import TEXT_WIDTH
 if TYPE_CHECKING:
     from transformers import CLIPTextModel
 
-TOKENS = 24
+TOKENS = 28
 _SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
 _WORD = re.compile(r"[a-z0-9]+|,")
 GENERAL_WORDS = tuple(

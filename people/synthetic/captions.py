@@ -37,8 +37,13 @@ def _sentence(
         else f"{PATTERNS[pattern]} {COLOUR_NAMES[top]} "
     )
     if BOTTOMS[bottoms] == "dress":
-        wears = f"a {look}dress"
+        wears = f"{_article(look)} {look}dress"
     else:
-        article = "a " if BOTTOMS[bottoms] == "skirt" else ""
-        wears = f"a {look}{SLEEVES[sleeves]} and {article}{COLOUR_NAMES[bottom]} {BOTTOMS[bottoms]}"
+        colour = COLOUR_NAMES[bottom]
+        article = f"{_article(colour)} " if BOTTOMS[bottoms] == "skirt" else ""
+        wears = f"{_article(look)} {look}{SLEEVES[sleeves]} and {article}{colour} {BOTTOMS[bottoms]}"
     return f"{who} with {head} in {wears}, {POSE_NAMES[pose]}"
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"

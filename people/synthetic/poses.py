@@ -24,9 +24,9 @@ _REST_LEGS = (0, 5, 4, 0, 5, 4)
 # legs (right flexion, abduction, knee; left ...), spread of angles
 _EVERYDAY: tuple[tuple[str, float, tuple, tuple, tuple, tuple, float], ...] = (
     ("standing", 16, (0, 0, 0, 0, 0), _REST_ARM, _REST_ARM, _REST_LEGS, 1.0),
-    ("standing with a hand on the hip", 8, (0, 3, 0, 0, 0), (-15, 42, 95, 1.4, -0.2),
+    ("hand on hip", 8, (0, 3, 0, 0, 0), (-15, 42, 95, 1.4, -0.2),
      _REST_ARM, _REST_LEGS, 0.8),
-    ("standing with folded arms", 6, (0, 0, 0, 0, 0), (38, 8, 100, 1.4, 0.2), (34, 8, 100, 1.4, 0),
+    ("arms folded", 6, (0, 0, 0, 0, 0), (38, 8, 100, 1.4, 0.2), (34, 8, 100, 1.4, 0),
      _REST_LEGS, 0.7),
     ("walking", 16, (4, 0, 0, 0, 0), (-24, 8, 20, 0.2, 0), (26, 8, 28, 0.2, 0), (26, 3, 10, -20, 3, 28), 1.0),
     ("running", 8, (14, 0, 0, 0, 0), (-35, 10, 90, 0.4, 0.2), (45, 10, 90, 0.4, 0.4),

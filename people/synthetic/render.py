@@ -95,7 +95,7 @@ def render_people(
     occluded = torch.lerp(unoccluded, thing, in_front)
     return SyntheticPeople(
         occluded=occluded, unoccluded=unoccluded,
-        complete=torch.lerp(occluded, colour / coverage.clamp_min(1e-4), coverage * in_front),
+        complete=colour + torch.lerp(background, thing, in_front) * (1 - coverage),
         cutout=colour + (1 - coverage),
         amodal_mask=amodal, visible_mask=visible, invisible_mask=amodal - visible,
         joints=joints, joint_visible=(joints[..., 2] > 0) & (_at(in_front, joints) < 0.5), hands=hands,

@@ -40,7 +40,7 @@ class LatentRecipe(BaseRecipe):
         return open_latents(data_root, init["vae"])
 
     def encode_texts(self, captions: Sequence[str], generator: torch.Generator) -> torch.Tensor:
-        """Captions -> (B,24,96); some are replaced by the empty text, for guidance."""
+        """Captions -> (B,28,96); some are replaced by the empty text, for guidance."""
         if self.text is None:
             raise ValueError(f"recipe {self.name} must prepare its data before batches are drawn")
         dropped = torch.rand(len(captions), generator=generator) < self.empty_text
@@ -98,7 +98,7 @@ class BaseUNetRecipe(LatentRecipe):
         return mini_unet()
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
-        """Latents (B,8,h,w) and texts (B,24,96)."""
+        """Latents (B,8,h,w) and texts (B,28,96)."""
         generator = random_generator(seed, step, 13)
         indices = sample_indices(len(data), step, seed, batch_size)
         kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (batch_size,), generator=generator)]

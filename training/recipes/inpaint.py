@@ -35,7 +35,7 @@ class InpaintRecipe(LatentRecipe):
         return widen_conv_in(load_unet(init["base"]), 2 * LATENT_CHANNELS + 1)
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
-        """Latents (B,8,h,w), condition (B,9,h,w) and texts (B,24,96)."""
+        """Latents (B,8,h,w), condition (B,9,h,w) and texts (B,28,96)."""
         generator = random_generator(seed, step, 14)
         indices = sample_indices(len(data), step, seed, batch_size)
         chances = torch.tensor(list(CASES.values()))

@@ -42,7 +42,7 @@ class CoarseStage(torch.nn.Module):
         texts: torch.Tensor,
         prompt: torch.Tensor,
     ) -> torch.Tensor:
-        """Latents (B,8,h,w), condition (B,9,h,w), texts (B,24,96), prompt image (B,3,8h,8w) in 0..1."""
+        """Latents (B,8,h,w), condition (B,9,h,w), texts (B,28,96), prompt image (B,3,8h,8w) in 0..1."""
         inputs = torch.cat([latents, condition], dim=1)
         down, middle = self.controlnet(inputs, times, texts, controlnet_cond=prompt, return_dict=False)
         return self.unet(

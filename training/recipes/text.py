@@ -52,7 +52,7 @@ class ContrastiveTraining(torch.nn.Module):
         self.scale = torch.nn.Parameter(torch.tensor(np.log(10.0), dtype=torch.float32))
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
-        """Tokens and mask (B,24), pictures (B,3,64,64) in 0..1."""
+        """Tokens and mask (B,28), pictures (B,3,64,64) in 0..1."""
         texts = functional.normalize(self.text(tokens, mask)[1].float() @ self.head, dim=1)
         images = functional.normalize(self.image(pictures).float(), dim=1)
         return self.scale.clamp(max=4.6).exp() * texts @ images.T

@@ -1,7 +1,8 @@
 """Bodies and poses: what joints allow, bones that keep their length, words that are known."""
 
 import torch
-from figura.models.diffusion.text import WordTokenizer, split_words
+from figura.models.diffusion.text import TOKENS, WordTokenizer, split_words
+from figura.models.phac.networks import CUTOUT_SUFFIX
 from figura.people.synthetic import body, poses
 from figura.people.synthetic.captions import describe
 from figura.people.synthetic.clothes import (
@@ -118,4 +119,13 @@ def test_captions_say_what_is_drawn_in_words_the_text_encoder_knows() -> None:
 
 def possible_words() -> list[str]:
     parts = (*COLOUR_NAMES, *HAIR_NAMES, *HAIR_CUTS, *PATTERNS, *SLEEVES, *BOTTOMS, *poses.POSE_NAMES)
-    return split_words(" ".join(parts) + " a woman man with no tied hair in and ,")
+    return split_words(" ".join(parts) + " a an woman man with no tied hair in and ,")
+
+
+def test_captions_fit_the_text_encoder_with_their_background() -> None:
+    seeds = range(400)
+    drawn = poses.sample_poses(Draws(seeds, "pose", "cpu", 256))
+    people = body.pose_body(body.sample_proportions(Draws(seeds, "body", "cpu", 256)), drawn)
+    outfit = sample_outfits(Draws(seeds, "clothes", "cpu", 256), people.proportions.woman)
+    lengths = [len(split_words(text + CUTOUT_SUFFIX)) for text in describe(people, outfit, drawn)]
+    assert max(lengths) + 2 <= TOKENS  # start and end
