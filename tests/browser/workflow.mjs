@@ -68,7 +68,9 @@ async function runGraph() {
     }
     window.app.queuePrompt(0, 1);
   }));
-  return Promise.race([seen, new Promise((done) => setTimeout(() => done({ end: "timeout", previews: 0 }), RUN_LIMIT_MS))]);
+  // unref: the timer must not keep the program alive once the run has ended.
+  const late = new Promise((done) => setTimeout(() => done({ end: "timeout", previews: 0 }), RUN_LIMIT_MS).unref());
+  return Promise.race([seen, late]);
 }
 
 try {
