@@ -57,8 +57,16 @@ function nodeDifferences(id, wanted, given) {
     .map((name) => `node ${id}.${name}: ${JSON.stringify(wanted.inputs[name])} became ${JSON.stringify(given.inputs[name])}`);
 }
 
+/** Make the server forget earlier runs: a cached sampler shows no previews. */
+async function forgetRuns() {
+  const headers = { "Content-Type": "application/json" };
+  await fetch(`${job.url}/free`, { method: "POST", headers, body: JSON.stringify({ unload_models: true, free_memory: true }) });
+  await page.waitForTimeout(3000);
+}
+
 /** Press the run key and wait for the end; gives its event and how many previews came. */
 async function runGraph() {
+  await forgetRuns();
   const seen = page.evaluate(() => new Promise((done) => {
     const api = window.app.api ?? window.comfyAPI.api.api;
     let previews = 0;
