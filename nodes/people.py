@@ -33,10 +33,6 @@ log = logging.getLogger(__name__)
 
 MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
-EXAMPLE_POINTS = (
-    'JSON: {"people": [{"joints": {"right_knee": {"x": 60, "y": 90, "state": "given"}}}], '
-    '"roi_box": [x0, y0, x1, y1], "full_box": null}. '
-)
 
 
 class FiguraExamplePerson:
@@ -247,7 +243,9 @@ class FiguraPointPrompt:
                     {
                         "default": "",
                         "multiline": True,
-                        "tooltip": EXAMPLE_POINTS + "May be empty when a pose or a box is connected.",
+                        "tooltip": "The points as JSON: joints by name, each with x, y and a state "
+                        "(detected, given), and boxes; the help page shows one. May be empty when a pose "
+                        "or a box is connected.",
                     },
                 ),
             },

@@ -83,8 +83,8 @@ class FiguraVisibleMask:
                     {
                         "default": "",
                         "multiline": True,
-                        "tooltip": 'More points in pixels: [[x, y], ...] or [{"x": .., "y": ..}, ...] on the '
-                        'person, or JSON like {"positive": [[x, y]], "negative": [[x, y]]}. May stay empty.',
+                        "tooltip": "More points in pixels: [[x, y], ...] on the person, or JSON with lists "
+                        "named positive and negative. May stay empty.",
                     },
                 ),
             },

@@ -2,11 +2,14 @@
 
 import inspect
 import json
+from pathlib import Path
 
 import pytest
 from figura.host import locales
 from figura.host.graph import input_specs
 from figura.nodes import NODE_CLASS_MAPPINGS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OTHERS = ("zh",)
 HELP_SECTIONS = ("## Inputs", "## Outputs", "## Typical wiring", "## Limits")
@@ -73,3 +76,18 @@ def test_a_help_page_without_headings_is_refused():
 
 def test_there_is_no_help_page_of_a_node_that_does_not_exist():
     assert {path.stem for path in locales.HELP.glob("*.md")} == set(NODE_CLASS_MAPPINGS)
+
+
+TEXT_FILES = sorted((ROOT / "locales").glob("*/*.json"))
+
+
+@pytest.mark.parametrize("path", TEXT_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_text_holds_what_the_page_takes_for_a_placeholder(path):
+    """vue-i18n reads braces, @ and | as syntax, and such a text hides the whole node in Nodes 2.0."""
+
+    def texts(value):
+        if not isinstance(value, dict):
+            return [value]
+        return [text for part in value.values() for text in texts(part)]
+
+    assert [text for text in texts(json.loads(path.read_text("utf-8"))) if set(text) & set("{}@|")] == []
