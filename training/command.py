@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..models.diffusion.checkpoint import read_metadata
-from .plan import changed_plan
+from .plan import BF16_COPY, changed_plan
 from .recipes import CONTINUES, load_recipe, recipe_names
 from .trainer import train
 
@@ -31,6 +31,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="weights file (default: weights/mini/RECIPE.safetensors)")
     parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/work/RECIPE)")
     parser.add_argument("--init", type=Path, nargs="*", default=[], help="weights of earlier recipes")
+    parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--minutes", type=float, help="train that long; the learning rate follows the time")
@@ -38,7 +39,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accumulation", type=int)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"))
+    parser.add_argument("--precision", choices=("no", "bf16", BF16_COPY, "fp16"))
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
     _add_data_arguments(parser)
 
@@ -67,7 +68,8 @@ def train_command(args: argparse.Namespace) -> int:
     out = args.out or MINI / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "work" / recipe.name
     init = find_init(recipe.needs, args.init)
-    return 0 if train(recipe, args.data, init, out, work, plan, resume=args.resume) is not None else 1
+    scores = train(recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start)
+    return 0 if scores is not None else 1
 
 
 def build_data(args: argparse.Namespace) -> None:

@@ -12,6 +12,9 @@ import torch
 
 Batch = dict[str, torch.Tensor]
 
+BF16_COPY = "bf16-copy"
+"""Precision: forward and backward passes in a bfloat16 copy of the float32 weights, without autocast."""
+
 
 class Split(NamedTuple):
     """Training data and held-out data of one recipe (any objects the recipe's own `batch` understands)."""
@@ -21,11 +24,12 @@ class Split(NamedTuple):
 
 
 class Export(NamedTuple):
-    """What goes into the weights file: its kind, tensors and configuration."""
+    """What goes into the weights file: its kind, tensors and configuration; int8 stores the large ones so."""
 
     kind: str
     tensors: Mapping[str, torch.Tensor]
     config: Mapping[str, Any]
+    int8: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Weight files: one safetensors file per thing, fp16, with its configuration and history in the metadata.
 
-The metadata key `figura` holds JSON: {"kind", "config", "recipe", "seed", "steps", "scores", ...}.
+The metadata key `figura` holds JSON: {"kind", "config", "recipe", "seed", "steps", "scores", ...}. Large
+networks may be stored as int8, half as large again: a weight NAME with its rows scaled to -127..127, and
+their scales (rows,) as NAME.scale.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from typing import Any
 import torch
 
 METADATA_KEY = "figura"
+SCALE_SUFFIX = ".scale"
+LEAST_INT8_NUMBERS = 1024
+"""Smaller tensors, and biases and norms of any size, stay fp16: they are few and matter most."""
 
 
 def save_module(
@@ -23,9 +28,12 @@ def save_module(
     config: Mapping[str, Any],
     *,
     dtype: torch.dtype = torch.float16,
+    int8: bool = False,
     **meta: Any,
 ) -> Path:
     """Write `tensors` as one safetensors file; floating tensors are stored as `dtype`.
+
+    int8: store the large ones as int8 instead.
 
     The file is written beside its final place, read back, and only then renamed, so an interrupted or
     failed save never harms an older file. Raises ValueError when a tensor holds NaN or infinity, OSError
@@ -36,6 +44,8 @@ def save_module(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = {name: _storable(name, tensor, dtype) for name, tensor in tensors.items()}
+    if int8:
+        stored = in_int8(stored)
     metadata = {METADATA_KEY: json.dumps({"kind": kind, "config": dict(config), **meta}, sort_keys=True)}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -49,7 +59,7 @@ def save_module(
 
 
 def load_file(path: str | Path, kind: str | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read a weight file of this pack: (tensors on the CPU as stored, metadata).
+    """Read a weight file of this pack: (tensors on the CPU as stored, int8 ones as float32; metadata).
 
     Raises FileNotFoundError, or ValueError for a pickle, a truncated file, a file of another program, a
     file of another kind than `kind`, and for tensors with NaN or infinity.
@@ -61,7 +71,43 @@ def load_file(path: str | Path, kind: str | None = None) -> tuple[dict[str, torc
         raise ValueError(
             f"{path} holds {meta['kind']!r} weights, but {kind!r} weights are needed: choose another file"
         )
-    return tensors, meta
+    return from_int8(tensors), meta
+
+
+def in_int8(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Large floating weights of 2 or more dimensions as int8 rows with fp16 scales; all others unchanged."""
+    stored = {}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.ndim > 1 and tensor.numel() >= LEAST_INT8_NUMBERS:
+            rows = tensor.float().flatten(1)
+            # Not below the normal fp16 numbers, whose rounding stays relative.
+            scale = (rows.abs().amax(dim=1) / 127).clamp(min=2.0**-14).half()
+            quotient = (rows / scale.float()[:, None]).round().clamp(-127, 127)
+            stored[name] = quotient.to(torch.int8).reshape(tensor.shape)
+            stored[name + SCALE_SUFFIX] = scale
+        else:
+            stored[name] = tensor
+    return stored
+
+
+def from_int8(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights again: int8 rows times their scales, as float32."""
+    scales = {
+        name: tensor
+        for name, tensor in stored.items()
+        if name.endswith(SCALE_SUFFIX) and is_int8(stored.get(name.removesuffix(SCALE_SUFFIX)))
+    }
+    tensors = {name: tensor for name, tensor in stored.items() if name not in scales}
+    for name, scale in scales.items():
+        own = name.removesuffix(SCALE_SUFFIX)
+        rows = tensors[own].float().flatten(1) * scale.float()[:, None]
+        tensors[own] = rows.reshape(tensors[own].shape)
+    return tensors
+
+
+def is_int8(tensor: torch.Tensor | None) -> bool:
+    """Whether there is a tensor and it holds int8."""
+    return tensor is not None and tensor.dtype == torch.int8
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

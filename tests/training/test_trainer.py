@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
-from figura.training.plan import Split, changed_plan, learning_rate_factor, random_generator
-from figura.training.trainer import MovingAverage, Trainer, train
+from figura.training.plan import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
+from figura.training.trainer import HalfCopy, MovingAverage, Trainer, start_from, train
 
 PROGRAM = Path(__file__).with_name("fake.py")
 spec = importlib.util.spec_from_file_location("training_fake", PROGRAM)
@@ -163,6 +163,49 @@ def test_the_average_follows_and_is_only_lent() -> None:
 
 
 @pytest.mark.slow
+def test_a_half_copy_gives_the_gradients_of_its_float_weights() -> None:
+    torch.manual_seed(0)
+    own = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.SiLU(), torch.nn.Linear(16, 1))
+    own[0].bias.requires_grad_(False)
+    half = HalfCopy(own)
+    with torch.no_grad():
+        own[2].weight.mul_(2)
+    half.refresh()
+    x = torch.randn(32, 8)
+    half.module(x).float().square().mean().backward()
+    half.hand_over_gradients()
+    given = {name: p.grad for name, p in own.named_parameters()}
+    own.zero_grad()
+    own(x).square().mean().backward()
+    assert given["0.bias"] is None and own[0].weight.dtype == torch.float32
+    for name, parameter in own.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(given[name], parameter.grad, rtol=0.05, atol=0.02)
+    assert all(parameter.grad is None for parameter in half.module.parameters())
+
+
+def test_training_in_a_half_copy_learns_and_resumes_the_same(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain", steps=40)
+    half = trained(tmp_path / "half", steps=40, mixed_precision=BF16_COPY)
+    torch.testing.assert_close(half["1.weight"].float(), plain["1.weight"].float(), rtol=0.1, atol=0.03)
+    plan = replace(PLAN, steps=40, mixed_precision=BF16_COPY)
+    stopped_after(20, fake.FakeRecipe(), Split("train", "held_out"), {}, plan, tmp_path / "stopped")
+    assert equal(half, trained(tmp_path / "stopped", steps=40, mixed_precision=BF16_COPY))
+
+
+def test_a_run_may_begin_with_earlier_weights(tmp_path: Path) -> None:
+    trained(tmp_path / "first")
+    start = tmp_path / "first" / "out.safetensors"
+    trainer = Trainer(fake.FakeRecipe(), Split(None, None), {}, PLAN, tmp_path / "second", start=start)
+    assert equal(load_file(start)[0], {name: p.half() for name, p in trainer.module.state_dict().items()})
+
+
+def test_weights_of_another_recipe_are_no_beginning(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(ValueError, match=r"out\.safetensors.*2 weights have no place in it, first 1\."):
+        start_from(torch.nn.Linear(4, 1), tmp_path / "out.safetensors")
+
+
 def test_two_processes_train_together(tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]

@@ -14,7 +14,7 @@ from ...models.diffusion.sampling import ddim_scheduler, sample
 from ...models.diffusion.text import TextEncoder, load_text_encoder
 from ..data import sample_indices
 from ..latents import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..plan import BF16_COPY, BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from ..progress import picture_grid
 
 WEIGHT_LIMIT = 25.0
@@ -76,6 +76,14 @@ class LatentRecipe(BaseRecipe):
         return decode_latents(self.vae.to(latents.device), latents)
 
 
+def with_plain_attention(network: Any) -> Any:
+    """The diffusers network with attention as plain products: torch's fused one is slow backward on CPUs."""
+    from diffusers.models.attention_processor import AttnProcessor
+
+    network.set_attn_processor(AttnProcessor())
+    return network
+
+
 def target_caption(caption: str, kind: str) -> str:
     """The caption of a picture of that kind: cutouts are on a white background."""
     return caption + CUTOUT_SUFFIX if kind == "cutout" else caption
@@ -91,11 +99,11 @@ class BaseUNetRecipe(LatentRecipe):
     """Text to image on complete and unoccluded pictures and cutouts."""
 
     name = "base"
-    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=8e-4, mixed_precision="bf16")
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=8e-4, mixed_precision=BF16_COPY)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh U-Net."""
-        return mini_unet()
+        return with_plain_attention(mini_unet())
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Latents (B,8,h,w) and texts (B,28,96)."""
@@ -122,7 +130,7 @@ class BaseUNetRecipe(LatentRecipe):
 
     def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
         """The U-Net."""
-        return Export("unet", module.state_dict(), plain_config(module))
+        return Export("unet", module.state_dict(), plain_config(module), int8=True)
 
 
 def recipe() -> BaseUNetRecipe:

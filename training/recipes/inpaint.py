@@ -15,9 +15,9 @@ import torch
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, plain_config, widen_conv_in
 from ..data import rows, sample_indices
 from ..latents import LatentCache, random_target
-from ..plan import Batch, Export, TrainingPlan, random_generator
+from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from ..progress import picture_grid
-from .base import LatentRecipe, latents_of, target_caption
+from .base import LatentRecipe, latents_of, target_caption, with_plain_attention
 
 CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}
 
@@ -28,11 +28,11 @@ class InpaintRecipe(LatentRecipe):
     name = "inpaint"
     needs = ("vae", "text", "base")
     empty_text = 0.15
-    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision="bf16")
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net with 9 further input channels."""
-        return widen_conv_in(load_unet(init["base"]), 2 * LATENT_CHANNELS + 1)
+        return with_plain_attention(widen_conv_in(load_unet(init["base"]), 2 * LATENT_CHANNELS + 1))
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Latents (B,8,h,w), condition (B,9,h,w) and texts (B,28,96)."""
@@ -75,7 +75,7 @@ class InpaintRecipe(LatentRecipe):
 
     def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
         """The U-Net."""
-        return Export("unet", module.state_dict(), plain_config(module))
+        return Export("unet", module.state_dict(), plain_config(module), int8=True)
 
 
 def case_target(case: str, index: int) -> str:

@@ -16,9 +16,9 @@ from ...models.diffusion.networks import load_unet, mini_controlnet, plain_confi
 from ...people.skeleton import draw_skeleton
 from ..data import rows, sample_indices
 from ..latents import LatentCache
-from ..plan import Batch, Export, TrainingPlan, random_generator
+from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from ..progress import picture_grid
-from .base import LatentRecipe, latents_of, target_caption
+from .base import LatentRecipe, latents_of, target_caption, with_plain_attention
 from .inpaint import visible_condition
 
 CONTROL_RATE_FACTOR = 10.0
@@ -55,7 +55,7 @@ class CoarseRecipe(LatentRecipe):
 
     needs = ("vae", "text", "inpaint")
     empty_text = 0.12
-    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision="bf16")
+    plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, kind: str = "pose") -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class CoarseRecipe(LatentRecipe):
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The inpainting U-Net, frozen but for its cross-attention, and a ControlNet that starts from it."""
         unet = load_unet(init["inpaint"])
-        controlnet = mini_controlnet(unet)
+        controlnet = with_plain_attention(mini_controlnet(with_plain_attention(unet)))
         for name, parameter in unet.named_parameters():
             parameter.requires_grad_(is_cross_attention(name))
         return CoarseStage(unet, controlnet)
@@ -115,7 +115,7 @@ class CoarseRecipe(LatentRecipe):
         tensors = {f"unet.{n}": p for n, p in module.unet.state_dict().items() if is_cross_attention(n)}
         tensors |= {f"controlnet.{n}": p for n, p in module.controlnet.state_dict().items()}
         config = {"prompt": self.kind, "backbone": "inpaint", "controlnet": plain_config(module.controlnet)}
-        return Export("phac", tensors, config)
+        return Export("phac", tensors, config, int8=True)
 
 
 def prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:

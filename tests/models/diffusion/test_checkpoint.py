@@ -120,3 +120,36 @@ def test_tensors_have_to_fit_the_module() -> None:
     for tensors in ({"weight": torch.ones(3, 2)}, {"weight": torch.ones(2, 3), "bias": torch.zeros(3)}):
         with pytest.raises(ValueError, match="does not fit Linear"):
             load_into(module, tensors, "file")
+
+
+def test_int8_rows_come_back_within_half_a_step(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(64, 3, 3, 32, generator=generator) * torch.logspace(-4, 1, 64)[:, None, None, None]
+    bias = torch.randn(2048, generator=generator)
+    save_module(tmp_path / "w.safetensors", "test", {"w": weight, "b": bias}, {}, int8=True)
+    tensors, _ = load_file(tmp_path / "w.safetensors")
+    step = weight.flatten(1).abs().amax(dim=1) / 127
+    worst = (tensors["w"] - weight).flatten(1).abs().amax(dim=1)
+    assert tensors.keys() == {"w", "b"}
+    assert (worst <= 0.51 * step + 127 * step * 2**-11 + 2.0**-14).all()
+    assert torch.equal(tensors["b"], bias.half())
+
+
+def test_int8_halves_the_file(tmp_path: Path) -> None:
+    weight = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
+    plain = save_module(tmp_path / "plain.safetensors", "test", {"w": weight}, {})
+    small = save_module(tmp_path / "small.safetensors", "test", {"w": weight}, {}, int8=True)
+    assert small.stat().st_size < 0.52 * plain.stat().st_size
+
+
+def test_rows_of_zeros_survive_int8(tmp_path: Path) -> None:
+    save_module(tmp_path / "w.safetensors", "test", {"w": torch.zeros(64, 64)}, {}, int8=True)
+    assert torch.equal(load_file(tmp_path / "w.safetensors")[0]["w"], torch.zeros(64, 64))
+
+
+def test_a_weight_that_is_called_scale_is_no_scale(tmp_path: Path) -> None:
+    tensors = {"norm": torch.ones(4), "norm.scale": torch.arange(4.0)}
+    save_module(tmp_path / "w.safetensors", "test", tensors, {}, int8=True)
+    loaded, _ = load_file(tmp_path / "w.safetensors")
+    assert loaded.keys() == tensors.keys()
+    assert torch.equal(loaded["norm.scale"], torch.arange(4.0).half())
