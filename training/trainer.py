@@ -290,7 +290,7 @@ class Trainer:
         path = self.work / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["fingerprint"] != self._fingerprint():
             raise ValueError(
                 f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "

@@ -206,10 +206,11 @@ def test_weights_of_another_recipe_are_no_beginning(tmp_path: Path) -> None:
         start_from(torch.nn.Linear(4, 1), tmp_path / "out.safetensors")
 
 
-def test_two_processes_train_together(tmp_path: Path) -> None:
+def test_two_processes_train_together_and_go_on(tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += ["--num_cpu_threads_per_process", "1", str(PROGRAM), str(tmp_path), str(out), "4", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert load_file(out, kind="fake")[1]["steps"] == 4
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_cpu_threads_per_process", "1", str(PROGRAM), str(tmp_path), str(out)]
+    for steps in ("4", "6"):
+        done = subprocess.run([*launch, steps, "0"], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert load_file(out, kind="fake")[1]["steps"] == int(steps)
