@@ -15,5 +15,7 @@ def __getattr__(name: str) -> Any:
     if name not in ("NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import nodes
+    from .host.routes import add_routes
 
+    add_routes()
     return getattr(nodes, name)

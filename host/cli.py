@@ -89,6 +89,8 @@ def _add_eval(commands: argparse._SubParsersAction) -> None:
         "--sheet", type=Path, metavar="FILE", help="also draw a contact sheet of all stages"
     )
     evaluate.add_argument("--sheet-samples", type=int, default=32, help="people on the contact sheet")
+    prompts = "phac: compare the five kinds of prompt with one another and with none"
+    evaluate.add_argument("--prompts", action="store_true", help=prompts)
     evaluate.add_argument("--weights", type=Path, metavar="DIR", help="folder of the mini family")
     evaluate.add_argument("--device", default="cpu")
     evaluate.set_defaults(command=eval_command)
@@ -144,7 +146,7 @@ def eval_command(args: argparse.Namespace) -> int:
     """Hand over to training/reports.py and show the figures."""
     from ..training import reports
 
-    names = ("device", "table", "sheet", "sheet_samples", "weights")
+    names = ("device", "table", "sheet", "sheet_samples", "weights", "prompts")
     extras = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))
 

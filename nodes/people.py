@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..host import get_host
@@ -16,7 +18,7 @@ from ..people.densepose import DensePose
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import read_points_text
 from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
-from ..people.skeleton import draw_skeleton
+from ..people.skeleton import draw_poses
 from ..people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
 from .types import (
     b1hw_to_mask,
@@ -180,8 +182,7 @@ class FiguraDetectPose:
         for index, pose in enumerate(poses):
             if not pose.people:
                 log.warning("FiguraDetectPose: no person found in picture %d", index)
-        height, width = pixels.shape[2:]
-        return write_pose_keypoint(poses), bchw_to_image(_draw_everybody(poses, height, width))
+        return write_pose_keypoint(poses), bchw_to_image(draw_poses(poses))
 
 
 def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]:
@@ -192,16 +193,6 @@ def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]
     with torch.no_grad(), host.managed(net) as loaded:
         joints = detect_joints(loaded, pixels)
     return poses_from_joints(joints, pixels.shape[2], pixels.shape[3], threshold)
-
-
-def _draw_everybody(poses: list[Pose], height: int, width: int) -> torch.Tensor:
-    pictures = []
-    for pose in poses:
-        picture = torch.zeros(1, 3, height, width)
-        for person in pose.people:
-            picture = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=picture)
-        pictures.append(picture)
-    return torch.cat(pictures)
 
 
 class FiguraPointPrompt:
@@ -215,13 +206,18 @@ class FiguraPointPrompt:
     )
     CATEGORY = "Figura/people"
     FUNCTION = "run"
-    RETURN_TYPES = ("IMAGE", "FIGURA_PROMPT", "POSE_KEYPOINT", "BOUNDING_BOX")
-    RETURN_NAMES = ("prompt_image", "prompt", "pose_keypoint", "bounding_box")
+    RETURN_TYPES = ("IMAGE", "FIGURA_PROMPT", "POSE_KEYPOINT", "BOUNDING_BOX", "STRING", "STRING")
+    RETURN_NAMES = (
+        "prompt_image", "prompt", "pose_keypoint", "bounding_box", "positive_coords", "negative_coords",
+    )  # fmt: skip
     OUTPUT_TOOLTIPS = (
         "The prompt drawn on black: the box first, the skeleton on top.",
         "The prompt itself, for the other Figura nodes.",
         "The joints of the prompt, seen and placed ones together, in pixels.",
         "The box of the prompt, or the box round its joints.",
+        "The positive points and the detected joints of the first picture, as the text that nodes of SAM 3 "
+        "and KJNodes take.",
+        "The negative points of the first picture, in the same form.",
     )
 
     @classmethod
@@ -243,9 +239,9 @@ class FiguraPointPrompt:
                     {
                         "default": "",
                         "multiline": True,
-                        "tooltip": "The points as JSON: joints by name, each with x, y and a state "
-                        "(detected, given), and boxes; the help page shows one. May be empty when a pose "
-                        "or a box is connected.",
+                        "tooltip": "The points, set in the editor and kept as JSON: joints by name, each "
+                        "with x, y and a state (detected, given), and boxes; the help page shows one. May be "
+                        "empty when a pose or a box is connected.",
                     },
                 ),
             },
@@ -308,11 +304,21 @@ class FiguraPointPrompt:
             prompts,
             write_pose_keypoint([prompt.to_pose() for prompt in prompts]),
             write_bounding_box([_shown_box(prompt) for prompt in prompts]),
+            _coordinates(prompts[0], prompts[0].visible_joints, prompts[0].positive_px),
+            _coordinates(prompts[0], prompts[0].negative_px),
         )
 
 
 def _each(values: list[Any] | None, length: int) -> list[Any]:
     return [None] * length if values is None else list(repeat_batch(values, length))
+
+
+def _coordinates(prompt: PointPrompt, *points_px: np.ndarray | None) -> str:
+    """Points (n, 2) as a JSON text of whole pixels, [{"x", "y"}, ...]; those outside are left out."""
+    found = np.concatenate([np.zeros((0, 2)), *(points for points in points_px if points is not None)])
+    inside = ((found >= 0) & (found <= (prompt.width, prompt.height))).all(axis=1)
+    pixels = np.minimum(np.floor(found[inside]), (prompt.width - 1, prompt.height - 1)).astype(int)
+    return json.dumps([{"x": x, "y": y} for x, y in pixels.tolist()])
 
 
 def _shown_box(prompt: PointPrompt) -> Box:

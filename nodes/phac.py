@@ -87,8 +87,8 @@ class FiguraLoadPHAC:
     FUNCTION = "run"
     CATEGORY = CATEGORY
     DESCRIPTION = (
-        "Loads Promptable Human Amodal Completion: an inpainting U-Net, the ControlNet that reads your "
-        "points, and the network that finds the invisible part."
+        "Loads Promptable Human Amodal Completion: an inpainting U-Net, the ControlNets that read your "
+        "points, one for each kind of prompt, and the network that finds the invisible part."
     )
 
     def run(
@@ -126,7 +126,11 @@ class FiguraPHACSampler:
                 ),
                 "prompt": (
                     "FIGURA_PROMPT",
-                    {"tooltip": "Where the person is and goes on (Point Prompt)."},
+                    {
+                        "tooltip": "Where the person is and goes on (Point Prompt). Each kind of prompt has "
+                        "a ControlNet of its own; a box that the model has none for only limits where the "
+                        "hidden part may be."
+                    },
                 ),
                 "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
                 "steps": (
@@ -247,6 +251,15 @@ class FiguraInvisibleMask:
                     },
                 ),
             },
+            "optional": {
+                "prompt": (
+                    "FIGURA_PROMPT",
+                    {
+                        "tooltip": "The prompt that PHAC Sampler got. If the model has no ControlNet for its "
+                        "box, the mask stays inside the box. Not needed otherwise."
+                    },
+                ),
+            },
         }  # fmt: skip
 
     RETURN_TYPES = ("MASK", "MASK")
@@ -267,14 +280,18 @@ class FiguraInvisibleMask:
         visible_mask: Tensor,
         threshold: float,
         dilation: int,
+        prompt: Sequence[PointPrompt] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two masks (B,H,W), 0 or 1."""
         images, drawn, masks = same_batch(image, coarse, visible_mask)
+        images, drawn, masks, prompts = broadcast_batches(
+            image=images, coarse=drawn, visible_mask=masks, prompt=None if prompt is None else list(prompt)
+        )
         host = get_host()
         radius = None if dilation < 0 else float(dilation)
         with host.managed(phac) as model:
             dilated, exact = invisible_pictures(
-                model, images, drawn, masks, threshold=threshold, dilation_px=radius
+                model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts
             )
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
 

@@ -37,6 +37,11 @@ BODY18_FROM_COCO17 = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 
 COCO_SHOULDERS = (5, 6)
 FACE_POINTS = 70
 NORMALISED_CANVAS_MULTIPLE = 64
+# How a body joint came to be known. Joints in any state but "detected" are not seen in the picture: they
+# belong to the part to be completed.
+DETECTED, GIVEN, PROPOSED, OCCLUDED = STATES = ("detected", "given", "proposed", "occluded")
+STATES_KEY = "figura_joint_states"
+"""Key of a person in a POSE_KEYPOINT: the 18 joints' states, null for an absent one. Others ignore it."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,20 @@ class Person:
     """One person's keypoints as x_px, y_px, confidence; confidence 0 means absent.
 
     body: (18, 3) float32 in OpenPose-18 order. left_hand, right_hand: (21, 3) or None. face: (70, 3) or None.
+    states: of each body joint one of STATES, None for an absent one; None altogether: all are detected.
     """
 
     body: np.ndarray
     left_hand: np.ndarray | None = None
     right_hand: np.ndarray | None = None
     face: np.ndarray | None = None
+    states: tuple[str | None, ...] | None = None
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(18,) bool: the joints that were detected in the picture."""
+        states = self.states or (DETECTED,) * len(BODY_18)
+        return (self.body[:, 2] > 0) & np.array([state == DETECTED for state in states])
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ def hflip_person(person: Person, width: int) -> Person:
         right_hand=None if person.left_hand is None else _mirror(person.left_hand, width),
         # The face points have a left/right order of their own, which nothing here needs: the face is dropped.
         face=None,
+        states=None if person.states is None else tuple(person.states[index] for index in HFLIP_18),
     )
 
 
@@ -158,7 +172,18 @@ def _read_person(person: Any, where: str) -> Person:
         left_hand=_read_points(person, "hand_left_keypoints_2d", (21,), where),
         right_hand=_read_points(person, "hand_right_keypoints_2d", (21,), where),
         face=_read_points(person, "face_keypoints_2d", (FACE_POINTS, 68), where),
+        states=_read_states(person.get(STATES_KEY), body),
     )
+
+
+def _read_states(value: Any, body: np.ndarray | None) -> tuple[str | None, ...] | None:
+    """The joints' states of a body of 18; anything but a whole list of them is as good as none."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or body is None:
+        return None
+    if len(value) != len(BODY_18) or len(body) != len(BODY_18):
+        return None
+    known = tuple(state if isinstance(state, str) and state in STATES else DETECTED for state in value)
+    return tuple(state if point[2] > 0 else None for state, point in zip(known, body, strict=True))
 
 
 def _body18(body: np.ndarray | None) -> np.ndarray:
@@ -221,13 +246,15 @@ def _to_pixels(person: Person, width: int, height: int) -> Person:
         scaled(person.left_hand),
         scaled(person.right_hand),
         scaled(person.face),
+        person.states,
     )
 
 
 def write_pose_keypoint(poses: Sequence[Pose]) -> list[dict[str, Any]]:
     """The POSE_KEYPOINT value of `poses`: absolute pixels, flat lists, confidence 1 (present) or 0 (absent).
 
-    Confidences between are written as 1, because the common drawing nodes drop every joint below 1.
+    Confidences between are written as 1, because the common drawing nodes drop every joint below 1. A person
+    with joint states gets them under STATES_KEY.
     """
     return [
         {
@@ -239,13 +266,14 @@ def write_pose_keypoint(poses: Sequence[Pose]) -> list[dict[str, Any]]:
     ]
 
 
-def _write_person(person: Person) -> dict[str, list[float] | None]:
-    return {
+def _write_person(person: Person) -> dict[str, Any]:
+    written: dict[str, Any] = {
         "pose_keypoints_2d": _flat(person.body),
         "face_keypoints_2d": _flat(person.face),
         "hand_left_keypoints_2d": _flat(person.left_hand),
         "hand_right_keypoints_2d": _flat(person.right_hand),
     }
+    return written if person.states is None else {**written, STATES_KEY: list(person.states)}
 
 
 def _flat(points: np.ndarray | None) -> list[float] | None:

@@ -1,11 +1,11 @@
 """The points text: the JSON a person's points are written in, by the editor or by hand.
 
 {"version": 1, "width": W, "height": H, "active": 0,
- "people": [{"joints": {"right_knee": {"x": 10, "y": 20, "state": "given"}}}],
+ "people": [{"joints": {"right_knee": {"x": 10, "y": 20, "state": "given"}}, "left_hand": {}}],
  "roi_box": [x0, y0, x1, y1], "full_box": null, "positive": [[x, y]], "negative": []}
 
-Every key may be left out. A joint that is null is taken away, even if it was detected. width and height
-are those of the picture the points were set on.
+Every key may be left out. A joint that is null is taken away, even if it was detected. Hands have the joints
+of HAND_21, in the same form. width and height are those of the picture the points were set on.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .boxes import Box
-from .keypoints import BODY_18
+from .keypoints import BODY_18, GIVEN, HAND_21, STATES
 
 VERSION = 1
 MAX_POINTS = 256
 MAX_PEOPLE = 64
-# Joints in any state but "detected" are not seen in the picture: they belong to the part to be completed.
-DETECTED = "detected"
-STATES = (DETECTED, "given", "proposed", "occluded")
-DEFAULT_STATE = "given"
+DEFAULT_STATE = GIVEN
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,10 @@ class JointPoint:
 
 @dataclass(frozen=True)
 class PointsText:
-    """What a points text says, in pixels of a width x height picture (None: the picture it is used with)."""
+    """What a points text says, in pixels of a width x height picture (None: the picture it is used with).
+
+    joints, left_hand, right_hand: placed joints by name; removed and its sisters: those that were taken away.
+    """
 
     width: float | None = None
     height: float | None = None
@@ -49,6 +49,10 @@ class PointsText:
     full_box: Box | None = None
     positive: tuple[tuple[float, float], ...] = ()
     negative: tuple[tuple[float, float], ...] = ()
+    left_hand: dict[str, JointPoint] = field(default_factory=dict)
+    right_hand: dict[str, JointPoint] = field(default_factory=dict)
+    removed_left_hand: tuple[str, ...] = ()
+    removed_right_hand: tuple[str, ...] = ()
 
 
 def read_points_text(text: str) -> PointsText:
@@ -58,18 +62,25 @@ def read_points_text(text: str) -> PointsText:
     value = _load(text)
     if value.get("version", VERSION) != VERSION:
         raise ValueError(
-            f"points: version {value['version']!r} is not known; this Figura reads version {VERSION}."
+            f"points: version {_kind(value['version'])} is not known; this Figura reads version {VERSION}."
         )
-    joints = _active_joints(value)
+    person, where = _active_person(value)
+    joints, removed = _part(person, "joints", BODY_18, where)
+    left_hand, removed_left_hand = _part(person, "left_hand", HAND_21, where)
+    right_hand, removed_right_hand = _part(person, "right_hand", HAND_21, where)
     return PointsText(
         width=_side(value, "width"),
         height=_side(value, "height"),
-        joints={name: _joint(name, point) for name, point in joints.items() if point is not None},
-        removed=tuple(name for name, point in joints.items() if point is None),
+        joints=joints,
+        removed=removed,
         roi_box=_box(value, "roi_box"),
         full_box=_box(value, "full_box"),
         positive=_points(value, "positive"),
         negative=_points(value, "negative"),
+        left_hand=left_hand,
+        right_hand=right_hand,
+        removed_left_hand=removed_left_hand,
+        removed_right_hand=removed_right_hand,
     )
 
 
@@ -80,6 +91,8 @@ def _load(text: str) -> Mapping[str, Any]:
         raise ValueError(
             f"points: this is not JSON (line {error.lineno}, column {error.colno}: {error.msg})."
         ) from None
+    except ValueError:
+        raise ValueError("points: this JSON holds a number of too many digits.") from None
     except RecursionError:
         raise ValueError("points: this JSON is nested too deeply.") from None
     if not isinstance(value, dict):
@@ -98,21 +111,35 @@ def _side(value: Mapping[str, Any], key: str) -> float | None:
     return side
 
 
-def _active_joints(value: Mapping[str, Any]) -> dict[str, Any]:
+def _active_person(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The person the points are of, and how an error names it."""
     people = _list(value, "people", MAX_PEOPLE)
     if not people:
-        return {}
+        return {}, "people"
     active = value.get("active", 0)
     if not isinstance(active, int) or isinstance(active, bool) or not 0 <= active < len(people):
-        raise ValueError(f"points: active must be a person's number, 0 to {len(people) - 1}; got {active!r}.")
+        raise ValueError(
+            f"points: active must be a person's number, 0 to {len(people) - 1}; got {_kind(active)}."
+        )
     person = people[active]
-    joints = person.get("joints", {}) if isinstance(person, dict) else None
-    if not isinstance(joints, dict):
+    if not isinstance(person, dict):
         raise ValueError(f'points: people[{active}] must be {{"joints": {{name: {{"x", "y"}}}}}}.')
+    return person, f"people[{active}]"
+
+
+def _part(
+    person: Mapping[str, Any], part: str, names: tuple[str, ...], where: str
+) -> tuple[dict[str, JointPoint], tuple[str, ...]]:
+    """The placed joints of a part of a person, and the names of those that were taken away."""
+    joints = person.get(part, {})
+    if not isinstance(joints, dict):
+        raise ValueError(f'points: {where} must be {{"{part}": {{name: {{"x", "y"}}}}}}.')
     for name in joints:
-        if name not in BODY_18:
-            raise ValueError(f"points: there is no joint {name!r}; the joints are {', '.join(BODY_18)}.")
-    return joints
+        if name not in names:
+            raise ValueError(f"points: there is no joint {_kind(name)}; the joints are {', '.join(names)}.")
+    prefix = "" if part == "joints" else f"{part}."
+    placed = {name: _joint(prefix + name, point) for name, point in joints.items() if point is not None}
+    return placed, tuple(name for name, point in joints.items() if point is None)
 
 
 def _joint(name: str, point: Any) -> JointPoint:
@@ -120,7 +147,9 @@ def _joint(name: str, point: Any) -> JointPoint:
         raise ValueError(f'points: {name} must be {{"x": number, "y": number}}; got {_kind(point)}.')
     state = point.get("state", DEFAULT_STATE)
     if state not in STATES:
-        raise ValueError(f"points: the state of {name} must be one of {', '.join(STATES)}; got {state!r}.")
+        raise ValueError(
+            f"points: the state of {name} must be one of {', '.join(STATES)}; got {_kind(state)}."
+        )
     return JointPoint(_number(point["x"], f"{name}.x"), _number(point["y"], f"{name}.y"), state)
 
 
@@ -166,5 +195,8 @@ def _number(value: Any, name: str) -> float:
 def _kind(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a deeply nested {type(value).__name__}"
     return text if len(text) <= 40 else f"{type(value).__name__} of {len(text)} characters"

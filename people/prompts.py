@@ -14,8 +14,8 @@ import torch
 
 from .boxes import Box
 from .crops import CropPlan, box_to_crop, points_to_crop
-from .keypoints import BODY_18, Person, Pose
-from .points_json import DETECTED, JointPoint, PointsText, read_points_text
+from .keypoints import BODY_18, DETECTED, GIVEN, HAND_21, Person, Pose
+from .points_json import JointPoint, PointsText, read_points_text
 from .skeleton import draw_skeleton, line_radius
 
 PROMPT_KINDS = ("pose", "roi_box", "full_box", "pose_roi_box", "pose_full_box")
@@ -90,8 +90,11 @@ class PointPrompt:
         )
 
     def to_pose(self) -> Pose:
-        """The prompt's one person as a pose."""
-        return Pose((Person(self.joints, self.left_hand, self.right_hand),), self.width, self.height)
+        """The prompt's one person as a pose; the joints are marked as detected or given."""
+        marks = [GIVEN if given else DETECTED for given in self.given]
+        states = tuple(mark if there else None for mark, there in zip(marks, self.present, strict=True))
+        person = Person(self.joints, self.left_hand, self.right_hand, states=states)
+        return Pose((person,), self.width, self.height)
 
 
 def _array(points: np.ndarray | Sequence[tuple[float, float]] | None) -> np.ndarray:
@@ -110,7 +113,8 @@ def parse_points(
     """The prompt of a width x height picture from a points text (see points_json), a detected pose and a box.
 
     Points of the text are rescaled when it was written for another size, and so are those of `pose`.
-    Joints of `pose` are seen ones; joints of the text replace them. box: the roi or full box, where the
+    Joints of `pose` are seen ones, unless it says that they were given or proposed; joints of the text
+    replace them. box: the roi or full box, where the
     text has none. person: which person of `pose`; None takes the one nearest to the text's points, or
     else to the box, or else the one with most joints.
 
@@ -122,7 +126,7 @@ def parse_points(
     said = _to_picture(read_points_text(text), width, height)
     chosen = _choose_person(pose, said, box, person)
     seen = _rescaled(chosen, pose, width, height)
-    joints, given = _merge_joints(seen.body, said)
+    joints, given = _merge_joints(seen, said)
     is_roi, is_full = kind.endswith("roi_box"), kind.endswith("full_box")
     prompt = PointPrompt(
         kind, width, height, joints, given,
@@ -130,8 +134,8 @@ def parse_points(
         full_box=said.full_box or (box if is_full else None),
         positive_px=_array(said.positive),
         negative_px=_array(said.negative),
-        left_hand=seen.left_hand,
-        right_hand=seen.right_hand,
+        left_hand=_merge_hand(seen.left_hand, said.left_hand, said.removed_left_hand),
+        right_hand=_merge_hand(seen.right_hand, said.right_hand, said.removed_right_hand),
     )  # fmt: skip
     _check_complete(prompt)
     return prompt
@@ -144,11 +148,16 @@ def _to_picture(said: PointsText, width: int, height: int) -> PointsText:
     def scaled(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         return tuple((x * scale_x, y * scale_y) for x, y in points)
 
+    def part(joints: dict[str, JointPoint]) -> dict[str, JointPoint]:
+        return {n: JointPoint(j.x * scale_x, j.y * scale_y, j.state) for n, j in joints.items()}
+
     return replace(
         said,
         width=width,
         height=height,
-        joints={n: JointPoint(j.x * scale_x, j.y * scale_y, j.state) for n, j in said.joints.items()},
+        joints=part(said.joints),
+        left_hand=part(said.left_hand),
+        right_hand=part(said.right_hand),
         roi_box=said.roi_box and said.roi_box.scaled(scale_x, scale_y),
         full_box=said.full_box and said.full_box.scaled(scale_x, scale_y),
         positive=scaled(said.positive),
@@ -158,6 +167,8 @@ def _to_picture(said: PointsText, width: int, height: int) -> PointsText:
 
 def _check_inside(said: PointsText, width: float, height: float) -> None:
     named = [(name, joint.x, joint.y) for name, joint in said.joints.items()]
+    for side, hand in (("left_hand", said.left_hand), ("right_hand", said.right_hand)):
+        named += [(f"{side}.{name}", joint.x, joint.y) for name, joint in hand.items()]
     named += [(f"positive[{index}]", x, y) for index, (x, y) in enumerate(said.positive)]
     named += [(f"negative[{index}]", x, y) for index, (x, y) in enumerate(said.negative)]
     picture = Box(0, 0, width, height)
@@ -213,18 +224,34 @@ def _rescaled(person: Person | None, pose: Pose | None, width: int, height: int)
     scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     left, right = person.left_hand, person.right_hand
     return Person(
-        person.body * scale, None if left is None else left * scale, None if right is None else right * scale
+        person.body * scale,
+        None if left is None else left * scale,
+        None if right is None else right * scale,
+        states=person.states,
     )
 
 
-def _merge_joints(seen: np.ndarray, said: PointsText) -> tuple[np.ndarray, np.ndarray]:
-    joints, given = seen.astype(np.float32), np.zeros(len(BODY_18), dtype=bool)
-    joints[[BODY_18.index(name) for name in said.removed]] = 0.0
+def _merge_joints(person: Person, said: PointsText) -> tuple[np.ndarray, np.ndarray]:
+    joints = person.body.astype(np.float32)
+    given = (joints[:, 2] > 0) & ~person.seen
+    removed = [BODY_18.index(name) for name in said.removed]
+    joints[removed], given[removed] = 0.0, False
     for name, joint in said.joints.items():
         index = BODY_18.index(name)
         joints[index] = (joint.x, joint.y, 1.0)
         given[index] = joint.state != DETECTED
     return joints, given
+
+
+def _merge_hand(
+    seen: np.ndarray | None, said: dict[str, JointPoint], removed: tuple[str, ...]
+) -> np.ndarray | None:
+    """A hand (21, 3): the seen one with the text's joints in it; None when neither has a joint."""
+    hand = np.zeros((len(HAND_21), 3), np.float32) if seen is None else seen.astype(np.float32)
+    hand[[HAND_21.index(name) for name in removed]] = 0.0
+    for name, joint in said.items():
+        hand[HAND_21.index(name)] = (joint.x, joint.y, 1.0)
+    return hand if (hand[:, 2] > 0).any() else None
 
 
 def _check_complete(prompt: PointPrompt) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
 
-from .keypoints import HAND_EDGES, LIMBS
+from .keypoints import HAND_EDGES, LIMBS, Pose
 
 PALETTE_18 = (
     (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0),
@@ -56,6 +57,20 @@ def draw_skeleton(
         for side in hands.to(torch.float32).unbind(1):
             _draw_hand(canvas, side, min(height, width) / 512)
     return canvas.pixels
+
+
+def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
+    """The bodies of everybody in each picture on black, (B, 3, height, width) of the largest canvas of the
+    poses.
+    """
+    height, width = max(pose.height for pose in poses), max(pose.width for pose in poses)
+    pictures = []
+    for pose in poses:
+        picture = torch.zeros(1, 3, height, width)
+        for person in pose.people:
+            picture = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=picture)
+        pictures.append(picture)
+    return torch.cat(pictures)
 
 
 def line_radius(height: int, width: int) -> float:

@@ -21,7 +21,7 @@ import torch
 from .data import HELD_OUT_SEED, PeopleDataset, create_arrays, rows, run_jobs, write_json
 from .masks import disturbed
 from .plan import Split, random_generator
-from .recipes.phac import prompt_images
+from .prompt_pictures import prompt_images
 
 if TYPE_CHECKING:
     from ..models.phac.networks import PHACModel

@@ -27,7 +27,8 @@ class EvalOptions:
 
     samples: number of people. seed: the first person's; numbers below 10 000 000 count from there, so that no
     person is one that training has seen. sheet: picture file for a contact sheet of the first sheet_samples
-    people. table: Markdown file for the figures. weights: folder of the mini family.
+    people. table: Markdown file for the figures. weights: folder of the mini family. prompts: method phac:
+    compare the kinds of prompt instead.
     """
 
     samples: int = 256
@@ -38,6 +39,7 @@ class EvalOptions:
     sheet_samples: int = SHEET_PEOPLE
     table: Path | None = None
     weights: Path = MINI_DIR
+    prompts: bool = False
 
     @property
     def seeds(self) -> range:
@@ -53,7 +55,8 @@ def eval_command(
     json_path: Path | None = None,
     **others: Any,
 ) -> dict[str, Any]:
-    """Measure a method ("phac", or "synth": the synthetic people themselves); gives the report.
+    """Measure a method ("phac", "complete-pose", or "synth": the synthetic people themselves); gives the
+    report.
 
     others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
     people.
@@ -65,6 +68,8 @@ def eval_command(
             f"samples is {samples} and seed {seed}; at least one person and a seed from 0 are needed"
         )
     options = EvalOptions(samples, seed, json_path, **others)
+    if options.prompts and method != "phac":
+        raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
     with tqdm(total=samples, unit="person", desc=f"eval {method}") as bar:
         figures, sheet = METHODS[method](options, bar.update)
     done = report(method, samples, options.seeds[0], options.device, torch.get_num_threads(), figures)
@@ -78,6 +83,8 @@ def eval_command(
 
 
 def _eval_phac(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    if options.prompts:
+        return _eval_prompts(options, on_done)
     from .phac_evaluation import evaluate_phac, load_family
     from .sheets import phac_rows
 
@@ -89,6 +96,29 @@ def _eval_phac(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[
     return figures, sheet
 
 
+def _eval_prompts(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    from .phac_evaluation import load_family
+    from .prompt_evaluation import evaluate_prompts
+    from .sheets import prompt_rows
+
+    sheet = Sheet(options.sheet_samples if options.sheet else 0)
+    family = load_family(options.weights, options.device)
+    figures = evaluate_prompts(
+        family, options.seeds, on_batch=lambda batch: sheet.add(prompt_rows(batch)), on_done=on_done
+    )
+    return figures, sheet
+
+
+def _eval_complete_pose(
+    options: EvalOptions, on_done: Callable[[int], object]
+) -> tuple[dict[str, float], Sheet]:
+    from .pose_completion_evaluation import evaluate_pose_completion
+
+    sheet = Sheet(options.sheet_samples if options.sheet else 0)
+    figures = evaluate_pose_completion(options.weights, options.seeds, sheet, on_done)
+    return figures, sheet
+
+
 def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
     sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
     for seed in options.seeds[: sheet.people]:
@@ -96,4 +126,6 @@ def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple
     return evaluate_truth(options.seeds, on_done), sheet
 
 
-METHODS: dict[str, Callable[..., tuple[dict[str, float], Sheet]]] = {"phac": _eval_phac, "synth": _eval_synth}
+METHODS: dict[str, Callable[..., tuple[dict[str, float], Sheet]]] = {
+    "phac": _eval_phac, "complete-pose": _eval_complete_pose, "synth": _eval_synth,
+}  # fmt: skip

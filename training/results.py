@@ -23,11 +23,17 @@ MEANINGS = {
     "invisible_iou": "invisible mask before dilation, people with at least 2 % of the picture hidden",
     "amodal_iou": "alpha of the cutout against the whole person",
     "joint_err": "distance of the hidden joints from the truth, as a fraction of the side",
+    "limb_err": "difference of the lengths of limbs with a hidden end, over the person's longer side",
+    "told": "share of the unknown face joints rightly said to be turned away or not",
     "joint_missing": "share of the hidden joints that the detector does not find",
     "psnr_region": "PSNR in dB inside the true hidden region",
     "ssim_region": "SSIM inside the true hidden region",
     "seam_err": "difference of gradients within 3 px of the true region's boundary",
     "max_abs_diff_outside": "largest change of any pixel outside the mask that was to be changed",
+    "points": "points a user places for one person: hidden joints, and two for a box",
+    "gain_per_point": "joint error without a prompt minus that with it, over the number of points",
+    "order": "1 where the joint error is the smaller one, as in the paper",
+    "order.holds": "1 if all of the paper's order holds",
     "samples.people": "people measured",
     "samples.completed": "of these, people of whom the segmenter found something",
     "samples.hidden_joints": "joints behind joint_err",
@@ -35,7 +41,11 @@ MEANINGS = {
     "samples.curve": "people behind the curve over s",
 }
 VARIANTS = {
-    "pose": "pose prompt", "none": "prompt withheld", "truth": "the detector's own, on the true pictures",
+    "pose": "pose prompt", "roi_box": "box of the hidden part", "full_box": "box of the whole person",
+    "pose_roi_box": "pose and box of the hidden part", "pose_full_box": "pose and box of the whole person",
+    "none": "prompt withheld", "sample": "one proposal drawn", "best_of_8": "the best of 8 drawn",
+    "mean_pose": "mean pose fitted to what is known", "box": "the whole person's box is known too",
+    "truth": "the detector's own, on the true pictures",
     "composite": "before the refinement", "telea": "OpenCV Telea in the same mask", "coarse": "coarse stage",
 }  # fmt: skip
 
@@ -54,7 +64,7 @@ def table(report: Mapping[str, Any], machine: str, day: date) -> str:
         f"# figura eval {report['name']}", "",
         f"{report['samples']} held-out people (seeds {report['seed']} to {last}), {machine}, "
         f"{report['threads']} threads, {day.isoformat()}.", "",
-        f"`figura eval {report['name']} --samples {report['samples']} --seed {report['seed']}`", "",
+        f"`{command_of(report)}`", "",
         "| metric | value | what |", "| --- | --- | --- |",
     ]  # fmt: skip
     shown = {name: value for name, value in metrics.items() if not _on_curve(name)}
@@ -62,11 +72,21 @@ def table(report: Mapping[str, Any], machine: str, day: date) -> str:
     return "\n".join([*head, *rows, *_curve(metrics)]) + "\n"
 
 
+def command_of(report: Mapping[str, Any]) -> str:
+    """The command that measures this again."""
+    prompts = " --prompts" if any(name.startswith("gain_per_point.") for name in report["metrics"]) else ""
+    return f"figura eval {report['name']}{prompts} --samples {report['samples']} --seed {report['seed']}"
+
+
 def meaning(name: str) -> str:
     """What a metric is, in words."""
     known = [key for key in MEANINGS if name == key or name.startswith(key + ".")]
     longest = max(known, key=len, default="")
-    rest = [VARIANTS.get(part, part) for part in name[len(longest) :].split(".") if part]
+    rest = [
+        VARIANTS.get(part, part.replace("hidden_", "hidden joints: "))
+        for part in name[len(longest) :].split(".")
+        if part
+    ]
     return "; ".join(part for part in (MEANINGS.get(longest, ""), *rest) if part)
 
 

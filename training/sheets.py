@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from .phac_evaluation import Batch
+    from .prompt_evaluation import PromptBatch
 
 GAP = 4
 BLOCK_GAP = 20
@@ -94,6 +95,20 @@ def phac_rows(batch: Batch) -> Iterable[Row]:
         "composite": done.refined.composite, "refined": done.refined.image, "cutout": done.refined.cutout,
         "truth": people.complete,
     }  # fmt: skip
+    for index, caption in enumerate(people.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+def prompt_rows(batch: PromptBatch) -> Iterable[Row]:
+    """What every kind of prompt makes of the people of a batch."""
+    people = batch.people
+    height, width = people.occluded.shape[-2:]
+    stages = {"occluded": people.occluded}
+    for name, refined in batch.refined.items():
+        if name != "none":
+            stages[name] = draw_prompt(batch.prompts[name], height, width)
+        stages[f"with {name}"] = refined
+    stages["truth"] = people.complete
     for index, caption in enumerate(people.captions):
         yield Row({name: stage[index] for name, stage in stages.items()}, caption)
 

@@ -339,6 +339,7 @@ def train(
     start: Path | None = None,
 ) -> dict[str, float] | None:
     """Run a recipe and write its weights to `out`; the scores, or None when it was stopped before the end.
+    Of several processes the first one writes; the others have no scores.
 
     `start`: weights of an earlier run of this recipe, to begin with.
     """
@@ -353,7 +354,7 @@ def train(
         logger.info("%s: stopped at step %d, run the same command again to go on", recipe.name, trainer.step)
         return None
     if not trainer.accelerator.is_main_process:
-        return None
+        return {}
     scores = trainer.export(Path(out))
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
     return scores

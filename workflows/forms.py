@@ -19,6 +19,9 @@ SLOT_HEIGHT = 20
 FIELD_HEIGHT = 28
 TEXT_HEIGHT = 110
 PICTURE_HEIGHT = 270
+# The point editor, which the page shows in place of the text field `points`.
+HAS_EDITOR = ("FiguraPointPrompt",)
+EDITOR_WIDTH, EDITOR_HEIGHT = 400, 400
 GROUP_MARGIN = 20
 GROUP_TITLE = 60
 NOTE_SIZE = (420, 520)
@@ -115,7 +118,7 @@ def _ui_node(
         "id": node.id,
         "type": node.class_type,
         "pos": list(place),
-        "size": [NODE_WIDTH, _height(node)],
+        "size": [_width(node), _height(node)],
         "flags": {},
         "order": order,
         "mode": 0,
@@ -194,13 +197,18 @@ def _ui_group(group_id: int, group: Group, frame: tuple[int, int, int, int]) -> 
     }
 
 
+def _width(node: Node) -> int:
+    return EDITOR_WIDTH if node.class_type in HAS_EDITOR else NODE_WIDTH
+
+
 def _height(node: Node) -> int:
     """About the height the page gives the node."""
     specs = list(node.specs.values())
     sockets = max(sum(not is_widget(spec) for spec in specs), len(node.node_class.RETURN_TYPES))
     fields = sum(_field_height(spec) for spec in specs if is_widget(spec))
     picture = PICTURE_HEIGHT if node.class_type in SHOWS_PICTURE else 0
-    return sockets * SLOT_HEIGHT + fields + picture + 10
+    editor = EDITOR_HEIGHT - TEXT_HEIGHT if node.class_type in HAS_EDITOR else 0
+    return sockets * SLOT_HEIGHT + fields + picture + editor + 10
 
 
 def _field_height(spec: InputSpec) -> int:
@@ -215,15 +223,15 @@ def _layout(flow: Flow) -> tuple[dict[int, tuple[int, int]], list[tuple[int, int
     frames = []
     left = 0
     for group in flow.groups:
-        columns = _columns(group)
-        bottom = 0
-        for index, column in enumerate(columns):
-            x, y = left + index * (NODE_WIDTH + GAP), 0
+        x, bottom = left, 0
+        for column in _columns(group):
+            y = 0
             for node in column:
                 places[node.id] = (x, y)
                 y += _height(node) + TITLE_HEIGHT + GAP
             bottom = max(bottom, y - GAP - TITLE_HEIGHT)
-        width = len(columns) * (NODE_WIDTH + GAP) - GAP
+            x += max(_width(node) for node in column) + GAP
+        width = x - GAP - left
         top = -GROUP_TITLE - TITLE_HEIGHT
         frames.append((left - GROUP_MARGIN, top, width + 2 * GROUP_MARGIN, bottom - top + GROUP_MARGIN))
         left += width + 2 * GROUP_MARGIN + GAP

@@ -72,9 +72,7 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
     """From an example person, so that it runs the moment it is opened."""
     flow = Flow("phac_pose", classes)
     flow.note("Complete a person (PHAC)", POSE_NOTE)
-    with flow.group("1  A person behind something", INPUT_COLOR):
-        example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=EXAMPLE_HIDDEN)
-        _save(flow, "Save input", "occluded", example["occluded"])
+    example = add_example(flow)
     with flow.group("2  How the person goes on", PROMPT_COLOR):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
         prompt = flow.add(
@@ -83,17 +81,9 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
             points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS),
             pose_keypoint=found["pose_keypoint"],
         )
-        _save(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
-    refined, hidden = _complete(flow, "figura/", example["occluded"], prompt["prompt"], example["caption"])
-    with flow.group("7  Against the truth", RESULT_COLOR):
-        compared = flow.add(
-            "FiguraCompare",
-            image_a=refined["image"],
-            image_b=example["complete"],
-            mask=hidden["invisible_mask"],
-        )
-        flow.add("PreviewImage", "Difference", images=compared["difference"])
-        flow.add("PreviewImage", "Truth", images=example["complete"])
+        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+    refined, hidden = add_stages(flow, "figura/", example["occluded"], prompt["prompt"], example["caption"])
+    add_comparison(flow, example, refined, hidden)
     return flow
 
 
@@ -105,7 +95,7 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
         photo = flow.add("LoadImage", image=PICTURE_NAME)
         text = points_text(SCENE_WIDTH, SCENE_HEIGHT, seen=SCENE_SEEN, given=SCENE_GIVEN)
         prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], points=text)
-        _save(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
+        add_saved(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
     with flow.group("2  The part round the person", PROMPT_COLOR):
         part = flow.add(
             "FiguraCropPerson",
@@ -115,7 +105,7 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
             prompt=prompt["prompt"],
         )
         flow.add("PreviewImage", "Crop", images=part["image"])
-    refined, _ = _complete(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT)
+    refined, _ = add_stages(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT)
     with flow.group("7  Back into the picture", RESULT_COLOR):
         whole = flow.add(
             "FiguraStitch",
@@ -124,7 +114,7 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
             crop=part["crop"],
             mask=refined["changed_mask"],
         )
-        _save(flow, "Save picture", "photo_refined", whole["image"])
+        add_saved(flow, "Save picture", "photo_refined", whole["image"])
         compared = flow.add(
             "FiguraCompare",
             image_a=photo["IMAGE"],
@@ -141,8 +131,12 @@ def points_text(
     height: int,
     seen: Mapping[str, tuple[int, int]] | None = None,
     given: Mapping[str, tuple[int, int]] | None = None,
+    **boxes: tuple[int, int, int, int],
 ) -> str:
-    """Points JSON of one person, one joint a line; seen joints are "detected", the others "given"."""
+    """Points JSON of one person, one joint a line; seen joints are "detected", the others "given".
+
+    boxes: roi_box and full_box.
+    """
     joints = [(name, place, "detected") for name, place in (seen or {}).items()]
     joints += [(name, place, "given") for name, place in (given or {}).items()]
     lines = [
@@ -150,17 +144,42 @@ def points_text(
         for name, (x, y), state in joints
     ]
     head = f'{{"version": 1, "width": {width}, "height": {height}, "people": [{{"joints": {{\n'
-    return head + ",\n".join(lines) + "\n}}]}"
+    tail = "".join(f',\n "{name}": {json.dumps(box)}' for name, box in boxes.items())
+    return head + ",\n".join(lines) + "\n}}]" + tail + "}"
 
 
-def _complete(
-    flow: Flow, prefix: str, image: Output, prompt: Output, text: Output | str
+def add_example(flow: Flow) -> Node:
+    """The example person, as the first group."""
+    with flow.group("1  A person behind something", INPUT_COLOR):
+        example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=EXAMPLE_HIDDEN)
+        add_saved(flow, "Save input", "occluded", example["occluded"])
+    return example
+
+
+def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> None:
+    """The result against the example person's truth, as the last group."""
+    with flow.group("7  Against the truth", RESULT_COLOR):
+        compared = flow.add(
+            "FiguraCompare",
+            image_a=refined["image"],
+            image_b=example["complete"],
+            mask=hidden["invisible_mask"],
+        )
+        flow.add("PreviewImage", "Difference", images=compared["difference"])
+        flow.add("PreviewImage", "Truth", images=example["complete"])
+
+
+def add_stages(
+    flow: Flow, prefix: str, image: Output, prompt: Output, text: Output | str, box: bool = False
 ) -> tuple[Node, Node]:
-    """The four stages with every intermediate saved; gives the refiner's node and the invisible mask's."""
+    """The four stages with every intermediate saved; gives the refiner's node and the invisible mask's.
+
+    box: the prompt has one, which the invisible mask then needs to know if the model cannot read it.
+    """
     with flow.group("3  What can be seen", MASK_COLOR):
         sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=image, prompt=prompt)
-        _save_mask(flow, "Save visible mask", f"{prefix}visible_mask", seen["visible_mask"])
+        add_saved_mask(flow, "Save visible mask", f"{prefix}visible_mask", seen["visible_mask"])
     with flow.group("4  The whole person, coarsely", STAGE_COLOR):
         phac = flow.add("FiguraLoadPHAC")
         coarse = flow.add(
@@ -171,7 +190,8 @@ def _complete(
             prompt=prompt,
             text=text,
         )
-        _save(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
+        add_saved(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
+    known: dict[str, Any] = {"prompt": prompt} if box else {}
     with flow.group("5  What is hidden", MASK_COLOR):
         hidden = flow.add(
             "FiguraInvisibleMask",
@@ -179,8 +199,9 @@ def _complete(
             image=image,
             coarse=coarse["coarse"],
             visible_mask=seen["visible_mask"],
+            **known,
         )
-        _save_mask(flow, "Save invisible mask", f"{prefix}invisible_mask", hidden["invisible_mask"])
+        add_saved_mask(flow, "Save invisible mask", f"{prefix}invisible_mask", hidden["invisible_mask"])
     with flow.group("6  Refined in place", STAGE_COLOR):
         loaded = flow.add("FiguraLoadRefiner")
         refined = flow.add(
@@ -193,18 +214,18 @@ def _complete(
             exact_mask=hidden["exact_mask"],
             text=text,
         )
-        _save(flow, "Save composite", f"{prefix}composite", refined["composite"], new_column=True)
-        _save(flow, "Save refined", f"{prefix}refined", refined["image"])
-        _save(flow, "Save cutout", f"{prefix}cutout", refined["cutout"], new_column=True)
-        _save_mask(flow, "Save amodal mask", f"{prefix}amodal_mask", refined["amodal_mask"])
+        add_saved(flow, "Save composite", f"{prefix}composite", refined["composite"], new_column=True)
+        add_saved(flow, "Save refined", f"{prefix}refined", refined["image"])
+        add_saved(flow, "Save cutout", f"{prefix}cutout", refined["cutout"], new_column=True)
+        add_saved_mask(flow, "Save amodal mask", f"{prefix}amodal_mask", refined["amodal_mask"])
     return refined, hidden
 
 
-def _save(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
+def add_saved(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
     prefix = name if name.startswith("figura/") else f"figura/{name}"
     flow.add("SaveImage", title, images=image, filename_prefix=prefix, new_column=new_column)
 
 
-def _save_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
+def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
     picture = flow.add("MaskToImage", mask=mask, new_column=True)
-    _save(flow, title, name, picture["IMAGE"])
+    add_saved(flow, title, name, picture["IMAGE"])

@@ -18,9 +18,15 @@ WIDTH = 400
 GAP = 4
 QUALITY = 88
 # workflow -> the output nodes whose pictures are shown, from left to right
+STAGES = ("Save input", "Save prompt", "Save refined")
 SHOWN = {
-    "phac_pose": ("Save input", "Save prompt", "Save refined"),
+    "phac_pose": STAGES,
     "phac_photo": ("Load Image", "Save picture"),
+    "phac_roi_box": STAGES,
+    "phac_full_box": STAGES,
+    "phac_pose_roi_box": STAGES,
+    "phac_pose_full_box": STAGES,
+    "phac_complete_pose": STAGES,
 }
 
 

@@ -105,8 +105,9 @@ def _dwpose_picture(network: Any, picture: np.ndarray) -> Pose:
     points, scores = network(np.ascontiguousarray(picture[:, :, ::-1]))
     seen = (scores >= DWPOSE_SCORE)[..., None]
     values = np.concatenate([points * seen, seen], axis=2).astype(np.float32)
+    left, right = DWPOSE_HANDS
     people = tuple(
-        Person(person[:18], *(_hand_if_seen(person[part]) for part in DWPOSE_HANDS)) for person in values
+        Person(person[:18], _hand_if_seen(person[left]), _hand_if_seen(person[right])) for person in values
     )
     return Pose(people, picture.shape[1], picture.shape[0])
 

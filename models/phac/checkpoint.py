@@ -2,9 +2,9 @@
 
 weights/mini holds vae, text and inpaint (the 17-channel inpainting U-Net: backbone of the coarse stage,
 and the refiner), one phac*.safetensors per prompt kind, and invisible_mask. A file of the kind "phac" is
-a change to the backbone: `unet.*` are tensors that replace the backbone's (its cross-attention, attn2),
-`controlnet.*` those of Phi_CN. The ControlNet starts as a copy of the backbone's encoder, so tensors that
-the file leaves out are that copy's.
+a change to the backbone: `unet.*` are tensors that replace the backbone's (its cross-attention, attn2) when
+prompts of that kind are sampled, `controlnet.*` those of Phi_CN. The ControlNet starts as a copy of the
+backbone's encoder, so tensors that the file leaves out are that copy's.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from ..diffusion import single_file
 from ..diffusion.checkpoint import load_file, load_into, read_metadata
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
-from .networks import Inpainter, InvisibleMaskUNet, PHACModel
+from .networks import POSE, Inpainter, InvisibleMaskUNet, PHACModel
 
-POSE = "pose"
 UNET_PREFIX = "unet."
 CONTROLNET_PREFIX = "controlnet."
 
@@ -93,7 +92,7 @@ def load_phac(
     else:
         network = single_file.load_controlnet(prompt_network, dtype)
         check_controlnet(network, model.unet, str(prompt_network), name)
-        model.controlnets[POSE] = network
+        model.add_kind(POSE, network)
     return model.eval()
 
 
@@ -118,17 +117,18 @@ def is_change(path: str | Path) -> bool:
 
 
 def apply_change(model: PHACModel, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
-    """Put a trained change (kind "phac") into the model: its cross-attention tensors, and its ControlNet.
-
-    With several prompt kinds the U-Net's tensors have to agree, since the kinds share one U-Net; the last
-    wins.
+    """Add a trained change (kind "phac") to the model: the ControlNet of its prompt kind, and its tensors of
+    the U-Net, which are used with that kind only. Raises ValueError when it is of another backbone.
     """
     tensors, meta = load_file(path, kind="phac")
     controlnet = controlnet_from(model.unet, meta["config"].get("controlnet", {}))
-    replace_tensors(model.unet, _under(tensors, UNET_PREFIX), str(path))
+    attention = _under(tensors, UNET_PREFIX)
+    check_counterparts(model.unet, attention, str(path))
     replace_tensors(controlnet, _under(tensors, CONTROLNET_PREFIX), str(path))
     # nn.Module's own `to`: the diffusers one warns about dtypes even when nothing is at stake.
-    model.controlnets[meta["config"].get("prompt", POSE)] = torch.nn.Module.to(controlnet, dtype).eval()
+    controlnet = torch.nn.Module.to(controlnet, dtype).eval()
+    own = {name: value.to(dtype) for name, value in attention.items()}
+    model.add_kind(meta["config"].get("prompt", POSE), controlnet, own)
 
 
 def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
@@ -141,6 +141,13 @@ def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
 
 def replace_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
     """Replace some of a module's tensors; ValueError when one does not exist there or has another shape."""
+    check_counterparts(module, tensors, name)
+    own = module.state_dict()
+    module.load_state_dict({**own, **{key: value.to(own[key]) for key, value in tensors.items()}})
+
+
+def check_counterparts(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """ValueError when one of the tensors does not exist in the module, or has another shape there."""
     own = module.state_dict()
     wrong = [key for key, value in tensors.items() if key not in own or own[key].shape != value.shape]
     if wrong:
@@ -148,7 +155,6 @@ def replace_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], name
             f"{name} does not fit {type(module).__name__}: {len(wrong)} of its tensors have no counterpart "
             f"there, first {sorted(wrong)[:3]}; choose the backbone it was trained with"
         )
-    module.load_state_dict({**own, **{key: value.to(own[key]) for key, value in tensors.items()}})
 
 
 def check_controlnet(network: Any, unet: Any, path: str, backbone: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from ..diffusion.networks import decode_latents, encode_image, fold_of, inpaint_
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
 CUTOUT_SUFFIX = ", on a white background"
+POSE = "pose"
 
 
 class TextStates(NamedTuple):
@@ -173,11 +174,30 @@ class Inpainter(nn.Module):
         return images.to(self.device, next(self.vae.parameters()).dtype)
 
 
+class ReplacedTensors(nn.Module):
+    """Tensors that take the place of some of another module's, by its names for them.
+
+    They are buffers, so that they move, change dtype and count with the module they belong to.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.names = tuple(tensors)
+        for number, tensor in enumerate(tensors.values()):
+            self.register_buffer(f"tensor_{number}", tensor)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by the other module's names."""
+        return dict(zip(self.names, self.buffers(), strict=True))
+
+
 class PHACModel(Inpainter):
     """All networks of PHAC: the coarse stage eps_cig with its ControlNets Phi_CN, and U_iv.
 
     controlnets: one ControlNetModel per prompt kind ("pose", ...). mask_net: U_iv.
     text_suffix: is put behind every text; it says that the person is to be alone on a plain background.
+    attention: for the kinds that were trained here, their own cross-attention of the U-Net; a kind without is
+    sampled with the backbone's. The U-Net itself always stays the backbone.
     """
 
     def __init__(
@@ -193,15 +213,31 @@ class PHACModel(Inpainter):
     ) -> None:
         super().__init__(vae, unet, text, size, name)
         self.controlnets = nn.ModuleDict(controlnets)
+        self.attention = nn.ModuleDict()
         self.mask_net = mask_net
         self.text_suffix = text_suffix
 
     def controlnet(self, kind: str) -> Any:
         """The ControlNet of that prompt kind; ValueError lists the kinds there are."""
         if kind not in self.controlnets:
-            known = ", ".join(self.controlnets) or "none"
             raise ValueError(
-                f"{self.name} has no ControlNet for {kind!r} prompts (it has: {known}): "
+                f"{self.name} has no ControlNet for {kind!r} prompts (it has: {self.known_kinds()}): "
                 "change the prompt kind"
             )
         return self.controlnets[kind]
+
+    def known_kinds(self) -> str:
+        """The prompt kinds that have a ControlNet here, for messages."""
+        return ", ".join(self.controlnets) or "none"
+
+    def add_kind(self, kind: str, controlnet: Any, attention: Mapping[str, Tensor] | None = None) -> None:
+        """Add, or replace, a prompt kind: its ControlNet, and the U-Net tensors that it was trained with."""
+        self.controlnets[kind] = controlnet
+        if attention:
+            self.attention[kind] = ReplacedTensors(attention)
+        elif kind in self.attention:
+            del self.attention[kind]
+
+    def replaced_tensors(self, kind: str) -> dict[str, Tensor]:
+        """The U-Net tensors that this kind is sampled with in place of the backbone's, by their names."""
+        return cast(ReplacedTensors, self.attention[kind]).tensors() if kind in self.attention else {}

@@ -6,21 +6,30 @@ are on the CPU. A picture of the model's very size is never resampled.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...people.boxes import Box
-from ...people.crops import CropPlan, crop, plan_crop, stitch
+from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, stitch
 from ...people.prompts import PointPrompt, draw_prompt
 from ..diffusion.sampling import OnStep
 from . import sampling
-from .networks import Inpainter, PHACModel
+from .networks import POSE, Inpainter, PHACModel
+
+log = logging.getLogger(__name__)
 
 PICTURES_AT_ONCE = 8
 WHITE = 1.0
+CLOSE_MARGIN = 0.1
+"""Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
+
+Rows = TypeVar("Rows", slice, list[int])
 
 
 def prompt_for(prompt: PointPrompt, height: int, width: int) -> PointPrompt:
@@ -76,27 +85,119 @@ def complete_pictures(
 ) -> tuple[Tensor, Tensor]:
     """Stage A for pictures of any size: (coarse pictures (B,3,H,W) on white, latents (B,C,h,w) of the crops).
 
-    prompts: in the pixels of the pictures. settings: steps, cfg, control_strength ... of `sampling.complete`.
-    Raises ValueError when a visible mask is empty, and for prompts of different kinds.
+    prompts: in the pixels of the pictures; each is read by the ControlNet of its kind. A box kind that the
+    model has no ControlNet for is turned into geometry (`as_geometry`), and the log says so. settings: steps,
+    cfg, control_strength ... of `sampling.complete`. Raises ValueError when a visible mask is empty, and for
+    a kind that cannot be read.
     """
     _check_visible(visible_masks)
     size = (images.shape[-2], images.shape[-1])
-    fitted = [prompt_for(prompt, *size) for prompt in prompts]
-    plans = [plan_person(size, model.size, [m], p.extent) for m, p in zip(visible_masks, fitted, strict=True)]
-    drawn = [prompt.cropped(plan) for prompt, plan in zip(fitted, plans, strict=True)]
+    fitted = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
+    _tell_geometry(model, fitted)
+    plans = [_plan_prompt(read, size, model.size, m) for m, read in zip(visible_masks, fitted, strict=True)]
+    drawn = [read.cropped(plan) for read, plan in zip(fitted, plans, strict=True)]
 
-    def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
+    def work(rows: list[int], step: OnStep | None) -> tuple[Tensor, ...]:
+        here = [drawn[row] for row in rows]
+        own = [plans[row] for row in rows]
         coarse, latents = sampling.complete(
-            model, crop_all(images[rows], plans[rows]), crop_all(visible_masks[rows], plans[rows]),
-            draw_prompt(drawn[rows], model.size, model.size), texts[rows], kind=_one_kind(prompts),
-            seed=seed + rows.start, on_step=step, **settings,
+            model, crop_all(images[rows], own), crop_all(visible_masks[rows], own),
+            draw_prompt([read.prompt for read in here], model.size, model.size), [texts[row] for row in rows],
+            kind=here[0].prompt.kind, seed=[seed + row for row in rows],
+            region=_regions([read.region for read in here], model.size), on_step=step, **settings,
         )  # fmt: skip
         white = torch.full_like(images[rows], WHITE)
         whole = torch.ones_like(coarse[:, :1])
-        return stitch_all(white, coarse, whole, plans[rows])[0], latents.cpu()
+        return stitch_all(white, coarse, whole, own)[0], latents.cpu()
 
-    coarse, latents = in_chunks(len(images), work, on_step)
-    return coarse, latents
+    order = [list(rows) for rows in _by_kind([read.prompt.kind for read in fitted])]
+    coarse, latents = in_chunks(order, work, on_step)
+    back = torch.tensor([row for rows in order for row in rows]).argsort()
+    return coarse[back], latents[back]
+
+
+@dataclass(frozen=True)
+class ReadPrompt:
+    """A prompt as a model reads it: what its ControlNet sees, and the box that the hidden part has to lie in.
+
+    region: in the prompt's pixels; None where the ControlNet reads the box itself. close: whether the crop is
+    set to the region, so that the whole person fills it.
+    """
+
+    prompt: PointPrompt
+    region: Box | None = None
+    close: bool = False
+
+    def cropped(self, plan: CropPlan) -> ReadPrompt:
+        """In the pixels of the planned crop."""
+        region = None if self.region is None else box_to_crop(self.region, plan)
+        return replace(self, prompt=self.prompt.cropped(plan), region=region)
+
+
+def read_by(model: PHACModel, prompt: PointPrompt) -> ReadPrompt:
+    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`."""
+    if prompt.kind in model.controlnets or prompt.box is None or POSE not in model.controlnets:
+        model.controlnet(prompt.kind)
+        return ReadPrompt(prompt)
+    return as_geometry(prompt)
+
+
+def as_geometry(prompt: PointPrompt) -> ReadPrompt:
+    """A prompt with a box for a model without a ControlNet for it: the pose ControlNet sees the joints, if it
+    is a kind with joints, and the hidden part has to lie in the box. The box of the whole person also sets
+    the crop.
+    """
+    joints = prompt.joints if prompt.has_joints else np.zeros_like(prompt.joints)
+    given = prompt.given & (joints[:, 2] > 0)
+    full = prompt.kind.endswith("full_box")
+    return ReadPrompt(replace(prompt, kind=POSE, joints=joints, given=given), prompt.box, close=full)
+
+
+def region_masks(model: PHACModel, prompts: Sequence[PointPrompt], size: tuple[int, int]) -> Tensor:
+    """(B,1,H,W) float 0 or 1 of pictures of that size: the boxes of those prompts that the model takes as
+    geometry, everywhere for the others.
+    """
+    read = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
+    return torch.cat([_box_mask(each.region, *size) for each in read])
+
+
+def _plan_prompt(read: ReadPrompt, size: tuple[int, int], model_size: int, visible_mask: Tensor) -> CropPlan:
+    if read.close and read.region is not None:
+        box = read.region.union(Box.around_mask(visible_mask[0]))
+        return plan_crop(box, size, (model_size, model_size), CLOSE_MARGIN, whole_at_model_size=False)
+    return plan_person(size, model_size, [visible_mask], read.prompt.extent)
+
+
+def _regions(boxes: Sequence[Box | None], size: int) -> Tensor | None:
+    if all(box is None for box in boxes):
+        return None
+    return torch.cat([_box_mask(box, size, size) for box in boxes])
+
+
+def _box_mask(box: Box | None, height: int, width: int) -> Tensor:
+    """(1,1,height,width): 1 on every pixel that the box touches; everywhere without a box."""
+    if box is None:
+        return torch.ones(1, 1, height, width)
+    mask = torch.zeros(1, 1, height, width)
+    x0, y0, x1, y1 = (int(side) for side in box.outward().clip(height, width))
+    mask[..., y0:y1, x0:x1] = 1.0
+    return mask
+
+
+def _tell_geometry(model: PHACModel, read: Sequence[ReadPrompt]) -> None:
+    if any(each.region is not None for each in read):
+        log.warning(
+            "%s has no ControlNet for this kind of prompt (it has: %s): the box only limits where the hidden "
+            "part may be, and is not otherwise seen",
+            model.name,
+            model.known_kinds(),
+        )
+
+
+def _by_kind(kinds: Sequence[str]) -> list[list[int]]:
+    """The indices of every kind, kinds in the order they first come in, in parts of PICTURES_AT_ONCE."""
+    groups = [[row for row, each in enumerate(kinds) if each == kind] for kind in dict.fromkeys(kinds)]
+    return [group[rows] for group in groups for rows in chunks(len(group))]
 
 
 def invisible_pictures(
@@ -107,10 +208,12 @@ def invisible_pictures(
     *,
     threshold: float = 0.5,
     dilation_px: float | None = None,
+    prompts: Sequence[PointPrompt] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Stage B for pictures of any size: (dilated M_iv, M_iv before dilation), both (B,1,H,W) float 0 or 1.
 
-    dilation_px: in pixels of the pictures; None is 3 % of the crop's shorter side.
+    dilation_px: in pixels of the pictures; None is 3 % of the crop's shorter side. prompts: those of stage A;
+    where the model takes a box as geometry (`region_masks`), neither mask reaches outside it.
     """
     size = (images.shape[-2], images.shape[-1])
     drawn = drawn_area(coarse)
@@ -120,13 +223,14 @@ def invisible_pictures(
     probability = torch.cat([sampling.predict_invisible(model.mask_net, *part).cpu() for part in parts])
     empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
-    exact = exact * (visible_masks <= 0.5)
+    inside = torch.ones_like(exact) if prompts is None else region_masks(model, prompts, size)
+    exact = exact * (visible_masks <= 0.5) * inside
     if dilation_px == 0:
         return exact, exact
     rows = zip(probability, plans, strict=True)
     grown = [sampling.invisible_mask(p[None], threshold, _model_px(dilation_px, plan)) for p, plan in rows]
     dilated = stitch_all(empty, torch.cat(grown), whole, plans)[0]
-    return torch.maximum((dilated > 0.5).float(), exact), exact
+    return torch.maximum((dilated > 0.5).float() * inside, exact), exact
 
 
 def refine_pictures(
@@ -162,7 +266,7 @@ def refine_pictures(
         refined = sampling.refine(refiner, occluded, drawn, visible, invisible, texts[rows], **settings_here)
         return put_back(refined, images[rows], visible_masks[rows], invisible_masks[rows], plans[rows])
 
-    return sampling.Refined(*in_chunks(len(images), work, on_step))
+    return sampling.Refined(*in_chunks(chunks(len(images)), work, on_step))
 
 
 def put_back(
@@ -189,10 +293,9 @@ def chunks(count: int) -> list[slice]:
 
 
 def in_chunks(
-    count: int, work: Callable[[slice, OnStep | None], tuple[Tensor, ...]], on_step: OnStep | None
+    parts: Sequence[Rows], work: Callable[[Rows, OnStep | None], tuple[Tensor, ...]], on_step: OnStep | None
 ) -> tuple[Tensor, ...]:
     """work(rows, on_step) for every chunk, joined; on_step counts the steps of all chunks."""
-    parts = chunks(count)
     results = [work(rows, _counted(on_step, number, len(parts))) for number, rows in enumerate(parts)]
     return tuple(torch.cat(column) for column in zip(*results, strict=True))
 
@@ -205,15 +308,6 @@ def _counted(on_step: OnStep | None, chunk: int, count: int) -> OnStep | None:
 
 def _model_px(distance: float | None, plan: CropPlan) -> float | None:
     return None if distance is None else distance * sum(plan.scale) / 2
-
-
-def _one_kind(prompts: Sequence[PointPrompt]) -> str:
-    kinds = sorted({prompt.kind for prompt in prompts})
-    if len(kinds) > 1:
-        raise ValueError(
-            f"prompts of different kinds came together ({', '.join(kinds)}): use one kind per batch"
-        )
-    return kinds[0]
 
 
 def _check_visible(masks: Tensor) -> None:

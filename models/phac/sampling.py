@@ -6,13 +6,14 @@ Pictures are (B,3,S,S) float 0..1, masks (B,1,S,S) float 0..1, texts one string 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from ..diffusion.compose import (
@@ -25,6 +26,7 @@ from ..diffusion.compose import (
 )
 from ..diffusion.guidance import cfg as guided
 from ..diffusion.sampling import (
+    Fuse,
     OnStep,
     PredictNoise,
     ddim_scheduler,
@@ -52,13 +54,14 @@ class Control:
     """Phi_CN with the prompt image I_p (B,3,S,S): adds c_pr to the U-Net. strength 0 switches it off.
 
     in_uncond: whether the unconditional branch of the guidance sees the prompt too; then guidance acts on
-    text only.
+    text only. attention: the U-Net tensors that were trained with this ControlNet, by their names there.
     """
 
     network: Any
     image: Tensor
     strength: float = 1.0
     in_uncond: bool = True
+    attention: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -75,22 +78,40 @@ def complete(
     seed: int | Sequence[int] = 0,
     control_strength: float = 1.0,
     control_in_uncond: bool = True,
+    region: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Stage A: I_cc, the whole person alone on white, denoised from pure noise; gives (I_cc, its latents).
 
     image: I_ic. visible_mask: M_v. prompt_image: I_p; a black one withholds the prompt. kind: which of the
-    model's ControlNets reads it. seed: one number (pictures count up from it) or one per picture.
+    model's ControlNets reads it, with the cross-attention trained for it. seed: one number (pictures count up
+    from it) or one per picture. region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is
+    known to be white. None is everywhere.
     Raises ValueError for an unknown kind, sizes or batches that do not match.
     """
     _check_inputs(model, image, visible_mask, prompt_image, texts)
-    control = Control(model.controlnet(kind), prompt_image, control_strength, control_in_uncond)
+    control = Control(
+        model.controlnet(kind), prompt_image, control_strength, control_in_uncond,
+        model.replaced_tensors(kind),
+    )  # fmt: skip
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
     described = [text + model.text_suffix if text.strip() else text for text in texts]
     predict = noise_predictor(model, condition, described, cfg, control)
     noise = draw_noise(picture_seeds(seed, len(image)), model.latent_shape, model.device)
-    latents = sample(predict, noise, ddim_scheduler(), steps, on_step=on_step)
-    return model.decode(latents), latents
+    scheduler = ddim_scheduler()
+    if region is None:
+        latents = sample(predict, noise, scheduler, steps, on_step=on_step)
+        return model.decode(latents), latents
+    free = torch.maximum(visible_mask > 0.5, region > 0.5).to(model.device)
+    fuse = _known_white(model, free, noise, scheduler)
+    latents = sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step)
+    return torch.where(free, model.decode(latents), WHITE), latents
+
+
+def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) -> Fuse:
+    """The denoise mask: outside `free` (B,1,S,S) the latents are those of a white picture all the way."""
+    white = torch.full((len(free), 3, model.size, model.size), WHITE)
+    return keep_known(scheduler, model.encode(white), noise, cover(free, (noise.shape[-2], noise.shape[-1])))
 
 
 def noise_predictor(
@@ -122,8 +143,10 @@ def predict_once(
     """
     inputs = torch.cat([latents, condition], dim=1).to(next(model.unet.parameters()).dtype)
     text_inputs = text.for_network(inputs)
-    residuals = {} if control is None else control_residuals(control, inputs, t, text_inputs)
-    return model.unet(inputs, t, **text_inputs, **residuals).sample.float()
+    if control is None:
+        return model.unet(inputs, t, **text_inputs).sample.float()
+    named = {**text_inputs, **control_residuals(control, inputs, t, text_inputs)}
+    return functional_call(model.unet, dict(control.attention), (inputs, t), named).sample.float()
 
 
 def control_residuals(

@@ -116,6 +116,7 @@ def test_eval_hands_its_options_over_and_shows_the_figures(monkeypatch, capsys):
         return report("phac", 2, 10_000_007, "cpu", 1, {"visible_iou": 0.91234567})
 
     monkeypatch.setattr(reports, "eval_command", measure)
-    assert cli.main(["eval", "phac", "--samples", "2", "--seed", "7", "--json", "r.json"]) == 0
-    assert asked == [(("phac", 2, 7, Path("r.json")), {"device": "cpu", "sheet_samples": 32})]
+    assert cli.main(["eval", "phac", "--samples", "2", "--seed", "7", "--json", "r.json", "--prompts"]) == 0
+    options = {"device": "cpu", "sheet_samples": 32, "prompts": True}
+    assert asked == [(("phac", 2, 7, Path("r.json")), options)]
     assert capsys.readouterr().out == "visible_iou 0.91235\n"

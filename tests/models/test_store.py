@@ -30,6 +30,11 @@ def test_every_entry_of_the_table_is_complete():
         assert len(file.sha256) in (0, 64) and (file.path or not file.repo)
 
 
+def test_every_shipped_file_is_in_the_table():
+    known = {path for kind in store.kinds() for path in store.mini_files(kind)}
+    assert set(store.MINI_DIR.glob("*.safetensors")) <= known
+
+
 def test_mini_comes_first_and_files_follow_by_name(tmp_path):
     (tmp_path / "b").mkdir()
     save_file({"x": torch.zeros(1)}, tmp_path / "b" / "Z.safetensors")

@@ -28,10 +28,10 @@ def write_mini_family(folder: Path) -> Path:
     return folder
 
 
-def write_change(path: Path, unet: Any, prompt: str = "pose") -> None:
+def write_change(path: Path, unet: Any, prompt: str = "pose", factor: float = 2.0) -> None:
     """What the coarse stage's recipe exports: cross-attention of the U-Net and a ControlNet."""
     controlnet = networks.mini_controlnet(unet)
-    attention = {name: 2 * value for name, value in unet.state_dict().items() if ".attn2." in name}
+    attention = {name: factor * value for name, value in unet.state_dict().items() if ".attn2." in name}
     tensors = {f"unet.{name}": value for name, value in attention.items()}
     tensors |= {f"controlnet.{name}": value + 0.01 for name, value in controlnet.state_dict().items()}
     config = {"prompt": prompt, "backbone": "inpaint", "controlnet": networks.plain_config(controlnet)}

@@ -73,7 +73,7 @@ class TestExamplePerson:
 
 class TestPointPrompt:
     def test_detected_and_placed_joints_together(self, example):
-        image, prompts, keypoint, box = FiguraPointPrompt().run(
+        image, prompts, keypoint, box, *_ = FiguraPointPrompt().run(
             example["occluded"], "pose", knee_points(), example["pose_keypoint"]
         )
         assert image.shape == (1, 128, 128, 3) and image.max() > 0.5
@@ -87,7 +87,7 @@ class TestPointPrompt:
     @pytest.mark.parametrize("kind", PROMPT_KINDS)
     def test_all_kinds(self, example, kind):
         box = {"x": 10, "y": 20, "width": 50, "height": 70}
-        image, (prompt,), _, out = FiguraPointPrompt().run(
+        image, (prompt,), _, out, *_ = FiguraPointPrompt().run(
             example["occluded"], kind, "", example["pose_keypoint"], box
         )
         assert image.max() > 0.4 and prompt.kind == kind
@@ -95,7 +95,9 @@ class TestPointPrompt:
 
     def test_a_batch_takes_one_pose_or_one_each(self, example):
         two = example["occluded"].expand(2, -1, -1, -1)
-        image, prompts, keypoint, boxes = FiguraPointPrompt().run(two, "pose", "", example["pose_keypoint"])
+        image, prompts, keypoint, boxes, *_ = FiguraPointPrompt().run(
+            two, "pose", "", example["pose_keypoint"]
+        )
         assert len(image) == len(prompts) == len(keypoint) == len(boxes) == 2
         with pytest.raises(
             ValueError, match="pose_keypoint has 2 entries.*image has shape|image has shape .* pose"
@@ -126,8 +128,21 @@ class TestPointPrompt:
             '{"people":[{"joints":{"tail":{"x":1,"y":1}}}]}'
         )
 
+    def test_coordinates_for_other_packs(self):
+        said = {
+            "people": [{"joints": {
+                "neck": {"x": 5.9, "y": 6, "state": "detected"}, "right_knee": {"x": 9, "y": 9},
+            }}],
+            "positive": [[32, 32], [1.5, 2]], "negative": [[7, 8]],
+        }  # fmt: skip
+        *_, positive, negative = FiguraPointPrompt().run(torch.zeros(1, 32, 32, 3), "pose", json.dumps(said))
+        assert json.loads(positive) == [{"x": 5, "y": 6}, {"x": 31, "y": 31}, {"x": 1, "y": 2}]
+        assert json.loads(negative) == [{"x": 7, "y": 8}]
+        *_, positive, negative = FiguraPointPrompt().run(torch.zeros(1, 32, 32, 3), "pose", knee_points(3, 3))
+        assert (positive, negative) == ("[]", "[]")
+
     def test_one_joint_on_one_pixel(self):
-        image, _, _, box = FiguraPointPrompt().run(torch.zeros(1, 1, 1, 4), "pose", knee_points(1, 1))
+        image, _, _, box, *_ = FiguraPointPrompt().run(torch.zeros(1, 1, 1, 4), "pose", knee_points(1, 1))
         assert image.shape == (1, 1, 1, 3)
         assert box["width"] == box["height"] == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from figura.host.interface import Cancelled, use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.phac import pictures as pictures_module
+from figura.models.phac.checkpoint import apply_change
 from figura.nodes import phac as nodes
 from figura.people.prompts import parse_points
 
@@ -129,6 +131,70 @@ def test_nan_and_alpha_pictures(phac: Any) -> None:
         sample(phac, image * float("nan"), mask, prompt(128, 128))
     coarse, _ = sample(phac, torch.cat([image, image[..., :1]], dim=3), mask, prompt(128, 128))
     assert coarse.shape == (1, 128, 128, 3)
+
+
+def box_prompt(kind: str, box: list[float], size: int = 128) -> Any:
+    points = {"neck": {"x": size / 2, "y": size / 4, "state": "given"}}
+    said = {"people": [{"joints": points}], "roi_box": box, "full_box": box}
+    return parse_points(json.dumps(said), size, size, kind)
+
+
+def test_a_kind_is_read_by_its_own_controlnet(family: Path, tmp_path: Path) -> None:
+    model = nodes.load_mini_phac(family)
+    helpers.write_change(tmp_path / "phac_roi_box.safetensors", model.unet, "roi_box", factor=3.0)
+    apply_change(model, tmp_path / "phac_roi_box.safetensors")
+    image, mask = picture(count=3)
+    kinds = ("roi_box", "pose", "roi_box")
+    prompts = [box_prompt(kind, [40, 60, 90, 120]) for kind in kinds]
+    mixed, latents = sample(model, image, mask, prompts, seed=4)
+    for index in range(3):
+        alone, latent = sample(model, image[index : index + 1], mask[:1], prompts[index : index + 1],
+                               seed=4 + index)  # fmt: skip
+        torch.testing.assert_close(mixed[index : index + 1], alone, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            latents["samples"][index : index + 1], latent["samples"], atol=1e-4, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("kind", ["roi_box", "full_box", "pose_roi_box", "pose_full_box"])
+@pytest.mark.parametrize("size", [128, 200])
+def test_a_box_without_a_controlnet_limits_where_the_person_may_be(
+    phac: Any, caplog: pytest.LogCaptureFixture, kind: str, size: int
+) -> None:
+    image, mask = picture(size, size)
+    x0, y0, x1, y1 = (round(side * size) for side in (0.3, 0.2, 0.7, 0.9))
+    prompts = [box_prompt(kind, [x0, y0, x1, y1], size)]
+    coarse, _ = sample(phac, image, mask, prompts)
+    assert "no ControlNet for this kind of prompt (it has: pose)" in caplog.text
+    allowed = mask[0] > 0.5
+    allowed[max(y0 - 2, 0) : y1 + 2, x0 - 2 : x1 + 2] = True
+    grown = torch.nn.functional.max_pool2d(allowed[None, None].float(), 7, 1, 3)[0, 0] > 0
+    assert (coarse[0][~grown] > 1 - 1e-5).all() and (coarse[0][allowed] < 0.9).any()
+    masks = nodes.FiguraInvisibleMask().run(phac, image, 1 - image, mask, 0.0, -1, prompts)
+    outside = torch.ones(size, size, dtype=torch.bool)
+    outside[y0:y1, x0:x1] = False
+    assert not any(each[0][outside].any() for each in masks) and masks[0].any()
+
+
+def test_the_joints_of_a_box_prompt_are_still_seen_without_its_controlnet(phac: Any) -> None:
+    image, mask = picture()
+    first = box_prompt("pose_roi_box", [40, 20, 90, 120])
+    moved = replace(first, joints=first.joints + [20, 20, 0])
+    assert not torch.equal(sample(phac, image, mask, [first])[0], sample(phac, image, mask, [moved])[0])
+    alone = replace(first, kind="roi_box")
+    same = replace(moved, kind="roi_box")
+    torch.testing.assert_close(
+        sample(phac, image, mask, [alone])[0], sample(phac, image, mask, [same])[0], atol=1e-4, rtol=1e-4
+    )
+
+
+def test_a_kind_that_cannot_be_read_names_those_there_are(family: Path) -> None:
+    model = nodes.load_mini_phac(family)
+    model.add_kind("full_box", model.controlnets["pose"])
+    del model.controlnets["pose"]
+    for kind in ("pose", "roi_box"):
+        with pytest.raises(ValueError, match=f"no ControlNet for '{kind}' prompts .it has: full_box."):
+            sample(model, *picture(), [box_prompt(kind, [40, 60, 90, 120])])
 
 
 def test_progress_counts_all_steps_and_shows_previews(

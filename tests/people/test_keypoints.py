@@ -8,6 +8,7 @@ from figura.people.keypoints import (
     HAND_EDGES,
     HFLIP_18,
     LIMBS,
+    STATES_KEY,
     Person,
     Pose,
     body18_from_coco17,
@@ -143,3 +144,45 @@ def test_mirroring_twice_gives_the_person_back():
     np.testing.assert_allclose(mirrored.body[2, 0], 100 - person.body[5, 0], rtol=1e-6)
     assert mirrored.left_hand is None and mirrored.right_hand is not None
     np.testing.assert_allclose(hflip_person(mirrored, 100).body, person.body, rtol=1e-5)
+
+
+STATES = ("detected",) * 9 + ("given", "proposed", "occluded", None, "detected", None, None, None, None)
+
+
+def marked() -> Person:
+    joints = body()
+    joints[[state is None for state in STATES]] = 0
+    return Person(joints, states=STATES)
+
+
+def test_states_of_joints_round_trip_and_other_packs_see_no_difference():
+    person = marked()
+    (written,) = write_pose_keypoint([Pose((person,), 100, 80)])
+    (plain,) = write_pose_keypoint([Pose((Person(person.body),), 100, 80)])
+    assert written["people"][0].pop(STATES_KEY) == list(STATES)
+    assert written == plain
+    (read,) = read_pose_keypoint(write_pose_keypoint([Pose((person,), 100, 80)]))
+    assert read.people[0].states == STATES
+    np.testing.assert_array_equal(read.people[0].body, person.body)
+    assert read.people[0].seen.nonzero()[0].tolist() == [*range(9), 13]
+
+
+def test_a_person_without_states_is_detected_where_present():
+    joints = body()
+    joints[4] = 0
+    (read,) = read_pose_keypoint(frame(joints))
+    assert read.people[0].states is None and read.people[0].seen.tolist() == [i != 4 for i in range(18)]
+
+
+@pytest.mark.parametrize("states", ["detected", 3, ["given"], [["given"]] * 18, {"nose": "given"}])
+def test_states_that_are_none_of_ours_count_as_detected(states):
+    (read,) = read_pose_keypoint(frame(body(), **{STATES_KEY: states}))
+    assert read.people[0].seen.all()
+
+
+def test_mirroring_exchanges_the_states_of_the_sides():
+    states = tuple("given" if name.startswith("left") else "detected" for name in BODY_18)
+    mirrored = hflip_person(Person(body(), states=states), 100)
+    assert [name for name, state in zip(BODY_18, mirrored.states) if state == "given"] == [
+        name for name in BODY_18 if name.startswith("right")
+    ]

@@ -1,6 +1,7 @@
 """Point prompts: the points text, a detected pose, and the prompt picture."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,17 @@ def test_given_joints_override_the_detected_ones():
 def test_only_detected_joints_are_visible(state):
     prompt = parse_points(text(right_knee={"x": 4, "y": 8, "state": state}), 10, 10)
     assert len(prompt.visible_joints) == 0 and prompt.present.sum() == 1
+
+
+def test_proposed_joints_of_a_pose_are_given_until_the_text_says_otherwise():
+    states = ("proposed",) * 4 + ("detected",) * 5 + (None,) * 9
+    pose = Pose((replace(person(), states=states),), 100, 100)
+    prompt = parse_points("", 100, 100, pose=pose)
+    assert prompt.given.nonzero()[0].tolist() == [0, 1, 2, 3] and len(prompt.visible_joints) == 5
+    said = text(nose={"x": 40, "y": 8}, neck={"x": 50, "y": 20, "state": "detected"}, right_shoulder=None)
+    dragged = parse_points(said, 100, 100, pose=pose)
+    assert dragged.joints[0].tolist() == [40, 8, 1]
+    assert dragged.given.nonzero()[0].tolist() == [0, 3] and not dragged.present[2]
 
 
 def test_a_null_joint_takes_a_detected_one_away():
@@ -144,3 +156,4 @@ def test_a_prompt_becomes_a_pose():
     pose = prompt.to_pose()
     assert (pose.width, pose.height) == (100, 60)
     np.testing.assert_array_equal(pose.people[0].body, person().body)
+    assert pose.people[0].states == ("detected",) * 9 + (None,) * 9

@@ -13,13 +13,19 @@ from figura.host.plain import PlainHost
 from figura.host.runner import Runner, all_node_classes
 from figura.models import store
 from figura.nodes import NODE_CLASS_MAPPINGS
+from figura.people.points_json import read_points_text
+from figura.people.prompts import PROMPT_KINDS
+from figura.workflows.files import DESCRIBED as DESCRIPTIONS
+from figura.workflows.files import shipped
 from figura.workflows.flow import Flow, is_widget
-from figura.workflows.forms import api_form, ui_form
+from figura.workflows.forms import api_form, node_title, ui_form
 from figura.workflows.scene import HEIGHT, PICTURE, PICTURE_NAME, WIDTH
+from figura.workflows.thumbnails import SHOWN
 from PIL import Image
 
 FOLDER = Path(workflows.__file__).parent
 FLOWS = {flow.name: flow for flow in workflows.all_flows()}
+DESCRIBED = {flow.name: flow for flow in workflows.described_flows()}
 DEMO_STAGES = ("prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
 
 KINDS = ("sam", "phac", "refiner", "pose_detector")
@@ -27,7 +33,8 @@ needs_mini = pytest.mark.skipif(
     not all(path.is_file() for kind in KINDS for path in store.mini_files(kind)),
     reason="weights/mini is not complete: figura train writes it",
 )
-every_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
+every_flow = pytest.mark.parametrize("flow", DESCRIBED.values(), ids=list(DESCRIBED))
+shipped_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
 
 
 def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
@@ -40,7 +47,7 @@ def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
     return {path.stem.rstrip("_0123456789"): np.asarray(Image.open(path)) for path in saved}
 
 
-@every_flow
+@shipped_flow
 def test_files_are_what_the_description_says(flow):
     for path, text in workflows.files_of(flow).items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python -m figura.workflows"
@@ -49,6 +56,47 @@ def test_files_are_what_the_description_says(flow):
 def test_there_are_no_other_workflow_files():
     written = {path for flow in FLOWS.values() for path in workflows.files_of(flow)}
     assert set(FOLDER.rglob("*.json")) == written
+
+
+def test_every_workflow_whose_weights_are_there_is_shipped():
+    there = {
+        describe.__name__ for describe, file in DESCRIPTIONS.items() if (store.MINI_DIR / file).is_file()
+    }
+    assert there <= set(FLOWS) <= set(DESCRIBED)
+
+
+def test_a_workflow_waits_for_its_weights(tmp_path):
+    names = {describe.__name__ for describe in shipped(tmp_path)}
+    assert names == {"phac_pose", "phac_photo"}
+    (tmp_path / "phac_roi_box.safetensors").touch()
+    assert {describe.__name__ for describe in shipped(tmp_path)} == names | {"phac_roi_box"}
+    for file in DESCRIPTIONS.values():
+        (tmp_path / file).touch()
+    assert shipped(tmp_path) == tuple(DESCRIPTIONS)
+
+
+def test_there_is_a_workflow_and_a_thumbnail_for_every_kind_of_prompt():
+    kinds = {
+        node.values["prompt_type"]
+        for flow in DESCRIBED.values()
+        for node in flow.nodes
+        if node.class_type == "FiguraPointPrompt"
+    }
+    assert kinds == set(PROMPT_KINDS)
+    assert set(SHOWN) == set(DESCRIBED)
+    for name, titles in SHOWN.items():
+        there = {node_title(node) for node in DESCRIBED[name].nodes}
+        assert set(titles) <= there
+
+
+@every_flow
+def test_prompts_can_be_read(flow):
+    for node in flow.nodes:
+        if node.class_type == "FiguraPointPrompt":
+            said = read_points_text(node.values["points"])
+            for word in ("roi_box", "full_box"):
+                wanted = node.values["prompt_type"].endswith(word)
+                assert (getattr(said, word) is not None) == wanted
 
 
 @every_flow
@@ -119,7 +167,7 @@ def overlap(first, second) -> bool:
 
 
 def test_every_node_is_used_by_a_workflow():
-    used = {node.class_type for flow in FLOWS.values() for node in flow.nodes}
+    used = {node.class_type for flow in DESCRIBED.values() for node in flow.nodes}
     assert set(NODE_CLASS_MAPPINGS) <= used
 
 
@@ -165,9 +213,12 @@ def test_the_scene_is_drawn_again_as_shipped():
 
 
 @needs_mini
-@pytest.mark.parametrize("name", ["phac_pose", "phac_photo"])
+@pytest.mark.parametrize("name", list(FLOWS))
 def test_runs_headlessly_with_few_steps(name, tmp_path):
     pictures = run(name, tmp_path, "FiguraPHACSampler.steps=2", "FiguraInpaintRefiner.steps=2")
+    if name not in ("phac_pose", "phac_photo"):
+        assert {"prompt", f"{name.removeprefix('phac_')}_refined"} <= set(pictures)
+        return
     prefix = "photo_" if name == "phac_photo" else ""
     assert {prefix + stage for stage in DEMO_STAGES} <= set(pictures)
 

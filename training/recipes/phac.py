@@ -1,30 +1,31 @@
 """Recipe phac: the coarse stage of Promptable Human Amodal Completion for pose prompts.
 
 L = E||eps - eps_cig(z_t, t, c_te, c_pr)||^2; only the U-Net's cross-attention and the ControlNet learn,
-at 1:10.
+at 1:10. The other kinds of prompt (recipes phac_roi_box ...) are the same with other prompt pictures; begun
+with the weights of this one (--from), they need a fraction of its steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
-from ...people.skeleton import draw_skeleton
-from ..data import rows, sample_indices
+from ..data import sample_indices
 from ..latents import LatentCache
 from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from ..progress import picture_grid
+from ..prompt_pictures import prompt_pictures
 from .base import LatentRecipe, latents_of, target_caption, with_plain_attention
 from .inpaint import visible_condition
 
 CONTROL_RATE_FACTOR = 10.0
-BLANK_PROMPT = 0.15
-DROPPED_JOINT = 0.05
-JOINT_JITTER_PX = 1.0
+BOX_STEPS = 5_000
+"""Steps of the kinds with a box: they go on from the weights of the kind pose (--from)."""
 
 
 class CoarseStage(torch.nn.Module):
@@ -51,8 +52,9 @@ class CoarseStage(torch.nn.Module):
 
 
 class CoarseRecipe(LatentRecipe):
-    """Learn to complete the person, alone on white, in the prompted pose."""
+    """Learn to complete the person, alone on white, as prompts of one kind ask for."""
 
+    name = "phac"
     needs = ("vae", "text", "inpaint")
     empty_text = 0.12
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
@@ -60,7 +62,8 @@ class CoarseRecipe(LatentRecipe):
     def __init__(self, kind: str = "pose") -> None:
         super().__init__()
         self.kind = kind
-        self.name = "phac" if kind == "pose" else f"phac_{kind}"
+        if kind != "pose":
+            self.name, self.plan = f"phac_{kind}", replace(self.plan, steps=BOX_STEPS)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The inpainting U-Net, frozen but for its cross-attention, and a ControlNet that starts from it."""
@@ -88,7 +91,7 @@ class CoarseRecipe(LatentRecipe):
             "latents": latents_of(data, ["cutout"] * batch_size, indices),
             "condition": visible_condition(data, indices),
             "texts": self.encode_texts(captions, generator),
-            "prompt": prompt_images(rows(data.people.joints, indices), data.people.size, generator),
+            "prompt": prompt_pictures(self.kind, data.people, indices, generator),
         }
 
     def loss(
@@ -116,15 +119,6 @@ class CoarseRecipe(LatentRecipe):
         tensors |= {f"controlnet.{n}": p for n, p in module.controlnet.state_dict().items()}
         config = {"prompt": self.kind, "backbone": "inpaint", "controlnet": plain_config(module.controlnet)}
         return Export("phac", tensors, config, int8=True)
-
-
-def prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    """Skeletons (B,3,S,S) of joints (B,18,3), as imprecise as a user's points; some joints lack, some all."""
-    joints = joints.clone()
-    joints[..., :2] += JOINT_JITTER_PX * torch.randn(joints[..., :2].shape, generator=generator)
-    joints[..., 2] *= torch.rand(joints.shape[:2], generator=generator) >= DROPPED_JOINT
-    joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
-    return draw_skeleton(joints, size, size)
 
 
 def is_cross_attention(name: str) -> bool:

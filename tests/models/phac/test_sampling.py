@@ -109,6 +109,44 @@ def test_control_strength_zero_ignores_the_prompt(model: Any) -> None:
     assert not torch.equal(on, on_blank) and not torch.equal(on_blank, off)
 
 
+def replaced(model: Any, factor: float) -> dict[str, Tensor]:
+    own = model.unet.state_dict()
+    return {name: factor * value for name, value in own.items() if ".attn2." in name}
+
+
+def test_each_kind_is_sampled_with_its_own_cross_attention(model: Any) -> None:
+    network = model.controlnet("pose")
+    other = tiny.tiny_phac()
+    other.add_kind("roi_box", network, replaced(other, 3.0))
+    other.add_kind("full_box", network, replaced(other, -2.0))
+    before = {name: value.clone() for name, value in other.unet.state_dict().items()}
+    made = {
+        kind: phac.complete(other, **pictures(), steps=1, kind=kind)[1] for kind in ("roi_box", "full_box")
+    }
+    assert not torch.equal(made["roi_box"], made["full_box"])
+    changed = tiny.tiny_phac()
+    changed.add_kind("pose", network)
+    changed.unet.load_state_dict(replaced(changed, 3.0), strict=False)
+    torch.testing.assert_close(phac.complete(changed, **pictures(), steps=1)[1], made["roi_box"])
+    assert all(torch.equal(value, before[name]) for name, value in other.unet.state_dict().items())
+
+
+def test_outside_the_region_the_coarse_picture_is_white_and_the_visible_part_stays(model: Any) -> None:
+    given = pictures()
+    region = torch.zeros(2, 1, SIZE, SIZE)
+    region[..., 16:24, 8:20] = 1
+    coarse, _ = phac.complete(model, **given, steps=1, region=region)
+    kept = (torch.maximum(region, given["visible_mask"]) == 1).expand_as(coarse)
+    assert (coarse[~kept] == 1).all() and (coarse[kept] != 1).any()
+
+
+def test_a_region_that_is_everything_changes_nothing(model: Any) -> None:
+    everywhere = torch.ones(2, 1, SIZE, SIZE)
+    plain, _ = phac.complete(model, **pictures(), steps=1)
+    same, _ = phac.complete(model, **pictures(), steps=1, region=everywhere)
+    torch.testing.assert_close(plain, same)
+
+
 def test_control_can_stay_out_of_the_unconditional_branch(model: Any) -> None:
     inputs = torch.randn(4, 9, 4, 4)
     text = model.text_condition(["a"] * 4).for_network(inputs)

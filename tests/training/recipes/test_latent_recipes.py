@@ -11,8 +11,8 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.training.command import find_init
+from figura.training.prompt_pictures import prompt_images
 from figura.training.recipes import load_recipe, recipe_names
-from figura.training.recipes.phac import prompt_images
 from figura.training.trainer import train
 
 spec = importlib.util.spec_from_file_location(
@@ -75,6 +75,22 @@ def test_the_inpainting_network_starts_as_the_base_network(
     batch = recipe.batch(recipe.prepare(toy_data, toy_weights).train, 0, 0, 8)
     assert batch["latents"].shape[1:] == (8, 8, 8) and batch["condition"].shape[1:] == (9, 8, 8)
     assert torch.isfinite(recipe.loss(module, batch, torch.Generator().manual_seed(0))[0])
+
+
+@pytest.mark.parametrize("kind", ["roi_box", "full_box", "pose_roi_box", "pose_full_box"])
+def test_the_kinds_with_a_box_begin_with_the_pose_change_and_are_files_of_their_own(
+    toy_data: Path, toy_weights: Mapping[str, Path], tmp_path: Path, kind: str
+) -> None:
+    recipe = load_recipe(f"phac_{kind}")
+    out = tmp_path / f"phac_{kind}.safetensors"
+    plan = replace(toy_plan(recipe, 1), learning_rate=0.0)
+    assert train(recipe, toy_data, toy_weights, out, tmp_path / "work", plan, start=toy_weights["phac"])
+    tensors, meta = load_file(out, kind="phac")
+    assert meta["config"]["prompt"] == kind and meta["recipe"] == f"phac_{kind}"
+    begun = load_file(toy_weights["phac"])[0]
+    assert set(tensors) == set(begun)
+    for name, value in begun.items():
+        torch.testing.assert_close(tensors[name].float(), value.float(), atol=0.01, rtol=0.01)
 
 
 def test_some_prompts_are_blank() -> None:

@@ -1,0 +1,112 @@
+"""What the point editor asks of the server, as plain functions: the joints in a picture, an example picture.
+
+They know nothing of HTTP; `routes` puts them on ComfyUI's server. Everything that comes in was written by a
+browser and is checked here: ValueError and FileNotFoundError say what was wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from torchvision.transforms.functional import to_pil_image, to_tensor
+
+from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
+from ..people.keypoints import write_pose_keypoint
+from .interface import Host, get_host
+
+FOLDERS = ("input", "temp", "output")
+MAX_PIXELS = 100_000_000
+DETECTOR, DETECTOR_FILE = "mini", "pose_detector.safetensors"
+Frame = dict[str, Any]
+
+
+def detected_people(asked: Any) -> Frame:
+    """The people in a picture: one picture of a POSE_KEYPOINT value, in pixels.
+
+    asked: {"filename", "subfolder", "type"} of a picture in one of ComfyUI's folders, or {"example": {"seed",
+    "size", "occlusion", "slot"}} for the picture that `example_picture` draws. Runs on the CPU, beside what
+    the server is busy with, so that no model of a running graph is pushed out of memory.
+    """
+    if not isinstance(asked, Mapping):
+        raise ValueError(f"a JSON object that names a picture is needed; got {type(asked).__name__}")
+    example = asked.get("example")
+    picture = read_picture(picture_file(asked, get_host())) if example is None else example_picture(example)
+    pixels = to_tensor(picture)[None]
+    with torch.inference_mode():
+        joints = detect_joints(_detector(), pixels)
+    (frame,) = write_pose_keypoint(poses_from_joints(joints, picture.height, picture.width))
+    return frame
+
+
+def picture_file(named: Mapping[str, Any], host: Host) -> Path:
+    """The file that {"filename", "subfolder", "type"} name, which lies inside the folder of that type."""
+    folder = {"input": host.input_dir, "temp": host.temp_dir, "output": host.output_dir}
+    kind = named.get("type", "input")
+    if kind not in FOLDERS:
+        raise ValueError(f"type must be one of {', '.join(FOLDERS)}; got {str(kind)[:40]!r}")
+    parts = [named.get("subfolder", ""), named.get("filename", "")]
+    if not all(isinstance(part, str) and "\0" not in part for part in parts) or not parts[1]:
+        raise ValueError("filename and subfolder must be texts, and filename must not be empty")
+    root = folder[kind]().resolve()
+    path = root.joinpath(*parts).resolve()
+    if not path.is_relative_to(root):
+        raise ValueError(f"the picture must lie inside the {kind} folder")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {kind} folder")
+    return path
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A picture file in RGB, turned as its EXIF says. Raises ValueError if it is no picture, or too large."""
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(
+                    f"the picture has {opened.width} x {opened.height} pixels, which is too many"
+                )
+            return ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path.name} cannot be read as a picture") from error
+
+
+def example_picture(asked: Any) -> Image.Image:
+    """A picture of the node Example Person: {"seed", "size", "occlusion", "slot"}, slot is its output."""
+    from ..nodes.people import FiguraExamplePerson
+
+    if not isinstance(asked, Mapping):
+        raise ValueError("an example is {seed, size, occlusion, slot}")
+    specs = FiguraExamplePerson.INPUT_TYPES()["required"]
+    values = {name: _field(asked, name, kind, options) for name, (kind, options) in specs.items()}
+    types = FiguraExamplePerson.RETURN_TYPES
+    slot = _field(asked, "slot", "INT", {"min": 0, "max": len(types) - 1})
+    if types[slot] != "IMAGE":
+        raise ValueError(f"slot {slot} of Example Person gives no picture")
+    return to_pil_image(FiguraExamplePerson().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
+
+
+def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:
+    """A number between the limits of a node's field; texts, as an address has them, are read."""
+    value = asked.get(name)
+    try:
+        number = json.loads(value) if isinstance(value, str) else value
+        read = int(number) if kind == "INT" else float(number)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        raise ValueError(f"{name} must be a number; got {str(value)[:40]!r}") from None
+    if not options["min"] <= read <= options["max"]:
+        raise ValueError(f"{name} must lie between {options['min']} and {options['max']}; got {read}")
+    return read
+
+
+def _detector() -> PoseDetector:
+    return _load_detector(Path(get_host().find_model("pose_detector", DETECTOR)) / DETECTOR_FILE)
+
+
+@lru_cache(maxsize=1)
+def _load_detector(path: Path) -> PoseDetector:
+    return load_pose_detector(path)

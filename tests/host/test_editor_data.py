@@ -1,0 +1,203 @@
+"""What the point editor asks of the server, and the routes it asks by."""
+
+import asyncio
+import io
+import sys
+import types
+
+import pytest
+import torch
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from figura.host import editor_data, routes, use_host
+from figura.host.plain import PlainHost
+from figura.models import store
+from figura.models.perception.pose import PoseConfig, PoseDetector
+from figura.nodes.people import FiguraExamplePerson
+from figura.people.keypoints import read_pose_keypoint
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+EXAMPLE = {"seed": 10_000_007, "size": 64, "occlusion": 0.3, "slot": 0}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host with a picture in its input folder, a secret beside it, and a detector of random weights."""
+    host = PlainHost(tmp_path / "input", tmp_path / "output", device="cpu")
+    (tmp_path / "input" / "sub").mkdir(parents=True)
+    Image.new("RGB", (96, 64), (90, 120, 60)).save(tmp_path / "input" / "sub" / "me.png")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (tmp_path / "input" / "text.png").write_text("no picture")
+    torch.manual_seed(0)
+    net = PoseDetector(PoseConfig()).eval()
+    monkeypatch.setattr(editor_data, "_detector", lambda: net)
+    monkeypatch.setattr(editor_data, "get_host", lambda: host)
+    with use_host(host):
+        yield host
+
+
+def test_people_are_found_in_pixels_of_the_picture(host):
+    frame = editor_data.detected_people({"filename": "me.png", "subfolder": "sub", "type": "input"})
+    (pose,) = read_pose_keypoint(frame)
+    assert (pose.width, pose.height) == (96, 64) and len(pose.people) <= 1
+
+
+@pytest.mark.skipif(not store.mini_files("pose_detector")[0].is_file(), reason="no mini pose detector here")
+def test_the_shipped_detector_finds_joints_of_an_example():
+    frame = editor_data.detected_people({"example": EXAMPLE})
+    (pose,) = read_pose_keypoint(frame)
+    assert (pose.width, pose.height) == (64, 64)
+    assert (pose.people[0].body[:, 2] > 0).sum() >= 3
+
+
+def test_a_turned_photograph_is_read_upright(host):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = host.input_dir() / "turned.jpg"
+    Image.new("RGB", (96, 64)).save(path, exif=exif)
+    assert editor_data.read_picture(path).size == (64, 96)
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ({"filename": "../secret.png"}, "inside the input folder"),
+        ({"filename": "secret.png", "subfolder": ".."}, "inside the input folder"),
+        ({"filename": "/etc/passwd"}, "inside the input folder"),
+        ({"filename": "me.png", "subfolder": "/etc"}, "inside the input folder"),
+        ({"filename": "a\0b.png"}, "must be texts"),
+        ({"filename": ""}, "must not be empty"),
+        ({"filename": 3}, "must be texts"),
+        ({"filename": "me.png", "type": "models"}, "type must be one of"),
+        ({"filename": "text.png"}, "cannot be read as a picture"),
+        ([], "a JSON object"),
+        ({"example": 4}, "an example is"),
+    ],
+)
+def test_what_names_no_picture_is_refused(host, named, says):
+    with pytest.raises(ValueError, match=says):
+        editor_data.detected_people(named)
+
+
+def test_a_link_out_of_the_folder_is_refused(host, tmp_path):
+    (host.input_dir() / "link.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(ValueError, match="inside the input folder"):
+        editor_data.picture_file({"filename": "link.png"}, host)
+
+
+def test_a_missing_picture_and_a_folder_are_not_there(host):
+    for name in ("none.png", "sub"):
+        with pytest.raises(FileNotFoundError, match="no picture"):
+            editor_data.picture_file({"filename": name}, host)
+
+
+def test_a_picture_of_too_many_pixels_is_refused(host, monkeypatch):
+    monkeypatch.setattr(editor_data, "MAX_PIXELS", 96 * 64 - 1)
+    with pytest.raises(ValueError, match="96 x 64 pixels"):
+        editor_data.detected_people({"filename": "me.png", "subfolder": "sub"})
+
+
+@given(asked=JSON | st.fixed_dictionaries({"filename": JSON, "subfolder": JSON, "type": JSON}))
+def test_whatever_is_asked_gives_a_clear_error(tmp_path_factory, asked):
+    host = PlainHost(tmp_path_factory.getbasetemp(), tmp_path_factory.getbasetemp(), device="cpu")
+    with use_host(host), pytest.raises((ValueError, FileNotFoundError)) as caught:
+        editor_data.detected_people(asked)
+    assert str(caught.value)
+
+
+class TestExample:
+    @pytest.mark.parametrize("slot", [0, 1, 7])
+    def test_it_is_the_picture_of_the_node(self, slot):
+        picture = editor_data.example_picture({**EXAMPLE, "slot": slot})
+        made = FiguraExamplePerson().run(EXAMPLE["seed"], EXAMPLE["size"], EXAMPLE["occlusion"])[slot]
+        assert picture.size == (64, 64)
+        difference = editor_data.to_tensor(picture) - made[0].permute(2, 0, 1)
+        assert difference.abs().max() <= 1 / 255
+
+    def test_fields_may_be_texts(self):
+        texts = {name: str(value) for name, value in EXAMPLE.items()}
+        assert editor_data.example_picture(texts).tobytes() == editor_data.example_picture(EXAMPLE).tobytes()
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"size": 5000}, "size must lie between 64 and 1024; got 5000"),
+            ({"seed": -1}, "seed must lie between"),
+            ({"occlusion": float("nan")}, "occlusion must lie between"),
+            ({"seed": float("inf")}, "seed must be a number"),
+            ({"size": "large"}, "size must be a number"),
+            ({"size": None}, "size must be a number"),
+            ({"slot": 2}, "slot 2 .* gives no picture"),
+            ({"slot": 99}, "slot must lie between"),
+        ],
+    )
+    def test_other_fields_are_refused(self, change, says):
+        with pytest.raises(ValueError, match=says):
+            editor_data.example_picture({**EXAMPLE, **change})
+
+
+class TestRoutes:
+    @pytest.fixture
+    def server(self, monkeypatch):
+        """ComfyUI's server as far as a pack sees it."""
+        instance = types.SimpleNamespace(routes=web.RouteTableDef())
+        module = types.ModuleType("server")
+        module.PromptServer = types.SimpleNamespace(instance=instance)
+        monkeypatch.setitem(sys.modules, "server", module)
+        return instance
+
+    def ask(self, server, *requests):
+        async def run():
+            application = web.Application()
+            application.add_routes(server.routes)
+            async with TestClient(TestServer(application)) as client:
+                answers = []
+                for method, path, body in requests:
+                    answer = await client.request(method, path, data=body)
+                    answers.append((answer.status, await answer.read()))
+                return answers
+
+        return asyncio.run(run())
+
+    def test_they_are_added_once_and_only_to_comfyuis_server(self, server, monkeypatch):
+        assert routes.add_routes() and routes.add_routes()
+        assert sorted(route.path for route in server.routes) == [
+            "/figura/detect_pose",
+            "/figura/example_person",
+        ]
+        monkeypatch.setitem(sys.modules, "server", types.ModuleType("server"))
+        assert not routes.add_routes()
+
+    def test_people_and_an_example_are_answered(self, server, host):
+        routes.add_routes()
+        address = "/figura/example_person?seed=10000007&size=64&occlusion=0.3&slot=0"
+        body = b'{"filename": "me.png", "subfolder": "sub", "type": "input"}'
+        people, example = self.ask(server, ("POST", "/figura/detect_pose", body), ("GET", address, None))
+        assert people[0] == 200 and b'"canvas_width": 96' in people[1]
+        assert example[0] == 200 and Image.open(io.BytesIO(example[1])).size == (64, 64)
+
+    def test_mistakes_are_answered_with_their_text(self, server, host):
+        routes.add_routes()
+        asked = [
+            ("POST", "/figura/detect_pose", b"no json"),
+            ("POST", "/figura/detect_pose", b'{"filename": "../secret.png"}'),
+            ("POST", "/figura/detect_pose", b'{"filename": "none.png"}'),
+            ("POST", "/figura/detect_pose", b"[" * (routes.MAX_BODY + 1)),
+            ("GET", "/figura/example_person?seed=x", None),
+        ]
+        answers = self.ask(server, *asked)
+        assert [status for status, _ in answers] == [400, 400, 404, 400, 400]
+        assert all(b'"error"' in body for _, body in answers)
+
+    def test_a_failure_says_so_and_hides_its_text(self, server, host, monkeypatch, caplog):
+        routes.add_routes()
+        monkeypatch.setattr(editor_data, "detected_people", lambda asked: 1 / 0)
+        ((status, body),) = self.ask(server, ("POST", "/figura/detect_pose", b"{}"))
+        assert status == 500 and b"ZeroDivisionError" in body and "division" in caplog.text

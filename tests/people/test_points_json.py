@@ -1,0 +1,144 @@
+"""The points text: hands, several people, and whatever else comes, also through the node."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from figura.nodes.people import FiguraPointPrompt
+from figura.people.keypoints import BODY_18, HAND_21, STATES, Person, Pose
+from figura.people.points_json import MAX_POINTS, read_points_text
+from figura.people.prompts import PROMPT_KINDS, PointPrompt, parse_points
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+SIDE = 32
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+PIXELS = st.integers(0, SIDE) | st.floats(0, SIDE)
+POINT = st.fixed_dictionaries({"x": PIXELS, "y": PIXELS}, optional={"state": st.sampled_from(STATES)})
+PAIR = st.tuples(PIXELS, PIXELS).map(list)
+PERSON = st.fixed_dictionaries(
+    {"joints": st.dictionaries(st.sampled_from(BODY_18), POINT | st.none())},
+    optional={
+        "left_hand": st.dictionaries(st.sampled_from(HAND_21), POINT | st.none()),
+        "right_hand": st.dictionaries(st.sampled_from(HAND_21), POINT | st.none()),
+        "name": JSON,
+    },
+)
+BOX = st.tuples(st.integers(0, 10), st.integers(0, 10), st.integers(11, SIDE), st.integers(11, SIDE)).map(
+    list
+)
+GOOD = st.fixed_dictionaries(
+    {"people": st.lists(PERSON, min_size=1, max_size=3)},
+    optional={
+        "version": st.just(1),
+        "active": st.just(0),
+        "roi_box": BOX | st.none(),
+        "full_box": BOX | st.none(),
+        "positive": st.lists(PAIR, max_size=5),
+        "negative": st.lists(PAIR, max_size=5),
+        "note": JSON,
+    },
+)
+# Right keys with anything in them: the mistakes that people and programs make.
+ALMOST = st.dictionaries(
+    st.sampled_from(["version", "width", "height", "active", "people", "roi_box", "full_box", "positive"]),
+    JSON | PAIR | BOX | st.lists(PERSON | JSON, max_size=2),
+)
+
+
+def hand_text(**parts) -> str:
+    return json.dumps({"people": [{"joints": {"neck": {"x": 5, "y": 5}}, **parts}]})
+
+
+@given(text=st.text() | JSON.map(json.dumps) | ALMOST.map(json.dumps))
+@example(text="<script>alert(1)</script>")
+@example(text='{"people": [{"joints": {"<img src=x onerror=alert(1)>": {"x": 1, "y": 1}}}]}')
+@example(text='{"version": 0}')
+@example(text='{"positive": [[1e999, 1]]}')
+@example(text='{"width": NaN, "height": Infinity}')
+@example(text='{"width": ' + "9" * 5000 + "}")
+@example(text=json.dumps({"version": "x" * 5000}))
+@example(text=json.dumps({"people": [{"joints": {"x" * 5000: None}}]}))
+@example(text=json.dumps({"people": [{"joints": {"neck": {"x": 1, "y": 1, "state": "x" * 5000}}}]}))
+@example(text=json.dumps({"people": [{}], "active": "x" * 5000}))
+@example(text='{"positive": [' + "[" * 480 + "]" * 480 + "]}")
+@example(text='{"positive": [' + "[" * 970 + "]" * 970 + "]}")
+@example(text='{"width": ' + "[" * 20_000 + "]" * 20_000 + "}")
+@example(text="[" * 100_000)
+@example(text='{"people":' * 50_000)
+@example(text=json.dumps({"positive": [[1, 1]] * 200_000}))
+def test_whatever_the_text_is_it_is_read_or_refused_with_its_place(text):
+    answer = FiguraPointPrompt.VALIDATE_INPUTS(text)
+    if answer is not True:
+        assert isinstance(answer, str) and answer.startswith("points: ") and len(answer) < 1000
+        with pytest.raises(ValueError, match="^points: "):
+            FiguraPointPrompt().run(torch.zeros(1, SIDE, SIDE, 3), "pose", text)
+
+
+@given(said=GOOD, kind=st.sampled_from(PROMPT_KINDS))
+def test_good_texts_give_a_prompt_or_say_what_the_kind_needs(said, kind):
+    try:
+        prompt = parse_points(json.dumps(said), SIDE, SIDE, kind)
+    except ValueError as error:
+        assert "needs" in str(error)
+        return
+    joints = said["people"][0]["joints"]
+    placed = [name for name, joint in joints.items() if joint is not None]
+    assert sorted(placed) == sorted(np.array(BODY_18)[prompt.present].tolist())
+    assert np.isfinite(prompt.joints).all() and len(prompt.positive_px) == len(said.get("positive", []))
+
+
+@given(said=GOOD)
+def test_keys_that_nobody_knows_change_nothing(said):
+    plain = {key: value for key, value in said.items() if key != "note"}
+    assert read_points_text(json.dumps(said)) == read_points_text(json.dumps(plain))
+
+
+def test_hands_are_placed_scaled_and_shown_in_the_pose():
+    text = json.dumps(
+        {"width": 50, "height": 50, **json.loads(hand_text(left_hand={"wrist": {"x": 10, "y": 20}}))}
+    )
+    prompt = parse_points(text, 100, 200)
+    assert prompt.left_hand[0].tolist() == [20, 80, 1] and not prompt.left_hand[1:].any()
+    assert prompt.right_hand is None
+    assert prompt.to_pose().people[0].left_hand is prompt.left_hand
+
+
+def test_placed_hand_joints_replace_detected_ones_and_null_takes_them_away():
+    hand = np.stack([np.arange(21), np.arange(21), np.ones(21)], 1).astype(np.float32)
+    pose = Pose((Person(np.ones((18, 3), np.float32), right_hand=hand),), 100, 100)
+    text = hand_text(right_hand={"thumb_1": {"x": 50, "y": 60}, "wrist": None})
+    prompt = parse_points(text, 100, 100, pose=pose)
+    assert prompt.right_hand[1].tolist() == [50, 60, 1] and not prompt.right_hand[0].any()
+    assert prompt.right_hand[2].tolist() == [2, 2, 1] and hand[0, 2] == 1
+
+
+def test_a_hand_that_was_taken_away_altogether_is_none():
+    gone = {name: None for name in HAND_21}
+    assert parse_points(hand_text(left_hand=gone), 100, 100).left_hand is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (hand_text(left_hand=3), r"people\[0\] must be .*left_hand"),
+        (hand_text(left_hand={"tip": {"x": 1, "y": 1}}), "no joint 'tip'"),
+        (hand_text(right_hand={"wrist": {"x": 1}}), "right_hand.wrist must be"),
+        (hand_text(right_hand={"wrist": {"x": 200, "y": 1}}), "right_hand.wrist at .* outside"),
+        (json.dumps({"positive": [[1, 1]] * (MAX_POINTS + 1)}), "at most 256"),
+    ],
+)
+def test_mistakes_in_hands_are_named(text, says):
+    with pytest.raises(ValueError, match=says):
+        parse_points(text, 100, 100)
+
+
+def test_the_active_person_is_the_one_that_counts():
+    people = [{"joints": {"neck": {"x": x, "y": 5}}} for x in (10, 20)]
+    prompt: PointPrompt = parse_points(json.dumps({"people": people, "active": 1}), 100, 100)
+    assert prompt.joints[1].tolist() == [20, 5, 1]

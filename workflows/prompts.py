@@ -1,0 +1,120 @@
+"""PHAC by its other kinds of prompt: boxes, boxes with joints, and joints that a network proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .flow import Flow, Node
+from .phac import (
+    EXAMPLE_JOINTS,
+    MINI_SIZE,
+    PROMPT_COLOR,
+    add_comparison,
+    add_example,
+    add_saved,
+    add_stages,
+    points_text,
+)
+
+# Of the example person's hidden part, and of all of them, drawn by hand.
+ROI_BOX = (40, 58, 76, 122)
+FULL_BOX = (37, 8, 82, 127)
+SAID = {
+    "roi_box": "A box round the part that is missing is all that is said: two corners.",
+    "full_box": "A box round the whole person, seen and hidden, is all that is said: two corners.",
+    "pose_roi_box": "Four points say where the hidden joints are, and a box what part is missing.",
+    "pose_full_box": "Four points say where the hidden joints are, and a box how large the person is.",
+}
+
+BOX_NOTE = """\
+Somebody stands behind something. {said}
+Press **Run**: it works as it is, on the models that come with Figura, in about half a minute on a CPU.
+
+**What to change**
+
+- **Point Prompt**, `{box}`: another box gives another completion. `prompt_type` chooses the kind of
+  prompt; each kind has a ControlNet of its own.
+- **Example Person**: `seed` is another person (from 10000000 on the models have never seen them),
+  `occlusion` how much is hidden. The box then has to move.
+- **PHAC Sampler**, `seed`: another completion. `text`: what the person wears.
+
+A box says less than joints do: use it when only the extent matters, or together with them.
+"""
+
+COMPLETE_NOTE = """\
+Somebody stands behind something, and nobody places a single point: **Complete Pose** proposes the hidden
+joints from those that can be seen. Press **Run**: it works as it is, on the models that come with Figura.
+
+**What to change**
+
+- **Complete Pose**, `seed`: another plausible pose. `variety`: how far proposals may differ; 0 is the one
+  in the middle. To see several beside each other, raise `count` and look at `skeleton`.
+- **Point Prompt**, `points`: what you place here replaces the proposal. That is the way to work: look at
+  the proposal, correct a joint or two.
+- **Example Person**, `seed`: another person. Nothing else has to change then.
+"""
+
+
+def phac_roi_box(classes: Mapping[str, Any]) -> Flow:
+    """By a box round the hidden part."""
+    return _box_flow("roi_box", classes)
+
+
+def phac_full_box(classes: Mapping[str, Any]) -> Flow:
+    """By a box round the whole person."""
+    return _box_flow("full_box", classes)
+
+
+def phac_pose_roi_box(classes: Mapping[str, Any]) -> Flow:
+    """By joints and a box round the hidden part."""
+    return _box_flow("pose_roi_box", classes)
+
+
+def phac_pose_full_box(classes: Mapping[str, Any]) -> Flow:
+    """By joints and a box round the whole person."""
+    return _box_flow("pose_full_box", classes)
+
+
+def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
+    """By joints that a network proposes."""
+    flow = Flow("phac_complete_pose", classes)
+    flow.note("Complete a person, with proposed joints (PHAC)", COMPLETE_NOTE)
+    example = add_example(flow)
+    with flow.group("2  How the person might go on", PROMPT_COLOR):
+        found = flow.add("FiguraDetectPose", image=example["occluded"])
+        whole = flow.add("FiguraCompletePose", pose_keypoint=found["pose_keypoint"])
+        prompt = flow.add(
+            "FiguraPointPrompt", image=example["occluded"], pose_keypoint=whole["pose_keypoint"],
+            new_column=True,
+        )  # fmt: skip
+        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"])
+    _finish(flow, example, prompt)
+    return flow
+
+
+def _box_flow(kind: str, classes: Mapping[str, Any]) -> Flow:
+    flow = Flow(f"phac_{kind}", classes)
+    box = "roi_box" if kind.endswith("roi_box") else "full_box"
+    flow.note("Complete a person by a box (PHAC)", BOX_NOTE.format(said=SAID[kind], box=box))
+    example = add_example(flow)
+    given = EXAMPLE_JOINTS if kind.startswith("pose") else {}
+    boxes: dict[str, Any] = {box: ROI_BOX if box == "roi_box" else FULL_BOX}
+    text = points_text(MINI_SIZE, MINI_SIZE, given=given, **boxes)
+    with flow.group("2  How the person goes on", PROMPT_COLOR):
+        found = flow.add("FiguraDetectPose", image=example["occluded"])
+        prompt = flow.add(
+            "FiguraPointPrompt", image=example["occluded"], prompt_type=kind, points=text,
+            pose_keypoint=found["pose_keypoint"],
+        )  # fmt: skip
+        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+    _finish(flow, example, prompt, box=True)
+    return flow
+
+
+def _finish(flow: Flow, example: Node, prompt: Node, box: bool = False) -> None:
+    prefix = f"figura/{flow.name.removeprefix('phac_')}_"
+    refined, hidden = add_stages(
+        flow, prefix, example["occluded"], prompt["prompt"], example["caption"], box=box
+    )
+    add_comparison(flow, example, refined, hidden)
