@@ -17,11 +17,13 @@ from PIL import Image, ImageOps
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
+from ..people.boxes import EMPTY, Box
 from ..people.keypoints import write_pose_keypoint
 from .interface import Host, get_host
 
 FOLDERS = ("input", "temp", "output")
 MAX_PIXELS = 100_000_000
+BOX_ROOM = 0.1
 DETECTOR, DETECTOR_FILE = "mini", "pose_detector.safetensors"
 Frame = dict[str, Any]
 
@@ -30,18 +32,36 @@ def detected_people(asked: Any) -> Frame:
     """The people in a picture: one picture of a POSE_KEYPOINT value, in pixels.
 
     asked: {"filename", "subfolder", "type"} of a picture in one of ComfyUI's folders, or {"example": {"seed",
-    "size", "occlusion", "slot"}} for the picture that `example_picture` draws. Runs on the CPU, beside what
-    the server is busy with, so that no model of a running graph is pushed out of memory.
+    "size", "occlusion", "slot"}} for the picture that `example_picture` draws; "box": [x0, y0, x1, y1] px, if
+    given, is where the person is. Runs on the CPU, beside what the server is busy with, so that no model of a
+    running graph is pushed out of memory.
     """
     if not isinstance(asked, Mapping):
         raise ValueError(f"a JSON object that names a picture is needed; got {type(asked).__name__}")
     example = asked.get("example")
     picture = read_picture(picture_file(asked, get_host())) if example is None else example_picture(example)
-    pixels = to_tensor(picture)[None]
+    part = _part(asked.get("box"), picture)
+    pixels = to_tensor(picture.crop(part))[None]
     with torch.inference_mode():
-        joints = detect_joints(_detector(), pixels)
+        joints = detect_joints(_detector(), pixels) + torch.tensor([part[0], part[1], 0.0])
     (frame,) = write_pose_keypoint(poses_from_joints(joints, picture.height, picture.width))
     return frame
+
+
+def _part(box: Any, picture: Image.Image) -> tuple[int, int, int, int]:
+    """The whole pixels of a picture that a box covers, with some room round it; without a box, all."""
+    whole = Box(0, 0, *picture.size)
+    if box is None:
+        return 0, 0, *picture.size
+    try:
+        given = Box(*(float(corner) for corner in box))
+    except (TypeError, ValueError, OverflowError):
+        given = EMPTY
+    if not all(abs(corner) < MAX_PIXELS for corner in given) or given.intersect(whole).is_empty:
+        raise ValueError(f"box must be [x0, y0, x1, y1] inside the picture; got {str(box)[:60]}")
+    room = BOX_ROOM * max(given.width, given.height)
+    x0, y0, x1, y1 = given.expand(room).intersect(whole).outward()
+    return int(x0), int(y0), int(x1), int(y1)
 
 
 def picture_file(named: Mapping[str, Any], host: Host) -> Path:
@@ -94,7 +114,7 @@ def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str,
     """A number between the limits of a node's field; texts, as an address has them, are read."""
     value = asked.get(name)
     try:
-        number = json.loads(value) if isinstance(value, str) else value
+        number: Any = json.loads(value) if isinstance(value, str) else value
         read = int(number) if kind == "INT" else float(number)
     except (TypeError, ValueError, OverflowError, RecursionError):
         raise ValueError(f"{name} must be a number; got {str(value)[:40]!r}") from None

@@ -54,7 +54,8 @@ class Control:
     """Phi_CN with the prompt image I_p (B,3,S,S): adds c_pr to the U-Net. strength 0 switches it off.
 
     in_uncond: whether the unconditional branch of the guidance sees the prompt too; then guidance acts on
-    text only. attention: the U-Net tensors that were trained with this ControlNet, by their names there.
+    text only. Otherwise it sees a black prompt image, and guidance acts on text and prompt. attention: the
+    U-Net tensors that were trained with this ControlNet, by their names there.
     """
 
     network: Any
@@ -162,14 +163,13 @@ def control_residuals(
         return {}
     copies = len(inputs) // len(control.image)
     prompt = control.image.to(inputs).repeat(copies, 1, 1, 1)
+    if copies == 2 and not control.in_uncond:
+        prompt[: len(control.image)] = 0.0
     seen = inputs[:, : control.network.config.in_channels]
     down, middle = control.network(seen, t, **text_inputs, controlnet_cond=prompt, return_dict=False)
-    weights = torch.full((len(inputs), 1, 1, 1), control.strength).to(inputs)
-    if copies == 2 and not control.in_uncond:
-        weights[: len(control.image)] = 0.0
     return {
-        "down_block_additional_residuals": [weights * residual for residual in down],
-        "mid_block_additional_residual": weights * middle,
+        "down_block_additional_residuals": [control.strength * residual for residual in down],
+        "mid_block_additional_residual": control.strength * middle,
     }
 
 

@@ -11,8 +11,18 @@ const LOCAL = ["127.0.0.1", "localhost"];
 // A loaded machine needs minutes for what usually takes seconds.
 export const LIMIT_MS = Number(process.env.FIGURA_BROWSER_LIMIT_MS ?? 120000);
 
-/** A page on a fresh profile. problems: uncaught errors, and console errors that name Figura. */
+/** ComfyUI's page on a fresh profile, ready for use. problems: uncaught errors, and console errors that name Figura. */
 export async function openPage(url, settings = {}) {
+  const opened = await openEmpty();
+  await store(url, { "Comfy.TutorialCompleted": true, "Comfy.Workflow.ShowMissingModelsWarning": true, ...settings });
+  await opened.page.goto(url, { waitUntil: "commit" });
+  await opened.page.waitForFunction(() => window.app?.graph && window.app?.extensionManager?.command);
+  await opened.page.waitForTimeout(1500);
+  return opened;
+}
+
+/** An empty page on a fresh profile. */
+export async function openEmpty() {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), "figura-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.FIGURA_CHROMIUM ?? "/usr/bin/chromium",
@@ -22,10 +32,6 @@ export async function openPage(url, settings = {}) {
   const page = context.pages()[0] ?? (await context.newPage());
   page.setDefaultTimeout(LIMIT_MS);
   const problems = watchProblems(page);
-  await store(url, { "Comfy.TutorialCompleted": true, "Comfy.Workflow.ShowMissingModelsWarning": true, ...settings });
-  await page.goto(url, { waitUntil: "commit" });
-  await page.waitForFunction(() => window.app?.graph && window.app?.extensionManager?.command);
-  await page.waitForTimeout(1500);
   return { page, problems, close: () => closeAll(context, profile) };
 }
 
@@ -36,7 +42,10 @@ function leavesThisMachine(url) {
 
 function watchProblems(page) {
   const problems = [];
-  page.on("pageerror", (error) => problems.push(`uncaught: ${error.message}`));
+  page.on("pageerror", (error) => {
+    const where = /figura/i.test(error.stack) ? " in figura" : "";
+    problems.push(`uncaught${where}: ${error.message}`);
+  });
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type()) && /figura/i.test(message.text())) problems.push(message.text());
   });

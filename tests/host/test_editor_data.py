@@ -57,6 +57,41 @@ def test_the_shipped_detector_finds_joints_of_an_example():
     assert (pose.people[0].body[:, 2] > 0).sum() >= 3
 
 
+def test_a_box_says_where_the_person_is(host, monkeypatch):
+    seen = []
+
+    def look(net, pixels):
+        seen.append(tuple(pixels.shape))
+        return torch.tensor([[[1.0, 2.0, 1.0]] * 18])
+
+    monkeypatch.setattr(editor_data, "detect_joints", look)
+    named = {"filename": "me.png", "subfolder": "sub"}
+    frame = editor_data.detected_people({**named, "box": [40, 20, 60, 50]})
+    (pose,) = read_pose_keypoint(frame)
+    assert seen == [(1, 3, 36, 26)]
+    assert pose.people[0].body[0].tolist() == [38, 19, 1] and (pose.width, pose.height) == (96, 64)
+    editor_data.detected_people({**named, "box": [-500, -500, 500, 500]})
+    assert seen[-1] == (1, 3, 64, 96)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        3,
+        "abcd",
+        [1, 2, 3],
+        [[1], 2, 3, 4],
+        [5, 5, 5, 9],
+        [200, 0, 300, 9],
+        [float("nan")] * 4,
+        [0, 0, 1e400, 9],
+    ],
+)
+def test_a_box_that_is_none_is_refused(host, box):
+    with pytest.raises(ValueError, match="box must be"):
+        editor_data.detected_people({"filename": "me.png", "subfolder": "sub", "box": box})
+
+
 def test_a_turned_photograph_is_read_upright(host):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -147,13 +147,20 @@ def test_a_region_that_is_everything_changes_nothing(model: Any) -> None:
     torch.testing.assert_close(plain, same)
 
 
-def test_control_can_stay_out_of_the_unconditional_branch(model: Any) -> None:
+def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None:
     inputs = torch.randn(4, 9, 4, 4)
     text = model.text_condition(["a"] * 4).for_network(inputs)
-    control = phac.Control(model.controlnet("pose"), pictures()["prompt_image"], in_uncond=False)
-    residuals = phac.control_residuals(control, inputs, torch.tensor(5), text)
-    middle = residuals["mid_block_additional_residual"]
-    assert middle[:2].abs().max() == 0 and middle[2:].abs().max() > 0
+    image = pictures()["prompt_image"]
+
+    def middle(control: phac.Control) -> Tensor:
+        residuals = phac.control_residuals(control, inputs, torch.tensor(5), text)
+        return residuals["mid_block_additional_residual"]
+
+    network = model.controlnet("pose")
+    seen, unseen = middle(phac.Control(network, image)), middle(phac.Control(network, image, in_uncond=False))
+    black = middle(phac.Control(network, torch.zeros_like(image)))
+    assert not torch.equal(seen[:2], black[:2])
+    torch.testing.assert_close(unseen, torch.cat([black[:2], seen[2:]]))
 
 
 def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:

@@ -1,0 +1,259 @@
+// Drives the editor alone, on a bare page, with mouse, keys and fingers.
+//
+// node editor.mjs '{"shots": "folder or null"}' prints one JSON object of what was seen, by step.
+
+import path from "node:path";
+import { driver } from "./driver.mjs";
+import { openEmpty } from "./page.mjs";
+import { serve } from "./serve.mjs";
+
+const job = JSON.parse(process.argv[2] ?? "{}");
+const HOSTILE = [
+  "{", "[]", "NaN", '{"version": 9}', '{"people": 4}', '{"positive": [[1e999, 1]]}',
+  '{"people": [{"joints": {"<img src=x onerror=window.hacked=1>": {"x": 1, "y": 1}}}]}',
+  '<img src=x onerror="window.hacked=1">', "[".repeat(100000), `{"positive": [${Array(200000).fill("[1,1]").join(",")}]}`,
+];
+const JOINTS = {
+  nose: [295, 137, "detected"], neck: [296, 156, "detected"], right_eye: [288, 128, "detected"], left_eye: [302, 128, "detected"],
+  right_shoulder: [262, 163, "detected"], right_elbow: [246, 214, "detected"], right_wrist: [252, 258, "occluded"],
+  left_shoulder: [333, 162, "detected"], left_elbow: [347, 212, "detected"], left_wrist: [343, 258, "detected"],
+  right_hip: [279, 258, "proposed"], right_knee: [279, 330, "given"], right_ankle: [286, 402, "given"],
+  left_hip: [320, 257, "proposed"], left_knee: [318, 328, "given"],
+};
+const OTHER = {
+  nose: [107, 187], neck: [106, 206], left_shoulder: [84, 215], left_elbow: [76, 256], left_wrist: [68, 292],
+  right_shoulder: [129, 215], right_elbow: [140, 254], right_wrist: [147, 279], left_hip: [96, 279], left_knee: [98, 329],
+  left_ankle: [98, 374], right_hip: [118, 279], right_knee: [115, 329], right_ankle: [113, 374],
+};
+const person = (joints) => ({ joints: Object.fromEntries(Object.entries(joints).map(([name, [x, y, state = "detected"]]) => [name, { x, y, state }])) });
+const SCENE = {
+  version: 1, width: 640, height: 448, active: 0, people: [person(JOINTS), person(OTHER)],
+  roi_box: [216, 240, 350, 414], full_box: null, positive: [[284, 196], [316, 222]], negative: [[244, 330]],
+};
+
+const server = await serve();
+const { page, problems, close } = await openEmpty();
+page.setDefaultTimeout(20000);
+const seen = { problems };
+
+const { text, value, joints, action, tool, status, frame, scale, at, click, drag, canvas } = driver(page);
+
+async function open(query = "") {
+  await page.goto(`${server.url}/tests/browser/editor_page.html?${query}`);
+  await page.waitForFunction(() => window.editor?.session.size.join() === "640,448");
+  await frame();
+}
+
+async function placing() {
+  await tool("place").click();
+  for (const [x, y] of [[300, 136], [300, 160], [280, 160]]) await click(x, y);
+  await page.locator('[data-joint="joints.right_knee"]').click();
+  await click(288, 270);
+  await page.keyboard.press("Escape");
+  return { joints: await joints(), knee: (await value()).people[0].joints.right_knee };
+}
+
+async function boxes() {
+  await tool("roi_box").click();
+  await drag([250, 200], [350, 340]);
+  await drag([350, 340], [370, 360]);
+  return { roi_box: (await value()).roi_box };
+}
+
+async function undoAndRedo() {
+  const last = await text();
+  for (let step = 0; step < 6; step += 1) if (await action("undo").isEnabled()) await action("undo").click();
+  const first = await text();
+  await canvas.focus();
+  for (let step = 0; step < 6; step += 1) await page.keyboard.press(step % 2 ? "Control+y" : "Control+Shift+Z");
+  return { first, same: (await text()) === last, left: await action("undo").isEnabled() };
+}
+
+async function zooming() {
+  const whole = await scale();
+  const [x, y] = await at(300, 160);
+  await page.mouse.move(x, y);
+  await page.mouse.wheel(0, -400);
+  await frame();
+  const wheel = await scale();
+  const [sameX, sameY] = await at(300, 160);
+  await page.keyboard.press("+");
+  const plus = await scale();
+  await page.keyboard.press("0");
+  return { wheel: wheel > whole, plus: plus > wheel, back: Math.abs((await scale()) - whole) < 1e-9, moved: Math.hypot(sameX - x, sameY - y) };
+}
+
+async function movingAndDeleting() {
+  await tool("select").click();
+  await drag([300, 160], [310, 170]);
+  const dragged = (await value()).people[0].joints.neck;
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Shift+ArrowDown");
+  const nudged = (await value()).people[0].joints.neck;
+  await page.keyboard.press("Delete");
+  return { dragged, nudged, joints: await joints() };
+}
+
+async function tabbing() {
+  await canvas.focus();
+  const names = [];
+  for (let step = 0; step < 12; step += 1) {
+    await page.keyboard.press("Tab");
+    const inCanvas = await page.evaluate(() => window.editor.element.shadowRoot.activeElement?.tagName === "CANVAS");
+    if (!inCanvas) break;
+    await frame();
+    names.push(await status());
+  }
+  const left = await page.evaluate(() => window.editor.element.shadowRoot.activeElement?.getAttribute("aria-label"));
+  return { names, left };
+}
+
+async function importing() {
+  await page.evaluate(() => {
+    window.detected = { canvas_width: 640, canvas_height: 448, people: [{
+      pose_keypoints_2d: Array.from({ length: 18 }, (_, index) => [250 + 5 * index, 100 + 10 * index, index % 2]).flat() }] };
+  });
+  const before = await text();
+  await action("import").click();
+  await page.waitForFunction((old) => window.editor.text !== old, before);
+  await frame();
+  const said = await status();
+  const found = await joints();
+  await action("undo").click();
+  return { said, found: found.length, undone: (await text()) === before };
+}
+
+/** Opens the large view and closes it in each of its ways. */
+async function largeView() {
+  const isOpen = () => page.evaluate(() => window.editor.large.isOpen);
+  const children = () => page.evaluate(() => [document.body.children.length, window.editor.element.shadowRoot.children.length,
+    window.editor.element.shadowRoot.firstElementChild.className]);
+  const before = await children();
+  const ways = [() => page.keyboard.press("Escape"), () => action("large").click(), () => page.mouse.click(6, 6)];
+  const closed = [];
+  for (const way of ways) {
+    await action("large").click();
+    const opened = await isOpen();
+    await way();
+    closed.push(opened && !(await isOpen()));
+  }
+  await frame();
+  return { closed, same: JSON.stringify(before) === JSON.stringify(await children()) };
+}
+
+async function hostileValues() {
+  const kept = [];
+  for (const bad of HOSTILE) {
+    await page.evaluate((given) => { window.changes.length = 0; window.editor.text = given; }, bad);
+    await frame();
+    const line = await status();
+    await tool("positive").click({ force: true, timeout: 500 }).catch(() => {});
+    await action("text").click();
+    await frame();
+    await action("text").click();
+    const same = await page.evaluate((given) => window.editor.text === given && window.changes.length === 0, bad);
+    kept.push(same && line.startsWith("points: "));
+  }
+  await page.evaluate(() => { window.editor.text = "{"; });
+  await frame();
+  await page.getByText("Start afresh").click();
+  const afresh = (await value()).version;
+  await action("undo").click();
+  return { kept, hacked: await page.evaluate(() => window.hacked ?? 0), afresh, back: await text() };
+}
+
+async function fingers() {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 2 });
+  const touch = (type, ...points) => client.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  const before = [await scale(), await text()];
+  await tool("place").click();
+  const [x, y] = await at(300, 200);
+  await touch("touchStart", [x - 20, y]);
+  await touch("touchStart", [x - 20, y], [x + 20, y]);
+  await touch("touchMove", [x - 40, y], [x + 40, y]);
+  await touch("touchEnd");
+  const pinched = { factor: (await scale()) / before[0], untouched: (await text()) === before[1] };
+  await page.keyboard.press("0");
+  const [tapX, tapY] = await at(200, 300);
+  await touch("touchStart", [tapX, tapY]);
+  await touch("touchEnd");
+  await client.send("Emulation.setTouchEmulationEnabled", { enabled: false });
+  const placed = (await text()) !== before[1];
+  await page.evaluate(() => window.editor.session.undo());
+  await page.keyboard.press("Escape");
+  return { ...pinched, placed };
+}
+
+/** 200 points are drawn once for each frame, however many events ask for it. */
+async function manyPoints() {
+  return page.evaluate(async () => {
+    const points = Array.from({ length: 100 }, (_, index) => [20 + 6 * index, 40 + 3 * index]);
+    window.editor.text = JSON.stringify({ width: 640, height: 448, positive: points, negative: points.map(([x, y]) => [x, 440 - y]) });
+    await new Promise(requestAnimationFrame);
+    let drawn = 0;
+    const clear = window.editor.context.clearRect;
+    window.editor.context.clearRect = function (...values) { drawn += 1; return clear.apply(this, values); };
+    for (let step = 0; step < 50; step += 1) window.editor.session.select({ kind: "positive", index: step });
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    const busy = drawn;
+    await new Promise((done) => setTimeout(done, 200));
+    const idle = drawn - busy;
+    const start = performance.now();
+    for (let step = 0; step < 30; step += 1) { window.editor.refresh(); await new Promise(requestAnimationFrame); }
+    const frame_ms = (performance.now() - start) / 30;
+    delete window.editor.context.clearRect;
+    return { busy, idle, frame_ms };
+  });
+}
+
+async function shots() {
+  if (!job.shots) return;
+  const save = (name, options) => page.screenshot({ path: path.join(job.shots, name), ...options });
+  for (const theme of ["dark", "light"]) {
+    await page.setViewportSize({ width: 408, height: 468 });
+    await open(`theme=${theme}`);
+    await page.evaluate((scene) => { window.editor.text = JSON.stringify(scene); }, SCENE);
+    await page.evaluate(() => window.editor.fitOrPerson());
+    await page.evaluate(() => window.editor.session.select({ kind: "joint", part: "joints", name: "right_knee" }));
+    await frame();
+    await save(`editor_${theme}.png`);
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await open("theme=dark");
+  await page.evaluate((scene) => { window.editor.text = JSON.stringify(scene); }, SCENE);
+  await action("large").click();
+  await page.evaluate(() => window.editor.fitOrPerson());
+  await tool("place").click();
+  await page.mouse.move(...(await at(314, 396)));
+  await frame();
+  await save("editor_large.jpg", { quality: 85 });
+}
+
+try {
+  await open();
+  seen.placing = await placing();
+  seen.boxes = await boxes();
+  seen.undo = await undoAndRedo();
+  seen.zoom = await zooming();
+  seen.move = await movingAndDeleting();
+  seen.tab = await tabbing();
+  seen.import = await importing();
+  seen.large = await largeView();
+  seen.fingers = await fingers();
+  const before = await text();
+  await open();
+  seen.reload = { same: (await text()) === before, joints: await joints() };
+  seen.many = await manyPoints();
+  seen.hostile = await hostileValues();
+  seen.widget = await page.evaluate(async () => (await import("/tests/browser/widget_page.mjs")).tryWidget());
+  await shots();
+} catch (error) {
+  seen.failed = String(error.stack);
+  if (job.shots) await page.screenshot({ path: path.join(job.shots, "editor_failed.png") });
+} finally {
+  await close();
+  server.close();
+}
+console.log(JSON.stringify(seen));

@@ -1,0 +1,140 @@
+"""The point editor alone, on a bare page in headless Chromium: mouse, keys, fingers, hostile values, reload.
+
+FIGURA_SCREENSHOTS names a folder for pictures of it (docs/screenshots is made that way).
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+HERE = Path(__file__).resolve().parent
+LIMIT_S = 600
+
+
+@pytest.fixture(scope="module")
+def seen(browser_ready) -> dict:
+    """What editor.mjs saw, by step."""
+    shots = os.environ.get("FIGURA_SCREENSHOTS")
+    job = {"shots": shots and str(Path(shots).resolve())}
+    command = ["node", "editor.mjs", json.dumps(job)]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert "failed" not in seen, seen["failed"]
+    return seen
+
+
+def test_nothing_went_wrong_on_the_page(seen):
+    assert seen["problems"] == []
+
+
+def test_missing_joints_are_placed_in_order_and_by_the_list(seen):
+    assert seen["placing"]["joints"] == ["nose", "neck", "right_shoulder", "right_knee"]
+    knee = seen["placing"]["knee"]
+    assert (knee["x"], knee["y"], knee["state"]) == (
+        pytest.approx(288, abs=2),
+        pytest.approx(270, abs=2),
+        "given",
+    )
+
+
+def test_a_box_is_drawn_and_resized_by_its_handle(seen):
+    assert seen["boxes"]["roi_box"] == pytest.approx([250, 200, 370, 360], abs=2)
+
+
+def test_undo_goes_back_to_the_start_and_redo_to_the_same_text(seen):
+    assert seen["undo"] == {"first": "", "same": True, "left": True}
+
+
+def test_wheel_and_keys_zoom_and_keep_what_is_under_the_pointer(seen):
+    assert seen["zoom"]["wheel"] and seen["zoom"]["plus"] and seen["zoom"]["back"]
+    assert seen["zoom"]["moved"] < 2
+
+
+def test_joints_are_dragged_nudged_and_deleted(seen):
+    dragged, nudged = seen["move"]["dragged"], seen["move"]["nudged"]
+    assert (dragged["x"], dragged["y"]) == (pytest.approx(310, abs=2), pytest.approx(170, abs=2))
+    assert (nudged["x"] - dragged["x"], nudged["y"] - dragged["y"]) == pytest.approx((1, 10))
+    assert "neck" not in seen["move"]["joints"]
+
+
+def test_tab_goes_through_everything_and_then_on(seen):
+    names = [name.split(" at ")[0] for name in seen["tab"]["names"]]
+    assert names == ["nose (given)", "right shoulder (given)", "right knee (given)", "ROI box"]
+    assert seen["tab"]["left"] == "Zoom out"
+
+
+def test_detected_joints_are_imported_by_one_click(seen):
+    assert seen["import"]["said"] == "Imported 9 joints of 1 person." and seen["import"]["undone"]
+    assert seen["import"]["found"] > 3
+
+
+def test_the_large_view_closes_in_every_way_and_leaves_nothing_behind(seen):
+    assert seen["large"] == {"closed": [True, True, True], "same": True}
+
+
+def test_two_fingers_zoom_and_one_places(seen):
+    assert seen["fingers"]["factor"] == pytest.approx(2, abs=0.1)
+    assert seen["fingers"]["untouched"] and seen["fingers"]["placed"]
+
+
+def test_the_value_survives_a_reload(seen):
+    assert seen["reload"]["same"] and seen["reload"]["joints"] == seen["move"]["joints"]
+
+
+def test_200_points_are_drawn_once_a_frame_and_not_at_rest(seen):
+    assert (seen["many"]["busy"], seen["many"]["idle"]) == (1, 0)
+
+
+def test_hostile_values_are_named_and_kept_as_they_are(seen):
+    hostile = seen["hostile"]
+    assert all(hostile["kept"]) and hostile["hacked"] == 0
+    assert hostile["afresh"] == 1 and hostile["back"] == "{"
+
+
+class TestWidget:
+    """In stand-ins for ComfyUI's node, graph and server (widget_page.mjs)."""
+
+    def test_the_value_stays_in_the_nodes_own_field(self, seen):
+        widget = seen["widget"]
+        assert widget["last"] == ["prompt_type", "points", "person", "figura_editor"]
+        assert widget["stored"] == [False, False] and widget["hidden"] == [True, True]
+        assert widget["size"] == [True, True]
+
+    def test_a_node_outside_of_a_graph_does_nothing(self, seen):
+        assert seen["widget"]["unused"] == [0, 0]
+
+    def test_a_saved_text_is_shown_and_left_alone(self, seen):
+        assert seen["widget"]["configured"] == [True, True, True, 0]
+
+    def test_the_picture_of_the_connected_loader_is_shown(self, seen):
+        route, size = seen["widget"]["picture"]
+        assert route == "/view?filename=figura_scene.png&subfolder=me&type=input" and size == [640, 448]
+        assert seen["widget"]["changed"] == "/view?filename=other.png&subfolder=&type=output"
+
+    def test_edits_reach_the_field_its_callback_and_the_pages_undo(self, seen):
+        assert seen["widget"]["edited"] == [True, True, [True]]
+
+    def test_a_text_from_elsewhere_is_followed_and_kept(self, seen):
+        assert seen["widget"]["followed"] == ["{", True, "{"]
+
+    def test_import_asks_the_server_for_the_picture_and_shows_its_error(self, seen):
+        (route, method, body), joints = seen["widget"]["imported"]
+        assert (route, method, joints) == ("/figura/detect_pose", "POST", 18)
+        assert body == {"filename": "figura_scene.png", "subfolder": "me", "type": "input"}
+        assert seen["widget"]["boxed"] == [9, 8, 90, 80]
+        assert seen["widget"]["failed"] == "Import: there is no picture 'x' in the input folder"
+
+    def test_a_connected_field_and_a_missing_picture_are_said(self, seen):
+        assert seen["widget"]["connected"].startswith("points is connected")
+        assert seen["widget"]["without"][0] is False
+
+    def test_a_node_made_anew_gets_the_place_that_nodes_2_kept(self, seen):
+        assert seen["widget"]["again"] == [True, True]
+
+    def test_a_removed_node_leaves_nothing_behind(self, seen):
+        assert seen["widget"]["removed"] == [True, 0]

@@ -1,0 +1,123 @@
+// Following links from a node to the picture, in stand-ins for the page's graph.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findSource, isConnected, pictureRoute, readFileName } from "../../web/points/source.mjs";
+
+/** A graph of nodes {id, type, ...} and links [id, origin, origin slot, target, target slot]. */
+function graphOf(nodes, links, id = "root", linksAsMap = true) {
+  const all = links.map(([link, origin_id, origin_slot, target_id, target_slot]) => ({ id: link, origin_id, origin_slot, target_id, target_slot }));
+  const graph = { id, nodes, getNodeById: (wanted) => nodes.find((node) => String(node.id) === String(wanted)) ?? null };
+  graph.links = linksAsMap ? new Map(all.map((link) => [link.id, link])) : Object.fromEntries(all.map((link) => [link.id, link]));
+  for (const node of nodes) node.graph = graph;
+  return graph;
+}
+
+const prompt = (link) => ({ id: 9, type: "FiguraPointPrompt", inputs: [{ name: "image", type: "IMAGE", link }] });
+const load = (value) => ({ id: 1, type: "LoadImage", widgets: [{ name: "image", value }], inputs: [], outputs: [{ type: "IMAGE", links: [1] }] });
+const FILE = { kind: "file", filename: "me.png", subfolder: "", type: "input" };
+
+for (const asMap of [true, false]) {
+  test(`a loaded file is found at once (links as ${asMap ? "map" : "object"})`, () => {
+    const node = prompt(1);
+    graphOf([load("me.png"), node], [[1, 1, 0, 9, 0]], "root", asMap);
+    assert.deepEqual(findSource(node, "image"), FILE);
+    assert.ok(isConnected(node, "image"));
+  });
+}
+
+test("nothing connected is no picture", () => {
+  const node = prompt(null);
+  graphOf([node], []);
+  assert.equal(findSource(node, "image"), null);
+  assert.equal(findSource(node, "other"), null);
+  assert.equal(isConnected(node, "image"), false);
+});
+
+test("reroutes and bypassed nodes are passed", () => {
+  const node = prompt(3);
+  const reroute = { id: 2, type: "Reroute", inputs: [{ name: "", type: "*", link: 1 }], outputs: [{ type: "*" }] };
+  const bypassed = {
+    id: 3, type: "ImageScale", mode: 4, outputs: [{ type: "IMAGE" }],
+    inputs: [{ name: "mask", type: "MASK", link: null }, { name: "image", type: "IMAGE", link: 2 }],
+  };
+  graphOf([load("me.png"), reroute, bypassed, node], [[1, 1, 0, 2, 0], [2, 2, 0, 3, 1], [3, 3, 0, 9, 0]]);
+  assert.deepEqual(findSource(node, "image"), FILE);
+});
+
+test("a ring of reroutes ends", () => {
+  const node = prompt(2);
+  const ring = { id: 2, type: "Reroute", inputs: [{ name: "", type: "*", link: 1 }], outputs: [{ type: "*" }] };
+  graphOf([ring, node], [[1, 2, 0, 2, 0], [2, 2, 0, 9, 0]]);
+  assert.equal(findSource(node, "image"), null);
+});
+
+test("a picture from outside of a subgraph, and from inside of one", () => {
+  const inner = prompt(5);
+  const subgraph = graphOf([inner], [[5, -10, 0, 9, 0]], "sub");
+  const holder = { id: 4, type: "uuid", subgraph, inputs: [{ name: "picture", type: "IMAGE", link: 1 }] };
+  const rootGraph = graphOf([load("me.png"), holder], [[1, 1, 0, 4, 0]]);
+  assert.deepEqual(findSource(inner, "image", { rootGraph }), FILE);
+
+  const loader = { ...load("in.png"), id: 7 };
+  const maker = graphOf([loader], [[8, 7, 0, -20, 0]], "maker");
+  const outside = prompt(2);
+  graphOf([{ id: 6, type: "uuid", subgraph: maker, inputs: [] }, outside], [[2, 6, 0, 9, 0]]);
+  assert.equal(findSource(outside, "image").filename, "in.png");
+});
+
+test("a subgraph that only passes the picture on", () => {
+  const pass = graphOf([], [[5, -10, 0, -20, 0]], "pass");
+  const node = prompt(2);
+  graphOf([load("me.png"), { id: 4, type: "uuid", subgraph: pass, inputs: [{ name: "a", type: "IMAGE", link: 1 }] }, node],
+    [[1, 1, 0, 4, 0], [2, 4, 0, 9, 0]]);
+  assert.deepEqual(findSource(node, "image"), FILE);
+});
+
+test("what a node's last run showed, by its output or its pictures", () => {
+  const made = { id: 3, type: "VAEDecode", outputs: [{ type: "IMAGE", links: [1] }], inputs: [] };
+  const node = prompt(1);
+  graphOf([made, node], [[1, 3, 0, 9, 0]]);
+  assert.equal(findSource(node, "image"), null);
+  const nodeOutputs = { 3: { images: [{ filename: "t.png", subfolder: "a", type: "temp" }] } };
+  assert.deepEqual(findSource(node, "image", { nodeOutputs }), { kind: "file", filename: "t.png", subfolder: "a", type: "temp" });
+  made.imgs = [{ src: "http://host/api/view?filename=x%20y.png&type=temp&subfolder=&rand=1" }];
+  assert.deepEqual(findSource(node, "image"), { kind: "file", filename: "x y.png", subfolder: "", type: "temp" });
+  made.imgs = [{ src: "blob:http://host/1" }];
+  assert.equal(findSource(node, "image"), null);
+});
+
+test("what a preview beside the node showed", () => {
+  const made = { id: 3, type: "VAEDecode", outputs: [{ type: "IMAGE", links: [1, 2] }], inputs: [] };
+  const viewer = { id: 4, type: "PreviewImage", inputs: [{ name: "images", type: "IMAGE", link: 2 }] };
+  const node = prompt(1);
+  graphOf([made, viewer, node], [[1, 3, 0, 9, 0], [2, 3, 0, 4, 0]]);
+  const nodeOutputs = { "root:4": { images: [{ filename: "p.png", subfolder: "", type: "temp" }] } };
+  assert.equal(findSource(node, "image", { nodeOutputs }).filename, "p.png");
+});
+
+test("an example person is drawn by the server, from its fields", () => {
+  const widgets = [["seed", 10000007], ["size", 128], ["occlusion", 0.35]].map(([name, value]) => ({ name, value }));
+  const node = prompt(1);
+  graphOf([{ id: 2, type: "FiguraExamplePerson", widgets, inputs: [], outputs: [] }, node], [[1, 2, 1, 9, 0]]);
+  const source = findSource(node, "image");
+  assert.deepEqual(source, { kind: "example", seed: 10000007, size: 128, occlusion: 0.35, slot: 1 });
+  assert.equal(pictureRoute(source), "/figura/example_person?seed=10000007&size=128&occlusion=0.35&slot=1");
+});
+
+test("file names as the page writes them", () => {
+  assert.deepEqual(readFileName("a/b/c.png"), { kind: "file", filename: "c.png", subfolder: "a/b", type: "input" });
+  assert.deepEqual(readFileName("c d.png [output]"), { kind: "file", filename: "c d.png", subfolder: "", type: "output" });
+  assert.equal(readFileName("folder/"), null);
+  assert.equal(pictureRoute(readFileName("a&b.png")), "/view?filename=a%26b.png&subfolder=&type=input");
+});
+
+test("a muted node, a file that is linked, and a name that is no text give no picture", () => {
+  const node = prompt(1);
+  const loader = load(7);
+  graphOf([loader, node], [[1, 1, 0, 9, 0]]);
+  assert.equal(findSource(node, "image"), null);
+  loader.mode = 2;
+  loader.widgets[0].value = "me.png";
+  assert.equal(findSource(node, "image"), null);
+});

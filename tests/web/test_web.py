@@ -1,0 +1,111 @@
+"""The page's modules, tested by node itself: node --test tests/web/."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from figura.people import keypoints, points_json
+from figura.people.prompts import parse_points
+
+HERE = Path(__file__).resolve().parent
+FILES = sorted(HERE.glob("*.test.mjs"))
+LEAST_NODE = 20
+LIMIT_S = 300
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node, or a skip where there is none that can run these tests."""
+    path = shutil.which("node")
+    if path is None:
+        pytest.skip("no node here: install Node.js 20 or newer to test web/")
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.lstrip("v").split(".")[0]) < LEAST_NODE:
+        pytest.skip(
+            f"node {version.strip()} is too old: Node.js {LEAST_NODE} or newer is needed to test web/"
+        )
+    return path
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_modules_do_what_their_tests_say(node, file):
+    done = subprocess.run(
+        [node, "--test", str(file)], cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def run(node: str, script: str) -> Any:
+    """What a script of the page's modules prints as JSON."""
+    command = [node, "--input-type=module", "--eval", script]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_page_and_node_know_the_same_joints_states_and_limits(node):
+    names = "BODY_18, HAND_21, LIMBS, HAND_EDGES, STATES, DEFAULT_STATE"
+    limits = "VERSION, MAX_POINTS, MAX_PEOPLE"
+    page = run(
+        node,
+        f"""import {{ {names} }} from "../../web/points/joints.mjs";
+        import {{ {limits} }} from "../../web/points/reading.mjs";
+        console.log(JSON.stringify({{ {names}, {limits} }}));""",
+    )
+    assert page["BODY_18"] == list(keypoints.BODY_18) and page["HAND_21"] == list(keypoints.HAND_21)
+    for ours, theirs, names_of in (
+        ("LIMBS", keypoints.LIMBS, "BODY_18"),
+        ("HAND_EDGES", keypoints.HAND_EDGES, "HAND_21"),
+    ):
+        assert page[ours] == [[page[names_of][a], page[names_of][b]] for a, b in theirs]
+    assert page["STATES"] == list(points_json.STATES) and page["DEFAULT_STATE"] == points_json.DEFAULT_STATE
+    for limit in ("VERSION", "MAX_POINTS", "MAX_PEOPLE"):
+        assert page[limit] == getattr(points_json, limit)
+
+
+def test_what_the_editor_writes_is_what_the_node_reads(node):
+    text = run(
+        node,
+        """import { Session } from "../../web/points/session.mjs";
+        const session = new Session();
+        session.showPicture([640, 448]);
+        session.startPlacing("joints", "right_knee");
+        const click = (...place) => { session.pointerDown(place, 5); session.pointerUp(); };
+        click(287.26, 334);
+        session.toggleHand("left_hand");
+        session.setTool("positive");
+        click(10, 20);
+        session.setTool("full_box");
+        session.pointerDown([200, 430], 5);
+        session.pointerMove([380, 90], 5);
+        session.pointerUp();
+        console.log(JSON.stringify(session.text));""",
+    )
+    prompt = parse_points(text, 640, 448, "pose_full_box")
+    assert prompt.joints[keypoints.BODY_18.index("right_knee")].tolist() == pytest.approx([287.3, 334, 1])
+    assert prompt.full_box == (200, 90, 380, 430) and prompt.positive_px.tolist() == [[10, 20]]
+    assert (prompt.left_hand[:, 2] > 0).all() and prompt.right_hand is None
+
+
+def test_no_module_is_loaded_as_an_extension():
+    modules = HERE.parent.parent / "web" / "points"
+    assert FILES and list(modules.glob("*.mjs")) and not list(modules.rglob("*.js"))
+
+
+def test_values_are_never_written_as_markup():
+    for path in (HERE.parent.parent / "web").rglob("*.*js"):
+        text = path.read_text(encoding="utf-8")
+        for word in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "http:" + "//",
+            "https:",
+        ):
+            allowed = path.name in ("elements.mjs", "source.mjs") and word == "http:" + "//"
+            assert allowed or word not in text, f"{path.name}: {word}"

@@ -1,0 +1,317 @@
+// The point editor as an element of a page: a session (what it knows), a canvas, a toolbar, a list, a status line.
+// It knows nothing of ComfyUI; widget.mjs puts it into a node.
+
+import { draw } from "./draw.mjs";
+import { element, setText } from "./elements.mjs";
+import { Gestures } from "./gestures.mjs";
+import { keyCommand } from "./keys.mjs";
+import { LargeView } from "./large_view.mjs";
+import { personBox } from "./queries.mjs";
+import { Session } from "./session.mjs";
+import { makeSide } from "./side.mjs";
+import { STYLE } from "./style.mjs";
+import { makeToolbar, makeZoomButtons } from "./toolbar.mjs";
+import { fitBox, fitView, keepVisible, ZOOM_STEP, zoomAt } from "./view.mjs";
+import { status } from "./words.mjs";
+
+const FINEST = 3;
+const HANDLE_CURSORS = {
+  n: "ns-resize", s: "ns-resize", e: "ew-resize", w: "ew-resize",
+  nw: "nwse-resize", se: "nwse-resize", ne: "nesw-resize", sw: "nesw-resize",
+};
+// Keys that a button, a list or a choice needs itself.
+const OF_BUTTONS = ["next", "previous", "put"];
+const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove"];
+
+/**
+ * The editor. `element` goes into the page, which gives it its size.
+ *
+ * Options: onChange(text) is called after every edit; detect(box), if given, gives one picture's detected people
+ * {people, canvas_width, canvas_height}, or throws an error to be shown (box: where the person is in pixels of the
+ * picture, or null); onWheel(event), if given, gets the wheel while
+ * the editor does not have the focus.
+ */
+export class PointsEditor {
+  #options;
+  #frame = 0;
+  #shown = { list: true, text: false };
+  #fitted = true;
+  #image = null;
+  #pointer = null;
+  #view = { scale: 1, x: 0, y: 0 };
+  #note = "";
+  #busy = false;
+  #asked = 0;
+  #drawnRatio = 0;
+  #observer;
+
+  constructor(options = {}) {
+    this.#options = options;
+    this.session = new Session({ onCommit: (text) => options.onChange?.(text), onChange: () => this.refresh() });
+    this.element = element("div", { class: "figura-points", tabindex: "-1", "data-capture-wheel": "true" });
+    this.element.editor = this;
+    // The page of ComfyUI keeps its own undo away from what says it is a text: the older ones ask for the type, the newer
+    // ones whether it is editable. This editor has an undo of its own, too.
+    this.element.type = "textarea";
+    Object.defineProperty(this.element, "isContentEditable", { value: true });
+    this.#build();
+    this.#keepToItself();
+    this.#observer = new ResizeObserver(() => this.resized());
+    this.#observer.observe(this.parts.picture);
+    this.refresh();
+  }
+
+  #build() {
+    const canvas = element("canvas", {
+      tabindex: "0", role: "application", "aria-label": "Picture with joints, boxes and points", "aria-describedby": "status",
+    });
+    const message = element("p", { id: "status", role: "status", "aria-live": "polite" });
+    const size = element("span", { class: "size" });
+    const area = element("textarea", {
+      spellcheck: "false", "aria-label": "Points as JSON", oninput: () => this.session.type(area.value),
+    });
+    const button = (name, onclick) => element("button", { type: "button", class: "plain", onclick }, name);
+    const why = element("p");
+    const unread = element("div", { class: "unread hidden" }, why,
+      element("div", {}, button("Edit as text", () => this.toggle("text")),
+        button("Start afresh", () => this.session.startAfresh())));
+    const picture = element("div", { class: "picture" }, canvas, makeZoomButtons(this), unread);
+    const text = element("div", { class: "text hidden" }, area);
+    const line = element("div", { class: "status" }, message, size);
+    this.toolbar = makeToolbar(this);
+    this.side = makeSide(this);
+    const content = element("div", { class: "editor" }, this.toolbar.element,
+      element("div", { class: "stage" }, picture, text, this.side.element), line);
+    content.addEventListener("keydown", (event) => this.#key(event));
+    content.addEventListener("keyup", (event) => this.#keyUp(event));
+    const home = this.element.attachShadow({ mode: "open" });
+    home.append(content, element("style", {}, STYLE));
+    this.parts = { canvas, message, size, area, why, unread, picture, text, line, content };
+    this.context = canvas.getContext("2d");
+    this.gestures = new Gestures(this, canvas);
+    this.large = new LargeView(this, content, home);
+  }
+
+  /** What happens in here is none of the graph's business: it would move or delete the node. */
+  #keepToItself() {
+    for (const name of ["pointerdown", "mousedown", "dblclick", "contextmenu", "touchstart"]) {
+      this.element.addEventListener(name, (event) => event.stopPropagation(), { passive: true });
+    }
+  }
+
+  get text() {
+    return this.session.text;
+  }
+
+  set text(text) {
+    this.session.load(text);
+  }
+
+  get view() {
+    return this.#view;
+  }
+
+  set view(view) {
+    this.#view = view;
+    this.#fitted = false;
+    this.refresh();
+  }
+
+  /** Width and height of the canvas in its own CSS pixels. */
+  get canvasSize() {
+    const { clientWidth, clientHeight } = this.parts.picture;
+    return [Math.max(clientWidth, 1), Math.max(clientHeight, 1)];
+  }
+
+  /** Show the picture at an address, or none (null). A note stands in the status line while nothing else does. */
+  setPicture(address, note = "") {
+    const ask = (this.#asked += 1);
+    this.#note = note;
+    if (address === null) return this.#showImage(null);
+    const image = new Image();
+    image.onload = () => ask === this.#asked && this.#showImage(image);
+    image.onerror = () => {
+      if (ask !== this.#asked) return;
+      this.#note = "The connected picture could not be loaded.";
+      this.#showImage(null);
+    };
+    image.src = address;
+    this.refresh();
+  }
+
+  #showImage(image) {
+    const before = this.session.size.join();
+    this.#image = image;
+    this.session.showPicture(image && [image.naturalWidth, image.naturalHeight]);
+    if (before !== this.session.size.join()) this.fit();
+    this.refresh();
+  }
+
+  /** Whether detection can be asked for now; null hides its button. */
+  get canImport() {
+    return this.#options.detect ? this.#image !== null && !this.#busy : null;
+  }
+
+  /** Ask for the detected people of the picture and put them into the document. */
+  async importDetected() {
+    if (!this.canImport || !this.session.doc) return;
+    const picture = this.#image;
+    this.#busy = true;
+    this.session.say("Looking for joints …");
+    try {
+      const frame = await this.#options.detect(this.session.doc.full_box);
+      if (picture === this.#image) this.session.importPeople(frame);
+    } catch (error) {
+      this.session.say(`Import: ${error.message}`);
+    } finally {
+      this.#busy = false;
+      this.refresh();
+    }
+  }
+
+  /** Show or hide the "list" or the "text". */
+  toggle(what) {
+    this.#shown[what] = !this.#shown[what];
+    if (what === "text") this.session.setTool("select");
+    this.refresh();
+    if (what === "text" && this.#shown.text) this.parts.area.focus();
+    else this.focusPicture();
+  }
+
+  focusPicture() {
+    this.parts.canvas.focus({ preventScroll: true });
+  }
+
+  /** The pointer is over xy_px of the picture, or nowhere (null). */
+  pointAt(xy_px) {
+    const draws = this.session.tool === "place" && (this.#pointer !== null || xy_px !== null);
+    this.#pointer = xy_px;
+    if (draws) this.refresh();
+  }
+
+  zoom(factor) {
+    const [width, height] = this.canvasSize;
+    this.view = keepVisible(zoomAt(this.#view, factor, [width / 2, height / 2]), this.canvasSize, this.session.size);
+  }
+
+  /** Show the whole picture. */
+  fit() {
+    this.#view = fitView(this.canvasSize, this.session.size);
+    this.#fitted = true;
+    this.refresh();
+  }
+
+  /** Show the whole picture, or, when it is shown already, the active person. */
+  fitOrPerson() {
+    const box = this.#fitted && this.session.doc ? personBox(this.session.doc, this.session.size) : null;
+    if (box) this.view = fitBox(this.canvasSize, box);
+    else this.fit();
+  }
+
+  /** The canvas has got another size; while it is hidden, the view waits. */
+  resized() {
+    if (this.parts.picture.clientWidth === 0) return;
+    if (this.#fitted) return this.fit();
+    this.view = keepVisible(this.#view, this.canvasSize, this.session.size);
+  }
+
+  /** Whether the wheel zooms the picture: with the focus here, or when nobody else wants it. */
+  takesWheel() {
+    return !this.#options.onWheel || this.large.isOpen || this.element.matches(":focus-within");
+  }
+
+  passWheel(event) {
+    this.#options.onWheel?.(event);
+  }
+
+  #key(event) {
+    const command = keyCommand(event);
+    const handled = command !== null && this.#mayTake(event.target, command) && this.#perform(command);
+    this.gestures.spaceHeld ||= event.key === " " && event.target === this.parts.canvas;
+    if (handled || this.gestures.spaceHeld) event.preventDefault();
+    // Other keys with Ctrl, such as the one that queues the graph, are the page's.
+    if (handled || !(event.ctrlKey || event.metaKey)) event.stopPropagation();
+  }
+
+  #keyUp(event) {
+    if (event.key === " ") this.gestures.spaceHeld = false;
+    event.stopPropagation();
+  }
+
+  #mayTake(target, command) {
+    if (target === this.parts.area) return command.name === "escape";
+    if (target instanceof HTMLSelectElement) return !OF_CHOICES.includes(command.name);
+    return target === this.parts.canvas || !OF_BUTTONS.includes(command.name);
+  }
+
+  #perform(command) {
+    if (command.name === "zoomIn") return (this.zoom(ZOOM_STEP), true);
+    if (command.name === "zoomOut") return (this.zoom(1 / ZOOM_STEP), true);
+    if (command.name === "zoomFit") return (this.fitOrPerson(), true);
+    if (command.name === "escape" && this.#shown.text) return (this.toggle("text"), true);
+    if (this.session.perform(command)) return true;
+    if (command.name !== "escape" || !this.large.isOpen) return false;
+    this.large.close();
+    return true;
+  }
+
+  /** Show the present state with the next frame; however often it is asked for, it is drawn once. */
+  refresh() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#refreshParts();
+      this.#draw();
+    });
+  }
+
+  #refreshParts() {
+    const { session, parts } = this;
+    const { list, text } = this.#shown;
+    this.toolbar.refresh({ list, text, large: this.large.isOpen, canImport: this.canImport });
+    this.side.element.classList.toggle("hidden", !list || text);
+    if (list && !text) this.side.refresh();
+    parts.picture.classList.toggle("hidden", text);
+    parts.text.classList.toggle("hidden", !text);
+    if (text && parts.area.value !== session.text) parts.area.value = session.text;
+    parts.unread.classList.toggle("hidden", session.doc !== null);
+    if (!session.doc) setText(parts.why, "The text of points cannot be shown as a picture. It stays as it is.");
+    const line = status(session, this.#note);
+    setText(parts.message, line);
+    parts.message.title = session.problems.join("\n");
+    parts.line.classList.toggle("wrong", session.problems.length > 0);
+    setText(parts.size, session.size.map(Math.round).join(" × "));
+    parts.canvas.style.cursor = this.#cursor();
+  }
+
+  #cursor() {
+    const { session } = this;
+    if (this.gestures.spaceHeld) return "grab";
+    if (session.hover?.handle) return HANDLE_CURSORS[session.hover.handle] ?? "move";
+    if (session.tool !== "select") return "crosshair";
+    return session.hover ? "pointer" : "default";
+  }
+
+  /** Draw again if the page now shows the canvas larger or smaller. */
+  sharpen() {
+    if (this.#ratio() !== this.#drawnRatio) this.refresh();
+  }
+
+  #draw() {
+    const { canvas, picture } = this.parts;
+    if (picture.clientWidth === 0) return;
+    const size = this.canvasSize;
+    const ratio = this.#ratio();
+    this.#drawnRatio = ratio;
+    const [width, height] = size.map((side) => Math.max(Math.round(side * ratio), 1));
+    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    const scene = { session: this.session, view: this.#view, size, ratio, image: this.#image, pointer: this.#pointer };
+    draw(this.context, scene);
+  }
+
+  /** Device pixels for each CSS pixel of the canvas: the screen's, and the page's zoom of the node. */
+  #ratio() {
+    const { picture } = this.parts;
+    const zoom = picture.clientWidth > 0 ? picture.getBoundingClientRect().width / picture.clientWidth : 1;
+    return Math.min(Math.max((globalThis.devicePixelRatio || 1) * (zoom || 1), 1), FINEST);
+  }
+}

@@ -1,0 +1,189 @@
+// Edits of a document (see reading.mjs). Each gives a new document and leaves the old one as it was.
+// Targets are those of queries.mjs.
+
+import { emptyPerson, MAX_PEOPLE, MAX_POINTS, orderedBox } from "./reading.mjs";
+import { PARTS, wristOf } from "./joints.mjs";
+import { activePerson, jointOf, placeOf } from "./queries.mjs";
+
+const DECIMALS = 10;
+export const SMALLEST_BOX_PX = 1;
+
+/** A coordinate as it is written: tenths of a pixel. */
+export function rounded(value) {
+  return Math.round(value * DECIMALS) / DECIMALS;
+}
+
+/** The nearest point xy_px inside the document's picture. */
+export function inside(doc, [x, y]) {
+  return [rounded(clamp(x, 0, doc.width ?? Infinity)), rounded(clamp(y, 0, doc.height ?? Infinity))];
+}
+
+function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** Put a joint of the active person at xy_px; keeps its other fields. state: undefined keeps the old one, or "given". */
+export function placeJoint(doc, part, name, xy_px, state) {
+  const [x, y] = inside(doc, xy_px);
+  const old = jointOf(doc, part, name);
+  return withJoint(doc, part, name, { ...old, x, y, state: state ?? old?.state ?? "given" });
+}
+
+/**
+ * Move a joint by hand. A proposed joint becomes a given one: it is no longer what was proposed. A detected one stays
+ * detected and is marked as moved, so that the next import leaves it where it is.
+ */
+export function moveJoint(doc, part, name, xy_px) {
+  const state = jointOf(doc, part, name)?.state;
+  const moved = placeJoint(doc, part, name, xy_px, state === "proposed" ? "given" : undefined);
+  return state === "detected" ? withJoint(moved, part, name, { ...jointOf(moved, part, name), moved: true }) : moved;
+}
+
+/** Mark a joint as one of STATES. */
+export function setJointState(doc, part, name, state) {
+  const old = jointOf(doc, part, name);
+  return old ? withJoint(doc, part, name, { ...old, state }) : doc;
+}
+
+/** Take a joint away. A detected one leaves null behind, so that a connected pose does not bring it back. */
+export function removeJoint(doc, part, name) {
+  const old = jointOf(doc, part, name);
+  if (old?.state === "detected") return withJoint(doc, part, name, null);
+  return withPerson(doc, { ...activePerson(doc), [part]: leaveOut(activePerson(doc)[part], name) });
+}
+
+function withJoint(doc, part, name, point) {
+  const person = activePerson(doc);
+  return withPerson(doc, { ...person, [part]: { ...person[part], [name]: point } });
+}
+
+function withPerson(doc, person) {
+  return { ...doc, people: doc.people.map((old, index) => (index === doc.active ? person : old)) };
+}
+
+function leaveOut(object, key) {
+  return Object.fromEntries(Object.entries(object).filter(([other]) => other !== key));
+}
+
+/** Take all joints of a hand away. */
+export function removeHand(doc, hand) {
+  return withPerson(doc, { ...activePerson(doc), [hand]: {} });
+}
+
+/** Give the active person an open hand of a likely size at its wrist, pointing on from the forearm. */
+export function addHand(doc, hand) {
+  const { joints } = activePerson(doc);
+  const wrist = joints[wristOf(hand)] ?? { x: (doc.width ?? 512) / 2, y: (doc.height ?? 512) / 2 };
+  const elbow = joints[wristOf(hand).replace("wrist", "elbow")] ?? { x: wrist.x, y: wrist.y - (doc.height ?? 512) / 8 };
+  const [dx, dy] = [wrist.x - elbow.x, wrist.y - elbow.y];
+  const mirror = hand === "left_hand" ? 1 : -1;
+  const points = PARTS[hand].map((name) => {
+    const [along, aside] = openHand(name);
+    const xy_px = [wrist.x + along * dx - mirror * aside * dy, wrist.y + along * dy + mirror * aside * dx];
+    const [x, y] = inside(doc, xy_px);
+    return [name, { x, y, state: "given" }];
+  });
+  return withPerson(doc, { ...activePerson(doc), [hand]: Object.fromEntries(points) });
+}
+
+const FINGER_SPREAD = { thumb: 0.3, index: 0.16, middle: 0.04, ring: -0.08, little: -0.2 };
+const FINGER_REACH = { thumb: 0.42, index: 0.66, middle: 0.7, ring: 0.65, little: 0.55 };
+
+/** Where a hand's joint lies: along and aside of the forearm, in forearm lengths. */
+function openHand(name) {
+  if (name === "wrist") return [0, 0];
+  const [finger, number] = name.split("_");
+  const share = 0.4 + 0.2 * (Number(number) - 1);
+  return [FINGER_REACH[finger] * share, FINGER_SPREAD[finger] * share];
+}
+
+/** Add a person without joints and make it the active one; nothing happens when there are too many. */
+export function addPerson(doc) {
+  if (doc.people.length >= MAX_PEOPLE) return doc;
+  return { ...doc, people: [...doc.people, emptyPerson()], active: doc.people.length };
+}
+
+/** Remove the active person; the last one is emptied instead. */
+export function removePerson(doc) {
+  const people = doc.people.filter((_, index) => index !== doc.active);
+  if (people.length === 0) people.push(emptyPerson());
+  return { ...doc, people, active: Math.min(doc.active, people.length - 1) };
+}
+
+/** Make another person the active one. */
+export function setActive(doc, index) {
+  return { ...doc, active: clamp(index, 0, doc.people.length - 1) };
+}
+
+/** Set a box from two opposite corners xy_px; one without area takes the box away. */
+export function setBox(doc, key, from_px, to_px) {
+  const box = orderedBox([...inside(doc, from_px), ...inside(doc, to_px)]);
+  const small = box[2] - box[0] < SMALLEST_BOX_PX || box[3] - box[1] < SMALLEST_BOX_PX;
+  return { ...doc, [key]: small ? null : box };
+}
+
+/** Move a box by (dx, dy) px; it stays inside the picture. */
+export function moveBox(doc, key, [dx, dy]) {
+  const [x0, y0, x1, y1] = doc[key];
+  const x = clamp(dx, -x0, Math.max((doc.width ?? Infinity) - x1, -x0));
+  const y = clamp(dy, -y0, Math.max((doc.height ?? Infinity) - y1, -y0));
+  return { ...doc, [key]: [x0 + x, y0 + y, x1 + x, y1 + y].map(rounded) };
+}
+
+/** Move the sides of a box that a handle ("n", "se", ...) holds to xy_px; sides may pass each other. */
+export function resizeBox(doc, key, handle, xy_px) {
+  const [x, y] = inside(doc, xy_px);
+  const [x0, y0, x1, y1] = doc[key];
+  const left = handle.includes("w") ? x : x0;
+  const right = handle.includes("e") ? x : x1;
+  const top = handle.includes("n") ? y : y0;
+  const bottom = handle.includes("s") ? y : y1;
+  const box = orderedBox([left, top, right, bottom]);
+  return box[2] - box[0] < SMALLEST_BOX_PX || box[3] - box[1] < SMALLEST_BOX_PX ? doc : { ...doc, [key]: box };
+}
+
+/** Add a positive or negative point; nothing happens when there are too many. */
+export function addPoint(doc, key, xy_px) {
+  return doc[key].length >= MAX_POINTS ? doc : { ...doc, [key]: [...doc[key], inside(doc, xy_px)] };
+}
+
+/** Move a target to xy_px (a box: its centre). */
+export function moveTarget(doc, target, xy_px) {
+  if (target.kind === "joint") return moveJoint(doc, target.part, target.name, xy_px);
+  if (target.kind === "box") {
+    const [x, y] = placeOf(doc, target);
+    return moveBox(doc, target.box, [xy_px[0] - x, xy_px[1] - y]);
+  }
+  const points = doc[target.kind].map((point, index) => (index === target.index ? inside(doc, xy_px) : point));
+  return { ...doc, [target.kind]: points };
+}
+
+/** Take a target away. */
+export function removeTarget(doc, target) {
+  if (target.kind === "joint") return removeJoint(doc, target.part, target.name);
+  if (target.kind === "box") return { ...doc, [target.box]: null };
+  return { ...doc, [target.kind]: doc[target.kind].filter((_, index) => index !== target.index) };
+}
+
+/** The document for a picture of another size: everything is scaled to it, as the node does. */
+export function fitToPicture(doc, width, height) {
+  if (doc.width === width && doc.height === height) return doc;
+  const scale = [width / (doc.width ?? width), height / (doc.height ?? height)];
+  const point = ([x, y]) => [rounded(x * scale[0]), rounded(y * scale[1])];
+  const box = (corners) => corners && [...point(corners), ...point(corners.slice(2))];
+  return {
+    ...doc, width, height,
+    people: doc.people.map((person) => scaledPerson(person, point)),
+    roi_box: box(doc.roi_box), full_box: box(doc.full_box),
+    positive: doc.positive.map(point), negative: doc.negative.map(point),
+  };
+}
+
+function scaledPerson(person, point) {
+  const part = (joints) => Object.fromEntries(Object.entries(joints).map(([name, joint]) => {
+    if (!joint) return [name, joint];
+    const [x, y] = point([joint.x, joint.y]);
+    return [name, { ...joint, x, y }];
+  }));
+  return { ...person, joints: part(person.joints), left_hand: part(person.left_hand), right_hand: part(person.right_hand) };
+}

@@ -1,0 +1,30 @@
+// Which command a key gives. Commands are {name, ...}; the session carries out most, the editor those of the view.
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const FAR_PX = 10;
+export const TOOL_KEYS = Object.freeze({
+  v: "select", p: "place", r: "roi_box", b: "full_box", g: "positive", n: "negative",
+});
+const PLAIN = {
+  Escape: "escape", Delete: "remove", Backspace: "remove", Enter: "put", o: "occluded",
+  "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "zoomFit",
+};
+
+/**
+ * The command of a key press, or null.
+ * @param {{key: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean, altKey?: boolean}} event
+ */
+export function keyCommand(event) {
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.altKey) return null;
+  if (event.ctrlKey || event.metaKey) return controlCommand(key, event.shiftKey);
+  if (Object.hasOwn(ARROWS, key)) return { name: "nudge", by_px: ARROWS[key].map((step) => step * (event.shiftKey ? FAR_PX : 1)) };
+  if (key === "Tab") return { name: event.shiftKey ? "previous" : "next" };
+  if (Object.hasOwn(TOOL_KEYS, key)) return { name: "tool", tool: TOOL_KEYS[key] };
+  return Object.hasOwn(PLAIN, key) ? { name: PLAIN[key] } : null;
+}
+
+function controlCommand(key, shift) {
+  if (key === "z") return { name: shift ? "redo" : "undo" };
+  return key === "y" ? { name: "redo" } : null;
+}
