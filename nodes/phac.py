@@ -141,7 +141,8 @@ class FiguraPHACSampler:
                     "FLOAT",
                     {
                         "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast. "
+                        "tooltip": "How strongly text and points count (with a public ControlNet the text "
+                        "alone); 1 is no guidance and twice as fast. "
                         "Full-size models: about 5.",
                     },
                 ),

@@ -41,7 +41,7 @@ class Sampling:
     draws: int = 16
     steps: int = 8
     cfg: float = 2.0
-    guided_every: int = 4
+    guided_every: int = 2
 
     def guided(self) -> np.ndarray:
         """Which draws are made with text guidance (draws,) bool; guidance doubles the work."""

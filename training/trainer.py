@@ -258,7 +258,7 @@ class Trainer:
                 recipe=self.recipe.name,
                 seed=self.plan.seed,
                 steps=self.step,
-                batch_size=self.plan.batch_size * self.plan.accumulation,
+                batch_size=self.plan.batch_size * self.plan.accumulation * self.accelerator.num_processes,
                 scores=scores,
             )
         return scores

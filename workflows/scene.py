@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 640, 448
 BACKGROUND_SEED = 10_000_025
 # seed, size in pixels, left and top edge of each person's square; the last one keeps what hides it
 BESIDE = ((10_000_106, 300, 0, 104), (10_000_126, 310, 330, 100))
-HIDDEN = (10_000_125, 360, 130, 70)
+HIDDEN = (10_000_026, 360, 130, 70)
 HIDDEN_SHARE = 0.4
 
 

@@ -1,7 +1,7 @@
 """PHAC on pictures of any size: each person is cropped to the model's size, worked on, and put back.
 
 Pictures (B,3,H,W) float 0..1, masks (B,1,H,W) float 0..1, all of one size and one batch length; results
-are on the CPU. A picture of the model's very size is never resampled.
+are on the CPU. For stages A and B a picture of the model's very size is never resampled.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ PICTURES_AT_ONCE = 8
 WHITE = 1.0
 CLOSE_MARGIN = 0.1
 """Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
+REGION_MARGIN = 0.5
+"""Room round the part to be refined, on every side, as a share of its longer side."""
+LARGEST_ZOOM = 2
 
 Rows = TypeVar("Rows", slice, list[int])
 
@@ -48,6 +51,19 @@ def plan_person(
     for mask in masks:
         box = box.union(Box.around_mask(mask[0]))
     return plan_crop(box, size, (model_size, model_size))
+
+
+def plan_region(size: tuple[int, int], model_size: int, invisible_mask: Tensor) -> CropPlan:
+    """The square crop of one picture round the mask (1,H,W) of what is to change, with as much room again on
+    either side together. A small picture is at most doubled in size by it.
+    """
+    box = Box.around_mask(invisible_mask[0])
+    if box.is_empty:
+        return plan_person(size, model_size, [])
+    side = max((1 + 2 * REGION_MARGIN) * max(box.width, box.height), model_size / LARGEST_ZOOM)
+    (x, y), half = box.centre, side / 2
+    close = Box(x - half, y - half, x + half, y + half)
+    return plan_crop(close, size, (model_size, model_size), margin=0.0, whole_at_model_size=False)
 
 
 def drawn_area(coarse: Tensor) -> Tensor:
@@ -248,22 +264,23 @@ def refine_pictures(
 ) -> sampling.Refined:
     """Stage C for pictures of any size: a `Refined` at the pictures' size.
 
+    Works on a close crop round what is to change (`plan_region`): the refiner sees it larger than the coarse
+    stage did, as SDXL at 1024 after a coarse stage at 512, so that noise of strength s leaves a limb its shape.
     Outside invisible_masks every bit of `image` and `composite` is that of the input. settings: strength,
     steps, cfg, feather_px of `sampling.refine`.
     """
     size = (images.shape[-2], images.shape[-1])
-    shown = drawn_area(coarse) if exact_masks is None else exact_masks
-    groups = zip(visible_masks, invisible_masks, shown, strict=True)
-    plans = [plan_person(size, refiner.size, masks) for masks in groups]
-    optional = [] if exact_masks is None else [exact_masks]
+    if exact_masks is None:
+        exact_masks = sampling.completed_part(coarse, (invisible_masks > 0.5).float(), visible_masks)
+    plans = [plan_region(size, refiner.size, mask) for mask in invisible_masks]
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
-        pictures = (images, coarse, visible_masks, invisible_masks, *optional)
-        occluded, drawn, visible, invisible, *exact = (crop_all(x[rows], plans[rows]) for x in pictures)
-        settings_here = {**settings, "seed": seed + rows.start, "on_step": step}
-        if exact:
-            settings_here["exact_mask"] = (exact[0] > 0.5).float()
-        refined = sampling.refine(refiner, occluded, drawn, visible, invisible, texts[rows], **settings_here)
+        pictures = (images, coarse, visible_masks, invisible_masks, exact_masks)
+        occluded, drawn, visible, invisible, exact = (crop_all(x[rows], plans[rows]) for x in pictures)
+        refined = sampling.refine(
+            refiner, occluded, drawn, visible, invisible, texts[rows], exact_mask=(exact > 0.5).float(),
+            seed=seed + rows.start, on_step=step, **settings,
+        )  # fmt: skip
         return put_back(refined, images[rows], visible_masks[rows], invisible_masks[rows], plans[rows])
 
     return sampling.Refined(*in_chunks(chunks(len(images)), work, on_step))

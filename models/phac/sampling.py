@@ -78,7 +78,7 @@ def complete(
     cfg: float = 2.0,
     seed: int | Sequence[int] = 0,
     control_strength: float = 1.0,
-    control_in_uncond: bool = True,
+    control_in_uncond: bool | None = None,
     region: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -86,15 +86,16 @@ def complete(
 
     image: I_ic. visible_mask: M_v. prompt_image: I_p; a black one withholds the prompt. kind: which of the
     model's ControlNets reads it, with the cross-attention trained for it. seed: one number (pictures count up
-    from it) or one per picture. region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is
-    known to be white. None is everywhere.
+    from it) or one per picture. control_in_uncond: see `Control`; None leaves the prompt out of that branch
+    for kinds that were trained here, with black prompt images among them, and in it for public ControlNets.
+    region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is known to be white. None is
+    everywhere.
     Raises ValueError for an unknown kind, sizes or batches that do not match.
     """
     _check_inputs(model, image, visible_mask, prompt_image, texts)
-    control = Control(
-        model.controlnet(kind), prompt_image, control_strength, control_in_uncond,
-        model.replaced_tensors(kind),
-    )  # fmt: skip
+    attention = model.replaced_tensors(kind)
+    in_uncond = not attention if control_in_uncond is None else control_in_uncond
+    control = Control(model.controlnet(kind), prompt_image, control_strength, in_uncond, attention)
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
     described = [text + model.text_suffix if text.strip() else text for text in texts]
     predict = noise_predictor(model, condition, described, cfg, control)

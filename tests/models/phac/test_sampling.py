@@ -120,14 +120,13 @@ def test_each_kind_is_sampled_with_its_own_cross_attention(model: Any) -> None:
     other.add_kind("roi_box", network, replaced(other, 3.0))
     other.add_kind("full_box", network, replaced(other, -2.0))
     before = {name: value.clone() for name, value in other.unet.state_dict().items()}
-    made = {
-        kind: phac.complete(other, **pictures(), steps=1, kind=kind)[1] for kind in ("roi_box", "full_box")
-    }
+    given = {**pictures(), "steps": 1, "control_in_uncond": True}
+    made = {kind: phac.complete(other, **given, kind=kind)[1] for kind in ("roi_box", "full_box")}
     assert not torch.equal(made["roi_box"], made["full_box"])
     changed = tiny.tiny_phac()
     changed.add_kind("pose", network)
     changed.unet.load_state_dict(replaced(changed, 3.0), strict=False)
-    torch.testing.assert_close(phac.complete(changed, **pictures(), steps=1)[1], made["roi_box"])
+    torch.testing.assert_close(phac.complete(changed, **given)[1], made["roi_box"])
     assert all(torch.equal(value, before[name]) for name, value in other.unet.state_dict().items())
 
 
@@ -169,11 +168,25 @@ def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:
     assert phac.complete(model, **pictures(), steps=1)[0].isfinite().all()
 
 
-def test_without_text_guidance_changes_nothing(model: Any) -> None:
-    given = {**pictures(), "texts": ["", " "]}
-    given["texts"] = ["", ""]
+def test_without_text_and_prompt_guidance_changes_nothing(model: Any) -> None:
+    given = {**pictures(), "texts": ["", ""], "control_in_uncond": True}
     low, high = (phac.complete(model, **given, steps=1, cfg=scale)[0] for scale in (1.0, 4.0))
     torch.testing.assert_close(low, high, atol=1e-4, rtol=1e-4)
+
+
+def test_guidance_acts_on_the_prompt_of_kinds_that_were_trained_here(model: Any) -> None:
+    given = {**pictures(), "texts": ["", ""], "steps": 1, "cfg": 4.0}
+    prompt = given["prompt_image"]
+    public = phac.complete(model, **given)[0]
+    torch.testing.assert_close(public, phac.complete(model, **given, control_in_uncond=True)[0])
+    name, tensor = next(item for item in model.unet.state_dict().items() if ".attn2." in item[0])
+    model.add_kind("pose", model.controlnet("pose"), {name: tensor})
+    ours = phac.complete(model, **given)[0]
+    torch.testing.assert_close(ours, phac.complete(model, **given, control_in_uncond=False)[0])
+    assert not torch.allclose(ours, public, atol=1e-4)
+    blank = {**given, "prompt_image": torch.zeros_like(prompt)}
+    unguided = phac.complete(model, **{**blank, "cfg": 1.0})[0]
+    torch.testing.assert_close(phac.complete(model, **blank)[0], unguided, atol=1e-4, rtol=1e-4)
 
 
 def test_the_text_says_that_the_background_is_plain(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,41 @@
+"""Where in a picture the refinement works."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from figura.models.phac.pictures import LARGEST_ZOOM, plan_region
+from figura.people.boxes import Box
+from hypothesis import given
+from hypothesis import strategies as st
+
+MODEL = 128
+
+
+@given(
+    size=st.tuples(st.integers(16, 400), st.integers(16, 400)),
+    corners=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_the_crop_holds_the_mask_and_enlarges_at_most_twice(
+    size: tuple[int, int], corners: tuple[float, float, float, float]
+) -> None:
+    height, width = size
+    rows = sorted(round(part * (height - 1)) for part in corners[:2])
+    columns = sorted(round(part * (width - 1)) for part in corners[2:])
+    mask = torch.zeros(1, height, width)
+    mask[:, rows[0] : rows[1] + 1, columns[0] : columns[1] + 1] = 1
+    box = plan_region(size, MODEL, mask).box
+    assert box.union(Box.around_mask(mask[0])) == box
+    assert abs(box.width - box.height) <= 1
+    assert MODEL / box.width <= LARGEST_ZOOM
+
+
+def test_a_large_part_has_room_round_it() -> None:
+    mask = torch.zeros(1, 1000, 1000)
+    mask[:, 400:600, 450:550] = 1
+    assert plan_region((1000, 1000), MODEL, mask).box == Box(300, 300, 700, 700)
+
+
+def test_an_empty_mask_plans_the_whole_picture() -> None:
+    plan = plan_region((MODEL, MODEL), MODEL, torch.zeros(1, MODEL, MODEL))
+    assert plan.box == Box(0, 0, MODEL, MODEL) and plan.scale == pytest.approx((1.0, 1.0))
