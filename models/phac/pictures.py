@@ -18,6 +18,7 @@ from torch import Tensor
 from ...people.boxes import Box
 from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, stitch
 from ...people.prompts import PointPrompt, draw_prompt
+from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
 from . import sampling
 from .networks import POSE, Inpainter, PHACModel
@@ -265,7 +266,7 @@ def refine_pictures(
     """Stage C for pictures of any size: a `Refined` at the pictures' size.
 
     Works on a close crop round what is to change (`plan_region`): the refiner sees it larger than the coarse
-    stage did, as SDXL at 1024 after a coarse stage at 512, so that noise of strength s leaves a limb its shape.
+    stage did, as SDXL at 1024 after a coarse stage at 512, so that noise of strength s leaves limbs whole.
     Outside invisible_masks every bit of `image` and `composite` is that of the input. settings: strength,
     steps, cfg, feather_px of `sampling.refine`.
     """
@@ -281,23 +282,33 @@ def refine_pictures(
             refiner, occluded, drawn, visible, invisible, texts[rows], exact_mask=(exact > 0.5).float(),
             seed=seed + rows.start, on_step=step, **settings,
         )  # fmt: skip
-        return put_back(refined, images[rows], visible_masks[rows], invisible_masks[rows], plans[rows])
+        whole = (images[rows], coarse[rows], visible_masks[rows], invisible_masks[rows], exact_masks[rows])
+        return put_back(refined, *whole, plans[rows])
 
     return sampling.Refined(*in_chunks(chunks(len(images)), work, on_step))
 
 
 def put_back(
-    refined: sampling.Refined, images: Tensor, visible: Tensor, invisible: Tensor, plans: Sequence[CropPlan]
+    refined: sampling.Refined,
+    images: Tensor,
+    coarse: Tensor,
+    visible: Tensor,
+    invisible: Tensor,
+    exact: Tensor,
+    plans: Sequence[CropPlan],
 ) -> tuple[Tensor, ...]:
-    """The fields of a `Refined` of crops at the size of the pictures, in order."""
-    changed = (invisible > 0.5).float()
+    """The fields of a `Refined` of crops at the size of the pictures, in order. The composite is made of the
+    pictures themselves, not of their crops.
+    """
+    changed, seen = (invisible > 0.5).float(), (visible > 0.5).float()
     made, alpha = stitch_all(images, refined.made, refined.alpha, plans)
     image = torch.where(changed > 0.5, made, images)
-    base, part = stitch_all(images, refined.composite, refined.part, plans)
-    base = torch.where(changed > 0.5, base, images)
-    amodal = torch.maximum((visible > 0.5).float(), (part > 0.5) * changed)
+    around = stitch_all(torch.zeros_like(exact), refined.part, torch.ones_like(refined.part), plans)[0]
+    part = torch.maximum((around > 0.5).float(), (exact > 0.5).float()) * changed * (1.0 - seen)
+    base = composite(images, coarse, part)
+    amodal = torch.maximum(seen, part)
     cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
-    return image, base, changed, cutout, amodal, made, alpha, (part > 0.5).float()
+    return image, base, changed, cutout, amodal, made, alpha, part
 
 
 # Batches
