@@ -23,6 +23,7 @@ import aiohttp
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A loaded machine needs minutes for what usually takes ten seconds.
 START_LIMIT_S = 900.0
+HISTORY_TRIES, HISTORY_PAUSE_S = 100, 0.1
 RUN_LIMIT_S = 1800.0
 PREVIEW_WITH_METADATA = 4
 LAST_EVENTS = ("execution_success", "execution_error", "execution_interrupted")
@@ -172,8 +173,17 @@ class ComfyServer:
                     raise RuntimeError(f"ComfyUI refused the graph: {json.dumps(answer)[:4000]}")
                 run = Run(answer["prompt_id"])
                 await _listen(socket_, run, on_event)
-        run.history = self.json(f"/history/{run.prompt_id}").get(run.prompt_id, {})
+        run.history = await self._history(run.prompt_id)
         return run
+
+    async def _history(self, prompt_id: str) -> dict[str, Any]:
+        """The entry of a run that has ended; the server writes it a moment after it has said so."""
+        for _ in range(HISTORY_TRIES):
+            entry = self.json(f"/history/{prompt_id}").get(prompt_id)
+            if entry:
+                return entry
+            await asyncio.sleep(HISTORY_PAUSE_S)
+        raise TimeoutError(f"ComfyUI has no history of {prompt_id}")
 
     def interrupt(self, prompt_id: str) -> None:
         self.post("/interrupt", {"prompt_id": prompt_id})
