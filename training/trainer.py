@@ -62,8 +62,8 @@ class MovingAverage:
 class HalfCopy:
     """A bfloat16 copy of a module that does the forward and backward passes for its float32 weights.
 
-    Autocast converts weights and many results at every layer; on CPUs that costs more than it saves, and a
-    whole copy in bfloat16 is three times as fast. Float tensors given to the copy are converted.
+    Autocast converts weights and many results at every layer, which costs small networks on CPUs more than it
+    saves. Float tensors given to the copy are converted.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:

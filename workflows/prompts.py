@@ -18,8 +18,8 @@ from .phac import (
 )
 
 # Of the example person's hidden part, and of all of them, drawn by hand.
-ROI_BOX = (40, 58, 76, 122)
-FULL_BOX = (37, 8, 82, 127)
+ROI_BOX = (64, 58, 103, 123)
+FULL_BOX = (67, 2, 106, 122)
 SAID = {
     "roi_box": "A box round the part that is missing is all that is said: two corners.",
     "full_box": "A box round the whole person, seen and hidden, is all that is said: two corners.",

@@ -13,8 +13,12 @@ from figura.host.plain import PlainHost
 from figura.host.runner import Runner, all_node_classes
 from figura.models import store
 from figura.nodes import NODE_CLASS_MAPPINGS
+from figura.people.boxes import Box
+from figura.people.keypoints import BODY_18
 from figura.people.points_json import read_points_text
 from figura.people.prompts import PROMPT_KINDS
+from figura.people.synthetic import render_people
+from figura.workflows import phac, prompts, scene
 from figura.workflows.files import DESCRIBED as DESCRIPTIONS
 from figura.workflows.files import shipped
 from figura.workflows.flow import Flow, is_widget
@@ -197,6 +201,24 @@ def test_the_example_picture_is_the_size_its_points_are_for():
         assert picture.size == (WIDTH, HEIGHT)
     points = json.loads(api_form(FLOWS["phac_photo"])["2"]["inputs"]["points"])
     assert (points["width"], points["height"]) == (WIDTH, HEIGHT)
+
+
+def test_points_and_boxes_fit_the_person_they_are_for():
+    example = render_people([phac.EXAMPLE_SEED], phac.MINI_SIZE, occlusion=phac.EXAMPLE_HIDDEN)
+    seed, size, left, top = scene.HIDDEN
+    beside = render_people([seed], size, occlusion=scene.HIDDEN_SHARE)
+    for people, given, seen, corner in (
+        (example, phac.EXAMPLE_JOINTS, {}, (0, 0)),
+        (beside, phac.SCENE_GIVEN, phac.SCENE_SEEN, (left, top)),
+    ):
+        truth = people.joints[0, :, :2].numpy() + corner
+        for name, place in {**given, **seen}.items():
+            assert np.abs(truth[BODY_18.index(name)] - place).max() <= 1.5, name
+            assert bool(people.joint_visible[0, BODY_18.index(name)]) == (name in seen), name
+    for box, mask in ((prompts.ROI_BOX, example.invisible_mask), (prompts.FULL_BOX, example.amodal_mask)):
+        exact = Box.around_mask(mask[0, 0])
+        assert Box(*box).union(exact) == Box(*box)
+        assert np.abs(np.subtract(box, exact)).max() <= 6
 
 
 def test_the_page_uploads_the_example_picture_under_the_name_the_workflow_uses():
