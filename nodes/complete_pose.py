@@ -15,7 +15,7 @@ from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.skeleton import draw_poses
-from .sampling import LARGEST_SEED
+from .sampling import seed_input
 from .types import bchw_to_image, broadcast_batches, read_bounding_box
 
 log = logging.getLogger(__name__)
@@ -49,13 +49,7 @@ class FiguraCompletePose:
                     "POSE_KEYPOINT",
                     {"tooltip": "What is known: the joints of Detect Pose or of any other pose detector."},
                 ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True,
-                        "tooltip": "Which proposal. Pose number i of the output is made with seed + i.",
-                    },
-                ),
+                "seed": seed_input("Which proposal. Pose number i of the output is made with seed + i."),
                 "count": (
                     "INT",
                     {

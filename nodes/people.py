@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..models.perception.pose_external import PROVIDERS, load_external
 from ..people.boxes import Box
 from ..people.densepose import DensePose
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
-from ..people.points_json import read_points_text
+from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
 from ..people.skeleton import draw_poses
 from ..people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
+# What the editor is handed after a run; web/points/widget.mjs knows the name, too.
+EDITOR_POSES = "figura_poses"
 
 
 class FiguraExamplePerson:
@@ -288,7 +291,7 @@ class FiguraPointPrompt:
         pose_keypoint: Any = None,
         bounding_box: Any = None,
         person: int = -1,
-    ) -> tuple[Any, ...]:
+    ) -> dict[str, Any]:
         pixels = image_to_bchw(image)
         height, width = pixels.shape[2:]
         poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size=(height, width))
@@ -299,7 +302,7 @@ class FiguraPointPrompt:
             parse_points(points, width, height, prompt_type, pose, box, number)
             for pose, box in zip(_each(poses, length), _each(boxes, length))
         ]
-        return (
+        result = (
             bchw_to_image(draw_prompt(prompts, height, width)),
             prompts,
             write_pose_keypoint([prompt.to_pose() for prompt in prompts]),
@@ -307,6 +310,35 @@ class FiguraPointPrompt:
             _coordinates(prompts[0], prompts[0].visible_joints, prompts[0].positive_px),
             _coordinates(prompts[0], prompts[0].negative_px),
         )
+        box = None if boxes is None else boxes[0]
+        shown = [] if poses is None else _editor_poses(poses[0], box, width, height, person)
+        return {"ui": {EDITOR_POSES: shown}, "result": result}
+
+
+def _editor_poses(
+    pose: Pose, box: Box | None, width: int, height: int, person: int
+) -> list[list[dict[str, Any]]]:
+    """What came in for the first picture, for the editor: the list of things a node shows, here of one thing,
+    which is a POSE_KEYPOINT value of one picture of width x height pixels.
+
+    Beside the people it holds what tells which of them is meant: `person`, and the connected box or None.
+    Numbers are rounded as those of the points text; faces and people beyond MAX_PEOPLE are left out.
+    """
+    scale = np.array([width / pose.width, height / pose.height, 1.0])
+
+    def scaled(points: Any) -> Any:
+        return None if points is None else (points * scale).round(1)
+
+    people = tuple(
+        replace(
+            someone, body=scaled(someone.body), face=None,
+            left_hand=scaled(someone.left_hand), right_hand=scaled(someone.right_hand),
+        )
+        for someone in pose.people[:MAX_PEOPLE]
+    )  # fmt: skip
+    (frame,) = write_pose_keypoint([Pose(people, width, height)])
+    corners = None if box is None else [round(float(corner), 1) for corner in box]
+    return [[{**frame, "box": corners, "person": person}]]
 
 
 def _each(values: list[Any] | None, length: int) -> list[Any]:

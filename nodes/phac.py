@@ -18,13 +18,15 @@ from ..people.prompts import PointPrompt
 from .sampling import (
     AUTOMATIC,
     CATEGORY,
+    COARSE_INPUT,
     FULL_SIZE_PARAMETERS,
-    LARGEST_SEED,
     TEXT_TOOLTIP,
+    VISIBLE_MASK_INPUT,
     find_stack,
     found,
     progress_of,
     same_batch,
+    seed_input,
     working_memory,
 )
 from .types import (
@@ -120,10 +122,7 @@ class FiguraPHACSampler:
             "required": {
                 "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
-                "visible_mask": (
-                    "MASK",
-                    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
-                ),
+                "visible_mask": VISIBLE_MASK_INPUT,
                 "prompt": (
                     "FIGURA_PROMPT",
                     {
@@ -146,13 +145,7 @@ class FiguraPHACSampler:
                         "Full-size models: about 5.",
                     },
                 ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True,
-                        "tooltip": "Picture number i of the output is made with seed + i.",
-                    },
-                ),
+                "seed": seed_input("Picture number i of the output is made with seed + i."),
                 "control_strength": (
                     "FLOAT",
                     {
@@ -227,15 +220,8 @@ class FiguraInvisibleMask:
             "required": {
                 "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person."}),
-                "coarse": (
-                    "IMAGE",
-                    {"tooltip": "The completed person in the same place, from PHAC Sampler or any "
-                    "generator."},
-                ),
-                "visible_mask": (
-                    "MASK",
-                    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
-                ),
+                "coarse": COARSE_INPUT,
+                "visible_mask": VISIBLE_MASK_INPUT,
                 "threshold": (
                     "FLOAT",
                     {

@@ -17,13 +17,15 @@ from ..models.phac.pictures import refine_pictures
 from .sampling import (
     AUTOMATIC,
     CATEGORY,
+    COARSE_INPUT,
     FULL_SIZE_PARAMETERS,
-    LARGEST_SEED,
     TEXT_TOOLTIP,
+    VISIBLE_MASK_INPUT,
     find_stack,
     found,
     progress_of,
     same_batch,
+    seed_input,
     working_memory,
 )
 from .types import b1hw_to_mask, bchw_to_image
@@ -91,15 +93,8 @@ class FiguraInpaintRefiner:
             "required": {
                 "refiner": ("FIGURA_REFINER", {"tooltip": "The networks of Load Refiner."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
-                "coarse": (
-                    "IMAGE",
-                    {"tooltip": "The completed person in the same place, from PHAC Sampler or any "
-                    "generator."},
-                ),
-                "visible_mask": (
-                    "MASK",
-                    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
-                ),
+                "coarse": COARSE_INPUT,
+                "visible_mask": VISIBLE_MASK_INPUT,
                 "invisible_mask": (
                     "MASK",
                     {"tooltip": "What may change (Invisible Mask). All pixels outside stay exactly "
@@ -124,25 +119,20 @@ class FiguraInpaintRefiner:
                 "cfg": (
                     "FLOAT",
                     {
-                        "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "How strongly the text counts; 1 is no guidance. Full-size models: 3 to "
-                        "7.",
+                        "default": 1.0, "min": 0.0, "max": 20.0, "step": 0.1,
+                        "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast, and "
+                        "right for mini. Full-size models: 3 to 7.",
                     },
                 ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True,
-                        "tooltip": "Picture number i of the batch is made with seed + i.",
-                    },
-                ),
+                "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {
                 "exact_mask": (
                     "MASK",
                     {
                         "tooltip": "The hidden part before dilation (Invisible Mask): what is taken "
-                        "from the coarse picture. Without it everything that is not white background is."
+                        "from the coarse picture, as far as that is not white background. Without it: all "
+                        "of invisible_mask that is not."
                     },
                 ),
                 "feather": (

@@ -24,7 +24,21 @@ TEXT_TOOLTIP = (
     "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
     "can be seen need no words; say what is hidden. Empty: no guidance by text."
 )
+COARSE_INPUT: tuple[str, dict[str, Any]] = (
+    "IMAGE",
+    {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
+)
+VISIBLE_MASK_INPUT: tuple[str, dict[str, Any]] = (
+    "MASK",
+    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
+)
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
+
+
+def seed_input(tooltip: str) -> tuple[str, dict[str, Any]]:
+    """A seed that the page may change after every run."""
+    limits = {"default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True}
+    return "INT", {**limits, "tooltip": tooltip}
 
 
 def found(kind: str) -> list[str]:

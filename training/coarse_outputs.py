@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 NEEDS = ("vae", "text", "inpaint", "phac")
 SHARD = 8
+AT_ONCE = 16
 EMPTY_TEXT = 0.2
 SETTINGS = "settings.json"
 
@@ -177,10 +178,10 @@ def _draw_shard(
     people = PeopleDataset.open(root)
     model = coarse_model(files, people.size).to(device)
     pictures = np.load(folder / "pictures.npy", mmap_mode="r+")
-    for row in range(number * SHARD, min((number + 1) * SHARD, len(pictures))):
-        index = len(people) - len(pictures) + row
-        drawn = draw_person(model, people, index, sampling, first_seed)
-        pictures[row] = (drawn.cpu() * 255).round().byte().numpy()
+    rows = range(number * SHARD, min((number + 1) * SHARD, len(pictures)))
+    indices = [len(people) - len(pictures) + row for row in rows]
+    drawn = draw_people(model, people, indices, sampling, first_seed)
+    pictures[rows.start : rows.stop] = (drawn * 255).round().byte().numpy()
     pictures.flush()
     _done_file(folder, number).touch()
 
@@ -201,29 +202,40 @@ def coarse_model(files: tuple[str, ...], size: int) -> PHACModel:
 
 
 @torch.no_grad()
-def draw_person(
-    model: PHACModel, people: PeopleDataset, index: int, sampling: Sampling, first_seed: int = 0
+def draw_people(
+    model: PHACModel, people: PeopleDataset, indices: list[int], sampling: Sampling, first_seed: int = 0
 ) -> torch.Tensor:
-    """Coarse outputs (draws,3,S,S) of one person; prompts, masks and texts vary as a user's would."""
+    """Coarse outputs (n,draws,3,S,S) of some people; prompts, masks and texts vary as a user's would."""
     from ..models.phac.sampling import complete
 
-    draws = sampling.draws
-    generator = random_generator(first_seed + index, 21)
-    repeated = [index] * draws
-    image = people.pictures("occluded", repeated)
+    asked = [draw_requests(people, index, sampling.draws, first_seed) for index in indices]
+    image, visible, prompts = (torch.cat(parts) for parts in list(zip(*asked, strict=True))[:3])
+    texts = [text for each in asked for text in each[3]]
+    draws = range(sampling.draws)
+    seeds = [first_seed + index * len(draws) + draw for index in indices for draw in draws]
+    guided = np.tile(sampling.guided(), len(indices))
+    result = torch.empty_like(image)
+    for cfg, chosen in ((1.0, ~guided), (sampling.cfg, guided)):
+        for where in np.array_split(np.flatnonzero(chosen), -(-chosen.sum() // AT_ONCE) or 1):
+            if len(where):
+                with torch.autocast(model.device.type, torch.bfloat16):
+                    result[where] = complete(
+                        model, image[where], visible[where], prompts[where], [texts[row] for row in where],
+                        steps=sampling.steps, cfg=cfg, seed=[seeds[row] for row in where],
+                    )[0].float().cpu()  # fmt: skip
+    return result.unflatten(0, (len(indices), len(draws)))
+
+
+def draw_requests(
+    people: PeopleDataset, index: int, draws: int, first_seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
+    """What `draws` completions of one person are asked with: picture, visible mask, prompt picture
+    (draws,3|1|3,S,S) and texts.
+    """
+    generator, repeated = random_generator(first_seed + index, 21), [index] * draws
     visible = disturbed((people.pictures("visible_mask", repeated) > 0.5).float(), generator)
     visible = torch.where(visible.amax(dim=(1, 2, 3), keepdim=True) > 0, visible, torch.ones_like(visible))
     prompts = prompt_images(rows(people.joints, repeated), people.size, generator)
     empty = torch.rand(draws, generator=generator) < EMPTY_TEXT
-    texts = np.array(["" if none else people.captions[index] for none in empty], dtype=object)
-    result = torch.empty_like(image)
-    seeds = first_seed + index * draws + np.arange(draws)
-    for cfg, chosen in ((1.0, ~sampling.guided()), (sampling.cfg, sampling.guided())):
-        if chosen.any():
-            where = torch.from_numpy(np.flatnonzero(chosen))
-            with torch.autocast(model.device.type, torch.bfloat16):
-                result[where] = complete(
-                    model, image[where], visible[where], prompts[where], list(texts[chosen]),
-                    steps=sampling.steps, cfg=cfg, seed=[int(seed) for seed in seeds[chosen]],
-                )[0].float().cpu()  # fmt: skip
-    return result
+    texts = ["" if none else people.captions[index] for none in empty]
+    return people.pictures("occluded", repeated), visible, prompts, texts

@@ -58,10 +58,11 @@ class Family:
 
 @dataclass(frozen=True)
 class Settings:
-    """Steps and guidance of both sampling stages: what the nodes default to."""
+    """Steps of both sampling stages and the guidance of each: what the nodes default to."""
 
     steps: int = 20
     cfg: float = 2.0
+    refiner_cfg: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ def refine_people(
     changed, exact = invisible
     return refine_pictures(
         refiner, people.occluded, coarse, visible, changed, people.captions, strength=strength,
-        steps=settings.steps, cfg=settings.cfg, seed=seed, exact_masks=exact,
+        steps=settings.steps, cfg=settings.refiner_cfg, seed=seed, exact_masks=exact,
     )  # fmt: skip
 
 

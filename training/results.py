@@ -34,6 +34,7 @@ MEANINGS = {
     "gain_per_point": "joint error without a prompt minus that with it, over the number of points",
     "order": "1 where the joint error is the smaller one, as in the paper",
     "order.holds": "1 if all of the paper's order holds",
+    "samples": "people",
     "samples.people": "people measured",
     "samples.completed": "of these, people of whom the segmenter found something",
     "samples.hidden_joints": "joints behind joint_err",
@@ -82,12 +83,14 @@ def meaning(name: str) -> str:
     """What a metric is, in words."""
     known = [key for key in MEANINGS if name == key or name.startswith(key + ".")]
     longest = max(known, key=len, default="")
-    rest = [
-        VARIANTS.get(part, part.replace("hidden_", "hidden joints: "))
-        for part in name[len(longest) :].split(".")
-        if part
-    ]
+    rest = [_variant(part) for part in name[len(longest) :].split(".") if part]
     return "; ".join(part for part in (MEANINGS.get(longest, ""), *rest) if part)
+
+
+def _variant(part: str) -> str:
+    if part.startswith("hidden_"):
+        return f"{part.removeprefix('hidden_').replace('_', ' to ')} hidden joints"
+    return VARIANTS.get(part, part)
 
 
 def hardware(device: str) -> str:

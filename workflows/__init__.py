@@ -4,6 +4,6 @@
 server takes it. Only *.json and *.jpg directly in this folder are templates to ComfyUI.
 """
 
-from .files import FLOWS, all_flows, described_flows, files_of
+from .files import FLOWS, all_flows, files_of
 
-__all__ = ["FLOWS", "all_flows", "described_flows", "files_of"]
+__all__ = ["FLOWS", "all_flows", "files_of"]

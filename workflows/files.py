@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..models.files import write_then_rename
-from ..models.store import MINI_DIR
 from .flow import Flow
 from .forms import api_form, ui_form
 from .phac import phac_photo, phac_pose
@@ -24,42 +23,23 @@ from .prompts import (
 Describe = Callable[[Mapping[str, Any]], Flow]
 
 FOLDER = Path(__file__).resolve().parent
-# Every described workflow, and the file of the mini family without which it is not shipped.
-DESCRIBED: dict[Describe, str] = {
-    phac_pose: "phac.safetensors",
-    phac_photo: "phac.safetensors",
-    phac_roi_box: "phac_roi_box.safetensors",
-    phac_full_box: "phac_full_box.safetensors",
-    phac_pose_roi_box: "phac_pose_roi_box.safetensors",
-    phac_pose_full_box: "phac_pose_full_box.safetensors",
-    phac_complete_pose: "complete_pose.safetensors",
-}
-
-
-def shipped(folder: Path = MINI_DIR) -> tuple[Describe, ...]:
-    """The described workflows whose weights are in `folder`; the first two always are."""
-    always = (phac_pose, phac_photo)
-    return tuple(each for each, file in DESCRIBED.items() if each in always or (folder / file).is_file())
-
-
-FLOWS = shipped()
+FLOWS: tuple[Describe, ...] = (
+    phac_pose,
+    phac_photo,
+    phac_roi_box,
+    phac_full_box,
+    phac_pose_roi_box,
+    phac_pose_full_box,
+    phac_complete_pose,
+)
 
 
 def all_flows() -> list[Flow]:
-    """Every shipped workflow, built on the registered nodes."""
-    return _built(FLOWS)
-
-
-def described_flows() -> list[Flow]:
-    """Every workflow, shipped or not: some wait for their weights."""
-    return _built(DESCRIBED)
-
-
-def _built(describes: Iterable[Describe]) -> list[Flow]:
+    """Every workflow, built on the registered nodes."""
     from ..host.runner import all_node_classes
 
     classes = all_node_classes()
-    return [describe(classes) for describe in describes]
+    return [describe(classes) for describe in FLOWS]
 
 
 def files_of(flow: Flow) -> dict[Path, str]:

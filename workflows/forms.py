@@ -21,7 +21,7 @@ TEXT_HEIGHT = 110
 PICTURE_HEIGHT = 270
 # The point editor, which the page shows in place of the text field `points`.
 HAS_EDITOR = ("FiguraPointPrompt",)
-EDITOR_WIDTH, EDITOR_HEIGHT = 400, 400
+EDITOR_WIDTH, EDITOR_HEIGHT = 560, 480
 GROUP_MARGIN = 20
 GROUP_TITLE = 60
 NOTE_SIZE = (420, 520)

@@ -33,7 +33,7 @@ def mini_unet(in_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
     """A small text-to-image U-Net: (B,in_channels,16,16), timestep, (B,28,96) -> noise (B,8,16,16)."""
     from diffusers import UNet2DConditionModel
 
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=MINI_SIZE // LATENT_FACTOR,
         in_channels=in_channels,
         out_channels=LATENT_CHANNELS,
@@ -45,6 +45,7 @@ def mini_unet(in_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
         cross_attention_dim=TEXT_WIDTH,
         norm_num_groups=16,
     )
+    return with_plain_attention(unet)
 
 
 def mini_inpaint_unet() -> UNet2DConditionModel:
@@ -56,7 +57,18 @@ def mini_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     """A ControlNet started from `unet`; its prompt image is (B,3,H,W) in 0..1 at 8 times the latent size."""
     from diffusers import ControlNetModel
 
-    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_PROMPT_CHANNELS)
+    network = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_PROMPT_CHANNELS)
+    return with_plain_attention(network)
+
+
+def with_plain_attention(network: Any) -> Any:
+    """The diffusers network (in place) with attention as plain products: over the few tokens that mini has,
+    that is faster on CPUs than torch's fused attention, most of all backward.
+    """
+    from diffusers.models.attention_processor import AttnProcessor
+
+    network.set_attn_processor(AttnProcessor())
+    return network
 
 
 def mini_vae() -> AutoencoderKL:
@@ -160,12 +172,13 @@ def load_vae(path: str | Path) -> AutoencoderKL:
     return load_into(AutoencoderKL.from_config(meta["config"]), tensors, str(path)).eval()
 
 
-def load_unet(path: str | Path) -> UNet2DConditionModel:
+def load_unet(path: str | Path, kind: str = "unet") -> UNet2DConditionModel:
     """A U-Net from its weights file, in eval mode; errors as in `checkpoint.load_file`."""
     from diffusers import UNet2DConditionModel
 
-    tensors, meta = load_file(path, kind="unet")
-    return load_into(UNet2DConditionModel.from_config(meta["config"]), tensors, str(path)).eval()
+    tensors, meta = load_file(path, kind=kind)
+    unet = with_plain_attention(UNet2DConditionModel.from_config(meta["config"]))
+    return load_into(unet, tensors, str(path)).eval()
 
 
 def plain_config(module: Any) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Loads PHAC and its refiner: the shipped mini family, public full-size files, what the recipes train.
 
-weights/mini holds vae, text and inpaint (the 17-channel inpainting U-Net: backbone of the coarse stage,
-and the refiner), one phac*.safetensors per prompt kind, and invisible_mask. A file of the kind "phac" is
-a change to the backbone: `unet.*` are tensors that replace the backbone's (its cross-attention, attn2) when
-prompts of that kind are sampled, `controlnet.*` those of Phi_CN. The ControlNet starts as a copy of the
-backbone's encoder, so tensors that the file leaves out are that copy's.
+weights/mini holds vae, text and inpaint (the 17-channel inpainting U-Net: backbone of the coarse stage),
+one phac*.safetensors per prompt kind, invisible_mask, and refiner (the same U-Net, taught to refine). A file
+of the kind "phac" is a change to the backbone: `unet.*` are tensors that replace the backbone's (its
+cross-attention, attn2) when prompts of that kind are sampled, `controlnet.*` those of Phi_CN. The ControlNet
+starts as a copy of the backbone's encoder, so tensors that the file leaves out are that copy's.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
 from .networks import POSE, Inpainter, InvisibleMaskUNet, PHACModel
 
+REFINER_SIZE = 2 * MINI_SIZE
+"""The paper refines at 1024 what was completed at 512."""
 UNET_PREFIX = "unet."
 CONTROLNET_PREFIX = "controlnet."
 
@@ -37,20 +39,25 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
         raise FileNotFoundError(
             f"no phac*.safetensors in {folder}: install the pack again, or train with `figura train phac`"
         )
-    backbone = load_mini_refiner(folder)
+    vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "inpaint.safetensors")
+    text = load_text_encoder(folder / "text.safetensors")
     mask_net = load_mask_net(folder / "invisible_mask.safetensors", operations)
-    model = PHACModel(backbone.vae, backbone.unet, backbone.text, MINI_SIZE, {}, mask_net, name="mini PHAC")
+    model = PHACModel(vae, unet, text, MINI_SIZE, {}, mask_net, name="mini PHAC")
     for path in changes:
         apply_change(model, path)
     return model.eval()
 
 
 def load_mini_refiner(folder: str | Path) -> Inpainter:
-    """The shipped refiner: autoencoder, text encoder and inpainting U-Net from `folder`. Errors as above."""
+    """The shipped refiner: autoencoder, text encoder and its own U-Net from `folder`. Errors as above."""
+    from diffusers.models.attention_processor import AttnProcessor2_0
+
     folder = Path(folder)
-    vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "inpaint.safetensors")
-    text = load_text_encoder(folder / "text.safetensors")
-    return Inpainter(vae, unet, text, MINI_SIZE, name="mini inpainting").eval()
+    unet = load_unet(folder / "refiner.safetensors", kind="refiner")
+    # Over the four times as many tokens of this size, fused attention is the faster one.
+    unet.set_attn_processor(AttnProcessor2_0())
+    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
+    return Inpainter(vae, unet, text, REFINER_SIZE, "mini refiner", sees_all=True).eval()
 
 
 def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMaskUNet:
@@ -136,7 +143,9 @@ def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
     from diffusers import ControlNetModel
 
     channels = tuple(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256)))
-    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels)
+    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels)
+    controlnet.set_attn_processor(type(next(iter(unet.attn_processors.values())))())
+    return controlnet
 
 
 def replace_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.networks import decode_latents, encode_image, fold_of, inpaint_condition
+from ..diffusion.networks import decode_latents, encode_image, fold_of, inpaint_condition, latent_mask
 
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
@@ -123,10 +123,13 @@ class Inpainter(nn.Module):
 
     vae: AutoencoderKL. unet: UNet2DConditionModel whose input channels are [z_t, mask (1), masked picture's
     latents]. text: a module with `encode` (models/diffusion/text.py), and `pooled` for U-Nets of SDXL's kind.
-    size: side in pixels of the square pictures it works on. name: what to call it in messages.
+    size: side in pixels of the square pictures it works on. name: what to call it in messages. sees_all: it
+    was taught to see the part to be made as it is, where others see grey there.
     """
 
-    def __init__(self, vae: Any, unet: Any, text: Any, size: int, name: str = "mini") -> None:
+    def __init__(
+        self, vae: Any, unet: Any, text: Any, size: int, name: str = "mini", sees_all: bool = False
+    ) -> None:
         super().__init__()
         needed = 2 * vae.config.latent_channels + 1
         if unet.config.in_channels != needed:
@@ -135,7 +138,7 @@ class Inpainter(nn.Module):
                 f"{needed} (latents, mask, masked picture) is needed"
             )
         self.vae, self.unet, self.text = vae, unet, text
-        self.size, self.name = size, name
+        self.size, self.name, self.sees_all = size, name, sees_all
 
     @property
     def device(self) -> torch.device:
@@ -157,9 +160,12 @@ class Inpainter(nn.Module):
         return decode_latents(self.vae, self._for_vae(latents)).float()
 
     def condition(self, images: Tensor, mask: Tensor) -> Tensor:
-        """The extra channels (B,1+C,h,w): mask, 1 = to be made, and the latents of the picture without
-        that part.
+        """The extra channels (B,1+C,h,w): mask, 1 = to be made, and the latents of the picture, without that
+        part unless the model `sees_all`.
         """
+        if self.sees_all:
+            seen = self.encode(images)
+            return torch.cat([latent_mask(mask.to(seen), seen.shape[-2:]), seen], dim=1)
         return inpaint_condition(self.vae, self._for_vae(images), self._for_vae(mask)).float()
 
     def text_condition(self, texts: Sequence[str]) -> TextStates:

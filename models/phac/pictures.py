@@ -29,9 +29,9 @@ PICTURES_AT_ONCE = 8
 WHITE = 1.0
 CLOSE_MARGIN = 0.1
 """Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
-REGION_MARGIN = 0.5
+REGION_MARGIN = 0.25
 """Room round the part to be refined, on every side, as a share of its longer side."""
-LARGEST_ZOOM = 2
+LARGEST_ZOOM = 3
 
 Rows = TypeVar("Rows", slice, list[int])
 
@@ -55,13 +55,15 @@ def plan_person(
 
 
 def plan_region(size: tuple[int, int], model_size: int, invisible_mask: Tensor) -> CropPlan:
-    """The square crop of one picture round the mask (1,H,W) of what is to change, with as much room again on
-    either side together. A small picture is at most doubled in size by it.
+    """The square crop of one picture round the mask (1,H,W) of what is to change, with room on every side as
+    far as the picture is that large. A small picture is enlarged at most LARGEST_ZOOM times by it.
     """
     box = Box.around_mask(invisible_mask[0])
     if box.is_empty:
         return plan_person(size, model_size, [])
-    side = max((1 + 2 * REGION_MARGIN) * max(box.width, box.height), model_size / LARGEST_ZOOM)
+    longest = max(box.width, box.height)
+    roomy = min((1 + 2 * REGION_MARGIN) * longest, max(longest, *size))
+    side = max(roomy, model_size / LARGEST_ZOOM)
     (x, y), half = box.centre, side / 2
     close = Box(x - half, y - half, x + half, y + half)
     return plan_crop(close, size, (model_size, model_size), margin=0.0, whole_at_model_size=False)
@@ -267,12 +269,13 @@ def refine_pictures(
 
     Works on a close crop round what is to change (`plan_region`): the refiner sees it larger than the coarse
     stage did, as SDXL at 1024 after a coarse stage at 512, so that noise of strength s leaves limbs whole.
-    Outside invisible_masks every bit of `image` and `composite` is that of the input. settings: strength,
-    steps, cfg, feather_px of `sampling.refine`.
+    Outside invisible_masks every bit of `image` and `composite` is that of the input. exact_masks: M_iv
+    before dilation; of it only what shows the person is taken from the coarse picture, not its white.
+    settings: strength, steps, cfg, feather_px of `sampling.refine`.
     """
     size = (images.shape[-2], images.shape[-1])
-    if exact_masks is None:
-        exact_masks = sampling.completed_part(coarse, (invisible_masks > 0.5).float(), visible_masks)
+    shown = sampling.completed_part(coarse, (invisible_masks > 0.5).float(), visible_masks)
+    exact_masks = shown if exact_masks is None else shown * (exact_masks > 0.5)
     plans = [plan_region(size, refiner.size, mask) for mask in invisible_masks]
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:

@@ -14,11 +14,11 @@ const HOSTILE = [
   '<img src=x onerror="window.hacked=1">', "[".repeat(100000), `{"positive": [${Array(200000).fill("[1,1]").join(",")}]}`,
 ];
 const JOINTS = {
-  nose: [295, 137, "detected"], neck: [296, 156, "detected"], right_eye: [288, 128, "detected"], left_eye: [302, 128, "detected"],
-  right_shoulder: [262, 163, "detected"], right_elbow: [246, 214, "detected"], right_wrist: [252, 258, "occluded"],
-  left_shoulder: [333, 162, "detected"], left_elbow: [347, 212, "detected"], left_wrist: [343, 258, "detected"],
-  right_hip: [279, 258, "proposed"], right_knee: [279, 330, "given"], right_ankle: [286, 402, "given"],
-  left_hip: [320, 257, "proposed"], left_knee: [318, 328, "given"],
+  nose: [387, 112], right_eye: [380, 107], left_eye: [390, 106], right_ear: [358, 109], neck: [369, 145],
+  right_shoulder: [337, 149], right_elbow: [338, 196], right_wrist: [382, 180],
+  left_shoulder: [401, 148], left_elbow: [415, 196], left_wrist: [387, 170],
+  right_hip: [348, 241, "proposed"], right_knee: [341, 319, "given"], right_ankle: [332, 392, "given"],
+  left_hip: [386, 241, "proposed"], left_knee: [389, 319, "given"],
 };
 const OTHER = {
   nose: [107, 187], neck: [106, 206], left_shoulder: [84, 215], left_elbow: [76, 256], left_wrist: [68, 292],
@@ -26,9 +26,20 @@ const OTHER = {
   left_ankle: [98, 374], right_hip: [118, 279], right_knee: [115, 329], right_ankle: [113, 374],
 };
 const person = (joints) => ({ joints: Object.fromEntries(Object.entries(joints).map(([name, [x, y, state = "detected"]]) => [name, { x, y, state }])) });
+const BODY_18 = [
+  "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
+  "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+];
+const incoming = (joints) => ({
+  people: [{
+    pose_keypoints_2d: BODY_18.flatMap((name) => (joints[name] ? [...joints[name].slice(0, 2), 1] : [0, 0, 0])),
+    figura_joint_states: BODY_18.map((name) => joints[name]?.[2] ?? null),
+  }],
+  canvas_width: 640, canvas_height: 448,
+});
 const SCENE = {
   version: 1, width: 640, height: 448, active: 0, people: [person(JOINTS), person(OTHER)],
-  roi_box: [216, 240, 350, 414], full_box: null, positive: [[284, 196], [316, 222]], negative: [[244, 330]],
+  roi_box: [300, 232, 430, 412], full_box: null, positive: [[369, 205], [369, 92]], negative: [[250, 330]],
 };
 
 const server = await serve();
@@ -44,7 +55,38 @@ async function open(query = "") {
   await frame();
 }
 
+/** Widths of the editor, whether the list is shown at each, and how often it changed while the width trembled. */
+async function roomForTheList() {
+  const isShown = () => page.locator(".figura-points .side").isVisible();
+  const pressed = () => action("list").getAttribute("aria-pressed");
+  const widen = async (width) => {
+    await page.evaluate((value) => { document.getElementById("place").style.width = `${value}px`; }, width);
+    await frame();
+    return [await isShown(), await pressed()];
+  };
+  const byItself = [await widen(360), await widen(500), await widen(360)];
+  const switches = await page.evaluate(async () => {
+    let count = 0;
+    const side = window.editor.side.element;
+    const observer = new MutationObserver((records) => { count += records.filter(({ oldValue }) => oldValue !== side.className).length; });
+    observer.observe(side, { attributes: true, attributeFilter: ["class"], attributeOldValue: true });
+    for (let step = 0; step < 30; step += 1) {
+      document.getElementById("place").style.width = `${422 + (step % 2 ? 4 : -4)}px`;
+      await new Promise(requestAnimationFrame);
+    }
+    await new Promise(requestAnimationFrame);
+    return count;
+  });
+  await widen(360);
+  await action("list").click();
+  const chosen = [await widen(360), await widen(500), await widen(300)];
+  await action("list").click();
+  chosen.push(await widen(600), await widen(360));
+  return { byItself: byItself.flat(), switches, chosen: chosen.map(([shown]) => shown) };
+}
+
 async function placing() {
+  await action("list").click();
   await tool("place").click();
   for (const [x, y] of [[300, 136], [300, 160], [280, 160]]) await click(x, y);
   await page.locator('[data-joint="joints.right_knee"]').click();
@@ -121,6 +163,37 @@ async function importing() {
   const found = await joints();
   await action("undo").click();
   return { said, found: found.length, undone: (await text()) === before };
+}
+
+/** Joints that came in with a connected pose: shown, dragged, imported, and gone again. */
+async function ghosts() {
+  const before = await text();
+  const pose = incoming({
+    nose: [250, 60, "detected"], neck: [255, 80, "detected"], right_shoulder: [260, 100, "detected"],
+    right_elbow: [265, 120, "detected"], right_knee: [295, 240, "proposed"],
+  });
+  await page.evaluate((came) => {
+    window.editor.text = "";
+    window.editor.showIncoming(came);
+    window.changes.length = 0;
+  }, pose);
+  await frame();
+  const shown = { said: await status(), changes: await page.evaluate(() => window.changes.length), text: await text() };
+  await tool("select").click();
+  await drag([295, 240], [315, 260]);
+  const dragged = (await value()).people[0].joints;
+  await click(255, 80);
+  const clicked = (await value()).people[0].joints;
+  const named = await action("import").getAttribute("aria-label");
+  await action("import").click();
+  await frame();
+  const imported = { said: await status(), joints: await joints(), changes: await page.evaluate(() => window.changes.length) };
+  await page.evaluate(() => window.editor.showIncoming(null));
+  await frame();
+  for (let step = 0; step < 3; step += 1) await action("undo").click();
+  const undone = await text();
+  await page.evaluate((old) => { window.editor.text = old; }, before);
+  return { shown, dragged, clicked, named, imported, undone, after: await action("import").getAttribute("aria-label") };
 }
 
 /** Opens the large view and closes it in each of its ways. */
@@ -220,18 +293,25 @@ async function shots() {
     await frame();
     await save(`editor_${theme}.png`);
   }
+  await page.evaluate((pose) => { window.editor.text = '{"positive": [[369, 205]]}'; window.editor.showIncoming(pose); }, incoming(JOINTS));
+  await page.evaluate(() => window.editor.session.adopt("joints", "right_knee"));
+  await page.mouse.move(...(await at(...JOINTS.left_knee)));
+  await frame();
+  await save("editor_ghosts.png");
   await page.setViewportSize({ width: 1280, height: 800 });
   await open("theme=dark");
   await page.evaluate((scene) => { window.editor.text = JSON.stringify(scene); }, SCENE);
   await action("large").click();
   await page.evaluate(() => window.editor.fitOrPerson());
   await tool("place").click();
-  await page.mouse.move(...(await at(314, 396)));
+  await page.mouse.move(...(await at(390, 393)));
   await frame();
   await save("editor_large.jpg", { quality: 85 });
 }
 
 try {
+  await open();
+  seen.room = await roomForTheList();
   await open();
   seen.placing = await placing();
   seen.boxes = await boxes();
@@ -240,6 +320,7 @@ try {
   seen.move = await movingAndDeleting();
   seen.tab = await tabbing();
   seen.import = await importing();
+  seen.ghosts = await ghosts();
   seen.large = await largeView();
   seen.fingers = await fingers();
   const before = await text();

@@ -53,6 +53,8 @@ const nodeValue = () => page.evaluate(async () => {
 });
 
 async function edit() {
+  // In a narrow node the list of joints stands aside until it is asked for.
+  if ((await action("list").getAttribute("aria-pressed")) !== "true") await action("list").click();
   await action("text").click();
   await part("textarea").fill("");
   await action("text").click();
@@ -115,6 +117,29 @@ async function graphUndo() {
   return { changed: after !== before, back: (await text()) === before };
 }
 
+/** Give the Point Prompt a detected pose, so that the run hands the editor what comes in. */
+const connectPose = () => page.evaluate(() => {
+  const { graph } = window.app;
+  const [loader, prompt] = ["LoadImage", "FiguraPointPrompt"].map((type) => graph.nodes.find((node) => node.type === type));
+  const detector = window.LiteGraph.createNode("FiguraDetectPose");
+  detector.pos = [loader.pos[0], loader.pos[1] - 300];
+  graph.add(detector);
+  loader.connect(0, detector, "image");
+  detector.connect("pose_keypoint", prompt, "pose_keypoint");
+});
+
+/** With an empty text everything that came in is a ghost, and Import takes it without asking the server. */
+async function ghosts() {
+  await action("text").click();
+  await part("textarea").fill("");
+  await action("text").click();
+  await frame();
+  const shown = await page.evaluate(() => Object.keys(window.editor.session.ghosts.person.joints).length);
+  await action("import").click();
+  await frame();
+  return { shown, said: await status(), joints: (await joints()).length };
+}
+
 async function run() {
   const ended = page.evaluate(() => new Promise((done) => {
     const api = window.app.api ?? window.comfyAPI.api.api;
@@ -150,9 +175,11 @@ try {
   await page.waitForFunction(() => window.app?.graph?.nodes?.some((one) => one.type === "FiguraPointPrompt"));
   await takeEditor();
   seen.reload = { same: (await text()) === before };
+  if (job.run) await connectPose();
   seen.ran = job.run ? await run() : null;
   if (job.run) await page.waitForTimeout(2000);
   await shot("ran");
+  seen.ghosts = job.run ? await ghosts() : null;
 } catch (error) {
   seen.failed = String(error.stack);
   await shot("failed");

@@ -32,6 +32,13 @@ def test_nothing_went_wrong_on_the_page(seen):
     assert seen["problems"] == []
 
 
+def test_a_narrow_editor_gives_the_picture_the_room_until_the_list_is_asked_for(seen):
+    room = seen["room"]
+    assert room["byItself"] == [False, "false", True, "true", False, "false"]
+    assert room["switches"] <= 1
+    assert room["chosen"] == [True, True, True, False, False]
+
+
 def test_missing_joints_are_placed_in_order_and_by_the_list(seen):
     assert seen["placing"]["joints"] == ["nose", "neck", "right_shoulder", "right_knee"]
     knee = seen["placing"]["knee"]
@@ -71,6 +78,24 @@ def test_tab_goes_through_everything_and_then_on(seen):
 def test_detected_joints_are_imported_by_one_click(seen):
     assert seen["import"]["said"] == "Imported 9 joints of 1 person." and seen["import"]["undone"]
     assert seen["import"]["found"] > 3
+
+
+def test_joints_of_the_connected_pose_are_ghosts_until_they_are_taken(seen):
+    ghosts = seen["ghosts"]
+    assert ghosts["shown"] == {
+        "said": "5 joints came in with the pose: drag or click to take one", "changes": 0, "text": "",
+    }  # fmt: skip
+    knee = ghosts["dragged"].pop("right_knee")
+    assert (knee["x"], knee["y"]) == (pytest.approx(315, abs=2), pytest.approx(260, abs=2))
+    assert knee["state"] == "given" and ghosts["dragged"] == {}
+    assert ghosts["clicked"]["neck"] == {"x": 255, "y": 80, "state": "detected"}
+    assert ghosts["named"] == "Import the joints that came in with the connected pose"
+    assert ghosts["imported"]["said"] == "Imported 3 joints of the connected pose."
+    assert sorted(ghosts["imported"]["joints"]) == [
+        "neck", "nose", "right_elbow", "right_knee", "right_shoulder",
+    ]  # fmt: skip
+    assert ghosts["imported"]["changes"] == 3 and ghosts["undone"] == ""
+    assert ghosts["after"].startswith("Import the detected joints")
 
 
 def test_the_large_view_closes_in_every_way_and_leaves_nothing_behind(seen):
@@ -128,6 +153,17 @@ class TestWidget:
         assert body == {"filename": "figura_scene.png", "subfolder": "me", "type": "input"}
         assert seen["widget"]["boxed"] == [9, 8, 90, 80]
         assert seen["widget"]["failed"] == "Import: there is no picture 'x' in the input folder"
+
+    def test_a_pose_that_came_in_is_shown_while_it_belongs_to_what_is_connected(self, seen):
+        assert seen["widget"]["pose"] == {
+            "seen": [
+                ["unconnected", None], ["connected", 250], ["cached", 250], ["the second person", 40],
+                ["disconnected", None], ["another picture", None], ["the picture again", 250],
+                ["made anew by undo", None], ["and looked at", 250],
+                ["the next picture is on already", False], ["nothing came in", False],
+            ],
+            "field": "",
+        }  # fmt: skip
 
     def test_a_connected_field_and_a_missing_picture_are_said(self, seen):
         assert seen["widget"]["connected"].startswith("points is connected")

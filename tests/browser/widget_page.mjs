@@ -22,10 +22,18 @@ function makePage() {
   return { api, app, asked, answers, steps };
 }
 
+/** What the node hands the page when it ran with two people. */
+function makeOutput() {
+  const far = { pose_keypoints_2d: PERSON.pose_keypoints_2d.map((value, index) => (index % 3 === 0 ? 40 : value)) };
+  return { figura_poses: [[{ people: [PERSON, far], canvas_width: 640, canvas_height: 448, box: null, person: -1 }]] };
+}
+
 function makeNode() {
   const link = { id: 1, origin_id: 1, origin_slot: 0, target_id: 9, target_slot: 0 };
   const loader = { id: 1, type: "LoadImage", widgets: [{ name: "image", value: "me/figura_scene.png" }], inputs: [], outputs: [{ type: "IMAGE", links: [1] }] };
-  const graph = { id: "root", nodes: [loader], links: new Map([[1, link]]), getNodeById: (id) => graph.nodes.find((node) => node.id === id) };
+  const pose = { id: 2, origin_id: 2, origin_slot: 0, target_id: 9, target_slot: 2 };
+  const detector = { id: 2, type: "FiguraDetectPose", inputs: [], outputs: [{ type: "POSE_KEYPOINT", links: [2] }] };
+  const graph = { id: "root", nodes: [loader, detector], links: new Map([[1, link], [2, pose]]), getNodeById: (id) => graph.nodes.find((node) => node.id === id) };
   const reads = { count: 0, text: "" };
   const calls = [];
   const field = {
@@ -36,7 +44,8 @@ function makeNode() {
   const node = {
     id: 9, type: "FiguraPointPrompt", size: [300, 200],
     widgets: [{ name: "prompt_type", value: "pose" }, field, { name: "person", value: -1 }],
-    inputs: [{ name: "image", type: "IMAGE", link: 1 }, { name: "points", type: "STRING", link: null }],
+    inputs: [{ name: "image", type: "IMAGE", link: 1 }, { name: "points", type: "STRING", link: null },
+      { name: "pose_keypoint", type: "POSE_KEYPOINT", link: null }],
     computeSize() { return [280, 150 + (this.widgets[3]?.options.getMinHeight() ?? 0)]; },
     setSize(size) { this.size = size; },
     addDOMWidget(name, type, element, options) {
@@ -47,8 +56,57 @@ function makeNode() {
     },
   };
   graph.nodes.push(node);
-  loader.graph = graph;
+  loader.graph = detector.graph = graph;
   return { node, field, loader, calls, reads };
+}
+
+/** What is shown of a pose that came in, as the graph and the node change. */
+async function tryPose(app, api) {
+  const { node, field, loader } = makeNode();
+  node.graph = loader.graph;
+  const editor = addPointsEditor(node, app, api);
+  const ghost = () => editor.session.ghosts.person.joints.nose?.x ?? null;
+  const looked = async () => { node.onConnectionsChange(); await wait(20); return ghost(); };
+  const seen = [];
+  node.onExecuted(makeOutput());
+  seen.push(["unconnected", ghost()]);
+  node.inputs[2].link = 2;
+  await looked();
+  node.onExecuted(makeOutput());
+  seen.push(["connected", ghost()]);
+  node.onExecuted(null);
+  seen.push(["cached", ghost()]);
+  node.widgets[2].value = 1;
+  seen.push(["the second person", await looked()]);
+  node.widgets[2].value = -1;
+  node.inputs[2].link = null;
+  seen.push(["disconnected", await looked()]);
+  node.inputs[2].link = 2;
+  loader.widgets[0].value = "other.png";
+  seen.push(["another picture", await looked()]);
+  loader.widgets[0].value = "me/figura_scene.png";
+  seen.push(["the picture again", await looked()]);
+
+  const remade = { ...makeNode().node, graph: loader.graph };
+  remade.inputs[2].link = 2;
+  node.onRemoved();
+  seen.push(["made anew by undo", addPointsEditor(remade, app, api).session.ghosts.person.joints.nose?.x ?? null]);
+  remade.onConnectionsChange();
+  await wait(20);
+  seen.push(["and looked at", remade.widgets[3].element.editor.session.ghosts.person.joints.nose?.x ?? null]);
+
+  remade.widgets[3].beforeQueued();
+  await wait(0);
+  loader.widgets[0].value = "next.png";
+  remade.onExecuted(makeOutput());
+  seen.push(["the next picture is on already", remade.widgets[3].element.editor.session.hasGhosts]);
+  remade.onExecuted({ figura_poses: [] });
+  loader.widgets[0].value = "me/figura_scene.png";
+  remade.onConnectionsChange();
+  await wait(20);
+  seen.push(["nothing came in", remade.widgets[3].element.editor.session.hasGhosts]);
+  remade.onRemoved();
+  return { seen, field: field.value };
 }
 
 /** Everything, step by step. */
@@ -83,13 +141,13 @@ export async function tryWidget() {
   reads.text = "";
   field.callback("");
   asked.length = 0;
-  await editor.importDetected();
+  await editor.importJoints();
   seen.imported = [asked[0], Object.keys(JSON.parse(field.value).people[0].joints).length];
   editor.text = '{"width":640,"height":448,"full_box":[9,8,90,80]}';
-  await editor.importDetected();
+  await editor.importJoints();
   seen.boxed = asked.at(-1)[2].box;
   Object.assign(answers, { ok: false, said: { error: "there is no picture 'x' in the input folder" } });
-  await editor.importDetected();
+  await editor.importJoints();
   await wait(100);
   seen.failed = status();
 
@@ -122,5 +180,6 @@ export async function tryWidget() {
   const count = reads.count;
   await wait(900);
   seen.removed = [reads.count === count, document.getElementById("place").children.length];
+  seen.pose = await tryPose(app, api);
   return seen;
 }

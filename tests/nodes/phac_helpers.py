@@ -20,6 +20,7 @@ def write_mini_family(folder: Path) -> Path:
     mask_net = InvisibleMaskUNet(base=8, levels=4, size=128)
     save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
     save_module(folder / "inpaint.safetensors", "unet", unet.state_dict(), networks.plain_config(unet))
+    save_module(folder / "refiner.safetensors", "refiner", unet.state_dict(), networks.plain_config(unet))
     save_module(folder / "text.safetensors", "text", text.state_dict(), text.config())
     save_module(
         folder / "invisible_mask.safetensors", "invisible_mask", mask_net.state_dict(), mask_net.config

@@ -107,11 +107,11 @@ def test_batches_that_do_not_match_are_named() -> None:
 def test_a_prompt_takes_proposals_for_the_hidden_part_and_the_users_points_win() -> None:
     out, _ = run(value(person()))
     image = torch.zeros(1, 128, 128, 3)
-    _, (prompt,), keypoint, *_ = FiguraPointPrompt().run(image, "pose", "", out)
+    _, (prompt,), keypoint, *_ = FiguraPointPrompt().run(image, "pose", "", out)["result"]
     assert prompt.given.nonzero()[0].tolist() == [i for i in LEGS if prompt.joints[i, 2] > 0]
     assert keypoint[0]["people"][0][STATES_KEY][0] == "detected"
     dragged = json.dumps({"people": [{"joints": {"right_knee": {"x": 3, "y": 4}}}]})
-    _, (prompt,), *_ = FiguraPointPrompt().run(image, "pose", dragged, out)
+    _, (prompt,), *_ = FiguraPointPrompt().run(image, "pose", dragged, out)["result"]
     assert prompt.joints[BODY_18.index("right_knee")].tolist() == [3, 4, 1]
 
 

@@ -113,6 +113,8 @@ test("the extent holds everything", () => {
 
 test("the active person's box has room round its joints and boxes and stays in the picture", () => {
   assert.equal(queries.personBox(doc(), [100, 80]), null);
+  const ghosts = [[20, 20], [40, 40]].map(([x, y]) => ({ point: { x, y } }));
+  assert.deepEqual(queries.personBox(doc(), [100, 80], ghosts), [15, 15, 45, 45]);
   const boxed = edits.setBox(edits.placeJoint(doc(), "joints", "neck", [50, 10]), "roi_box", [40, 20], [60, 50]);
   assert.deepEqual(queries.personBox(boxed, [100, 80]), [30, 0, 70, 60]);
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findSource, isConnected, pictureRoute, readFileName } from "../../web/points/source.mjs";
+import { findSource, identityOf, isConnected, pictureRoute, readFileName } from "../../web/points/source.mjs";
 
 /** A graph of nodes {id, type, ...} and links [id, origin, origin slot, target, target slot]. */
 function graphOf(nodes, links, id = "root", linksAsMap = true) {
@@ -120,4 +120,24 @@ test("a muted node, a file that is linked, and a name that is no text give no pi
   loader.mode = 2;
   loader.widgets[0].value = "me.png";
   assert.equal(findSource(node, "image"), null);
+});
+
+test("an input is told from another by its origin and the picture named there, not by what a run showed", () => {
+  const node = prompt(1);
+  const loader = load("me.png");
+  const maker = { id: 2, type: "ImageScale", inputs: [], outputs: [{ type: "IMAGE", links: [2] }] };
+  const graph = graphOf([loader, maker, node], [[1, 1, 0, 9, 0], [2, 2, 0, 9, 0]]);
+  const loaded = identityOf(node, "image");
+  assert.equal(identityOf(node, "image"), loaded);
+  loader.widgets[0].value = "you.png";
+  assert.notEqual(identityOf(node, "image"), loaded);
+  node.inputs[0].link = 2;
+  const made = identityOf(node, "image");
+  assert.equal(identityOf(node, "image", { nodeOutputs: { 2: { images: [{ filename: "a.png" }] } } }), made);
+  assert.notEqual(made, loaded);
+  maker.id = 77;
+  graph.links.get(2).origin_id = 78;
+  assert.equal(typeof identityOf(node, "image"), "string");
+  node.inputs[0].link = null;
+  assert.deepEqual([identityOf(node, "image"), identityOf(node, "other")], [null, null]);
 });

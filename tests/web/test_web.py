@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from figura.nodes.people import FiguraPointPrompt
 from figura.people import keypoints, points_json
 from figura.people.prompts import parse_points
 
@@ -38,10 +41,12 @@ def test_modules_do_what_their_tests_say(node, file):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def run(node: str, script: str) -> Any:
-    """What a script of the page's modules prints as JSON."""
+def run(node: str, script: str, given: Any = None) -> Any:
+    """What a script of the page's modules prints as JSON; it can read `given` as JSON from its input."""
     command = [node, "--input-type=module", "--eval", script]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
+    done = subprocess.run(
+        command, cwd=HERE, input=json.dumps(given), capture_output=True, text=True, timeout=LIMIT_S
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -88,6 +93,60 @@ def test_what_the_editor_writes_is_what_the_node_reads(node):
     assert prompt.joints[keypoints.BODY_18.index("right_knee")].tolist() == pytest.approx([287.3, 334, 1])
     assert prompt.full_box == (200, 90, 380, 430) and prompt.positive_px.tolist() == [[10, 20]]
     assert (prompt.left_hand[:, 2] > 0).all() and prompt.right_hand is None
+
+
+def random_person(random: np.random.Generator) -> keypoints.Person:
+    body = np.append(random.integers(0, 100, (18, 2)), random.random((18, 1)) < 0.6, axis=1)
+    states = [str(random.choice(points_json.STATES)) if there else None for there in body[:, 2]]
+    return keypoints.Person((body * body[:, 2:]).astype(np.float32), states=tuple(states))
+
+
+def random_text(random: np.random.Generator) -> str:
+    """A points text of a picture of 200 x 50 pixels with few joints, or with none."""
+    names = random.choice(keypoints.BODY_18, random.choice([0, 0, 1, 2]), replace=False)
+    joints = {str(name): {"x": int(random.integers(200)), "y": int(random.integers(50))} for name in names}
+    said = {"width": 200, "height": 50, "people": [{"joints": joints}]}
+    if random.random() < 0.2:
+        said["positive"] = random.integers(0, 50, (2, 2)).tolist()
+    if random.random() < 0.2:
+        said["full_box"] = [*random.integers(0, 20, 2).tolist(), *random.integers(21, 50, 2).tolist()]
+    return json.dumps(said)
+
+
+def test_ghosts_are_the_joints_that_the_node_takes_from_the_connected_pose(node):
+    random = np.random.default_rng(5)
+    cases, expected = [], []
+    black = torch.zeros(1, 50, 200, 3)
+    for _ in range(120):
+        pose = keypoints.Pose(tuple(random_person(random) for _ in range(random.integers(1, 4))), 100, 100)
+        corners = [*random.integers(0, 25, 2).tolist(), *random.integers(25, 50, 2).tolist()]
+        box = corners if random.random() < 0.6 else None
+        number = -1 if random.random() < 0.7 else int(random.integers(len(pose.people)))
+        text = random_text(random)
+        done = FiguraPointPrompt().run(
+            black, "pose", text, keypoints.write_pose_keypoint([pose]), box, number
+        )
+        (prompt,), ((frame,),) = done["result"][1], done["ui"]["figura_poses"]
+        cases.append([text, frame])
+        expected.append([prompt.joints.tolist(), prompt.given.tolist()])
+    found = run(
+        node,
+        """import { readFileSync } from "node:fs";
+        import { findGhosts, adoptGhosts, listGhosts } from "../../web/points/ghosts.mjs";
+        import { BODY_18 } from "../../web/points/joints.mjs";
+        import { readDocument } from "../../web/points/reading.mjs";
+        console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf-8")).map(([text, frame]) => {
+          const { doc } = readDocument(text);
+          const ghosts = findGhosts(doc, frame, frame.person).person;
+          const { joints } = adoptGhosts(doc, listGhosts(ghosts)).people[0];
+          return [BODY_18.map((name) => joints[name] ? [joints[name].x, joints[name].y, 1] : [0, 0, 0]),
+            BODY_18.map((name) => Boolean(joints[name]) && joints[name].state !== "detected")];
+        })));""",
+        cases,
+    )
+    for (joints, given), (said, marks) in zip(found, expected, strict=True):
+        np.testing.assert_allclose(joints, said, atol=0.051)
+        assert given == marks
 
 
 def test_no_module_is_loaded_as_an_extension():

@@ -19,8 +19,6 @@ from figura.people.points_json import read_points_text
 from figura.people.prompts import PROMPT_KINDS
 from figura.people.synthetic import render_people
 from figura.workflows import phac, prompts, scene
-from figura.workflows.files import DESCRIBED as DESCRIPTIONS
-from figura.workflows.files import shipped
 from figura.workflows.flow import Flow, is_widget
 from figura.workflows.forms import api_form, node_title, ui_form
 from figura.workflows.scene import HEIGHT, PICTURE, PICTURE_NAME, WIDTH
@@ -29,7 +27,6 @@ from PIL import Image
 
 FOLDER = Path(workflows.__file__).parent
 FLOWS = {flow.name: flow for flow in workflows.all_flows()}
-DESCRIBED = {flow.name: flow for flow in workflows.described_flows()}
 DEMO_STAGES = ("prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
 
 KINDS = ("sam", "phac", "refiner", "pose_detector")
@@ -37,8 +34,7 @@ needs_mini = pytest.mark.skipif(
     not all(path.is_file() for kind in KINDS for path in store.mini_files(kind)),
     reason="weights/mini is not complete: figura train writes it",
 )
-every_flow = pytest.mark.parametrize("flow", DESCRIBED.values(), ids=list(DESCRIBED))
-shipped_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
+every_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
 
 
 def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
@@ -51,7 +47,7 @@ def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
     return {path.stem.rstrip("_0123456789"): np.asarray(Image.open(path)) for path in saved}
 
 
-@shipped_flow
+@every_flow
 def test_files_are_what_the_description_says(flow):
     for path, text in workflows.files_of(flow).items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python -m figura.workflows"
@@ -62,34 +58,17 @@ def test_there_are_no_other_workflow_files():
     assert set(FOLDER.rglob("*.json")) == written
 
 
-def test_every_workflow_whose_weights_are_there_is_shipped():
-    there = {
-        describe.__name__ for describe, file in DESCRIPTIONS.items() if (store.MINI_DIR / file).is_file()
-    }
-    assert there <= set(FLOWS) <= set(DESCRIBED)
-
-
-def test_a_workflow_waits_for_its_weights(tmp_path):
-    names = {describe.__name__ for describe in shipped(tmp_path)}
-    assert names == {"phac_pose", "phac_photo"}
-    (tmp_path / "phac_roi_box.safetensors").touch()
-    assert {describe.__name__ for describe in shipped(tmp_path)} == names | {"phac_roi_box"}
-    for file in DESCRIPTIONS.values():
-        (tmp_path / file).touch()
-    assert shipped(tmp_path) == tuple(DESCRIPTIONS)
-
-
 def test_there_is_a_workflow_and_a_thumbnail_for_every_kind_of_prompt():
     kinds = {
         node.values["prompt_type"]
-        for flow in DESCRIBED.values()
+        for flow in FLOWS.values()
         for node in flow.nodes
         if node.class_type == "FiguraPointPrompt"
     }
     assert kinds == set(PROMPT_KINDS)
-    assert set(SHOWN) == set(DESCRIBED)
+    assert set(SHOWN) == set(FLOWS)
     for name, titles in SHOWN.items():
-        there = {node_title(node) for node in DESCRIBED[name].nodes}
+        there = {node_title(node) for node in FLOWS[name].nodes}
         assert set(titles) <= there
 
 
@@ -171,7 +150,7 @@ def overlap(first, second) -> bool:
 
 
 def test_every_node_is_used_by_a_workflow():
-    used = {node.class_type for flow in DESCRIBED.values() for node in flow.nodes}
+    used = {node.class_type for flow in FLOWS.values() for node in flow.nodes}
     assert set(NODE_CLASS_MAPPINGS) <= used
 
 

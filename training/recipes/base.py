@@ -76,14 +76,6 @@ class LatentRecipe(BaseRecipe):
         return decode_latents(self.vae.to(latents.device), latents)
 
 
-def with_plain_attention(network: Any) -> Any:
-    """The diffusers network with attention as plain products: torch's fused one is slow backward on CPUs."""
-    from diffusers.models.attention_processor import AttnProcessor
-
-    network.set_attn_processor(AttnProcessor())
-    return network
-
-
 def target_caption(caption: str, kind: str) -> str:
     """The caption of a picture of that kind: cutouts are on a white background."""
     return caption + CUTOUT_SUFFIX if kind == "cutout" else caption
@@ -103,7 +95,7 @@ class BaseUNetRecipe(LatentRecipe):
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh U-Net."""
-        return with_plain_attention(mini_unet())
+        return mini_unet()
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Latents (B,8,h,w) and texts (B,28,96)."""

@@ -17,7 +17,7 @@ from ..data import rows, sample_indices
 from ..latents import LatentCache, random_target
 from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from ..progress import picture_grid
-from .base import LatentRecipe, latents_of, target_caption, with_plain_attention
+from .base import LatentRecipe, latents_of, target_caption
 
 CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}
 
@@ -32,7 +32,7 @@ class InpaintRecipe(LatentRecipe):
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net with 9 further input channels."""
-        return with_plain_attention(widen_conv_in(load_unet(init["base"]), 2 * LATENT_CHANNELS + 1))
+        return widen_conv_in(load_unet(init["base"]), 2 * LATENT_CHANNELS + 1)
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Latents (B,8,h,w), condition (B,9,h,w) and texts (B,28,96)."""

@@ -20,7 +20,7 @@ from ..latents import LatentCache
 from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from ..progress import picture_grid
 from ..prompt_pictures import prompt_pictures
-from .base import LatentRecipe, latents_of, target_caption, with_plain_attention
+from .base import LatentRecipe, latents_of, target_caption
 from .inpaint import visible_condition
 
 CONTROL_RATE_FACTOR = 10.0
@@ -68,7 +68,7 @@ class CoarseRecipe(LatentRecipe):
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The inpainting U-Net, frozen but for its cross-attention, and a ControlNet that starts from it."""
         unet = load_unet(init["inpaint"])
-        controlnet = with_plain_attention(mini_controlnet(with_plain_attention(unet)))
+        controlnet = mini_controlnet(unet)
         for name, parameter in unet.named_parameters():
             parameter.requires_grad_(is_cross_attention(name))
         return CoarseStage(unet, controlnet)

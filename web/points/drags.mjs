@@ -4,7 +4,7 @@
 // the pointer to the target), moved}.
 
 import { addPoint, moveTarget, placeJoint, resizeBox, setBox } from "./edits.mjs";
-import { hitTest } from "./hits.mjs";
+import { adoptGhost } from "./ghosts.mjs";
 import { placeOf } from "./queries.mjs";
 import { MAX_POINTS } from "./reading.mjs";
 import { NAMES } from "./words.mjs";
@@ -16,7 +16,7 @@ import { NAMES } from "./words.mjs";
 export function beginDrag(session, xy_px, reach_px) {
   const drag = { from_px: xy_px, before: session.doc, moved: false };
   if (session.tool === "place" && session.next) return place(session, drag, xy_px);
-  const hit = hitTest(session.doc, xy_px, reach_px);
+  const hit = session.hit(xy_px, reach_px);
   if (session.tool === "positive" || session.tool === "negative") return addOrMove(session, drag, hit, xy_px);
   if (session.tool === "roi_box" || session.tool === "full_box") return drawOrMove(session, drag, hit);
   return move(session, drag, hit);
@@ -48,11 +48,23 @@ function drawOrMove(session, drag, hit) {
   return { ...drag, draws: session.tool };
 }
 
+/** A ghost becomes a joint where it lies; the drag moves it on from there. */
+function adopt(session, drag, ghost) {
+  session.doc = adoptGhost(session.doc, ghost);
+  session.selection = { kind: "joint", part: ghost.part, name: ghost.name };
+  return { ...drag, target: session.selection, placed: true, grip: gripOf(session, drag) };
+}
+
 function move(session, drag, hit) {
+  if (hit?.kind === "ghost") return adopt(session, drag, hit);
   session.selection = hit?.kind === "person" ? null : hit;
   if (hit === null || hit.kind === "person") return hit;
-  const grip = placeOf(session.doc, hit).map((value, axis) => value - drag.from_px[axis]);
-  return { ...drag, target: hit, grip };
+  return { ...drag, target: hit, grip: gripOf(session, drag) };
+}
+
+/** From the pointer to what is selected. */
+function gripOf(session, drag) {
+  return placeOf(session.doc, session.selection).map((value, axis) => value - drag.from_px[axis]);
 }
 
 /** The document while the pointer of a drag is at xy_px. doc: the document until now. */

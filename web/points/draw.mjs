@@ -1,6 +1,7 @@
 // Draws a session on a canvas. All sizes here are CSS pixels of the canvas, whatever the zoom of the picture.
 
 import { boxHandles, BOXES, sameTarget } from "./hits.mjs";
+import { knownBody, listGhosts } from "./ghosts.mjs";
 import { bodyHeight, longLimbs, reachOf } from "./hints.mjs";
 import { HANDS, jointColour, jointLabel, limbColour, LIMBS, limbsOf, PARTS } from "./joints.mjs";
 import { drawLabels } from "./labels.mjs";
@@ -23,6 +24,7 @@ const TITLE_FROM_PX = 90;
 const FULL_MARKS_FROM_PX = 260;
 const SMALLEST_MARKS = 0.55;
 const SMOOTH_UP_TO = 3;
+const GHOST_ALPHA = 0.65;
 
 /**
  * Draw everything.
@@ -33,17 +35,19 @@ const SMOOTH_UP_TO = 3;
  */
 export function draw(context, scene) {
   const { session, view, size, ratio } = scene;
-  scene.marks = session.doc ? markSize(session.doc, view) : 1;
+  scene.body = session.doc ? knownBody(session.doc, session.ghosts) : {};
+  scene.marks = markSize(scene.body, view);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, ...size);
   drawPicture(context, scene);
   if (!session.doc) return;
   for (const box of BOXES) drawBox(context, session, view, box);
   session.doc.people.forEach((person, index) => index !== session.doc.active && drawOther(context, person, view));
+  drawGhosts(context, scene);
   drawPerson(context, scene);
   for (const kind of ["positive", "negative"]) drawPoints(context, scene, kind);
   drawReach(context, scene);
-  const joints = Object.values(activePerson(session.doc).joints).filter(Boolean).map((joint) => at(view, joint));
+  const joints = Object.values(scene.body).map((joint) => at(view, joint));
   const points = [...session.doc.positive, ...session.doc.negative].map((point) => toScreen(view, point));
   drawLabels(context, labels(scene), size, [...joints, ...points]);
 }
@@ -122,9 +126,43 @@ function drawOther(context, { joints }, view) {
 }
 
 /** How large marks are drawn, 1 for a body that has room enough. */
-function markSize(doc, view) {
-  const height = bodyHeight(activePerson(doc).joints);
+function markSize(body, view) {
+  const height = bodyHeight(body);
   return height === null ? 1 : Math.min(Math.max((height * view.scale) / FULL_MARKS_FROM_PX, SMALLEST_MARKS), 1);
+}
+
+/** Joints that came in and are no part of the text: paler, dashed, and hollow when they are not seen in the picture. */
+function drawGhosts(context, { session, view, marks }) {
+  const { person, others } = session.ghosts;
+  context.globalAlpha = GHOST_ALPHA;
+  for (const other of others) drawOther(context, other, view);
+  for (const part of ["joints", ...HANDS]) {
+    drawGhostLimbs(context, person[part], activePerson(session.doc)[part], part, view, marks);
+  }
+  for (const { part, name, point } of listGhosts(person)) {
+    const radius = (part === "joints" ? JOINT_RADIUS : HAND_RADIUS) * marks;
+    const colour = jointColour(part, name);
+    circle(context, at(view, point), radius + 1);
+    context.fillStyle = point.state === "detected" ? colour : DARK;
+    context.fill();
+    drawRing(context, at(view, point), radius + 1.5, point.state === "detected" ? DARK : colour, 1.5, null, [2.5, 1.5]);
+    const isHovered = sameTarget(session.hover, { kind: "ghost", index: 0, part, name });
+    if (isHovered) drawRing(context, at(view, point), radius + 4, LIGHT, 1.5);
+  }
+  context.globalAlpha = 1;
+}
+
+function drawGhostLimbs(context, ghosts, placed, part, view, marks) {
+  context.lineCap = "butt";
+  context.setLineDash([4, 4]);
+  context.lineWidth = (part === "joints" ? 2.5 : 1.25) * marks;
+  limbsOf(part).forEach(([a, b], index) => {
+    const ends = [a, b].map((name) => placed[name] ?? ghosts[name]);
+    if (!ends.every(Boolean) || (placed[a] && placed[b])) return;
+    context.strokeStyle = limbColour(part, index);
+    line(context, ...ends.map((end) => at(view, end)));
+  });
+  context.setLineDash([]);
 }
 
 function drawPerson(context, scene) {
@@ -207,13 +245,12 @@ function drawPoints(context, { session, view, marks }, kind) {
 }
 
 /** While a joint is placed or dragged: how far from its neighbours it may lie, and where it would go. */
-function drawReach(context, { session, view, pointer }) {
+function drawReach(context, { session, view, pointer, body }) {
   const target = session.drag?.target ?? (session.tool === "place" ? session.next : null);
   if (target?.part !== "joints") return;
-  const { joints } = activePerson(session.doc);
   context.setLineDash([4, 4]);
   context.lineWidth = 1;
-  for (const { x, y, radius } of reachOf(joints, target.name)) {
+  for (const { x, y, radius } of reachOf(body, target.name)) {
     for (const [colour, shift] of [["rgb(0 0 0 / 0.6)", 4], ["rgb(255 255 255 / 0.8)", 0]]) {
       context.lineDashOffset = shift;
       context.strokeStyle = colour;
@@ -222,17 +259,16 @@ function drawReach(context, { session, view, pointer }) {
     }
   }
   context.setLineDash([]);
-  if (!session.drag && pointer) drawGhost(context, session, view, pointer);
+  if (!session.drag && pointer) drawNext(context, session.next, body, view, pointer);
 }
 
-function drawGhost(context, { next, doc }, view, pointer) {
+function drawNext(context, next, body, view, pointer) {
   const place = toScreen(view, pointer);
-  const joints = activePerson(doc)[next.part];
   context.globalAlpha = 0.7;
   context.lineWidth = 2;
   context.strokeStyle = jointColour(next.part, next.name);
   for (const [a, b] of limbsOf(next.part).filter((limb) => limb.includes(next.name))) {
-    const neighbour = joints[a === next.name ? b : a];
+    const neighbour = body[a === next.name ? b : a];
     if (neighbour) line(context, at(view, neighbour), place);
   }
   circle(context, place, JOINT_RADIUS);
@@ -243,7 +279,7 @@ function drawGhost(context, { next, doc }, view, pointer) {
 
 /** The labels to be shown, most important first: {text, at, loud}. */
 function labels({ session, view, pointer }) {
-  const { doc, selection, hover, next, tool, drag } = session;
+  const { doc, selection, hover, next, tool, drag, ghosts } = session;
   const shown = [];
   if (tool === "place" && next && pointer && !drag) {
     shown.push({ text: jointLabel(next.part, next.name), at: toScreen(view, pointer), loud: true });
@@ -252,6 +288,8 @@ function labels({ session, view, pointer }) {
     const place = target?.kind === "joint" && activePerson(doc)[target.part][target.name];
     if (place) shown.push({ text: jointLabel(target.part, target.name), at: at(view, place), loud: true });
   }
+  const ghost = hover?.kind === "ghost" && !drag && [ghosts.person, ...ghosts.others][hover.index]?.[hover.part][hover.name];
+  if (ghost) shown.push({ text: `${jointLabel(hover.part, hover.name)} (${ghost.state})`, at: at(view, ghost), loud: true });
   return [...shown, ...boxTitles(session, view), ...quietLabels(doc, view, shown)];
 }
 

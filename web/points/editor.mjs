@@ -4,8 +4,10 @@
 import { draw } from "./draw.mjs";
 import { element, setText } from "./elements.mjs";
 import { Gestures } from "./gestures.mjs";
+import { listGhosts } from "./ghosts.mjs";
 import { keyCommand } from "./keys.mjs";
 import { LargeView } from "./large_view.mjs";
+import { showsList } from "./layout.mjs";
 import { personBox } from "./queries.mjs";
 import { Session } from "./session.mjs";
 import { makeSide } from "./side.mjs";
@@ -34,7 +36,9 @@ const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove"];
 export class PointsEditor {
   #options;
   #frame = 0;
-  #shown = { list: true, text: false };
+  // The list is shown as the user chose, or, with null, where there is room.
+  #chosenList = null;
+  #shown = { list: null, text: false };
   #fitted = true;
   #image = null;
   #pointer = null;
@@ -57,7 +61,9 @@ export class PointsEditor {
     this.#build();
     this.#keepToItself();
     this.#observer = new ResizeObserver(() => this.resized());
+    this.#observer.observe(this.parts.content);
     this.#observer.observe(this.parts.picture);
+    this.resized();
     this.refresh();
   }
 
@@ -147,14 +153,27 @@ export class PointsEditor {
     this.refresh();
   }
 
-  /** Whether detection can be asked for now; null hides its button. */
+  /** Show what came in with the connected pose, or nothing (null); see ghosts.mjs. number: which person is meant, or -1. */
+  showIncoming(people, number = -1) {
+    this.session.showIncoming(people, number);
+  }
+
+  /** Whether joints can be imported now; null hides the button. */
   get canImport() {
+    return this.session.hasGhosts || this.#canDetect;
+  }
+
+  get #canDetect() {
     return this.#options.detect ? this.#image !== null && !this.#busy : null;
   }
 
-  /** Ask for the detected people of the picture and put them into the document. */
-  async importDetected() {
-    if (!this.canImport || !this.session.doc) return;
+  /** Put the joints that came in into the document; if there are none, those that are detected in the picture. */
+  async importJoints() {
+    if (!this.session.adoptAll()) await this.#importDetected();
+  }
+
+  async #importDetected() {
+    if (!this.#canDetect || !this.session.doc) return;
     const picture = this.#image;
     this.#busy = true;
     this.session.say("Looking for joints …");
@@ -171,8 +190,10 @@ export class PointsEditor {
 
   /** Show or hide the "list" or the "text". */
   toggle(what) {
-    this.#shown[what] = !this.#shown[what];
+    if (what === "list") this.#chosenList = !this.#shown.list;
+    else this.#shown.text = !this.#shown.text;
     if (what === "text") this.session.setTool("select");
+    this.#arrange();
     this.refresh();
     if (what === "text" && this.#shown.text) this.parts.area.focus();
     else this.focusPicture();
@@ -203,13 +224,23 @@ export class PointsEditor {
 
   /** Show the whole picture, or, when it is shown already, the active person. */
   fitOrPerson() {
-    const box = this.#fitted && this.session.doc ? personBox(this.session.doc, this.session.size) : null;
+    const { doc, size, ghosts } = this.session;
+    const box = this.#fitted && doc ? personBox(doc, size, listGhosts(ghosts.person)) : null;
     if (box) this.view = fitBox(this.canvasSize, box);
     else this.fit();
   }
 
-  /** The canvas has got another size; while it is hidden, the view waits. */
+  /** Show the list where there is room for it. The editor's own width decides, so this does not change what it asks. */
+  #arrange() {
+    const { list, text } = this.#shown;
+    this.#shown.list = showsList(this.#chosenList, this.parts.content.clientWidth, list);
+    this.side.element.classList.toggle("hidden", !this.#shown.list || text);
+    if (list !== this.#shown.list) this.refresh();
+  }
+
+  /** The editor or its canvas has got another size; while it is hidden, the view waits. */
   resized() {
+    this.#arrange();
     if (this.parts.picture.clientWidth === 0) return;
     if (this.#fitted) return this.fit();
     this.view = keepVisible(this.#view, this.canvasSize, this.session.size);
@@ -267,8 +298,7 @@ export class PointsEditor {
   #refreshParts() {
     const { session, parts } = this;
     const { list, text } = this.#shown;
-    this.toolbar.refresh({ list, text, large: this.large.isOpen, canImport: this.canImport });
-    this.side.element.classList.toggle("hidden", !list || text);
+    this.toolbar.refresh({ list: list === true, text, large: this.large.isOpen, canImport: this.canImport });
     if (list && !text) this.side.refresh();
     parts.picture.classList.toggle("hidden", text);
     parts.text.classList.toggle("hidden", !text);

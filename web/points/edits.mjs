@@ -48,8 +48,13 @@ export function setJointState(doc, part, name, state) {
 /** Take a joint away. A detected one leaves null behind, so that a connected pose does not bring it back. */
 export function removeJoint(doc, part, name) {
   const old = jointOf(doc, part, name);
-  if (old?.state === "detected") return withJoint(doc, part, name, null);
+  if (old?.state === "detected") return banJoint(doc, part, name);
   return withPerson(doc, { ...activePerson(doc), [part]: leaveOut(activePerson(doc)[part], name) });
+}
+
+/** Take a joint away for good: null stands for it, so that a connected pose does not bring it back. */
+export function banJoint(doc, part, name) {
+  return withJoint(doc, part, name, null);
 }
 
 function withJoint(doc, part, name, point) {

@@ -30,6 +30,14 @@ export function iconButton(data, name, onclick, attributes = {}) {
   return element("button", { ...own, ...attributes }, icon(data));
 }
 
+/** Give a button another title and name; says whether it had another one. */
+export function rename(button, name) {
+  if (button.title === name) return false;
+  button.title = name;
+  button.setAttribute("aria-label", nameOnly(name));
+  return true;
+}
+
 /** A title without its key: "Undo (Ctrl+Z)" is called "Undo". */
 function nameOnly(name) {
   return name.replace(/ \([^)]*\)$/, "");

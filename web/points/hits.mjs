@@ -16,11 +16,14 @@ export function boxHandles([x0, y0, x1, y1]) {
 }
 
 /**
- * The nearest thing within reach, or null: a joint of the active person, a point, a box with the handle that was hit
- * ("move" on its outline), or {kind: "person", person} for a joint of another person. Joints go before boxes.
+ * The nearest thing within reach, or null: a joint of the active person, a point, a ghost (see ghosts.mjs; null: none can
+ * be hit), a box with the handle that was hit ("move" on its outline), or {kind: "person", person} for a joint of another
+ * person. Joints go before boxes.
+ *
+ * A ghost: {kind: "ghost", index, part, name, point}; index is 0 for the active person's, 1 for those of others[0], ...
  */
-export function hitTest(doc, xy_px, reach_px) {
-  return nearest([...joints(doc), ...points(doc)], xy_px, reach_px)
+export function hitTest(doc, xy_px, reach_px, ghosts = null) {
+  return nearest([...ghostJoints(ghosts), ...joints(doc), ...points(doc)], xy_px, reach_px)
     ?? nearest(handles(doc), xy_px, reach_px)
     ?? nearest(others(doc), xy_px, reach_px)
     ?? outline(doc, xy_px, reach_px);
@@ -41,6 +44,12 @@ function joints(doc) {
   return ["joints", ...HANDS].flatMap((part) => PARTS[part]
     .filter((name) => person[part][name])
     .map((name) => [{ kind: "joint", part, name }, [person[part][name].x, person[part][name].y]]));
+}
+
+function ghostJoints(ghosts) {
+  const people = ghosts ? [ghosts.person, ...ghosts.others] : [];
+  return people.flatMap((person, index) => Object.keys(PARTS).flatMap((part) => Object.entries(person[part])
+    .map(([name, point]) => [{ kind: "ghost", index, part, name, point }, [point.x, point.y]])));
 }
 
 function points(doc) {

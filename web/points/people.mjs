@@ -33,11 +33,12 @@ export function importPeople(doc, frame) {
 }
 
 /** A side of the document's picture against the same side of the detector's; 1 when either is not known. */
-function ratio(side, canvas) {
+export function ratio(side, canvas) {
   return side > 0 && canvas > 0 ? side / canvas : 1;
 }
 
-function detectedPerson(person, scale) {
+/** A document's person from one of a POSE_KEYPOINT value, its pixels times scale [x, y]; wrong parts are left out. */
+export function detectedPerson(person, scale) {
   const states = person?.[STATES_KEY];
   const parts = Object.keys(KEYS).map((part) =>
     [part, detectedPart(person?.[KEYS[part]], NAMES[part], scale, part === "joints" && Array.isArray(states) ? states : [])]);

@@ -6,6 +6,7 @@
 import { BOXES } from "./hits.mjs";
 import { reachOf } from "./hints.mjs";
 import { HANDS, PARTS } from "./joints.mjs";
+import { emptyPerson } from "./reading.mjs";
 
 const POINTS = ["positive", "negative"];
 const ORDER = ["joints", ...HANDS].flatMap((part) => PARTS[part].map((name) => `${part}.${name}`));
@@ -48,17 +49,21 @@ export function targetsOf(doc) {
   return [...joints, ...points, ...BOXES.filter((box) => doc[box]).map((box) => ({ kind: "box", box }))];
 }
 
-/** Missing joints of the active person as {part, name}: the body's, and those of hands that were begun. */
-export function missingJoints(doc) {
+/**
+ * Missing joints of the active person as {part, name}: the body's, and those of hands that were begun. A joint that
+ * `known`, parts of names, has from elsewhere is not missing.
+ */
+export function missingJoints(doc, known = emptyPerson()) {
   const person = activePerson(doc);
   const parts = ["joints", ...HANDS.filter((hand) => hasHand(doc, hand))];
-  return parts.flatMap((part) => PARTS[part].filter((name) => !person[part][name]).map((name) => ({ part, name })));
+  const isMissing = (part, name) => !person[part][name] && !known[part][name];
+  return parts.flatMap((part) => PARTS[part].filter((name) => isMissing(part, name)).map((name) => ({ part, name })));
 }
 
 /** The first missing joint after {part, name}, from the start when there is none after it; undefined: none at all. */
-export function missingAfter(doc, joint) {
+export function missingAfter(doc, joint, known = emptyPerson()) {
   const rank = ({ part, name }) => ORDER.indexOf(`${part}.${name}`);
-  const missing = missingJoints(doc);
+  const missing = missingJoints(doc, known);
   return (joint && missing.find((other) => rank(other) > rank(joint))) ?? missing[0];
 }
 
@@ -67,17 +72,23 @@ export function hasHand(doc, hand) {
   return Object.keys(activePerson(doc)[hand]).length > 0;
 }
 
-/** A likely place xy_px of a missing joint: a limb's length from a neighbour, or the middle of a picture of that size. */
-export function suggestedPlace(doc, part, name, size) {
-  const [near] = part === "joints" ? reachOf(activePerson(doc).joints, name) : [];
+/**
+ * A likely place xy_px of a missing joint: a limb's length from a neighbour, or the middle of a picture of that size.
+ * body: the joints that are known.
+ */
+export function suggestedPlace(body, part, name, size) {
+  const [near] = part === "joints" ? reachOf(body, name) : [];
   if (!near) return size.map((side) => side / 2);
   const upwards = name === "nose" || name.endsWith("_eye") || name.endsWith("_ear") ? -1 : 1;
   return [near.x, near.y + upwards * near.radius];
 }
 
-/** The box round the active person's joints and the boxes, with some room, inside a picture of that size; or null. */
-export function personBox(doc, size) {
-  const places = placedJoints(doc).map(({ point }) => [point.x, point.y])
+/**
+ * The box round the active person's joints and the boxes, with some room, inside a picture of that size; or null.
+ * more: further joints of the person, as [{point}].
+ */
+export function personBox(doc, size, more = []) {
+  const places = [...placedJoints(doc), ...more].map(({ point }) => [point.x, point.y])
     .concat(BOXES.filter((box) => doc[box]).flatMap((box) => [doc[box].slice(0, 2), doc[box].slice(2)]));
   if (places.length < 2) return null;
   const low = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));

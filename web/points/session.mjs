@@ -6,6 +6,7 @@
 
 import { beginDrag, dragged } from "./drags.mjs";
 import * as edits from "./edits.mjs";
+import { adoptGhost, adoptGhosts, findGhosts, knownBody, listGhosts } from "./ghosts.mjs";
 import { History } from "./history.mjs";
 import { hitTest, sameTarget } from "./hits.mjs";
 import { importPeople } from "./people.mjs";
@@ -23,6 +24,8 @@ export class Session {
   #onCommit;
   #onChange;
   #picture = null;
+  #incoming = { people: null, number: -1 };
+  #ghosts = { doc: null, found: null };
 
   /** onCommit(text): an edit was made. onChange(): something that is shown has changed. */
   constructor({ onCommit = () => {}, onChange = () => {} } = {}) {
@@ -63,6 +66,29 @@ export class Session {
     this.drag = null;
     this.#read();
     this.#onChange();
+  }
+
+  /** Show as ghosts what came in with the connected pose (see ghosts.mjs), or nothing (null). The text stays. */
+  showIncoming(people, number = -1) {
+    if (people === this.#incoming.people && number === this.#incoming.number) return;
+    this.#incoming = { people, number };
+    this.#ghosts = { doc: null, found: null };
+    this.#onChange();
+  }
+
+  /** The ghosts of the present document. */
+  get ghosts() {
+    if (!this.#ghosts.found || this.#ghosts.doc !== this.doc) this.#ghosts = { doc: this.doc, found: this.#ghostsOf(this.doc) };
+    return this.#ghosts.found;
+  }
+
+  /** Whether the active person has ghosts. */
+  get hasGhosts() {
+    return listGhosts(this.ghosts.person).length > 0;
+  }
+
+  #ghostsOf(doc) {
+    return findGhosts(doc, this.#incoming.people, this.#incoming.number);
   }
 
   #read() {
@@ -151,8 +177,10 @@ export class Session {
   /** Aim the place tool at a joint if it is still missing, else at the next missing one. */
   #aim(wanted, fromStart = false) {
     if (this.tool !== "place" || !this.doc) return;
-    this.next = missingJoints(this.doc).find((joint) => wanted && joint.part === wanted.part && joint.name === wanted.name)
-      ?? (fromStart ? missingJoints(this.doc)[0] : missingAfter(this.doc, wanted)) ?? null;
+    const known = this.ghosts.person;
+    const missing = missingJoints(this.doc, known);
+    this.next = missing.find((joint) => wanted && joint.part === wanted.part && joint.name === wanted.name)
+      ?? (fromStart ? missing[0] : missingAfter(this.doc, wanted, known)) ?? null;
     if (this.next === null) {
       this.tool = "select";
       this.message = "Every joint has its place.";
@@ -194,8 +222,13 @@ export class Session {
     this.#onChange();
   }
 
+  /** What lies at xy_px, as hits.mjs says it; ghosts are hit with the select tool only. */
+  hit(xy_px, reach_px) {
+    return hitTest(this.doc, xy_px, reach_px, this.tool === "select" ? this.ghosts : null);
+  }
+
   #hoverAt(xy_px, reach_px) {
-    const hover = this.tool === "place" ? null : hitTest(this.doc, xy_px, reach_px);
+    const hover = this.tool === "place" ? null : this.hit(xy_px, reach_px);
     const changed = !sameTarget(hover, this.hover) || hover?.handle !== this.hover?.handle;
     this.hover = hover;
     if (changed || this.tool === "place") this.#onChange();
@@ -277,8 +310,11 @@ export class Session {
   remove() {
     if (!placeOf(this.doc, this.selection)) return false;
     const target = this.selection;
+    const { part, name } = target;
+    const left = edits.removeTarget(this.doc, target);
+    const comesBack = target.kind === "joint" && Object.hasOwn(this.#ghostsOf(left).person[part], name);
     this.selection = null;
-    this.#commit(edits.removeTarget(this.doc, target));
+    this.#commit(comesBack ? edits.banJoint(left, part, name) : left);
     return true;
   }
 
@@ -286,7 +322,8 @@ export class Session {
   put() {
     if (this.tool !== "place" || !this.next) return false;
     const { part, name } = this.next;
-    const doc = edits.placeJoint(this.doc, part, name, suggestedPlace(this.doc, part, name, this.size), "given");
+    const place = suggestedPlace(knownBody(this.doc, this.ghosts), part, name, this.size);
+    const doc = edits.placeJoint(this.doc, part, name, place, "given");
     this.selection = { kind: "joint", part, name };
     this.#commit(doc);
     this.#aim({ part, name });
@@ -308,12 +345,33 @@ export class Session {
     if (kind === "joint") this.#commit(edits.setJointState(this.doc, part, name, state));
   }
 
-  /** Begin a hand, or take it away. */
+  /** Begin a hand, from its ghosts if there are any, or take it away. */
   toggleHand(hand) {
     if (!this.doc) return;
     const begun = hasHand(this.doc, hand);
+    const ghosts = listGhosts(this.ghosts.person, [hand]);
     if (begun && this.selection?.part === hand) this.selection = null;
-    this.#commit(begun ? edits.removeHand(this.doc, hand) : edits.addHand(this.doc, hand));
+    if (begun) this.#commit(edits.removeHand(this.doc, hand));
+    else this.#commit(ghosts.length > 0 ? adoptGhosts(this.doc, ghosts) : edits.addHand(this.doc, hand));
+  }
+
+  /** Make a ghost of the active person a joint of the text, where it lies, and select it. */
+  adopt(part, name) {
+    const point = this.ghosts.person[part][name];
+    if (!point) return;
+    this.selection = { kind: "joint", part, name };
+    this.#commit(adoptGhost(this.doc, { part, name, point }));
+    this.#aim(this.next);
+  }
+
+  /** Make all ghosts of the active person joints of the text; false when there are none. */
+  adoptAll() {
+    const ghosts = listGhosts(this.ghosts.person);
+    if (ghosts.length === 0) return false;
+    this.#commit(adoptGhosts(this.doc, ghosts));
+    this.#aim(this.next);
+    this.say(`Imported ${count(ghosts.length, "joint")} of the connected pose.`);
+    return true;
   }
 
   /** Make another person the active one. */

@@ -66,6 +66,7 @@ function makeRow(editor, part, name) {
   const choose = (event) => {
     if (!session.doc) return;
     if (activePerson(session.doc)[part][name]) session.select({ kind: "joint", part, name });
+    else if (session.ghosts.person[part][name]) session.adopt(part, name);
     else session.startPlacing(part, name);
     // With the mouse, the next key is meant for the picture; from the keyboard, the list is kept.
     if (event.detail > 0) editor.focusPicture();
@@ -75,13 +76,14 @@ function makeRow(editor, part, name) {
     onclick: choose,
   }, element("i", { "aria-hidden": "true" }), element("span", {}, label));
   const refresh = (joint) => {
-    const state = joint === null ? "removed" : joint?.state ?? "missing";
+    const ghost = session.ghosts.person[part][name];
+    const state = joint === null ? "removed" : joint?.state ?? (ghost ? `${ghost.state}, came in` : "missing");
     const next = session.tool === "place" && session.next?.part === part && session.next.name === name;
     const selected = session.selection?.part === part && session.selection.name === name;
     if (row.dataset.state !== state) {
       row.dataset.state = state;
       row.setAttribute("aria-label", `${label}, ${state}`);
-      row.title = joint ? `${label}: ${state}` : `${label}: ${state}. Click to place it`;
+      row.title = joint ? `${label}: ${state}` : `${label}: ${state}. Click to ${ghost ? "take" : "place"} it`;
     }
     const current = String(next || selected);
     if (row.getAttribute("aria-current") !== current) {

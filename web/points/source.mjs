@@ -94,10 +94,27 @@ function parentOf(subgraph, graph, depth = 0) {
   return null;
 }
 
+/**
+ * What tells the value of an input from another one, as far as the page knows: which output it comes from, and the
+ * picture that the fields there name. What a run showed is no part of it. null when nothing is connected.
+ */
+export function identityOf(node, inputName, page = {}) {
+  const slot = (node.inputs ?? []).findIndex((input) => input.name === inputName);
+  const link = slot === -1 ? null : inputLink(node, slot);
+  if (!link) return null;
+  const origin = originOf(node, slot, page);
+  return JSON.stringify(origin ? [origin.node.graph?.id, origin.node.id, origin.slot, named(origin.node, origin.slot)]
+    : [link.origin_id, link.origin_slot]);
+}
+
 function pictureOf(node, slot, page) {
+  return named(node, slot) ?? (LOADERS.includes(node.type) ? null : shown(node, page));
+}
+
+/** The picture that the fields of a node name, or null. */
+function named(node, slot) {
   if (LOADERS.includes(node.type)) return chosenFile(node);
-  if (node.type === EXAMPLE) return example(node, slot) ?? shown(node, page);
-  return shown(node, page);
+  return node.type === EXAMPLE ? example(node, slot) : null;
 }
 
 /** What a preview of the same output showed. */
@@ -110,7 +127,8 @@ function pictureBeside(node, slot, page) {
   return null;
 }
 
-function widgetValue(node, name) {
+/** The value of a field of a node; undefined when something is connected to it. */
+export function widgetValue(node, name) {
   return isConnected(node, name) ? undefined : node.widgets?.find((widget) => widget.name === name)?.value;
 }
 

@@ -63,7 +63,9 @@ select option { background: var(--field); color: var(--ink); }
 .joint[data-state="given"] i { box-shadow: 0 0 0 1.5px var(--ink); width: 8px; height: 8px; margin: 0 .5px; }
 .joint[data-state="occluded"] i { background: none; }
 .joint[data-state="proposed"] i { border-style: dotted; background: none; }
-.joint[data-state="missing"], .joint[data-state="removed"] { color: var(--dim); }
+.joint[data-state="missing"], .joint[data-state="removed"], .joint[data-state$="came in"] { color: var(--dim); }
+.joint[data-state$="came in"] i { border-style: dashed; border-width: 1px; box-shadow: none; opacity: 0.6; }
+.joint[data-state="proposed, came in"] i { background: none; }
 .joint[data-state="missing"] i, .joint[data-state="removed"] i { border: 1px dashed var(--dim); background: none; box-shadow: none; }
 .joint[data-state="removed"] span { text-decoration: line-through; }
 .joint[aria-current="true"] { background: var(--pressed); color: var(--ink); }

@@ -1,6 +1,6 @@
 // The row of buttons above the picture.
 
-import { element, iconButton } from "./elements.mjs";
+import { element, iconButton, rename } from "./elements.mjs";
 import { ICONS } from "./icons.mjs";
 import { ZOOM_STEP } from "./view.mjs";
 
@@ -11,6 +11,10 @@ const TOOLS = {
   full_box: "Draw the full box: the whole person (B)",
   positive: "Points on the visible person (G)",
   negative: "Points beside the visible person (N)",
+};
+const IMPORTS = {
+  detected: "Import the detected joints: of the full box, or of the picture",
+  incoming: "Import the joints that came in with the connected pose",
 };
 
 /** {element, refresh(state)} of an editor. */
@@ -23,8 +27,7 @@ export function makeToolbar(editor) {
   const buttons = {
     undo: iconButton(ICONS.undo, "Undo (Ctrl+Z)", () => session.undo(), { "data-do": "undo" }),
     redo: iconButton(ICONS.redo, "Redo (Ctrl+Shift+Z)", () => session.redo(), { "data-do": "redo" }),
-    import: iconButton(ICONS.import, "Import the detected joints: of the full box, or of the picture", () => editor.importDetected(),
-      { "data-do": "import" }),
+    import: iconButton(ICONS.import, IMPORTS.detected, () => editor.importJoints(), { "data-do": "import" }),
     list: iconButton(ICONS.list, "List of joints", () => editor.toggle("list"), { "data-do": "list" }),
     text: iconButton(ICONS.text, "Edit as text (JSON)", () => editor.toggle("text"), { "data-do": "text" }),
     large: iconButton(ICONS.enlarge, "Large view", () => editor.large.toggle(), { "data-do": "large" }),
@@ -49,10 +52,8 @@ function refresh(session, tools, buttons, { list, text, large, canImport }) {
   buttons.list.setAttribute("aria-pressed", String(list));
   buttons.text.setAttribute("aria-pressed", String(text));
   buttons.large.setAttribute("aria-pressed", String(large));
-  const name = large ? "Close the large view (Esc)" : "Large view";
-  if (buttons.large.title !== name) {
-    buttons.large.title = name;
-    buttons.large.setAttribute("aria-label", name.replace(" (Esc)", ""));
+  rename(buttons.import, session.hasGhosts ? IMPORTS.incoming : IMPORTS.detected);
+  if (rename(buttons.large, large ? "Close the large view (Esc)" : "Large view")) {
     buttons.large.querySelector("path").setAttribute("d", large ? ICONS.close : ICONS.enlarge);
   }
 }

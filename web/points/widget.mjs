@@ -2,9 +2,12 @@
 // editor only shows and edits it, so saving, copying, subgraphs, the page's undo and the API know nothing of the editor.
 
 import { PointsEditor } from "./editor.mjs";
-import { findSource, isConnected, pictureRoute } from "./source.mjs";
+import { findSource, identityOf, isConnected, pictureRoute, widgetValue } from "./source.mjs";
 
 const FIELD = "points";
+const POSE_INPUT = "pose_keypoint";
+// What the node hands over when it ran: see nodes/people.py.
+const POSES = "figura_poses";
 const TYPE = "FIGURA_POINTS";
 const LEAST_WIDTH = 360;
 const LEAST_HEIGHT = 300;
@@ -21,20 +24,28 @@ const LOOK_MS = 400;
 export function addPointsEditor(node, app, api) {
   const field = node.widgets?.find((widget) => widget.name === FIELD);
   if (!field || typeof node.addDOMWidget !== "function") return null;
-  const state = { source: null, key: "" };
+  const state = { source: null, key: "", queued: null };
   const editor = new PointsEditor({
     onChange: (text) => writeField(field, text, app),
     detect: (box) => detect(state.source, box, api),
     onWheel: (event) => passToGraph(event, editor, app),
   });
   hideField(field);
-  addWidget(node, editor);
+  // Once a graph is queued, the page may give seeds their next values; what comes in belongs to those it was queued with.
+  const remember = () => queueMicrotask(() => { state.queued = node.graph ? incomingKey(node, app) : null; });
+  addWidget(node, editor, remember);
   const look = () => {
     editor.text = String(field.value ?? "");
     showSource(editor, node, state, app, api);
+    showIncoming(editor, node, app);
     editor.sharpen();
   };
   followField(node, field, look);
+  chain(node, "onExecuted", (output) => {
+    if (!node.graph) return;
+    keepIncoming(node, output, state.queued ?? incomingKey(node, app));
+    look();
+  });
   lookWhileInGraph(node, editor, look);
   return editor;
 }
@@ -46,7 +57,7 @@ function lookWhileInGraph(node, editor, look) {
   const check = () => {
     if (document.hidden || !node.graph) return;
     // Kept from here, because a graph that is emptied has lost its id before its nodes are removed.
-    name = `${node.graph.id}:${node.id}`;
+    name = nameOf(node);
     moveIn(editor, name);
     look();
   };
@@ -62,6 +73,10 @@ function lookWhileInGraph(node, editor, look) {
     moveOut(editor, name);
   });
   if (node.graph) start();
+}
+
+function nameOf(node) {
+  return `${node.graph.id}:${node.id}`;
 }
 
 // The page's undo makes every node anew, but Nodes 2.0 goes on with the place in which it had put the editor of the old
@@ -91,7 +106,7 @@ function hideField(field) {
   field.computeSize = () => [0, -4];
 }
 
-function addWidget(node, editor) {
+function addWidget(node, editor, beforeQueued) {
   const widget = node.addDOMWidget("figura_editor", TYPE, editor.element, {
     serialize: false,
     hideOnZoom: false,
@@ -100,6 +115,7 @@ function addWidget(node, editor) {
     getMinHeight: () => LEAST_HEIGHT,
   });
   widget.serialize = false;
+  widget.beforeQueued = beforeQueued;
   atLeast(node, FIRST_HEIGHT - LEAST_HEIGHT);
 }
 
@@ -124,12 +140,34 @@ function followField(node, field, look) {
   chain(node, "onConnectionsChange", () => queueMicrotask(look));
 }
 
+// What came into each node by its name: the page's undo makes nodes anew, and a node that is cached is not told again.
+const arrived = new Map();
+
+function keepIncoming(node, output, key) {
+  if (!Array.isArray(output?.[POSES])) return;
+  arrived.set(nameOf(node), { pose: output[POSES][0]?.[0] ?? null, key });
+}
+
+/** Where picture and pose come from: joints that came in are shown as long as both are still the same. */
+function incomingKey(node, app) {
+  const page = pageOf(app);
+  return isConnected(node, POSE_INPUT) ? `${identityOf(node, "image", page)} ${identityOf(node, POSE_INPUT, page)}` : null;
+}
+
+function showIncoming(editor, node, app) {
+  const kept = node.graph ? arrived.get(nameOf(node)) : null;
+  const key = kept?.pose ? incomingKey(node, app) : null;
+  if (key === null || key !== kept.key) return editor.showIncoming(null);
+  const person = widgetValue(node, "person") ?? kept.pose.person;
+  editor.showIncoming(kept.pose, Number.isInteger(person) ? person : -1);
+}
+
 /** Run `more` after whatever the node has under that name. */
 function chain(node, name, more) {
   const before = node[name];
   node[name] = function (...values) {
     const answer = before?.apply(this, values);
-    more();
+    more(...values);
     return answer;
   };
 }
@@ -150,12 +188,16 @@ function rememberStep(app) {
 function showSource(editor, node, state, app, api) {
   // Links belong to the graph: a node that is only being copied has none.
   if (!node.graph) return;
-  const source = findSource(node, "image", { rootGraph: app.rootGraph ?? app.graph, nodeOutputs: app.nodeOutputs });
+  const source = findSource(node, "image", pageOf(app));
   const note = noteFor(node, source);
   const key = JSON.stringify([source, note]);
   if (key === state.key) return;
   Object.assign(state, { source, key });
   editor.setPicture(source && api.apiURL(pictureRoute(source)), note);
+}
+
+function pageOf(app) {
+  return { rootGraph: app.rootGraph ?? app.graph, nodeOutputs: app.nodeOutputs };
 }
 
 function noteFor(node, source) {

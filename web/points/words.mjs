@@ -1,6 +1,7 @@
 // What the editor says in words.
 
 import { rounded } from "./edits.mjs";
+import { listGhosts } from "./ghosts.mjs";
 import { longLimbs } from "./hints.mjs";
 import { jointLabel } from "./joints.mjs";
 import { activePerson, jointOf, placedJoints, placeOf } from "./queries.mjs";
@@ -16,14 +17,16 @@ export function status(session, note = "") {
   if (session.tool === "place" && session.next) return `Click where the ${jointLabel(session.next.part, session.next.name)} is.`;
   const place = placeOf(session.doc, session.selection);
   if (place) return `${targetLabel(session.doc, session.selection)} at ${place.map(rounded).join(", ")}${lengthHint(session)}`;
-  return summary(session.doc);
+  return summary(session);
 }
 
-function summary(doc) {
+function summary({ doc, ghosts }) {
   const joints = placedJoints(doc).length;
   const points = doc.positive.length + doc.negative.length;
   const boxes = ["roi_box", "full_box"].filter((box) => doc[box]).map((box) => NAMES[box]);
   const said = [joints && count(joints, "joint"), ...boxes, points && count(points, "point")].filter(Boolean);
+  const came = listGhosts(ghosts.person).length;
+  if (came > 0) said.push(`${count(came, "joint")} came in with the pose: drag or click to take one`);
   return said.length > 0 ? said.join(", ") : "Nothing yet: place joints, draw a box, or import the detected joints.";
 }
 

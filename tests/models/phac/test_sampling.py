@@ -168,6 +168,24 @@ def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:
     assert phac.complete(model, **pictures(), steps=1)[0].isfinite().all()
 
 
+def test_the_prompt_is_read_once_and_again_when_it_changes() -> None:
+    reads: list[Tensor] = []
+
+    class Embedding(torch.nn.Module):
+        def forward(self, prompt: Tensor) -> Tensor:
+            reads.append(prompt)
+            return prompt * 2
+
+    network = torch.nn.Module()
+    network.controlnet_cond_embedding = embedding = Embedding()
+    first, other = torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    with phac.prompt_embedded_once(network):
+        for prompt in (first, first.clone(), other, other, first, first.repeat(2, 1, 1, 1)):
+            assert torch.equal(network.controlnet_cond_embedding(prompt), prompt * 2)
+    assert [int(prompt.sum()) for prompt in reads] == [48, 0, 48, 96]
+    assert network.controlnet_cond_embedding is embedding
+
+
 def test_without_text_and_prompt_guidance_changes_nothing(model: Any) -> None:
     given = {**pictures(), "texts": ["", ""], "control_in_uncond": True}
     low, high = (phac.complete(model, **given, steps=1, cfg=scale)[0] for scale in (1.0, 4.0))
