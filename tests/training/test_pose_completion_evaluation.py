@@ -99,4 +99,4 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
 
 
 def test_meanings_say_how_many_are_hidden() -> None:
-    assert "hidden joints: 4_6" in results.meaning("joint_err.box.hidden_4_6")
+    assert "4 to 6 hidden joints" in results.meaning("joint_err.box.hidden_4_6")
