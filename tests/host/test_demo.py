@@ -4,7 +4,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent.parent
 STAGES = ("occluded", "prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
 LIMIT_S = 60
+CORES = 2
 LIMIT_KIB = 3 << 20
 START = """
 import runpy, sys
@@ -43,13 +43,15 @@ def test_the_shipped_demo_saves_every_stage_in_time_and_memory(tmp_path):
     lacking = [path.name for path in store.mini_files("phac") if not path.is_file()]
     assert not lacking and cli.DEMO_WORKFLOW.is_file(), f"not shipped: {lacking or cli.DEMO_WORKFLOW}"
     code = START.format(conftest=str(ROOT / "tests" / "conftest.py"))
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     words = [sys.executable, "-c", code, "demo", "--output", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=10 * LIMIT_S)
     assert done.returncode == 0, done.stderr
-    seconds = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     for stage in STAGES:
         with Image.open(tmp_path / "figura" / f"{stage}_00001_.png") as picture:
             assert picture.size == (128, 128)
-    assert seconds < LIMIT_S
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < LIMIT_KIB
+    # The processor's seconds, so that other work on the machine does not count.
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert busy < CORES * LIMIT_S
+    assert after.ru_maxrss < LIMIT_KIB
