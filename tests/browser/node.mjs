@@ -117,8 +117,10 @@ async function graphUndo() {
   return { changed: after !== before, back: (await text()) === before };
 }
 
-/** Give the Point Prompt a detected pose, so that the run hands the editor what comes in. */
-const connectPose = () => page.evaluate(() => {
+/** Give the Point Prompt a detected pose, so that the run hands the editor what comes in. What an earlier run of the
+ * same graph left in the server's cache is forgotten: a node that is cached says nothing again. */
+const connectPose = () => page.evaluate(async () => {
+  await fetch("/free", { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"free_memory": true}' });
   const { graph } = window.app;
   const [loader, prompt] = ["LoadImage", "FiguraPointPrompt"].map((type) => graph.nodes.find((node) => node.type === type));
   const detector = window.LiteGraph.createNode("FiguraDetectPose");
