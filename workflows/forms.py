@@ -26,6 +26,9 @@ GROUP_MARGIN = 20
 GROUP_TITLE = 60
 NOTE_SIZE = (420, 520)
 SHOWS_PICTURE = ("SaveImage", "PreviewImage", "MaskPreview", "LoadImage")
+# These grow by a preview while they run, and keep it.
+SHOWS_PREVIEW = ("FiguraPHACSampler", "FiguraInpaintRefiner")
+PREVIEW_HEIGHT = 270
 
 Slots = list[dict[str, Any]]
 
@@ -211,6 +214,11 @@ def _height(node: Node) -> int:
     return sockets * SLOT_HEIGHT + fields + picture + editor + 10
 
 
+def _room(node: Node) -> int:
+    """The height that the node takes in the end."""
+    return _height(node) + (PREVIEW_HEIGHT if node.class_type in SHOWS_PREVIEW else 0)
+
+
 def _field_height(spec: InputSpec) -> int:
     own = TEXT_HEIGHT if spec.options.get("multiline") else FIELD_HEIGHT
     added = has_seed_control(spec) or spec.options.get("image_upload")
@@ -228,7 +236,7 @@ def _layout(flow: Flow) -> tuple[dict[int, tuple[int, int]], list[tuple[int, int
             y = 0
             for node in column:
                 places[node.id] = (x, y)
-                y += _height(node) + TITLE_HEIGHT + GAP
+                y += _room(node) + TITLE_HEIGHT + GAP
             bottom = max(bottom, y - GAP - TITLE_HEIGHT)
             x += max(_width(node) for node in column) + GAP
         width = x - GAP - left
