@@ -216,13 +216,14 @@ def draw_people(
     guided = np.tile(sampling.guided(), len(indices))
     result = torch.empty_like(image)
     for cfg, chosen in ((1.0, ~guided), (sampling.cfg, guided)):
-        for where in np.array_split(np.flatnonzero(chosen), -(-chosen.sum() // AT_ONCE) or 1):
-            if len(where):
-                with torch.autocast(model.device.type, torch.bfloat16):
-                    result[where] = complete(
-                        model, image[where], visible[where], prompts[where], [texts[row] for row in where],
-                        steps=sampling.steps, cfg=cfg, seed=[seeds[row] for row in where],
-                    )[0].float().cpu()  # fmt: skip
+        numbers = np.flatnonzero(chosen)
+        for start in range(0, len(numbers), AT_ONCE):
+            where = numbers[start : start + AT_ONCE]
+            with torch.autocast(model.device.type, torch.bfloat16):
+                result[where] = complete(
+                    model, image[where], visible[where], prompts[where], [texts[row] for row in where],
+                    steps=sampling.steps, cfg=cfg, seed=[seeds[row] for row in where],
+                )[0].float().cpu()  # fmt: skip
     return result.unflatten(0, (len(indices), len(draws)))
 
 

@@ -29,7 +29,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"
     )
     parser.add_argument("--out", type=Path, help="weights file (default: weights/mini/RECIPE.safetensors)")
-    parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/work/RECIPE)")
+    parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/runs/RECIPE)")
     parser.add_argument("--init", type=Path, nargs="*", default=[], help="weights of earlier recipes")
     parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
@@ -66,7 +66,7 @@ def train_command(args: argparse.Namespace) -> int:
         accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
     )  # fmt: skip
     out = args.out or MINI / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
-    work = args.work or args.data / "work" / recipe.name
+    work = args.work or args.data / "runs" / recipe.name
     init = find_init(recipe.needs, args.init)
     scores = train(recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start)
     return 0 if scores is not None else 1

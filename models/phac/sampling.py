@@ -178,7 +178,7 @@ def control_residuals(
 class RememberedEmbedding(nn.Module):
     """The part of a ControlNet that reads the prompt image; works only when it gets another one than before.
 
-    Its convolutions run at the size of the picture and take half of a mini ControlNet's time.
+    Its convolutions run at the size of the picture, the rest of the network at the size of the latents.
     """
 
     def __init__(self, embedding: nn.Module) -> None:
