@@ -9,15 +9,20 @@ starts as a copy of the backbone's encoder, so tensors that the file leaves out 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..diffusion import single_file
 from ..diffusion.checkpoint import load_file, load_into, read_metadata
+from ..diffusion.controlnet import (
+    check_controlnet,
+    check_counterparts,
+    controlnet_from,
+    replace_tensors,
+    under,
+)
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
 from .networks import POSE, Inpainter, InvisibleMaskUNet, PHACModel
@@ -129,57 +134,10 @@ def apply_change(model: PHACModel, path: str | Path, dtype: torch.dtype = torch.
     """
     tensors, meta = load_file(path, kind="phac")
     controlnet = controlnet_from(model.unet, meta["config"].get("controlnet", {}))
-    attention = _under(tensors, UNET_PREFIX)
+    attention = under(tensors, UNET_PREFIX)
     check_counterparts(model.unet, attention, str(path))
-    replace_tensors(controlnet, _under(tensors, CONTROLNET_PREFIX), str(path))
+    replace_tensors(controlnet, under(tensors, CONTROLNET_PREFIX), str(path))
     # nn.Module's own `to`: the diffusers one warns about dtypes even when nothing is at stake.
     controlnet = torch.nn.Module.to(controlnet, dtype).eval()
     own = {name: value.to(dtype) for name, value in attention.items()}
     model.add_kind(meta["config"].get("prompt", POSE), controlnet, own)
-
-
-def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
-    """A ControlNet that is a copy of the U-Net's encoder; config may name its prompt embedding's channels."""
-    from diffusers import ControlNetModel
-
-    channels = tuple(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256)))
-    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels)
-    controlnet.set_attn_processor(type(next(iter(unet.attn_processors.values())))())
-    return controlnet
-
-
-def replace_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    """Replace some of a module's tensors; ValueError when one does not exist there or has another shape."""
-    check_counterparts(module, tensors, name)
-    own = module.state_dict()
-    module.load_state_dict({**own, **{key: value.to(own[key]) for key, value in tensors.items()}})
-
-
-def check_counterparts(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    """ValueError when one of the tensors does not exist in the module, or has another shape there."""
-    own = module.state_dict()
-    wrong = [key for key, value in tensors.items() if key not in own or own[key].shape != value.shape]
-    if wrong:
-        raise ValueError(
-            f"{name} does not fit {type(module).__name__}: {len(wrong)} of its tensors have no counterpart "
-            f"there, first {sorted(wrong)[:3]}; choose the backbone it was trained with"
-        )
-
-
-def check_controlnet(network: Any, unet: Any, path: str, backbone: str) -> None:
-    """ValueError when a ControlNet's sizes are not those of the U-Net it is to control."""
-    for setting in ("block_out_channels", "cross_attention_dim", "layers_per_block"):
-        theirs, ours = network.config[setting], unet.config[setting]
-        if theirs != ours:
-            raise ValueError(
-                f"{path} is a ControlNet with {setting} {theirs}, but {backbone} has {ours}: "
-                "choose a ControlNet of the same family (SD1.5: control_v11p_sd15_openpose)"
-            )
-    if network.config.in_channels not in (unet.config.out_channels, unet.config.in_channels):
-        raise ValueError(
-            f"{path} takes {network.config.in_channels} channels; {unet.config.out_channels} are needed"
-        )
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.networks import decode_latents, encode_image, fold_of, inpaint_condition, latent_mask
+from ..diffusion.controlnet import ReplacedTensors
+from ..diffusion.latent_model import LatentModel
+from ..diffusion.networks import inpaint_condition, latent_mask
 
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
 CUTOUT_SUFFIX = ", on a white background"
 POSE = "pose"
-
-
-class TextStates(NamedTuple):
-    """Text as a U-Net takes it: states (B,L,D); for SDXL also pooled (B,P) and picture sides (B,6)."""
-
-    states: Tensor
-    pooled: Tensor | None = None
-    sides: Tensor | None = None
-
-    def for_network(self, like: Tensor) -> dict[str, Any]:
-        """Keyword arguments of a diffusers U-Net or ControlNet, in the dtype and on the device of `like`."""
-        if self.pooled is None or self.sides is None:
-            return {"encoder_hidden_states": self.states.to(like)}
-        added = {"text_embeds": self.pooled.to(like), "time_ids": self.sides.to(like)}
-        return {"encoder_hidden_states": self.states.to(like), "added_cond_kwargs": added}
-
-    def followed_by(self, other: TextStates) -> TextStates:
-        """Both batches in one, this one first."""
-        if self.pooled is None or self.sides is None or other.pooled is None or other.sides is None:
-            return TextStates(torch.cat([self.states, other.states]))
-        pairs = ((self.states, other.states), (self.pooled, other.pooled), (self.sides, other.sides))
-        return TextStates(*(torch.cat(pair) for pair in pairs))
 
 
 class ConvBlock(nn.Module):
@@ -117,47 +97,24 @@ class InvisibleMaskUNet(nn.Module):
         return F.pad(x, padding, mode="replicate") if any(padding) else x
 
 
-class Inpainter(nn.Module):
-    """An inpainting U-Net with its autoencoder and its text encoder: the refiner Phi_RF, and eps_cig's
-    backbone.
+class Inpainter(LatentModel):
+    """An inpainting model: the refiner Phi_RF, and eps_cig's backbone.
 
-    vae: AutoencoderKL. unet: UNet2DConditionModel whose input channels are [z_t, mask (1), masked picture's
-    latents]. text: a module with `encode` (models/diffusion/text.py), and `pooled` for U-Nets of SDXL's kind.
-    size: side in pixels of the square pictures it works on. name: what to call it in messages. sees_all: it
-    was taught to see the part to be made as it is, where others see grey there.
+    unet: its input channels are [z_t, mask (1), masked picture's latents]. sees_all: it was taught to see the
+    part to be made as it is, where others see grey there. The others: see `LatentModel`.
     """
 
     def __init__(
         self, vae: Any, unet: Any, text: Any, size: int, name: str = "mini", sees_all: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(vae, unet, text, size, name)
         needed = 2 * vae.config.latent_channels + 1
         if unet.config.in_channels != needed:
             raise ValueError(
                 f"{name}: the U-Net takes {unet.config.in_channels} channels; an inpainting U-Net with "
                 f"{needed} (latents, mask, masked picture) is needed"
             )
-        self.vae, self.unet, self.text = vae, unet, text
-        self.size, self.name, self.sees_all = size, name, sees_all
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.unet.parameters()).device
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """(C,h,w) of the latents of one picture."""
-        side = self.size // (fold_of(self.vae) * 2 ** (len(self.vae.config.block_out_channels) - 1))
-        return self.vae.config.latent_channels, side, side
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
-        return encode_image(self.vae, self._for_vae(images)).float()
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Scaled latents (B,C,h,w) -> pictures (B,3,S,S) in 0..1, float32."""
-        return decode_latents(self.vae, self._for_vae(latents)).float()
+        self.sees_all = sees_all
 
     def condition(self, images: Tensor, mask: Tensor) -> Tensor:
         """The extra channels (B,1+C,h,w): mask, 1 = to be made, and the latents of the picture, without that
@@ -167,34 +124,6 @@ class Inpainter(nn.Module):
             seen = self.encode(images)
             return torch.cat([latent_mask(mask.to(seen), seen.shape[-2:]), seen], dim=1)
         return inpaint_condition(self.vae, self._for_vae(images), self._for_vae(mask)).float()
-
-    def text_condition(self, texts: Sequence[str]) -> TextStates:
-        """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
-        states = self.text.encode(texts)
-        if self.unet.config.addition_embed_type != "text_time":
-            return TextStates(states)
-        sides = [self.size, self.size, 0, 0, self.size, self.size]
-        return TextStates(states, self.text.pooled(texts), states.new_tensor([sides] * len(texts)))
-
-    def _for_vae(self, images: Tensor) -> Tensor:
-        return images.to(self.device, next(self.vae.parameters()).dtype)
-
-
-class ReplacedTensors(nn.Module):
-    """Tensors that take the place of some of another module's, by its names for them.
-
-    They are buffers, so that they move, change dtype and count with the module they belong to.
-    """
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.names = tuple(tensors)
-        for number, tensor in enumerate(tensors.values()):
-            self.register_buffer(f"tensor_{number}", tensor)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors by the other module's names."""
-        return dict(zip(self.names, self.buffers(), strict=True))
 
 
 class PHACModel(Inpainter):

@@ -6,15 +6,13 @@ Pictures are (B,3,S,S) float 0..1, masks (B,1,S,S) float 0..1, texts one string 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..diffusion.compose import (
@@ -25,11 +23,10 @@ from ..diffusion.compose import (
     dilate,
     feather_inside,
 )
-from ..diffusion.guidance import cfg as guided
+from ..diffusion.predict import Control, noise_predictor, prompt_embedded_once
 from ..diffusion.sampling import (
     Fuse,
     OnStep,
-    PredictNoise,
     ddim_scheduler,
     draw_noise,
     keep_known,
@@ -39,31 +36,14 @@ from ..diffusion.sampling import (
     schedule_for,
     timesteps_of,
 )
-from .networks import Inpainter, InvisibleMaskUNet, PHACModel, TextStates
+from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 WHITE = 1.0
 WHITE_TOLERANCE = 0.1
 PLAIN_SHARE = 0.8
-UNCONDITIONAL = ""
 
 
 # Stage A: coarse completion
-
-
-@dataclass(frozen=True)
-class Control:
-    """Phi_CN with the prompt image I_p (B,3,S,S): adds c_pr to the U-Net. strength 0 switches it off.
-
-    in_uncond: whether the unconditional branch of the guidance sees the prompt too; then guidance acts on
-    text only. Otherwise it sees a black prompt image, and guidance acts on text and prompt. attention: the
-    U-Net tensors that were trained with this ControlNet, by their names there.
-    """
-
-    network: Any
-    image: Tensor
-    strength: float = 1.0
-    in_uncond: bool = True
-    attention: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -99,7 +79,7 @@ def complete(
     control = Control(model.controlnet(kind), prompt_image, control_strength, in_uncond, attention)
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
     described = [text + model.text_suffix if text.strip() else text for text in texts]
-    predict = noise_predictor(model, condition, described, cfg, control)
+    predict = noise_predictor(model, described, cfg, condition=condition, control=control)
     noise = draw_noise(picture_seeds(seed, len(image)), model.latent_shape, model.device)
     scheduler, free, fuse = ddim_scheduler(), None, None
     if region is not None:
@@ -115,97 +95,6 @@ def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) 
     """The denoise mask: outside `free` (B,1,S,S) the latents are those of a white picture all the way."""
     white = torch.full((len(free), 3, model.size, model.size), WHITE)
     return keep_known(scheduler, model.encode(white), noise, cover(free, (noise.shape[-2], noise.shape[-1])))
-
-
-def noise_predictor(
-    model: Inpainter, condition: Tensor, texts: Sequence[str], scale: float, control: Control | None = None
-) -> PredictNoise:
-    """eps(z_t, t) of an inpainting U-Net under text guidance: e_u + w (e_c - e_u), with e_u from the empty
-    text.
-    """
-    text = model.text_condition(texts)
-    if scale == 1.0:
-        return lambda latents, t: predict_once(model, latents, condition, t, text, control)
-    both = model.text_condition([UNCONDITIONAL] * len(texts)).followed_by(text)
-
-    def predict(latents: Tensor, t: Tensor) -> Tensor:
-        twice = predict_once(
-            model, latents.repeat(2, 1, 1, 1), condition.repeat(2, 1, 1, 1), t, both, control
-        )
-        unconditional, conditional = twice.chunk(2)
-        return guided(unconditional, conditional, scale)
-
-    return predict
-
-
-def predict_once(
-    model: Inpainter, latents: Tensor, condition: Tensor, t: Tensor, text: TextStates, control: Control | None
-) -> Tensor:
-    """One call of the U-Net on [z_t, mask, masked picture], with the ControlNet's residuals; float32
-    noise.
-    """
-    inputs = torch.cat([latents, condition], dim=1).to(next(model.unet.parameters()).dtype)
-    text_inputs = text.for_network(inputs)
-    if control is None:
-        return model.unet(inputs, t, **text_inputs).sample.float()
-    named = {**text_inputs, **control_residuals(control, inputs, t, text_inputs)}
-    return functional_call(model.unet, dict(control.attention), (inputs, t), named).sample.float()
-
-
-def control_residuals(
-    control: Control, inputs: Tensor, t: Tensor, text_inputs: dict[str, Any]
-) -> dict[str, Any]:
-    """c_pr = strength * Phi_CN(z_t, t, c_te, I_p), per block of the U-Net.
-
-    The ControlNet gets as many of the U-Net's input channels as it has: all of them when it was trained with
-    this U-Net, only z_t when it is a public one. A batch twice that of the prompt is [unconditional,
-    conditional].
-    """
-    if control.strength == 0.0:
-        return {}
-    copies = len(inputs) // len(control.image)
-    prompt = control.image.to(inputs).repeat(copies, 1, 1, 1)
-    if copies == 2 and not control.in_uncond:
-        prompt[: len(control.image)] = 0.0
-    seen = inputs[:, : control.network.config.in_channels]
-    down, middle = control.network(seen, t, **text_inputs, controlnet_cond=prompt, return_dict=False)
-    return {
-        "down_block_additional_residuals": [control.strength * residual for residual in down],
-        "mid_block_additional_residual": control.strength * middle,
-    }
-
-
-class RememberedEmbedding(nn.Module):
-    """The part of a ControlNet that reads the prompt image; works only when it gets another one than before.
-
-    Its convolutions run at the size of the picture, the rest of the network at the size of the latents.
-    """
-
-    def __init__(self, embedding: nn.Module) -> None:
-        super().__init__()
-        self.embedding = embedding
-        self.seen: Tensor | None = None
-        self.made: Tensor | None = None
-
-    def forward(self, prompt: Tensor) -> Tensor:
-        if self.made is None or self.seen is None or not _same(self.seen, prompt):
-            self.seen, self.made = prompt, self.embedding(prompt)
-        return self.made
-
-
-def _same(first: Tensor, second: Tensor) -> bool:
-    return (first.shape, first.dtype) == (second.shape, second.dtype) and torch.equal(first, second)
-
-
-@contextmanager
-def prompt_embedded_once(network: Any) -> Iterator[None]:
-    """Inside, the ControlNet reads an unchanged prompt image once and not in every step."""
-    embedding = network.controlnet_cond_embedding
-    network.controlnet_cond_embedding = RememberedEmbedding(embedding)
-    try:
-        yield
-    finally:
-        network.controlnet_cond_embedding = embedding
 
 
 # Stage B: invisible mask
@@ -328,7 +217,7 @@ def denoise_inside(
     first = int(timesteps_of(scheduler, total)[start])
     latents = noise if strength == 1.0 else noised(scheduler, known, noise, first)
     fuse = keep_known(scheduler, known, noise, cover(mask, (known.shape[-2], known.shape[-1])))
-    predict = noise_predictor(refiner, refiner.condition(base, mask), texts, cfg)
+    predict = noise_predictor(refiner, texts, cfg, condition=refiner.condition(base, mask))
     return refiner.decode(
         sample(predict, latents, scheduler, total, start_step=start, fuse=fuse, on_step=on_step)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from figura.models.diffusion import predict
 from figura.models.phac import sampling as phac
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,13 +91,17 @@ def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:
     given = pictures()
     condition = model.condition(given["image"], 1 - given["visible_mask"])
     latents, t = torch.randn(2, *model.latent_shape), torch.tensor(500)
-    control = phac.Control(model.controlnet("pose"), given["prompt_image"])
-    plain = phac.noise_predictor(model, condition, given["texts"], 1.0, control)(latents, t)
-    conditional = phac.predict_once(
-        model, latents, condition, t, model.text_condition(given["texts"]), control
+    control = predict.Control(model.controlnet("pose"), given["prompt_image"])
+    plain = predict.noise_predictor(model, given["texts"], 1.0, condition=condition, control=control)(
+        latents, t
+    )
+    conditional = predict.predict_once(
+        model, latents, t, model.text_condition(given["texts"]), condition, control
     )
     assert torch.equal(plain, conditional)
-    near = phac.noise_predictor(model, condition, given["texts"], 1.0 + 1e-6, control)(latents, t)
+    near = predict.noise_predictor(model, given["texts"], 1.0 + 1e-6, condition=condition, control=control)(
+        latents, t
+    )
     torch.testing.assert_close(near, plain, atol=1e-3, rtol=1e-3)
 
 
@@ -151,13 +156,16 @@ def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None
     text = model.text_condition(["a"] * 4).for_network(inputs)
     image = pictures()["prompt_image"]
 
-    def middle(control: phac.Control) -> Tensor:
-        residuals = phac.control_residuals(control, inputs, torch.tensor(5), text)
+    def middle(control: predict.Control) -> Tensor:
+        residuals = predict.control_residuals(control, inputs, torch.tensor(5), text)
         return residuals["mid_block_additional_residual"]
 
     network = model.controlnet("pose")
-    seen, unseen = middle(phac.Control(network, image)), middle(phac.Control(network, image, in_uncond=False))
-    black = middle(phac.Control(network, torch.zeros_like(image)))
+    seen, unseen = (
+        middle(predict.Control(network, image)),
+        middle(predict.Control(network, image, in_uncond=False)),
+    )
+    black = middle(predict.Control(network, torch.zeros_like(image)))
     assert not torch.equal(seen[:2], black[:2])
     torch.testing.assert_close(unseen, torch.cat([black[:2], seen[2:]]))
 
@@ -179,7 +187,7 @@ def test_the_prompt_is_read_once_and_again_when_it_changes() -> None:
     network = torch.nn.Module()
     network.controlnet_cond_embedding = embedding = Embedding()
     first, other = torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
-    with phac.prompt_embedded_once(network):
+    with predict.prompt_embedded_once(network):
         for prompt in (first, first.clone(), other, other, first, first.repeat(2, 1, 1, 1)):
             assert torch.equal(network.controlnet_cond_embedding(prompt), prompt * 2)
     assert [int(prompt.sum()) for prompt in reads] == [48, 0, 48, 96]

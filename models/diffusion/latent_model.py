@@ -1,0 +1,76 @@
+"""A latent diffusion model as the methods hold it: autoencoder, U-Net and text encoder together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .networks import decode_latents, encode_image, fold_of
+
+
+class TextStates(NamedTuple):
+    """Text as a U-Net takes it: states (B,L,D); for SDXL also pooled (B,P) and picture sides (B,6)."""
+
+    states: Tensor
+    pooled: Tensor | None = None
+    sides: Tensor | None = None
+
+    def for_network(self, like: Tensor) -> dict[str, Any]:
+        """Keyword arguments of a diffusers U-Net or ControlNet, in the dtype and on the device of `like`."""
+        if self.pooled is None or self.sides is None:
+            return {"encoder_hidden_states": self.states.to(like)}
+        added = {"text_embeds": self.pooled.to(like), "time_ids": self.sides.to(like)}
+        return {"encoder_hidden_states": self.states.to(like), "added_cond_kwargs": added}
+
+    def followed_by(self, other: TextStates) -> TextStates:
+        """Both batches in one, this one first."""
+        if self.pooled is None or self.sides is None or other.pooled is None or other.sides is None:
+            return TextStates(torch.cat([self.states, other.states]))
+        pairs = ((self.states, other.states), (self.pooled, other.pooled), (self.sides, other.sides))
+        return TextStates(*(torch.cat(pair) for pair in pairs))
+
+
+class LatentModel(nn.Module):
+    """A U-Net with its autoencoder and its text encoder.
+
+    vae: AutoencoderKL. unet: UNet2DConditionModel. text: a module with `encode` (text.py), and `pooled` for
+    U-Nets of SDXL's kind. size: side in pixels of the square pictures it works on. name: what to call it in
+    messages.
+    """
+
+    def __init__(self, vae: Any, unet: Any, text: Any, size: int, name: str) -> None:
+        super().__init__()
+        self.vae, self.unet, self.text, self.size, self.name = vae, unet, text, size, name
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C,h,w) of the latents of one picture."""
+        side = self.size // (fold_of(self.vae) * 2 ** (len(self.vae.config.block_out_channels) - 1))
+        return self.vae.config.latent_channels, side, side
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
+        return encode_image(self.vae, self._for_vae(images)).float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents (B,C,h,w) -> pictures (B,3,S,S) in 0..1, float32."""
+        return decode_latents(self.vae, self._for_vae(latents)).float()
+
+    def text_condition(self, texts: Sequence[str]) -> TextStates:
+        """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
+        states = self.text.encode(texts)
+        if self.unet.config.addition_embed_type != "text_time":
+            return TextStates(states)
+        sides = [self.size, self.size, 0, 0, self.size, self.size]
+        return TextStates(states, self.text.pooled(texts), states.new_tensor([sides] * len(texts)))
+
+    def _for_vae(self, images: Tensor) -> Tensor:
+        return images.to(self.device, next(self.vae.parameters()).dtype)

@@ -1,0 +1,134 @@
+"""What a U-Net predicts under guidance by text, and with a ControlNet beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from .guidance import cfg as guided
+from .latent_model import LatentModel, TextStates
+from .sampling import PredictNoise
+
+UNCONDITIONAL = ""
+
+
+@dataclass(frozen=True)
+class Control:
+    """Phi_CN with the prompt image I_p (B,3,S,S): adds c_pr to the U-Net. strength 0 switches it off.
+
+    in_uncond: whether the unconditional branch of the guidance sees the prompt too; then guidance acts on
+    text only. Otherwise it sees a black prompt image, and guidance acts on text and prompt. attention: the
+    U-Net tensors that were trained with this ControlNet, by their names there.
+    """
+
+    network: Any
+    image: Tensor
+    strength: float = 1.0
+    in_uncond: bool = True
+    attention: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def noise_predictor(
+    model: LatentModel,
+    texts: Sequence[str],
+    scale: float,
+    *,
+    condition: Tensor | None = None,
+    control: Control | None = None,
+) -> PredictNoise:
+    """eps(z_t, t) of a U-Net under text guidance: e_u + w (e_c - e_u), with e_u from the empty text.
+
+    condition: (B,c,h,w) further input channels of the U-Net, the same in both branches.
+    """
+    text = model.text_condition(texts)
+    if scale == 1.0:
+        return lambda latents, t: predict_once(model, latents, t, text, condition, control)
+    both = model.text_condition([UNCONDITIONAL] * len(texts)).followed_by(text)
+    twice = None if condition is None else condition.repeat(2, 1, 1, 1)
+
+    def predict(latents: Tensor, t: Tensor) -> Tensor:
+        predicted = predict_once(model, latents.repeat(2, 1, 1, 1), t, both, twice, control)
+        unconditional, conditional = predicted.chunk(2)
+        return guided(unconditional, conditional, scale)
+
+    return predict
+
+
+def predict_once(
+    model: LatentModel,
+    latents: Tensor,
+    t: Tensor,
+    text: TextStates,
+    condition: Tensor | None = None,
+    control: Control | None = None,
+) -> Tensor:
+    """One call of the U-Net on [z_t, condition], with the ControlNet's residuals; float32 noise."""
+    inputs = latents if condition is None else torch.cat([latents, condition], dim=1)
+    inputs = inputs.to(next(model.unet.parameters()).dtype)
+    text_inputs = text.for_network(inputs)
+    if control is None:
+        return model.unet(inputs, t, **text_inputs).sample.float()
+    named = {**text_inputs, **control_residuals(control, inputs, t, text_inputs)}
+    return functional_call(model.unet, dict(control.attention), (inputs, t), named).sample.float()
+
+
+def control_residuals(
+    control: Control, inputs: Tensor, t: Tensor, text_inputs: dict[str, Any]
+) -> dict[str, Any]:
+    """c_pr = strength * Phi_CN(z_t, t, c_te, I_p), per block of the U-Net.
+
+    The ControlNet gets as many of the U-Net's input channels as it has: all of them when it was trained with
+    this U-Net, only z_t when it is a public one. A batch twice that of the prompt is [unconditional,
+    conditional].
+    """
+    if control.strength == 0.0:
+        return {}
+    copies = len(inputs) // len(control.image)
+    prompt = control.image.to(inputs).repeat(copies, 1, 1, 1)
+    if copies == 2 and not control.in_uncond:
+        prompt[: len(control.image)] = 0.0
+    seen = inputs[:, : control.network.config.in_channels]
+    down, middle = control.network(seen, t, **text_inputs, controlnet_cond=prompt, return_dict=False)
+    return {
+        "down_block_additional_residuals": [control.strength * residual for residual in down],
+        "mid_block_additional_residual": control.strength * middle,
+    }
+
+
+class RememberedEmbedding(nn.Module):
+    """The part of a ControlNet that reads the prompt image; works only when it gets another one than before.
+
+    Its convolutions run at the size of the picture, the rest of the network at the size of the latents.
+    """
+
+    def __init__(self, embedding: nn.Module) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.seen: Tensor | None = None
+        self.made: Tensor | None = None
+
+    def forward(self, prompt: Tensor) -> Tensor:
+        if self.made is None or self.seen is None or not _same(self.seen, prompt):
+            self.seen, self.made = prompt, self.embedding(prompt)
+        return self.made
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    return (first.shape, first.dtype) == (second.shape, second.dtype) and torch.equal(first, second)
+
+
+@contextmanager
+def prompt_embedded_once(network: Any) -> Iterator[None]:
+    """Inside, the ControlNet reads an unchanged prompt image once and not in every step."""
+    embedding = network.controlnet_cond_embedding
+    network.controlnet_cond_embedding = RememberedEmbedding(embedding)
+    try:
+        yield
+    finally:
+        network.controlnet_cond_embedding = embedding
