@@ -65,11 +65,12 @@ class _Kept:
 
 
 def all_node_classes() -> dict[str, type]:
-    """The stock nodes and the pack's own."""
+    """The stock nodes, those among them that are only declared here, and the pack's own."""
     from ..nodes import NODE_CLASS_MAPPINGS
+    from .native_nodes import NATIVE_NODES
     from .stock_nodes import STOCK_NODES
 
-    return {**STOCK_NODES, **NODE_CLASS_MAPPINGS}
+    return {**STOCK_NODES, **NATIVE_NODES, **NODE_CLASS_MAPPINGS}
 
 
 class Runner:

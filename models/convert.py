@@ -13,6 +13,8 @@ import torch
 from .files import write_then_rename
 from .store import PICKLE_SUFFIXES, SAFE_SUFFIXES
 
+LIGHTNING_CALLBACK = "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"
+
 
 def convert(path: Path, target: Path | None = None) -> Path:
     """Write the tensors of a pickled checkpoint as safetensors, by default beside it; returns the new file.
@@ -53,8 +55,11 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a pickled checkpoint, contiguous and unshared. Errors as in `convert`."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
+    # Files of Stable Diffusion mention this class beside their tensors; an empty shell of it is let through.
+    shell = type("ModelCheckpoint", (), {})
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([(shell, LIGHTNING_CALLBACK)]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_refusal(path, error)) from error
     except (

@@ -193,7 +193,13 @@ def _check_mini(kind: str) -> None:
         names = ", ".join(path.name for path in missing) or f"a mini model of kind {kind!r}"
         raise MissingModelError(
             f"the shipped mini family lacks {names} in {MINI_DIR}: install the pack again, whole"
+            + _training(missing)
         )
+
+
+def _training(missing: Sequence[Path]) -> str:
+    """How to make the files of mini that are missing: each is named after its recipe."""
+    return f", or train them: figura train {', '.join(path.stem for path in missing)}" if missing else ""
 
 
 def _missing_text(kind: str, name: str, folders: Sequence[Path | str]) -> str:

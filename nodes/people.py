@@ -20,7 +20,7 @@ from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
 from ..people.skeleton import draw_poses
-from ..people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
+from ..people.synthetic import HELD_OUT_FIRST_SEED, VIEWS, WHOLE, SyntheticPeople, render_people
 from .types import (
     b1hw_to_mask,
     batch_length,
@@ -106,12 +106,22 @@ class FiguraExamplePerson:
                         "tooltip": "How much of the person is hidden, as a share of its area.",
                     },
                 ),
-            }
+            },
+            "optional": {
+                "view": (
+                    list(VIEWS),
+                    {
+                        "default": WHOLE,
+                        "tooltip": "whole person, or hands raised: from the head to the hips, showing one "
+                        "hand or both, large enough for Hand Sampler.",
+                    },
+                ),
+            },
         }
 
-    def run(self, seed: int, size: int, occlusion: float) -> tuple[Any, ...]:
-        person = render_people([seed], size, occlusion=occlusion)
-        other = render_people([seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0)
+    def run(self, seed: int, size: int, occlusion: float, view: str = WHOLE) -> tuple[Any, ...]:
+        person = render_people([seed], size, occlusion=occlusion, view=view)
+        other = render_people([seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view)
         return (
             bchw_to_image(person.occluded),
             bchw_to_image(person.complete),

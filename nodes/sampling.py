@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
+from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_picture
-from ..models.phac.networks import Inpainter
 from .types import broadcast_batches, check_same_size, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PHAC"
@@ -79,7 +79,7 @@ def resized_to(pictures: Tensor, like: Tensor) -> Tensor:
     )
 
 
-def progress_of(model: Inpainter, node_id: str | None) -> Callable[[int, int, Tensor], None]:
+def progress_of(model: LatentModel, node_id: str | None) -> Callable[[int, int, Tensor], None]:
     """A step function that moves the node's bar, shows previews, and stops when the user cancels."""
     host = get_host()
     bars: list[Any] = []
@@ -92,6 +92,6 @@ def progress_of(model: Inpainter, node_id: str | None) -> Callable[[int, int, Te
     return on_step
 
 
-def working_memory(model: Inpainter) -> int:
+def working_memory(model: LatentModel) -> int:
     """A generous guess, in bytes, of what one chunk of pictures needs beside the weights."""
     return 2 * 8 * 4 * 256 * model.size * model.size // 4

@@ -73,14 +73,25 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
     return torch.cat(pictures)
 
 
+def draw_hand(joints: torch.Tensor, height: int, width: int, thickness: float = 1.0) -> torch.Tensor:
+    """Draw one hand per picture on black: (B, 3, height, width) float32 in 0..1, on the joints' device.
+
+    joints: (B, 21, 3) x_px, y_px, confidence; drawn as in `draw_skeleton`. thickness: factor on the
+    half-width of edges (1 px for a shorter side of 512 px) and the radius of joints (4 px).
+    """
+    canvas = Canvas(torch.zeros(joints.shape[0], 3, height, width, device=joints.device))
+    _draw_hand(canvas, joints.to(torch.float32), min(height, width) / 512, thickness)
+    return canvas.pixels
+
+
 def line_radius(height: int, width: int) -> float:
     """Half the thickness of the lines of a prompt picture of this size, in pixels."""
     return max(RADIUS_AT_512 * min(height, width) / 512, MIN_RADIUS_PX)
 
 
-def _draw_hand(canvas: Canvas, hand: torch.Tensor, scale: float) -> None:
-    edge_radius = max(HAND_EDGE_RADIUS_AT_512 * scale, MIN_HAND_RADIUS_PX)
-    joint_radius = max(RADIUS_AT_512 * scale, MIN_HAND_RADIUS_PX)
+def _draw_hand(canvas: Canvas, hand: torch.Tensor, scale: float, thickness: float = 1.0) -> None:
+    edge_radius = thickness * max(HAND_EDGE_RADIUS_AT_512 * scale, MIN_HAND_RADIUS_PX)
+    joint_radius = thickness * max(RADIUS_AT_512 * scale, MIN_HAND_RADIUS_PX)
     for number, (start, end) in enumerate(HAND_EDGES):
         colour = colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1.0, 1.0)
         canvas.ellipse(hand[:, start], hand[:, end], edge_radius, colour)

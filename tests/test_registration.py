@@ -12,6 +12,7 @@ ROOMS = (
     "models.diffusion",
     "models.perception",
     "models.phac",
+    "models.hands",
     "training.recipes",
     "host",
 )

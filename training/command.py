@@ -13,7 +13,7 @@ from .recipes import CONTINUES, load_recipe, recipe_names
 from .trainer import train
 
 MINI = Path(__file__).resolve().parent.parent / "weights" / "mini"
-DATA_STEPS = ("data", "coarse_outputs")
+DATA_STEPS = ("data", "hands_data", "coarse_outputs")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
 
@@ -23,6 +23,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe", choices=[*DATA_STEPS, *recipe_names()], metavar="RECIPE",
         help=f"one of {', '.join(recipe_names())}; or data (render the people), "
+        "hands_data (render hands, and people who show them), "
         "coarse_outputs (draw what invisible_mask learns from)",
     )  # fmt: skip
     parser.add_argument(
@@ -45,9 +46,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("data and coarse_outputs")
+    group = parser.add_argument_group("data, hands_data and coarse_outputs")
     group.add_argument(
-        "--count", type=int, help=f"training people (data: {PEOPLE}, coarse_outputs: {COARSE_PEOPLE})"
+        "--count",
+        type=int,
+        help=f"training people (data: {PEOPLE}, hands_data: 8000 of each, coarse_outputs: {COARSE_PEOPLE})",
     )
     group.add_argument("--processes", type=int, default=2)
     group.add_argument("--draws", type=int, default=16, help="coarse outputs per person")
@@ -58,7 +61,9 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def train_command(args: argparse.Namespace) -> int:
     """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on)."""
     if args.recipe in DATA_STEPS:
-        (build_data if args.recipe == "data" else build_coarse_outputs)(args)
+        {"data": build_data, "hands_data": build_hands, "coarse_outputs": build_coarse_outputs}[args.recipe](
+            args
+        )
         return 0
     recipe = load_recipe(args.recipe)
     plan = changed_plan(
@@ -77,6 +82,13 @@ def build_data(args: argparse.Namespace) -> None:
     from .data import build_split
 
     build_split(args.data, args.count or PEOPLE, args.held_out or 256, processes=args.processes)
+
+
+def build_hands(args: argparse.Namespace) -> None:
+    """Render the hands, and the people who show them, of both data sets."""
+    from .hands_data import COUNT, build_hands_data
+
+    build_hands_data(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
 
 
 def build_coarse_outputs(args: argparse.Namespace) -> None:

@@ -26,6 +26,8 @@ MASKS = ("amodal_mask", "visible_mask")
 SHARD = 64
 
 Renderer = Callable[[list[int], int], Any]
+Layout = Callable[[int, int], Mapping[str, tuple[tuple[int, ...], str]]]
+"""(number of pictures, their side) -> shape and dtype of every array. uint8 with 4 dimensions holds 0..1."""
 
 
 def render(seeds: list[int], size: int) -> Any:
@@ -106,22 +108,40 @@ def build_people(
     renderer: Renderer = render,
 ) -> PeopleDataset:
     """Render `count` people with seeds `first_seed`... into `root`, or finish it, and open them."""
-    root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
-    if not (root / "captions.json").is_file():
-        create_arrays(root, array_layout(count, size))
-        shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
-        jobs = [(root, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
-        begin = time.monotonic()
-        for done, _ in enumerate(run_jobs(_render_shard, jobs, processes), start=1):
-            report_shards("rendered", done, len(jobs), begin)
-        _join_captions(root, count)
+    render_arrays(root, array_layout, count, first_seed, size, processes, renderer)
     data = PeopleDataset.open(root)
     if len(data) != count or data.size != size:
         raise ValueError(
             f"{root} holds {len(data)} people of {data.size} px, not {count} of {size}: use another folder"
         )
     return data
+
+
+def render_arrays(
+    root: Path,
+    layout: Layout,
+    count: int,
+    first_seed: int,
+    size: int,
+    processes: int,
+    renderer: Renderer,
+) -> None:
+    """Render `count` pictures with seeds `first_seed`... into the arrays of `layout`, or finish them.
+
+    renderer: what it gives has a tensor under each name of the layout, and captions. At the end captions.json
+    stands beside the arrays.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    if (root / "captions.json").is_file():
+        return
+    create_arrays(root, layout(count, size))
+    shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
+    jobs = [(root, layout, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
+    begin = time.monotonic()
+    for done, _ in enumerate(run_jobs(_render_shard, jobs, processes), start=1):
+        report_shards("rendered", done, len(jobs), begin)
+    _join_captions(root, count)
 
 
 def open_split(root: Path) -> Split:
@@ -140,9 +160,8 @@ def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.nda
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // length
     orders = {epoch: np.random.default_rng((seed, epoch)).permutation(length) for epoch in np.unique(epochs)}
-    return np.array(
-        [orders[epoch][position % length] for epoch, position in zip(epochs, positions, strict=True)]
-    )
+    drawn = [orders[epoch][position % length] for epoch, position in zip(epochs, positions, strict=True)]
+    return np.array(drawn, dtype=np.int64)
 
 
 def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
@@ -173,16 +192,18 @@ def _one_thread() -> None:
 
 
 @torch.no_grad()
-def _render_shard(root: Path, start: int, count: int, first_seed: int, size: int, renderer: Renderer) -> None:
-    people = renderer(list(range(first_seed + start, first_seed + start + count)), size)
-    for name, (_, dtype) in array_layout(count, size).items():
+def _render_shard(
+    root: Path, layout: Layout, start: int, count: int, first_seed: int, size: int, renderer: Renderer
+) -> None:
+    made = renderer(list(range(first_seed + start, first_seed + start + count)), size)
+    for name, (shape, dtype) in layout(count, size).items():
         array = np.load(root / f"{name}.npy", mmap_mode="r+")
-        value = getattr(people, name).cpu()
-        if name in PICTURES + MASKS:
+        value = getattr(made, name).cpu()
+        if dtype == "uint8" and len(shape) == 4:
             value = (value.float().clamp(0, 1) * 255).round()
         array[start : start + count] = value.numpy().astype(dtype)
         array.flush()
-    write_json(_shard_file(root, start), list(people.captions))
+    write_json(_shard_file(root, start), list(made.captions))
 
 
 def _shard_file(root: Path, start: int) -> Path:

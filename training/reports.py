@@ -55,8 +55,8 @@ def eval_command(
     json_path: Path | None = None,
     **others: Any,
 ) -> dict[str, Any]:
-    """Measure a method ("phac", "complete-pose", or "synth": the synthetic people themselves); gives the
-    report.
+    """Measure a method ("phac", "complete-pose", "hands", or "synth": the synthetic people themselves); gives
+    the report.
 
     others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
     people.
@@ -119,6 +119,18 @@ def _eval_complete_pose(
     return figures, sheet
 
 
+def _eval_hands(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    from .hands_evaluation import evaluate_hands, load_family
+    from .sheets import hand_rows
+
+    sheet = Sheet(options.sheet_samples if options.sheet else 0)
+    family = load_family(options.weights, options.device)
+    figures = evaluate_hands(
+        family, options.seeds, on_batch=lambda batch: sheet.add(hand_rows(batch)), on_done=on_done
+    )
+    return figures, sheet
+
+
 def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
     sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
     for seed in options.seeds[: sheet.people]:
@@ -127,5 +139,5 @@ def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple
 
 
 METHODS: dict[str, Callable[..., tuple[dict[str, float], Sheet]]] = {
-    "phac": _eval_phac, "complete-pose": _eval_complete_pose, "synth": _eval_synth,
+    "phac": _eval_phac, "complete-pose": _eval_complete_pose, "hands": _eval_hands, "synth": _eval_synth,
 }  # fmt: skip

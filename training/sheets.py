@@ -20,6 +20,7 @@ from ..people.synthetic import SyntheticPeople, render_people
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from .hands_evaluation import Batch as HandsBatch
     from .phac_evaluation import Batch
     from .prompt_evaluation import PromptBatch
 
@@ -111,6 +112,24 @@ def prompt_rows(batch: PromptBatch) -> Iterable[Row]:
     stages["truth"] = people.complete
     for index, caption in enumerate(people.captions):
         yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+def hand_rows(batch: HandsBatch) -> Iterable[Row]:
+    """Both stages of Giving a Hand for the people of a batch, with one of their hands close up."""
+    height, width = batch.people.unoccluded.shape[-2:]
+    hands = batch.people.hands.flip(1)  # skeletons have the left hand first
+    skeletons = draw_skeleton(batch.people.joints, height, width, hands=hands)
+    canvas = batch.canvas[:, :3]
+    for index, caption in enumerate(batch.people.captions):
+        hand = batch.owner.index(index)
+        pictures = {
+            "skeleton": skeletons[index], "hand skeleton": batch.drawn.skeletons[hand],
+            "hand": batch.drawn.pictures[hand], "its mask": batch.drawn.masks[hand], "canvas": canvas[index],
+            "one stage": batch.made["one_stage"][index], "hard paste": batch.made["hard"][index],
+            "constant mask": batch.made["constant"][index], "two stages": batch.made["sequential"][index],
+            "drawn from": batch.people.unoccluded[index],
+        }  # fmt: skip
+        yield Row(pictures, caption)
 
 
 def synthetic_row(seed: int, size: int = 128) -> Row:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..models.files import write_then_rename
+from .expansion import mask_expansion_native
 from .flow import Flow
 from .forms import api_form, ui_form
+from .hands import hands_two_stage
 from .phac import phac_photo, phac_pose
 from .prompts import (
     phac_complete_pose,
@@ -31,6 +33,8 @@ FLOWS: tuple[Describe, ...] = (
     phac_pose_roi_box,
     phac_pose_full_box,
     phac_complete_pose,
+    hands_two_stage,
+    mask_expansion_native,
 )
 
 
@@ -63,13 +67,20 @@ def write_all() -> list[Path]:
 
 
 def write_pictures() -> list[Path]:
-    """Draw the example picture and run every workflow for its thumbnail; gives the files' paths."""
-    from .scene import PICTURE, scene_picture
-    from .thumbnails import QUALITY, thumbnail
+    """Draw the example pictures and run every workflow for its thumbnail; gives the files' paths."""
+    from . import hand_scene, scene
+    from .thumbnails import QUALITY, side_by_side, thumbnail
 
-    picture = scene_picture()
-    write_then_rename(PICTURE, lambda place: picture.save(place, format="PNG", optimize=True))
-    paths = [PICTURE]
+    paths = []
+    for place, picture in (
+        (scene.PICTURE, scene.scene_picture()),
+        (hand_scene.PICTURE, hand_scene.hand_picture()),
+    ):
+        paths.append(write_then_rename(place, partial(picture.save, format="PNG", optimize=True)))
+    rings = side_by_side(hand_scene.rings_picture(), hand_scene.HELP_WIDTH)
+    paths.append(
+        write_then_rename(hand_scene.HELP_PICTURE, partial(rings.save, format="JPEG", quality=QUALITY))
+    )
     for flow in all_flows():
         row = thumbnail(flow)
         path = FOLDER / f"{flow.name}.jpg"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..host.graph import InputSpec
+from ..models import store
 from .flow import Flow, Group, Node, Note, Output, has_seed_control, is_widget, output_names, type_name
 
 SCHEMA_VERSION = 0.4
@@ -27,7 +28,13 @@ GROUP_TITLE = 60
 NOTE_SIZE = (420, 520)
 SHOWS_PICTURE = ("SaveImage", "PreviewImage", "MaskPreview", "LoadImage")
 # These grow by a preview while they run, and keep it.
-SHOWS_PREVIEW = ("FiguraPHACSampler", "FiguraInpaintRefiner")
+SHOWS_PREVIEW = (
+    "FiguraPHACSampler",
+    "FiguraInpaintRefiner",
+    "FiguraHandSampler",
+    "FiguraBodyOutpaint",
+    "KSampler",
+)
 PREVIEW_HEIGHT = 270
 
 Slots = list[dict[str, Any]]
@@ -68,6 +75,11 @@ STOCK_TITLES = {
     "MaskPreview": "Preview Mask",
     "MaskToImage": "Convert Mask to Image",
     "ImageToMask": "Convert Image to Mask",
+    "CheckpointLoaderSimple": "Load Checkpoint",
+    "CLIPTextEncode": "CLIP Text Encode (Prompt)",
+    "VAEEncode": "VAE Encode",
+    "VAEDecode": "VAE Decode",
+    "SetLatentNoiseMask": "Set Latent Noise Mask",
 }
 
 
@@ -152,7 +164,15 @@ def _ui_outputs(node: Node, links: list[list[Any]]) -> Slots:
 
 def _properties(node: Node) -> dict[str, Any]:
     ours = node.class_type.startswith("Figura")
-    return {"cnr_id": "figura" if ours else "comfy-core", "Node name for S&R": node.class_type}
+    known = {"cnr_id": "figura" if ours else "comfy-core", "Node name for S&R": node.class_type}
+    return known | ({"models": [_download(node)]} if node.class_type == "CheckpointLoaderSimple" else {})
+
+
+def _download(node: Node) -> dict[str, str]:
+    """What the page needs to offer a missing checkpoint for download."""
+    file = store.known_file(node.values["ckpt_name"])
+    url = f"https://huggingface.co/{file.repo}/resolve/main/{file.path}"
+    return {"name": file.name, "url": url, "directory": file.folder}
 
 
 def widgets_values(node: Node) -> list[Any]:

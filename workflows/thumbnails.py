@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..host.graph import Graph
 from .flow import Flow
 from .forms import api_form
+from .hand_scene import rings_picture
 from .scene import PICTURE
 
 if TYPE_CHECKING:
@@ -27,13 +28,18 @@ SHOWN = {
     "phac_pose_roi_box": STAGES,
     "phac_pose_full_box": STAGES,
     "phac_complete_pose": STAGES,
+    "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
 }
+# Workflows that only ComfyUI can run: what they do is drawn.
+DRAWN = {"mask_expansion_native": rings_picture}
 
 
 def thumbnail(flow: Flow) -> Image:
-    """Run a workflow as shipped and put its pictures side by side, 400 pixels wide."""
+    """Run a workflow as shipped and put its pictures side by side, 400 pixels wide; or draw what it does."""
     from PIL import Image
 
+    if flow.name in DRAWN:
+        return side_by_side(DRAWN[flow.name]())
     with tempfile.TemporaryDirectory() as folder:
         files = run_files(api_form(flow), Path(folder))
         shown = [Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]]

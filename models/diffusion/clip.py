@@ -12,6 +12,20 @@ from torch import Tensor
 CLIP_TOKENS = 77
 
 
+class OpenCLIPTextCondition(torch.nn.Module):
+    """SD2's text encoder, OpenCLIP-H. model: all its layers but the last, as SD2 uses it."""
+
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        super().__init__()
+        self.tokenizer, self.model = tokenizer, model
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> normalised states of the last layer but one, (B, 77, 1024)."""
+        tokens = zeros_behind_end(tokens_of(self.tokenizer, texts), self.tokenizer.eos_token_id)
+        return self.model(input_ids=tokens.to(next(self.parameters()).device)).last_hidden_state
+
+
 class SDXLTextCondition(torch.nn.Module):
     """SDXL's two text encoders: CLIP-L and OpenCLIP-bigG side by side."""
 
@@ -33,16 +47,24 @@ class SDXLTextCondition(torch.nn.Module):
         return self.big(input_ids=self._ended(self._tokens(texts))).text_embeds
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
-        length = self.tokenizer.model_max_length
-        rows = self.tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
-        )
-        return rows.input_ids.to(next(self.parameters()).device)
+        return tokens_of(self.tokenizer, texts).to(next(self.parameters()).device)
 
     def _ended(self, tokens: Tensor) -> Tensor:
-        """The second encoder was trained with zeros, not end tokens, behind the end of the text."""
-        ends = (tokens == self.tokenizer.eos_token_id).long()
-        return torch.where(ends.cumsum(dim=1) - ends > 0, torch.zeros_like(tokens), tokens)
+        return zeros_behind_end(tokens, self.tokenizer.eos_token_id)
+
+
+def tokens_of(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Token numbers (B,77) int64 on the CPU, cut or padded with end tokens."""
+    length = tokenizer.model_max_length
+    return tokenizer(
+        list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+    ).input_ids
+
+
+def zeros_behind_end(tokens: Tensor, end: int) -> Tensor:
+    """OpenCLIP was trained with zeros, not end tokens, behind the end of the text."""
+    ends = (tokens == end).long()
+    return torch.where(ends.cumsum(dim=1) - ends > 0, torch.zeros_like(tokens), tokens)
 
 
 def load_tokenizer(folder: Path) -> Any:

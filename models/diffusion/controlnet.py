@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .checkpoint import load_file
+
+UNET_PREFIX = "unet."
+CONTROLNET_PREFIX = "controlnet."
 
 
 class ReplacedTensors(nn.Module):
@@ -34,6 +40,25 @@ def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
     controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels)
     controlnet.set_attn_processor(type(next(iter(unet.attn_processors.values())))())
     return controlnet
+
+
+def load_change(
+    path: str | Path, kind: str, unet: Any, dtype: torch.dtype = torch.float32
+) -> tuple[Any, dict[str, Tensor], dict[str, Any]]:
+    """A trained change to `unet` from a weights file of that kind: its ControlNet in eval mode, the U-Net
+    tensors that were trained with it, by their names there, and the file's configuration.
+
+    Tensors of the ControlNet that the file leaves out are those of the U-Net's encoder. Raises ValueError
+    when the file is of another backbone, otherwise as `checkpoint.load_file`.
+    """
+    tensors, meta = load_file(path, kind=kind)
+    controlnet = controlnet_from(unet, meta["config"].get("controlnet", {}))
+    attention = under(tensors, UNET_PREFIX)
+    check_counterparts(unet, attention, str(path))
+    replace_tensors(controlnet, under(tensors, CONTROLNET_PREFIX), str(path))
+    # nn.Module's own `to`: the diffusers one warns about dtypes even when nothing is at stake.
+    controlnet = nn.Module.to(controlnet, dtype).eval()
+    return controlnet, {name: value.to(dtype) for name, value in attention.items()}, meta["config"]
 
 
 def replace_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:

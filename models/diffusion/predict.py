@@ -41,15 +41,16 @@ def noise_predictor(
     *,
     condition: Tensor | None = None,
     control: Control | None = None,
+    negative: str = UNCONDITIONAL,
 ) -> PredictNoise:
-    """eps(z_t, t) of a U-Net under text guidance: e_u + w (e_c - e_u), with e_u from the empty text.
+    """eps(z_t, t) of a U-Net under text guidance: e_u + w (e_c - e_u), with e_u from the text `negative`.
 
     condition: (B,c,h,w) further input channels of the U-Net, the same in both branches.
     """
     text = model.text_condition(texts)
     if scale == 1.0:
         return lambda latents, t: predict_once(model, latents, t, text, condition, control)
-    both = model.text_condition([UNCONDITIONAL] * len(texts)).followed_by(text)
+    both = model.text_condition([negative] * len(texts)).followed_by(text)
     twice = None if condition is None else condition.repeat(2, 1, 1, 1)
 
     def predict(latents: Tensor, t: Tensor) -> Tensor:

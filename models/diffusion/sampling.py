@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from diffusers import DDIMScheduler
+    from diffusers import DDIMScheduler, PNDMScheduler
 
 TRAINING_STEPS = 1000
 CLEAN = -1
@@ -37,6 +37,20 @@ def ddim_scheduler() -> DDIMScheduler:
     )
 
 
+def pndm_scheduler() -> PNDMScheduler:
+    """PNDM without Runge-Kutta steps (PLMS) on the same schedule; one more network call than steps."""
+    from diffusers import PNDMScheduler
+
+    return PNDMScheduler(
+        num_train_timesteps=TRAINING_STEPS,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        timestep_spacing="trailing",
+    )
+
+
 def schedule_for(steps: int, strength: float) -> tuple[int, int]:
     """(length of the schedule, first step that is executed) so that exactly `steps` steps execute.
 
@@ -59,12 +73,14 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
 
 
 def timesteps_of(scheduler: Any, steps: int) -> Tensor:
-    """The scheduler's `steps` time steps, falling, (steps,) int64 on the CPU. ValueError beyond 1..1000."""
+    """The time steps of a schedule of `steps`, falling, (steps,) int64 on the CPU; PNDM takes its second one
+    twice. ValueError beyond 1..1000.
+    """
     if not 1 <= steps <= TRAINING_STEPS:
         raise ValueError(f"steps is {steps}; a number from 1 to {TRAINING_STEPS} is needed")
     scheduler.set_timesteps(steps)
     # For some counts (61, 103, ...) rounding gives diffusers' trailing spacing one step too many, at t = -1.
-    return scheduler.timesteps[:steps].cpu()
+    return scheduler.timesteps[scheduler.timesteps >= 0].cpu()
 
 
 def sample(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..convert import read_pickle
 from .checkpoint import read_safetensors
-from .clip import SDXLTextCondition, load_tokenizer
+from .clip import OpenCLIPTextCondition, SDXLTextCondition, load_tokenizer
 from .text import CLIPTextCondition
 
 Tensors = dict[str, Tensor]
@@ -26,17 +26,24 @@ Tensors = dict[str, Tensor]
 SD15, SD2, SDXL = "Stable Diffusion 1.5", "Stable Diffusion 2", "Stable Diffusion XL"
 LDM_UNET, LDM_VAE, LDM_CONTROL = "model.diffusion_model.", "first_stage_model.", "control_model."
 CLIP_PREFIXES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
-BIG_CLIP_PREFIX = "conditioner.embedders.1.model."
-INPAINT_CHANNELS = 9
-SCALING = {SD15: 0.18215, SDXL: 0.13025}
-SIZES = {SD15: 512, SDXL: 1024}
-LIGHTNING_CALLBACK = "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"
+BIG_CLIP_PREFIX, SD2_CLIP_PREFIX = "conditioner.embedders.1.model.", "cond_stage_model.model."
+INPAINT_CHANNELS, TEXT_CHANNELS, POSE_CHANNELS = 9, 4, 8
+FAMILIES = {INPAINT_CHANNELS: (SD15, SDXL), TEXT_CHANNELS: (SD15, SDXL), POSE_CHANNELS: (SD2,)}
+WANTED = {
+    INPAINT_CHANNELS: "9-channel inpainting checkpoint of SD1.5 or SDXL is wanted "
+    "(such as sd-v1-5-inpainting or sd_xl_base_1.0_inpainting_0.1)",
+    TEXT_CHANNELS: "4-channel text-to-image checkpoint of SD1.5 or SDXL is wanted "
+    "(such as v1-5-pruned-emaonly)",
+    POSE_CHANNELS: "8-channel checkpoint of HumanSD is wanted (humansd-v1)",
+}
+SCALING = {SD15: 0.18215, SD2: 0.18215, SDXL: 0.13025}
+SIZES = {SD15: 512, SD2: 512, SDXL: 1024}
 PICKLE_SUFFIXES = (".ckpt", ".pth", ".pt", ".bin")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One Stable Diffusion inpainting model as diffusers networks. size: side of its pictures in pixels."""
+    """One Stable Diffusion model as diffusers networks. size: side of its pictures in pixels."""
 
     family: str
     unet: Any
@@ -51,24 +58,23 @@ def load_stack(
     *,
     parts: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
+    channels: int = INPAINT_CHANNELS,
 ) -> Stack:
-    """An inpainting checkpoint as networks in eval mode; SDXL's autoencoder stays in float32 (it overflows).
+    """A checkpoint as networks in eval mode; SDXL's autoencoder stays in float32 (it overflows).
 
+    channels: input channels of the U-Net: INPAINT_CHANNELS, TEXT_CHANNELS or POSE_CHANNELS.
     parts: the file with autoencoder and text encoder when `checkpoint` is a U-Net alone.
     Raises FileNotFoundError and ValueError that name the file, what it holds and what is wanted.
     """
     tensors = read_weights(checkpoint)
     found = describe(tensors)
-    unet_tensors = unet_tensors_of(tensors)
+    unet_tensors = None if is_controlnet(tensors) else unet_tensors_of(tensors)
     if unet_tensors is None:
-        raise ValueError(f"{checkpoint} is {found}; an SD1.5 or SDXL inpainting checkpoint is wanted")
+        raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     config = unet_config(unet_tensors)
     family = family_of(config)
-    if family not in SIZES or config["in_channels"] != INPAINT_CHANNELS:
-        raise ValueError(
-            f"{checkpoint} is {found}; a 9-channel inpainting checkpoint of SD1.5 or SDXL is wanted "
-            "(such as sd-v1-5-inpainting or sd_xl_base_1.0_inpainting_0.1)"
-        )
+    if family not in FAMILIES[channels] or config["in_channels"] != channels:
+        raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     rest = tensors if parts is None else read_weights(parts)
     where = str(checkpoint if parts is None else parts)
     vae = _build_vae(rest, family, where, torch.float32 if family == SDXL else dtype)
@@ -77,16 +83,21 @@ def load_stack(
     return Stack(family, unet.eval(), vae.eval(), text.eval(), SIZES[family])
 
 
-def load_controlnet(path: str | Path, dtype: torch.dtype = torch.float32) -> Any:
-    """A ControlNet from a file in the original or the diffusers layout; errors as in `load_stack`."""
+def load_controlnet(
+    path: str | Path,
+    dtype: torch.dtype = torch.float32,
+    wanted: str = "a ControlNet (such as control_v11p_sd15_openpose)",
+) -> Any:
+    """A ControlNet from a file in the original or the diffusers layout; errors as in `load_stack`.
+
+    wanted: what an error says is accepted.
+    """
     from diffusers import ControlNetModel
     from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
     tensors = read_weights(path)
     if not is_controlnet(tensors):
-        raise ValueError(
-            f"{path} is {describe(tensors)}; a ControlNet (such as control_v11p_sd15_openpose) is wanted"
-        )
+        raise ValueError(f"{path} is {describe(tensors)}; {wanted} is wanted")
     layers = _ldm_layers({key.removeprefix(LDM_CONTROL): value for key, value in tensors.items()})
     converted = convert_controlnet_checkpoint(dict(tensors), {"layers_per_block": layers})
     converted = {key: value for key, value in converted.items() if value is not None}
@@ -115,10 +126,7 @@ def read_weights(path: str | Path) -> Tensors:
     path = Path(path)
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         return read_safetensors(path)[0]
-    # sd-v1 files mention this class beside their tensors; an empty shell of that name is let through.
-    shell = type("ModelCheckpoint", (), {})
-    with torch.serialization.safe_globals([(shell, LIGHTNING_CALLBACK)]):
-        tensors = read_pickle(path)
+    tensors = read_pickle(path)
     broken = [
         key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()
     ]
@@ -277,6 +285,8 @@ def _build_text(
     tensors: Mapping[str, Tensor], family: str, tokenizer: Path, where: str, dtype: torch.dtype
 ) -> torch.nn.Module:
     words = load_tokenizer(tokenizer)
+    if family == SD2:
+        return OpenCLIPTextCondition(words, _build_open_clip(tensors, where, dtype))
     small = _build_clip(tensors, where, dtype)
     if family == SD15:
         return CLIPTextCondition(words, small)
@@ -301,6 +311,22 @@ def _build_big_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dtyp
         raise ValueError(_lacks(where, "second text encoder", BIG_CLIP_PREFIX + "*"))
     own = convert_open_clip_checkpoint(None, dict(tensors), prefix=BIG_CLIP_PREFIX)
     return _filled(CLIPTextModelWithProjection, own, where, dtype, _clip_config(own, "gelu"))
+
+
+def _build_open_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dtype) -> Any:
+    """SD2's text encoder without its last layer: what it gives, normalised, is the "penultimate" state."""
+    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+    from transformers import CLIPTextModel
+
+    width = tensors.get(f"{SD2_CLIP_PREFIX}token_embedding.weight")
+    if width is None:
+        raise ValueError(_lacks(where, "OpenCLIP text encoder", SD2_CLIP_PREFIX + "*"))
+    # diffusers takes the width from this matrix, which the encoder itself does not need.
+    named = {f"{SD2_CLIP_PREFIX}text_projection": width.new_zeros(width.shape[1], 1), **tensors}
+    own = convert_open_clip_checkpoint(None, named, prefix=SD2_CLIP_PREFIX)
+    last = _count(own, r"text_model\.encoder\.layers\.(\d+)\.") - 1
+    own = {key: value for key, value in own.items() if f".layers.{last}." not in key}
+    return _filled(CLIPTextModel, own, where, dtype, _clip_config(own, "gelu"))
 
 
 def _clip_config(tensors: Mapping[str, Tensor], activation: str) -> Any:

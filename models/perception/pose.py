@@ -31,15 +31,19 @@ SEARCH_PARTS = (2, 4)
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Input side in pixels, channels at 1/2, 1/4, 1/8, 1/16 of it, residual blocks at 1/8 and 1/16."""
+    """Input side in pixels; channels at 1/2, 1/4, 1/8, 1/16 of it; residual blocks at 1/8, 1/16; joints."""
 
     image_size: int = 128
     channels: tuple[int, int, int, int] = (16, 40, 64, 80)
     blocks: tuple[int, int] = (1, 2)
+    joints: int = JOINTS
 
 
 class PoseDetector(nn.Module):
-    """An hourglass from pictures (B,3,S,S) in 0..1 to heatmap logits (B,18,S/4,S/4) in OpenPose-18 order."""
+    """An hourglass from pictures (B,3,S,S) in 0..1 to heatmap logits (B,J,S/4,S/4), one for each joint.
+
+    Of bodies J is 18 in OpenPose-18 order.
+    """
 
     def __init__(self, config: PoseConfig = PoseConfig(), operations: Any = torch.nn) -> None:
         super().__init__()
@@ -55,7 +59,7 @@ class PoseDetector(nn.Module):
         self.up8, self.join8 = conv(deep, eighth, 1), Residual(eighth, operations)
         self.up4, self.join4 = conv(eighth, quarter, 1), Residual(quarter, operations)
         self.norm = operations.GroupNorm(8, quarter)
-        self.head = conv(quarter, JOINTS, 1)
+        self.head = conv(quarter, config.joints, 1)
         nn.init.constant_(self.head.bias, -5.0)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -228,9 +232,15 @@ def load_pose_detector(path: str | Path) -> PoseDetector:
 
 def config_from_metadata(config: Mapping[str, Any]) -> PoseConfig:
     """The configuration a weights file carries (JSON lists become tuples)."""
-    return PoseConfig(config["image_size"], tuple(config["channels"]), tuple(config["blocks"]))
+    joints = config.get("joints", JOINTS)
+    return PoseConfig(config["image_size"], tuple(config["channels"]), tuple(config["blocks"]), joints)
 
 
 def config_to_metadata(config: PoseConfig) -> dict[str, Any]:
     """The configuration as JSON values."""
-    return {"image_size": config.image_size, "channels": list(config.channels), "blocks": list(config.blocks)}
+    return {
+        "image_size": config.image_size,
+        "channels": list(config.channels),
+        "blocks": list(config.blocks),
+        "joints": config.joints,
+    }

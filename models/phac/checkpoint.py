@@ -16,21 +16,13 @@ import torch
 
 from ..diffusion import single_file
 from ..diffusion.checkpoint import load_file, load_into, read_metadata
-from ..diffusion.controlnet import (
-    check_controlnet,
-    check_counterparts,
-    controlnet_from,
-    replace_tensors,
-    under,
-)
+from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
 from .networks import POSE, Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE
 """The paper refines at 1024 what was completed at 512."""
-UNET_PREFIX = "unet."
-CONTROLNET_PREFIX = "controlnet."
 
 
 def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
@@ -132,12 +124,5 @@ def apply_change(model: PHACModel, path: str | Path, dtype: torch.dtype = torch.
     """Add a trained change (kind "phac") to the model: the ControlNet of its prompt kind, and its tensors of
     the U-Net, which are used with that kind only. Raises ValueError when it is of another backbone.
     """
-    tensors, meta = load_file(path, kind="phac")
-    controlnet = controlnet_from(model.unet, meta["config"].get("controlnet", {}))
-    attention = under(tensors, UNET_PREFIX)
-    check_counterparts(model.unet, attention, str(path))
-    replace_tensors(controlnet, under(tensors, CONTROLNET_PREFIX), str(path))
-    # nn.Module's own `to`: the diffusers one warns about dtypes even when nothing is at stake.
-    controlnet = torch.nn.Module.to(controlnet, dtype).eval()
-    own = {name: value.to(dtype) for name, value in attention.items()}
-    model.add_kind(meta["config"].get("prompt", POSE), controlnet, own)
+    controlnet, attention, config = load_change(path, "phac", model.unet, dtype)
+    model.add_kind(config.get("prompt", POSE), controlnet, attention)

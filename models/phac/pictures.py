@@ -7,9 +7,9 @@ are on the CPU. For stages A and B a picture of the model's very size is never r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from ...people.boxes import Box
 from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, stitch
 from ...people.prompts import PointPrompt, draw_prompt
+from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
 from . import sampling
@@ -25,15 +26,12 @@ from .networks import POSE, Inpainter, PHACModel
 
 log = logging.getLogger(__name__)
 
-PICTURES_AT_ONCE = 8
 WHITE = 1.0
 CLOSE_MARGIN = 0.1
 """Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
 REGION_MARGIN = 0.25
 """Room round the part to be refined, on every side, as a share of its longer side."""
 LARGEST_ZOOM = 3
-
-Rows = TypeVar("Rows", slice, list[int])
 
 
 def prompt_for(prompt: PointPrompt, height: int, width: int) -> PointPrompt:
@@ -312,29 +310,6 @@ def put_back(
     amodal = torch.maximum(seen, part)
     cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
     return image, base, changed, cutout, amodal, made, alpha, part
-
-
-# Batches
-
-
-def chunks(count: int) -> list[slice]:
-    """Slices of at most PICTURES_AT_ONCE."""
-    starts = range(0, count, PICTURES_AT_ONCE)
-    return [slice(start, min(start + PICTURES_AT_ONCE, count)) for start in starts]
-
-
-def in_chunks(
-    parts: Sequence[Rows], work: Callable[[Rows, OnStep | None], tuple[Tensor, ...]], on_step: OnStep | None
-) -> tuple[Tensor, ...]:
-    """work(rows, on_step) for every chunk, joined; on_step counts the steps of all chunks."""
-    results = [work(rows, _counted(on_step, number, len(parts))) for number, rows in enumerate(parts)]
-    return tuple(torch.cat(column) for column in zip(*results, strict=True))
-
-
-def _counted(on_step: OnStep | None, chunk: int, count: int) -> OnStep | None:
-    if on_step is None:
-        return None
-    return lambda done, total, clean: on_step(chunk * total + done, count * total, clean)
 
 
 def _model_px(distance: float | None, plan: CropPlan) -> float | None:

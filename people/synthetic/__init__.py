@@ -1,5 +1,5 @@
 """Synthetic people: articulated bodies of capsules, dressed, lit, partly hidden, with exact ground truth."""
 
-from .render import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
+from .render import HANDS_RAISED, HELD_OUT_FIRST_SEED, VIEWS, WHOLE, SyntheticPeople, render_people
 
-__all__ = ["HELD_OUT_FIRST_SEED", "SyntheticPeople", "render_people"]
+__all__ = ["HANDS_RAISED", "HELD_OUT_FIRST_SEED", "VIEWS", "WHOLE", "SyntheticPeople", "render_people"]

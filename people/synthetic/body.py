@@ -34,6 +34,7 @@ class Body:
     """
 
     proportions: Proportions
+    hand_size: Tensor  # (B,), a factor
     torso: Tensor
     pelvis: Tensor
     head: Tensor
@@ -72,12 +73,13 @@ def pose_body(proportions: Proportions, poses: Poses) -> Body:
     for side, name in ((RIGHT, "r"), (LEFT, "l")):
         _add_leg(points, proportions, pelvis, angle, side, name, h)
         direction, normal = _add_arm(points, torso, angle, side, name, h)
+        normal = _twisted(normal, direction, poses.twist[:, side, None])
         hands.append(_hand_points(points[f"{name}_wrist"], direction, normal, side, poses, h))
         normals.append(normal)
     tilt = _turn_x(poses.pitch)  # the camera looks down, so the world tips towards it
     points = {name: torch.einsum("bij,bj->bi", tilt, p) for name, p in points.items()}
     return Body(
-        proportions, tilt @ torso, tilt @ pelvis, tilt @ head, points,
+        proportions, poses.hand_size, tilt @ torso, tilt @ pelvis, tilt @ head, points,
         torch.einsum("bij,bsnj->bsni", tilt, torch.stack(hands, 1)),
         torch.einsum("bij,bsj->bsi", tilt, torch.stack(normals, 1)),
     )  # fmt: skip
@@ -167,7 +169,7 @@ def _hand_points(
     """21 joints (B, 21, 3): wrist, then thumb to little finger, each from its base to its tip."""
     across = torch.linalg.cross(forward, normal) * (-_SIDE_SIGN[side])  # towards the thumb
     spread, joints = poses.spread[:, side, None], [wrist]
-    size = 0.108 * h
+    size = 0.108 * h * poses.hand_size[:, None]
     thumb = wrist + size * (0.12 * forward + 0.18 * across)
     direction = _unit(0.62 * forward + 0.62 * across * (0.5 + 0.5 * spread) + 0.25 * normal)
     joints += _finger(thumb, direction, normal, 0.46 * size, 0.5 * poses.curl[:, side, 0, None])
@@ -178,6 +180,11 @@ def _hand_points(
         direction = _unit(forward + across * offset * 1.3 * spread)
         joints += _finger(start, direction, normal, length * size, poses.curl[:, side, finger + 1, None])
     return torch.stack(joints, 1)
+
+
+def _twisted(normal: Tensor, forward: Tensor, angle: Tensor) -> Tensor:
+    """The palm's normal turned round the forearm."""
+    return angle.cos() * normal + angle.sin() * torch.linalg.cross(forward, normal)
 
 
 def _finger(start: Tensor, direction: Tensor, normal: Tensor, length: Tensor, curl: Tensor) -> list[Tensor]:

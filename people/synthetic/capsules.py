@@ -69,6 +69,7 @@ def _windows(capsules: Capsules, height: int, width: int) -> tuple[Tensor, list[
     low = torch.minimum(capsules.start[..., :2], capsules.end[..., :2]) - radius - 1
     high = torch.maximum(capsules.start[..., :2], capsules.end[..., :2]) + radius + 1
     limit = torch.tensor([width, height], device=low.device)
+    low, high = low.clamp_min(0).minimum(limit), high.clamp_min(0).minimum(limit)
     extent = torch.where(radius > 0, (high - low).ceil(), 0.0).amax(0).clamp_min(0).long() + 1
     extent = torch.where(radius.amax(0) > 0, torch.minimum(extent, limit), 0)
     origin = torch.minimum(low.floor().long().clamp_min(0), limit - extent).clamp_min(0)

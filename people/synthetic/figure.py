@@ -148,7 +148,8 @@ def _arm(build: _Builder, body: Body, outfit: Outfit, name: str) -> None:
 
 
 def _hand(build: _Builder, body: Body, side: int, name: str, fingers: bool) -> None:
-    hand, g, part = body.hands[:, side], body.proportions.height, f"{name}_hand"
+    hand, part = body.hands[:, side], f"{name}_hand"
+    g = body.proportions.height * body.hand_size
     knuckles = (hand[:, 5] + hand[:, 9] + hand[:, 13] + hand[:, 17]) / 4
     build.add(hand[:, 0], knuckles, 0.015 * g, 0.019 * g, part, SKIN)
     if not fingers:

@@ -56,7 +56,8 @@ class Poses:
 
     angles: name -> (B,) radians (unit-less for the elbow hints); kind (B,) index into POSE_NAMES;
     yaw (B,) radians, 0 faces the camera; pitch (B,) radians of the camera looking down; curl (B, 2, 5) and
-    spread (B, 2) of the fingers.
+    spread (B, 2) of the fingers; twist (B, 2) radians of the hands round the forearms, 0 has the palms
+    towards the body; hand_size (B,) a factor, above 1 as a near camera shows a hand held out.
     """
 
     angles: dict[str, Tensor]
@@ -65,6 +66,8 @@ class Poses:
     pitch: Tensor
     curl: Tensor
     spread: Tensor
+    twist: Tensor
+    hand_size: Tensor
 
 
 def sample_poses(draws: Draws) -> Poses:
@@ -82,8 +85,9 @@ def sample_poses(draws: Draws) -> Poses:
         if not name.endswith(("_inward", "_up")):
             angles[name] = torch.deg2rad(angles[name])
     curl = (draws.uniform(0, 1, 2, 1) ** 1.5 + draws.normal(0, 0.12, 2, 5)).clamp(0, 1)
+    plain = torch.zeros_like(values[:, :2])
     return Poses(angles, kind, _sample_yaw(draws), torch.deg2rad(draws.normal(6, 5).reshape(-1)), curl,
-                 draws.uniform(0.2, 1.0, 2))  # fmt: skip
+                 draws.uniform(0.2, 1.0, 2), twist=plain, hand_size=torch.ones_like(plain[:, 0]))  # fmt: skip
 
 
 def _mean_and_spread(kind: Tensor) -> tuple[Tensor, Tensor]:

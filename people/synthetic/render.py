@@ -13,11 +13,15 @@ from .captions import describe
 from .clothes import sample_outfits
 from .draws import Draws
 from .figure import Figure, dress
+from .gestures import close_camera, pose_showing, raise_hands, showing
 from .poses import sample_poses
 from .shading import shade
 from .surroundings import paint_background, place_occluder
 
 HELD_OUT_FIRST_SEED = 10_000_000
+WHOLE, HANDS_RAISED = VIEWS = ("whole person", "hands raised")
+HAND_LABELS = (3, 4)
+SEEN_SHARE = 0.7
 _SUPERSAMPLING = 2
 _FINGERS_FROM = 192  # below this size in pixels a finger is thinner than a pixel
 
@@ -29,7 +33,8 @@ class SyntheticPeople:
     occluded: what a camera sees; unoccluded: without the thing in front; complete: the whole person in front
     of what hid them; cutout: the person alone on white. joints (B, 18, 3) and hands (B, 2, 21, 3):
     x_px, y_px and 1 where the point is in the picture and turned to the camera enough to be told, else 0;
-    hands are right, left. joint_visible (B, 18) bool: not covered by the occluder. densepose_i (B, S, S)
+    hands are right, left; of people who show hands only those count. joint_visible (B, 18) bool: not covered
+    by the occluder. densepose_i (B, S, S)
     uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person.
     """
 
@@ -55,37 +60,52 @@ def render_people(
     device: torch.device | str = "cpu",
     pose_seeds: Sequence[int] | None = None,
     occlusion: float | None = None,
+    view: str = WHOLE,
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
     occlusion: share of the person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each.
-    Raises ValueError for a size below 16 or a share outside 0..0.9.
+    view: "whole person", or "hands raised", framed from the head to the hips.
+    Raises ValueError for a size below 16, a share outside 0..0.9 or another view.
     """
     if size < 16:
         raise ValueError(f"size is {size}; a picture of a person needs at least 16 pixels a side")
+    if view not in VIEWS:
+        raise ValueError(f"view is {view!r}; it is one of {', '.join(VIEWS)}")
     if occlusion is not None and not 0 <= occlusion <= 0.9:
         raise ValueError(f"occlusion is {occlusion}; the hidden share must lie between 0 and 0.9")
     streams = {name: Draws(seeds, name, device, 20_000 if name in ("background", "occluder") else 256)
                for name in ("body", "clothes", "camera", "background", "occluder")}  # fmt: skip
-    body = pose_body(
-        sample_proportions(streams["body"]),
-        poses := sample_poses(Draws(pose_seeds or seeds, "pose", device, 256)),
-    )
-    outfit = sample_outfits(streams["clothes"], body.proportions.woman)
-    figure = dress(body, outfit, fingers=size >= _FINGERS_FROM)
-    scale, centre = _camera(streams["camera"], figure, size)
-    light = _lamp(streams["camera"])
-    colour, coverage, part, uv = _draw(figure, body, outfit, scale, centre, size, light)
+    pose_draws = Draws(pose_seeds or seeds, "pose", device, 256)
+    proportions, poses = sample_proportions(streams["body"]), sample_poses(pose_draws)
+    outfit = sample_outfits(streams["clothes"], proportions.woman)
+    camera = streams["camera"]
+    if view == HANDS_RAISED:
+        poses, raised = raise_hands(poses, pose_draws)
+        body, share = pose_showing(proportions, poses, raised, camera.uniform(0.86, 0.97).reshape(-1))
+        figure = dress(body, outfit, fingers=True)
+        scale, centre = close_camera(camera, body, raised, share, size)
+        captions = [showing(text, int(count)) for text, count in
+                    zip(describe(body, outfit, poses), raised.sum(1), strict=True)]  # fmt: skip
+    else:
+        body, raised = pose_body(proportions, poses), None
+        figure = dress(body, outfit, fingers=size >= _FINGERS_FROM)
+        scale, centre = _camera(camera, figure, size)
+        captions = describe(body, outfit, poses)
+    light = lamp(camera)
+    colour, coverage, part, uv = draw_figure(figure, body, outfit, scale, centre, size, light)
     background = paint_background(streams["background"], size)
     joints, joints_seen = openpose_points(body)
-    joints = _to_pixels(joints, scale, centre, joints_seen, size)
-    hands = _to_pixels(
+    joints = to_pixels(joints, scale, centre, joints_seen, size)
+    hands = to_pixels(
         body.hands,
         scale,
         centre,
         torch.ones(body.hands.shape[:3], dtype=torch.bool, device=joints.device),
         size,
     )
+    if raised is not None:
+        hands[..., 2] *= (raised & hands_seen(hands, part))[..., None]
     amodal = (coverage >= 0.5).float()
     hidden = streams["occluder"].uniform(0.08, 0.6).reshape(-1)
     hidden = torch.full_like(hidden, occlusion) if occlusion is not None else hidden
@@ -99,8 +119,15 @@ def render_people(
         cutout=colour + (1 - coverage),
         amodal_mask=amodal, visible_mask=visible, invisible_mask=amodal - visible,
         joints=joints, joint_visible=(joints[..., 2] > 0) & (_at(in_front, joints) < 0.5), hands=hands,
-        densepose_i=part, densepose_uv=uv, captions=describe(body, outfit, poses),
+        densepose_i=part, densepose_uv=uv, captions=captions,
     )  # fmt: skip
+
+
+def hands_seen(hands: Tensor, part: Tensor) -> Tensor:
+    """(B,2) bool: whether hands (B,2,21,3) show where most of their joints are; part: DensePose (B,S,S)."""
+    label = torch.tensor(HAND_LABELS, device=part.device)[None, :, None]
+    shown = torch.stack([_at(part[:, None], side) for side in hands.unbind(1)], 1) == label
+    return (shown & (hands[..., 2] > 0)).float().mean(2) >= SEEN_SHARE
 
 
 def _camera(draws: Draws, figure: Figure, size: int) -> tuple[Tensor, Tensor]:
@@ -120,14 +147,14 @@ def _camera(draws: Draws, figure: Figure, size: int) -> tuple[Tensor, Tensor]:
     return scale, centre
 
 
-def _lamp(draws: Draws) -> Tensor:
+def lamp(draws: Draws) -> Tensor:
     direction = torch.stack(
         [draws.uniform(-0.8, 0.8), draws.uniform(0.1, 0.9), draws.uniform(0.5, 1.0)], 1
     ).reshape(-1, 3)
     return direction / direction.norm(dim=1, keepdim=True)
 
 
-def _draw(
+def draw_figure(
     figure: Figure, body: Body, outfit, scale: Tensor, centre: Tensor, size: int, light: Tensor
 ) -> tuple[Tensor, ...]:
     """Colour times coverage (B, 3, S, S), coverage (B, 1, S, S), DensePose part (B, S, S) and uv (B,
@@ -161,7 +188,7 @@ def _draw(
     )
 
 
-def _to_pixels(points: Tensor, scale: Tensor, centre: Tensor, seen: Tensor, size: int) -> Tensor:
+def to_pixels(points: Tensor, scale: Tensor, centre: Tensor, seen: Tensor, size: int) -> Tensor:
     """(B, ..., 3) points in space to x_px, y_px and 1 where they are seen and in the picture, 0 elsewhere."""
     shape = (-1,) + (1,) * (points.dim() - 2)
     x = points[..., 0] * scale.view(shape) + centre[:, 0].view(shape)
@@ -171,7 +198,7 @@ def _to_pixels(points: Tensor, scale: Tensor, centre: Tensor, seen: Tensor, size
 
 
 def _at(picture: Tensor, joints: Tensor) -> Tensor:
-    """(B, 18): the value of a one-channel picture at each joint."""
+    """(B, n): the value of a one-channel picture at each of n joints."""
     size = picture.shape[-1]
     column, line = (joints[..., i].long().clamp(0, size - 1) for i in (0, 1))
     return picture.flatten(1).gather(1, line * size + column)

@@ -14,7 +14,7 @@ import torch
 from figura.host.interface import Cancelled, use_host
 from figura.host.plain import PlainHost
 from figura.models import store
-from figura.models.phac import pictures as pictures_module
+from figura.models.diffusion import batches
 from figura.models.phac.checkpoint import apply_change
 from figura.nodes import phac as nodes
 from figura.people.prompts import parse_points
@@ -200,7 +200,7 @@ def test_a_kind_that_cannot_be_read_names_those_there_are(family: Path) -> None:
 def test_progress_counts_all_steps_and_shows_previews(
     phac: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures_module, "PICTURES_AT_ONCE", 1)
+    monkeypatch.setattr(batches, "PICTURES_AT_ONCE", 1)
     seen: list[tuple[str, int, int]] = []
     pictures: list[Any] = []
 

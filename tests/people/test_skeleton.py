@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 from figura.people.keypoints import LIMBS
-from figura.people.skeleton import PALETTE_18, draw_skeleton
+from figura.people.skeleton import PALETTE_18, draw_hand, draw_skeleton
 
 
 def standing(size: int) -> torch.Tensor:
@@ -80,6 +80,23 @@ def test_hands_and_background():
     drawn = draw_skeleton(torch.zeros(1, 18, 3), 64, 64, hands=hands, onto=grey)
     assert drawn[0, :, 20, 20].tolist() == pytest.approx([0.0, 0.0, 1.0], abs=0.3)
     assert torch.equal(drawn[..., 30:], grey[..., 30:]) and grey.min() == 0.5
+
+
+def test_a_hand_alone_is_drawn_as_with_its_body():
+    hand = torch.rand(2, 21, 3, generator=torch.Generator().manual_seed(1)) * 200
+    hand[0, 3:7, 2] = 0
+    pair = torch.stack([hand, torch.zeros_like(hand)], dim=1)
+    whole = draw_skeleton(torch.zeros(2, 18, 3), 160, 240, hands=pair)
+    assert torch.equal(draw_hand(hand, 160, 240), whole)
+
+
+def test_thickness_widens_edges_and_joints_alike():
+    hand = torch.zeros(1, 21, 3)
+    hand[0, 0], hand[0, 1] = torch.tensor([[100.5, 256.5, 1.0], [400.5, 256.5, 1.0]])
+    for thickness in (1.0, 2.0, 3.5):
+        drawn = draw_hand(hand, 512, 512, thickness)[0]
+        assert drawn[0, :, 250].sum().item() == pytest.approx(2 * thickness, rel=0.05)
+        assert drawn[2].sum().item() == pytest.approx(2 * torch.pi * (4 * thickness) ** 2, rel=0.05)
 
 
 def test_a_training_batch_is_drawn_fast():

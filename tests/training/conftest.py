@@ -10,8 +10,8 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
+from figura.training.controlled import ControlledUNet
 from figura.training.data import HELD_OUT_SEED, build_people, open_split
-from figura.training.recipes.phac import CoarseStage, is_cross_attention
 
 SIZE = 64
 PEOPLE = 10
@@ -44,11 +44,8 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Map
     folder = tmp_path_factory.mktemp("weights")
     vae, base, inpaint = networks.mini_vae(), networks.mini_unet(), networks.mini_inpaint_unet()
     text = TextEncoder(WordTokenizer.from_captions(open_split(toy_data).train.captions))
-    coarse = CoarseStage(inpaint, networks.mini_controlnet(inpaint))
-    change = {f"unet.{n}": p for n, p in inpaint.state_dict().items() if is_cross_attention(n)}
-    change |= {f"controlnet.{n}": p for n, p in coarse.controlnet.state_dict().items()}
-    controlnet = networks.plain_config(coarse.controlnet)
-    phac_config = {"prompt": "pose", "backbone": "inpaint", "controlnet": controlnet}
+    change, config = ControlledUNet(inpaint).change("inpaint")
+    phac_config = {"prompt": "pose", **config}
     contents = {
         "vae": ("vae", vae.state_dict(), networks.plain_config(vae)),
         "text": ("text", text.state_dict(), text.config()),

@@ -9,8 +9,9 @@ from figura import workflows
 from figura.host.graph import input_specs, load_graph, validate
 from figura.host.interface import use_host
 from figura.host.jobs import apply_setting
+from figura.host.native_nodes import SD15_CHECKPOINT, is_native
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner, all_node_classes
+from figura.host.runner import NodeError, Runner, all_node_classes
 from figura.models import store
 from figura.nodes import NODE_CLASS_MAPPINGS
 from figura.people.boxes import Box
@@ -18,22 +19,27 @@ from figura.people.keypoints import BODY_18
 from figura.people.points_json import read_points_text
 from figura.people.prompts import PROMPT_KINDS
 from figura.people.synthetic import render_people
-from figura.workflows import phac, prompts, scene
+from figura.workflows import hand_scene, phac, prompts, scene
 from figura.workflows.flow import Flow, is_widget
 from figura.workflows.forms import api_form, node_title, ui_form
 from figura.workflows.scene import HEIGHT, PICTURE, PICTURE_NAME, WIDTH
-from figura.workflows.thumbnails import SHOWN
+from figura.workflows.thumbnails import DRAWN, SHOWN, thumbnail
 from PIL import Image
 
 FOLDER = Path(workflows.__file__).parent
 FLOWS = {flow.name: flow for flow in workflows.all_flows()}
+HAND_STAGES = ("skeleton", "close_up", "mask", "canvas", "known_mask", "person")
 DEMO_STAGES = ("prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
 
 KINDS = ("sam", "phac", "refiner", "pose_detector")
-needs_mini = pytest.mark.skipif(
-    not all(path.is_file() for kind in KINDS for path in store.mini_files(kind)),
-    reason="weights/mini is not complete: figura train writes it",
-)
+INCOMPLETE = "weights/mini is not complete: figura train writes it"
+
+
+def is_complete(*kinds: str) -> bool:
+    return all(path.is_file() for kind in kinds for path in store.mini_files(kind))
+
+
+needs_mini = pytest.mark.skipif(not is_complete(*KINDS), reason=INCOMPLETE)
 every_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
 
 
@@ -66,7 +72,7 @@ def test_there_is_a_workflow_and_a_thumbnail_for_every_kind_of_prompt():
         if node.class_type == "FiguraPointPrompt"
     }
     assert kinds == set(PROMPT_KINDS)
-    assert set(SHOWN) == set(FLOWS)
+    assert set(SHOWN) | set(DRAWN) == set(FLOWS)
     for name, titles in SHOWN.items():
         there = {node_title(node) for node in FLOWS[name].nodes}
         assert set(titles) <= there
@@ -200,9 +206,9 @@ def test_points_and_boxes_fit_the_person_they_are_for():
         assert np.abs(np.subtract(box, exact)).max() <= 6
 
 
-def test_the_page_uploads_the_example_picture_under_the_name_the_workflow_uses():
+def test_the_page_uploads_the_example_pictures_under_the_names_the_workflows_use():
     module = PICTURE.parent.parent / "example_picture.mjs"
-    assert f'PICTURE_NAME = "{PICTURE_NAME}"' in module.read_text(encoding="utf-8")
+    assert f'PICTURE_NAMES = ["{PICTURE_NAME}", "{hand_scene.PICTURE_NAME}"]' in module.read_text("utf-8")
 
 
 def test_the_scene_is_drawn_again_as_shipped():
@@ -213,10 +219,49 @@ def test_the_scene_is_drawn_again_as_shipped():
     assert np.abs(shipped - drawn).mean() < 1 / 255
 
 
+def test_the_hand_on_grey_is_transparent_where_it_is_to_be_drawn():
+    with Image.open(hand_scene.PICTURE) as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (hand_scene.SIZE, hand_scene.SIZE, 4)
+    free = pixels[..., 3] == 0
+    assert 0.9 < free.mean() < 0.99 and (np.abs(pixels[free][:, :3].astype(int) - 128) <= 1).all()
+
+
+def test_a_thumbnail_of_what_only_comfyui_runs_is_drawn():
+    picture = np.asarray(thumbnail(FLOWS["mask_expansion_native"]).convert("L"))
+    kept = [(panel > 60).mean() for panel in np.array_split(picture, 3, axis=1)]
+    assert kept[0] > kept[1] > kept[2] > 0
+
+
+def test_a_missing_checkpoint_is_offered_by_the_page():
+    (loader,) = [
+        node
+        for node in ui_form(FLOWS["mask_expansion_native"])["nodes"]
+        if node["type"] == "CheckpointLoaderSimple"
+    ]
+    (offered,) = loader["properties"]["models"]
+    assert offered["name"] == SD15_CHECKPOINT == loader["widgets_values"][0]
+    assert offered["url"].startswith("https://huggingface.co/") and offered["url"].endswith(SD15_CHECKPOINT)
+    assert offered["directory"] == "checkpoints"
+
+
+def test_what_only_comfyui_runs_says_so_when_run_headlessly(tmp_path):
+    with pytest.raises(NodeError, match="CheckpointLoaderSimple is a node of ComfyUI .*--server"):
+        run("mask_expansion_native", tmp_path)
+
+
 @needs_mini
 @pytest.mark.parametrize("name", list(FLOWS))
 def test_runs_headlessly_with_few_steps(name, tmp_path):
-    pictures = run(name, tmp_path, "FiguraPHACSampler.steps=2", "FiguraInpaintRefiner.steps=2")
+    if name == "hands_two_stage" and not is_complete("hands"):
+        pytest.skip(INCOMPLETE)
+    if any(is_native(node.class_type) for node in FLOWS[name].nodes):
+        pytest.skip("has nodes that only ComfyUI can run; tests/comfyui runs it there")
+    samplers = [node.class_type for node in FLOWS[name].nodes if "steps" in node.values]
+    pictures = run(name, tmp_path, *(f"{sampler}.steps=2" for sampler in samplers))
+    if name == "hands_two_stage":
+        assert {f"hands_{stage}" for stage in HAND_STAGES} == set(pictures)
+        return
     if name not in ("phac_pose", "phac_photo"):
         assert {"prompt", f"{name.removeprefix('phac_')}_refined"} <= set(pictures)
         return

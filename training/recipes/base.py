@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,11 +12,14 @@ import torch
 from ...models.diffusion.networks import decode_latents, load_vae, mini_unet, noise_schedule, plain_config
 from ...models.diffusion.sampling import ddim_scheduler, sample
 from ...models.diffusion.text import TextEncoder, load_text_encoder
-from ..data import sample_indices
+from ..data import rows, sample_indices
+from ..hands_data import CloseUps, Gestures, HandsData, open_hands
 from ..latents import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents
 from ..plan import BF16_COPY, BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from ..progress import picture_grid
 
+SHARES = (0.5, 0.35, 0.15)
+"""Of people, of people who show their hands, and of hands close up."""
 WEIGHT_LIMIT = 25.0
 """Most that the loss of a very noisy latent may count. Near pure noise an error of the predicted noise is an
 error 1/sqrt(abar) times as large of the picture, and plain MSE leaves whole pictures tinted there."""
@@ -36,8 +39,12 @@ class LatentRecipe(BaseRecipe):
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the data set once for this autoencoder."""
-        self.vae, self.text = load_vae(init["vae"]), load_text_encoder(init["text"])
+        self.prepare_networks(init)
         return open_latents(data_root, init["vae"])
+
+    def prepare_networks(self, init: Mapping[str, Path]) -> None:
+        """Load what stays as it is."""
+        self.vae, self.text = load_vae(init["vae"]), load_text_encoder(init["text"])
 
     def encode_texts(self, captions: Sequence[str], generator: torch.Generator) -> torch.Tensor:
         """Captions -> (B,28,96); some are replaced by the empty text, for guidance."""
@@ -51,14 +58,20 @@ class LatentRecipe(BaseRecipe):
         predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         latents: torch.Tensor,
         generator: torch.Generator,
+        cells: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most 25."""
+        """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most 25.
+
+        cells: (B,1,h,w), how much each cell counts beside the others; None is all alike.
+        """
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         times = torch.randint(0, len(self.snr), (len(latents),), generator=generator)
         weight = (1 + 1 / self.snr[times]).clamp(max=WEIGHT_LIMIT).to(latents)
         times = times.to(latents.device)
-        error = predict(self.schedule.add_noise(latents, noise, times), times).float() - noise
-        return (weight * error.square().mean(dim=(1, 2, 3))).mean()
+        error = (predict(self.schedule.add_noise(latents, noise, times), times).float() - noise).square()
+        if cells is not None:
+            error = error * cells / cells.mean()
+        return (weight * error.mean(dim=(1, 2, 3))).mean()
 
     @torch.no_grad()
     def generate(
@@ -87,25 +100,42 @@ def latents_of(data: LatentCache, kinds: Sequence[str], indices: np.ndarray) -> 
     return torch.from_numpy(np.stack(picked)).float()
 
 
+class BaseData(NamedTuple):
+    """Everything the base model is to know."""
+
+    people: LatentCache
+    hands: HandsData
+
+
 class BaseUNetRecipe(LatentRecipe):
-    """Text to image on complete and unoccluded pictures and cutouts."""
+    """Text to image: people, complete, unoccluded and cut out; people who show hands; hands close up."""
 
     name = "base"
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=8e-4, mixed_precision=BF16_COPY)
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Encode people and hands once for this autoencoder."""
+        people = super().prepare(data_root, init)
+        hands = open_hands(data_root, init["vae"])
+        return Split(*(BaseData(*parts) for parts in zip(people, hands, strict=True)))
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh U-Net."""
         return mini_unet()
 
-    def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
+    def batch(self, data: BaseData, step: int, seed: int, batch_size: int) -> Batch:
         """Latents (B,8,h,w) and texts (B,28,96)."""
         generator = random_generator(seed, step, 13)
-        indices = sample_indices(len(data), step, seed, batch_size)
-        kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (batch_size,), generator=generator)]
-        captions = [
-            target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)
-        ]
-        return {"latents": latents_of(data, kinds, indices), "texts": self.encode_texts(captions, generator)}
+        drawn = torch.multinomial(torch.tensor(SHARES), batch_size, replacement=True, generator=generator)
+        counts = [int((drawn == kind).sum()) for kind in range(len(SHARES))]
+        parts = [
+            people_pictures(data.people, step, seed, counts[0], generator),
+            *(other_pictures(part, step, seed, count) for part, count in
+              zip((data.hands.gestures, data.hands.close_ups), counts[1:], strict=True)),
+        ]  # fmt: skip
+        captions = [text for _, texts in parts for text in texts]
+        latents = torch.cat([latents for latents, _ in parts])
+        return {"latents": latents, "texts": self.encode_texts(captions, generator)}
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
@@ -120,9 +150,29 @@ class BaseUNetRecipe(LatentRecipe):
         made = self.generate(lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"])
         return picture_grid([self.decode(batch["latents"]), made])
 
-    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
+    def export(self, module: torch.nn.Module, held_out: BaseData) -> Export:
         """The U-Net."""
         return Export("unet", module.state_dict(), plain_config(module), int8=True)
+
+
+def people_pictures(
+    data: LatentCache, step: int, seed: int, count: int, generator: torch.Generator
+) -> tuple[torch.Tensor, list[str]]:
+    """Latents and captions of `count` people, each in a kind of picture drawn at random."""
+    indices = sample_indices(len(data), step, seed, count)
+    kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (count,), generator=generator)]
+    captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
+    if not count:
+        return torch.zeros(0, *data.complete.shape[1:]), captions
+    return latents_of(data, kinds, indices), captions
+
+
+def other_pictures(
+    data: Gestures | CloseUps, step: int, seed: int, count: int
+) -> tuple[torch.Tensor, list[str]]:
+    """Latents and captions of `count` people who show their hands, or hands close up."""
+    indices = sample_indices(len(data), step, seed, count)
+    return rows(data.latents, indices).float(), [data.captions[index] for index in indices]
 
 
 def recipe() -> BaseUNetRecipe:

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
+from ...models.diffusion.networks import load_unet
+from ..controlled import ControlledUNet
 from ..data import sample_indices
 from ..latents import LatentCache
 from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
@@ -23,32 +24,8 @@ from ..prompt_pictures import prompt_pictures
 from .base import LatentRecipe, latents_of, target_caption
 from .inpaint import visible_condition
 
-CONTROL_RATE_FACTOR = 10.0
 BOX_STEPS = 5_000
 """Steps of the kinds with a box: they go on from the weights of the kind pose (--from)."""
-
-
-class CoarseStage(torch.nn.Module):
-    """The inpainting U-Net with a ControlNet: (z_t, condition, t, c_te, prompt image) -> predicted noise."""
-
-    def __init__(self, unet: Any, controlnet: Any) -> None:
-        super().__init__()
-        self.unet, self.controlnet = unet, controlnet
-
-    def forward(
-        self,
-        latents: torch.Tensor,
-        condition: torch.Tensor,
-        times: torch.Tensor,
-        texts: torch.Tensor,
-        prompt: torch.Tensor,
-    ) -> torch.Tensor:
-        """Latents (B,8,h,w), condition (B,9,h,w), texts (B,28,96), prompt image (B,3,8h,8w) in 0..1."""
-        inputs = torch.cat([latents, condition], dim=1)
-        down, middle = self.controlnet(inputs, times, texts, controlnet_cond=prompt, return_dict=False)
-        return self.unet(
-            inputs, times, texts, down_block_additional_residuals=down, mid_block_additional_residual=middle
-        ).sample
 
 
 class CoarseRecipe(LatentRecipe):
@@ -67,20 +44,11 @@ class CoarseRecipe(LatentRecipe):
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The inpainting U-Net, frozen but for its cross-attention, and a ControlNet that starts from it."""
-        unet = load_unet(init["inpaint"])
-        controlnet = mini_controlnet(unet)
-        for name, parameter in unet.named_parameters():
-            parameter.requires_grad_(is_cross_attention(name))
-        return CoarseStage(unet, controlnet)
+        return ControlledUNet(load_unet(init["inpaint"]))
 
     def parameter_groups(self, module: Any, learning_rate: float) -> list[dict[str, Any]]:
         """Cross-attention at the rate, ControlNet at ten times the rate."""
-        attention = [p for p in module.unet.parameters() if p.requires_grad]
-        control = list(module.controlnet.parameters())
-        return [
-            {"params": attention, "lr": learning_rate},
-            {"params": control, "lr": CONTROL_RATE_FACTOR * learning_rate},
-        ]
+        return module.parameter_groups(learning_rate)
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Cutout latents, the condition, texts and prompt images (B,3,8h,8w)."""
@@ -111,19 +79,12 @@ class CoarseRecipe(LatentRecipe):
     def _predict(
         self, module: torch.nn.Module, batch: Batch, latents: torch.Tensor, times: torch.Tensor
     ) -> torch.Tensor:
-        return module(latents, batch["condition"], times, batch["texts"], batch["prompt"])
+        return module(latents, times, batch["texts"], batch["prompt"], batch["condition"])
 
     def export(self, module: Any, held_out: LatentCache) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
-        tensors = {f"unet.{n}": p for n, p in module.unet.state_dict().items() if is_cross_attention(n)}
-        tensors |= {f"controlnet.{n}": p for n, p in module.controlnet.state_dict().items()}
-        config = {"prompt": self.kind, "backbone": "inpaint", "controlnet": plain_config(module.controlnet)}
-        return Export("phac", tensors, config, int8=True)
-
-
-def is_cross_attention(name: str) -> bool:
-    """Whether a U-Net parameter belongs to a cross-attention block."""
-    return ".attn2." in name
+        tensors, config = module.change("inpaint")
+        return Export("phac", tensors, {"prompt": self.kind, **config}, int8=True)
 
 
 def recipe() -> CoarseRecipe:

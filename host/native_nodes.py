@@ -1,0 +1,140 @@
+"""Stock nodes that only ComfyUI can run, with its names, inputs and outputs.
+
+They are declared so that workflows with them can be built and checked here; run headlessly they raise an
+error that says what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .stock_nodes import MAX_RESOLUTION
+
+SD15_CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
+# Those that every supported ComfyUI has; a server may know more.
+SAMPLERS = ["euler", "euler_ancestral", "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "lcm", "ddim", "uni_pc"]
+SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal"]
+
+
+class NeedsComfyUI:
+    """A node that is declared but not run here."""
+
+    FUNCTION = "run"
+
+    def run(self, **inputs: Any) -> tuple[Any, ...]:
+        raise RuntimeError(
+            f"{type(self).__name__} is a node of ComfyUI and needs it: run the workflow there, or give "
+            "`figura run` the address of a running ComfyUI by --server."
+        )
+
+
+class CheckpointLoaderSimple(NeedsComfyUI):
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE")
+    CATEGORY = "loaders"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"ckpt_name": ([SD15_CHECKPOINT],)}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, ckpt_name: str) -> bool:
+        """Which checkpoints there are only the server knows."""
+        return True
+
+
+class CLIPTextEncode(NeedsComfyUI):
+    RETURN_TYPES = ("CONDITIONING",)
+    CATEGORY = "conditioning"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        text = ("STRING", {"multiline": True, "dynamicPrompts": True})
+        return {"required": {"text": text, "clip": ("CLIP",)}}
+
+
+class VAEEncode(NeedsComfyUI):
+    RETURN_TYPES = ("LATENT",)
+    CATEGORY = "latent"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"pixels": ("IMAGE",), "vae": ("VAE",)}}
+
+
+class VAEDecode(NeedsComfyUI):
+    RETURN_TYPES = ("IMAGE",)
+    CATEGORY = "latent"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"samples": ("LATENT",), "vae": ("VAE",)}}
+
+
+class SetLatentNoiseMask(NeedsComfyUI):
+    RETURN_TYPES = ("LATENT",)
+    CATEGORY = "latent/inpaint"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"samples": ("LATENT",), "mask": ("MASK",)}}
+
+
+class KSampler(NeedsComfyUI):
+    RETURN_TYPES = ("LATENT",)
+    CATEGORY = "sampling"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        seed = {"default": 0, "min": 0, "max": 2**64 - 1, "control_after_generate": True}
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "seed": ("INT", seed),
+                "steps": ("INT", {"default": 20, "min": 1, "max": 10000}),
+                "cfg": ("FLOAT", {"default": 8.0, "min": 0.0, "max": 100.0, "step": 0.1, "round": 0.01}),
+                "sampler_name": (SAMPLERS,),
+                "scheduler": (SCHEDULERS,),
+                "positive": ("CONDITIONING",),
+                "negative": ("CONDITIONING",),
+                "latent_image": ("LATENT",),
+                "denoise": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}),
+            }
+        }
+
+
+class ImageCompositeMasked(NeedsComfyUI):
+    RETURN_TYPES = ("IMAGE",)
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        place = ("INT", {"default": 0, "min": 0, "max": MAX_RESOLUTION, "step": 1})
+        return {
+            "required": {
+                "destination": ("IMAGE",),
+                "source": ("IMAGE",),
+                "x": place,
+                "y": place,
+                "resize_source": ("BOOLEAN", {"default": False}),
+            },
+            "optional": {"mask": ("MASK",)},
+        }
+
+
+NATIVE_NODES: dict[str, type] = {
+    node.__name__: node
+    for node in (
+        CheckpointLoaderSimple,
+        CLIPTextEncode,
+        VAEEncode,
+        VAEDecode,
+        SetLatentNoiseMask,
+        KSampler,
+        ImageCompositeMasked,
+    )
+}
+
+
+def is_native(class_type: str) -> bool:
+    """Whether a node can run only in ComfyUI."""
+    return class_type in NATIVE_NODES

@@ -1,0 +1,1 @@
+"""Giving a Hand to Diffusion Models."""

@@ -1,0 +1,118 @@
+"""Loads Giving a Hand: the shipped mini family, public full-size files, what the recipes train.
+
+weights/mini holds vae, text, base (the text-to-image U-Net), hands (kind "hands": the hand generator's whole
+U-Net) and body (kind "body", a change to the base: `unet.*` are tensors that replace the base's
+cross-attention, `controlnet.*` those of the skeleton ControlNet). Files of both kinds may also be of SD1.5's
+size; they then go with an SD1.5 checkpoint, as public ControlNets do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..diffusion import single_file
+from ..diffusion.checkpoint import read_metadata
+from ..diffusion.controlnet import check_controlnet, load_change
+from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
+from ..diffusion.text import load_text_encoder
+from .networks import BodyOutpainter, HandGenerator, HandsModel
+
+HANDS, BODY = "hands", "body"
+ACCEPTED = {
+    HANDS: "as hand_controlnet a ControlNet for SD1.5 that reads hand skeletons (such as "
+    "controlnet_hands_sd15) or a Figura file of the kind 'hands'",
+    BODY: "as body_controlnet a ControlNet for SD1.5 that reads skeletons with hands (such as "
+    "control_v11p_sd15_openpose) or a Figura file of the kind 'body'",
+}
+
+
+def load_mini_hands(folder: str | Path) -> HandsModel:
+    """The shipped networks from the files in `folder`; both stages share autoencoder and text encoder.
+
+    Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
+    """
+    folder = Path(folder)
+    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
+    generator = HandGenerator(vae, load_unet(folder / "hands.safetensors", kind=HANDS), text, MINI_SIZE)
+    base = load_unet(folder / "base.safetensors")
+    controlnet, attention, _ = load_change(folder / "body.safetensors", BODY, base)
+    body = BodyOutpainter(vae, base, text, MINI_SIZE, controlnet, attention)
+    return HandsModel(generator, body).eval()
+
+
+def load_hands(
+    checkpoint: str | Path,
+    hand_controlnet: str | Path,
+    body_controlnet: str | Path,
+    tokenizer: str | Path,
+    *,
+    parts: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> HandsModel:
+    """Both stages at full size, on one SD1.5 text-to-image checkpoint.
+
+    hand_controlnet, body_controlnet: each a public ControlNet or a trained file (kind "hands", a U-Net of its
+    own with a mask head; kind "body", a change to the checkpoint). What a file is, is told by its content.
+    parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone. tokenizer: folder with
+    CLIP's vocab.json and merges.txt. Raises FileNotFoundError and ValueError that name the file, what it is
+    and what is accepted.
+    """
+    channels = single_file.TEXT_CHANNELS
+    stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype, channels=channels)
+    if stack.family != single_file.SD15:
+        raise ValueError(f"{checkpoint} is {stack.family}; hands and bodies need an SD1.5 checkpoint")
+    name = Path(checkpoint).name
+    generator = _generator(stack, hand_controlnet, name, dtype)
+    return HandsModel(generator, _body(stack, body_controlnet, name, dtype)).eval()
+
+
+def _generator(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dtype) -> HandGenerator:
+    if own_kind(path, HANDS) is None:
+        controlnet = _public_controlnet(stack, path, HANDS, name, dtype)
+        return HandGenerator(stack.vae, stack.unet, stack.text, stack.size, name, controlnet)
+    from diffusers.models.attention_processor import AttnProcessor2_0
+
+    unet = load_unet(path, kind=HANDS)
+    theirs, ours = unet.config.cross_attention_dim, stack.unet.config.cross_attention_dim
+    if theirs != ours:
+        raise ValueError(
+            f"{path} reads texts of width {theirs}, but those of {name} have {ours}: choose the checkpoint "
+            "that it was trained with"
+        )
+    unet.set_attn_processor(AttnProcessor2_0())
+    unet = nn.Module.to(unet, dtype)
+    return HandGenerator(stack.vae, unet, stack.text, stack.size, Path(path).name)
+
+
+def _body(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dtype) -> BodyOutpainter:
+    attention = None
+    if own_kind(path, BODY) is None:
+        controlnet = _public_controlnet(stack, path, BODY, name, dtype)
+    else:
+        controlnet, attention, _ = load_change(path, BODY, stack.unet, dtype)
+    return BodyOutpainter(stack.vae, stack.unet, stack.text, stack.size, controlnet, attention, name)
+
+
+def _public_controlnet(
+    stack: single_file.Stack, path: str | Path, kind: str, name: str, dtype: torch.dtype
+) -> Any:
+    network = single_file.load_controlnet(path, dtype, ACCEPTED[kind])
+    check_controlnet(network, stack.unet, str(path), name)
+    return network
+
+
+def own_kind(path: str | Path, wanted: str) -> str | None:
+    """The kind of a weights file of this pack, None for files of others. ValueError for a kind that is not
+    the wanted one, naming what is accepted.
+    """
+    try:
+        kind = read_metadata(path)["kind"]
+    except ValueError:
+        return None
+    if kind != wanted:
+        raise ValueError(f"{path} is a Figura file of the kind {kind!r}; {ACCEPTED[wanted]} is wanted")
+    return kind

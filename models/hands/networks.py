@@ -1,0 +1,112 @@
+"""The networks of Giving a Hand to Diffusion Models (Pelykh, Sincan, Bowden, FG 2024, arXiv 2403.10731)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..diffusion.controlnet import ReplacedTensors
+from ..diffusion.latent_model import LatentModel
+from ..diffusion.networks import widen_conv_in
+
+MASK_CHANNELS = 1
+
+
+@torch.no_grad()
+def widen_conv_out(unet: Any, channels: int) -> Any:
+    """Give `unet` (in place) `channels` output channels: the first ones stay, the new ones start at zero."""
+    old = unet.conv_out
+    if channels < old.out_channels:
+        raise ValueError(f"conv_out has {old.out_channels} channels and cannot be narrowed to {channels}")
+    new = type(old)(old.in_channels, channels, old.kernel_size, padding=old.padding)
+    new.weight.zero_()
+    new.bias.zero_()
+    new.weight[: old.out_channels] = old.weight
+    new.bias[: old.out_channels] = old.bias
+    unet.conv_out = new.to(old.weight)
+    unet.register_to_config(out_channels=channels)
+    return unet
+
+
+def hand_unet(base: Any, latent_channels: int) -> Any:
+    """The hand generator's U-Net from a text-to-image U-Net (changed in place).
+
+    Input [z_t (C), latents of the hand-skeleton picture (C)], output [noise (C), hand mask (1)]. All new
+    weights are zero: until trained, the noise is the base's bit for bit and the mask is 0.
+    """
+    return widen_conv_out(widen_conv_in(base, 2 * latent_channels), latent_channels + MASK_CHANNELS)
+
+
+class HandGenerator(LatentModel):
+    """Stage 1: draws one hand close up, and its mask, as a hand skeleton asks for.
+
+    unet: see `hand_unet`. controlnet: a public ControlNet that reads hand skeletons, as a stand-in for a
+    trained generator; then `unet` is a text-to-image one, and the mask has to be found in the picture.
+    The others: see `LatentModel`.
+    """
+
+    def __init__(
+        self,
+        vae: Any,
+        unet: Any,
+        text: Any,
+        size: int,
+        name: str = "mini hand generator",
+        controlnet: Any = None,
+    ) -> None:
+        super().__init__(vae, unet, text, size, name)
+        channels = vae.config.latent_channels
+        if controlnet is None:
+            wanted = (2 * channels, channels + MASK_CHANNELS)
+            named = "a hand generator has {} (latents, skeleton) and {} (noise, mask)"
+        else:
+            wanted = (channels, channels)
+            named = "beside a ControlNet it has {} and {}"
+        if (unet.config.in_channels, unet.config.out_channels) != wanted:
+            raise ValueError(
+                f"{name}: the U-Net has {unet.config.in_channels} input and {unet.config.out_channels} "
+                f"output channels; {named.format(*wanted)}"
+            )
+        self.controlnet = controlnet
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the U-Net predicts the hand's mask."""
+        return self.controlnet is None
+
+
+class BodyOutpainter(LatentModel):
+    """Stage 2: a text-to-image U-Net with a ControlNet that reads skeletons with hands.
+
+    controlnet: ControlNetModel. attention: U-Net tensors that were trained with it, in place of the base's.
+    """
+
+    def __init__(
+        self,
+        vae: Any,
+        unet: Any,
+        text: Any,
+        size: int,
+        controlnet: Any,
+        attention: dict[str, Tensor] | None = None,
+        name: str = "mini body outpainter",
+    ) -> None:
+        super().__init__(vae, unet, text, size, name)
+        channels = vae.config.latent_channels
+        if unet.config.in_channels != channels:
+            raise ValueError(
+                f"{name}: the U-Net takes {unet.config.in_channels} channels; a text-to-image U-Net with "
+                f"{channels} is needed"
+            )
+        self.controlnet = controlnet
+        self.attention = ReplacedTensors(attention or {})
+
+
+class HandsModel(nn.Module):
+    """Both stages, which may share networks."""
+
+    def __init__(self, generator: HandGenerator, body: BodyOutpainter) -> None:
+        super().__init__()
+        self.generator, self.body = generator, body

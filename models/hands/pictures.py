@@ -1,0 +1,201 @@
+"""Giving a Hand on poses of people and on pictures of any size; results are on the CPU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...people.boxes import EMPTY, Box
+from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
+from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
+from ...people.keypoints import HAND_21, Person, Pose
+from ...people.skeleton import draw_skeleton
+from ..diffusion.batches import chunks, in_chunks
+from ..diffusion.sampling import OnStep
+from . import sampling
+from .masks import segmented
+from .networks import BodyOutpainter, HandGenerator
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+
+BOTH = "both"
+CHOICES = (BOTH, *SIDES)
+
+
+# Stage 1: the hand
+
+
+@dataclass(frozen=True)
+class DrawnHands:
+    """N hands close up. pictures, skeletons: (N,3,S,S) 0..1. masks: (N,1,S,S) 0..1. hands: their joints in
+    these pictures.
+    """
+
+    pictures: Tensor
+    masks: Tensor
+    skeletons: Tensor
+    hands: list[Hand]
+
+
+def hands_to_draw(poses: Sequence[Pose], which: str = BOTH) -> list[Hand]:
+    """The hands of the poses, one pose after the other, right before left (`people.hands.hands_of`).
+
+    which: "both", or one side alone. Raises ValueError for another choice, when a picture has no such hand,
+    and for a hand with fewer than 3 joints in the picture.
+    """
+    if which not in CHOICES:
+        raise ValueError(f"which is {which!r}; it is one of {', '.join(CHOICES)}")
+    hands = [_hands_of_picture(pose, index, which) for index, pose in enumerate(poses)]
+    return [hand for each in hands for hand in each]
+
+
+def _hands_of_picture(pose: Pose, index: int, which: str) -> list[Hand]:
+    hands = [hand for hand in hands_of(pose) if which in (BOTH, hand.side)]
+    if not hands:
+        kind = "hand" if which == BOTH else f"{which} hand"
+        raise ValueError(
+            f"pose_keypoint of picture {index} has no {kind}: use a detector that finds hands (OpenPose or "
+            "DWPose with hands on), place the joints in Point Prompt, or choose another side"
+        )
+    for hand in hands:
+        count, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())
+        if count >= FEWEST_JOINTS > inside:
+            raise ValueError(
+                f"the {hand.side} hand of picture {index} lies outside the picture of {pose.width} x "
+                f"{pose.height} pixels: {inside} of its {count} joints are inside and {FEWEST_JOINTS} are "
+                "needed. Move the pose, or leave that hand out"
+            )
+    return hands
+
+
+def _inside(hand: Hand, pose: Pose) -> np.ndarray:
+    x, y = hand.joints[:, 0], hand.joints[:, 1]
+    return hand.present & (x >= 0) & (x < pose.width) & (y >= 0) & (y < pose.height)
+
+
+def side_named(text: str, side: str) -> str:
+    """The text about one hand: "a hand with ..." becomes "a right hand with ...", unless it names a side."""
+    if re.search(r"\b(left|right)\b", text, re.IGNORECASE):
+        return text
+    return re.sub(r"\bhand\b", f"{side} hand", text, count=1)
+
+
+def draw_hands(
+    model: HandGenerator,
+    hands: Sequence[Hand],
+    text: str,
+    *,
+    sam: Sam | None = None,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+    **settings: Any,
+) -> DrawnHands:
+    """Stage 1: every hand close up, in the middle of a picture of the model's size.
+
+    text: of all of them, see `side_named`. sam: finds the masks in place of the generator. settings: steps
+    and cfg of `sampling.generate_hands`. Raises ValueError for a hand of fewer than 3 joints, naming it.
+    """
+    near = [close_up(hand, model.size).moved(hand) for hand in hands]
+    joints = torch.from_numpy(np.stack([hand.joints for hand in near]))
+    skeletons = sampling.skeleton_picture(joints, model.size)
+    texts = [side_named(text, hand.side) for hand in near]
+
+    def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
+        pictures, masks = sampling.generate_hands(
+            model, skeletons[rows], texts[rows], seed=seed + rows.start, on_step=step, **settings
+        )
+        masks = masks if sam is None else segmented(sam, pictures, joints[rows])
+        return pictures.cpu(), masks.cpu()
+
+    pictures, masks = in_chunks(chunks(len(near)), work, on_step)
+    return DrawnHands(pictures, masks, skeletons, near)
+
+
+# Stage 2: the body
+
+
+def outpaint_pictures(
+    model: BodyOutpainter,
+    canvas: Tensor,
+    known_masks: Tensor,
+    poses: Sequence[Pose],
+    texts: Sequence[str],
+    *,
+    paste: bool = True,
+    feather_px: float | None = None,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+    **settings: Any,
+) -> sampling.Outpainted:
+    """Stage 2 for pictures of any size: an `Outpainted` at the size of the canvas.
+
+    The whole picture is made, padded to a square, at the model's size; one of that size is used as it is. The
+    hands are pasted from the canvas itself, at full resolution. poses: bodies with hands, in pixels of a
+    picture of the canvas's shape. paste: without, `image` is `blended`. settings: expansion, steps, cfg,
+    control_strength of `sampling.outpaint_body`. Raises ValueError for a pose without joints or of another
+    shape than the canvas, and as `outpaint_body`.
+    """
+    height, width = canvas.shape[-2:]
+    sampling.check_known(known_masks, settings.get("expansion", sampling.SEQUENTIAL))
+    plan = plan_crop(EMPTY, (height, width), (model.size, model.size), margin=0.0)
+    fitted = [pose_for(pose, height, width, index) for index, pose in enumerate(poses)]
+    skeletons = torch.cat([pose_picture(pose, plan) for pose in fitted])
+
+    def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
+        made = sampling.outpaint_body(
+            model, crop(canvas[rows], plan), crop(known_masks[rows], plan).clamp(0, 1), skeletons[rows],
+            texts[rows], seed=seed + rows.start, on_step=step, **settings,
+        ).blended.cpu()  # fmt: skip
+        return (stitch(canvas[rows], made, torch.ones_like(made[:, :1]), plan)[0],)
+
+    (blended,) = in_chunks(chunks(len(canvas)), work, on_step)
+    image, alpha = sampling.pasted(blended, canvas, known_masks, feather_px)
+    return sampling.Outpainted(image if paste else blended, blended, alpha)
+
+
+def pose_for(pose: Pose, height: int, width: int, index: int = 0) -> Pose:
+    """The pose in the pixels of a picture of height x width. index: number of the picture, for messages.
+
+    Raises ValueError for a pose of another shape, and for one without any joint.
+    """
+    if not any((part[:, 2] > 0).any() for person in pose.people for part in _drawn_parts(person)):
+        raise ValueError(
+            f"pose_keypoint of picture {index} has no joints: connect the pose of a person with hands"
+        )
+    if abs(pose.height * width - pose.width * height) > max(height, width, pose.height, pose.width):
+        raise ValueError(
+            f"pose_keypoint of picture {index} is of {pose.width} x {pose.height} pixels and canvas has "
+            f"{width} x {height}: they must show the same view. Use the pose that the canvas was made with"
+        )
+    whole = Box(0, 0, pose.width, pose.height)
+    return _moved(pose, CropPlan(pose.width, pose.height, whole, width, height))
+
+
+def pose_picture(pose: Pose, plan: CropPlan) -> Tensor:
+    """Everybody's body and hands in the planned crop on black, (1,3,model_height,model_width)."""
+    picture = torch.zeros(1, 3, plan.model_height, plan.model_width)
+    for person in _moved(pose, plan).people:
+        parts = [torch.from_numpy(part)[None] for part in _drawn_parts(person)]
+        hands = torch.stack(parts[1:], dim=1)
+        picture = draw_skeleton(parts[0], plan.model_height, plan.model_width, hands=hands, onto=picture)
+    return picture
+
+
+def _moved(pose: Pose, plan: CropPlan) -> Pose:
+    people = [[points_to_crop(part, plan) for part in _drawn_parts(person)] for person in pose.people]
+    moved = tuple(Person(body, left_hand=left, right_hand=right) for body, left, right in people)
+    return Pose(moved, plan.model_width, plan.model_height)
+
+
+def _drawn_parts(person: Person) -> list[np.ndarray]:
+    """Body (18,3), left and right hand (21,3); zeros for a hand that is not known."""
+    absent = np.zeros((len(HAND_21), 3), np.float32)
+    hands = [absent if hand is None else hand for hand in (person.left_hand, person.right_hand)]
+    return [person.body, *hands]

@@ -1,0 +1,165 @@
+"""Generated hands laid where the bodies' skeletons want them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..models.hands.canvas import BACKGROUNDS, Placement, make_canvas
+from ..people.hands import Hand, hands_of
+from ..people.keypoints import Pose, read_pose_keypoint
+from .types import BATCH_FIX, b1hw_to_mask, bchw_to_image, check_same_size, image_to_bchw, mask_to_b1hw
+
+CATEGORY = "Figura/hands"
+
+
+class FiguraHandCanvas:
+    """Hand close-ups cut out, aligned with the bodies' hands, on a uniform background."""
+
+    DESCRIPTION = (
+        "Cuts generated hands out of their close-ups and lays each where the body's skeleton has that hand, "
+        "shrunk and turned by a least-squares fit of the joints, on a uniform background. Body Outpaint, or "
+        "a stock inpainting graph, draws the rest round them."
+    )
+    CATEGORY = CATEGORY
+    FUNCTION = "run"
+    RETURN_TYPES = ("IMAGE", "MASK")
+    RETURN_NAMES = ("canvas", "known_mask")
+    OUTPUT_TOOLTIPS = (
+        "One picture per body, of the size of its pose: the hands on the background.",
+        "What is known: the share of each pixel that hands cover. Inverted it is what is to be drawn.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "Hand close-ups, one per hand, from Hand Sampler."}),
+                "mask": ("MASK", {"tooltip": "1 on the hand, one per close-up, from Hand Sampler."}),
+                "hand_pose": (
+                    "POSE_KEYPOINT",
+                    {
+                        "tooltip": "The joints of each close-up's hand, one picture per close-up, from Hand "
+                        "Sampler.",
+                    },
+                ),
+                "pose_keypoint": (
+                    "POSE_KEYPOINT",
+                    {
+                        "tooltip": "The bodies with their hands. The close-ups belong to them in order: of "
+                        "each picture the first person with hands, right before left.",
+                    },
+                ),
+                "background": (
+                    list(BACKGROUNDS),
+                    {
+                        "default": "grey",
+                        "tooltip": "Brightness of all that is no hand. Grey is neutral to the autoencoder.",
+                    },
+                ),
+                "threshold": (
+                    "FLOAT",
+                    {
+                        "default": 0.5,
+                        "min": 0.0,
+                        "max": 1.0,
+                        "step": 0.01,
+                        "tooltip": "Where the mask is above this, the close-up shows the hand.",
+                    },
+                ),
+            }
+        }
+
+    def run(
+        self, image: Any, mask: Any, hand_pose: Any, pose_keypoint: Any, background: str, threshold: float
+    ) -> tuple[Tensor, Tensor]:
+        pictures, masks = image_to_bchw(image), mask_to_b1hw(mask)
+        check_same_size(image=pictures, mask=masks)
+        bodies = read_pose_keypoint(pose_keypoint)
+        hands = _close_ups(read_pose_keypoint(hand_pose), pictures)
+        _check_counts(pictures, masks, hands)
+        height, width = _common_size(bodies)
+        canvas, known = make_canvas(
+            pictures,
+            (masks > threshold).float(),
+            _assigned(hands, bodies),
+            len(bodies),
+            height,
+            width,
+            BACKGROUNDS[background],
+        )
+        return bchw_to_image(canvas), b1hw_to_mask(known)
+
+
+def _close_ups(poses: Sequence[Pose], pictures: Tensor) -> list[Hand]:
+    """The one hand of every close-up's pose, in the pixels of the close-ups as they came."""
+    height, width = pictures.shape[-2:]
+    return [_only_hand(pose, index, height, width) for index, pose in enumerate(poses)]
+
+
+def _only_hand(pose: Pose, index: int, height: int, width: int) -> Hand:
+    hands = hands_of(pose)
+    if len(hands) != 1:
+        raise ValueError(
+            f"hand_pose picture {index} has {len(hands)} hands; each close-up shows one. Connect hand_pose "
+            "of Hand Sampler."
+        )
+    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
+    return Hand(hands[0].side, hands[0].joints * scale)
+
+
+def _check_counts(pictures: Tensor, masks: Tensor, hands: Sequence[Hand]) -> None:
+    lengths = {"image": len(pictures), "mask": len(masks), "hand_pose": len(hands)}
+    if len(set(lengths.values())) > 1:
+        came = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ValueError(f"The batches do not match: {came}. One of each is needed for every hand.")
+
+
+def _common_size(bodies: Sequence[Pose]) -> tuple[int, int]:
+    """Height and width of the bodies' pictures."""
+    sizes = sorted({(pose.height, pose.width) for pose in bodies})
+    if not sizes:
+        raise ValueError(f"pose_keypoint is empty. {BATCH_FIX}")
+    if len(sizes) > 1:
+        both = " and ".join(f"{width} x {height}" for height, width in sizes[:2])
+        raise ValueError(
+            f"pose_keypoint has pictures of {both} pixels; all canvases of a batch have one size. Run them "
+            "one by one."
+        )
+    return sizes[0]
+
+
+def _assigned(close_ups: Sequence[Hand], bodies: Sequence[Pose]) -> list[Placement]:
+    """Each close-up with the body's hand it belongs to.
+
+    Hand Sampler may have drawn hands of one side only: then only those of the bodies are wanted.
+    """
+    sides = {hand.side for hand in close_ups}
+    wanted = [
+        (index, hand) for index, pose in enumerate(bodies) for hand in hands_of(pose) if hand.side in sides
+    ]
+    without = sorted(set(range(len(bodies))) - {index for index, _ in wanted})
+    if without:
+        kind = f"{sides.pop()} hand" if len(sides) == 1 else "hand"
+        raise ValueError(
+            f"pose_keypoint picture {without[0]} has no {kind} joints: place them, detect the pose with "
+            "hands, or leave that picture out."
+        )
+    if [hand.side for hand in close_ups] != [hand.side for _, hand in wanted]:
+        raise ValueError(
+            f"{_listed(close_ups)} came in image and hand_pose, but pose_keypoint needs "
+            f"{_listed([hand for _, hand in wanted])}. Give Hand Sampler and Hand Canvas the same "
+            "pose_keypoint."
+        )
+    return [Placement(index, own, hand) for own, (index, hand) in zip(close_ups, wanted)]
+
+
+def _listed(hands: Sequence[Hand]) -> str:
+    return f"{len(hands)} hands ({', '.join(hand.side for hand in hands)})"
+
+
+NODE_CLASS_MAPPINGS = {"FiguraHandCanvas": FiguraHandCanvas}
+NODE_DISPLAY_NAME_MAPPINGS = {"FiguraHandCanvas": "Hand Canvas (Figura)"}

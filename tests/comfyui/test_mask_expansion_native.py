@@ -1,0 +1,93 @@
+"""Sequential mask expansion with ComfyUI's own loader, samplers and autoencoder, on random weights."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figura.host.graph import load_graph
+from figura.host.native_nodes import SD15_CHECKPOINT
+from figura.workflows.files import FOLDER
+from figura.workflows.hand_scene import PICTURE, PICTURE_NAME
+from PIL import Image
+
+pytestmark = pytest.mark.comfyui
+MAKER = Path(__file__).with_name("tiny_checkpoint.py")
+SIDE = 128
+STEPS = 3
+RING_PERCENT = 20.0
+
+
+@pytest.fixture(scope="module")
+def stock(comfyui, tmp_path_factory):
+    """A ComfyUI with a checkpoint and the example picture, made smaller."""
+    checkpoint = comfyui.base / "models" / "checkpoints" / SD15_CHECKPOINT
+    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
+    subprocess.run([python, str(MAKER), str(checkpoint)], cwd=comfyui.checkout, check=True)
+    small = tmp_path_factory.mktemp("picture") / PICTURE_NAME
+    with Image.open(PICTURE) as picture:
+        picture.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(small)
+    assert comfyui.upload(small) == PICTURE_NAME
+    yield comfyui
+    checkpoint.unlink()
+
+
+def graph_with(**sampler: object) -> dict:
+    """The shipped workflow with these inputs of its KSampler."""
+    graph = load_graph(FOLDER / "api" / "mask_expansion_native.json")
+    only(graph, "KSampler")["inputs"].update({"steps": STEPS, "cfg": 1.5, **sampler})
+    only(graph, "FiguraSequentialMaskExpansion")["inputs"]["ring"] = RING_PERCENT
+    return graph
+
+
+def only(graph: dict, class_type: str) -> dict:
+    (node,) = [node for node in graph.values() if node["class_type"] == class_type]
+    return node
+
+
+def saved(server, graph: dict) -> np.ndarray:
+    run = server.run(graph)
+    assert run.end == "execution_success", run.events[-1]
+    (node_id,) = [node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage"]
+    data = server.picture(run.images(node_id)[0])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def shown() -> tuple[np.ndarray, np.ndarray]:
+    """Colours and alpha of the picture that was uploaded."""
+    with Image.open(PICTURE) as picture:
+        pixels = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST)).astype(int)
+    return pixels[..., :3], pixels[..., 3]
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun", "uni_pc"])
+def test_the_hand_stays_and_the_rest_is_drawn_with_any_sampler(stock, sampler):
+    before, alpha = shown()
+    after = saved(stock, graph_with(sampler_name=sampler))
+    assert (after[alpha == 255] == before[alpha == 255]).all()
+    assert (after[alpha == 0] != before[alpha == 0]).any(-1).mean() > 0.9
+
+
+def test_the_expansion_changes_what_is_drawn_and_constant_is_as_without_the_node(stock):
+    graph = graph_with(sampler_name="euler")
+    sequential = saved(stock, graph)
+    only(graph, "FiguraSequentialMaskExpansion")["inputs"]["expansion"] = "constant"
+    constant = saved(stock, graph)
+    only(graph, "KSampler")["inputs"]["model"] = only(graph, "FiguraSequentialMaskExpansion")["inputs"][
+        "model"
+    ]
+    plain = saved(stock, graph)
+    assert (constant == plain).all() and (sequential != constant).any()
+
+
+def test_a_latent_without_a_noise_mask_is_refused(stock):
+    graph = graph_with()
+    only(graph, "KSampler")["inputs"]["latent_image"] = only(graph, "SetLatentNoiseMask")["inputs"]["samples"]
+    run = stock.run(graph)
+    assert run.end == "execution_error"
+    assert "no noise mask" in run.of("execution_error")[0]["exception_message"]

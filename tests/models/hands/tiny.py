@@ -1,0 +1,53 @@
+"""Small random networks of the real classes for the tests of Giving a Hand."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from figura.models.hands.networks import BodyOutpainter, HandGenerator, HandsModel, hand_unet
+from torch import Tensor
+
+
+def load_phac_tiny() -> ModuleType:
+    path = Path(__file__).parents[1] / "phac" / "tiny.py"
+    spec = importlib.util.spec_from_file_location("phac_tiny_for_hands", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+phac = load_phac_tiny()
+SIZE, LATENTS = phac.SIZE, phac.LATENTS
+
+
+def tiny_generator() -> HandGenerator:
+    """With a trained look: the new weights of the skeleton and of the mask are not zero any more."""
+    torch.manual_seed(0)
+    unet = hand_unet(phac.tiny_unet(LATENTS), LATENTS)
+    torch.nn.init.normal_(unet.conv_in.weight, std=0.2)
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.3)
+    return HandGenerator(phac.tiny_vae(), unet, phac.LetterText(), SIZE, "tiny hands").eval()
+
+
+def tiny_stand_in() -> HandGenerator:
+    """A text-to-image U-Net with a ControlNet, as with public files."""
+    torch.manual_seed(1)
+    unet = phac.tiny_unet(LATENTS)
+    control = phac.tiny_controlnet(unet)
+    return HandGenerator(phac.tiny_vae(), unet, phac.LetterText(), SIZE, "tiny stand-in", control).eval()
+
+
+def tiny_body(attention: dict[str, Tensor] | None = None) -> BodyOutpainter:
+    torch.manual_seed(2)
+    unet = phac.tiny_unet(LATENTS)
+    control = phac.tiny_controlnet(unet)
+    return BodyOutpainter(
+        phac.tiny_vae(), unet, phac.LetterText(), SIZE, control, attention, "tiny body"
+    ).eval()
+
+
+def tiny_hands() -> HandsModel:
+    return HandsModel(tiny_generator(), tiny_body()).eval()
