@@ -98,7 +98,11 @@ def _add_eval(commands: argparse._SubParsersAction) -> None:
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:
     bench = commands.add_parser("bench", help="measure speed")
-    bench.add_argument("what", choices=["synth"], help="synth: synthetic people a second on one thread")
+    what = (
+        "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
+        "memory of its attention; all on one thread"
+    )
+    bench.add_argument("what", choices=["synth", "humansd", "pocold"], help=what)
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.set_defaults(command=bench_command)
 
@@ -153,10 +157,10 @@ def eval_command(args: argparse.Namespace) -> int:
 
 def bench_command(args: argparse.Namespace) -> int:
     """Hand over to training/bench.py and show the figures."""
-    from ..training.bench import bench_synth
+    from ..training.bench import BENCHES
     from ..training.report_json import write_report
 
-    measured = bench_synth()
+    measured = BENCHES[args.what]()
     if args.json:
         write_report(args.json, measured)
     return _show(measured)

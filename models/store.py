@@ -20,6 +20,8 @@ MINI_DIR = Path(__file__).resolve().parent.parent / "weights" / "mini"
 TABLE = Path(__file__).with_name("store.toml")
 SAFE_SUFFIXES = (".safetensors", ".sft")
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
+SCRIPT_SUFFIX = ".torchscript"
+SCRIPTED_KINDS = ("densepose",)
 OWN_FOLDERS = ("figura", "sams")
 CHUNK = 1 << 22
 
@@ -168,7 +170,7 @@ def verify(path: Path, on_bytes: Callable[[int], None] | None = None, known: Mod
 
 
 def _files_under(folder: Path, kind: str) -> list[Path]:
-    suffixes = SAFE_SUFFIXES + PICKLE_SUFFIXES
+    suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX)
     paths = folder.rglob("*") if folder.is_dir() else ()
     return [
         path for path in paths if path.suffix.lower() in suffixes and path.is_file() and _may_be(path, kind)
@@ -179,6 +181,8 @@ def _may_be(path: Path, kind: str) -> bool:
     """Whether a file can be of the kind. Only files of this pack say their kind; all others are offered."""
     from .diffusion.checkpoint import read_metadata
 
+    if path.suffix.lower() == SCRIPT_SUFFIX:
+        return kind in SCRIPTED_KINDS
     if path.suffix.lower() not in SAFE_SUFFIXES:
         return True
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -79,7 +79,13 @@ def resized_to(pictures: Tensor, like: Tensor) -> Tensor:
     )
 
 
-def progress_of(model: LatentModel, node_id: str | None) -> Callable[[int, int, Tensor], None]:
+class WithAutoencoder(Protocol):
+    """A model whose latents can be shown."""
+
+    vae: Any
+
+
+def progress_of(model: WithAutoencoder, node_id: str | None) -> Callable[[int, int, Tensor], None]:
     """A step function that moves the node's bar, shows previews, and stops when the user cancels."""
     host = get_host()
     bars: list[Any] = []

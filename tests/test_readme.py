@@ -31,6 +31,6 @@ def test_every_recipe_is_in_the_training_section():
 
     looped = " ".join(re.findall(r"for recipe in ([\w ]+);", README)).split()
     alone = re.findall(r"figura train (\w+)", README)
-    data = {"data", "hands_data", "coarse_outputs"}
+    data = {"data", "hands_data", "pairs_data", "coarse_outputs"}
     # For the comparison alone; the comment beside the loop names it.
     assert {*looped, *alone, "hands_without_mask"} == {*recipe_names(), *data}

@@ -13,6 +13,9 @@ ROOMS = (
     "models.perception",
     "models.phac",
     "models.hands",
+    "models.cfld",
+    "models.humansd",
+    "models.pocold",
     "training.recipes",
     "host",
 )

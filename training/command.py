@@ -13,7 +13,7 @@ from .recipes import CONTINUES, load_recipe, recipe_names
 from .trainer import train
 
 MINI = Path(__file__).resolve().parent.parent / "weights" / "mini"
-DATA_STEPS = ("data", "hands_data", "coarse_outputs")
+DATA_STEPS = ("data", "hands_data", "pairs_data", "coarse_outputs")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
 
@@ -23,7 +23,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe", choices=[*DATA_STEPS, *recipe_names()], metavar="RECIPE",
         help=f"one of {', '.join(recipe_names())}; or data (render the people), "
-        "hands_data (render hands, and people who show them), "
+        "hands_data (render hands, and people who show them), pairs_data (the same people in two poses), "
         "coarse_outputs (draw what invisible_mask learns from)",
     )  # fmt: skip
     parser.add_argument(
@@ -31,7 +31,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="weights file (default: weights/mini/RECIPE.safetensors)")
     parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/runs/RECIPE)")
-    parser.add_argument("--init", type=Path, nargs="*", default=[], help="weights of earlier recipes")
+    parser.add_argument(
+        "--init", type=Path, nargs="*", default=[],
+        help="weights of earlier recipes; NAME=FILE for one of others: vae=sd-vae-ft-mse.safetensors",
+    )  # fmt: skip
     parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
     parser.add_argument("--steps", type=int)
@@ -50,20 +53,26 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--count",
         type=int,
-        help=f"training people (data: {PEOPLE}, hands_data: 8000 of each, coarse_outputs: {COARSE_PEOPLE})",
+        help=f"training people (data, pairs_data: {PEOPLE}, hands_data: 8000 of each, "
+        f"coarse_outputs: {COARSE_PEOPLE})",
     )
     group.add_argument("--processes", type=int, default=2)
     group.add_argument("--draws", type=int, default=16, help="coarse outputs per person")
     group.add_argument("--sampling-steps", type=int, default=8, help="denoising steps of a coarse output")
+    group.add_argument("--pairs", type=Path, metavar="FOLDER", help="pairs_data: pictures of one's own")
+    group.add_argument(
+        "--sides", type=int, nargs=2, default=(512, 384), metavar=("HEIGHT", "WIDTH"), help="of these"
+    )
     group.add_argument("--held-out", type=int, help="people kept for evaluation (256; coarse_outputs: 64)")
 
 
 def train_command(args: argparse.Namespace) -> int:
     """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on)."""
     if args.recipe in DATA_STEPS:
-        {"data": build_data, "hands_data": build_hands, "coarse_outputs": build_coarse_outputs}[args.recipe](
-            args
-        )
+        {
+            "data": build_data, "hands_data": build_hands, "pairs_data": build_pair_data,
+            "coarse_outputs": build_coarse_outputs,
+        }[args.recipe](args)  # fmt: skip
         return 0
     recipe = load_recipe(args.recipe)
     plan = changed_plan(
@@ -91,6 +100,16 @@ def build_hands(args: argparse.Namespace) -> None:
     build_hands_data(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
 
 
+def build_pair_data(args: argparse.Namespace) -> None:
+    """Render the same people in two poses, or bring pairs of pictures to one size."""
+    from .pairs_data import COUNT, build_pairs, import_pairs
+
+    if args.pairs is not None:
+        import_pairs(args.data, args.pairs, tuple(args.sides))
+        return
+    build_pairs(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
+
+
 def build_coarse_outputs(args: argparse.Namespace) -> None:
     """Draw the coarse outputs of both data sets."""
     from .coarse_outputs import NEEDS, Sampling, build_outputs
@@ -103,7 +122,7 @@ def build_coarse_outputs(args: argparse.Namespace) -> None:
 
 def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI) -> Mapping[str, Path]:
     """Weight files by the name of the recipe that made them: those given first, else the ones in `folder`."""
-    found = {made_by(path): Path(path) for path in given}
+    found = dict(map(named_file, given))
     for name in needs:
         found.setdefault(name, folder / f"{name}.safetensors")
         if not found[name].is_file():
@@ -111,6 +130,12 @@ def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI) 
                 f"no weights of recipe {name!r} at {found[name]}: train it first or give --init FILE"
             )
     return found
+
+
+def named_file(given: Path) -> tuple[str, Path]:
+    """The recipe that a given file stands for, and the file: NAME=FILE, or FILE of a recipe."""
+    name, sign, path = str(given).partition("=")
+    return (name, Path(path)) if sign else (made_by(given), Path(given))
 
 
 def made_by(path: Path) -> str:

@@ -30,7 +30,7 @@ from ..models.perception.pose import PoseDetector, detect_joints, load_pose_dete
 from ..people.hands import LEFT, hands_of
 from ..people.keypoints import Person, Pose
 from ..people.synthetic import SyntheticPeople, render_people
-from ..people.synthetic.closeups import SyntheticHands, render_hands
+from ..people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hands
 from ..people.synthetic.render import HANDS_RAISED
 from . import metrics
 from .phac_evaluation import select
@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 SIZE, BATCH = 128, 16
 WITHOUT_MASK_FILE = "hands_without_mask.safetensors"
-TEXT = "a hand"
+TEXT = "a hand with {} skin"
+"""The skin is the next of SKIN_NAMES for every person: the captions do not name it."""
 STEPS, CFG = 20, 2.0
 BODY_FOUND = 0.1
 """Confidence from which a body joint counts as found: the detector knows whole people better than halves."""
@@ -169,7 +170,8 @@ def _make_people(family: Family, seeds: list[int], size: int, steps: int) -> Bat
     owner = [index for index, pose in enumerate(poses) for _ in hands_of(pose)]
     targets = [hand for pose in poses for hand in hands_of(pose)]
     generator, body = family.hands.generator, family.hands.body
-    drawn = draw_hands(generator, targets, TEXT, steps=steps, cfg=CFG, seed=seeds[0])
+    texts = [TEXT.format(SKIN_NAMES[(seeds[0] + index) % len(SKIN_NAMES)]) for index in owner]
+    drawn = draw_hands(generator, targets, texts, steps=steps, cfg=CFG, seed=seeds[0])
     masks = with_something(drawn.masks)
     places = [Placement(*each) for each in zip(owner, drawn.hands, targets, strict=True)]
     canvas, known = make_canvas(drawn.pictures, masks, places, len(poses), size, size)

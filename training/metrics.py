@@ -124,7 +124,7 @@ def telea(pictures: Tensor, mask: Tensor, radius_px: float = TELEA_RADIUS_PX) ->
 
 
 def _telea(picture: Tensor, mask: Tensor, radius_px: float) -> Tensor:
-    cv2 = _optional("cv2", "opencv-python-headless", "the comparison with Telea's inpainting")
+    cv2 = optional_import("cv2", "opencv-python-headless", "the comparison with Telea's inpainting")
     levels = (picture.cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     inside = (mask[0].cpu() > 0.5).to(torch.uint8).numpy()
     filled = cv2.inpaint(np.ascontiguousarray(levels), inside, radius_px, cv2.INPAINT_TELEA)
@@ -133,7 +133,7 @@ def _telea(picture: Tensor, mask: Tensor, radius_px: float) -> Tensor:
 
 def _ssim_map(made: Tensor, truth: Tensor) -> Tensor:
     """(1,H,W) float64, the mean of the channels' maps."""
-    metrics = _optional("skimage.metrics", "scikit-image", "SSIM")
+    metrics = optional_import("skimage.metrics", "scikit-image", "SSIM")
     _, full = metrics.structural_similarity(
         made.double().cpu().numpy(), truth.double().cpu().numpy(), channel_axis=0, data_range=1.0, full=True,
         gaussian_weights=True, sigma=SSIM_SIGMA, use_sample_covariance=False,
@@ -148,7 +148,7 @@ def _mean_inside(values: Tensor, region: Tensor) -> Tensor:
     return (values * inside).flatten(1).sum(1) / inside.flatten(1).sum(1)
 
 
-def _optional(module: str, package: str, purpose: str) -> Any:
+def optional_import(module: str, package: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:

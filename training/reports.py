@@ -55,8 +55,8 @@ def eval_command(
     json_path: Path | None = None,
     **others: Any,
 ) -> dict[str, Any]:
-    """Measure a method ("phac", "complete-pose", "hands", or "synth": the synthetic people themselves); gives
-    the report.
+    """Measure a method ("phac", "complete-pose", "hands", "humansd", "pocold", "cfld", or "synth": the
+    synthetic people themselves); gives the report.
 
     others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
     people.
@@ -131,6 +131,49 @@ def _eval_hands(options: EvalOptions, on_done: Callable[[int], object]) -> tuple
     return figures, sheet
 
 
+def _eval_humansd(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    from .humansd_evaluation import evaluate_humansd, load_family
+    from .sheets import humansd_rows
+
+    sheet = Sheet(options.sheet_samples if options.sheet else 0)
+    family = load_family(options.weights, options.device)
+    on_batch = (lambda batch: sheet.add(humansd_rows(batch))) if options.sheet else None
+    return evaluate_humansd(family, options.seeds, on_batch=on_batch, on_done=on_done), sheet
+
+
+def _eval_pocold(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    from .pocold_evaluation import evaluate_pocold, load_family
+    from .sheets import pocold_rows
+
+    sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
+    family = load_family(options.weights, options.device)
+    figures = evaluate_pocold(
+        family, options.seeds, on_batch=lambda batch: sheet.add(pocold_rows(batch)), on_done=on_done
+    )
+    return figures, sheet
+
+
+def _eval_cfld(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
+    from .cfld_evaluation import INTERPOLATIONS, Batch, evaluate_cfld, load_family
+    from .sheets import cfld_rows, mixture_rows
+
+    sheet, mixtures = (
+        Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS),
+        Sheet(INTERPOLATIONS),
+    )
+
+    def show(batch: Batch) -> None:
+        sheet.add(cfld_rows(batch))
+        mixtures.add(mixture_rows(batch))
+
+    family = load_family(options.weights, options.device)
+    on_batch = show if options.sheet else None
+    figures = evaluate_cfld(family, options.seeds, on_batch=on_batch, on_done=on_done)
+    if options.sheet and mixtures.rows:
+        mixtures.save(options.sheet.with_stem(f"{options.sheet.stem}_mixtures"))
+    return figures, sheet
+
+
 def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
     sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
     for seed in options.seeds[: sheet.people]:
@@ -139,5 +182,6 @@ def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple
 
 
 METHODS: dict[str, Callable[..., tuple[dict[str, float], Sheet]]] = {
-    "phac": _eval_phac, "complete-pose": _eval_complete_pose, "hands": _eval_hands, "synth": _eval_synth,
+    "phac": _eval_phac, "complete-pose": _eval_complete_pose, "hands": _eval_hands,
+    "humansd": _eval_humansd, "pocold": _eval_pocold, "cfld": _eval_cfld, "synth": _eval_synth,
 }  # fmt: skip

@@ -20,8 +20,11 @@ from ..people.synthetic import SyntheticPeople, render_people
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from .cfld_evaluation import Batch as CFLDBatch
     from .hands_evaluation import Batch as HandsBatch
+    from .humansd_evaluation import Batch as HumanSDBatch
     from .phac_evaluation import Batch
+    from .pocold_evaluation import Batch as PoCoLDBatch
     from .prompt_evaluation import PromptBatch
 
 GAP = 4
@@ -36,7 +39,7 @@ HIDDEN_COLOUR = (0.95, 0.55, 0.15)
 
 @dataclass(frozen=True)
 class Row:
-    """One person: pictures (3,S,S) in 0..1 by their captions, and a line of text."""
+    """One person: pictures (3,H,W) in 0..1 by their captions, and a line of text."""
 
     pictures: dict[str, Tensor]
     text: str
@@ -62,16 +65,19 @@ class Sheet:
 
         if not self.rows:
             raise ValueError("a contact sheet needs at least one person: raise the number of samples")
-        side, count = next(iter(self.rows[0].pictures.values())).shape[-1], len(self.rows[0].pictures)
+        (height, side), count = (
+            next(iter(self.rows[0].pictures.values())).shape[-2:],
+            len(self.rows[0].pictures),
+        )
         block = count * (side + GAP) - GAP
         lines = -(-len(self.rows) // self.columns)
-        size = self.columns * (block + BLOCK_GAP), LINE + lines * (side + LINE + GAP) + GAP
+        size = self.columns * (block + BLOCK_GAP), LINE + lines * (height + LINE + GAP) + GAP
         sheet = Image.new("RGB", size, PAPER)
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
         for index, row in enumerate(self.rows):
             left = BLOCK_GAP // 2 + (index // lines) * (block + BLOCK_GAP)
-            top = LINE + (index % lines) * (side + LINE + GAP)
-            draw.text((left, top + side), _shortened(row.text, block, font), INK, font)
+            top = LINE + (index % lines) * (height + LINE + GAP)
+            draw.text((left, top + height), _shortened(row.text, block, font), INK, font)
             for number, (caption, picture) in enumerate(row.pictures.items()):
                 x = left + number * (side + GAP)
                 sheet.paste(to_pil(picture), (x, top))
@@ -130,6 +136,44 @@ def hand_rows(batch: HandsBatch) -> Iterable[Row]:
             "drawn from": batch.people.unoccluded[index],
         }  # fmt: skip
         yield Row(pictures, caption)
+
+
+def humansd_rows(batch: HumanSDBatch) -> Iterable[Row]:
+    """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
+    for index, text in enumerate(batch.texts):
+        for kind, made in batch.shown.items():
+            yield Row({name: pictures[index] for name, pictures in made.items()}, f"{kind}: {text}")
+
+
+def pocold_rows(batch: PoCoLDBatch) -> Iterable[Row]:
+    """Source, pose, what every model makes of them, and the truth."""
+    pairs = batch.pairs
+    stages = {
+        "source": pairs.source, "pose": label_colours(pairs.target_densepose), **batch.made,
+        "truth": pairs.target,
+    }  # fmt: skip
+    for index, caption in enumerate(pairs.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+def cfld_rows(batch: CFLDBatch) -> Iterable[Row]:
+    """Source, pose, what every model makes of them, and the truth."""
+    pairs = batch.pairs
+    height, width = pairs.target.shape[-2:]
+    pose = draw_skeleton(pairs.target_joints, height, width)
+    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
+    for index, caption in enumerate(pairs.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+def mixture_rows(batch: CFLDBatch) -> Iterable[Row]:
+    """People on the way to the looks of the next one."""
+    sources = batch.pairs.source
+    stages = {f"{100 * mix:.0f} %": made for mix, made in batch.mixtures.items()}
+    for index in range(len(next(iter(stages.values()), ()))):
+        made = {name: stage[index] for name, stage in stages.items()}
+        second = sources[(index + 1) % len(sources)]
+        yield Row({"source": sources[index], **made, "second source": second}, batch.pairs.captions[index])
 
 
 def synthetic_row(seed: int, size: int = 128) -> Row:

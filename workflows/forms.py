@@ -165,14 +165,21 @@ def _ui_outputs(node: Node, links: list[list[Any]]) -> Slots:
 def _properties(node: Node) -> dict[str, Any]:
     ours = node.class_type.startswith("Figura")
     known = {"cnr_id": "figura" if ours else "comfy-core", "Node name for S&R": node.class_type}
-    return known | ({"models": [_download(node)]} if node.class_type == "CheckpointLoaderSimple" else {})
+    downloads = _downloads(node) if node.class_type == "CheckpointLoaderSimple" else []
+    return known | ({"models": downloads} if downloads else {})
 
 
-def _download(node: Node) -> dict[str, str]:
-    """What the page needs to offer a missing checkpoint for download."""
-    file = store.known_file(node.values["ckpt_name"])
-    url = f"https://huggingface.co/{file.repo}/resolve/main/{file.path}"
-    return {"name": file.name, "url": url, "directory": file.folder}
+def _downloads(node: Node) -> list[dict[str, str]]:
+    """What the page needs to offer a missing checkpoint for download; empty for one without such a source."""
+    found = [file for file in store.known_files() if file.name == node.values["ckpt_name"] and file.repo]
+    return [
+        {
+            "name": file.name,
+            "url": f"https://huggingface.co/{file.repo}/resolve/main/{file.path}",
+            "directory": file.folder,
+        }
+        for file in found
+    ]
 
 
 def widgets_values(node: Node) -> list[Any]:

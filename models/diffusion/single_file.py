@@ -83,6 +83,24 @@ def load_stack(
     return Stack(family, unet.eval(), vae.eval(), text.eval(), SIZES[family])
 
 
+def load_unet(
+    checkpoint: str | Path,
+    family: str,
+    *,
+    channels: int = TEXT_CHANNELS,
+    dtype: torch.dtype = torch.float32,
+) -> Any:
+    """The U-Net alone of a checkpoint, in eval mode; errors as in `load_stack`, also for another family."""
+    tensors = read_weights(checkpoint)
+    unet = None if is_controlnet(tensors) else unet_tensors_of(tensors)
+    config = None if unet is None else unet_config(unet)
+    if unet is None or config is None or family_of(config) != family or config["in_channels"] != channels:
+        raise ValueError(
+            f"{checkpoint} is {describe(tensors)}; a {channels}-channel checkpoint of {family} is wanted"
+        )
+    return _build_unet(unet, config, str(checkpoint), dtype).eval()
+
+
 def load_controlnet(
     path: str | Path,
     dtype: torch.dtype = torch.float32,
@@ -113,6 +131,38 @@ def load_controlnet(
     shared = {name: config[name] for name in (*names, "attention_head_dim", "use_linear_projection")}
     shared["conditioning_embedding_out_channels"] = prompt
     return _filled(ControlNetModel, converted, str(path), dtype, **shared).eval()
+
+
+def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32) -> Any:
+    """The autoencoder of a Stable Diffusion 1.x checkpoint or of a VAE file, in LDM's or diffusers' layout.
+
+    Raises FileNotFoundError and ValueError that name the file.
+    """
+    from diffusers import AutoencoderKL
+
+    tensors = read_weights(path)
+    levels = _count(tensors, r"encoder\.down_blocks\.(\d+)\.")
+    if not levels:
+        if "encoder.conv_in.weight" in tensors:
+            tensors = {LDM_VAE + key: value for key, value in tensors.items()}
+        return _build_vae(tensors, SD15, str(path), dtype).eval()
+    widths = (f"encoder.down_blocks.{i}.resnets.0.conv1.weight" for i in range(levels))
+    config = {
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "block_out_channels": tuple(tensors[width].shape[0] for width in widths),
+        "layers_per_block": _count(tensors, r"encoder\.down_blocks\.0\.resnets\.(\d+)\."),
+        "latent_channels": tensors["decoder.conv_in.weight"].shape[1],
+        "scaling_factor": SCALING[SD15],
+    }
+    return _filled(AutoencoderKL, _current_names(tensors), str(path), dtype, **config).eval()
+
+
+def _current_names(tensors: Tensors) -> Tensors:
+    """diffusers' older names of the attention of its autoencoders, as they are now."""
+    names = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+    pattern = re.compile(r"(attentions\.\d+\.)(query|key|value|proj_attn)\.")
+    return {pattern.sub(lambda m: f"{m[1]}{names[m[2]]}.", key): value for key, value in tensors.items()}
 
 
 # Reading

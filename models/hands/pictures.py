@@ -90,7 +90,7 @@ def side_named(text: str, side: str) -> str:
 def draw_hands(
     model: HandGenerator,
     hands: Sequence[Hand],
-    text: str,
+    text: str | Sequence[str],
     *,
     sam: Sam | None = None,
     seed: int = 0,
@@ -99,13 +99,15 @@ def draw_hands(
 ) -> DrawnHands:
     """Stage 1: every hand close up, in the middle of a picture of the model's size.
 
-    text: of all of them, see `side_named`. sam: finds the masks in place of the generator. settings: steps
-    and cfg of `sampling.generate_hands`. Raises ValueError for a hand of fewer than 3 joints, naming it.
+    text: of all of them, or one of each; see `side_named`. sam: finds the masks in place of the generator.
+    settings: steps and cfg of `sampling.generate_hands`. Raises ValueError for a hand of fewer than 3 joints,
+    naming it.
     """
     near = [close_up(hand, model.size).moved(hand) for hand in hands]
     joints = torch.from_numpy(np.stack([hand.joints for hand in near]))
     skeletons = sampling.skeleton_picture(joints, model.size)
-    texts = [side_named(text, hand.side) for hand in near]
+    each = [text] * len(near) if isinstance(text, str) else list(text)
+    texts = [side_named(words, hand.side) for words, hand in zip(each, near, strict=True)]
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         pictures, masks = sampling.generate_hands(

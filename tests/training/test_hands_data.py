@@ -12,6 +12,7 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.models.diffusion.networks import encode_image, load_vae
+from figura.models.hands.losses import MASK_WEIGHT
 from figura.models.hands.sampling import skeleton_picture
 from figura.training.data import rows
 from figura.training.hands_data import build_hands_data, open_hands
@@ -93,7 +94,7 @@ def test_the_second_task_is_what_the_comparison_leaves_out(
         total, parts = recipe.loss(module, batch, torch.Generator().manual_seed(0))
         losses[name] = float(total.detach()), float(parts["noise"].detach()), float(parts["mask"].detach())
     total, noise, mask = losses["hands"]
-    assert total == pytest.approx(noise + 0.1 * mask) and mask > 0
+    assert total == pytest.approx(noise + MASK_WEIGHT * mask) and mask > 0
     assert losses["hands_without_mask"][0] == pytest.approx(losses["hands_without_mask"][1])
     # Before training the head says "no hand" everywhere.
     assert mask == pytest.approx(float(batch["masks"].square().mean()), rel=1e-5)

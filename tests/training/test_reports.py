@@ -47,7 +47,11 @@ def test_seeds_are_held_out_however_they_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("method", "samples", "seed", "words"),
-    [("sam", 1, 0, "phac, complete-pose, synth"), ("synth", 0, 0, "at least one"), ("synth", 1, -1, "seed")],
+    [
+        ("sam", 1, 0, "phac, complete-pose, .*synth"),
+        ("synth", 0, 0, "at least one"),
+        ("synth", 1, -1, "seed"),
+    ],
 )
 def test_impossible_requests_say_what_is_possible(method: str, samples: int, seed: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):

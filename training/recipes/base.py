@@ -59,16 +59,21 @@ class LatentRecipe(BaseRecipe):
         latents: torch.Tensor,
         generator: torch.Generator,
         cells: torch.Tensor | None = None,
+        emphasis: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most 25.
 
-        cells: (B,1,h,w), how much each cell counts beside the others; None is all alike.
+        cells: (B,1,h,w), how much each cell counts beside the others; None is all alike. emphasis: from the
+        error (B,C,h,w), a factor on its square in each place.
         """
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         times = torch.randint(0, len(self.snr), (len(latents),), generator=generator)
         weight = (1 + 1 / self.snr[times]).clamp(max=WEIGHT_LIMIT).to(latents)
         times = times.to(latents.device)
-        error = (predict(self.schedule.add_noise(latents, noise, times), times).float() - noise).square()
+        difference = predict(self.schedule.add_noise(latents, noise, times), times).float() - noise
+        error = difference.square()
+        if emphasis is not None:
+            error = error * emphasis(difference.detach())
         if cells is not None:
             error = error * cells / cells.mean()
         return (weight * error.mean(dim=(1, 2, 3))).mean()

@@ -1,0 +1,234 @@
+"""Loads CFLD: the shipped mini model, the authors' released files, and what the recipes train.
+
+A file of the kind "cfld" is a change to a text-to-image U-Net: `model.*` are the networks beside it, `unet.*`
+the keys and values of its upward cross-attention. The authors' two pickles (`pytorch_model.bin`, the
+networks, and `pytorch_model_1.bin`, a whole U-Net of which only 18 matrices are theirs) become such a file
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..diffusion import single_file
+from ..diffusion.checkpoint import load_file, load_into, save_module
+from ..diffusion.controlnet import UNET_PREFIX, under
+from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
+from ..store import SAFE_SUFFIXES
+from .networks import (
+    CFLDConfig,
+    CFLDModel,
+    CFLDNetworks,
+    config_from_metadata,
+    config_to_metadata,
+    key_value_names,
+    released_config,
+)
+
+log = logging.getLogger(__name__)
+
+KIND = "cfld"
+MODEL_PREFIX, RELEASED_PREFIX = "model.", "model."
+MINI_FILE = "cfld.safetensors"
+MODEL_FILE, UNET_FILE, DELTA_FILE = "pytorch_model.bin", "pytorch_model_1.bin", "cfld_released.safetensors"
+BUFFERS = (".attn_mask", ".relative_position_index")
+"""What the released files hold beside weights; it follows from the sizes."""
+SWAPPED = f"the two files are swapped: {MODEL_FILE} holds the networks, {UNET_FILE} the U-Net"
+SHOWN = 3
+
+
+def load_mini_cfld(folder: str | Path, name: str = MINI_FILE) -> CFLDModel:
+    """The mini networks from the files in `folder`. Raises FileNotFoundError for a missing file and
+    ValueError for an unusable one, both naming it.
+    """
+    folder = Path(folder)
+    networks, key_values = load_change(folder / name)
+    vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "base.safetensors")
+    return CFLDModel(vae, unet, networks, key_values, MINI_SIZE, f"mini {Path(name).stem}").eval()
+
+
+def load_cfld(
+    path: str | Path,
+    checkpoint: str | Path | None = None,
+    *,
+    vae: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> CFLDModel:
+    """CFLD at full size from a file of the kind "cfld", or from either of the released pickles, which are
+    converted first (`as_delta`).
+
+    checkpoint: Stable Diffusion 1.5; None: the model can only patch a stock one. vae: another file for the
+    autoencoder. Raises FileNotFoundError and ValueError that name the file, what it is and what is wanted.
+    """
+    path = as_delta(Path(path))
+    networks, key_values = load_change(path)
+    networks = nn.Module.to(networks, dtype)
+    key_values = {name: value.to(dtype) for name, value in key_values.items()}
+    size = single_file.SIZES[single_file.SD15]
+    if checkpoint is None:
+        return CFLDModel(None, None, networks, key_values, size, path.name).eval()
+    unet = single_file.load_unet(checkpoint, single_file.SD15, dtype=dtype)
+    autoencoder = single_file.load_autoencoder(checkpoint if vae is None else vae, dtype)
+    return CFLDModel(autoencoder, unet, networks, key_values, size, path.name).eval()
+
+
+def load_change(path: str | Path) -> tuple[CFLDNetworks, dict[str, Tensor]]:
+    """The networks in float32 and eval mode, and the U-Net's matrices, of a file of the kind "cfld"."""
+    tensors, meta = load_file(path, kind=KIND)
+    networks = CFLDNetworks(config_from_metadata(meta["config"].get(KIND, {})))
+    load_into(networks, under(tensors, MODEL_PREFIX), str(path))
+    return networks.eval(), {name: value.float() for name, value in under(tensors, UNET_PREFIX).items()}
+
+
+def change_tensors(networks: nn.Module, unet_tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a file of the kind "cfld" holds, of networks and all tensors of the trained U-Net."""
+    tensors = {MODEL_PREFIX + name: value for name, value in networks.state_dict().items()}
+    return tensors | {UNET_PREFIX + name: unet_tensors[name] for name in key_value_names(list(unet_tensors))}
+
+
+# The released files
+
+
+def as_delta(path: Path) -> Path:
+    """`path` itself if it is safetensors; else the delta made of both released pickles, beside them.
+
+    path: either of the two. It is made when it is missing or older than they are.
+    """
+    if path.suffix.lower() in SAFE_SUFFIXES:
+        return path
+    pair = path.with_name(MODEL_FILE), path.with_name(UNET_FILE)
+    if path not in pair:
+        raise ValueError(
+            f"{path} is a pickle of an unknown name: CFLD's released files are {MODEL_FILE} and {UNET_FILE}; "
+            "keep these names, both in one folder"
+        )
+    for each in pair:
+        if not each.is_file():
+            raise FileNotFoundError(
+                f"no {each.name} in {each.parent}: CFLD's released weights are two files, {MODEL_FILE} and "
+                f"{UNET_FILE}; put both into one folder"
+            )
+    delta = path.with_name(DELTA_FILE)
+    if delta.is_file() and delta.stat().st_mtime >= max(each.stat().st_mtime for each in pair):
+        return delta
+    return convert_released(*pair, delta)
+
+
+def convert_released(
+    model_file: Path,
+    unet_file: Path,
+    target: Path,
+    *,
+    base: Any = None,
+    config: CFLDConfig | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> Path:
+    """Write the two released pickles as one safetensors file of the kind "cfld"; gives `target`.
+
+    base: a Stable Diffusion 1.5 U-Net (diffusers) to check against: the U-Net must have its tensors, and a
+    word is logged when others than the 18 matrices differ in value. config: sizes, by default the released
+    ones. Raises ValueError for truncated or swapped files and for those of another model, naming missing and
+    unexpected tensors; nothing half-written is left.
+    """
+    config = config or released_config()
+    networks = read_networks(model_file, config)
+    unet_tensors = read_unet(unet_file, config, base)
+    tensors = change_tensors(networks, unet_tensors)
+    names = f"{model_file.name}, {unet_file.name}"
+    return save_module(
+        target, KIND, tensors, {KIND: config_to_metadata(config)}, dtype=dtype, converted_from=names
+    )
+
+
+def read_networks(path: Path, config: CFLDConfig) -> CFLDNetworks:
+    """The networks of the released `pytorch_model.bin`, or of any file of its layout; errors as above."""
+    tensors = {
+        name: value for name, value in single_file.read_weights(path).items() if not name.endswith(BUFFERS)
+    }
+    if any(name.removeprefix(RELEASED_PREFIX).startswith(("down_blocks.", "up_blocks.")) for name in tensors):
+        raise ValueError(f"{path} is a U-Net: {SWAPPED}")
+    with torch.device("meta"):
+        own = CFLDNetworks(config).state_dict()
+    _check_tensors(path, "CFLD's networks", own, tensors)
+    networks = CFLDNetworks(config)
+    networks.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return networks.eval()
+
+
+def read_unet(path: Path, config: CFLDConfig, base: Any = None) -> dict[str, Tensor]:
+    """All tensors of the U-Net in the released `pytorch_model_1.bin`; errors as above."""
+    tensors = {
+        name.removeprefix(RELEASED_PREFIX): value for name, value in single_file.read_weights(path).items()
+    }
+    if any(name.startswith(("backbone.", "pose_encoder.")) for name in tensors):
+        raise ValueError(f"{path} holds CFLD's networks: {SWAPPED}")
+    unet = single_file.unet_tensors_of(tensors)
+    if unet is None:
+        raise ValueError(f"{path} is {single_file.describe(tensors)}; the U-Net of CFLD is wanted")
+    if base is not None:
+        _check_tensors(path, "the U-Net of Stable Diffusion 1.5", base.state_dict(), unet)
+        _compare(path, base.state_dict(), unet)
+    matrices = key_value_names(list(unet))
+    wanted = 2 * len(config.upward)
+    widths = {unet[name].shape[1] for name in matrices}
+    if len(matrices) != wanted or widths != {config.context}:
+        family = single_file.family_of(single_file.unet_config(unet))
+        raise ValueError(
+            f"{path} is a U-Net of {family} with {len(matrices)} matrices of keys and values on the way up, "
+            f"for prompts of width {', '.join(map(str, sorted(widths)))}; CFLD has {wanted}, for "
+            f"{config.context}: the U-Net of Stable Diffusion 1.5 is wanted"
+        )
+    return unet
+
+
+def _check_tensors(path: Path, what: str, own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    missing, unexpected = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
+    unlike = sorted(name for name in set(own) & set(tensors) if own[name].shape != tensors[name].shape)
+    if missing or unexpected or unlike:
+        told = [
+            f"{len(names)} {kind} ({', '.join(names[:SHOWN])})"
+            for kind, names in (
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("of another shape", unlike),
+            )
+            if names
+        ]
+        raise ValueError(
+            f"{path} does not hold {what}: of its tensors {'; '.join(told)}. Choose another file"
+        )
+
+
+def _compare(path: Path, own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """A word when the U-Net's other tensors are not the base's: then the delta is not all of the change."""
+    trained = set(key_value_names(list(own)))
+    other = [
+        name
+        for name, value in own.items()
+        if name not in trained and not torch.allclose(value.float(), tensors[name].float(), 2e-3, 2e-3)
+    ]
+    if other:
+        log.warning(
+            "%s differs from this Stable Diffusion 1.5 in %d tensors beside its keys and values, first %s",
+            path, len(other), other[0],
+        )  # fmt: skip
+
+
+def check_unet_shapes(shapes: Mapping[str, tuple[int, ...]], model: CFLDModel, name: str) -> None:
+    """ValueError unless a host's U-Net has all the matrices of CFLD in their shapes.
+
+    shapes: of the host's matrices, by the names of `model.key_values`; absent ones are left out.
+    """
+    wrong = [key for key, value in model.key_values.items() if shapes.get(key) != tuple(value.shape)]
+    if wrong:
+        raise ValueError(
+            f"{name} does not fit {model.name}: {len(wrong)} of {len(model.key_values)} matrices are absent "
+            f"or of another shape, first {wrong[0]}. Connect a Stable Diffusion 1.5 model, not SD2 or SDXL, "
+            "and in Load CFLD a full-size file, not mini"
+        )

@@ -1,0 +1,248 @@
+"""CFLD on pictures of any size: pose pictures, sources and targets made square and back, checks.
+
+A person's picture is grown to the model's aspect (11 wide, 16 high as released) by repeating its edges, and
+then squashed to a square, as the model was trained. Results are on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...people.boxes import Box
+from ...people.crops import CropPlan, crop, points_to_crop
+from ...people.keypoints import LIMBS, Pose
+from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
+from ..diffusion.batches import chunks, in_chunks
+from ..diffusion.compose import composite
+from ..diffusion.sampling import OnStep
+from .networks import Appearance, CFLDConfig, CFLDModel
+from .sampling import Kept, appearance_of, repose
+
+STANDARD_SIZE = 256
+LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.0, 3.0, 6.0
+"""In pixels of a pose picture of STANDARD_SIZE; they scale with it."""
+
+
+# The pose picture
+
+
+def pose_picture(joints: Tensor, size: int) -> Tensor:
+    """What H_P reads, (B,21,size,size) in 0..1: a skeleton on black (RGB) and a heatmap of each joint.
+
+    joints: (B,18,3) x_px, y_px in that picture, confidence; one of confidence 0 is not drawn and has an
+    empty heatmap. As released: lines of 2 px in 0.6 of the OpenPose colours, discs of radius 3 px, heatmaps
+    exp(-d^2 / (2 6^2)) round the joint's whole pixel, all for 256 px.
+    """
+    canvas = LineCanvas(torch.zeros(len(joints), 3, size, size, device=joints.device))
+    scale, joints = size / STANDARD_SIZE, joints.float()
+    for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
+        shaded = tuple(int(channel * LIMB_SHADE) / 255 for channel in colour)
+        canvas.line(joints[:, start], joints[:, end], LINE_HALF_WIDTH * scale, shaded)  # type: ignore[arg-type]
+    for index, (red, green, blue) in enumerate(PALETTE_18):
+        canvas.disc(joints[:, index], JOINT_RADIUS * scale, (red / 255, green / 255, blue / 255))
+    return torch.cat([canvas.pixels, heatmaps(joints, size, HEAT_SIGMA * scale)], dim=1)
+
+
+def heatmaps(joints: Tensor, size: int, sigma: float) -> Tensor:
+    """(B,18,size,size): a Gaussian round the pixel of each joint (B,18,3), 1 there; empty for absent ones."""
+    pixels = torch.arange(size, device=joints.device)
+    x, y = ((-((pixels - joints[..., axis, None].floor()) ** 2) / (2 * sigma**2)).exp() for axis in (0, 1))
+    return y[..., :, None] * x[..., None, :] * (joints[..., 2] > 0)[..., None, None]
+
+
+class LineCanvas(Canvas):
+    """Pictures on which lines of even width can be painted as well."""
+
+    def line(self, start: Tensor, end: Tensor, half_width: float, colour: tuple[float, float, float]) -> None:
+        """Paint a line with round ends from start to end, both (B,3) x_px, y_px, confidence."""
+        along = end[:, :2] - start[:, :2]
+        present = (start[:, 2] > 0) & (end[:, 2] > 0)
+        centre, reach = 0.5 * (start + end)[:, :2], 0.5 * along.norm(dim=1) + half_width
+        index = self._window(centre, reach, present)
+        if index is None:
+            return
+        rows, columns = index
+        x = (columns + 0.5 - start[:, 0, None])[:, None, :]
+        y = (rows + 0.5 - start[:, 1, None])[:, :, None]
+        dx, dy = along[:, 0, None, None], along[:, 1, None, None]
+        share = ((x * dx + y * dy) / (dx**2 + dy**2).clamp_min(1e-9)).clamp(0, 1)
+        distance = torch.hypot(x - share * dx, y - share * dy)
+        coverage = (half_width + 0.5 - distance).clamp(0, 1) * present[:, None, None]
+        self._blend(rows, columns, coverage, colour)
+
+
+# Square and back
+
+
+def frame(height: int, width: int, aspect: tuple[int, int], side: int) -> CropPlan:
+    """How a picture of that size becomes a square of that side: the smallest frame of the aspect (width,
+    height) round it, in its middle, squashed.
+    """
+    across, down = aspect
+    frame_width, frame_height = (
+        max(width, round(height * across / down)),
+        max(height, round(width * down / across)),
+    )
+    left, top = (width - frame_width) // 2, (height - frame_height) // 2
+    return CropPlan(width, height, Box(left, top, left + frame_width, top + frame_height), side, side)
+
+
+def squared(pictures: Tensor, aspect: tuple[int, int], side: int) -> Tensor:
+    """Pictures (B,3,H,W) in 0..1 as squares (B,3,side,side), their edges repeated in what is outside."""
+    plan = frame(pictures.shape[-2], pictures.shape[-1], aspect, side)
+    own_size = replace(plan, model_width=int(plan.box.width), model_height=int(plan.box.height))
+    return resized(crop(pictures, own_size), side, side)
+
+
+def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int) -> Tensor:
+    """Squares (B,3,S,S) back at height x width: the inverse of `squared`, but for what resizing blurs."""
+    plan = frame(height, width, aspect, squares.shape[-1])
+    left, top = -int(plan.box.x0), -int(plan.box.y0)
+    whole = resized(squares, int(plan.box.height), int(plan.box.width))
+    return whole[..., top : top + height, left : left + width]
+
+
+def resized(pictures: Tensor, height: int, width: int) -> Tensor:
+    """Pictures (B,C,h,w) in 0..1 at that size, bicubic; untouched at their own."""
+    if tuple(pictures.shape[-2:]) == (height, width):
+        return pictures
+    size = (height, width)
+    return F.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def pose_pictures(poses: Sequence[Pose], config: CFLDConfig) -> Tensor:
+    """The pose pictures (B,21,P,P) of one person in each pose: the one with the most joints.
+
+    Raises ValueError for a pose without joints, naming the picture.
+    """
+    bodies = []
+    for index, pose in enumerate(poses):
+        body = max(
+            (person.body for person in pose.people), key=_joints, default=np.zeros((18, 3), np.float32)
+        )
+        if not _joints(body):
+            raise ValueError(
+                f"pose_keypoint of picture {index} has no joints: connect the pose of a person (Detect Pose, "
+                "Point Prompt, Example Person)"
+            )
+        plan = frame(pose.height, pose.width, config.aspect, config.pose_size)
+        bodies.append(torch.from_numpy(points_to_crop(np.asarray(body, np.float32), plan)))
+    return pose_picture(torch.stack(bodies), config.pose_size)
+
+
+def _joints(body: np.ndarray) -> int:
+    return int((body[:, 2] > 0).sum())
+
+
+# Together
+
+
+class Given(NamedTuple):
+    """What pictures are made from, all of one batch. source, second: (B,3,H',W') 0..1. mix: 0..1, the second
+    one's share. reference (B,3,H,W) and mask (B,1,H,W), 1 where the picture changes: of the poses' size.
+    """
+
+    poses: list[Pose]
+    source: Tensor
+    second: Tensor | None = None
+    mix: float | None = None
+    reference: Tensor | None = None
+    mask: Tensor | None = None
+
+
+def repose_pictures(
+    model: CFLDModel, given: Given, *, seed: int = 0, on_step: OnStep | None = None, **settings: Any
+) -> tuple[Tensor, Tensor]:
+    """Pictures (B,3,H,W) of the size of the poses, and the pose pictures (B,21,P,P).
+
+    With a reference, pixels where the mask is 0 are its own, bit for bit. settings: weights, scheduler and
+    steps of `sampling.repose`. Raises ValueError as `check_given` and `pose_pictures`.
+    """
+    check_given(given)
+    drawn = pose_pictures(given.poses, model.networks.config)
+
+    def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
+        cut = {
+            name: value[rows] for name, value in given._asdict().items() if isinstance(value, Tensor | list)
+        }
+        part = given._replace(**cut)  # type: ignore[arg-type]
+        return (_repose(model, part, drawn[rows], seed + rows.start, step, settings),)
+
+    (made,) = in_chunks(chunks(len(drawn)), work, on_step)
+    return made, drawn
+
+
+def _repose(
+    model: CFLDModel, given: Given, pose: Tensor, seed: int, on_step: OnStep | None, settings: dict[str, Any]
+) -> Tensor:
+    aspect, kept = model.networks.config.aspect, None
+    height, width = given.poses[0].height, given.poses[0].width
+    if given.reference is not None and given.mask is not None:
+        mask = squared(given.mask.expand(-1, 3, -1, -1), aspect, model.size)[:, :1]
+        kept = Kept(squared(given.reference, aspect, model.size), mask)
+    made = repose(
+        model, looks(model, given), pose, kept=kept, seed=seed, on_step=on_step, **settings
+    ).cpu()  # fmt: skip
+    picture = unsquared(made, aspect, height, width)
+    if given.reference is None or given.mask is None:
+        return picture
+    return composite(given.reference, picture, given.mask)
+
+
+def looks(model: CFLDModel, given: Given) -> Appearance:
+    """The appearance of the given sources."""
+    config = model.networks.config
+    sources = [
+        None if each is None else squared(each, config.aspect, config.source_size)
+        for each in (given.source, given.second)
+    ]
+    if sources[0] is None:
+        raise ValueError("source is missing: connect the picture of the person")
+    return appearance_of(model, sources[0], sources[1], given.mix or 0.0)
+
+
+def check_given(given: Given) -> None:
+    """ValueError, naming the inputs, for a second source without mix or the reverse, a mask without reference
+    or the reverse, an empty mask, and sizes that do not match.
+    """
+    check_mix(given.second, given.mix)
+    if (given.mask is None) != (given.reference is None):
+        missing, there = ("mask", "reference") if given.mask is None else ("reference", "mask")
+        raise ValueError(
+            f"{there} came without {missing}: editing needs the reference picture and the mask of what "
+            "changes in it. Connect both or neither"
+        )
+    sizes = {(pose.height, pose.width) for pose in given.poses}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"pose_keypoint has pictures of {len(sizes)} sizes: give those of one size at a time"
+        )
+    ((height, width),) = sizes
+    for name, value in (("reference", given.reference), ("mask", given.mask)):
+        if value is not None and tuple(value.shape[-2:]) != (height, width):
+            raise ValueError(
+                f"{name} has {value.shape[-1]} x {value.shape[-2]} pixels but pose_keypoint is of {width} x "
+                f"{height}: connect the pose of the person in the reference picture"
+            )
+    if given.mask is not None and not bool((given.mask > 0).any()):
+        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
+
+
+def check_mix(second: Tensor | None, mix: float | None) -> None:
+    """ValueError for a second source without mix, a mix without second source, and one outside 0..1."""
+    if (second is None) != (mix is None):
+        missing, there = ("mix", "second_source") if mix is None else ("second_source", "mix")
+        raise ValueError(
+            f"{there} came without {missing}: to go between two people, connect second_source and set mix "
+            "to its share, 0 to 1; otherwise neither (mix -1)"
+        )
+    if mix is not None and (math.isnan(mix) or not 0.0 <= mix <= 1.0):
+        raise ValueError(f"mix is {mix}; it is the share of second_source, 0 to 1")

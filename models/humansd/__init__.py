@@ -1,0 +1,1 @@
+"""HumanSD: people from skeletons without a second branch."""

@@ -1,0 +1,51 @@
+"""Loads HumanSD: the shipped mini model, and the released `humansd-v1.ckpt` or any file of its layout.
+
+weights/mini holds vae, text and humansd (kind "humansd": the whole U-Net, all of which is trained). The
+released file is a pickle in the original (LDM) layout with U-Net, autoencoder and OpenCLIP-H text encoder;
+what it holds beside them, such as the pose estimator of its training, is left alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..convert import as_safetensors
+from ..diffusion import single_file
+from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
+from ..diffusion.text import load_text_encoder
+from .networks import HumanSD
+
+HUMANSD = "humansd"
+RELEASED_CFG = 10.0
+"""Of the released demo."""
+
+
+def load_mini_humansd(folder: str | Path, name: str = HUMANSD) -> HumanSD:
+    """The shipped networks from the files in `folder`. name: of the U-Net's file there.
+
+    Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
+    """
+    folder = Path(folder)
+    unet = load_unet(folder / f"{name}.safetensors", kind=HUMANSD)
+    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
+    return HumanSD(vae, unet, text, MINI_SIZE).eval()
+
+
+def load_humansd(
+    checkpoint: str | Path, tokenizer: str | Path, *, dtype: torch.dtype = torch.float32
+) -> HumanSD:
+    """A checkpoint of the released layout; a pickle is converted to safetensors beside it, once.
+
+    tokenizer: folder with CLIP's vocab.json and merges.txt. Raises FileNotFoundError, ValueError that names
+    the file, what it is and what is wanted, and OSError when the converted file cannot be written (nothing
+    half-written is left).
+    """
+    path = as_safetensors(Path(checkpoint))
+    stack = single_file.load_stack(path, tokenizer, dtype=dtype, channels=single_file.POSE_CHANNELS)
+    name = Path(checkpoint).name
+    model = HumanSD(
+        stack.vae, stack.unet, stack.text, stack.size, name, cfg=RELEASED_CFG, released_steps=True
+    )
+    return model.eval()

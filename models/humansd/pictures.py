@@ -1,0 +1,133 @@
+"""HumanSD on poses of people and for pictures of any size; results are on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ...people.keypoints import Person, Pose
+from ...people.skeleton_coco import SCORE, draw_coco_poses, drawn_limbs
+from ..diffusion.batches import chunks, in_chunks
+from ..diffusion.sampling import OnStep
+from .networks import HumanSD
+from .sampling import SIDE_MULTIPLE, generate_people
+
+AUTOMATIC = 0
+
+
+class Size(NamedTuple):
+    """Of a picture, in pixels."""
+
+    width: int
+    height: int
+
+
+def picture_size(width: int, height: int, pose: Pose, side: int) -> Size:
+    """The picture's size in multiples of 64 px: what was asked for, rounded.
+
+    Where both are 0, the shorter side is the model's `side` and the shape that of the pose; where one is, it
+    follows from the other by the pose's shape. Raises ValueError for negative sides.
+    """
+    if width < 0 or height < 0:
+        raise ValueError(f"width is {width} and height {height}; 0 (automatic) or more is needed")
+    aspect = pose.width / pose.height
+    if width == height == AUTOMATIC:
+        return Size(_rounded(side * max(aspect, 1.0)), _rounded(side / min(aspect, 1.0)))
+    return Size(_rounded(width or height * aspect), _rounded(height or width / aspect))
+
+
+def _rounded(side: float) -> int:
+    return max(int(side / SIDE_MULTIPLE + 0.5), 1) * SIDE_MULTIPLE
+
+
+def fitted(pose: Pose, size: Size) -> Pose:
+    """The pose in a picture of that size: as large as it fits, in the middle, its shape kept."""
+    scale = min(size.width / pose.width, size.height / pose.height)
+    shift = (size.width - scale * pose.width) / 2, (size.height - scale * pose.height) / 2
+    return moved(pose, size, scale, shift)
+
+
+def moved(pose: Pose, size: Size, scale: float, shift: tuple[float, float]) -> Pose:
+    """The bodies of a pose scaled and then shifted by pixels, in a picture of that size."""
+    factor, offset = np.array([scale, scale, 1], np.float32), np.array([*shift, 0], np.float32)
+    people = tuple(Person(person.body * factor + offset) for person in pose.people)
+    return Pose(people, size.width, size.height)
+
+
+def beside(poses: Sequence[Pose]) -> Pose:
+    """The people of all poses in one picture, beside each other from left to right, at equal heights."""
+    height = max(pose.height for pose in poses)
+    scales = [height / pose.height for pose in poses]
+    widths = [round(scale * pose.width) for scale, pose in zip(scales, poses, strict=True)]
+    size, left = Size(sum(widths), height), 0
+    people: list[Person] = []
+    for pose, scale, width in zip(poses, scales, widths, strict=True):
+        people += moved(pose, size, scale, (left, 0.0)).people
+        left += width
+    return Pose(tuple(people), *size)
+
+
+def check_drawn(poses: Sequence[Pose]) -> None:
+    """ValueError for a picture without anybody of whom at least one limb is drawn, and none inside it."""
+    for index, pose in enumerate(poses):
+        if not pose.people:
+            raise ValueError(
+                f"pose_keypoint of picture {index} has no person: connect a pose with at least one person"
+            )
+        if not any(drawn_limbs(person) for person in pose.people):
+            raise ValueError(
+                f"pose_keypoint of picture {index} has nothing to draw: of none of its {len(pose.people)} "
+                f"people are two joined joints known with a confidence above {SCORE}. Place more joints, or "
+                "use another pose"
+            )
+
+
+def skeleton_pictures(poses: Sequence[Pose], size: Size) -> Tensor:
+    """The poses fitted into pictures of that size, in HumanSD's drawing, (B,3,height,width) in 0..1.
+
+    Raises ValueError for a pose of which nothing can be seen.
+    """
+    check_drawn(poses)
+    pictures = draw_coco_poses([fitted(pose, size) for pose in poses])
+    for index, picture in enumerate(pictures):
+        if not picture.any():
+            raise ValueError(
+                f"pose_keypoint of picture {index} lies outside its picture of {poses[index].width} x "
+                f"{poses[index].height} pixels: move the people into it"
+            )
+    return pictures
+
+
+def draw_people(
+    model: HumanSD,
+    skeletons: Tensor,
+    texts: Sequence[str],
+    *,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+    **settings: Any,
+) -> Tensor:
+    """One picture for each skeleton (N,3,H,W) and text, on the CPU; settings: of `generate_people`."""
+
+    def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
+        made = generate_people(
+            model, skeletons[rows], texts[rows], seed=seed + rows.start, on_step=step, **settings
+        )
+        return (made.cpu(),)
+
+    (pictures,) = in_chunks(chunks(len(skeletons)), work, on_step)
+    return pictures
+
+
+def split_texts(text: str) -> list[str]:
+    """The texts of a batch: one per line; lines without words do not count, but there is at least one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines or [""]
+
+
+def with_suffix(texts: Sequence[str], suffix: str) -> list[str]:
+    """Each text, a comma, and the suffix; empty texts and suffixes leave no comma behind."""
+    return [", ".join(part for part in (text.strip(), suffix.strip()) if part) for text in texts]

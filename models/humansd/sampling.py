@@ -1,0 +1,120 @@
+"""HumanSD's sampling: DDIM on [z_t, pose latents] under guidance by text.
+
+Pictures of skeletons are (B,3,H,W) float 0..1 with sides in multiples of 64; texts one string per picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..diffusion.predict import UNCONDITIONAL, noise_predictor
+from ..diffusion.sampling import TRAINING_STEPS, OnStep, ddim_scheduler, draw_noise, picture_seeds, sample
+from ..diffusion.text import split_words
+from .networks import HumanSD
+
+if TYPE_CHECKING:
+    from diffusers import DDIMScheduler
+
+STEPS = 50
+SUFFIX = "detailed background, best quality, extremely detailed"
+NEGATIVE = (
+    "longbody, lowres, bad anatomy, bad hands, missing fingers, extra digit, fewer digits, cropped, "
+    "worst quality, low quality"
+)
+SIDE_MULTIPLE = 64
+
+
+@torch.no_grad()
+def generate_people(
+    model: HumanSD,
+    skeletons: Tensor,
+    texts: Sequence[str],
+    *,
+    negative: str = UNCONDITIONAL,
+    steps: int = STEPS,
+    cfg: float | None = None,
+    pose_strength: float = 1.0,
+    seed: int | Sequence[int] = 0,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """People as the skeletons stand, denoised from pure noise, (B,3,H,W) in 0..1.
+
+    Both branches of the guidance see the same pose latents, so that it acts on the text alone. negative: the
+    text it leads away from. cfg: its scale, 1 is none; None is the model's own. pose_strength: see
+    `pose_latents`. seed: one number (pictures count up from it) or one per picture.
+
+    Raises ValueError for sides that are no multiples of 64, a number of texts or seeds that does not match,
+    NaN, and steps outside 1..1000 (the released time steps: 2..999).
+    """
+    _check_inputs(skeletons, texts)
+    pose = pose_latents(model, skeletons, pose_strength)
+    scale = model.cfg if cfg is None else cfg
+    predict = noise_predictor(model, texts, scale, condition=pose, negative=negative)
+    noise = draw_noise(picture_seeds(seed, len(skeletons)), pose.shape[1:], model.device)
+    if model.released_steps:
+        scheduler, first = released_scheduler(), 1
+        _check_released(steps)
+    else:
+        scheduler, first = ddim_scheduler(), 0
+    return model.decode(sample(predict, noise, scheduler, steps, start_step=first, on_step=on_step))
+
+
+def pose_latents(model: HumanSD, skeletons: Tensor, strength: float = 1.0) -> Tensor:
+    """z_pose (B,C,h,w): the latents of the pictures; other strengths lie on the line from a black picture.
+
+    0 is a picture without anybody, above 1 goes on beyond the skeleton.
+    """
+    pose = model.encode(skeletons)
+    if strength == 1.0:
+        return pose
+    return torch.lerp(model.encode(torch.zeros_like(skeletons[:1])).expand_as(pose), pose, strength)
+
+
+def released_scheduler() -> DDIMScheduler:
+    """DDIM along the time steps of the released code: of 50 steps t = 981, 961, ..., 1.
+
+    Its demo skips the first of them and begins at t = 961 with pure noise.
+    """
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler.from_config(
+        ddim_scheduler().config, timestep_spacing="leading", steps_offset=1, set_alpha_to_one=False
+    )
+
+
+def known_phrases(model: HumanSD, phrases: str) -> str:
+    """The phrases, between commas, that the model's text encoder knows all words of.
+
+    CLIP knows every word; mini few, and unknown ones would only disturb it.
+    """
+    words = getattr(getattr(model.text, "tokenizer", None), "words", None)
+    kept = [phrase.strip() for phrase in phrases.split(",") if phrase.strip()]
+    if words is not None:
+        kept = [phrase for phrase in kept if set(split_words(phrase)) <= set(words)]
+    return ", ".join(kept)
+
+
+def _check_released(steps: int) -> None:
+    if not 2 <= steps < TRAINING_STEPS:
+        raise ValueError(
+            f"steps is {steps}; this model walks the released demo's time steps, which need 2 to "
+            f"{TRAINING_STEPS - 1} (the demo: {STEPS})"
+        )
+
+
+def _check_inputs(skeletons: Tensor, texts: Sequence[str]) -> None:
+    if skeletons.ndim != 4 or skeletons.shape[1] != 3:
+        raise ValueError(f"skeletons of shape {tuple(skeletons.shape)}: (B,3,H,W) is needed")
+    if any(side == 0 or side % SIDE_MULTIPLE for side in skeletons.shape[-2:]):
+        raise ValueError(
+            f"skeletons of {skeletons.shape[-1]} x {skeletons.shape[-2]} pixels: both sides must be "
+            f"multiples of {SIDE_MULTIPLE}"
+        )
+    if not torch.isfinite(skeletons).all():
+        raise ValueError("skeletons hold NaN or infinity: fix the picture that goes in")
+    if isinstance(texts, str) or len(texts) != len(skeletons):
+        raise ValueError(f"{len(skeletons)} skeletons came with {len(texts)} texts; one for each is needed")

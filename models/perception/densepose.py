@@ -1,0 +1,194 @@
+"""DensePose labels of a person: a small network trained here, and public TorchScript estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...people.densepose import LABELS
+from ..diffusion.checkpoint import load_file, load_into
+from .layers import Residual
+from .pose import resample_view, whole_view
+
+KIND = "densepose"
+MINI_FILE = "densepose.safetensors"
+FOLD = 2
+"""Pixels a side that enter and leave the network as one position."""
+SCRIPT_SUFFIX = ".torchscript"
+
+
+@dataclass(frozen=True)
+class DensePoseConfig:
+    """Input side in pixels; channels at 1/2, 1/4, 1/8, 1/16 of it; residual blocks at 1/16."""
+
+    image_size: int = 128
+    channels: tuple[int, int, int, int] = (32, 48, 64, 96)
+    blocks: int = 2
+
+
+class DensePoseNet(nn.Module):
+    """A U-Net from pictures (B,3,S,S) in 0..1 to label logits (B,25,S,S)."""
+
+    def __init__(self, config: DensePoseConfig = DensePoseConfig(), operations: Any = torch.nn) -> None:
+        super().__init__()
+        self.config = config
+        conv, widths = operations.Conv2d, config.channels
+        self.stem = conv(3 * FOLD**2, widths[0], 3, padding=1)
+        self.enter = nn.ModuleList(Residual(width, operations) for width in widths[:-1])
+        self.down = nn.ModuleList(
+            conv(before, after, 3, stride=2, padding=1) for before, after in zip(widths, widths[1:])
+        )
+        self.deep = nn.Sequential(*(Residual(widths[-1], operations) for _ in range(config.blocks)))
+        self.up = nn.ModuleList(
+            conv(before, after, 1) for before, after in zip(widths[:0:-1], widths[-2::-1])
+        )
+        self.leave = nn.ModuleList(Residual(width, operations) for width in widths[-2::-1])
+        self.norm = operations.GroupNorm(8, widths[0])
+        self.head = conv(widths[0], LABELS * FOLD**2, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of the label of every pixel."""
+        hidden = self.stem(F.pixel_unshuffle(images * 2 - 1, FOLD))
+        skips = []
+        for enter, down in zip(self.enter, self.down):
+            skips.append(enter(hidden))
+            hidden = down(skips[-1])
+        hidden = self.deep(hidden)
+        for up, leave in zip(self.up, self.leave):
+            hidden = leave(skips.pop() + F.interpolate(up(hidden), scale_factor=2.0))
+        return F.pixel_shuffle(self.head(F.silu(self.norm(hidden))), FOLD)
+
+
+@torch.no_grad()
+def estimate_labels(net: DensePoseNet, pictures: Tensor) -> Tensor:
+    """Labels (B,H,W) uint8 of one person in each picture (B,3,H,W) 0..1 of any size.
+
+    Every picture is padded to a square, looked at in the network's size, and its logits are brought back.
+    """
+    net = net.eval()
+    pictures = pictures.to(next(net.parameters()).device)
+    return torch.cat([_labels_of(net, part) for part in pictures.split(16)])
+
+
+def _labels_of(net: DensePoseNet, pictures: Tensor) -> Tensor:
+    height, width = pictures.shape[-2:]
+    view, size = whole_view(height, width), net.config.image_size
+    logits = net(torch.cat([resample_view(picture[None], view, size) for picture in pictures])).float()
+    if view.side != size:
+        logits = F.interpolate(logits, (view.side, view.side), mode="bilinear", align_corners=False)
+    top, left = -view.top, -view.left
+    return logits[..., top : top + height, left : left + width].argmax(1).to(torch.uint8)
+
+
+def load_densepose_net(path: str | Path) -> DensePoseNet:
+    """The mini estimator from its weights file; errors name the file."""
+    tensors, meta = load_file(path, kind=KIND)
+    net = DensePoseNet(config_from_metadata(meta["config"]))
+    load_into(net, tensors, str(path))
+    return net.eval()
+
+
+def config_from_metadata(config: Mapping[str, Any]) -> DensePoseConfig:
+    """The configuration a weights file carries (JSON lists become tuples)."""
+    first, second, third, last = config["channels"]
+    return DensePoseConfig(config["image_size"], (first, second, third, last), config["blocks"])
+
+
+def config_to_metadata(config: DensePoseConfig) -> dict[str, Any]:
+    """The configuration as JSON values."""
+    return {**asdict(config), "channels": list(config.channels)}
+
+
+# Public estimators
+
+
+class ScriptedEstimator:
+    """A DensePose model exported to TorchScript: several people, any size."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Labels (B,H,W) uint8 of pictures (B,3,H,W) in 0..1, on the CPU."""
+        size = pictures.shape[-2], pictures.shape[-1]
+        return torch.stack([self._labels(picture, size) for picture in pictures])
+
+    def _labels(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
+        made = self.module((picture.clamp(0, 1) * 255).round())
+        boxes, coarse, fine = read_output(made)
+        return decode_labels(boxes.cpu(), coarse.cpu(), fine.cpu(), size)
+
+
+def load_scripted(path: str | Path) -> torch.nn.Module:
+    """The TorchScript module in a file, on the CPU.
+
+    Raises ImportError when torchvision, whose operators such files use, is missing, and ValueError, naming
+    the file, for one that is no TorchScript.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "a DensePose TorchScript file needs torchvision: pip install torchvision"
+        ) from error
+    try:
+        return torch.jit.load(str(path), map_location="cpu").eval()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read as TorchScript ({str(error).splitlines()[0]}): choose a DensePose model "
+            "such as densepose_r50_fpn_dl.torchscript"
+        ) from error
+
+
+def read_output(made: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes (N,4) x0 y0 x1 y1 px, coarse_segm (N,K,h,w) and fine_segm (N,25,h,w) of an estimator's output.
+
+    Outputs are dicts with these names (pred_boxes for boxes), or tuples whose tensors are told by their
+    shapes; in a tuple coarse_segm comes before fine_segm. Raises ValueError for anything else.
+    """
+    if isinstance(made, Mapping):
+        boxes = made.get("pred_boxes", made.get("boxes"))
+        found = [boxes, made.get("coarse_segm", made.get("pred_densepose_coarse_segm"))]
+        found.append(made.get("fine_segm", made.get("pred_densepose_fine_segm")))
+    else:
+        tensors = [each for each in made if isinstance(each, Tensor)] if isinstance(made, Sequence) else []
+        maps = [each for each in tensors if each.ndim == 4]
+        boxes = next((each for each in tensors if each.ndim == 2 and each.shape[1] == 4), None)
+        coarse = next((each for each in maps if each.shape[1] < LABELS), None)
+        found = [boxes, coarse, next((each for each in maps if each.shape[1] == LABELS), None)]
+    if any(each is None for each in found):
+        raise ValueError(
+            "the TorchScript model gives no boxes, coarse_segm and fine_segm: it is no DensePose estimator. "
+            "Choose densepose_r50_fpn_dl.torchscript or densepose_r101_fpn_dl.torchscript"
+        )
+    return found[0], found[1], found[2]
+
+
+def decode_labels(boxes: Tensor, coarse: Tensor, fine: Tensor, size: tuple[int, int]) -> Tensor:
+    """Labels (H,W) uint8 of a picture: in every box the strongest part where the person is, else 0.
+
+    boxes: (N,4) x0 y0 x1 y1 px. coarse: (N,K,h,w), class 0 is no person. fine: (N,25,h,w). Both are resampled
+    bilinearly to each box. Of people who overlap the first, which the estimator is surest of, lies in front.
+    """
+    labels = torch.zeros(size, dtype=torch.uint8)
+    for box, person, parts in zip(boxes, coarse, fine):
+        x0, y0, x1, y1 = (int(round(float(corner))) for corner in box)
+        width, height = max(x1 - x0, 1), max(y1 - y0, 1)
+        inside = _resized(person, height, width).argmax(0) > 0
+        part = (_resized(parts, height, width).argmax(0) * inside).to(torch.uint8)
+        rows, columns = slice(max(y0, 0), max(y0 + height, 0)), slice(max(x0, 0), max(x0 + width, 0))
+        there = labels[rows, columns]
+        part = part[max(-y0, 0) :, max(-x0, 0) :][: there.shape[0], : there.shape[1]]
+        there.copy_(torch.where(there > 0, there, part))
+    return labels
+
+
+def _resized(maps: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(maps[None].float(), (height, width), mode="bilinear", align_corners=False)[0]

@@ -1,0 +1,1 @@
+"""PoCoLD: controllable person image synthesis with pose-constrained latent diffusion."""

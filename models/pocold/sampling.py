@@ -1,0 +1,249 @@
+"""PoCoLD's sampling: a person in another pose, from a pose alone, or in somebody else's clothes.
+
+Pictures are (B,3,H,W) float 0..1, labels (B,H,W) DensePose parts 0..24, masks (B,1,H,W) float 0..1. H and W
+are multiples of the autoencoder's factor here; other sizes are handled outside (pictures.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..diffusion.compose import composite, cover
+from ..diffusion.guidance import cfg, cumulative, decaying
+from ..diffusion.sampling import (
+    Fuse,
+    OnStep,
+    draw_noise,
+    keep_known,
+    noised,
+    picture_seeds,
+    pndm_scheduler,
+    sample,
+)
+from .attention import Factors
+from .losses import labels_at, part_mass
+from .networks import PoCoLDModel
+
+log = logging.getLogger(__name__)
+
+STEPS = 50
+WEIGHT = 5.0
+FLOOR = 3.0
+LOOKED_AT = 200
+"""Time step at which `trace_source` looks: the picture is there, but for its details."""
+
+
+class Weights(NamedTuple):
+    """Cumulative guidance: w_p of the pose and w_s of the source; 1 and 1 is none.
+
+    decay: every weight w at time t is max(w t / 1000, 3), as the released code does; weights below 3 stay.
+    """
+
+    pose: float = WEIGHT
+    source: float = WEIGHT
+    decay: bool = False
+
+    def at(self, t: int) -> tuple[float, float]:
+        """w_p and w_s at time t."""
+        if not self.decay:
+            return self.pose, self.source
+        pose, source = (decaying(w, t, min(FLOOR, w)) for w in (self.pose, self.source))
+        return pose, source
+
+
+PAPER_WEIGHTS = Weights()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A reference picture of which everything outside the mask stays: appearance transfer."""
+
+    reference: Tensor
+    mask: Tensor
+
+
+@torch.no_grad()
+def generate(
+    model: PoCoLDModel,
+    target: Tensor,
+    source: Tensor | None = None,
+    *,
+    kept: Kept | None = None,
+    weights: Weights = PAPER_WEIGHTS,
+    steps: int = STEPS,
+    seed: int | Sequence[int] = 0,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Pictures (B,3,H,W) of people in the pose of `target`, denoised from pure noise by PNDM.
+
+    source: the people's looks; None draws people from the pose alone. kept: what is outside its mask stays,
+    bit for bit where the mask is 0. seed: one number (pictures count up from it) or one per picture.
+    """
+    side = target.shape[-2] // model.factor, target.shape[-1] // model.factor
+    shape = (model.networks.config.latent_channels, *side)
+    noise = draw_noise(picture_seeds(seed, len(target)), shape, model.device)
+    scheduler = pndm_scheduler()
+    predict = Branches(
+        model, latent_labels(target.to(model.device), side), source_maps(model, source), weights
+    )
+    fuse = None if kept is None else _fuse(model, kept, scheduler, noise)
+    made = model.decode(sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step))
+    if kept is None:
+        return made
+    return composite(kept.reference.to(made), made, kept.mask.to(made))
+
+
+class Branches:
+    """eps(z_t, t) under cumulative guidance: e(0,0) + w_p (e(p,0) - e(0,0)) + w_s (e(p,s) - e(p,0)).
+
+    Branches without source skip every attention. They run as one batch, until memory does not allow it.
+    Branches that count nothing are not computed: with w_p = w_s, as in the paper, e(p,0) cancels.
+    """
+
+    def __init__(
+        self, model: PoCoLDModel, labels: Tensor, maps: Sequence[Tensor] | None, weights: Weights
+    ) -> None:
+        self.model, self.labels, self.maps, self.weights = model, labels, maps, weights
+        self.together = True
+
+    def __call__(self, latents: Tensor, t: Tensor) -> Tensor:
+        pose, source = self.weights.at(int(t))
+        if self.maps is None:
+            return self._with_pose(latents, t, pose)
+        full = self._predict(latents, t, self.labels, self.maps)
+        if pose == source:
+            return full if pose == 1.0 else cfg(self._without_pose(latents, t), full, pose)
+        if pose == 1.0:
+            return cfg(self._predict(latents, t, self.labels, None), full, source)
+        return cumulative(*self._without_source(latents, t), full, pose, source)
+
+    def _with_pose(self, latents: Tensor, t: Tensor, weight: float) -> Tensor:
+        if weight == 1.0:
+            return self._predict(latents, t, self.labels, None)
+        return cfg(*self._without_source(latents, t), weight)
+
+    def _without_pose(self, latents: Tensor, t: Tensor) -> Tensor:
+        return self._predict(latents, t, None, None)
+
+    def _without_source(self, latents: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """e(0,0) and e(p,0)."""
+        if self.together:
+            try:
+                return self._in_one_batch(latents, t)
+            except torch.cuda.OutOfMemoryError:
+                log.warning("PoCoLD: not enough memory for two branches at once; going on one by one")
+                self.together = False
+        return self._without_pose(latents, t), self._predict(latents, t, self.labels, None)
+
+    def _in_one_batch(self, latents: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        networks = self.model.networks
+        inputs = latents.to(networks.mapper.weight.dtype)
+        pose = torch.cat([networks.map_labels(labels, inputs) for labels in (None, self.labels)])
+        none, posed = networks.unet(inputs.repeat(2, 1, 1, 1), t, pose).float().chunk(2)
+        return none, posed
+
+    def _predict(
+        self, latents: Tensor, t: Tensor, labels: Tensor | None, maps: Sequence[Tensor] | None
+    ) -> Tensor:
+        inputs = latents.to(self.model.networks.mapper.weight.dtype)
+        return self.model.networks(inputs, t, labels, maps).float()
+
+
+def source_maps(model: PoCoLDModel, source: Tensor | None) -> list[Tensor] | None:
+    """The maps of H_S of the source pictures, made once for all steps."""
+    if source is None:
+        return None
+    return model.networks.encoder(model.encode(source).to(model.networks.mapper.weight.dtype))
+
+
+def latent_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Labels (B,H,W) at the latent size (B,h,w): that of the pixel in the middle of each cell."""
+    return F.interpolate(labels[:, None].float(), tuple(size), mode="nearest-exact")[:, 0].to(labels.dtype)
+
+
+def _fuse(model: PoCoLDModel, kept: Kept, scheduler: object, noise: Tensor) -> Fuse:
+    """y_t = m y_t + (1 - m) q(y_ref, t): cells with any pixel of the mask are free."""
+    known = model.encode(kept.reference)
+    free = cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1]))
+    return keep_known(scheduler, known, noise, free)
+
+
+# Looking at the attention
+
+
+class Traced(NamedTuple):
+    """carried: (B,3,H,W), every pixel in the mean of the source's colours that it attends to. matched: (B,)
+    share of the attention of the body's pixels that goes to the same body part; NaN without source labels.
+    """
+
+    carried: Tensor
+    matched: Tensor
+
+
+@torch.no_grad()
+def trace_source(
+    model: PoCoLDModel, made: Tensor, target: Tensor, source: Tensor, source_labels: Tensor | None = None
+) -> Traced:
+    """Where made pictures (B,3,H,W) take their appearance from: attention of the finest level, its last
+    module, and how much of the attention of all modules goes to like parts.
+    """
+    size = made.shape[-2] // model.factor, made.shape[-1] // model.factor
+    labels, device = latent_labels(target.to(model.device), size), model.device
+    theirs = None
+    if source_labels is not None:
+        size_of_source = source.shape[-2] // model.factor, source.shape[-1] // model.factor
+        theirs = latent_labels(source_labels.to(device), size_of_source)
+    looks = Looks(labels, theirs)
+    latents = model.encode(made)
+    noise = draw_noise(range(len(made)), latents.shape[1:], device)
+    inputs = noised(pndm_scheduler(), latents, noise, LOOKED_AT).to(model.networks.mapper.weight.dtype)
+    maps = source_maps(model, source)
+    model.networks(inputs, torch.tensor(LOOKED_AT, device=device), labels, maps, looks)
+    return Traced(looks.carried(source.to(device), made.shape[-2:]), looks.matched())
+
+
+class Looks:
+    """Observes attention: keeps the latest factors, and the share that goes to like parts in each module.
+
+    Only rows of the body whose part the source shows count, as in the paper's constraint.
+    """
+
+    def __init__(self, target: Tensor, source: Tensor | None) -> None:
+        self.target, self.source = target, source
+        self.shares: list[Tensor] = []
+        self.last: Factors | None = None
+
+    def __call__(self, factors: Factors) -> None:
+        self.last = factors
+        if self.source is not None:
+            self.shares.append(self._share(factors, self.source))
+
+    def _share(self, factors: Factors, source_labels: Tensor) -> Tensor:
+        target, source = labels_at(self.target, factors.queries), labels_at(source_labels, factors.sources)
+        mass = part_mass(factors, target, source)
+        shown = torch.stack([(source == part).any(1) for part in range(1, mass.shape[1])], 1)
+        rows = mass[:, 1:].sum(2) * shown
+        return (mass.diagonal(dim1=1, dim2=2)[:, 1:] * shown).sum(1) / rows.sum(1)
+
+    def matched(self) -> Tensor:
+        """(B,): mean over the modules in which any part is on both sides; NaN where there is none."""
+        if not self.shares:
+            return torch.full((len(self.target),), torch.nan, device=self.target.device)
+        return torch.stack(self.shares).nanmean(0)
+
+    def carried(self, source: Tensor, size: Sequence[int]) -> Tensor:
+        """The source's colours as the last attention carries them, mean of its heads, (B,3,*size)."""
+        if self.last is None:
+            raise ValueError("no attention was used: a source picture is needed to trace it")
+        (h, w), sources = self.last.queries, self.last.sources
+        colours = F.adaptive_avg_pool2d(source, sources).flatten(2).mT[:, None]
+        carried = self.last.distribution @ (self.last.extraction @ colours.to(self.last.extraction))
+        small = carried.mean(1).mT.unflatten(2, (h, w))
+        return F.interpolate(small, tuple(size), mode="nearest").clamp(0, 1)

@@ -1,0 +1,232 @@
+"""CFLD on a stock Stable Diffusion 1.5 MODEL, for ComfyUI's own samplers.
+
+What differs between the branches of the guidance travels in their CONDITIONINGs, which ComfyUI puts together
+into batches itself: nothing here has to know which branch is which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..host import get_host
+from ..models.cfld.checkpoint import check_unet_shapes
+from ..models.cfld.networks import CFLDConfig, CFLDModel, fitted, level_size
+from ..models.cfld.pictures import check_mix, looks, pose_pictures
+from ..models.cfld.sampling import Branch, branches_of
+from .cfld import CATEGORY, CFLD_INPUT, MIX_INPUT, NO_MIX, POSE_INPUT, SECOND_INPUT, SOURCE_INPUT, read_inputs
+from .sampling import working_memory
+
+KEY = "figura_cfld"
+RESIDUAL, BIAS = f"{KEY}_residual_", f"{KEY}_bias_"
+"""Before the level of a residual, and before the number of the output block of a bias."""
+WHOLE_NETWORK = "diffusion_model"
+"""ComfyUI's name of the wrapper round a call of the U-Net."""
+ATTENTION = re.compile(r"up_blocks\.(\d+)\.attentions\.(\d+)\.(.+)")
+DEEPEST = 8
+Conditioning = list[list[Any]]
+
+
+class FiguraApplyCFLD:
+    """A stock MODEL that draws a person of a picture in a pose."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "model": (
+                    "MODEL",
+                    {
+                        "tooltip": "Stable Diffusion 1.5, of Load Checkpoint. Not SD2, SDXL or an inpainting "
+                        "model."
+                    },
+                ),
+                "cfld": CFLD_INPUT,
+                "source": SOURCE_INPUT,
+                "pose_keypoint": POSE_INPUT,
+            },
+            "optional": {"second_source": SECOND_INPUT, "mix": MIX_INPUT},
+        }
+
+    RETURN_TYPES = ("MODEL", "CONDITIONING", "CONDITIONING", "CONDITIONING")
+    RETURN_NAMES = ("model", "positive", "pose_only", "negative")
+    OUTPUT_TOOLTIPS = (
+        "The model with CFLD's trained matrices, for any sampler.",
+        "Looks and pose: positive of KSampler, cond1 of Dual CFG Guider.",
+        "The pose alone: cond2 of Dual CFG Guider.",
+        "Neither: negative of both.",
+    )
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Patches a stock Stable Diffusion 1.5 model with CFLD, so that stock samplers draw the person of a "
+        "picture in a pose: KSampler with cfg 2, or Dual CFG Guider with both weights. Use a square latent "
+        "of 512 x 512 and resize the decoded picture to the pose's shape (11 wide, 16 high)."
+    )
+
+    def run(
+        self,
+        model: Any,
+        cfld: CFLDModel,
+        source: Tensor,
+        pose_keypoint: Any,
+        second_source: Tensor | None = None,
+        mix: float = NO_MIX,
+    ) -> tuple[Any, Conditioning, Conditioning, Conditioning]:
+        """The patched model, and a conditioning for each branch of the guidance."""
+        patched = patch_model(model, cfld)
+        given = read_inputs(source, pose_keypoint, second_source, mix)
+        check_mix(given.second, given.mix)
+        drawn = pose_pictures(given.poses, cfld.networks.config)
+        with get_host().managed(cfld.networks, memory=working_memory(cfld)), torch.no_grad():
+            none, posed, full = branches_of(cfld, looks(cfld, given), drawn)
+        config = cfld.networks.config
+        positive, pose_only, negative = (conditioning(each, full, config) for each in (full, posed, none))
+        return patched, positive, pose_only, negative
+
+
+# What travels in a conditioning
+
+
+class Carried:
+    """A tensor (B,...) in a conditioning, with the interface of ComfyUI's own."""
+
+    def __init__(self, cond: Tensor) -> None:
+        self.cond = cond
+
+    def process_cond(self, batch_size: int, **_: Any) -> Carried:
+        """For a batch of that size: repeated, or cut."""
+        repeats = -(-batch_size // len(self.cond))
+        return Carried(self.cond.repeat(repeats, *[1] * (self.cond.ndim - 1))[:batch_size])
+
+    def can_concat(self, other: Carried) -> bool:
+        return self.cond.shape == other.cond.shape and self.cond.device == other.cond.device
+
+    def concat(self, others: Sequence[Carried]) -> Tensor:
+        return torch.cat([self.cond, *(other.cond for other in others)])
+
+    def size(self) -> list[int]:
+        return list(self.cond.shape)
+
+
+def conditioning(branch: Branch, full: Branch, config: CFLDConfig) -> Conditioning:
+    """A CONDITIONING of a branch. What it lacks beside `full` is zero, so that all branches fit one batch."""
+    tensors = {}
+    for level, like in enumerate(full.residuals):
+        tensors[f"{RESIDUAL}{level}"] = (
+            branch.residuals[level] if branch.residuals else torch.zeros_like(like)
+        )
+    for number, like in zip(config.upward, full.biases):
+        given = branch.biases[config.upward.index(number)] if branch.biases else torch.zeros_like(like)
+        tensors[f"{BIAS}{number}"] = given
+    carried = {name: Carried(tensor.float().cpu()) for name, tensor in tensors.items()}
+    return [[branch.prompt.float().cpu().contiguous(), {"model_conds": carried}]]
+
+
+# The patches
+
+
+def patch_model(model: Any, cfld: CFLDModel) -> Any:
+    """A clone of a stock MODEL with CFLD's matrices, that adds what its conditionings carry.
+
+    Raises TypeError for something else than a MODEL, and ValueError for one of another shape.
+    """
+    if not hasattr(model, "set_model_attn2_replace"):
+        raise TypeError(
+            f"model must be a MODEL of ComfyUI; got {type(model).__name__}. Connect Load Checkpoint to "
+            "'model'"
+        )
+    config = cfld.networks.config
+    names = {name: host_name(name, config) for name in cfld.key_values}
+    state = model.model_state_dict("diffusion_model.output_blocks.")
+    shapes = {name: tuple(state[own].shape) for name, own in names.items() if own in state}
+    check_unet_shapes(shapes, cfld, "model")
+    patched = model.clone()
+    patched.add_patches({names[name]: ("set", (value,)) for name, value in cfld.key_values.items()})
+    patched.add_wrapper_with_key(WHOLE_NETWORK, KEY, hand_over)
+    patched.set_model_input_block_patch(AddResidual(config.input_blocks))
+    replaced = (
+        patched.model_options.get("transformer_options", {}).get("patches_replace", {}).get("attn2", {})
+    )
+    for number in config.upward:
+        before = replaced.get(("output", number, 0))
+        patched.set_model_attn2_replace(BiasedAttention(number, before), "output", number, 0)
+    return patched
+
+
+def host_name(name: str, config: CFLDConfig) -> str:
+    """ComfyUI's name of a matrix that diffusers calls up_blocks.I.attentions.J...: output_blocks.K.1..."""
+    found = ATTENTION.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name} is no matrix of the upward cross-attention")
+    up, number, rest = found.groups()
+    return f"diffusion_model.output_blocks.{int(up) * (config.layers + 1) + int(number)}.1.{rest}"
+
+
+def hand_over(
+    executor: Any,
+    x: Tensor,
+    timesteps: Tensor | None = None,
+    context: Tensor | None = None,
+    y: Tensor | None = None,
+    control: Any = None,
+    transformer_options: Mapping[str, Any] | None = None,
+    **others: Any,
+) -> Tensor:
+    """Wrapper round the U-Net: takes the carried tensors out of its arguments, to where patches see them."""
+    carried = {name: others.pop(name) for name in list(others) if name.startswith(KEY)}
+    options = {**(transformer_options or {}), KEY: carried}
+    return executor(x, timesteps, context, y, control, options, **others)
+
+
+class AddResidual:
+    """Patch after the input blocks: adds the carried residual of the level that ends there."""
+
+    def __init__(self, input_blocks: Sequence[int]) -> None:
+        self.names = {("input", number): f"{RESIDUAL}{level}" for level, number in enumerate(input_blocks)}
+
+    def __call__(self, hidden: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """hidden: (B,C,h,w)."""
+        residual = options.get(KEY, {}).get(self.names.get(options["block"]))
+        if residual is None:
+            return hidden
+        return hidden + fitted(residual, (hidden.shape[-2], hidden.shape[-1])).to(hidden)
+
+
+class BiasedAttention:
+    """In place of an output block's cross-attention: the same with the carried bias on the queries.
+
+    before: what another node had put there; it then gets the biased queries.
+    """
+
+    def __init__(self, number: int, before: Any = None) -> None:
+        self.name, self.before = f"{BIAS}{number}", before
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, options: Mapping[str, Any]) -> Tensor:
+        """q (B,N,C), k and v (B,L,C), projected -> (B,N,C) before the output projection."""
+        bias = options.get(KEY, {}).get(self.name)
+        if bias is not None:
+            size = map_size(options["original_shape"], q.shape[1])
+            q = q + fitted(bias, size).flatten(2).transpose(1, 2).to(q)
+        if self.before is not None:
+            return self.before(q, k, v, options)
+        q, k, v = (each.unflatten(-1, (options["n_heads"], -1)).transpose(1, 2) for each in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def map_size(latent_shape: Sequence[int], tokens: int) -> tuple[int, int]:
+    """Height and width of the U-Net's map with that many positions, for latents (B,C,h,w)."""
+    for level in range(DEEPEST):
+        height, width = level_size(latent_shape[-2:], level)
+        if height * width == tokens:
+            return height, width
+    raise ValueError(f"no level of latents {tuple(latent_shape[-2:])} has {tokens} positions: is it SD1.5?")
+
+
+NODE_CLASS_MAPPINGS = {"FiguraApplyCFLD": FiguraApplyCFLD}
+NODE_DISPLAY_NAME_MAPPINGS = {"FiguraApplyCFLD": "Apply CFLD (Figura)"}

@@ -1,0 +1,104 @@
+"""DensePose labels of pictures."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..host import get_host
+from ..models import store
+from ..models.perception.densepose import (
+    MINI_FILE,
+    SCRIPT_SUFFIX,
+    ScriptedEstimator,
+    estimate_labels,
+    load_densepose_net,
+    load_scripted,
+)
+from ..people.densepose import DensePose, labels_from_colours, mirrored, paint_labels
+from .sampling import found
+from .types import bchw_to_image, image_to_bchw
+
+log = logging.getLogger(__name__)
+
+COLOUR_MAP = "colour map"
+
+
+class FiguraDensePose:
+    """Which part of the body every pixel shows."""
+
+    DESCRIPTION = (
+        "Labels every pixel of a person with the part of the body it shows (DensePose, 24 parts), by the "
+        "mini estimator, by a public DensePose model, or from the colour map of a DensePose preprocessor."
+    )
+    CATEGORY = "Figura/people"
+    FUNCTION = "run"
+    RETURN_TYPES = ("FIGURA_DENSEPOSE", "IMAGE")
+    RETURN_NAMES = ("densepose", "preview")
+    OUTPUT_TOOLTIPS = (
+        "The labels, for PoCoLD Sampler.",
+        "The labels in the colours of the viridis map.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": (
+                    "IMAGE",
+                    {"tooltip": "A person, or with the source colour map a DensePose picture. Any size."},
+                ),
+                "source": (
+                    [store.MINI, COLOUR_MAP, *found("densepose")],
+                    {
+                        "default": store.MINI,
+                        "tooltip": "mini comes with Figura and knows only Figura's drawn people, one a "
+                        "picture. colour map: the image is a DensePose picture already, in viridis or "
+                        "parula. For photographs put densepose_r50_fpn_dl.torchscript into models/figura.",
+                    },
+                ),
+            },
+            "optional": {
+                "mirror": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "Give the labels of the mirror image: flipped, with left and right parts "
+                        "exchanged.",
+                    },
+                ),
+            },
+        }
+
+    def run(self, image: Any, source: str, mirror: bool = False) -> tuple[DensePose, Tensor]:
+        """Labels (B,H,W) and their picture (B,H,W,3)."""
+        labels = labels_of(image_to_bchw(image), source).cpu()
+        for index, picture in enumerate(labels):
+            if not bool(picture.any()):
+                log.warning("FiguraDensePose: nobody found in picture %d", index)
+        made = DensePose(labels)
+        made = mirrored(made) if mirror else made
+        return made, bchw_to_image(paint_labels(made.labels))
+
+
+def labels_of(pictures: Tensor, source: str) -> Tensor:
+    """Labels (B,H,W) uint8 of pictures (B,3,H,W), by an estimator or read from their colours."""
+    if source == COLOUR_MAP:
+        return labels_from_colours(pictures)
+    host = get_host()
+    path = host.find_model("densepose", source)
+    if source == store.MINI:
+        path = Path(path) / MINI_FILE
+    if path.suffix.lower() == SCRIPT_SUFFIX:
+        with torch.no_grad(), host.managed(load_scripted(path)) as module:
+            return ScriptedEstimator(module)(pictures.to(host.device()))
+    with torch.no_grad(), host.managed(load_densepose_net(path)) as net:
+        return estimate_labels(net, pictures)
+
+
+NODE_CLASS_MAPPINGS = {"FiguraDensePose": FiguraDensePose}
+NODE_DISPLAY_NAME_MAPPINGS = {"FiguraDensePose": "DensePose (Figura)"}

@@ -1,0 +1,230 @@
+"""Nodes of PoCoLD: load it, and give a person another pose under DensePose control."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from ..host import get_host
+from ..models import store
+from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_file
+from ..models.pocold.networks import PoCoLDModel
+from ..models.pocold.pictures import Given, repose_pictures
+from ..models.pocold.sampling import STEPS, WEIGHT, Weights
+from ..people.densepose import DensePose, read_densepose
+from .sampling import AUTOMATIC, found, progress_of, seed_input
+from .types import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
+
+CATEGORY = "Figura/PoCoLD"
+PARAMETERS = 124_000_000
+BYTES_PER_PIXEL = 2 * 8 * 4 * 256 // 4
+
+
+class FiguraLoadPoCoLD:
+    """Loads the U-Net, the source encoder, the label mapper and the VAE."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "model": (
+                    [store.MINI, *found("pocold")],
+                    {
+                        "default": store.MINI,
+                        "tooltip": "mini comes with Figura and knows only Figura's drawn people. Nobody "
+                        "publishes weights of PoCoLD: for photographs train it (figura train pocold) and put "
+                        "the file into models/figura.",
+                    },
+                ),
+            },
+            "optional": {
+                "vae": (
+                    [AUTOMATIC, *found("vae"), *found("checkpoint")],
+                    {
+                        "default": AUTOMATIC,
+                        "tooltip": "The VAE that the model was trained with, such as sd-vae-ft-mse "
+                        "(models/vae) or that of a Stable Diffusion 1.5 checkpoint. automatic: that of mini.",
+                    },
+                ),
+            },
+        }
+
+    RETURN_TYPES = ("FIGURA_POCOLD",)
+    RETURN_NAMES = ("pocold",)
+    OUTPUT_TOOLTIPS = ("The networks, for PoCoLD Sampler.",)
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads PoCoLD (Pose-Constrained Latent Diffusion): a U-Net that draws a person as DensePose labels "
+        "ask and takes the looks from a source picture."
+    )
+
+    def run(self, model: str, vae: str = AUTOMATIC) -> tuple[PoCoLDModel]:
+        """The model on the CPU; the host moves it when it is used."""
+        host = get_host()
+        path = host.find_model("pocold", model)
+        if model == store.MINI:
+            return (load_mini_pocold(path),)
+        dtype = host.dtype(PARAMETERS)
+        return (load_pocold(path, load_vae_file(find_vae(vae), dtype), dtype),)
+
+
+class FiguraPoCoLDSampler:
+    """A person in another pose, from a pose alone, or in another one's clothes."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "pocold": ("FIGURA_POCOLD", {"tooltip": "The networks of Load PoCoLD."}),
+                "target_densepose": (
+                    "FIGURA_DENSEPOSE",
+                    {"tooltip": "The pose to draw. The result has its size."},
+                ),
+                "steps": (
+                    "INT",
+                    {
+                        "default": STEPS, "min": 1, "max": TRAINING_STEPS,
+                        "tooltip": "Denoising steps (PNDM). 20 are enough for a look.",
+                    },
+                ),
+                "w_pose": (
+                    "FLOAT",
+                    {
+                        "default": WEIGHT, "min": 0.0, "max": 20.0, "step": 0.1,
+                        "tooltip": "Guidance by the pose, w_p. 1 is none.",
+                    },
+                ),
+                "w_source": (
+                    "FLOAT",
+                    {
+                        "default": WEIGHT, "min": 0.0, "max": 20.0, "step": 0.1,
+                        "tooltip": "Guidance by the source, w_s. 1 is none. Equal to w_pose it costs a third "
+                        "less time.",
+                    },
+                ),
+                "seed": seed_input("Picture number i of the batch is made with seed + i."),
+            },
+            "optional": {
+                "source": (
+                    "IMAGE",
+                    {
+                        "tooltip": "The person whose looks are taken. Without it people are drawn from the "
+                        "pose alone.",
+                    },
+                ),
+                "source_densepose": (
+                    "FIGURA_DENSEPOSE",
+                    {
+                        "tooltip": "Labels of the source, to measure how much of the attention goes to the "
+                        "same body parts. The result does not depend on them.",
+                    },
+                ),
+                "reference": (
+                    "IMAGE",
+                    {
+                        "tooltip": "Appearance transfer: the picture in which only the mask changes. "
+                        "target_densepose are its labels.",
+                    },
+                ),
+                "mask": (
+                    "MASK",
+                    {
+                        "tooltip": "Appearance transfer: 1 on what takes the source's looks. All else of the "
+                        "reference stays bit for bit.",
+                    },
+                ),
+                "decay": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "Have both weights fall with the noise, down to 3, as in the authors' "
+                        "code.",
+                    },
+                ),
+            },
+            "hidden": {"unique_id": "UNIQUE_ID"},
+        }  # fmt: skip
+
+    RETURN_TYPES = ("IMAGE", "IMAGE", "FLOAT")
+    RETURN_NAMES = ("image", "attention", "matched")
+    OUTPUT_TOOLTIPS = (
+        "The person in the target pose.",
+        "The source's colours as the attention of the finest level carries them to the target; black without "
+        "a source.",
+        "Share of the body's attention that goes to the same body part, 0 to 1, of all pictures; 0 without "
+        "source_densepose.",
+    )
+    FUNCTION = "run"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Draws the person of a source picture in the pose of DensePose labels (PoCoLD). Without a source it "
+        "draws somebody in that pose; with a reference and a mask it dresses the person there like the "
+        "source."
+    )
+
+    def run(
+        self,
+        pocold: PoCoLDModel,
+        target_densepose: DensePose,
+        steps: int,
+        w_pose: float,
+        w_source: float,
+        seed: int,
+        source: Tensor | None = None,
+        source_densepose: DensePose | None = None,
+        reference: Tensor | None = None,
+        mask: Tensor | None = None,
+        decay: bool = False,
+        unique_id: str | None = None,
+    ) -> tuple[Tensor, Tensor, float]:
+        """Pictures (B,H,W,3), what the attention carries (B,H,W,3), and the mean share."""
+        given = read_inputs(target_densepose, source, source_densepose, reference, mask)
+        memory = BYTES_PER_PIXEL * given.target.shape[-2] * given.target.shape[-1]
+        with get_host().managed(pocold, memory=memory):
+            made = repose_pictures(
+                pocold, given, weights=Weights(w_pose, w_source, decay), steps=steps, seed=seed,
+                on_step=progress_of(pocold, unique_id),
+            )  # fmt: skip
+        matched = float(made.matched.nanmean())
+        return bchw_to_image(made.image), bchw_to_image(made.carried), 0.0 if math.isnan(matched) else matched
+
+
+def read_inputs(
+    target_densepose: DensePose,
+    source: Tensor | None,
+    source_densepose: DensePose | None,
+    reference: Tensor | None,
+    mask: Tensor | None,
+) -> Given:
+    """The inputs checked one by one, and repeated to one batch length."""
+    values = broadcast_batches(
+        target_densepose=read_densepose(target_densepose, "target_densepose"),
+        source=None if source is None else image_to_bchw(source, "source"),
+        source_densepose=None
+        if source_densepose is None
+        else read_densepose(source_densepose, "source_densepose"),
+        reference=None if reference is None else image_to_bchw(reference, "reference"),
+        mask=None if mask is None else mask_to_b1hw(mask),
+    )
+    return Given(*values)
+
+
+def find_vae(name: str) -> Any:
+    """Path of a chosen VAE; ValueError when none was chosen."""
+    if name == AUTOMATIC:
+        raise ValueError(
+            "vae: choose the VAE that the model was trained with, such as sd-vae-ft-mse (models/vae); "
+            "automatic goes with the model mini only"
+        )
+    return get_host().find_model("vae" if name in found("vae") else "checkpoint", name)
+
+
+NODE_CLASS_MAPPINGS = {"FiguraLoadPoCoLD": FiguraLoadPoCoLD, "FiguraPoCoLDSampler": FiguraPoCoLDSampler}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "FiguraLoadPoCoLD": "Load PoCoLD (Figura)",
+    "FiguraPoCoLDSampler": "PoCoLD Sampler (Figura)",
+}

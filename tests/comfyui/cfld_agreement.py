@@ -1,0 +1,115 @@
+"""Draws with CFLD by ComfyUI's samplers and by Figura's own loop on the same weights; writes how far apart.
+
+Run with ComfyUI's Python in its checkout: python cfld_agreement.py CHECKPOINT RESULT.json, where the
+checkpoint is one of tiny_checkpoint.py.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(Path.cwd()))
+checkpoint, result = sys.argv[1:]
+sys.argv[1:] = ["--cpu"]
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import comfy.samplers  # noqa: E402
+import comfy.sd  # noqa: E402
+from comfy_extras.nodes_custom_sampler import Guider_DualCFG  # noqa: E402
+
+spec = importlib.util.spec_from_file_location(
+    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+)
+sys.modules["figura"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["figura"])
+
+from figura.host.interface import use_host  # noqa: E402
+from figura.host.plain import PlainHost  # noqa: E402
+from figura.models.cfld.networks import CFLDConfig, CFLDModel, CFLDNetworks, key_value_names  # noqa: E402
+from figura.models.cfld.pictures import looks, pose_pictures  # noqa: E402
+from figura.models.cfld.sampling import Guided, Weights, branches_of  # noqa: E402
+from figura.models.diffusion import single_file  # noqa: E402
+from figura.models.diffusion.sampling import ddim_scheduler, draw_noise, sample, timesteps_of  # noqa: E402
+from figura.nodes.cfld import read_inputs  # noqa: E402
+from figura.nodes.cfld_native import FiguraApplyCFLD  # noqa: E402
+
+STEPS, SCALE = 4, 0.18215
+CONFIG = CFLDConfig(
+    channels=(320, 320), layers=1, plain_levels=0, context=768, source_size=64, patch=4, embed=16,
+    depths=(1, 1, 1), heads=(1, 2, 4), window=4, first_map=0, queries=4, decoder_blocks=1, widths=(32, 32),
+    appearance_blocks=1, pose_size=64, unshuffle=4, groups=32,
+)  # fmt: skip
+
+
+def our_model() -> CFLDModel:
+    """Random networks that matter, on the checkpoint's U-Net. Matrices are exact in half precision."""
+    torch.manual_seed(1)
+    networks = CFLDNetworks(CONFIG)
+    for name, parameter in networks.named_parameters():
+        if "zero_conv" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    unet = single_file.load_unet(checkpoint, single_file.SD15)
+    state = unet.state_dict()
+    matrices = {
+        name: (torch.randn_like(state[name]) * 0.04).half().float() for name in key_value_names(list(state))
+    }
+    return CFLDModel(None, unet, networks, matrices, 128, "random CFLD").eval()
+
+
+def sigmas_of(times: torch.Tensor) -> torch.Tensor:
+    """ComfyUI's noise levels at our time steps: Euler on them is DDIM."""
+    alphas = ddim_scheduler().alphas_cumprod.double()[times]
+    return torch.cat([((1 - alphas) / alphas).sqrt(), torch.zeros(1)]).float()
+
+
+def ours(model: CFLDModel, given, noise: torch.Tensor, weights: Weights) -> torch.Tensor:
+    drawn = pose_pictures(given.poses, CONFIG)
+    guided = Guided(model, branches_of(model, looks(model, given), drawn), weights)
+    return sample(guided, noise, ddim_scheduler(), STEPS)
+
+
+def theirs(guider, noise: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
+    sampler = comfy.samplers.sampler_object("euler")
+    empty = torch.zeros_like(noise)
+    return guider.sample(noise, empty, sampler, sigmas, disable_pbar=True, seed=0) * SCALE
+
+
+def main() -> None:
+    model = our_model()
+    stock, *_ = comfy.sd.load_checkpoint_guess_config(checkpoint, output_vae=False, output_clip=False)
+    source = torch.rand(2, 80, 60, 3)
+    body = [[20 + 7 * (i % 5), 10 + 4 * i, 1.0] for i in range(18)]
+    pose = [{"people": [{"pose_keypoints_2d": sum(body, [])}], "canvas_width": 80, "canvas_height": 96}]
+    given = read_inputs(source, pose)
+    sigmas = sigmas_of(timesteps_of(ddim_scheduler(), STEPS))
+    differences = {}
+    for height, width in ((16, 16), (24, 16)):
+        patched, positive, pose_only, negative = FiguraApplyCFLD().run(stock, model, source, pose)
+        noise = draw_noise([3, 4], (4, height, width))
+        dual, plain = Guider_DualCFG(patched), comfy.samplers.CFGGuider(patched)
+        dual.set_conds(positive, pose_only, negative)
+        dual.set_cfg(1.5, 2.5)
+        plain.set_conds(positive, negative)
+        plain.set_cfg(2.0)
+        for name, guider, weights in (
+            ("dual", dual, Weights(2.5, 1.5)),
+            ("ksampler", plain, Weights(2.0, 2.0)),
+        ):
+            expected = ours(model, given, noise, weights)
+            made = theirs(guider, noise, sigmas)
+            differences[f"{name}.{height}x{width}"] = float((made - expected).abs().max())
+        differences[f"spread.{height}x{width}"] = float(expected.std())
+        unbiased = ours(model, read_inputs(1 - source, pose), noise, Weights(2.0, 2.0))
+        differences[f"other_source.{height}x{width}"] = float((unbiased - expected).abs().max())
+    Path(result).write_text(json.dumps(differences), encoding="utf-8")
+
+
+with use_host(PlainHost(device="cpu")), torch.no_grad():
+    main()

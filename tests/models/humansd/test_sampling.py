@@ -1,0 +1,134 @@
+"""HumanSD's sampling: what guidance and pose do, sizes, the released time steps, errors."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+from figura.models.diffusion.text import WordTokenizer
+from figura.models.humansd import sampling
+from torch import Tensor
+
+
+def load_tiny() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "humansd_tiny_sampling", Path(__file__).with_name("tiny.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny = load_tiny()
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    return tiny.tiny_humansd()
+
+
+def skeletons(count: int = 2, height: int = 64, width: int = 64) -> Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(2))
+
+
+def made(model: torch.nn.Module, pictures: Tensor | None = None, text: str = "a man", **settings) -> Tensor:
+    pictures = skeletons() if pictures is None else pictures
+    texts = [text] * len(pictures)
+    return sampling.generate_people(model, pictures, texts, **{"steps": 3, "cfg": 3.0, **settings})
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 192), (128, 64)])
+def test_pictures_have_the_size_of_the_skeletons(model, height: int, width: int) -> None:
+    result = made(model, skeletons(2, height, width))
+    assert result.shape == (2, 3, height, width) and 0 <= result.min() and result.max() <= 1
+
+
+def test_pose_text_negative_and_seed_all_count(model) -> None:
+    changes = [{}, {"pictures": skeletons().flip(-1)}, {"text": "a woman"}, {"negative": "bad"}, {"seed": 5}]
+    results = [made(model, **change) for change in changes]
+    assert torch.equal(results[0], made(model))
+    for index, one in enumerate(results):
+        assert all(not torch.equal(one, other) for other in results[:index])
+
+
+def test_a_picture_is_the_same_alone_and_in_a_batch(model) -> None:
+    both = made(model, seed=7)
+    alone = made(model, skeletons()[1:], seed=8)
+    torch.testing.assert_close(both[1:], alone, atol=1e-4, rtol=0)
+
+
+def test_both_branches_of_the_guidance_see_the_same_pose(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    forward = model.unet.forward
+
+    def recorded(inputs: Tensor, *args, **named):
+        seen.append(inputs)
+        return forward(inputs, *args, **named)
+
+    monkeypatch.setattr(model.unet, "forward", recorded)
+    made(model)
+    pose = model.encode(skeletons())
+    assert all(torch.equal(inputs[:, tiny.LATENTS :], pose.repeat(2, 1, 1, 1)) for inputs in seen)
+
+
+@torch.no_grad()
+def test_the_strength_lies_between_nobody_and_the_skeleton(model) -> None:
+    full, black = model.encode(skeletons()), model.encode(torch.zeros_like(skeletons()))
+    assert torch.equal(sampling.pose_latents(model, skeletons(), 1.0), full)
+    torch.testing.assert_close(sampling.pose_latents(model, skeletons(), 0.0), black)
+    torch.testing.assert_close(sampling.pose_latents(model, skeletons(), 0.5), (full + black) / 2)
+
+
+def test_the_models_own_scale_is_the_default() -> None:
+    model = tiny.tiny_humansd(cfg=3.0)
+    assert torch.equal(made(model, cfg=None), made(model))
+
+
+def test_the_released_demo_walks_49_steps_from_961() -> None:
+    model, times = tiny.tiny_humansd(released_steps=True), []
+    forward = model.unet.forward
+
+    def recorded(inputs: Tensor, t: Tensor, *args, **named):
+        times.append(int(t))
+        return forward(inputs, t, *args, **named)
+
+    model.unet.forward = recorded
+    assert made(model, skeletons(1), steps=50).isfinite().all()
+    assert times == list(range(961, 0, -20))
+
+
+def test_every_step_is_reported(model) -> None:
+    steps: list[tuple[int, int]] = []
+    made(model, on_step=lambda done, total, clean: steps.append((done, total)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "change", "message"),
+    [
+        (skeletons(1, 64, 100), {}, "100 x 64 pixels: both sides must be multiples of 64"),
+        (skeletons(1)[:, :1], {}, r"\(B,3,H,W\) is needed"),
+        (skeletons(1) * float("nan"), {}, "NaN"),
+        (skeletons(1), {"steps": 0}, "steps is 0"),
+        (skeletons(2), {"seed": [1]}, "1 seeds for 2 pictures"),
+    ],
+)
+def test_bad_input_is_named(model, pictures: Tensor, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(model, pictures, **change)
+
+
+def test_one_text_is_needed_for_each_skeleton(model) -> None:
+    with pytest.raises(ValueError, match="2 skeletons came with 1 texts"):
+        sampling.generate_people(model, skeletons(), ["a man"], steps=1)
+    with pytest.raises(ValueError, match="need 2 to 999"):
+        made(tiny.tiny_humansd(released_steps=True), steps=1)
+
+
+def test_phrases_with_unknown_words_are_left_out_for_a_small_vocabulary(model) -> None:
+    known = SimpleNamespace(text=SimpleNamespace(tokenizer=WordTokenizer(["best", "quality", "wall"])))
+    assert sampling.known_phrases(known, "Best Quality, detailed wall, wall,") == "Best Quality, wall"
+    assert sampling.known_phrases(model, sampling.NEGATIVE) == sampling.NEGATIVE

@@ -1,0 +1,214 @@
+"""PoCoLD's sampling on tiny random networks: what must hold whatever the weights are."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from figura.models.diffusion.guidance import cumulative
+from figura.models.diffusion.sampling import pndm_scheduler, timesteps_of
+from figura.models.pocold import sampling
+from figura.models.pocold.attention import CrossAttention
+from figura.models.pocold.pictures import Given, check_given, pad_to_multiple, repose_pictures
+from figura.models.pocold.sampling import Branches, Kept, Weights, generate, latent_labels, trace_source
+
+spec = importlib.util.spec_from_file_location("pocold_tiny_sampling", Path(__file__).with_name("tiny.py"))
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+SIZE = 32
+TARGET = tiny.body_labels(2, SIZE, SIZE)
+SOURCE = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+REFERENCE = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return tiny.tiny_pocold()
+
+
+def called(model: Any, kind: type, work) -> int:
+    """How often modules of that kind are called by work()."""
+    count = []
+    hooks = [
+        module.register_forward_hook(lambda *_: count.append(1))
+        for module in model.modules() if isinstance(module, kind)
+    ]  # fmt: skip
+    try:
+        work()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return len(count)
+
+
+class TestGuidance:
+    @pytest.mark.parametrize(
+        "weights", [(5.0, 5.0), (1.0, 1.0), (2.0, 4.0), (1.0, 3.0), (3.0, 1.0), (0.0, 2.0)]
+    )
+    def test_branches_that_cancel_change_nothing(self, model, weights):
+        labels, maps = latent_labels(TARGET, (4, 4)), sampling.source_maps(model, SOURCE)
+        latents, t = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(2)), torch.tensor(300)
+        with torch.no_grad():
+            found = Branches(model, labels, maps, Weights(*weights))(latents, t)
+            networks = model.networks
+            three = [networks(latents, t, *each) for each in ((None, None), (labels, None), (labels, maps))]
+        torch.testing.assert_close(found, cumulative(*three, *weights), atol=1e-4, rtol=1e-4)
+
+    def test_one_by_one_is_the_same_as_together(self, model, monkeypatch, caplog):
+        labels, maps = latent_labels(TARGET, (4, 4)), sampling.source_maps(model, SOURCE)
+        latents, t = torch.randn(2, 4, 4, 4), torch.tensor(300)
+        predict = Branches(model, labels, maps, Weights(2.0, 4.0))
+        with torch.no_grad():
+            together = predict(latents, t)
+
+            def no_memory(*_):
+                raise torch.cuda.OutOfMemoryError("no memory")
+
+            monkeypatch.setattr(predict, "_in_one_batch", no_memory)
+            alone = predict(latents, t)
+        torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+        assert not predict.together and "one by one" in caplog.text
+
+    def test_weights_decay_to_three_as_in_the_released_code(self):
+        decaying = Weights(5.0, 2.0, decay=True)
+        assert decaying.at(999) == (pytest.approx(4.995), 2.0)
+        assert decaying.at(100) == (3.0, 2.0)
+        assert Weights(5.0, 4.0).at(1) == (5.0, 4.0)
+
+
+class TestGenerate:
+    def test_pose_alone_calls_no_attention(self, model):
+        assert called(model, CrossAttention, lambda: generate(model, TARGET, steps=2)) == 0
+
+    def test_the_source_is_encoded_once(self, model):
+        count = called(model, type(model.networks.encoder), lambda: generate(model, TARGET, SOURCE, steps=3))
+        assert count == 1
+
+    def test_results_are_pictures_and_the_same_seeds_give_the_same_ones(self, model):
+        first = generate(model, TARGET, SOURCE, steps=3, seed=5)
+        assert first.shape == SOURCE.shape and first.min() >= 0 and first.max() <= 1
+        assert torch.equal(first, generate(model, TARGET, SOURCE, steps=3, seed=[5, 6]))
+        assert not torch.equal(first, generate(model, TARGET, SOURCE, steps=3, seed=6))
+        alone = generate(model, TARGET[1:], SOURCE[1:], steps=3, seed=6)
+        torch.testing.assert_close(first[1:], alone, atol=1e-4, rtol=1e-3)
+
+    def test_outside_the_mask_the_reference_stays_bit_for_bit(self, model):
+        mask = torch.zeros(2, 1, SIZE, SIZE)
+        mask[:, :, 3:17, 5:20] = 1
+        made = generate(model, TARGET, SOURCE, kept=Kept(REFERENCE, mask), steps=3)
+        outside = (mask == 0).expand_as(made)
+        assert torch.equal(made[outside], REFERENCE[outside])
+        assert not torch.equal(made, REFERENCE)
+
+    def test_a_whole_mask_is_plain_generation(self, model):
+        kept = Kept(REFERENCE, torch.ones(2, 1, SIZE, SIZE))
+        made = generate(model, TARGET, SOURCE, kept=kept, steps=3)
+        assert torch.equal(made, generate(model, TARGET, SOURCE, steps=3))
+
+    @pytest.mark.parametrize("steps", [1, 2, 7, 50, 61])
+    def test_pndm_walks_the_whole_schedule(self, steps):
+        times = timesteps_of(pndm_scheduler(), steps).tolist()
+        assert times[0] == 999 and times == sorted(times, reverse=True) and times[-1] >= 0
+        assert len(set(times)) == len(times) - (steps > 1) and len(times) >= steps
+
+    def test_pndm_finds_a_known_picture(self):
+        # A perfect predictor knows z_0, so that every step count has to arrive there.
+        clean = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+        scheduler = pndm_scheduler()
+
+        def predict(latents, t):
+            alpha = scheduler.alphas_cumprod[t]
+            return (latents - alpha**0.5 * clean) / (1 - alpha) ** 0.5
+
+        noise = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(1))
+        torch.testing.assert_close(
+            sampling.sample(predict, noise, scheduler, 20), clean, atol=1e-3, rtol=1e-3
+        )
+
+    def test_cancelling_ends_it(self, model):
+        def stop(done, total, clean):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            generate(model, TARGET, SOURCE, steps=3, on_step=stop)
+
+
+class TestTracing:
+    def test_shares_and_pictures(self, model):
+        traced = trace_source(model, REFERENCE, TARGET, SOURCE, TARGET.flip(1))
+        assert traced.carried.shape == REFERENCE.shape
+        assert ((traced.matched >= 0) & (traced.matched <= 1)).all()
+        low, high = SOURCE.amin((2, 3), keepdim=True), SOURCE.amax((2, 3), keepdim=True)
+        assert (traced.carried >= low).all() and (traced.carried <= high).all()
+
+    def test_one_part_everywhere_is_all_matched(self, model):
+        labels = torch.full_like(TARGET, 2)
+        torch.testing.assert_close(
+            trace_source(model, REFERENCE, labels, SOURCE, labels).matched, torch.ones(2)
+        )
+
+    def test_without_labels_the_share_is_unknown(self, model):
+        assert trace_source(model, REFERENCE, TARGET, SOURCE).matched.isnan().all()
+
+
+class TestPictures:
+    def test_other_sizes_are_padded_and_cropped_back(self, model):
+        target = tiny.body_labels(1, 27, 37)
+        reference, mask = REFERENCE[:1, :, :27, :30].repeat(1, 1, 1, 2)[..., :37], torch.zeros(1, 1, 27, 37)
+        mask[..., 20:, 30:] = 1
+        source = SOURCE[:1, :, :21]
+        made = repose_pictures(
+            model, Given(target, source, tiny.body_labels(1, 21, 32), reference, mask), steps=2
+        )
+        assert made.image.shape == made.carried.shape == (1, 3, 27, 37)
+        outside = (mask == 0).expand_as(made.image)
+        assert torch.equal(made.image[outside], reference[outside])
+
+    def test_padding_leaves_multiples_alone_and_what_was_there(self):
+        assert pad_to_multiple(SOURCE, 8) is SOURCE
+        grown = pad_to_multiple(SOURCE[..., :29, :31], 8)
+        assert grown.shape == SOURCE.shape and torch.equal(grown[..., :29, :31], SOURCE[..., :29, :31])
+        labels = pad_to_multiple(TARGET[:, :29], 8)
+        assert labels.shape == TARGET.shape and (labels[:, 29:] == 0).all()
+
+    def test_steps_of_all_chunks_count(self, model, monkeypatch):
+        monkeypatch.setattr("figura.models.diffusion.batches.PICTURES_AT_ONCE", 1)
+        seen = []
+        made = repose_pictures(
+            model,
+            Given(TARGET, SOURCE),
+            steps=2,
+            seed=3,
+            on_step=lambda done, total, _: seen.append((done, total)),
+        )
+        assert seen == [(number, 6) for number in range(1, 7)]
+        whole = generate(model, TARGET, SOURCE, steps=2, seed=3)
+        torch.testing.assert_close(made.image, whole, atol=1e-4, rtol=1e-3)
+
+    def test_a_size_far_from_the_trained_one_is_told(self, model, caplog):
+        repose_pictures(model, Given(tiny.body_labels(1, 80, 80)), steps=1)
+        assert "trained on pictures of 32 x 32" in caplog.text
+
+    mask = torch.ones(2, 1, SIZE, SIZE)
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            (Given(TARGET, mask=mask), "mask came without reference"),
+            (Given(TARGET, reference=REFERENCE), "reference came without mask"),
+            (Given(TARGET, source_labels=TARGET), "source_densepose came without a source"),
+            (
+                Given(TARGET, SOURCE, TARGET[:, :9]),
+                "source_densepose has 32 x 9 pixels but source has 32 x 32",
+            ),
+            (Given(TARGET, reference=REFERENCE[..., :8], mask=mask), "reference has 8 x 32 pixels"),
+            (Given(TARGET, reference=REFERENCE, mask=mask * 0), "mask is empty"),
+        ],
+    )
+    def test_what_does_not_fit_is_told(self, given, words):
+        with pytest.raises(ValueError, match=words):
+            check_given(given)

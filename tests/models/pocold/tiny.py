@@ -1,0 +1,34 @@
+"""Small random PoCoLD networks of the real classes."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import AutoencoderKL
+from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
+
+LATENTS = 4
+
+
+def tiny_config(attention: str = "sparse", scale_mode: str = "paper") -> PoCoLDConfig:
+    return PoCoLDConfig(LATENTS, (8, 16), 1, 2, 4, 4, attention, scale_mode, (32, 32))
+
+
+def tiny_vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1, latent_channels=LATENTS,
+        norm_num_groups=4, mid_block_add_attention=False,
+    )  # fmt: skip
+
+
+def tiny_pocold(attention: str = "sparse") -> PoCoLDModel:
+    torch.manual_seed(0)
+    return PoCoLDModel(tiny_vae(), PoCoLDNetworks(tiny_config(attention)), "tiny").eval()
+
+
+def body_labels(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Labels (count,height,width) uint8 in blocks of 8 px, with some background."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, 25, (count, -(-height // 8), -(-width // 8)), generator=generator)
+    blocks[:, 0, 0] = 2
+    return blocks.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :height, :width].to(torch.uint8)

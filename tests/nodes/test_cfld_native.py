@@ -1,0 +1,208 @@
+"""Apply CFLD with a stand-in of ComfyUI's MODEL: what is patched, and what the patches do."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from figura.host.interface import use_host
+from figura.host.plain import PlainHost
+from figura.models.cfld.networks import QueryBias, query_biases, released_config, upward_attentions
+from figura.nodes import cfld_native as native
+from torch.nn import functional as F
+
+
+def load_tests() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("cfld_node_tests", Path(__file__).with_name("test_cfld.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+shared = load_tests()
+tiny = shared.tiny
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return tiny.tiny_cfld()
+
+
+@pytest.fixture(autouse=True)
+def host(tmp_path: Path) -> Any:
+    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
+        yield chosen
+
+
+class StandIn:
+    """What Apply CFLD uses of ComfyUI's ModelPatcher."""
+
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        self.state, self.model_options, self.patches, self.wrappers, self.inputs = state, {}, {}, {}, []
+
+    def clone(self) -> StandIn:
+        other = StandIn(self.state)
+        other.model_options = copy.copy(self.model_options)
+        return other
+
+    def model_state_dict(self, prefix: str) -> dict[str, torch.Tensor]:
+        return {name: value for name, value in self.state.items() if name.startswith(prefix)}
+
+    def add_patches(self, patches: dict[str, Any]) -> None:
+        self.patches |= patches
+
+    def add_wrapper_with_key(self, kind: str, key: str, wrapper: Any) -> None:
+        self.wrappers[kind, key] = wrapper
+
+    def set_model_input_block_patch(self, patch: Any) -> None:
+        self.inputs.append(patch)
+
+    def set_model_attn2_replace(self, patch: Any, block: str, number: int, index: int) -> None:
+        options = self.model_options.setdefault("transformer_options", {})
+        options.setdefault("patches_replace", {}).setdefault("attn2", {})[block, number, index] = patch
+
+
+def stand_in(model: Any, width: int | None = None) -> StandIn:
+    config = model.networks.config
+    return StandIn({
+        native.host_name(name, config): torch.zeros(value.shape[0], width or value.shape[1])
+        for name, value in model.key_values.items()
+    })  # fmt: skip
+
+
+def apply(model: Any, stock: Any, **change: Any) -> Any:
+    return native.FiguraApplyCFLD().run(stock, model, shared.picture(), shared.pose_value(), **change)
+
+
+def test_names_are_those_of_comfyui() -> None:
+    name = "up_blocks.{}.attentions.{}.transformer_blocks.0.attn2.to_k.weight"
+    host = "diffusion_model.output_blocks.{}.1.transformer_blocks.0.attn2.to_k.weight"
+    for up, number, block in ((1, 0, 3), (2, 2, 8), (3, 2, 11)):
+        assert native.host_name(name.format(up, number), released_config()) == host.format(block)
+
+
+def test_the_model_is_cloned_and_gets_the_matrices(model: Any) -> None:
+    stock = stand_in(model)
+    patched, *_ = apply(model, stock)
+    assert not stock.patches and not stock.model_options
+    kinds = {kind for kind, _ in patched.patches.values()}
+    assert kinds == {"set"} and set(patched.patches) == set(stock.state)
+    for name, value in model.key_values.items():
+        assert torch.equal(patched.patches[native.host_name(name, model.networks.config)][1][0], value)
+    replaced = patched.model_options["transformer_options"]["patches_replace"]["attn2"]
+    assert sorted(replaced) == [("output", number, 0) for number in (2, 3, 4, 5)]
+    assert list(patched.wrappers) == [("diffusion_model", "figura_cfld")] and len(patched.inputs) == 1
+
+
+def test_conditionings_differ_in_what_they_carry_and_fit_one_batch(model: Any) -> None:
+    _, positive, pose_only, negative = apply(model, stand_in(model))
+    carried = [each[0][1]["model_conds"] for each in (positive, pose_only, negative)]
+    assert carried[0].keys() == carried[1].keys() == carried[2].keys() and len(carried[0]) == 6
+    for name, value in carried[0].items():
+        full, posed, none = (each[name] for each in carried)
+        assert value.can_concat(posed) and value.concat([posed, none]).shape[0] == 3
+        assert bool(full.cond.any()) and not bool(none.cond.any())
+        assert torch.equal(posed.cond, full.cond) == name.startswith(native.RESIDUAL)
+    assert torch.equal(pose_only[0][0], negative[0][0]) and not torch.equal(positive[0][0], negative[0][0])
+    assert torch.equal(negative[0][0], model.networks.learnable_vector)
+
+
+def test_carried_tensors_are_repeated_or_cut_to_the_batch() -> None:
+    carried = native.Carried(torch.arange(2.0)[:, None])
+    assert carried.process_cond(batch_size=5, device="cpu", area=None).cond.flatten().tolist() == [
+        0,
+        1,
+        0,
+        1,
+        0,
+    ]
+    assert carried.process_cond(batch_size=1).size() == [1, 1]
+    assert not carried.can_concat(native.Carried(torch.zeros(2, 2)))
+
+
+def test_the_wrapper_moves_what_is_carried_to_where_patches_see_it() -> None:
+    seen = {}
+
+    def network(x, timesteps, context, y, control, options, **others):
+        seen.update(options=options, others=others)
+        return x
+
+    own, tensor = {"patches": {}}, torch.ones(1)
+    others = {f"{native.RESIDUAL}0": tensor, "num_video_frames": 3}
+    native.hand_over(network, torch.zeros(1), None, None, None, None, own, **others)
+    assert seen["options"][native.KEY] == {f"{native.RESIDUAL}0": tensor} and native.KEY not in own
+    assert seen["others"] == {"num_video_frames": 3}
+
+
+def test_residuals_enter_after_their_block_alone() -> None:
+    patch, hidden = native.AddResidual([2, 5]), torch.zeros(2, 3, 4, 4)
+    carried = {f"{native.RESIDUAL}1": torch.full((2, 3, 8, 8), 0.5)}
+    made = {block: patch(hidden, {"block": ("input", block), native.KEY: carried}) for block in (2, 4, 5)}
+    assert made[2] is hidden and made[4] is hidden
+    torch.testing.assert_close(made[5], torch.full_like(hidden, 0.5))
+    assert patch(hidden, {"block": ("input", 5)}) is hidden
+
+
+def test_attention_agrees_with_our_own() -> None:
+    torch.manual_seed(0)
+    unet = tiny.tiny_unet()
+    attention = upward_attentions(unet)[0]
+    for each in upward_attentions(unet):
+        each.set_processor(QueryBias())
+    hidden, context = torch.randn(2, 64, 32), torch.randn(2, 4, 32)
+    bias = torch.randn(2, 32, 8, 8)
+    others = [torch.zeros(2, each.to_q.out_features, 8, 8) for each in upward_attentions(unet)[1:]]
+    with torch.no_grad():
+        with query_biases(unet, [bias, *others]):
+            expected = attention(hidden, context)
+        q, k, v = attention.to_q(hidden), attention.to_k(context), attention.to_v(context)
+        options = {
+            "n_heads": attention.heads,
+            "original_shape": [2, 4, 8, 8],
+            native.KEY: {f"{native.BIAS}5": bias},
+        }
+        made = attention.to_out[0](native.BiasedAttention(5)(q, k, v, options))
+    torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_without_a_bias_the_attention_is_the_stock_one() -> None:
+    q, k, v = torch.randn(2, 16, 8), torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    made = native.BiasedAttention(3)(q, k, v, {"n_heads": 2, "original_shape": [2, 4, 4, 4]})
+    heads = [each.view(2, -1, 2, 4).transpose(1, 2) for each in (q, k, v)]
+    torch.testing.assert_close(made, F.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(2, 16, 8))
+
+
+def test_what_another_node_had_put_there_gets_the_biased_queries(model: Any) -> None:
+    stock = stand_in(model)
+    stock.set_model_attn2_replace(lambda q, k, v, options: q * 0 + 7, "output", 5, 0)
+    patched, *_ = apply(model, stock)
+    replaced = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["output", 5, 0]
+    options = {"n_heads": 1, "original_shape": [1, 4, 2, 2]}
+    made = replaced(torch.zeros(1, 4, 8), torch.zeros(1, 2, 8), torch.zeros(1, 2, 8), options)
+    assert bool((made == 7).all())
+
+
+@pytest.mark.parametrize(("shape", "tokens", "size"), [
+    ((1, 4, 64, 48), 64 * 48, (64, 48)), ((1, 4, 64, 48), 32 * 24, (32, 24)), ((1, 4, 9, 5), 15, (5, 3)),
+])  # fmt: skip
+def test_the_map_is_found_by_its_number_of_positions(shape: tuple, tokens: int, size: tuple) -> None:
+    assert native.map_size(shape, tokens) == size
+
+
+def test_models_that_do_not_fit_are_refused(model: Any) -> None:
+    with pytest.raises(ValueError, match="model does not fit tiny CFLD.*not SD2 or SDXL"):
+        apply(model, stand_in(model, width=1024))
+    with pytest.raises(ValueError, match="8 of 8 matrices are absent"):
+        apply(model, StandIn({}))
+    with pytest.raises(TypeError, match="model must be a MODEL of ComfyUI; got str"):
+        apply(model, "a checkpoint")
+
+
+def test_a_second_source_needs_mix_here_too(model: Any) -> None:
+    with pytest.raises(ValueError, match="second_source came without mix"):
+        apply(model, stand_in(model), second_source=shared.picture())

@@ -1,0 +1,63 @@
+"""FiguraDensePose: where labels come from, and what is told when they cannot."""
+
+import pytest
+import torch
+from figura.models import store
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.perception.densepose import KIND, DensePoseConfig, DensePoseNet, config_to_metadata
+from figura.nodes.densepose import COLOUR_MAP, FiguraDensePose
+from figura.people.densepose import paint_labels
+from figura.people.synthetic import render_people
+
+LABELS = render_people([3, 4], 48, occlusion=0.0).densepose_i
+PICTURE = paint_labels(LABELS, "parula").permute(0, 2, 3, 1)
+
+
+@pytest.fixture
+def mini(tmp_path, monkeypatch):
+    """An untrained mini estimator."""
+    torch.manual_seed(0)
+    config = DensePoseConfig(32, (8, 8, 16, 16), 1)
+    net = DensePoseNet(config)
+    save_module(tmp_path / "densepose.safetensors", KIND, net.state_dict(), config_to_metadata(config))
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+
+
+def test_everything_is_described():
+    assert len(FiguraDensePose.RETURN_TYPES) == len(FiguraDensePose.OUTPUT_TOOLTIPS)
+    sources = FiguraDensePose.INPUT_TYPES()["required"]["source"][0]
+    assert sources[:2] == [store.MINI, COLOUR_MAP]
+
+
+def test_a_colour_map_gives_its_labels_and_their_preview():
+    densepose, preview = FiguraDensePose().run(PICTURE, COLOUR_MAP)
+    assert torch.equal(densepose.labels, LABELS)
+    torch.testing.assert_close(preview, paint_labels(LABELS).permute(0, 2, 3, 1))
+
+
+def test_a_mirrored_map_has_its_sides_exchanged():
+    densepose, _ = FiguraDensePose().run(PICTURE, COLOUR_MAP, mirror=True)
+    hands = LABELS.flip(2) == 3
+    assert hands.any() and (densepose.labels[hands] == 4).all()
+
+
+def test_the_mini_estimator_labels_any_size(mini):
+    densepose, preview = FiguraDensePose().run(torch.rand(2, 40, 56, 3), store.MINI)
+    assert densepose.labels.shape == (2, 40, 56) and densepose.labels.max() <= 24
+    assert preview.shape == (2, 40, 56, 3)
+
+
+def test_a_photo_is_no_colour_map():
+    with pytest.raises(ValueError, match="image number 0 is no DensePose colour map"):
+        FiguraDensePose().run(torch.ones(1, 16, 16, 3), COLOUR_MAP)
+
+
+def test_a_missing_mini_file_is_named_with_its_recipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+    with pytest.raises(FileNotFoundError, match="lacks densepose.safetensors.*figura train densepose"):
+        FiguraDensePose().run(PICTURE, store.MINI)
+
+
+def test_an_empty_picture_is_told(caplog):
+    FiguraDensePose().run(torch.zeros(1, 16, 16, 3), COLOUR_MAP)
+    assert "nobody found in picture 0" in caplog.text

@@ -1,0 +1,151 @@
+"""Nodes of PoCoLD with random weights: what they give, and what they say about bad input."""
+
+import pytest
+import torch
+from figura.models import store
+from figura.models.diffusion import networks
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.pocold.checkpoint import KIND, load_vae_file
+from figura.models.pocold.networks import PoCoLDConfig, PoCoLDNetworks, config_to_metadata
+from figura.nodes.pocold import FiguraLoadPoCoLD, FiguraPoCoLDSampler, find_vae
+from figura.people.densepose import DensePose
+from figura.people.synthetic import render_people
+
+SIZE = 40
+PEOPLE = render_people([3, 4], SIZE, occlusion=0.0)
+TARGET, SOURCE = DensePose(PEOPLE.densepose_i), PEOPLE.unoccluded.permute(0, 2, 3, 1)
+OTHER = DensePose(PEOPLE.densepose_i.flip(0))
+MASK = torch.zeros(1, SIZE, SIZE)
+MASK[:, 10:20] = 1
+
+
+def write_networks(path, config):
+    torch.manual_seed(0)
+    save_module(path, KIND, PoCoLDNetworks(config).state_dict(), config_to_metadata(config))
+    return path
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mini")
+    vae = networks.mini_vae()
+    save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
+    write_networks(folder / "pocold.safetensors", PoCoLDConfig(channels=(16, 16), heads=2, filters=4))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(family):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "MINI_DIR", family)
+        return FiguraLoadPoCoLD().run(store.MINI)[0]
+
+
+def run(model, target=TARGET, **named):
+    return FiguraPoCoLDSampler().run(model, target, steps=2, w_pose=2.0, w_source=3.0, seed=5, **named)
+
+
+@pytest.mark.parametrize("node", [FiguraLoadPoCoLD, FiguraPoCoLDSampler])
+def test_everything_is_described(node):
+    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
+    assert node.DESCRIPTION and node.CATEGORY.startswith("Figura/") and node.FUNCTION == "run"
+    for group in ("required", "optional"):
+        for name, (_, options) in node.INPUT_TYPES()[group].items():
+            assert options["tooltip"], name
+
+
+def test_mini_comes_first():
+    names, options = FiguraLoadPoCoLD.INPUT_TYPES()["required"]["model"]
+    assert names[0] == options["default"] == store.MINI
+
+
+def test_missing_mini_files_are_named_with_their_recipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+    with pytest.raises(FileNotFoundError, match="lacks vae.safetensors, pocold.safetensors.*figura train"):
+        FiguraLoadPoCoLD().run(store.MINI)
+
+
+def test_a_source_is_reposed(model):
+    image, attention, matched = run(model, source=SOURCE, source_densepose=OTHER)
+    assert image.shape == attention.shape == (2, SIZE, SIZE, 3)
+    assert 0 < matched < 1
+
+
+def test_a_pose_alone_is_enough(model):
+    image, attention, matched = run(model)
+    assert image.shape == (2, SIZE, SIZE, 3) and not attention.any() and matched == 0
+
+
+def test_one_source_serves_all_poses(model):
+    both = run(model, source=SOURCE[:1])[0]
+    assert both.shape[0] == 2
+
+
+def test_appearance_transfer_leaves_the_rest_bit_for_bit(model):
+    image, _, _ = run(model, source=SOURCE.flip(0), reference=SOURCE, mask=MASK, decay=True)
+    outside = (MASK == 0)[..., None].expand(2, -1, -1, 3)
+    assert torch.equal(image[outside], SOURCE[outside]) and not torch.equal(image, SOURCE)
+
+
+def labels(value, count=1):
+    return DensePose(torch.full((count, SIZE, SIZE), value))
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"target": labels(25)}, "target_densepose has labels from 25"),
+        ({"target": labels(0)}, "target_densepose is only background"),
+        ({"target": labels(torch.nan)}, "target_densepose holds NaN"),
+        ({"target": labels(1, 3), "source": SOURCE}, "The batches do not match: target_densepose has shape"),
+        ({"source": SOURCE * torch.nan}, "source holds NaN"),
+        ({"source": SOURCE, "source_densepose": DensePose(TARGET.labels[:, :9])}, "densepose has 40 x 9"),
+        ({"source_densepose": TARGET}, "source_densepose came without a source"),
+        ({"mask": MASK}, "mask came without reference"),
+        ({"reference": SOURCE}, "reference came without mask"),
+        ({"reference": SOURCE[:, :20], "mask": MASK}, "reference has 40 x 20 pixels"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_by_its_name(model, named, words):
+    with pytest.raises(ValueError, match=words):
+        run(model, **named)
+
+
+def test_a_picture_is_no_densepose(model):
+    with pytest.raises(TypeError, match="target_densepose must be a FIGURA_DENSEPOSE; got Tensor"):
+        run(model, SOURCE)
+
+
+class TestAutoencoders:
+    def test_a_figura_file_is_one(self, family):
+        assert load_vae_file(family / "vae.safetensors").config.latent_channels == 8
+
+    def test_another_kind_is_told(self, family):
+        with pytest.raises(ValueError, match="kind 'pocold'; an autoencoder is wanted"):
+            load_vae_file(family / "pocold.safetensors")
+
+    @pytest.mark.parametrize("layout", ["now", "older"])
+    def test_diffusers_files_of_any_size_are(self, tmp_path, layout):
+        from diffusers import AutoencoderKL
+        from safetensors.torch import save_file
+
+        torch.manual_seed(0)
+        vae = AutoencoderKL(
+            block_out_channels=(32, 32), down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2, layers_per_block=1,
+        )  # fmt: skip
+        tensors = vae.state_dict()
+        if layout == "older":
+            older = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+            for new, old in older.items():
+                tensors = {name.replace(f".{new}.", f".{old}."): value for name, value in tensors.items()}
+        save_file(tensors, str(tmp_path / "vae.safetensors"))
+        loaded = load_vae_file(tmp_path / "vae.safetensors")
+        pictures = torch.rand(1, 3, 16, 16)
+        torch.testing.assert_close(
+            loaded.encode(pictures).latent_dist.mode(), vae.encode(pictures).latent_dist.mode()
+        )
+
+    def test_automatic_is_that_of_mini_only(self):
+        with pytest.raises(ValueError, match="vae: choose the VAE"):
+            find_vae("automatic")

@@ -1,0 +1,98 @@
+"""DensePose labels: checks, mirror images, coarse parts, colour maps."""
+
+import pytest
+import torch
+from figura.people.densepose import (
+    COARSE_NAMES,
+    COLOUR_MAPS,
+    LABELS,
+    DensePose,
+    coarse_labels,
+    labels_from_colours,
+    mirrored,
+    paint_labels,
+    read_densepose,
+)
+from figura.people.synthetic import render_people
+
+EVERY = torch.arange(LABELS, dtype=torch.uint8).reshape(1, 5, 5)
+
+
+@pytest.mark.parametrize("colours", COLOUR_MAPS)
+def test_every_label_survives_its_colour(colours):
+    assert torch.equal(labels_from_colours(paint_labels(EVERY, colours)), EVERY)
+
+
+@pytest.mark.parametrize("colours", COLOUR_MAPS)
+def test_a_little_noise_does_not_change_most_labels(colours):
+    labels = render_people([1, 2], 48).densepose_i
+    picture = paint_labels(labels, colours)
+    noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    noisy = (picture + 2 * 2 / 255 * noise).clamp(0, 1)
+    assert (labels_from_colours(noisy) == labels).float().mean() > 0.95
+
+
+def test_pictures_of_one_batch_may_be_of_different_maps():
+    both = torch.cat([paint_labels(EVERY, colours) for colours in COLOUR_MAPS])
+    assert torch.equal(labels_from_colours(both), EVERY.repeat(2, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "picture", [torch.ones(1, 3, 8, 8), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))]
+)
+def test_other_pictures_are_refused(picture):
+    with pytest.raises(ValueError, match="photo number 0 is no DensePose colour map.*viridis"):
+        labels_from_colours(picture, "photo")
+
+
+def test_mirroring_twice_gives_the_labels_again():
+    value = DensePose(render_people([3], 48).densepose_i)
+    assert torch.equal(mirrored(mirrored(value)).labels, value.labels)
+
+
+def test_mirroring_exchanges_left_and_right():
+    names = [COARSE_NAMES[int(n)] for n in coarse_labels(EVERY).flatten()]
+    for label, name in enumerate(names):
+        row = torch.tensor([[[label, 0]]])
+        other = COARSE_NAMES[int(coarse_labels(mirrored(DensePose(row)).labels)[0, 0, 1])]
+        swapped = {"left": "right", "right": "left"}
+        assert other == " ".join(swapped.get(word, word) for word in name.split())
+
+
+def test_coarse_labels_are_the_synthetic_peoples_sides():
+    # The joints say where the parts are: an ankle is within a shin or a foot of its own side.
+    people = render_people(range(8), 96, occlusion=0.0)
+    parts = coarse_labels(people.densepose_i)
+    wanted = {"right": {"right shin", "right foot"}, "left": {"left shin", "left foot"}}
+    hits = total = 0
+    for index, joints in enumerate(people.joints):
+        for side, ankle in (("right", 10), ("left", 13)):
+            x, y, present = joints[ankle].tolist()
+            if present:
+                total += 1
+                hits += COARSE_NAMES[int(parts[index, int(y), int(x)])] in wanted[side]
+    assert total > 8 and hits / total > 0.7
+
+
+class TestReading:
+    def test_labels_come_out(self):
+        assert torch.equal(read_densepose(DensePose(EVERY.float())), EVERY)
+
+    @pytest.mark.parametrize(
+        ("labels", "words"),
+        [
+            (torch.full((1, 4, 4), 25), "labels from 25 to 25"),
+            (torch.full((1, 4, 4), -1), "labels from -1"),
+            (torch.full((1, 4, 4), 0.5), "whole numbers"),
+            (torch.full((1, 4, 4), torch.nan), "NaN"),
+            (torch.ones(4, 4), r"shape \(4, 4\)"),
+            (torch.stack([torch.ones(4, 4), torch.zeros(4, 4)]), "only background in picture 1"),
+        ],
+    )
+    def test_bad_labels_are_told(self, labels, words):
+        with pytest.raises(ValueError, match=f"pose.*{words}"):
+            read_densepose(DensePose(labels), "pose")
+
+    def test_another_type_is_told(self):
+        with pytest.raises(TypeError, match="FIGURA_DENSEPOSE; got Tensor"):
+            read_densepose(torch.zeros(1, 4, 4))

@@ -1,0 +1,120 @@
+"""HumanSD's recipes at toy size: the same data for every peer, neutral start, exact resume, the losses."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import load_file, save_module
+from figura.models.diffusion.networks import encode_image, load_unet, load_vae
+from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
+from figura.training.plan import Split
+from figura.training.recipes import load_recipe
+from figura.training.recipes.humansd import HumanSDRecipe
+from figura.training.trainer import train
+
+spec = importlib.util.spec_from_file_location(
+    "trainer_tests", Path(__file__).parent.with_name("test_trainer.py")
+)
+trainer_tests = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(trainer_tests)
+
+NAMES = ("humansd", "humansd_paper", "humansd_official", "humansd_controlnet")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory, toy_weights: Mapping[str, Path]) -> dict[str, Path]:
+    """A detector beside the others that sees joints everywhere, a little."""
+    torch.manual_seed(0)
+    net = PoseDetector()
+    torch.nn.init.constant_(net.head.bias, -1.0)
+    path = tmp_path_factory.mktemp("detector") / "pose_detector.safetensors"
+    save_module(path, "pose_detector", net.state_dict(), config_to_metadata(PoseConfig()))
+    return {**toy_weights, "pose_detector": path}
+
+
+@pytest.fixture(scope="module")
+def split(toy_data: Path, weights: dict[str, Path]) -> Split:
+    return load_recipe("humansd").prepare(toy_data, weights)
+
+
+def test_skeletons_are_encoded_once(toy_data: Path, weights: dict[str, Path], split: Split) -> None:
+    people, where = split.train, np.array([3])
+    with torch.no_grad():
+        expected = encode_image(load_vae(weights["vae"]), people.draw(where))
+    made = torch.from_numpy(people.skeletons[where].astype(np.float32))
+    torch.testing.assert_close(made, expected, atol=0.05, rtol=0.05)
+    files = {path: path.stat().st_mtime_ns for path in toy_data.rglob("coco_skeletons*.npy")}
+    assert len(files) == 2
+    load_recipe("humansd_controlnet").prepare(toy_data, weights)
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+def test_every_peer_sees_the_same_people_texts_and_gaps(
+    toy_data: Path, weights: dict[str, Path], split: Split
+) -> None:
+    batches = []
+    for name in NAMES:
+        recipe = load_recipe(name)
+        recipe.prepare_networks(weights)
+        batches.append(recipe.batch(split.train, 5, 0, 40))
+        assert recipe.plan.steps == load_recipe("humansd").plan.steps and "base" in recipe.needs
+    first = batches[0]
+    for other in batches[1:]:
+        assert torch.equal(other["latents"], first["latents"]) and torch.equal(other["texts"], first["texts"])
+    nobody = (first["skeleton"] == split.train.nobody).flatten(1).all(1)
+    black = ~batches[-1]["prompt"].flatten(1).any(1)
+    assert torch.equal(nobody, black) and 0 < black.sum() < 10
+
+
+@torch.no_grad()
+def test_training_starts_from_the_base_exactly(split: Split, weights: dict[str, Path]) -> None:
+    recipe = load_recipe("humansd")
+    recipe.prepare_networks(weights)
+    batch = recipe.batch(split.train, 0, 0, 2)
+    module, base = recipe.build(weights).eval(), load_unet(weights["base"])
+    times = torch.tensor([10, 700])
+    made = module(torch.cat([batch["latents"], batch["skeleton"]], 1), times, batch["texts"]).sample
+    assert torch.equal(made, base(batch["latents"], times, batch["texts"]).sample)
+
+
+def test_the_loss_alone_tells_the_recipes_apart(split: Split, weights: dict[str, Path]) -> None:
+    losses = {}
+    for name in NAMES[:3]:
+        recipe = load_recipe(name)
+        recipe.prepare_networks(weights)
+        module, batch = recipe.build(weights), recipe.batch(split.train, 0, 0, 2)
+        total, _ = recipe.loss(module, batch, torch.Generator().manual_seed(0))
+        total.backward()
+        assert module.conv_in.weight.grad.any()
+        losses[name] = float(total.detach())
+        if recipe.detector is not None:
+            assert all(each.grad is None for each in recipe.detector.parameters())
+    assert losses["humansd_paper"] > losses["humansd"] and len(set(losses.values())) == 3
+
+
+def test_an_unknown_loss_is_named() -> None:
+    with pytest.raises(ValueError, match="one of plain, paper, official"):
+        HumanSDRecipe(loss="pose")
+
+
+@pytest.mark.parametrize("name", ["humansd_official", "humansd_controlnet"])
+def test_a_recipe_makes_a_file_and_resumes_exactly(
+    toy_data: Path, weights: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    recipe = load_recipe(name)
+    plan = replace(recipe.plan, steps=3, batch_size=2, device="cpu", warmup_steps=1, checkpoint_seconds=1e9)
+    data = recipe.prepare(toy_data, weights)
+    trainer_tests.stopped_after(1, recipe, data, weights, plan, tmp_path / "stopped")
+    made = []
+    for run in ("stopped", "whole"):
+        made.append(tmp_path / f"{run}.safetensors")
+        assert train(load_recipe(name), toy_data, weights, made[-1], tmp_path / run, plan)
+    (stopped, meta), (whole, _) = (load_file(path) for path in made)
+    assert trainer_tests.equal(stopped, whole) and meta["recipe"] == name
+    assert meta["kind"] == ("humansd" if name != "humansd_controlnet" else name)

@@ -1,0 +1,50 @@
+"""HumanSD's workflows: they can be built, and run on random weights where they need no ComfyUI."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from figura.host.plain import PlainHost
+from figura.host.runner import Runner, all_node_classes
+from figura.models import store
+from figura.workflows import humansd
+from figura.workflows.files import files_of
+from figura.workflows.forms import api_form, ui_form
+from PIL import Image
+
+spec = importlib.util.spec_from_file_location(
+    "humansd_tiny_flows", Path(__file__).parents[1] / "models" / "humansd" / "tiny.py"
+)
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+FLOWS = (humansd.humansd_pose, humansd.humansd_multi_person, humansd.humansd_native)
+
+
+@pytest.mark.parametrize("describe", FLOWS)
+def test_both_forms_hold_every_node(describe) -> None:
+    flow = describe(all_node_classes())
+    api, page = api_form(flow), ui_form(flow)
+    assert len(api) == len(flow.nodes) > 4
+    assert {node["type"] for node in page["nodes"]} >= {node["class_type"] for node in api.values()}
+    assert len(files_of(flow)) == 2
+
+
+@pytest.mark.parametrize(("describe", "width"), [(FLOWS[0], 128), (FLOWS[1], 384)])
+def test_it_runs_on_random_weights(
+    describe, width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mini"
+    folder.mkdir()
+    monkeypatch.setattr(store, "MINI_DIR", tiny.write_mini_family(folder))
+    graph = api_form(describe(all_node_classes()))
+    for node in graph.values():
+        if "steps" in node["inputs"]:
+            node["inputs"]["steps"] = 1
+    files = Runner(PlainHost(output_dir=tmp_path / "out", device="cpu")).run(graph).files
+    assert len(files) == 2
+    for path in files:
+        with Image.open(path) as picture:
+            assert picture.size == (width, 128)

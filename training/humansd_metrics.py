@@ -1,0 +1,221 @@
+"""HumanSD's metrics: how well detections fit the poses asked for, and people counted.
+
+People are COCO-17 joints (17,3) of x_px, y_px and visibility; those of the truth with a visibility of 0 do
+not count. Every function takes the truth and the detections of the same pictures in the same order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .metrics import optional_import
+
+SIGMAS = np.array(
+    [0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]
+) / 10  # fmt: skip
+MOST_DETECTIONS = 20
+MEDIUM = (32.0**2, 96.0**2)
+FID_FEATURES, KID_SUBSET = 64, 1000
+"""As in the released code."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One person found. joints: (17,3). score: how certain, detections are ranked by it."""
+
+    joints: np.ndarray
+    score: float
+
+
+Truth = Sequence[Sequence[np.ndarray]]
+"""The people of each picture, (17,3) each."""
+Found = Sequence[Sequence[Detection]]
+"""The people found in each picture."""
+
+
+class Precision(NamedTuple):
+    """Mean average precision in 0..1 over thresholds 0.50, 0.55 .. 0.95. medium: of people whose joints span
+    32^2 to 96^2 square pixels; NaN when there is none.
+    """
+
+    all: float
+    medium: float
+
+
+def average_precision(truth: Truth, found: Found) -> Precision:
+    """COCO's AP and AP(m) by object keypoint similarity (HumanSD: distance-based AP), by pycocotools."""
+    return _evaluated(truth, found, None)
+
+
+def cosine_average_precision(truth: Truth, found: Found, *, released: bool = False) -> float:
+    """CAP: the same with the similarity of the poses' shapes, `pose_cosine`, in 0..1."""
+    return _evaluated(truth, found, released).all
+
+
+def people_count_error(truth: Truth, found: Found) -> float:
+    """PCE: mean over the pictures of |people asked for - people found|."""
+    if len(truth) != len(found) or not truth:
+        raise ValueError(f"{len(truth)} pictures and detections of {len(found)}: they must agree, at least 1")
+    return float(np.mean([abs(len(asked) - len(seen)) for asked, seen in zip(truth, found, strict=True)]))
+
+
+def pose_cosine(truth: np.ndarray, found: np.ndarray, *, released: bool = False) -> float:
+    """Cosine similarity of two poses (17,3), each divided by the joints' tolerances and stretched to its own
+    box: 1 when they agree but for their sizes. Joints whose truth is not visible are left out.
+
+    released: as the released code computes it, in which y of the detection is overwritten by x.
+    """
+    seen = truth[:, 2] > 0
+    (tx, ty), (fx, fy) = (_directions(pose[seen], SIGMAS[seen]) for pose in (truth, found))
+    if released:
+        fy = fx
+    return float(tx @ fx + ty @ fy) / 2
+
+
+def _directions(pose: np.ndarray, sigmas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and y over the joints' sigmas, each stretched to 0..1, as vectors of length 1 (0 when all agree)."""
+    x, y = (_unit(_stretched(pose[:, axis] / sigmas)) for axis in (0, 1))
+    return x, y
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    span = np.ptp(values) if len(values) else 0.0
+    return (values - values.min()) / span if span > 0 else np.zeros_like(values)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(values)
+    return values / length if length > 0 else values
+
+
+def _evaluated(truth: Truth, found: Found, cosine_released: bool | None) -> Precision:
+    """Precision by OKS, or by `pose_cosine` when `cosine_released` is not None."""
+    if len(truth) != len(found) or not truth:
+        raise ValueError(f"{len(truth)} pictures and detections of {len(found)}: they must agree, at least 1")
+    if not any(len(people) for people in found):
+        return Precision(0.0, 0.0)
+    # pycocotools reports its progress by print.
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = _coco_eval(_coco(truth), found)
+        if cosine_released is not None:
+            evaluation.computeOks = lambda image, kind: _cosines(evaluation, image, kind, cosine_released)
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return Precision(*(_mean_precision(evaluation, label) for label in ("all", "medium")))
+
+
+def _coco(truth: Truth) -> Any:
+    """The truth as pycocotools wants it; areas are those of the boxes round the visible joints."""
+    coco = optional_import("pycocotools.coco", "pycocotools", "average precision").COCO()
+    people = [(image, joints) for image, row in enumerate(truth, start=1) for joints in row]
+    coco.dataset = {
+        "info": {},
+        "images": [{"id": image} for image in range(1, len(truth) + 1)],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [
+            _annotation(number, image, joints) for number, (image, joints) in enumerate(people, start=1)
+        ],
+    }
+    coco.createIndex()
+    return coco
+
+
+def _annotation(number: int, image: int, joints: np.ndarray) -> dict[str, Any]:
+    visible = joints[joints[:, 2] > 0, :2].astype(float)
+    low, size = (visible.min(0), np.ptp(visible, axis=0)) if len(visible) else (np.zeros(2), np.zeros(2))
+    return {
+        "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "num_keypoints": len(visible),
+        "keypoints": np.column_stack([joints[:, :2], 2 * (joints[:, 2] > 0)]).astype(float).ravel().tolist(),
+        "bbox": [*low.tolist(), *size.tolist()], "area": float(size.prod()),
+    }  # fmt: skip
+
+
+def _coco_eval(coco: Any, found: Found) -> Any:
+    cocoeval = optional_import("pycocotools.cocoeval", "pycocotools", "average precision")
+    results = [
+        {
+            "image_id": image,
+            "category_id": 1,
+            "score": float(detection.score),
+            "keypoints": detection.joints.astype(float).ravel().tolist(),
+        }
+        for image, row in enumerate(found, start=1)
+        for detection in row
+    ]
+    evaluation = cocoeval.COCOeval(coco, coco.loadRes(results), "keypoints")
+    evaluation.params.kpt_oks_sigmas = SIGMAS
+    evaluation.params.maxDets = [MOST_DETECTIONS]
+    evaluation.params.areaRng = [[0.0, 1e10], list(MEDIUM)]
+    evaluation.params.areaRngLbl = ["all", "medium"]
+    return evaluation
+
+
+def _cosines(evaluation: Any, image: int, kind: int, released: bool) -> np.ndarray | list:
+    """What pycocotools computes object keypoint similarities with, for cosines: (detections, people)."""
+    people, detections = evaluation._gts[image, kind], evaluation._dts[image, kind]
+    if not people or not detections:
+        return []
+    ranked = sorted(detections, key=lambda each: -each["score"])[:MOST_DETECTIONS]
+    wanted, seen = ([np.array(each["keypoints"]).reshape(-1, 3) for each in row] for row in (people, ranked))
+    return np.array([[pose_cosine(one, other, released=released) for one in wanted] for other in seen])
+
+
+def _mean_precision(evaluation: Any, label: str) -> float:
+    """Mean of precision[threshold, recall, category, area, detections]; -1 stands for nothing to find."""
+    area = evaluation.params.areaRngLbl.index(label)
+    values = evaluation.eval["precision"][:, :, 0, area, 0]
+    return float(values[values > -1].mean()) if (values > -1).any() else float("nan")
+
+
+# Of the pictures themselves. torchmetrics is no dependency of the pack: its networks have to be fetched.
+
+
+def fid(made: Tensor, real: Tensor, features: int = FID_FEATURES) -> float:
+    """Fréchet inception distance of pictures (N,3,H,W) in 0..1; needs torchmetrics and Inception."""
+    metric = _of_torchmetrics("image.fid", "FrechetInceptionDistance", "FID")(
+        feature=features, normalize=True
+    )
+    metric.update(real, real=True)
+    metric.update(made, real=False)
+    return float(metric.compute())
+
+
+def kid(made: Tensor, real: Tensor, subset: int = KID_SUBSET) -> float:
+    """Mean kernel inception distance of pictures (N,3,H,W) in 0..1; needs what `fid` needs."""
+    size = min(subset, len(made), len(real))
+    metric = _of_torchmetrics("image.kid", "KernelInceptionDistance", "KID")(subset_size=size, normalize=True)
+    metric.update(real, real=True)
+    metric.update(made, real=False)
+    return float(metric.compute()[0])
+
+
+def clip_similarity(made: Tensor, texts: Sequence[str], model: str = "openai/clip-vit-base-patch16") -> float:
+    """CLIPSIM, 100 times the mean cosine of pictures (N,3,H,W) in 0..1 and their texts; needs torchmetrics
+    and CLIP's weights.
+    """
+    metric = _of_torchmetrics("multimodal.clip_score", "CLIPScore", "CLIPSIM")(model_name_or_path=model)
+    return float(metric((made.clamp(0, 1) * 255).round().to(torch.uint8), list(texts)))
+
+
+WEIGHTS = {
+    "FID": "pt_inception-2015-12-05-6726825d.pth (torch-fidelity fetches it, 95 MB)",
+    "KID": "pt_inception-2015-12-05-6726825d.pth (torch-fidelity fetches it, 95 MB)",
+    "CLIPSIM": "openai/clip-vit-base-patch16 (transformers fetches it, 600 MB)",
+}
+
+
+def _of_torchmetrics(module: str, name: str, purpose: str) -> Any:
+    """A metric class; ImportError says what to install and which weights it will want."""
+    purpose_and_weights = f"{purpose}, with the weights {WEIGHTS[purpose]},"
+    found = optional_import(f"torchmetrics.{module}", "figura[metrics]", purpose_and_weights)
+    if not hasattr(found, name):
+        raise ImportError(f"{purpose_and_weights} needs figura[metrics]: pip install figura[metrics]")
+    return getattr(found, name)

@@ -1,0 +1,196 @@
+"""Recipe cfld: a person in another pose by coarse-to-fine latent diffusion (Lu et al., CVPR 2024).
+
+L = L_rec + L_mse: the noise of the source's own latents and of the target's is predicted from the same coarse
+prompt and query biases, each with its own pose. The networks beside the base U-Net and the keys and values
+of its upward cross-attention learn. With mini's base they are mini, with a Stable Diffusion 1.5 checkpoint
+(--init base=FILE vae=FILE) they have the released sizes; swin=FILE starts H_S from a published Swin-B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models.cfld.checkpoint import KIND, change_tensors
+from ...models.cfld.networks import (
+    DECODER,
+    CFLDConfig,
+    CFLDNetworks,
+    config_to_metadata,
+    key_value_names,
+    predict_noise,
+    released_config,
+    take_query_biases,
+)
+from ...models.cfld.pictures import pose_picture, resized
+from ...models.cfld.swin import start_from
+from ...models.diffusion.checkpoint import read_metadata
+from ...models.diffusion.networks import load_unet
+from ...models.diffusion.sampling import TRAINING_STEPS
+from ...models.diffusion.single_file import SD15, read_weights
+from ...models.diffusion.single_file import load_unet as load_full_unet
+from ...models.pocold.checkpoint import load_vae_file
+from ..data import rows, sample_indices
+from ..pairs_data import Pairs, drawn_pairs, open_pairs
+from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
+from .base import LatentRecipe
+
+BASE, SWIN = "base", "swin"
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The paper's choices, and what the comparisons leave out.
+
+    prompt, appearance: see `CFLDConfig`. no_prompt: share of the samples with the learnt prompt of no
+    appearance in place of the coarse one, for the guidance; pose and biases stay. mirrored: share of the
+    source pictures that the encoder sees mirrored. heaviest: most that the loss of a very noisy latent may
+    count for its picture's own error; 1 is the paper's plain mean, which leaves mini's pictures tinted.
+    """
+
+    prompt: str = DECODER
+    appearance: bool = True
+    no_prompt: float = 0.2
+    mirrored: float = 0.5
+    heaviest: float = 5.0
+
+
+class Reposer(torch.nn.Module):
+    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up."""
+
+    def __init__(self, unet: Any, networks: CFLDNetworks) -> None:
+        super().__init__()
+        self.unet, self.networks = unet, networks
+        take_query_biases(unet)
+        trained = set(key_value_names([name for name, _ in unet.named_parameters()]))
+        for name, parameter in unet.named_parameters():
+            parameter.requires_grad_(name in trained)
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        times: torch.Tensor,
+        pose: torch.Tensor,
+        source: torch.Tensor,
+        dropped: torch.Tensor,
+    ) -> torch.Tensor:
+        """Noise of latents (n*B,C,h,w), with pose pictures (n*B,21,P,P), of source pictures (B,3,S,S) in
+        0..1; their prompt is the learnt one where `dropped` (B,) bool is set.
+        """
+        copies = len(latents) // len(source)
+        looks = self.networks.appearance(source)
+        null = self.networks.null_prompt(len(source))
+        prompt = torch.where(dropped[:, None, None], null, looks.prompt).repeat(copies, 1, 1)
+        biases = [bias.repeat(copies, 1, 1, 1) for bias in looks.biases]
+        return predict_noise(self.unet, latents, times, prompt, self.networks.pose(pose), biases)
+
+
+class CFLDRecipe(LatentRecipe):
+    """Predict the noise of a person's latents in two poses from one picture of the person."""
+
+    needs = ("vae", BASE)
+    plan = TrainingPlan(steps=15_000, batch_size=16, learning_rate=4e-4, mixed_precision=BF16_COPY)
+
+    def __init__(self, name: str = "cfld", switches: Switches | None = None) -> None:
+        super().__init__()
+        self.name, self.switches = name, switches or Switches()
+        self.config = CFLDConfig()
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Encode the pairs once for this autoencoder."""
+        self.prepare_networks(init)
+        return open_pairs(data_root, self.vae)
+
+    def prepare_networks(self, init: Mapping[str, Path]) -> None:
+        """Load what stays as it is, and choose the sizes."""
+        self.vae = load_vae_file(init["vae"])
+        config = CFLDConfig() if is_mini(init[BASE]) else released_config()
+        self.config = replace(config, prompt=self.switches.prompt, appearance=self.switches.appearance)
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The base U-Net with fresh networks."""
+        self.prepare_networks(init)
+        unet = load_unet(init[BASE]) if is_mini(init[BASE]) else load_full_unet(init[BASE], SD15)
+        networks = CFLDNetworks(self.config)
+        if SWIN in init:
+            start_from(networks.backbone, read_weights(init[SWIN]), str(init[SWIN]))
+        return Reposer(unet, networks)
+
+    def batch(self, data: Pairs, step: int, seed: int, batch_size: int) -> Batch:
+        """Latents (2B,C,h,w) and pose pictures (2B,21,P,P) of sources, then of targets; the source pictures
+        (B,3,S,S); which prompts are dropped (B,).
+        """
+        generator = random_generator(seed, step, 39)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        swap, mirror, drop = torch.rand(3, batch_size, generator=generator)
+        drawn = drawn_pairs(data, indices, swap < 0.5)
+        first, second = (rows(getattr(data, side), indices) for side in ("source", "target"))
+        pictures = torch.where((swap < 0.5)[:, None, None, None], second, first).float() / 255
+        height, width = pictures.shape[-2:]
+        joints = torch.cat([drawn["source_joints"], drawn["target_joints"]]).float()
+        side = self.config.pose_size
+        scaled = joints * joints.new_tensor([side / width, side / height, 1.0])
+        pictures = resized(pictures, self.config.source_size, self.config.source_size)
+        flip = (mirror < self.switches.mirrored)[:, None, None, None]
+        return {
+            "latents": torch.cat([drawn["source_latents"], drawn["target_latents"]]),
+            "pose": pose_picture(scaled, side),
+            "source": torch.where(flip, pictures.flip(-1), pictures),
+            "dropped": drop < self.switches.no_prompt,
+        }
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Mean ||eps - eps_theta||^2 of both, at times drawn by the cubic rule."""
+        latents = batch["latents"]
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        times = cubic_times(len(latents), generator)
+        weight = (1 + 1 / self.snr[times]).clamp(max=self.switches.heaviest).to(latents)
+        times = times.to(latents.device)
+        noisy = self.schedule.add_noise(latents, noise, times)
+        made = module(noisy, times, batch["pose"], batch["source"], batch["dropped"]).float()
+        errors = weight * (made - noise).square().mean(dim=(1, 2, 3))
+        reconstruction, target = errors.chunk(2)
+        parts = {"reconstruction": reconstruction.mean().detach(), "target": target.mean().detach()}
+        return errors.mean(), parts
+
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
+        """Sources as the encoder sees them, skeletons, truths, and what is made, without guidance."""
+        count = len(batch["source"])
+        pose, truth = batch["pose"][count:], batch["latents"][count:]
+        none = torch.zeros(count, dtype=torch.bool, device=truth.device)
+        made = self.generate(lambda z, t: module(z, t, pose, batch["source"], none), truth)
+        height, width = made.shape[-2:]
+        shown = [resized(each, height, width) for each in (batch["source"], pose[:, :3])]
+        return picture_grid([*shown, self.decode(truth), made])
+
+    def export(self, module: Any, held_out: Pairs) -> Export:
+        """The networks and the trained matrices."""
+        config = {"backbone": BASE, KIND: config_to_metadata(self.config)}
+        return Export(KIND, change_tensors(module.networks, module.unet.state_dict()), config, int8=True)
+
+
+def cubic_times(count: int, generator: torch.Generator) -> torch.Tensor:
+    """t = floor((1 - u^3) 1000), u uniform: (count,) int64 in 0..999, more of them noisy."""
+    u = torch.rand(count, generator=generator)
+    return ((1 - u**3) * TRAINING_STEPS).long().clamp(max=TRAINING_STEPS - 1)
+
+
+def is_mini(path: Path) -> bool:
+    """Whether a U-Net is of this pack, not of Stable Diffusion."""
+    try:
+        read_metadata(path)
+    except ValueError:
+        return False
+    return True
+
+
+def recipe() -> CFLDRecipe:
+    """This file's recipe."""
+    return CFLDRecipe()

@@ -1,0 +1,139 @@
+"""Recipe humansd: people from skeletons and text, the base U-Net widened by the skeleton's latents.
+
+All weights of the U-Net learn. The recipes humansd_paper and humansd_official differ in the loss alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ...models.diffusion.networks import load_unet, plain_config
+from ...models.humansd.losses import MODES, emphasis
+from ...models.humansd.networks import pose_unet
+from ...models.perception.pose import PoseDetector, load_pose_detector
+from ..data import rows, sample_indices
+from ..humansd_data import PosedPeople, with_skeletons
+from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
+from .base import LatentRecipe, latents_of
+
+PLAIN = "plain"
+LOSSES = (PLAIN, *MODES)
+KINDS = ("unoccluded", "complete")
+NO_POSE = 0.05
+"""Share of black skeleton pictures, so that a pose may be left out or weakened."""
+STEPS, BATCH_SIZE = 15_000, 32
+"""Of all peers that are compared with one another."""
+
+
+class Drawn(NamedTuple):
+    """What one batch is of. posed (B,1,1,1): 0 where the skeleton picture is black."""
+
+    indices: np.ndarray
+    latents: torch.Tensor
+    texts: torch.Tensor
+    posed: torch.Tensor
+
+
+class PosedRecipe(LatentRecipe):
+    """What HumanSD and its two-branch peer share: the same people, texts and gaps, batch by batch."""
+
+    needs: tuple[str, ...] = ("vae", "text", "base")
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Encode pictures and skeletons once for this autoencoder."""
+        return with_skeletons(super().prepare(data_root, init), data_root, self.vae)
+
+    def draw(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Drawn:
+        """People of batch number `step`, in their surroundings or in front of what hid them."""
+        generator = random_generator(seed, step, 41)
+        indices = sample_indices(len(data.cache), step, seed, batch_size)
+        kinds = [KINDS[int(k)] for k in torch.randint(len(KINDS), (batch_size,), generator=generator)]
+        texts = self.encode_texts([data.captions[index] for index in indices], generator)
+        posed = torch.rand(batch_size, 1, 1, 1, generator=generator) >= NO_POSE
+        return Drawn(indices, latents_of(data.cache, kinds, indices), texts, posed.float())
+
+
+class HumanSDRecipe(PosedRecipe):
+    """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official"."""
+
+    plan = TrainingPlan(steps=STEPS, batch_size=BATCH_SIZE, learning_rate=4e-4, mixed_precision=BF16_COPY)
+
+    def __init__(self, name: str = "humansd", loss: str = PLAIN) -> None:
+        super().__init__()
+        if loss not in LOSSES:
+            raise ValueError(f"loss is {loss!r}; it is one of {', '.join(LOSSES)}")
+        self.name, self.kind_of_loss = name, loss
+        self.detector: PoseDetector | None = None
+        if loss != PLAIN:
+            self.needs = (*PosedRecipe.needs, "pose_detector")
+
+    def prepare_networks(self, init: Mapping[str, Path]) -> None:
+        """The pose detector as well, where the loss asks it."""
+        super().prepare_networks(init)
+        if self.kind_of_loss != PLAIN:
+            self.detector = load_pose_detector(init["pose_detector"]).requires_grad_(False)
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The base U-Net, widened."""
+        return pose_unet(load_unet(init["base"]))
+
+    def batch(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Batch:
+        """Latents and skeleton latents (B,8,h,w), texts."""
+        drawn = self.draw(data, step, seed, batch_size)
+        skeletons = rows(data.skeletons, drawn.indices).float()
+        return {
+            "latents": drawn.latents,
+            "skeleton": torch.lerp(data.nobody.expand_as(skeletons), skeletons, drawn.posed),
+            "texts": drawn.texts,
+        }
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss, with the emphasis of the chosen kind."""
+        predict = predictor(module, batch)
+        emphasised = self.emphasis(generator)
+        return self.noise_loss(predict, batch["latents"], generator, emphasis=emphasised), {}
+
+    def emphasis(self, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """What the squared error is multiplied with; None for the plain loss."""
+        if self.detector is None:
+            return None
+        detector = self.detector
+
+        def weights(error: torch.Tensor) -> torch.Tensor:
+            vae, net = self.vae.to(error.device), detector.to(error.device)
+            return emphasis(
+                error, vae, lambda pictures: net(pictures).sigmoid(), self.kind_of_loss, generator=generator
+            )
+
+        return weights
+
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
+        """Pictures of the data, skeletons, and pictures made."""
+        made = self.generate(predictor(module, batch), batch["latents"])
+        return picture_grid([self.decode(batch["latents"]), self.decode(batch["skeleton"]), made])
+
+    def export(self, module: Any, held_out: PosedPeople) -> Export:
+        """The U-Net."""
+        return Export("humansd", module.state_dict(), plain_config(module), int8=True)
+
+
+def predictor(module: Any, batch: Batch) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """eps(z_t, t) of the widened U-Net for a batch's skeletons and texts."""
+
+    def predict(latents: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        return module(torch.cat([latents, batch["skeleton"]], dim=1), times, batch["texts"]).sample
+
+    return predict
+
+
+def recipe() -> HumanSDRecipe:
+    """This file's recipe."""
+    return HumanSDRecipe()

@@ -1,0 +1,155 @@
+"""Recipe pocold: a person in another pose by pose-constrained latent diffusion (Han et al., ICCV 2023).
+
+L = L_mse + lambda * sum over the attention modules of the pose constraint (eq. 8). U-Net, source encoder and
+label mapper learn from scratch on pairs of the same person. With an autoencoder of mini they are mini, with
+one of Stable Diffusion's they have the released sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models.diffusion.networks import LATENT_CHANNELS
+from ...models.pocold.attention import PAPER
+from ...models.pocold.checkpoint import KIND, load_vae_file
+from ...models.pocold.losses import ROWS, Constraint
+from ...models.pocold.networks import (
+    SPARSE,
+    PoCoLDConfig,
+    PoCoLDNetworks,
+    config_to_metadata,
+    released_config,
+)
+from ...models.pocold.sampling import latent_labels
+from ..data import sample_indices
+from ..pairs_data import Pairs, drawn_pairs, open_pairs
+from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..progress import picture_grid
+from .base import LatentRecipe
+
+EVERYTHING, NO_POSE, NO_SOURCE, NEITHER = range(4)
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What the paper and the released code do differently, and what the comparisons leave out.
+
+    attention, scale_mode: of the networks. penalty_weight: lambda, which the paper does not give; 1 in the
+    code. include_unmatched: count rows whose part the source lacks (the code does). reduction: "sum", "rows"
+    or "mean" (the code) of the penalty; "rows" keeps it comparable with the noise loss at every size.
+    no_pose, no_source: shares of batches without them, for the guidance: 0.1 in the paper, 0.15 in the code.
+    neither: share without both, which guidance asks for, too. penalise_dropped: the code has no penalty in
+    batches without pose; without source there is no attention.
+    """
+
+    attention: str = SPARSE
+    scale_mode: str = PAPER
+    penalty_weight: float = 1.0
+    include_unmatched: bool = False
+    reduction: str = ROWS
+    no_pose: float = 0.1
+    no_source: float = 0.1
+    neither: float = 0.05
+    penalise_dropped: bool = False
+
+
+class PoCoLDRecipe(LatentRecipe):
+    """Predict the noise of a person's latents from the pose's labels and another picture of the person."""
+
+    needs = ("vae",)
+    plan = TrainingPlan(steps=20_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
+
+    def __init__(self, name: str = "pocold", switches: Switches = Switches()) -> None:
+        super().__init__()
+        self.name, self.switches = name, switches
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Encode the pairs once for this autoencoder."""
+        self.prepare_networks(init)
+        return open_pairs(data_root, self.vae)
+
+    def prepare_networks(self, init: Mapping[str, Path]) -> None:
+        """Load what stays as it is."""
+        self.vae = load_vae_file(init["vae"])
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """Fresh networks of the size that goes with the autoencoder."""
+        channels = load_vae_file(init["vae"]).config.latent_channels
+        config = PoCoLDConfig() if channels == LATENT_CHANNELS else released_config()
+        switches = self.switches
+        return PoCoLDNetworks(replace(config, attention=switches.attention, scale_mode=switches.scale_mode))
+
+    def batch(self, data: Pairs, step: int, seed: int, batch_size: int) -> Batch:
+        """Latents of target and source (B,C,h,w), labels of both at their size (B,h,w), and what the batch
+        leaves out (a scalar).
+        """
+        generator = random_generator(seed, step, 37)
+        indices = sample_indices(len(data), step, seed, batch_size)
+        drawn = drawn_pairs(data, indices, torch.rand(batch_size, generator=generator) < 0.5)
+        size = drawn["target_latents"].shape[-2:]
+        return {
+            "latents": drawn["target_latents"],
+            "source": drawn["source_latents"],
+            "labels": latent_labels(drawn["target_densepose"], size),
+            "source_labels": latent_labels(drawn["source_densepose"], size),
+            "dropped": torch.tensor(self.dropped(float(torch.rand((), generator=generator)))),
+        }
+
+    def dropped(self, number: float) -> int:
+        """What a batch leaves out, by a number drawn from 0..1."""
+        switches = self.switches
+        for kind, share in (
+            (NO_POSE, switches.no_pose), (NO_SOURCE, switches.no_source), (NEITHER, switches.neither),
+        ):  # fmt: skip
+            if number < share:
+                return kind
+            number -= share
+        return EVERYTHING
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss and lambda times the penalty."""
+        dropped = int(batch["dropped"])
+        labels = None if dropped in (NO_POSE, NEITHER) else batch["labels"]
+        source = None if dropped in (NO_SOURCE, NEITHER) else batch["source"]
+        constraint = self.constraint(batch, dropped)
+        noise = self.noise_loss(
+            lambda z, t: module(z, t, labels, source, constraint), batch["latents"], generator
+        )
+        if constraint is None:
+            return noise, {"noise": noise.detach()}
+        penalty = constraint.total()
+        return noise + self.switches.penalty_weight * penalty, {
+            "noise": noise.detach(),
+            "penalty": penalty.detach(),
+        }
+
+    def constraint(self, batch: Batch, dropped: int) -> Constraint | None:
+        """What collects the penalty of a batch; None where there is none to pay."""
+        switches = self.switches
+        allowed = (EVERYTHING, NO_POSE) if switches.penalise_dropped else (EVERYTHING,)
+        if switches.penalty_weight == 0 or dropped not in allowed:
+            return None
+        return Constraint(
+            batch["labels"], batch["source_labels"], switches.include_unmatched, switches.reduction
+        )
+
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
+        """Sources, truths, and what is made of them, without guidance."""
+        made = self.generate(lambda z, t: module(z, t, batch["labels"], batch["source"]), batch["latents"])
+        return picture_grid([self.decode(batch["source"]), self.decode(batch["latents"]), made])
+
+    def export(self, module: Any, held_out: Pairs) -> Export:
+        """All networks."""
+        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+
+
+def recipe() -> PoCoLDRecipe:
+    """This file's recipe."""
+    return PoCoLDRecipe()

@@ -1,0 +1,128 @@
+"""HumanSD: people drawn as skeletons stand; one, several, and with a stock model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .flow import Flow
+from .phac import INPUT_COLOR, MINI_SIZE, PROMPT_COLOR, RESULT_COLOR, STAGE_COLOR, add_saved
+
+HUMANSD_CHECKPOINT = "humansd-v1.safetensors"
+EXAMPLE_SEED = 10_000_031
+THREE_SEEDS = (10_000_031, 10_000_026, 10_000_012)
+NATIVE_SIZE = 512
+NATIVE_TEXT = (
+    "a photo of a man in a blue jacket in a park, detailed background, best quality, extremely detailed"
+)
+NATIVE_NEGATIVE = (
+    "longbody, lowres, bad anatomy, bad hands, missing fingers, extra digit, fewer digits, cropped, "
+    "worst quality, low quality"
+)
+MINI_STEPS = 20
+
+POSE_NOTE = """\
+A person is drawn in a given pose, from a skeleton and a text. Press **Run**: it works as it is, on the models
+that come with Figura.
+
+**What to change**
+
+- **Example Person**, `seed`: another pose and another text. Only its joints and its caption are used, the
+  picture is there to compare with. For a pose of your own connect **Point Prompt** or **Detect Pose**.
+- **HumanSD Sampler**, `text`: one line per picture. `seed`: another person in the same pose.
+  `pose_strength`: below 1 the pose binds less.
+- **Load HumanSD**: `humansd-v1.ckpt` for photographs; then 50 steps.
+"""
+
+SEVERAL_NOTE = """\
+Three people in one picture, each in a pose of its own. Press **Run**: it works as it is, on the models that
+come with Figura.
+
+**Join Poses** puts the poses beside each other; the picture becomes as wide as they need. A pose that holds
+several people already (from DWPose, OpenPose, or several people in **Point Prompt**) goes to the sampler
+directly.
+
+The small model was trained on pictures of one person and one text each: the text describes all of them.
+"""
+
+NATIVE_NOTE = f"""\
+The released HumanSD with ComfyUI's own KSampler and VAE. It needs `humansd-v1.ckpt` from
+https://github.com/IDEA-Research/HumanSD in `models/checkpoints`, converted once:
+`figura models convert humansd-v1.ckpt` (gives `{HUMANSD_CHECKPOINT}`).
+
+- **HumanSD Pose** draws the skeleton as the model knows it; its sides are rounded to multiples of 64.
+- **Apply HumanSD** puts the skeleton into both texts and makes the model read it. All four of its outputs go
+  to **KSampler**; any sampler and scheduler will do.
+"""
+
+
+def humansd_pose(classes: Mapping[str, Any]) -> Flow:
+    """One person in the pose of an example."""
+    flow = Flow("humansd_pose", classes)
+    flow.note("A person in a given pose (HumanSD)", POSE_NOTE)
+    with flow.group("1  A pose and a text", INPUT_COLOR):
+        example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=0.0)
+        flow.add("PreviewImage", "Example", images=example["complete"])
+    with flow.group("2  Drawn from the skeleton", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadHumanSD")
+        drawn = flow.add(
+            "FiguraHumanSDSampler", humansd=loaded["humansd"], text=example["caption"],
+            pose_keypoint=example["pose_keypoint"], steps=MINI_STEPS, new_column=True,
+        )  # fmt: skip
+    with flow.group("3  The person", RESULT_COLOR):
+        add_saved(flow, "Save skeleton", "humansd_skeleton", drawn["skeleton"])
+        add_saved(flow, "Save person", "humansd_person", drawn["image"], new_column=True)
+    return flow
+
+
+def humansd_multi_person(classes: Mapping[str, Any]) -> Flow:
+    """Three people beside each other."""
+    flow = Flow("humansd_multi_person", classes)
+    flow.note("Three people in one picture (HumanSD)", SEVERAL_NOTE)
+    with flow.group("1  Three poses", INPUT_COLOR):
+        examples = [
+            flow.add("FiguraExamplePerson", seed=seed, size=MINI_SIZE, occlusion=0.0) for seed in THREE_SEEDS
+        ]
+    with flow.group("2  Beside each other", PROMPT_COLOR):
+        poses = [example["pose_keypoint"] for example in examples]
+        joined = flow.add("FiguraJoinPoses", pose_a=poses[0], pose_b=poses[1], pose_c=poses[2])
+    with flow.group("3  Drawn from the skeletons", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadHumanSD")
+        drawn = flow.add(
+            "FiguraHumanSDSampler", humansd=loaded["humansd"], text=examples[0]["caption"],
+            pose_keypoint=joined["pose_keypoint"], steps=MINI_STEPS, new_column=True,
+        )  # fmt: skip
+    with flow.group("4  The people", RESULT_COLOR):
+        add_saved(flow, "Save skeletons", "humansd_skeletons", drawn["skeleton"])
+        add_saved(flow, "Save people", "humansd_people", drawn["image"], new_column=True)
+    return flow
+
+
+def humansd_native(classes: Mapping[str, Any]) -> Flow:
+    """The released checkpoint with stock nodes."""
+    flow = Flow("humansd_native", classes)
+    flow.note("HumanSD with stock nodes", NATIVE_NOTE)
+    with flow.group("1  A pose, and the checkpoint", INPUT_COLOR):
+        example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=NATIVE_SIZE, occlusion=0.0)
+        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=HUMANSD_CHECKPOINT)
+    with flow.group("2  What to draw", PROMPT_COLOR):
+        skeleton = flow.add(
+            "FiguraHumanSDPose", pose_keypoint=example["pose_keypoint"], width=NATIVE_SIZE, height=NATIVE_SIZE
+        )
+        positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=NATIVE_TEXT)
+        negative = flow.add("CLIPTextEncode", "Not wanted", clip=loaded["CLIP"], text=NATIVE_NEGATIVE)
+    with flow.group("3  The pose goes in", STAGE_COLOR):
+        applied = flow.add(
+            "FiguraApplyHumanSD", model=loaded["MODEL"], positive=positive["CONDITIONING"],
+            negative=negative["CONDITIONING"], vae=loaded["VAE"], skeleton=skeleton["skeleton"],
+        )  # fmt: skip
+        drawn = flow.add(
+            "KSampler", model=applied["model"], positive=applied["positive"], negative=applied["negative"],
+            latent_image=applied["latent"], steps=50, cfg=10.0, sampler_name="ddim",
+            scheduler="ddim_uniform", new_column=True,
+        )  # fmt: skip
+    with flow.group("4  The person", RESULT_COLOR):
+        decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=loaded["VAE"])
+        add_saved(flow, "Save skeleton", "humansd_native_skeleton", skeleton["skeleton"], new_column=True)
+        add_saved(flow, "Save person", "humansd_native", decoded["IMAGE"], new_column=True)
+    return flow
