@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.diffusion.checkpoint import load_file, load_into
 from ..models.diffusion.mask_expansion import CONSTANT, OFF, SEQUENTIAL
+from ..models.diffusion.networks import load_unet
 from ..models.hands.canvas import Placement, make_canvas
 from ..models.hands.checkpoint import load_mini_hands
-from ..models.hands.networks import HandGenerator, HandsModel, hand_unet
+from ..models.hands.networks import HandGenerator, HandsModel
 from ..models.hands.pictures import DrawnHands, draw_hands, outpaint_pictures
 from ..models.hands.sampling import generate_hands, pasted, skeleton_picture
 from ..models.perception.hand_pose import detect_hands, joint_boxes, load_hand_detector
@@ -38,7 +38,8 @@ from .phac_evaluation import select
 log = logging.getLogger(__name__)
 
 SIZE, BATCH = 128, 16
-WITHOUT_MASK_FILE = "hands_without_mask.safetensors"
+COMPARED = ("hands_with_mask", "hands_without_mask")
+"""Files of the comparison, which are not shipped: generators trained equally long, with and without it."""
 TEXT = "a hand with {} skin"
 """The skin is the next of SKIN_NAMES for every person: the captions do not name it."""
 STEPS, CFG = 20, 2.0
@@ -49,10 +50,10 @@ SPOT_PX = 8
 
 @dataclass(frozen=True)
 class Family:
-    """The networks, the detectors that judge, and the generator of the comparison where there is one."""
+    """The networks, the detectors that judge, and the generators of the comparison where they are there."""
 
     hands: HandsModel
-    without_mask: HandGenerator | None
+    compared: dict[str, HandGenerator]
     hand_detector: PoseDetector
     body_detector: PoseDetector
 
@@ -70,32 +71,25 @@ class Batch:
 
 
 def load_family(folder: Path, device: str = "cpu") -> Family:
-    """The networks from `folder`, on `device`; without the file of the comparison, the log says so."""
+    """The networks from `folder`, on `device`; the log names what is missing of the comparison."""
     folder = Path(folder)
     hands = load_mini_hands(folder)
-    without = None
-    if (folder / WITHOUT_MASK_FILE).is_file():
-        without = _second_generator(hands.generator, folder / WITHOUT_MASK_FILE)
-    else:
-        log.warning(
-            "no %s in %s: the comparison without the mask head is left out", WITHOUT_MASK_FILE, folder
-        )
+    files = {name: folder / f"{name}.safetensors" for name in COMPARED}
+    compared = {name: _generator(hands.generator, path) for name, path in files.items() if path.is_file()}
+    if len(compared) < len(COMPARED):
+        lacking = ", ".join(path.name for path in files.values() if not path.is_file())
+        log.warning("no %s in %s: left out of the comparison with and without the mask head", lacking, folder)
     family = Family(
-        hands, without, load_hand_detector(folder / "hand_detector.safetensors"),
+        hands, compared, load_hand_detector(folder / "hand_detector.safetensors"),
         load_pose_detector(folder / "pose_detector.safetensors"),
     )  # fmt: skip
-    for network in (hands, without, family.hand_detector, family.body_detector):
-        if network is not None:
-            network.to(device)
+    for network in (hands, *compared.values(), family.hand_detector, family.body_detector):
+        network.to(device)
     return family
 
 
-def _second_generator(like: HandGenerator, path: Path) -> HandGenerator:
-    from ..models.diffusion.networks import LATENT_CHANNELS, mini_unet
-
-    unet = hand_unet(mini_unet(), LATENT_CHANNELS)
-    load_into(unet, load_file(path, kind="hands")[0], str(path))
-    return HandGenerator(like.vae, unet.eval(), like.text, like.size, "hand generator without mask").eval()
+def _generator(like: HandGenerator, path: Path) -> HandGenerator:
+    return HandGenerator(like.vae, load_unet(path, kind="hands"), like.text, like.size, path.name).eval()
 
 
 def evaluate_hands(
@@ -138,14 +132,13 @@ def _measure_close_ups(
 ) -> None:
     skeleton = skeleton_picture(truth.joints, truth.pictures.shape[-1])
     boxes = joint_boxes(truth.joints)
-    generators = {"with_mask": family.hands.generator, "without_mask": family.without_mask}
+    generators = {"hands": family.hands.generator, **family.compared}
     for name, generator in generators.items():
-        if generator is None:
-            continue
         pictures, masks = generate_hands(generator, skeleton, truth.captions, steps=steps, cfg=CFG, seed=seed)
         found = detect_hands(family.hand_detector, pictures, boxes, truth.left).cpu()
-        figures[f"close_up_joint_err.{name}"].append(hand_error(found, truth.joints, boxes))
-        if name == "with_mask":
+        named = name.removeprefix("hands_")
+        figures[f"close_up_joint_err.{named}"].append(hand_error(found, truth.joints, boxes))
+        if name == "hands":
             figures["mask_iou"].append(metrics.iou(masks.cpu(), truth.masks))
     found = detect_hands(family.hand_detector, truth.pictures, boxes, truth.left).cpu()
     figures["close_up_joint_err.truth"].append(hand_error(found, truth.joints, boxes))

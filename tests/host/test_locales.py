@@ -1,5 +1,6 @@
 """The nodes' texts: English is what the classes say, other languages say all of it, help pages are there."""
 
+import importlib
 import inspect
 import json
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from figura.host import locales
 from figura.host.graph import input_specs
-from figura.nodes import NODE_CLASS_MAPPINGS
+from figura.nodes import NODE_CLASS_MAPPINGS, UNFINISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,7 +76,9 @@ def test_a_help_page_without_headings_is_refused():
 
 
 def test_there_is_no_help_page_of_a_node_that_does_not_exist():
-    assert {path.stem for path in locales.HELP.glob("*.md")} == set(NODE_CLASS_MAPPINGS)
+    later = [importlib.import_module(f"figura.nodes.{name}").NODE_CLASS_MAPPINGS for name in UNFINISHED]
+    known = set(NODE_CLASS_MAPPINGS).union(*later)
+    assert {path.stem for path in locales.HELP.glob("*.md")} == known
 
 
 TEXT_FILES = sorted((ROOT / "locales").glob("*/*.json"))
