@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..models.diffusion.mask_expansion import CONSTANT, OFF, SEQUENTIAL
 from ..models.diffusion.networks import load_unet
@@ -26,7 +27,7 @@ from ..models.hands.networks import HandGenerator, HandsModel
 from ..models.hands.pictures import DrawnHands, draw_hands, outpaint_pictures
 from ..models.hands.sampling import generate_hands, pasted, skeleton_picture
 from ..models.perception.hand_pose import detect_hands, joint_boxes, load_hand_detector
-from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector
+from ..models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
 from ..people.hands import LEFT, hands_of
 from ..people.keypoints import Person, Pose
 from ..people.synthetic import SyntheticPeople, render_people
@@ -43,8 +44,8 @@ COMPARED = ("hands_with_mask", "hands_without_mask")
 TEXT = "a hand with {} skin"
 """The skin is the next of SKIN_NAMES for every person: the captions do not name it."""
 STEPS, CFG = 20, 2.0
-BODY_FOUND = 0.1
-"""Confidence from which a body joint counts as found: the detector knows whole people better than halves."""
+BODY_SHARE = 0.5
+"""Side of the picture in what the pose detector is shown: it knows whole people, who are half as large."""
 SPOT_PX = 8
 
 
@@ -195,7 +196,7 @@ def _measure_people(family: Family, batch: Batch, figures: dict[str, list[Tensor
     for name, pictures in {"truth": people.unoccluded, **batch.made}.items():
         named = "two_stage" if name == SEQUENTIAL else name
         figures[f"hand_joint_err.{named}"].append(_hand_errors(family, batch, pictures))
-        found = detect_joints(family.body_detector, pictures).cpu()
+        found = find_bodies(family.body_detector, pictures)
         figures[f"body_joint_err.{named}"].append(body_error(found, people.joints, pictures.shape[-1]))
         figures[f"seam_err.{name}"].append(seam_energy(pictures, known))
 
@@ -209,9 +210,27 @@ def _hand_errors(family: Family, batch: Batch, pictures: Tensor) -> Tensor:
     return hand_error(found, truth, boxes)
 
 
+def find_bodies(detector: PoseDetector, pictures: Tensor) -> Tensor:
+    """Joints (B,18,3) in pixels of the pictures (B,3,S,S), which show people from head to hips.
+
+    The detector is shown each at half its size, above plain grey, as if the legs were hidden.
+    """
+    size = pictures.shape[-1]
+    small = round(BODY_SHARE * size)
+    left, scale = (size - small) // 2, size / small
+    shown = pictures.new_full(pictures.shape, 0.5)
+    shown[..., :small, left : left + small] = F.interpolate(
+        pictures, (small, small), mode="bilinear", antialias=True
+    )
+    found = detect_joints(detector, shown).cpu()
+    found[..., 0] -= left
+    found[..., :2] *= scale
+    return found
+
+
 def body_error(found: Tensor, truth: Tensor, side: int) -> Tensor:
     """Mean distance of the joints (B,18,3) in the picture that were found, over its side, (B,); else NaN."""
-    both = (truth[..., 2] > 0) & (found[..., 2] >= BODY_FOUND)
+    both = (truth[..., 2] > 0) & (found[..., 2] >= CONFIDENCE)
     distance = (found[..., :2] - truth[..., :2]).norm(dim=-1) / side
     return torch.where(both, distance, 0.0).sum(1) / torch.where(both.any(1), both.sum(1), torch.nan)
 

@@ -58,6 +58,15 @@ MEANINGS = {
     "samples.invisible_iou": "people behind invisible_iou",
     "samples.curve": "people behind the curve over s",
 }
+OWN_MEANINGS = {
+    "hands": {
+        "seam_err": "strength of the gradients within 3 px of the pasted hands' outline",
+        "seam_err.truth": "the same of the true pictures, in which all is as sharp as the hands",
+        "close_up_joint_err": "joint error of hands close up, stage 1 alone",
+        "samples.hands": "hands measured",
+        "samples.close_ups": "close-ups measured",
+    },
+}
 VARIANTS = {
     "pose": "pose prompt", "roi_box": "box of the hidden part", "full_box": "box of the whole person",
     "pose_roi_box": "pose and box of the hidden part", "pose_full_box": "pose and box of the whole person",
@@ -102,7 +111,9 @@ def table(report: Mapping[str, Any], machine: str, day: date) -> str:
         "| metric | value | what |", "| --- | --- | --- |",
     ]  # fmt: skip
     shown = {name: value for name, value in metrics.items() if not _on_curve(name)}
-    rows = [f"| {name} | {_number(value)} | {meaning(name)} |" for name, value in shown.items()]
+    rows = [
+        f"| {name} | {_number(value)} | {meaning(name, report['name'])} |" for name, value in shown.items()
+    ]
     return "\n".join([*head, *rows, *_curve(metrics)]) + "\n"
 
 
@@ -112,12 +123,13 @@ def command_of(report: Mapping[str, Any]) -> str:
     return f"figura eval {report['name']}{prompts} --samples {report['samples']} --seed {report['seed']}"
 
 
-def meaning(name: str) -> str:
-    """What a metric is, in words."""
-    known = [key for key in MEANINGS if name == key or name.startswith(key + ".")]
+def meaning(name: str, method: str = "") -> str:
+    """What a metric is, in words; some mean something of their own in the report of a method."""
+    meanings = {**MEANINGS, **OWN_MEANINGS.get(method, {})}
+    known = [key for key in meanings if name == key or name.startswith(key + ".")]
     longest = max(known, key=len, default="")
     rest = [_variant(part) for part in name[len(longest) :].split(".") if part]
-    return "; ".join(part for part in (MEANINGS.get(longest, ""), *rest) if part)
+    return "; ".join(part for part in (meanings.get(longest, ""), *rest) if part)
 
 
 def _variant(part: str) -> str:

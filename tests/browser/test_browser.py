@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from figura.models import store
-from figura.workflows.files import FOLDER
+from figura.workflows.files import FLOWS, FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 HERE = Path(__file__).resolve().parent
-KINDS = ("sam", "phac", "refiner", "pose_detector")
+KINDS = ("sam", "phac", "refiner", "pose_detector", "pose_completion", "hands")
+NEEDS_CHECKPOINT = {"mask_expansion_native"}
+TEMPLATES = sorted({flow.__name__ for flow in FLOWS} - NEEDS_CHECKPOINT)
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
 RENDERERS = {"canvas": False, "nodes2": True}
@@ -36,7 +38,7 @@ def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
 
 
 @pytest.mark.parametrize("renderer", list(RENDERERS))
-@pytest.mark.parametrize("template", ["phac_pose", "phac_photo"])
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_template_opens_as_the_api_form_and_runs(comfyui, template, renderer):
     seen = drive(comfyui, template, renderer, run=HAS_MINI)
     assert seen["listed"], seen["problems"]

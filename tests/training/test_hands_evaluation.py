@@ -77,3 +77,20 @@ def test_seam_energy_is_what_is_at_the_outline() -> None:
     far[..., :2, :] = 1.0
     values = [float(evaluation.seam_energy(picture, known)) for picture in (smooth, seam, far)]
     assert values[0] == 0 and values[1] > 0 and values[2] == 0
+
+
+def test_bodies_are_found_in_the_pictures_own_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def at_the_brightest(detector: object, pictures: torch.Tensor) -> torch.Tensor:
+        seen["shape"] = pictures.shape
+        place = int(pictures[0].sum(0).flatten().argmax())
+        x, y = place % 128 + 0.5, place // 128 + 0.5
+        return torch.tensor([x, y, 1.0]).expand(1, 18, 3).clone()
+
+    monkeypatch.setattr(evaluation, "detect_joints", at_the_brightest)
+    picture = torch.full((1, 3, 128, 128), 0.5)
+    picture[..., 40:44, 90:94] = 1.0
+    found = evaluation.find_bodies(PoseDetector(PoseConfig()), picture)
+    assert seen["shape"] == picture.shape
+    assert (found[0, 0, :2] - torch.tensor([92.0, 42.0])).abs().max() <= 2

@@ -9,6 +9,7 @@ import pytest
 from figura.host.plain import PlainHost
 from figura.host.runner import Runner, all_node_classes
 from figura.models import store
+from figura.nodes import UNFINISHED
 from figura.workflows import humansd
 from figura.workflows.files import files_of
 from figura.workflows.forms import api_form, ui_form
@@ -20,6 +21,9 @@ spec = importlib.util.spec_from_file_location(
 tiny = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
 
+pytestmark = pytest.mark.skipif(
+    "humansd" in UNFINISHED, reason="HumanSD's nodes are not offered before its mini weights are trained"
+)
 FLOWS = (humansd.humansd_pose, humansd.humansd_multi_person, humansd.humansd_native)
 
 
