@@ -44,7 +44,7 @@ const SCENE = {
 
 const server = await serve();
 const { page, problems, close } = await openEmpty();
-page.setDefaultTimeout(20000);
+page.setDefaultTimeout(60000);
 const seen = { problems };
 
 const { text, value, joints, action, tool, status, frame, scale, at, click, drag, canvas } = driver(page);

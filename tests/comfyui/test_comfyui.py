@@ -20,7 +20,7 @@ from figura.workflows.scene import PICTURE, PICTURE_NAME
 from PIL import Image
 
 pytestmark = pytest.mark.comfyui
-KINDS = ("sam", "phac", "refiner", "pose_detector")
+KINDS = ("sam", "phac", "refiner", "pose_detector", "pose_completion", "hands")
 needs_mini = pytest.mark.skipif(
     not all(path.is_file() for kind in KINDS for path in store.mini_files(kind)),
     reason="weights/mini is not complete: figura train writes it",
