@@ -34,8 +34,10 @@ async function browseTemplates() {
 /** Click the card and wait until its graph is on the canvas. */
 async function openTemplate(card) {
   await card.click();
+  const kinds = Object.values(JSON.parse(fs.readFileSync(job.api, "utf-8"))).map((node) => node.class_type);
   await page.waitForFunction(
-    (kind) => window.app.graph.nodes.some((node) => node.comfyClass === kind || node.type === kind), "FiguraPHACSampler");
+    (wanted) => wanted.every((kind) => window.app.graph.nodes.some((node) => node.comfyClass === kind || node.type === kind)),
+    kinds);
   await page.waitForTimeout(2000);
   await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
   await page.waitForTimeout(1500);
