@@ -169,15 +169,11 @@ def _make_people(family: Family, seeds: list[int], size: int, steps: int) -> Bat
     masks = with_something(drawn.masks)
     places = [Placement(*each) for each in zip(owner, drawn.hands, targets, strict=True)]
     canvas, known = make_canvas(drawn.pictures, masks, places, len(poses), size, size)
-    settings = {"cfg": CFG, "seed": seeds[0]}
-    one = outpaint_pictures(
-        body, canvas, known, poses, people.captions, expansion=OFF, paste=False, steps=2 * steps, **settings
-    )
+    given, seed = (body, canvas, known, poses, people.captions), seeds[0]
+    one = outpaint_pictures(*given, expansion=OFF, paste=False, steps=2 * steps, cfg=CFG, seed=seed)
     made = {"one_stage": one.image, "hard": pasted(one.image, canvas, known)[0]}
     for name in (CONSTANT, SEQUENTIAL):
-        made[name] = outpaint_pictures(
-            body, canvas, known, poses, people.captions, expansion=name, steps=steps, **settings
-        ).image
+        made[name] = outpaint_pictures(*given, expansion=name, steps=steps, cfg=CFG, seed=seed).image
     return Batch(people, poses, drawn, owner, torch.cat([canvas, known], 1), made)
 
 

@@ -135,9 +135,9 @@ class BaseUNetRecipe(LatentRecipe):
         counts = [int((drawn == kind).sum()) for kind in range(len(SHARES))]
         parts = [
             people_pictures(data.people, step, seed, counts[0], generator),
-            *(other_pictures(part, step, seed, count) for part, count in
-              zip((data.hands.gestures, data.hands.close_ups), counts[1:], strict=True)),
-        ]  # fmt: skip
+            other_pictures(data.hands.gestures, step, seed, counts[1]),
+            other_pictures(data.hands.close_ups, step, seed, counts[2]),
+        ]
         captions = [text for _, texts in parts for text in texts]
         latents = torch.cat([latents for latents, _ in parts])
         return {"latents": latents, "texts": self.encode_texts(captions, generator)}

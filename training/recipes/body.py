@@ -72,7 +72,8 @@ class BodyRecipe(LatentRecipe):
 
     def export(self, module: Any, held_out: Gestures) -> Export:
         """The trained cross-attention and the ControlNet."""
-        return Export("body", *module.change("base"), int8=True)
+        tensors, config = module.change("base")
+        return Export("body", tensors, config, int8=True)
 
 
 def recipe() -> BodyRecipe:
