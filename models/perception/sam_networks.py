@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..diffusion.checkpoint import load_into, parse_metadata, read_safetensors
+from ..diffusion.checkpoint import from_int8, load_into, parse_metadata, read_safetensors
 from .layers import Residual
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
     if path.suffix == ".safetensors":
         tensors, raw = read_safetensors(path)
         if "figura" in raw:
-            return tensors, config_from_metadata(path, parse_metadata(path, raw))
+            return from_int8(tensors), config_from_metadata(path, parse_metadata(path, raw))
     else:
         tensors = read_pickle(path)
     return tensors, config_from_tensors(tensors, str(path))

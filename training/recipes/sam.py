@@ -147,7 +147,7 @@ class SamRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: SamData) -> Export:
         """The whole SAM with its configuration."""
-        return Export(KIND, module.sam.state_dict(), config_to_metadata(MINI))
+        return Export(KIND, module.sam.state_dict(), config_to_metadata(MINI), int8=True)
 
 
 def visible_joints(people: PeopleDataset, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -121,7 +121,7 @@ class VAERecipe(BaseRecipe):
     def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The autoencoder with its latents brought to mean 0 and variance 1."""
         normalise_latents(module.vae, held_out)
-        return Export("vae", module.vae.state_dict(), plain_config(module.vae))
+        return Export("vae", module.vae.state_dict(), plain_config(module.vae), int8=True)
 
 
 def reconstruction_scores(vae: Any, held_out: PeopleDataset) -> dict[str, float]:

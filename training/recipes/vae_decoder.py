@@ -104,7 +104,7 @@ class VAEDecoderRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: LatentCache) -> Export:
         """A whole autoencoder; its encoder's tensors are those of the file it came from."""
-        return Export("vae", module.vae.state_dict(), plain_config(module.vae))
+        return Export("vae", module.vae.state_dict(), plain_config(module.vae), int8=True)
 
 
 def recipe() -> VAEDecoderRecipe:
