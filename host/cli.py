@@ -104,6 +104,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     )
     bench.add_argument("what", choices=["synth", "humansd", "pocold"], help=what)
     bench.add_argument("--json", type=Path, metavar="FILE")
+    bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
     bench.set_defaults(command=bench_command)
 
 
@@ -158,11 +159,14 @@ def eval_command(args: argparse.Namespace) -> int:
 def bench_command(args: argparse.Namespace) -> int:
     """Hand over to training/bench.py and show the figures."""
     from ..training.bench import BENCHES
+    from ..training.bench_table import write_bench_table
     from ..training.report_json import write_report
 
     measured = BENCHES[args.what]()
     if args.json:
         write_report(args.json, measured)
+    if args.table:
+        write_bench_table(args.table, measured)
     return _show(measured)
 
 

@@ -12,7 +12,9 @@ from .stock_nodes import MAX_RESOLUTION
 
 SD15_CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 # Those that every supported ComfyUI has; a server may know more.
-SAMPLERS = ["euler", "euler_ancestral", "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "lcm", "ddim", "uni_pc"]
+SAMPLERS = [
+    "euler", "euler_ancestral", "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "ddpm", "lcm", "ddim", "uni_pc",
+]  # fmt: skip
 SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal"]
 
 
@@ -79,6 +81,17 @@ class SetLatentNoiseMask(NeedsComfyUI):
         return {"required": {"samples": ("LATENT",), "mask": ("MASK",)}}
 
 
+class EmptyLatentImage(NeedsComfyUI):
+    RETURN_TYPES = ("LATENT",)
+    CATEGORY = "latent"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = ("INT", {"default": 512, "min": 16, "max": MAX_RESOLUTION, "step": 8})
+        count = ("INT", {"default": 1, "min": 1, "max": 4096})
+        return {"required": {"width": side, "height": side, "batch_size": count}}
+
+
 class KSampler(NeedsComfyUI):
     RETURN_TYPES = ("LATENT",)
     CATEGORY = "sampling"
@@ -121,6 +134,25 @@ class ImageCompositeMasked(NeedsComfyUI):
         }
 
 
+class ImageScale(NeedsComfyUI):
+    RETURN_TYPES = ("IMAGE",)
+    CATEGORY = "image/upscaling"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = ("INT", {"default": 512, "min": 0, "max": MAX_RESOLUTION, "step": 1})
+        methods = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
+        return {
+            "required": {
+                "image": ("IMAGE",),
+                "upscale_method": (methods,),
+                "width": side,
+                "height": side,
+                "crop": (["disabled", "center"],),
+            }
+        }
+
+
 NATIVE_NODES: dict[str, type] = {
     node.__name__: node
     for node in (
@@ -129,8 +161,10 @@ NATIVE_NODES: dict[str, type] = {
         VAEEncode,
         VAEDecode,
         SetLatentNoiseMask,
+        EmptyLatentImage,
         KSampler,
         ImageCompositeMasked,
+        ImageScale,
     )
 }
 

@@ -89,6 +89,11 @@ class FiguraLoadCFLD:
         "and have Stable Diffusion 1.5 draw that person in another pose."
     )
 
+    @classmethod
+    def VALIDATE_INPUTS(cls, model: str) -> bool:
+        """Of a missing file, loading says its size, licence and source, which a list of choices does not."""
+        return True
+
     def run(self, model: str, checkpoint: str = AUTOMATIC, vae: str = AUTOMATIC) -> tuple[CFLDModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()

@@ -15,8 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..host import get_host
+from ..models.cfld.attention import fitted, level_size
 from ..models.cfld.checkpoint import check_unet_shapes
-from ..models.cfld.networks import CFLDConfig, CFLDModel, fitted, level_size
+from ..models.cfld.config import CFLDConfig
+from ..models.cfld.networks import CFLDModel
 from ..models.cfld.pictures import check_mix, looks, pose_pictures
 from ..models.cfld.sampling import Branch, branches_of
 from .cfld import CATEGORY, CFLD_INPUT, MIX_INPUT, NO_MIX, POSE_INPUT, SECOND_INPUT, SOURCE_INPUT, read_inputs

@@ -26,6 +26,7 @@ from .sampling import (
     found,
     progress_of,
     seed_input,
+    text_and_vae_input,
     working_memory,
 )
 from .types import (
@@ -85,14 +86,7 @@ class FiguraLoadHands:
                         "file trained with Figura on that checkpoint (models/figura).",
                     },
                 ),
-                "text_and_vae": (
-                    [AUTOMATIC, *checkpoints],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "The checkpoint that text encoder and VAE come from. automatic: the "
-                        "model's own file.",
-                    },
-                ),
+                "text_and_vae": text_and_vae_input(checkpoints),
             },
         }
 

@@ -1,11 +1,10 @@
-"""Nodes of HumanSD: load it, draw people from skeletons with it, or put it into a graph of stock nodes."""
+"""Nodes of HumanSD: load it, and draw people from skeletons with it."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..host import get_host
@@ -26,14 +25,12 @@ from ..models.humansd.pictures import (
 from ..models.humansd.sampling import NEGATIVE, SIDE_MULTIPLE, STEPS, SUFFIX, known_phrases
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from .sampling import FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
-from .types import batch_length, bchw_to_image, broadcast_batches, image_to_bchw, repeat_batch
+from .types import bchw_to_image, broadcast_batches
 
 logger = logging.getLogger(__name__)
 
 CATEGORY = "Figura/HumanSD"
 LARGEST_SIDE = 4096
-STANDARD_SIZE = 512
-HUMANSD_CHANNELS, SD2_CONTEXT = 8, 1024
 POSE_INPUT = (
     "POSE_KEYPOINT",
     {
@@ -199,42 +196,6 @@ class FiguraHumanSDSampler:
         return bchw_to_image(made), bchw_to_image(skeletons)
 
 
-class FiguraHumanSDPose:
-    """The skeleton picture as HumanSD knows it, for stock graphs."""
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        follows = "0: it follows from the other side and the shape of the pose."
-        return {
-            "required": {
-                "pose_keypoint": POSE_INPUT,
-                "width": side_input("Width", STANDARD_SIZE, follows),
-                "height": side_input("Height", STANDARD_SIZE, follows),
-            }
-        }
-
-    RETURN_TYPES = ("IMAGE", "INT", "INT")
-    RETURN_NAMES = ("skeleton", "width", "height")
-    OUTPUT_TOOLTIPS = (
-        "Skeletons on black in the limbs and colours of HumanSD's training.",
-        "Width of the picture after rounding.",
-        "Height of the picture after rounding.",
-    )
-    FUNCTION = "run"
-    CATEGORY = CATEGORY
-    DESCRIPTION = (
-        "Draws poses in the limbs, colours and thickness that HumanSD was trained with, for Apply HumanSD. "
-        "The pose is fitted into the picture, its shape kept."
-    )
-
-    def run(self, pose_keypoint: Any, width: int, height: int) -> tuple[Tensor, int, int]:
-        """Pictures (B,H,W,3), width and height."""
-        poses = read_pose_keypoint(pose_keypoint)
-        batch_length(pose_keypoint=poses)
-        size = chosen_size(width, height, poses[0], STANDARD_SIZE)
-        return bchw_to_image(skeleton_pictures(poses, size)), size.width, size.height
-
-
 class FiguraJoinPoses:
     """The people of several poses in one picture."""
 
@@ -271,69 +232,6 @@ class FiguraJoinPoses:
         return (write_pose_keypoint([beside(row) for row in zip(*broadcast_batches(**read), strict=True)]),)
 
 
-class FiguraApplyHumanSD:
-    """HumanSD in a graph of stock nodes."""
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "model": (
-                    "MODEL",
-                    {"tooltip": "A HumanSD checkpoint (humansd-v1) from Load Checkpoint."},
-                ),
-                "positive": ("CONDITIONING", {"tooltip": "What is to be seen."}),
-                "negative": ("CONDITIONING", {"tooltip": "What is not to be seen. It sees the same pose."}),
-                "vae": (
-                    "VAE",
-                    {"tooltip": "The VAE of the same checkpoint, or another of Stable Diffusion."},
-                ),
-                "skeleton": (
-                    "IMAGE",
-                    {"tooltip": "The skeleton picture of HumanSD Pose, of the size of the picture."},
-                ),
-                "pose_strength": STRENGTH_INPUT,
-            }
-        }
-
-    RETURN_TYPES = ("MODEL", "CONDITIONING", "CONDITIONING", "LATENT")
-    RETURN_NAMES = ("model", "positive", "negative", "latent")
-    OUTPUT_TOOLTIPS = (
-        "The model, which now takes the pose, for any sampler.",
-        "The text with the pose.",
-        "The negative text with the same pose.",
-        "Empty latents of the skeleton's size, one for each skeleton.",
-    )
-    FUNCTION = "run"
-    CATEGORY = CATEGORY
-    DESCRIPTION = (
-        "Makes a HumanSD checkpoint work in stock graphs: the latents of the skeleton go into both texts, "
-        "and the model reads them beside the noise. Connect all four outputs to KSampler."
-    )
-
-    def run(
-        self,
-        model: Any,
-        positive: list[Any],
-        negative: list[Any],
-        vae: Any,
-        skeleton: Tensor,
-        pose_strength: float = 1.0,
-    ) -> tuple[Any, list[Any], list[Any], dict[str, Tensor]]:
-        """The inputs are left as they are; what comes back are changed copies."""
-        check_is_humansd(model)
-        pose = encoded_pose(vae, skeleton, pose_strength)
-        patched = model.clone()
-        # ComfyUI takes any U-Net of more than 4 channels for an inpainting one, with a mask.
-        patched.add_object_patch("concat_keys", ("concat_image",))
-        return (
-            patched,
-            with_pose(positive, pose),
-            with_pose(negative, pose),
-            {"samples": torch.zeros_like(pose)},
-        )
-
-
 def chosen_size(width: int, height: int, pose: Pose, side: int) -> Size:
     """The picture's size; a side that had to be rounded is logged."""
     size = picture_size(width, height, pose, side)
@@ -343,64 +241,13 @@ def chosen_size(width: int, height: int, pose: Pose, side: int) -> Size:
     return size
 
 
-def check_is_humansd(model: Any) -> None:
-    """TypeError for what is no MODEL of ComfyUI, ValueError for another model than HumanSD, saying what."""
-    config = getattr(getattr(getattr(model, "model", None), "model_config", None), "unet_config", None)
-    if config is None or not hasattr(model, "add_object_patch"):
-        raise TypeError(
-            f"model must be a MODEL of ComfyUI; got {type(model).__name__}. Connect "
-            "Load Checkpoint to 'model'."
-        )
-    channels, width = config.get("in_channels"), config.get("context_dim")
-    if (channels, width) != (HUMANSD_CHANNELS, SD2_CONTEXT):
-        raise ValueError(
-            f"model is a {channels}-channel U-Net for texts of width {width} ({_likely(channels, width)}); "
-            f"HumanSD has {HUMANSD_CHANNELS} channels and texts of width {SD2_CONTEXT}. Choose humansd-v1 in "
-            "Load Checkpoint."
-        )
-
-
-def _likely(channels: Any, context: Any) -> str:
-    """What such a model usually is."""
-    use = {4: "text to image", 8: "instruct-pix2pix", 9: "inpainting"}.get(channels, "of another kind")
-    family = {768: "Stable Diffusion 1.5", SD2_CONTEXT: "Stable Diffusion 2", 2048: "SDXL"}.get(context)
-    return f"{family}, {use}" if family else use
-
-
-def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:
-    """Unscaled latents of the skeletons, (B,4,h,w), by ComfyUI's VAE; ComfyUI scales them itself, as HumanSD
-    was trained. Strengths other than 1 lie on the line from a black picture.
-    """
-    pictures = image_to_bchw(skeleton, "skeleton")
-    height, width = pictures.shape[-2:]
-    if height % SIDE_MULTIPLE or width % SIDE_MULTIPLE:
-        raise ValueError(
-            f"skeleton has {width} x {height} pixels; both sides must be multiples of {SIDE_MULTIPLE}. Use "
-            "HumanSD Pose, which rounds, or resize the picture."
-        )
-    pose = vae.encode(bchw_to_image(pictures))
-    if strength == 1.0:
-        return pose
-    black = vae.encode(torch.zeros(1, height, width, 3))
-    return torch.lerp(repeat_batch(black, len(pose)), pose, strength)
-
-
-def with_pose(conditioning: list[Any], pose: Tensor) -> list[Any]:
-    """The same texts, each with the pose's latents."""
-    return [[text, {**options, "concat_latent_image": pose}] for text, options in conditioning]
-
-
 NODE_CLASS_MAPPINGS = {
     "FiguraLoadHumanSD": FiguraLoadHumanSD,
     "FiguraHumanSDSampler": FiguraHumanSDSampler,
-    "FiguraHumanSDPose": FiguraHumanSDPose,
     "FiguraJoinPoses": FiguraJoinPoses,
-    "FiguraApplyHumanSD": FiguraApplyHumanSD,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "FiguraLoadHumanSD": "Load HumanSD (Figura)",
     "FiguraHumanSDSampler": "HumanSD Sampler (Figura)",
-    "FiguraHumanSDPose": "HumanSD Pose (Figura)",
     "FiguraJoinPoses": "Join Poses (Figura)",
-    "FiguraApplyHumanSD": "Apply HumanSD (Figura)",
 }

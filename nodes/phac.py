@@ -27,6 +27,7 @@ from .sampling import (
     progress_of,
     same_batch,
     seed_input,
+    text_and_vae_input,
     working_memory,
 )
 from .types import (
@@ -72,14 +73,7 @@ class FiguraLoadPHAC:
                         "checkpoint (models/figura).",
                     },
                 ),
-                "text_and_vae": (
-                    [AUTOMATIC, *checkpoints],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "The checkpoint that text encoder and VAE come from. automatic: the "
-                        "model's own file.",
-                    },
-                ),
+                "text_and_vae": text_and_vae_input(checkpoints),
             },
         }
 

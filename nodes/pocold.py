@@ -14,7 +14,7 @@ from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_f
 from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.pictures import Given, repose_pictures
 from ..models.pocold.sampling import STEPS, WEIGHT, Weights
-from ..people.densepose import DensePose, read_densepose
+from ..people.densepose import DensePose, paint_labels, read_densepose
 from .sampling import AUTOMATIC, found, progress_of, seed_input
 from .types import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
@@ -149,14 +149,15 @@ class FiguraPoCoLDSampler:
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
 
-    RETURN_TYPES = ("IMAGE", "IMAGE", "FLOAT")
-    RETURN_NAMES = ("image", "attention", "matched")
+    RETURN_TYPES = ("IMAGE", "IMAGE", "FLOAT", "IMAGE")
+    RETURN_NAMES = ("image", "attention", "matched", "labels")
     OUTPUT_TOOLTIPS = (
         "The person in the target pose.",
         "The source's colours as the attention of the finest level carries them to the target; black without "
         "a source.",
         "Share of the body's attention that goes to the same body part, 0 to 1, of all pictures; 0 without "
         "source_densepose.",
+        "The pose as the model is told it: the target's labels in the colours of the viridis map.",
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
@@ -180,8 +181,8 @@ class FiguraPoCoLDSampler:
         mask: Tensor | None = None,
         decay: bool = False,
         unique_id: str | None = None,
-    ) -> tuple[Tensor, Tensor, float]:
-        """Pictures (B,H,W,3), what the attention carries (B,H,W,3), and the mean share."""
+    ) -> tuple[Tensor, Tensor, float, Tensor]:
+        """Pictures, what the attention carries, the mean share, and the labels; pictures are (B,H,W,3)."""
         given = read_inputs(target_densepose, source, source_densepose, reference, mask)
         memory = BYTES_PER_PIXEL * given.target.shape[-2] * given.target.shape[-1]
         with get_host().managed(pocold, memory=memory):
@@ -190,7 +191,8 @@ class FiguraPoCoLDSampler:
                 on_step=progress_of(pocold, unique_id),
             )  # fmt: skip
         matched = float(made.matched.nanmean())
-        return bchw_to_image(made.image), bchw_to_image(made.carried), 0.0 if math.isnan(matched) else matched
+        pictures = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]
+        return pictures[0], pictures[1], 0.0 if math.isnan(matched) else matched, pictures[2]
 
 
 def read_inputs(

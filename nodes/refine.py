@@ -26,6 +26,7 @@ from .sampling import (
     progress_of,
     same_batch,
     seed_input,
+    text_and_vae_input,
     working_memory,
 )
 from .types import b1hw_to_mask, bchw_to_image
@@ -54,14 +55,7 @@ class FiguraLoadRefiner:
                 ),
             },
             "optional": {
-                "text_and_vae": (
-                    [AUTOMATIC, *checkpoints],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "The checkpoint that text encoder and VAE come from. automatic: the "
-                        "model's own file.",
-                    },
-                ),
+                "text_and_vae": text_and_vae_input(checkpoints),
             },
         }
 

@@ -41,6 +41,12 @@ def seed_input(tooltip: str) -> tuple[str, dict[str, Any]]:
     return "INT", {**limits, "tooltip": tooltip}
 
 
+def text_and_vae_input(checkpoints: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Where the parts come from that a U-Net's file may lack; read by `find_stack`."""
+    tooltip = "The checkpoint that text encoder and VAE come from. automatic: the model's own file."
+    return [AUTOMATIC, *checkpoints], {"default": AUTOMATIC, "tooltip": tooltip}
+
+
 def found(kind: str) -> list[str]:
     """The files of a kind that a loader can offer, without mini."""
     names = store.find(kind, get_host().model_folders(kind))

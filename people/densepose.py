@@ -23,6 +23,13 @@ COARSE_NAMES = (
     "right shin", "left shin", "left upper arm", "right upper arm", "left lower arm", "right lower arm",
     "head",
 )  # fmt: skip
+WHOLE_BODY = "whole body"
+PARTS = {
+    WHOLE_BODY: tuple(range(1, LABELS)), "clothes": (1, 2, *range(7, 23)),
+    "upper body": (1, 2, *range(15, 23)), "lower body": tuple(range(7, 15)), "torso": (1, 2),
+    "head": (23, 24), "hands": (3, 4), "feet": (5, 6),
+}  # fmt: skip
+"""Labels by what one may want a mask of. Clothes: torso, arms and legs, without hands, feet and head."""
 
 VIRIDIS, PARULA = "viridis", "parula"
 COLOUR_MAPS = {
@@ -34,7 +41,7 @@ COLOUR_MAPS = {
     ),
     PARULA: (
         (0, 0, 0), (37, 60, 163), (20, 80, 194), (4, 97, 223), (8, 110, 221), (14, 122, 216), (20, 132, 212),
-        (15, 144, 208), (8, 156, 203), (6, 166, 198), (22, 173, 185), (38, 179, 172), (55, 185, 159),
+        (15, 144, 208), (11, 156, 203), (6, 166, 198), (22, 173, 185), (38, 179, 172), (55, 185, 159),
         (86, 187, 144), (114, 189, 130), (145, 191, 116), (170, 189, 105), (192, 188, 96), (216, 186, 86),
         (228, 192, 74), (240, 199, 60), (252, 206, 46), (251, 220, 36), (250, 235, 25), (249, 251, 14),
     ),
@@ -105,6 +112,14 @@ def mirrored(densepose: DensePose) -> DensePose:
 def coarse_labels(labels: Tensor) -> Tensor:
     """Labels 0..24 (any shape) as the 15 of COARSE_NAMES, uint8: front and back of a part are one."""
     return torch.tensor(COARSE, dtype=torch.uint8, device=labels.device)[labels.long()]
+
+
+def part_mask(labels: Tensor, parts: str) -> Tensor:
+    """1 where labels (B,H,W) are of these PARTS, (B,1,H,W) float 0 or 1; ValueError for unknown ones."""
+    if parts not in PARTS:
+        raise ValueError(f"parts is {parts!r}; it is one of {', '.join(PARTS)}")
+    wanted = torch.tensor(PARTS[parts], dtype=labels.dtype, device=labels.device)
+    return torch.isin(labels, wanted).float()[:, None]
 
 
 def paint_labels(labels: Tensor, colours: str = VIRIDIS) -> Tensor:

@@ -1,6 +1,5 @@
-"""Loads the repository root as the package `figura`, so that tests run with and without an install.
-
-Hypothesis draws the same cases every time.
+"""Loads the repository root as the package `figura`, so that tests run with and without an install, and find
+what they share under `figura.tests`. Hypothesis draws the same cases every time.
 """
 
 import importlib.util

@@ -3,13 +3,12 @@
 The same people by the full method ("full"), without the query biases ("no_appearance"), and with one token of
 the whole picture as prompt, as of a CLIP image encoder ("clip"); and, beside them, by PoCoLD ("pocold"). What
 of these has no weights is left out. "autoencoder" is the true picture through the autoencoder alone: what no
-method can exceed. "source" is the source picture itself.
+method can exceed. "source" is the source picture itself. Joints are judged by the shipped detector, whose own
+error on the true pictures is under "truth".
 """
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +22,14 @@ from ..models.cfld.networks import CFLDModel
 from ..models.cfld.pictures import pose_picture
 from ..models.cfld.sampling import DDIM, Weights, appearance_of, repose
 from ..models.diffusion.networks import decode_latents, encode_image, load_vae
-from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector
+from ..models.perception.pose import PoseDetector, load_pose_detector
 from ..models.pocold.checkpoint import load_mini_pocold
-from . import metrics
 from .pairs_data import RenderedPairs, render_pairs
 from .pocold_evaluation import WEIGHTS as POCOLD_WEIGHTS
-from .pocold_evaluation import joint_errors
+from .reposing import BATCH, SIZE, STEPS, Figures, means, measure, order, there
 
-log = logging.getLogger(__name__)
-
-SIZE, BATCH = 128, 16
-STEPS, WEIGHTS, SCHEDULER = 25, Weights(2.0, 2.0), DDIM
-"""The same for all. The paper's 50 steps of DDPM are for its own size."""
+WEIGHTS, SCHEDULER = Weights(2.0, 2.0), DDIM
+"""Of CFLD. The paper has DDPM, for its 50 steps."""
 FULL, NO_APPEARANCE, CLIP, POCOLD = "full", "no_appearance", "clip", "pocold"
 FILES = {
     FULL: "cfld.safetensors",
@@ -42,6 +37,8 @@ FILES = {
     CLIP: "cfld_clip.safetensors",
     POCOLD: "pocold.safetensors",
 }
+ORDER = ((FULL, NO_APPEARANCE), (FULL, CLIP))
+"""The first is the better one, by the paper."""
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 INTERPOLATIONS = 5
 
@@ -76,11 +73,8 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
     folder = Path(folder)
     draws: dict[str, Draw] = {}
     full = None
-    for name, file in FILES.items():
-        if not (folder / file).is_file():
-            recipe = Path(file).stem
-            log.warning("no %s in %s: %r is left out; figura train %s makes it", file, folder, name, recipe)
-        elif name == POCOLD:
+    for name, file in there(folder, FILES).items():
+        if name == POCOLD:
             draws[name] = _draw_pocold(load_mini_pocold(folder, file).to(device))
         else:
             model = load_mini_cfld(folder, file).to(device)
@@ -140,7 +134,7 @@ def evaluate_cfld(
     on_done: Callable[[int], object] | None = None,
 ) -> dict[str, float]:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
-    figures: dict[str, list[Tensor]] = defaultdict(list)
+    figures: Figures = {}
     mixed = 0
     for start in range(0, len(seeds), batch_size):
         part = list(seeds[start : start + batch_size])
@@ -149,24 +143,13 @@ def evaluate_cfld(
         count = min(INTERPOLATIONS - mixed, len(part)) if on_batch is not None else 0
         batch = Batch(pairs, made, _mixtures(family, pairs, part, steps, count))
         mixed += count
-        _measure(family, batch, figures)
+        measure(figures, pairs, made, _through(family.vae, pairs.target), family.detector)
         if on_batch is not None:
             on_batch(batch)
         if on_done is not None:
             on_done(len(part))
-    result = {name: metrics.mean_of(torch.cat(parts)).value for name, parts in sorted(figures.items())}
-    return {**result, **order(result), "samples.people": len(seeds)}
-
-
-def order(result: dict[str, float]) -> dict[str, float]:
-    """1 where the full method is better than what leaves a part out, for each figure that was measured."""
-    held = {}
-    for metric, better in (("ssim", 1), ("psnr", 1), ("joint_err", -1)):
-        for other in (NO_APPEARANCE, CLIP):
-            if {f"{metric}.{FULL}", f"{metric}.{other}"} <= set(result):
-                gain = better * (result[f"{metric}.{FULL}"] - result[f"{metric}.{other}"])
-                held[f"order.{metric}.{FULL}_{other}"] = float(gain > 0)
-    return held
+    result = means(figures)
+    return {**result, **order(result, ORDER), "samples.people": len(seeds)}
 
 
 def _mixtures(
@@ -182,16 +165,8 @@ def _mixtures(
     return {mix: _repose(family.full, few, few.source, next_one, mix, seeds[:count], steps) for mix in MIXES}
 
 
-def _measure(family: Family, batch: Batch, figures: dict[str, list[Tensor]]) -> None:
-    pairs = batch.pairs
-    device = next(family.vae.parameters()).device
-    with torch.no_grad():
-        through = decode_latents(family.vae, encode_image(family.vae, pairs.target.to(device))).cpu()
-    body = (pairs.target_densepose > 0).float()[:, None]
-    for name, pictures in {"source": pairs.source, "autoencoder": through, **batch.made}.items():
-        for suffix, region in (("", torch.ones_like(body)), ("_body", body)):
-            figures[f"ssim{suffix}.{name}"].append(metrics.ssim_region(pictures, pairs.target, region))
-            figures[f"psnr{suffix}.{name}"].append(metrics.psnr_region(pictures, pairs.target, region))
-    for name, pictures in {"truth": pairs.target, **batch.made}.items():
-        found = detect_joints(family.detector, pictures).cpu()
-        figures[f"joint_err.{name}"].append(joint_errors(found, pairs.target_joints, pictures.shape[-1]))
+@torch.no_grad()
+def _through(vae: Any, pictures: Tensor) -> Tensor:
+    """Pictures through the autoencoder alone."""
+    device = next(vae.parameters()).device
+    return decode_latents(vae, encode_image(vae, pictures.to(device))).cpu()

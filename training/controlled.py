@@ -1,13 +1,17 @@
-"""A U-Net with a ControlNet as the recipes train it: cross-attention and the ControlNet learn, at 1:10."""
+"""A U-Net with a ControlNet as recipes train it, both at 1:10; and what these recipes share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..models.diffusion.networks import mini_controlnet, plain_config
+from ..models.diffusion.networks import load_unet, mini_controlnet, plain_config
+from .plan import Batch, Export
+from .progress import picture_grid
+from .recipes.base import LatentRecipe
 
 CONTROL_RATE_FACTOR = 10.0
 
@@ -55,6 +59,46 @@ class ControlledUNet(torch.nn.Module):
         tensors = {f"unet.{n}": p for n, p in self.unet.state_dict().items() if is_cross_attention(n)}
         tensors |= {f"controlnet.{n}": p for n, p in self.controlnet.state_dict().items()}
         return tensors, {"backbone": backbone, "controlnet": plain_config(self.controlnet)}
+
+
+class ControlledRecipe(LatentRecipe):
+    """What recipes of a U-Net with a ControlNet share; the weights file is of the recipe's own kind.
+
+    A batch has latents (B,8,h,w), texts, prompt pictures (B,3,8h,8w), and `condition` (B,c,h,w) where the
+    U-Net has more input channels. backbone: the recipe that makes the U-Net to start from.
+    """
+
+    backbone = "base"
+    needs: tuple[str, ...] = ("vae", "text", backbone)
+
+    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
+        """The backbone, frozen but for its cross-attention, and a ControlNet that starts from it."""
+        return ControlledUNet(load_unet(init[self.backbone]))
+
+    def parameter_groups(self, module: Any, learning_rate: float) -> list[dict[str, Any]]:
+        """Cross-attention at the rate, ControlNet at ten times the rate."""
+        return module.parameter_groups(learning_rate)
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss."""
+        return self.noise_loss(predictor(module, batch), batch["latents"], generator), {}
+
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
+        """Pictures of the data, prompts, and pictures made."""
+        made = self.generate(predictor(module, batch), batch["latents"])
+        return picture_grid([self.decode(batch["latents"]), batch["prompt"], made])
+
+    def export(self, module: Any, held_out: Any) -> Export:
+        """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
+        tensors, config = module.change(self.backbone)
+        return Export(self.name, tensors, config, int8=True)
+
+
+def predictor(module: Any, batch: Batch) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """eps(z_t, t) for a batch's texts, prompts and condition."""
+    return lambda z, t: module(z, t, batch["texts"], batch["prompt"], batch.get("condition"))
 
 
 def is_cross_attention(name: str) -> bool:

@@ -2,13 +2,12 @@
 
 The same people by the full method ("full"), without the pose constraint ("sparse", the paper's B2), and with
 cross-attention ("vanilla", B1); what of these has no weights is left out. "autoencoder" is the true picture
-through the autoencoder alone: what no method can exceed. "source" is the source picture itself.
+through the autoencoder alone: what no method can exceed. "source" is the source picture itself. Joints are
+judged by the shipped detector, whose own error on the true pictures is under "truth".
 """
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +15,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
+from ..models.perception.pose import PoseDetector, load_pose_detector
 from ..models.pocold.checkpoint import load_mini_pocold
 from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.sampling import Weights, generate, trace_source
-from . import metrics
 from .pairs_data import RenderedPairs, render_pairs
+from .reposing import BATCH, SIZE, STEPS, Figures, add, means, measure, order, there
 
-log = logging.getLogger(__name__)
-
-SIZE, BATCH = 128, 16
-STEPS, WEIGHTS = 25, Weights(2.0, 2.0)
-"""The same for all. The paper's 50 steps and weights of 5 are for its own size and data."""
+WEIGHTS = Weights(2.0, 2.0)
+"""The same for all. The paper's weights of 5 are for its own size and data."""
 FILES = {
     "vanilla": "pocold_vanilla.safetensors",
     "sparse": "pocold_sparse.safetensors",
     "full": "pocold.safetensors",
 }
+ORDER = (("full", "sparse"), ("sparse", "vanilla"))
+"""The first is the better one, by the paper's table 3."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,7 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
     Raises FileNotFoundError when there is none of them.
     """
     folder = Path(folder)
-    models = {}
-    for name, file in FILES.items():
-        if (folder / file).is_file():
-            models[name] = load_mini_pocold(folder, file).to(device)
-        else:
-            log.warning(
-                "no %s in %s: %r is left out; figura train %s makes it", file, folder, name, Path(file).stem
-            )
+    models = {name: load_mini_pocold(folder, file).to(device) for name, file in there(folder, FILES).items()}
     if not models:
         raise FileNotFoundError(
             f"none of {', '.join(FILES.values())} in {folder}: figura train pocold makes one"
@@ -83,7 +74,7 @@ def evaluate_pocold(
     on_done: Callable[[int], object] | None = None,
 ) -> dict[str, float]:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
-    figures: dict[str, list[Tensor]] = defaultdict(list)
+    figures: Figures = {}
     for start in range(0, len(seeds), batch_size):
         part = list(seeds[start : start + batch_size])
         pairs = render_pairs(part, size)
@@ -95,18 +86,8 @@ def evaluate_pocold(
             on_batch(batch)
         if on_done is not None:
             on_done(len(part))
-    result = {name: metrics.mean_of(torch.cat(parts)).value for name, parts in sorted(figures.items())}
-    return {**result, **order(result), "samples.people": len(seeds)}
-
-
-def order(result: dict[str, float]) -> dict[str, float]:
-    """1 for each of the paper's orders of SSIM (table 3) that holds, of the models that were measured."""
-    pairs = (("full", "sparse"), ("sparse", "vanilla"))
-    return {
-        f"order.ssim.{better}_{worse}": float(result[f"ssim.{better}"] > result[f"ssim.{worse}"])
-        for better, worse in pairs
-        if f"ssim.{better}" in result and f"ssim.{worse}" in result
-    }
+    result = means(figures)
+    return {**result, **order(result, ORDER), "samples.people": len(seeds)}
 
 
 def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: int) -> Tensor:
@@ -115,33 +96,14 @@ def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: i
     ).cpu()
 
 
-def _measure(family: Family, batch: Batch, figures: dict[str, list[Tensor]]) -> None:
+def _measure(family: Family, batch: Batch, figures: Figures) -> None:
     pairs, anyone = batch.pairs, next(iter(family.models.values()))
     with torch.no_grad():
         through = anyone.decode(anyone.encode(pairs.target)).cpu()
-    shown = {"source": pairs.source, "autoencoder": through, **batch.made}
-    body = (pairs.target_densepose > 0).float()[:, None]
-    for name, pictures in shown.items():
-        whole = torch.ones_like(body)
-        figures[f"ssim.{name}"].append(metrics.ssim_region(pictures, pairs.target, whole))
-        figures[f"psnr.{name}"].append(metrics.psnr_region(pictures, pairs.target, whole))
-        figures[f"ssim_body.{name}"].append(metrics.ssim_region(pictures, pairs.target, body))
-        figures[f"psnr_body.{name}"].append(metrics.psnr_region(pictures, pairs.target, body))
-    for name, pictures in {"truth": pairs.target, **batch.made}.items():
-        found = detect_joints(family.detector, pictures).cpu()
-        figures[f"joint_err.{name}"].append(joint_errors(found, pairs.target_joints, pictures.shape[-1]))
+    measure(figures, pairs, batch.made, through, family.detector)
     for name, model in family.models.items():
         # On the true pictures, so that every model is asked the same.
         traced = trace_source(
             model, pairs.target, pairs.target_densepose, pairs.source, pairs.source_densepose
         )
-        figures[f"wrong_mass.{name}"].append(1 - traced.matched.cpu())
-
-
-def joint_errors(found: Tensor, truth: Tensor, side: int) -> Tensor:
-    """Mean distance of the joints (B,18,3) that are in the picture and were found, over its side, (B,); NaN
-    where there is none.
-    """
-    both = (truth[..., 2] > 0) & (found[..., 2] >= CONFIDENCE)
-    distance = (found[..., :2] - truth[..., :2]).norm(dim=-1) / side
-    return torch.where(both, distance, 0.0).sum(1) / torch.where(both.any(1), both.sum(1), torch.nan)
+        add(figures, f"wrong_mass.{name}", 1 - traced.matched.cpu())

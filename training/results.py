@@ -58,7 +58,14 @@ MEANINGS = {
     "samples.invisible_iou": "people behind invisible_iou",
     "samples.curve": "people behind the curve over s",
 }
+RE_POSED = {
+    "joint_err": "distance of the joints found from where they are in truth, as a fraction of the side",
+    "joint_missing": "share of the joints in the true picture that the detector does not find",
+    "order": "1 where the first has the better figure, as in the paper",
+}
 OWN_MEANINGS = {
+    "pocold": RE_POSED,
+    "cfld": RE_POSED,
     "hands": {
         "seam_err": "strength of the gradients within 3 px of the pasted hands' outline",
         "seam_err.truth": "the same of the true pictures, in which all is as sharp as the hands",
@@ -88,9 +95,19 @@ VARIANTS = {
     "loss_plain": "plain loss", "loss_paper": "heatmap-guided loss of the paper",
     "loss_official": "heatmap-guided loss of the released code",
     "no_appearance": "without the query biases", "clip": "one token of the whole picture as prompt",
+    "full_no_appearance": "query biases, none", "full_clip": "the decoder's prompt, one token",
     "pocold": "PoCoLD on the same people",
     "composite": "before the refinement", "telea": "OpenCV Telea in the same mask", "coarse": "coarse stage",
 }  # fmt: skip
+
+SIDE_BY_SIDE = {
+    "cfld": {
+        "full": "CFLD", "no_appearance": "no query biases", "clip": "one token as prompt", "pocold": "PoCoLD",
+        "source": "the source", "autoencoder": "autoencoder alone", "truth": "the truth",
+    },
+}  # fmt: skip
+"""Method -> the variants that a second table compares, with the heads of its columns."""
+COMPARED = ("ssim", "psnr", "ssim_body", "psnr_body", "joint_err", "joint_missing")
 
 
 def write_table(path: Path, report: Mapping[str, Any]) -> Path:
@@ -114,7 +131,8 @@ def table(report: Mapping[str, Any], machine: str, day: date) -> str:
     rows = [
         f"| {name} | {_number(value)} | {meaning(name, report['name'])} |" for name, value in shown.items()
     ]
-    return "\n".join([*head, *rows, *_curve(metrics)]) + "\n"
+    beside = _side_by_side(metrics, SIDE_BY_SIDE.get(report["name"], {}))
+    return "\n".join([*head, *rows, *beside, *_curve(metrics)]) + "\n"
 
 
 def command_of(report: Mapping[str, Any]) -> str:
@@ -150,6 +168,20 @@ def _processor() -> str:
     lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or "CPU"
+
+
+def _side_by_side(metrics: Mapping[str, float], variants: Mapping[str, str]) -> list[str]:
+    """One line for each metric, one column for each variant that was measured."""
+    there = [name for name in variants if any(f"{metric}.{name}" in metrics for metric in COMPARED)]
+    if not there:
+        return []
+    heads = " | ".join(variants[name] for name in there)
+    lines = ["", "## Side by side", "", f"| | {heads} |", "| --- |" + " --- |" * len(there)]
+    for metric in COMPARED:
+        values = [metrics.get(f"{metric}.{name}") for name in there]
+        cells = ["" if value is None else _number(value) for value in values]
+        lines.append(f"| {metric} | {' | '.join(cells)} |")
+    return lines
 
 
 def _curve(metrics: Mapping[str, float]) -> list[str]:

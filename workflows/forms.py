@@ -33,6 +33,9 @@ SHOWS_PREVIEW = (
     "FiguraInpaintRefiner",
     "FiguraHandSampler",
     "FiguraBodyOutpaint",
+    "FiguraHumanSDSampler",
+    "FiguraPoCoLDSampler",
+    "FiguraCFLDSampler",
     "KSampler",
 )
 PREVIEW_HEIGHT = 270
@@ -80,6 +83,8 @@ STOCK_TITLES = {
     "VAEEncode": "VAE Encode",
     "VAEDecode": "VAE Decode",
     "SetLatentNoiseMask": "Set Latent Noise Mask",
+    "EmptyLatentImage": "Empty Latent Image",
+    "ImageScale": "Upscale Image",
 }
 
 

@@ -21,15 +21,9 @@ from ..diffusion.checkpoint import load_file, load_into, save_module
 from ..diffusion.controlnet import UNET_PREFIX, under
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..store import SAFE_SUFFIXES
-from .networks import (
-    CFLDConfig,
-    CFLDModel,
-    CFLDNetworks,
-    config_from_metadata,
-    config_to_metadata,
-    key_value_names,
-    released_config,
-)
+from .attention import key_value_names
+from .config import CFLDConfig, config_from_metadata, config_to_metadata, released_config
+from .networks import CFLDModel, CFLDNetworks
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +125,9 @@ def convert_released(
 ) -> Path:
     """Write the two released pickles as one safetensors file of the kind "cfld"; gives `target`.
 
-    base: a Stable Diffusion 1.5 U-Net (diffusers) to check against: the U-Net must have its tensors, and a
-    word is logged when others than the 18 matrices differ in value. config: sizes, by default the released
-    ones. Raises ValueError for truncated or swapped files and for those of another model, naming missing and
+    The U-Net must have the tensors of Stable Diffusion 1.5's. base: such a U-Net (diffusers): then a word is
+    logged when others than the 18 matrices differ in value. config: sizes, by default the released ones.
+    Raises ValueError for truncated or swapped files and for those of another model, naming missing and
     unexpected tensors; nothing half-written is left.
     """
     config = config or released_config()
@@ -169,22 +163,36 @@ def read_unet(path: Path, config: CFLDConfig, base: Any = None) -> dict[str, Ten
     if any(name.startswith(("backbone.", "pose_encoder.")) for name in tensors):
         raise ValueError(f"{path} holds CFLD's networks: {SWAPPED}")
     unet = single_file.unet_tensors_of(tensors)
-    if unet is None:
-        raise ValueError(f"{path} is {single_file.describe(tensors)}; the U-Net of CFLD is wanted")
-    if base is not None:
-        _check_tensors(path, "the U-Net of Stable Diffusion 1.5", base.state_dict(), unet)
-        _compare(path, base.state_dict(), unet)
-    matrices = key_value_names(list(unet))
-    wanted = 2 * len(config.upward)
-    widths = {unet[name].shape[1] for name in matrices}
-    if len(matrices) != wanted or widths != {config.context}:
-        family = single_file.family_of(single_file.unet_config(unet))
+    matrices = key_value_names(list(unet or ()))
+    wanted, widths = 2 * len(config.upward), {tensors[name].shape[1] for name in matrices}
+    if unet is None or len(matrices) != wanted or widths != {config.context}:
         raise ValueError(
-            f"{path} is a U-Net of {family} with {len(matrices)} matrices of keys and values on the way up, "
-            f"for prompts of width {', '.join(map(str, sorted(widths)))}; CFLD has {wanted}, for "
-            f"{config.context}: the U-Net of Stable Diffusion 1.5 is wanted"
+            f"{path} is {single_file.describe(tensors)}; the U-Net of CFLD is wanted, which is that of "
+            f"{single_file.SD15}: {wanted} matrices of keys and values on the way up, for prompts of width "
+            f"{config.context}"
         )
+    own = stable_diffusion_tensors(config) if base is None else base.state_dict()
+    _check_tensors(path, f"the U-Net of {single_file.SD15}", own, unet)
+    if base is not None:
+        _compare(path, own, unet)
     return unet
+
+
+def stable_diffusion_tensors(config: CFLDConfig) -> dict[str, Tensor]:
+    """Those of Stable Diffusion 1.5's U-Net in these sizes, by diffusers' names, without values."""
+    from diffusers import UNet2DConditionModel
+
+    levels = ["CrossAttn"] * len(config.channels) + [""] * config.plain_levels
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(
+            block_out_channels=config.channels + config.channels[-1:] * config.plain_levels,
+            down_block_types=tuple(f"{kind}DownBlock2D" for kind in levels),
+            up_block_types=tuple(f"{kind}UpBlock2D" for kind in reversed(levels)),
+            layers_per_block=config.layers,
+            cross_attention_dim=config.context,
+            norm_num_groups=config.groups,
+        )
+    return unet.state_dict()
 
 
 def _check_tensors(path: Path, what: str, own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:

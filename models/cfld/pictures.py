@@ -23,7 +23,8 @@ from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
-from .networks import Appearance, CFLDConfig, CFLDModel
+from .config import CFLDConfig
+from .networks import Appearance, CFLDModel
 from .sampling import Kept, appearance_of, repose
 
 STANDARD_SIZE = 256

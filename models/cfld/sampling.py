@@ -26,7 +26,8 @@ from ..diffusion.sampling import (
     pndm_scheduler,
     sample,
 )
-from .networks import Appearance, CFLDModel, predict_noise
+from .attention import predict_noise
+from .networks import Appearance, CFLDModel
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler

@@ -1,16 +1,14 @@
 """A real ComfyUI and what drives its page: node, Chromium, playwright-core (npm install in this folder)."""
 
-import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from figura.tests.comfyui.conftest import start_server
 
 HERE = Path(__file__).resolve().parent
-COMFYUI_FIXTURES = HERE.parent / "comfyui" / "conftest.py"
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +26,4 @@ def browser_ready() -> None:
 @pytest.fixture(scope="session")
 def comfyui(browser_ready, tmp_path_factory) -> Iterator:
     """One ComfyUI for all tests of a session."""
-    spec = importlib.util.spec_from_file_location("figura_comfyui_fixtures", COMFYUI_FIXTURES)
-    fixtures = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = fixtures
-    spec.loader.exec_module(fixtures)
-    yield from fixtures.start_server(tmp_path_factory.mktemp("comfyui"))
+    yield from start_server(tmp_path_factory.mktemp("comfyui"))

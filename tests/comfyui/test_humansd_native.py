@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
 from figura.host.runner import all_node_classes
+from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.workflows.forms import api_form
 from figura.workflows.humansd import HUMANSD_CHECKPOINT, humansd_native
-from PIL import Image
 
 pytestmark = pytest.mark.comfyui
-HERE = Path(__file__).parent
 STEPS = 2
 
 
 @pytest.fixture(scope="module")
 def stock(comfyui):
     """A ComfyUI with a checkpoint that it takes for HumanSD."""
-    checkpoint = comfyui.base / "models" / "checkpoints" / HUMANSD_CHECKPOINT
-    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
-    subprocess.run([python, str(HERE / "tiny_humansd.py"), str(checkpoint)], cwd=comfyui.checkout, check=True)
+    checkpoint = write_checkpoint(comfyui, "tiny_humansd.py", HUMANSD_CHECKPOINT)
     yield comfyui
     checkpoint.unlink()
 
@@ -36,20 +26,6 @@ def graph_with(**sampler: object) -> dict:
     only(graph, "KSampler")["inputs"].update({"steps": STEPS, "cfg": 2.0, **sampler})
     only(graph, "FiguraHumanSDPose")["inputs"].update({"width": 128, "height": 192})
     return graph
-
-
-def only(graph: dict, class_type: str) -> dict:
-    (node,) = [node for node in graph.values() if node["class_type"] == class_type]
-    return node
-
-
-def saved(server, graph: dict) -> np.ndarray:
-    """What the last node saved: the person; the one before it saves the skeleton."""
-    run = server.run(graph)
-    assert run.end == "execution_success", run.events[-1]
-    node_ids = [node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage"]
-    data = server.picture(run.images(node_ids[-1])[0])
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])
@@ -73,9 +49,7 @@ def test_the_pose_and_its_strength_count_and_the_model_is_left_as_it_was(stock):
 
 
 def test_a_model_of_another_kind_is_refused(stock):
-    other = stock.base / "models" / "checkpoints" / "sd15.safetensors"
-    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
-    subprocess.run([python, str(HERE / "tiny_checkpoint.py"), str(other)], cwd=stock.checkout, check=True)
+    other = write_checkpoint(stock, "tiny_checkpoint.py", "sd15.safetensors")
     graph = graph_with()
     only(graph, "CheckpointLoaderSimple")["inputs"]["ckpt_name"] = other.name
     run = stock.run(graph)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from figura.host.graph import load_graph
 from figura.host.native_nodes import SD15_CHECKPOINT
+from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.workflows.files import FOLDER
 from figura.workflows.hand_scene import PICTURE, PICTURE_NAME
 from PIL import Image
 
 pytestmark = pytest.mark.comfyui
-MAKER = Path(__file__).with_name("tiny_checkpoint.py")
 SIDE = 128
 STEPS = 3
 RING_PERCENT = 20.0
@@ -26,9 +20,7 @@ RING_PERCENT = 20.0
 @pytest.fixture(scope="module")
 def stock(comfyui, tmp_path_factory):
     """A ComfyUI with a checkpoint and the example picture, made smaller."""
-    checkpoint = comfyui.base / "models" / "checkpoints" / SD15_CHECKPOINT
-    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
-    subprocess.run([python, str(MAKER), str(checkpoint)], cwd=comfyui.checkout, check=True)
+    checkpoint = write_checkpoint(comfyui, "tiny_checkpoint.py", SD15_CHECKPOINT)
     small = tmp_path_factory.mktemp("picture") / PICTURE_NAME
     with Image.open(PICTURE) as picture:
         picture.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(small)
@@ -43,19 +35,6 @@ def graph_with(**sampler: object) -> dict:
     only(graph, "KSampler")["inputs"].update({"steps": STEPS, "cfg": 1.5, **sampler})
     only(graph, "FiguraSequentialMaskExpansion")["inputs"]["ring"] = RING_PERCENT
     return graph
-
-
-def only(graph: dict, class_type: str) -> dict:
-    (node,) = [node for node in graph.values() if node["class_type"] == class_type]
-    return node
-
-
-def saved(server, graph: dict) -> np.ndarray:
-    run = server.run(graph)
-    assert run.end == "execution_success", run.events[-1]
-    (node_id,) = [node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage"]
-    data = server.picture(run.images(node_id)[0])
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
 def shown() -> tuple[np.ndarray, np.ndarray]:

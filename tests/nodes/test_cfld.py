@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from figura.host.interface import Cancelled, use_host
+from figura.host.interface import Cancelled
 from figura.host.plain import PlainHost
 from figura.models.cfld.checkpoint import change_tensors
-from figura.models.cfld.networks import config_to_metadata
+from figura.models.cfld.config import config_to_metadata
 from figura.models.diffusion.checkpoint import save_module
 from figura.nodes import cfld as nodes
 from figura.people.keypoints import Person, Pose, write_pose_keypoint
-
-
-def load_tiny() -> ModuleType:
-    path = Path(__file__).parents[1] / "models" / "cfld" / "tiny.py"
-    spec = importlib.util.spec_from_file_location("cfld_tiny", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
+from figura.tests.models.cfld import tiny
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
     return tiny.tiny_cfld()
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path: Path) -> Any:
-    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
-        yield chosen
 
 
 def pose_value(height: int = 64, width: int = 44, count: int = 1) -> list[dict[str, Any]]:
@@ -117,6 +99,12 @@ def test_mini_without_its_file_says_how_to_train_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("figura.models.store.MINI_DIR", tmp_path)
     with pytest.raises(FileNotFoundError, match="lacks .*cfld.safetensors .*figura train .*cfld"):
         nodes.FiguraLoadCFLD().run("mini")
+
+
+def test_a_missing_released_file_is_valid_and_named_when_it_is_loaded() -> None:
+    assert nodes.FiguraLoadCFLD.VALIDATE_INPUTS("pytorch_model.bin") is True
+    with pytest.raises(FileNotFoundError, match="no file 'pytorch_model.bin' in .*licence.*YanzuoLu/CFLD"):
+        nodes.FiguraLoadCFLD().run("pytorch_model.bin")
 
 
 def test_a_trained_file_is_offered_and_serves_without_a_checkpoint(host: PlainHost, model: Any) -> None:

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from figura.host.interface import use_host
-from figura.host.plain import PlainHost
-from figura.models.cfld.networks import QueryBias, query_biases, released_config, upward_attentions
+from figura.models.cfld.attention import QueryBias, query_biases, upward_attentions
+from figura.models.cfld.config import released_config
 from figura.nodes import cfld_native as native
+from figura.tests.models.cfld import tiny
+from figura.tests.nodes import test_cfld as shared
 from torch.nn import functional as F
-
-
-def load_tests() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cfld_node_tests", Path(__file__).with_name("test_cfld.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-shared = load_tests()
-tiny = shared.tiny
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
     return tiny.tiny_cfld()
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path: Path) -> Any:
-    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
-        yield chosen
 
 
 class StandIn:
@@ -206,3 +187,9 @@ def test_models_that_do_not_fit_are_refused(model: Any) -> None:
 def test_a_second_source_needs_mix_here_too(model: Any) -> None:
     with pytest.raises(ValueError, match="second_source came without mix"):
         apply(model, stand_in(model), second_source=shared.picture())
+
+
+def test_a_pose_without_joints_is_named_here_too(model: Any) -> None:
+    nobody = [{"people": [], "canvas_width": 44, "canvas_height": 64}]
+    with pytest.raises(ValueError, match="pose_keypoint of picture 0 has no joints"):
+        native.FiguraApplyCFLD().run(stand_in(model), model, shared.picture(), nobody)

@@ -30,26 +30,41 @@ def test_everything_is_described():
 
 
 def test_a_colour_map_gives_its_labels_and_their_preview():
-    densepose, preview = FiguraDensePose().run(PICTURE, COLOUR_MAP)
+    densepose, preview, mask = FiguraDensePose().run(PICTURE, COLOUR_MAP)
+    assert torch.equal(mask, (LABELS > 0).float())
     assert torch.equal(densepose.labels, LABELS)
     torch.testing.assert_close(preview, paint_labels(LABELS).permute(0, 2, 3, 1))
 
 
 def test_a_mirrored_map_has_its_sides_exchanged():
-    densepose, _ = FiguraDensePose().run(PICTURE, COLOUR_MAP, mirror=True)
+    densepose, _, mask = FiguraDensePose().run(PICTURE, COLOUR_MAP, mirror=True, parts="hands")
     hands = LABELS.flip(2) == 3
-    assert hands.any() and (densepose.labels[hands] == 4).all()
+    assert hands.any() and (densepose.labels[hands] == 4).all() and (mask[hands] == 1).all()
 
 
 def test_the_mini_estimator_labels_any_size(mini):
-    densepose, preview = FiguraDensePose().run(torch.rand(2, 40, 56, 3), store.MINI)
+    densepose, preview, mask = FiguraDensePose().run(torch.rand(2, 40, 56, 3), store.MINI)
     assert densepose.labels.shape == (2, 40, 56) and densepose.labels.max() <= 24
-    assert preview.shape == (2, 40, 56, 3)
+    assert preview.shape == (2, 40, 56, 3) and mask.shape == (2, 40, 56)
+
+
+def test_the_mask_is_of_the_parts_and_grows():
+    _, _, tight = FiguraDensePose().run(PICTURE, COLOUR_MAP, parts="torso")
+    assert torch.equal(tight, ((LABELS == 1) | (LABELS == 2)).float())
+    _, _, grown = FiguraDensePose().run(PICTURE, COLOUR_MAP, parts="torso", grow=2)
+    near = torch.nn.functional.max_pool2d(tight[:, None], 5, 1, 2)[:, 0]
+    assert (grown >= tight).all() and (grown <= near).all() and grown.sum() > tight.sum()
 
 
 def test_a_photo_is_no_colour_map():
     with pytest.raises(ValueError, match="image number 0 is no DensePose colour map"):
         FiguraDensePose().run(torch.ones(1, 16, 16, 3), COLOUR_MAP)
+
+
+@pytest.mark.parametrize("source", [store.MINI, COLOUR_MAP])
+def test_nan_is_told(mini, source):
+    with pytest.raises(ValueError, match="image holds NaN"):
+        FiguraDensePose().run(PICTURE * torch.nan, source)
 
 
 def test_a_missing_mini_file_is_named_with_its_recipe(tmp_path, monkeypatch):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from figura.host.interface import Cancelled, use_host
+from figura.host.interface import Cancelled
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.diffusion import batches
@@ -17,18 +15,7 @@ from figura.models.perception.sam import build_mini_sam
 from figura.nodes import hands as nodes
 from figura.nodes.hand_canvas import FiguraHandCanvas
 from figura.people.keypoints import read_pose_keypoint
-
-
-def load_helpers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "hands_node_helpers", Path(__file__).with_name("hands_helpers.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-helpers = load_helpers()
+from figura.tests.nodes import hands_helpers as helpers
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +26,6 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(family: Path) -> Any:
     return nodes.load_mini_hands(family)
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path: Path) -> Any:
-    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
-        yield chosen
 
 
 def draw(model: Any, pose: Any, **change: Any) -> Any:
@@ -155,36 +136,21 @@ def test_nobodys_hands_are_an_error_that_says_what_to_do(model: Any) -> None:
 
 
 def test_progress_counts_all_steps_and_shows_previews(
-    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Any, reports: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "PICTURES_AT_ONCE", 1)
-    seen: list[tuple[str, int, int]] = []
-    previews: list[Any] = []
-
-    def report(node: str, done: int, total: int, preview: Any) -> None:
-        seen.append((node, done, total))
-        previews.append(preview)
-
-    with use_host(PlainHost(models_dir=tmp_path, device="cpu", report=report, wants_previews=True)):
-        draw(model, helpers.pose_value(), unique_id="5")
-        outpaint(model, *canvas(), helpers.pose_value(), unique_id="6", steps=2)
-    assert seen == [("5", 1, 2), ("5", 2, 2), ("6", 1, 2), ("6", 2, 2)]
-    assert previews[0].size == (128, 128)
+    draw(model, helpers.pose_value(), unique_id="5")
+    outpaint(model, *canvas(), helpers.pose_value(), unique_id="6", steps=2)
+    assert [report[:3] for report in reports] == [("5", 1, 2), ("5", 2, 2), ("6", 1, 2), ("6", 2, 2)]
+    assert reports[0][3].size == (128, 128)
 
 
-def test_cancelling_stops_within_a_step(model: Any, host: PlainHost) -> None:
-    done: list[int] = []
-
-    def report(node: str, step: int, total: int, preview: Any) -> None:
-        done.append(step)
-        host.cancel()
-
-    host.report = report
+def test_cancelling_stops_within_a_step(model: Any, reports_until_cancelled: list[Any]) -> None:
     with pytest.raises(Cancelled):
         draw(model, helpers.pose_value(left=False), steps=5)
     with pytest.raises(Cancelled):
         outpaint(model, *canvas(), helpers.pose_value(), steps=5)
-    assert done == [1]
+    assert [done for _, done, _, _ in reports_until_cancelled] == [1]
 
 
 def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from figura.host.interface import Cancelled, use_host
+from figura.host.interface import Cancelled
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.diffusion import batches
 from figura.models.phac.checkpoint import apply_change
 from figura.nodes import phac as nodes
 from figura.people.prompts import parse_points
-
-
-def load_helpers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "phac_node_helpers", Path(__file__).with_name("phac_helpers.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-helpers = load_helpers()
+from figura.tests.nodes import phac_helpers as helpers
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +27,6 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def phac(family: Path) -> Any:
     return nodes.load_mini_phac(family)
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path: Path) -> Any:
-    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
-        yield chosen
 
 
 def prompt(height: int, width: int, count: int = 1) -> list[Any]:
@@ -198,33 +179,18 @@ def test_a_kind_that_cannot_be_read_names_those_there_are(family: Path) -> None:
 
 
 def test_progress_counts_all_steps_and_shows_previews(
-    phac: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phac: Any, reports: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "PICTURES_AT_ONCE", 1)
-    seen: list[tuple[str, int, int]] = []
-    pictures: list[Any] = []
-
-    def report(node: str, done: int, total: int, preview: Any) -> None:
-        seen.append((node, done, total))
-        pictures.append(preview)
-
-    with use_host(PlainHost(models_dir=tmp_path, device="cpu", report=report, wants_previews=True)):
-        sample(phac, *picture(count=2), prompt(128, 128), steps=2, unique_id="5")
-    assert seen == [("5", done, 4) for done in (1, 2, 3, 4)]
-    assert pictures[0].size == (128, 128)
+    sample(phac, *picture(count=2), prompt(128, 128), steps=2, unique_id="5")
+    assert [report[:3] for report in reports] == [("5", done, 4) for done in (1, 2, 3, 4)]
+    assert reports[0][3].size == (128, 128)
 
 
-def test_cancelling_stops_within_a_step(phac: Any, host: PlainHost) -> None:
-    done: list[int] = []
-
-    def report(node: str, step: int, total: int, preview: Any) -> None:
-        done.append(step)
-        host.cancel()
-
-    host.report = report
+def test_cancelling_stops_within_a_step(phac: Any, reports_until_cancelled: list[Any]) -> None:
     with pytest.raises(Cancelled):
         sample(phac, *picture(), prompt(128, 128), steps=5)
-    assert done == [1]
+    assert [done for _, done, _, _ in reports_until_cancelled] == [1]
 
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (200, 90), (1, 1)])

@@ -3,13 +3,11 @@
 import pytest
 import torch
 from figura.models import store
-from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
-from figura.models.pocold.checkpoint import KIND, load_vae_file
-from figura.models.pocold.networks import PoCoLDConfig, PoCoLDNetworks, config_to_metadata
+from figura.models.pocold.checkpoint import load_vae_file
 from figura.nodes.pocold import FiguraLoadPoCoLD, FiguraPoCoLDSampler, find_vae
-from figura.people.densepose import DensePose
+from figura.people.densepose import DensePose, paint_labels
 from figura.people.synthetic import render_people
+from figura.tests.models.pocold import tiny
 
 SIZE = 40
 PEOPLE = render_people([3, 4], SIZE, occlusion=0.0)
@@ -19,19 +17,9 @@ MASK = torch.zeros(1, SIZE, SIZE)
 MASK[:, 10:20] = 1
 
 
-def write_networks(path, config):
-    torch.manual_seed(0)
-    save_module(path, KIND, PoCoLDNetworks(config).state_dict(), config_to_metadata(config))
-    return path
-
-
 @pytest.fixture(scope="module")
 def family(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mini")
-    vae = networks.mini_vae()
-    save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
-    write_networks(folder / "pocold.safetensors", PoCoLDConfig(channels=(16, 16), heads=2, filters=4))
-    return folder
+    return tiny.write_mini_family(tmp_path_factory.mktemp("mini"))
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +54,14 @@ def test_missing_mini_files_are_named_with_their_recipe(tmp_path, monkeypatch):
 
 
 def test_a_source_is_reposed(model):
-    image, attention, matched = run(model, source=SOURCE, source_densepose=OTHER)
+    image, attention, matched, labels = run(model, source=SOURCE, source_densepose=OTHER)
     assert image.shape == attention.shape == (2, SIZE, SIZE, 3)
     assert 0 < matched < 1
+    assert torch.equal(labels, paint_labels(TARGET.labels).permute(0, 2, 3, 1))
 
 
 def test_a_pose_alone_is_enough(model):
-    image, attention, matched = run(model)
+    image, attention, matched, _ = run(model)
     assert image.shape == (2, SIZE, SIZE, 3) and not attention.any() and matched == 0
 
 
@@ -82,7 +71,7 @@ def test_one_source_serves_all_poses(model):
 
 
 def test_appearance_transfer_leaves_the_rest_bit_for_bit(model):
-    image, _, _ = run(model, source=SOURCE.flip(0), reference=SOURCE, mask=MASK, decay=True)
+    image, *_ = run(model, source=SOURCE.flip(0), reference=SOURCE, mask=MASK, decay=True)
     outside = (MASK == 0)[..., None].expand(2, -1, -1, 3)
     assert torch.equal(image[outside], SOURCE[outside]) and not torch.equal(image, SOURCE)
 
@@ -98,7 +87,15 @@ def labels(value, count=1):
         ({"target": labels(0)}, "target_densepose is only background"),
         ({"target": labels(torch.nan)}, "target_densepose holds NaN"),
         ({"target": labels(1, 3), "source": SOURCE}, "The batches do not match: target_densepose has shape"),
+        ({"target": labels(-1)}, "target_densepose has labels from -1"),
         ({"source": SOURCE * torch.nan}, "source holds NaN"),
+        ({"reference": SOURCE * torch.nan, "mask": MASK}, "reference holds NaN"),
+        ({"reference": SOURCE, "mask": MASK * torch.nan}, "mask holds NaN"),
+        ({"reference": SOURCE, "mask": MASK * 0}, "mask is empty"),
+        ({"reference": SOURCE, "mask": MASK[:, :, 8:]}, "mask has 32 x 40 pixels"),
+        ({"source": SOURCE, "source_densepose": labels(30)}, "source_densepose has labels from 30"),
+        ({"source": SOURCE, "source_densepose": labels(0)}, "source_densepose is only background"),
+        ({"source": SOURCE, "source_densepose": labels(1, 3)}, "The batches do not match"),
         ({"source": SOURCE, "source_densepose": DensePose(TARGET.labels[:, :9])}, "densepose has 40 x 9"),
         ({"source_densepose": TARGET}, "source_densepose came without a source"),
         ({"mask": MASK}, "mask came without reference"),

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from figura.host.interface import use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.nodes import refine as nodes
+from figura.tests.nodes import phac_helpers as helpers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
-def load_helpers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "phac_node_helpers", Path(__file__).with_name("phac_helpers.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-helpers = load_helpers()
 FAMILY: dict[str, Any] = {}
 
 
@@ -36,12 +22,6 @@ def refiner(tmp_path_factory: pytest.TempPathFactory) -> Any:
     FAMILY["folder"] = helpers.write_mini_family(tmp_path_factory.mktemp("mini"))
     FAMILY["refiner"] = nodes.load_mini_refiner(FAMILY["folder"])
     return FAMILY["refiner"]
-
-
-@pytest.fixture(autouse=True)
-def host(tmp_path: Path) -> Any:
-    with use_host(PlainHost(models_dir=tmp_path / "models", device="cpu")) as chosen:
-        yield chosen
 
 
 def inputs(height: int = 128, width: int = 128, count: int = 1) -> dict[str, torch.Tensor]:
@@ -83,8 +63,7 @@ def test_outside_any_mask_every_bit_stays(
     given = inputs(height, width)
     noise = torch.rand(1, height, width, generator=torch.Generator().manual_seed(seed))
     given["invisible_mask"] = torch.where(noise > 0.6, noise, torch.zeros_like(noise))
-    with use_host(PlainHost(device="cpu")):
-        image, *_ = run(refiner, given, strength=strength)
+    image, *_ = run(refiner, given, strength=strength)
     outside = given["invisible_mask"] == 0
     assert torch.equal(image[outside], given["image"][outside])
 

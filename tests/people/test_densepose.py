@@ -1,16 +1,20 @@
 """DensePose labels: checks, mirror images, coarse parts, colour maps."""
 
+import numpy as np
 import pytest
 import torch
 from figura.people.densepose import (
     COARSE_NAMES,
     COLOUR_MAPS,
     LABELS,
+    PARTS,
+    WHOLE_BODY,
     DensePose,
     coarse_labels,
     labels_from_colours,
     mirrored,
     paint_labels,
+    part_mask,
     read_densepose,
 )
 from figura.people.synthetic import render_people
@@ -30,6 +34,14 @@ def test_a_little_noise_does_not_change_most_labels(colours):
     noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(0)) - 0.5
     noisy = (picture + 2 * 2 / 255 * noise).clamp(0, 1)
     assert (labels_from_colours(noisy) == labels).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("colours", COLOUR_MAPS)
+def test_colours_are_those_that_the_preprocessors_paint(colours):
+    cv2 = pytest.importorskip("cv2")
+    levels = (np.arange(1, LABELS) * 255 / 24).astype(np.uint8)[:, None]
+    painted = cv2.applyColorMap(levels, getattr(cv2, f"COLORMAP_{colours.upper()}"))[:, 0, ::-1]
+    assert [tuple(colour) for colour in painted.tolist()] == list(COLOUR_MAPS[colours][1:])
 
 
 def test_pictures_of_one_batch_may_be_of_different_maps():
@@ -72,6 +84,27 @@ def test_coarse_labels_are_the_synthetic_peoples_sides():
                 total += 1
                 hits += COARSE_NAMES[int(parts[index, int(y), int(x)])] in wanted[side]
     assert total > 8 and hits / total > 0.7
+
+
+class TestMasks:
+    def test_the_whole_body_is_all_but_background(self):
+        assert torch.equal(part_mask(EVERY, WHOLE_BODY), (EVERY > 0).float()[:, None])
+
+    def test_parts_are_the_ones_they_are_called_by(self):
+        names = [COARSE_NAMES[int(n)] for n in coarse_labels(EVERY).flatten()]
+        words = {
+            "upper body": ("torso", "arm"), "lower body": ("thigh", "shin"), "torso": ("torso",),
+            "clothes": ("torso", "arm", "thigh", "shin"), "head": ("head",), "hands": ("hand",),
+            "feet": ("foot",), WHOLE_BODY: tuple(COARSE_NAMES[1:]),
+        }  # fmt: skip
+        assert set(words) == set(PARTS)
+        for parts, known in words.items():
+            wanted = [float(any(word in name for word in known)) for name in names]
+            assert part_mask(EVERY, parts).flatten().tolist() == wanted, parts
+
+    def test_unknown_parts_are_told(self):
+        with pytest.raises(ValueError, match="parts is 'hat'; it is one of whole body, clothes"):
+            part_mask(EVERY, "hat")
 
 
 class TestReading:

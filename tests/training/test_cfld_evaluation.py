@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from pathlib import Path
 
 import pytest
 import torch
 from figura.models.cfld.checkpoint import change_tensors
-from figura.models.cfld.networks import POOLED, CFLDConfig, CFLDNetworks, config_to_metadata
+from figura.models.cfld.config import POOLED, CFLDConfig, config_to_metadata
+from figura.models.cfld.networks import CFLDNetworks
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.models.perception.pose import config_to_metadata as detector_metadata
 from figura.training import cfld_evaluation as evaluation
 from figura.training.reports import eval_command
+from figura.training.results import meaning, table
 
 SEEDS = [10_000_500, 10_000_501]
 
@@ -50,16 +53,14 @@ def test_what_has_weights_is_measured_and_the_rest_is_logged(
     for metric in ("ssim", "psnr", "ssim_body", "psnr_body"):
         measured = {f"{metric}.{name}" for name in ("full", "clip", "source", "autoencoder")}
         assert {name for name in figures if name.split(".")[0] == metric} == measured
-    assert {"joint_err.truth", "order.ssim.full_clip", "order.joint_err.full_clip"} <= set(figures)
+    for metric in ("joint_err", "joint_missing"):
+        assert {f"{metric}.{name}" for name in ("full", "clip", "truth", "autoencoder")} <= set(figures)
+    assert {"order.ssim.full_clip", "order.joint_err.full_clip"} <= set(figures)
+    assert all(meaning(name, "cfld") for name in figures)
     assert figures["samples.people"] == 2
     (batch,) = batches
     assert list(batch.mixtures) == list(evaluation.MIXES) and len(batch.mixtures[0.5]) == 2
     assert torch.equal(batch.mixtures[0.0], batch.made["full"])
-
-
-def test_the_order_compares_in_the_right_direction() -> None:
-    figures = {"ssim.full": 0.6, "ssim.clip": 0.5, "joint_err.full": 0.03, "joint_err.no_appearance": 0.02}
-    assert evaluation.order(figures) == {"order.ssim.full_clip": 1, "order.joint_err.full_no_appearance": 0}
 
 
 def test_without_any_weights_it_says_what_to_train(tmp_path: Path) -> None:
@@ -78,3 +79,14 @@ def test_the_command_writes_both_sheets(
     assert report["name"] == "cfld" and {"cfld.png", "cfld_mixtures.png"} == {
         p.name for p in tmp_path.iterdir()
     }
+
+
+def test_the_table_has_cfld_and_pocold_side_by_side() -> None:
+    metrics = {"ssim.full": 0.9, "ssim.pocold": 0.875, "joint_err.pocold": 0.03, "joint_err.truth": 0.0125}
+    report = {
+        "name": "cfld", "samples": 8, "seed": 10_000_000, "device": "cpu", "threads": 1, "metrics": metrics,
+    }  # fmt: skip
+    text = table(report, "a machine", date(2024, 5, 6))
+    assert "| | CFLD | PoCoLD | the truth |" in text
+    assert "| ssim | 0.9 | 0.875 |  |" in text and "| joint_err |  | 0.03 | 0.0125 |" in text
+    assert "Side by side" not in table({**report, "name": "pocold"}, "a machine", date(2024, 5, 6))

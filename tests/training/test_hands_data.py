@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +13,13 @@ from figura.models.diffusion.checkpoint import load_file
 from figura.models.diffusion.networks import encode_image, load_vae
 from figura.models.hands.losses import MASK_WEIGHT
 from figura.models.hands.sampling import skeleton_picture
+from figura.tests.training import test_trainer as trainer_tests
 from figura.training.data import rows
 from figura.training.hands_data import build_hands_data, open_hands
 from figura.training.plan import Split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.hand_detector import random_frames
 from figura.training.trainer import train
-
-spec = importlib.util.spec_from_file_location("trainer_tests", Path(__file__).with_name("test_trainer.py"))
-trainer_tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(trainer_tests)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,8 @@ import torch
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.perception.hand_pose import HAND_CONFIG, KIND
 from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
+from figura.tests.nodes import hands_helpers as helpers
 from figura.training import hands_evaluation as evaluation
-
-spec = importlib.util.spec_from_file_location(
-    "hands_helpers", Path(__file__).parents[1] / "nodes" / "hands_helpers.py"
-)
-helpers = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(helpers)
 
 SEEDS = [10_000_500, 10_000_501]
 

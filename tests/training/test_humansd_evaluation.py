@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from pathlib import Path
 
@@ -13,15 +12,10 @@ from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
 from figura.people.keypoints import body18_from_coco17, coco17_from_body18
+from figura.tests.models.humansd import tiny
 from figura.training import humansd_evaluation as evaluation
 from figura.training.controlled import ControlledUNet
 from figura.training.sheets import Sheet, humansd_rows
-
-spec = importlib.util.spec_from_file_location(
-    "humansd_tiny_evaluation", Path(__file__).parents[1] / "models" / "humansd" / "tiny.py"
-)
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
 
 SEEDS = [10_000_500, 10_000_501, 10_000_502, 10_000_503]
 

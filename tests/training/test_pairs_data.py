@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from figura.models.pocold.checkpoint import load_networks
 from figura.models.pocold.networks import VANILLA, PoCoLDConfig
 from figura.people.densepose import paint_labels
 from figura.people.synthetic import render_people
+from figura.tests.training import test_trainer as trainer_tests
 from figura.training.command import find_init
 from figura.training.data import rows
 from figura.training.pairs_data import (
@@ -33,10 +33,6 @@ from figura.training.recipes import load_recipe
 from figura.training.recipes.pocold import EVERYTHING, NEITHER, NO_POSE, NO_SOURCE, PoCoLDRecipe, Switches
 from figura.training.trainer import train
 from PIL import Image
-
-spec = importlib.util.spec_from_file_location("trainer_tests", Path(__file__).with_name("test_trainer.py"))
-trainer_tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(trainer_tests)
 
 SIZE, TRAIN, HELD_OUT = 32, 5, 3
 SMALL = PoCoLDConfig(channels=(16, 16), heads=2, filters=4)

@@ -1,8 +1,6 @@
 """The evaluation of PHAC on tiny random networks: names, counts, determinism, what holds for any weights."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,16 +8,13 @@ from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.models.perception.sam_networks import MINI, build_sam
 from figura.people.prompts import draw_prompt
 from figura.people.synthetic import render_people
+from figura.tests.models.phac import tiny
 from figura.training import phac_evaluation as evaluation
 from figura.training.sheets import phac_rows
 
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-TINY = Path(__file__).parent.parent / "models" / "phac" / "tiny.py"
-spec = importlib.util.spec_from_file_location("phac_tiny_for_evaluation", TINY)
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
 
 FIRST = 10_000_000
 SEEDS = range(FIRST, FIRST + 6)

@@ -12,8 +12,9 @@ from figura.models.perception import pose
 from figura.models.pocold.checkpoint import KIND
 from figura.models.pocold.networks import VANILLA, PoCoLDConfig, PoCoLDNetworks, config_to_metadata
 from figura.training.data import HELD_OUT_SEED
-from figura.training.pocold_evaluation import FILES, evaluate_pocold, joint_errors, load_family, order
+from figura.training.pocold_evaluation import FILES, ORDER, evaluate_pocold, load_family
 from figura.training.reports import eval_command
+from figura.training.reposing import order
 from figura.training.results import meaning
 from figura.training.sheets import pocold_rows
 
@@ -49,12 +50,15 @@ def test_every_model_is_measured(tmp_path):
     for name in FILES:
         assert 0 <= figures[f"wrong_mass.{name}"] <= 1 and -1 <= figures[f"ssim.{name}"] <= 1
         assert figures[f"psnr.{name}"] > 0 and figures[f"joint_err.{name}"] >= 0
-    assert {"order.ssim.full_sparse", "order.ssim.sparse_vanilla"} <= set(figures)
+    for name in (*FILES, "truth", "autoencoder"):
+        assert 0 <= figures[f"joint_missing.{name}"] <= 1 and f"joint_err.{name}" in figures
+    assert {"order.ssim.full_sparse", "order.wrong_mass.sparse_vanilla"} <= set(figures)
     assert figures["samples.people"] == sum(done) == 3
     rows = list(pocold_rows(batches[0]))
     assert len(rows) == 2
     assert list(rows[0].pictures) == ["source", "pose", "vanilla", "sparse", "full", "truth"]
-    assert all(meaning(name) for name in figures)
+    assert all(meaning(name, "pocold") for name in figures)
+    assert not any("hidden" in meaning(name, "pocold") for name in figures)
 
 
 def test_missing_weights_are_left_out_with_a_word(tmp_path, caplog):
@@ -79,15 +83,5 @@ def test_the_report_names_what_it_measured(tmp_path):
 
 
 def test_the_order_is_that_of_the_paper():
-    assert order({"ssim.full": 0.9, "ssim.sparse": 0.8}) == {"order.ssim.full_sparse": 1.0}
-    assert order({"ssim.sparse": 0.8, "ssim.vanilla": 0.9}) == {"order.ssim.sparse_vanilla": 0.0}
-
-
-def test_joint_errors_are_shares_of_the_side_over_joints_found():
-    truth = torch.zeros(2, 18, 3)
-    truth[0, :3] = torch.tensor([10.0, 10.0, 1.0])
-    found = truth.clone()
-    found[0, 0] = torch.tensor([13.0, 14.0, 0.9])
-    found[0, 1, 2] = 0.0
-    errors = joint_errors(found, truth, 100)
-    assert float(errors[0]) == pytest.approx(0.05 / 2) and bool(errors[1].isnan())
+    figures = {"ssim.full": 0.9, "ssim.sparse": 0.8, "wrong_mass.sparse": 0.5, "wrong_mass.vanilla": 0.4}
+    assert order(figures, ORDER) == {"order.ssim.full_sparse": 1.0, "order.wrong_mass.sparse_vanilla": 0.0}

@@ -1,14 +1,13 @@
 """The kinds of prompt against one another, on tiny random networks: names, prompts, gains, order."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from figura.people.boxes import Box
 from figura.people.prompts import PROMPT_KINDS, draw_prompt
 from figura.people.synthetic import render_people
+from figura.tests.training import test_phac_evaluation as phac_tests
 from figura.training import phac_evaluation, reports, results
 from figura.training import prompt_evaluation as evaluation
 from figura.training.sheets import prompt_rows
@@ -16,10 +15,6 @@ from figura.training.sheets import prompt_rows
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-PHAC_TESTS = Path(__file__).with_name("test_phac_evaluation.py")
-spec = importlib.util.spec_from_file_location("phac_evaluation_tests", PHAC_TESTS)
-phac_tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(phac_tests)
 
 family = phac_tests.family
 SEEDS = phac_tests.SEEDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 import subprocess
 import sys
@@ -13,14 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
+from figura.tests.training import fake
 from figura.training.plan import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
 from figura.training.trainer import HalfCopy, MovingAverage, Trainer, start_from, train
 
 PROGRAM = Path(__file__).with_name("fake.py")
-spec = importlib.util.spec_from_file_location("training_fake", PROGRAM)
-fake = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fake)
-
 PLAN = fake.FakeRecipe.plan
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,11 @@ from figura.host.plain import PlainHost
 from figura.host.runner import Runner, all_node_classes
 from figura.models import store
 from figura.nodes import UNFINISHED
+from figura.tests.models.humansd import tiny
 from figura.workflows import humansd
 from figura.workflows.files import files_of
 from figura.workflows.forms import api_form, ui_form
 from PIL import Image
-
-spec = importlib.util.spec_from_file_location(
-    "humansd_tiny_flows", Path(__file__).parents[1] / "models" / "humansd" / "tiny.py"
-)
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
 
 pytestmark = pytest.mark.skipif(
     "humansd" in UNFINISHED, reason="HumanSD's nodes are not offered before its mini weights are trained"

@@ -15,17 +15,10 @@ from typing import Any
 
 import torch
 
+from ...models.cfld.attention import key_value_names, predict_noise, take_query_biases
 from ...models.cfld.checkpoint import KIND, change_tensors
-from ...models.cfld.networks import (
-    DECODER,
-    CFLDConfig,
-    CFLDNetworks,
-    config_to_metadata,
-    key_value_names,
-    predict_noise,
-    released_config,
-    take_query_biases,
-)
+from ...models.cfld.config import DECODER, CFLDConfig, config_to_metadata, released_config
+from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pictures import pose_picture, resized
 from ...models.cfld.swin import start_from
 from ...models.diffusion.checkpoint import read_metadata

@@ -4,7 +4,7 @@ There is no mini CLIP image encoder. In its part stands the same Swin Transforme
 last map averaged to one token: the shape of a CLIP image prompt, learnt on the pairs.
 """
 
-from ...models.cfld.networks import POOLED
+from ...models.cfld.config import POOLED
 from .cfld import CFLDRecipe, Switches
 
 

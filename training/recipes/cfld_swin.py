@@ -1,6 +1,6 @@
 """Recipe cfld_swin: CFLD prompted by the tokens of the Swin Transformer's last map, without H_D and H_A."""
 
-from ...models.cfld.networks import TOKENS
+from ...models.cfld.config import TOKENS
 from .cfld import CFLDRecipe, Switches
 
 

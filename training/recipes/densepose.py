@@ -88,7 +88,7 @@ class DensePoseRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The network with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config))
+        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def labels_of(people: PeopleDataset, indices: np.ndarray, source: str) -> torch.Tensor:

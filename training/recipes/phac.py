@@ -7,32 +7,30 @@ with the weights of this one (--from), they need a fraction of its steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...models.diffusion.networks import load_unet
-from ..controlled import ControlledUNet
+from ..controlled import ControlledRecipe, predictor
 from ..data import sample_indices
 from ..latents import LatentCache
 from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from ..progress import picture_grid
 from ..prompt_pictures import prompt_pictures
-from .base import LatentRecipe, latents_of, target_caption
+from .base import latents_of, target_caption
 from .inpaint import visible_condition
 
 BOX_STEPS = 5_000
 """Steps of the kinds with a box: they go on from the weights of the kind pose (--from)."""
 
 
-class CoarseRecipe(LatentRecipe):
+class CoarseRecipe(ControlledRecipe):
     """Learn to complete the person, alone on white, as prompts of one kind ask for."""
 
     name = "phac"
-    needs = ("vae", "text", "inpaint")
+    backbone = "inpaint"
+    needs = ("vae", "text", backbone)
     empty_text = 0.12
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
 
@@ -41,14 +39,6 @@ class CoarseRecipe(LatentRecipe):
         self.kind = kind
         if kind != "pose":
             self.name, self.plan = f"phac_{kind}", replace(self.plan, steps=BOX_STEPS)
-
-    def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """The inpainting U-Net, frozen but for its cross-attention, and a ControlNet that starts from it."""
-        return ControlledUNet(load_unet(init["inpaint"]))
-
-    def parameter_groups(self, module: Any, learning_rate: float) -> list[dict[str, Any]]:
-        """Cross-attention at the rate, ControlNet at ten times the rate."""
-        return module.parameter_groups(learning_rate)
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Cutout latents, the condition, texts and prompt images (B,3,8h,8w)."""
@@ -62,28 +52,15 @@ class CoarseRecipe(LatentRecipe):
             "prompt": prompt_pictures(self.kind, data.people, indices, generator),
         }
 
-    def loss(
-        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The noise loss (methods 1.2)."""
-        return self.noise_loss(
-            lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator
-        ), {}
-
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Targets, what was visible, prompts, and the completions."""
-        made = self.generate(lambda z, t: self._predict(module, batch, z, t), batch["latents"])
+        made = self.generate(predictor(module, batch), batch["latents"])
         masked = self.decode(batch["condition"][:, 1:])
         return picture_grid([self.decode(batch["latents"]), masked, batch["prompt"], made])
 
-    def _predict(
-        self, module: torch.nn.Module, batch: Batch, latents: torch.Tensor, times: torch.Tensor
-    ) -> torch.Tensor:
-        return module(latents, times, batch["texts"], batch["prompt"], batch["condition"])
-
     def export(self, module: Any, held_out: LatentCache) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
-        tensors, config = module.change("inpaint")
+        tensors, config = module.change(self.backbone)
         return Export("phac", tensors, {"prompt": self.kind, **config}, int8=True)
 
 

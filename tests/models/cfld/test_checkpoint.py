@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from figura.models.cfld import checkpoint
-from figura.models.cfld.networks import CFLDConfig, CFLDModel, CFLDNetworks, config_to_metadata
+from figura.models.cfld.config import CFLDConfig, config_to_metadata, released_config
+from figura.models.cfld.networks import CFLDModel, CFLDNetworks
 from figura.models.cfld.sampling import Weights, appearance_of, repose
 from figura.models.diffusion import networks as shared
 from figura.models.diffusion.checkpoint import load_file, save_module
+from figura.tests.models.cfld import tiny
 from safetensors.torch import save_file
-
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cfld_tiny", Path(__file__).with_name("tiny.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 
 
 def released(folder: Path, model: CFLDModel) -> tuple[Path, Path]:
@@ -115,15 +106,48 @@ def test_missing_and_unexpected_tensors_are_named(model, tmp_path: Path) -> None
         assert part in str(error.value)
 
 
-def test_a_unet_of_another_family_is_named(tmp_path: Path) -> None:
-    other = tiny.tiny_unet(cross_attention_dim=48, use_linear_projection=True)
-    torch.save(other.state_dict(), tmp_path / "sd2.bin")
-    with pytest.raises(ValueError, match="Stable Diffusion 2 .*Stable Diffusion 1.5 is wanted"):
-        checkpoint.read_unet(tmp_path / "sd2.bin", tiny.CONFIG)
-    with pytest.raises(
-        ValueError, match="does not hold the U-Net of Stable Diffusion 1.5: .*of another shape"
-    ):
-        checkpoint.read_unet(tmp_path / "sd2.bin", tiny.CONFIG, tiny.tiny_unet())
+SDXL = {
+    "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 32, "use_linear_projection": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "family"),
+    [
+        ({"cross_attention_dim": 48, "use_linear_projection": True}, "Stable Diffusion 2"),
+        ({"cross_attention_dim": 48, **SDXL}, "Stable Diffusion XL"),
+    ],
+)
+def test_a_unet_of_another_family_is_named(tmp_path: Path, change: dict, family: str) -> None:
+    other = tiny.tiny_unet(**change)
+    torch.save(other.state_dict(), tmp_path / "other.bin")
+    with pytest.raises(ValueError, match=f"is a 4-channel U-Net of {family}; .*that of Stable Diffusion 1.5"):
+        checkpoint.read_unet(tmp_path / "other.bin", tiny.CONFIG)
+
+
+def test_a_unet_that_is_not_quite_stable_diffusion_is_told_by_its_tensors(model, tmp_path: Path) -> None:
+    tensors = tiny.tiny_unet(in_channels=9).state_dict()
+    tensors["time_embedding.other.weight"] = tensors.pop("time_embedding.linear_1.weight")
+    torch.save(tensors, tmp_path / "other.bin")
+    for base in (None, tiny.tiny_unet()):
+        with pytest.raises(
+            ValueError, match="does not hold the U-Net of Stable Diffusion 1.5: of its tensors"
+        ) as error:
+            checkpoint.read_unet(tmp_path / "other.bin", tiny.CONFIG, base)
+        for part in (
+            "1 missing (time_embedding.linear_1.weight)",
+            "1 unexpected (time_embedding.other.weight)",
+            "1 of another shape (conv_in.weight)",
+        ):
+            assert part in str(error.value)
+
+
+def test_the_released_sizes_are_those_of_stable_diffusion() -> None:
+    with torch.device("meta"):
+        own = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8).state_dict()
+    made = checkpoint.stable_diffusion_tensors(released_config())
+    assert {name: value.shape for name, value in made.items()} == {n: v.shape for n, v in own.items()}
 
 
 def test_something_else_is_no_unet(tmp_path: Path) -> None:
@@ -204,7 +228,7 @@ def test_a_checkpoint_gives_the_unet_and_one_of_another_kind_is_named(model, fil
     loaded = checkpoint.load_cfld(delta, tmp_path / "sd15.safetensors", vae=tmp_path / "vae.safetensors")
     name = next(iter(model.key_values))
     torch.testing.assert_close(loaded.unet.state_dict()[name], model.key_values[name], atol=2e-3, rtol=2e-3)
-    for change in ({"use_linear_projection": True}, {"in_channels": 9}):
+    for change in ({"use_linear_projection": True}, {"in_channels": 9}, SDXL):
         other = tmp_path / "other.safetensors"
         save_file(tiny.tiny_unet(**change).state_dict(), str(other))
         with pytest.raises(ValueError, match="other.safetensors is a .*Stable Diffusion 1.5 is wanted"):

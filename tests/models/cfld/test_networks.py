@@ -1,27 +1,16 @@
-"""CFLD's networks: released sizes and names, what untrained parts do, how conditions enter the U-Net."""
+"""CFLD's networks: released sizes and names, what untrained parts do, kinds of prompt, mixtures."""
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
-from figura.models.cfld import networks
-from figura.models.cfld.networks import CFLDConfig, CFLDModel, CFLDNetworks, predict_noise, released_config
+from figura.models.cfld import attention
+from figura.models.cfld.attention import predict_noise
+from figura.models.cfld.config import CFLDConfig, released_config
+from figura.models.cfld.networks import CFLDModel, CFLDNetworks
 from figura.models.diffusion.networks import mini_unet, parameter_count
+from figura.tests.models.cfld import tiny
 
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cfld_tiny", Path(__file__).with_name("tiny.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 COUNTS = {
     "backbone": 86_991_864, "appearance_encoder": 22_549_632, "pose_encoder": 30_636_480,
     "decoder": 97_712_128,
@@ -34,23 +23,10 @@ def released() -> CFLDNetworks:
         return CFLDNetworks(released_config())
 
 
-@pytest.fixture(scope="module")
-def sd15() -> UNet2DConditionModel:
-    with torch.device("meta"):
-        return UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
-
-
 def test_parameter_counts_are_the_released_ones(released: CFLDNetworks) -> None:
     assert {name: parameter_count(getattr(released, name)) for name in COUNTS} == COUNTS
     assert released.learnable_vector.shape == (1, 16, 768) and released.learnable_vector.numel() == 12_288
     assert parameter_count(released) == 237_902_392
-
-
-def test_eighteen_matrices_of_the_unet_are_trained(sd15: UNet2DConditionModel) -> None:
-    state = sd15.state_dict()
-    names = networks.key_value_names(list(state))
-    assert parameter_count(sd15) == 859_520_964
-    assert len(names) == 18 and sum(state[name].numel() for name in names) == 10_321_920
 
 
 @pytest.mark.parametrize(
@@ -82,22 +58,6 @@ def test_nothing_but_weights_is_stored(released: CFLDNetworks) -> None:
     assert sum(tensor.numel() for tensor in released.state_dict().values()) == 237_902_392
 
 
-def test_blocks_are_counted_as_comfyui_does() -> None:
-    config = released_config()
-    assert config.upward == [11, 10, 9, 8, 7, 6, 5, 4, 3] and config.input_blocks == [2, 5, 8]
-
-
-def test_released_maps_match_the_levels_of_the_unet(sd15: UNet2DConditionModel) -> None:
-    config = released_config()
-    attentions = networks.upward_attentions(sd15)
-    with torch.device("meta"):
-        encoder = networks.AppearanceEncoder(config)
-        maps = [torch.zeros(1, 128 * 2**stage, 64 // 2**stage, 64 // 2**stage) for stage in range(4)]
-        biases = encoder(maps)
-    assert [bias.shape[1] for bias in biases] == [attention.to_q.out_features for attention in attentions]
-    assert [bias.shape[-1] for bias in biases] == [64] * 3 + [32] * 3 + [16] * 3
-
-
 def test_mini_fits_its_unet_and_is_small() -> None:
     config, unet = CFLDConfig(), mini_unet()
     small = CFLDNetworks(config)
@@ -107,85 +67,16 @@ def test_mini_fits_its_unet_and_is_small() -> None:
     assert [tuple(each.shape[1:]) for each in residuals] == [(64, 16, 16), (96, 8, 8)]
     sizes = [(64, 16, 16)] * 2 + [(96, 8, 8)] * 2
     assert [tuple(each.shape[1:]) for each in looks.biases] == sizes
-    assert len(networks.key_value_names(list(unet.state_dict()))) == 2 * len(config.upward)
-    networks.take_query_biases(unet)
+    assert len(attention.key_value_names(list(unet.state_dict()))) == 2 * len(config.upward)
+    attention.take_query_biases(unet)
     t = torch.tensor(10)
     made = predict_noise(unet, torch.randn(1, 8, 16, 16), t, looks.prompt, residuals, looks.biases)
     assert made.shape == (1, 8, 16, 16)
 
 
-@torch.no_grad()
-def test_untrained_biases_change_nothing() -> None:
-    torch.manual_seed(0)
-    fresh, unet = CFLDNetworks(tiny.CONFIG).eval(), tiny.tiny_unet()
-    networks.take_query_biases(unet)
-    looks = fresh.appearance(torch.rand(2, 3, 32, 32))
-    latents, t = torch.randn(2, 4, 8, 8), torch.tensor(500)
-    plain = predict_noise(unet, latents, t, looks.prompt)
-    assert all(not bool(bias.any()) for bias in looks.biases)
-    assert torch.equal(predict_noise(unet, latents, t, looks.prompt, biases=looks.biases), plain)
-
-
-@torch.no_grad()
-def test_without_conditions_the_unet_is_as_it_was() -> None:
-    unet = tiny.tiny_unet()
-    latents, t, prompt = torch.randn(2, 4, 8, 8), torch.tensor(500), torch.randn(2, 4, 32)
-    before = unet(latents, t, prompt).sample
-    networks.take_query_biases(unet)
-    torch.testing.assert_close(predict_noise(unet, latents, t, prompt), before, atol=1e-5, rtol=1e-4)
-
-
-@torch.no_grad()
-def test_the_bias_is_added_to_the_projected_queries() -> None:
-    torch.manual_seed(0)
-    attention = networks.upward_attentions(tiny.tiny_unet())[0]
-    attention.set_processor(networks.QueryBias())
-    hidden, context, bias = torch.randn(1, 64, 32), torch.randn(1, 4, 32), torch.randn(1, 32, 8, 8)
-    attention.processor.bias = bias
-    q = attention.to_q(hidden) + bias.flatten(2).mT
-    q, k, v = (
-        each.unflatten(-1, (attention.heads, -1)).transpose(1, 2)
-        for each in (q, attention.to_k(context), attention.to_v(context))
-    )
-    weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
-    expected = attention.to_out[0]((weights @ v).transpose(1, 2).flatten(2))
-    torch.testing.assert_close(attention(hidden, context), expected, atol=1e-5, rtol=1e-4)
-
-
-@torch.no_grad()
-def test_each_condition_changes_the_noise_and_leaves_no_trace() -> None:
-    model = tiny.tiny_cfld()
-    looks = model.networks.appearance(torch.rand(1, 3, 32, 32))
-    residuals = model.networks.pose(torch.rand(1, 21, 64, 64))
-    latents, t = torch.randn(1, 4, 8, 8), torch.tensor(500)
-    plain = predict_noise(model.unet, latents, t, looks.prompt)
-    posed = predict_noise(model.unet, latents, t, looks.prompt, residuals)
-    biased = predict_noise(model.unet, latents, t, looks.prompt, residuals, looks.biases)
-    assert not torch.allclose(plain, posed, atol=1e-4) and not torch.allclose(posed, biased, atol=1e-4)
-    assert torch.equal(predict_noise(model.unet, latents, t, looks.prompt), plain)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("size", [(8, 12), (16, 16), (12, 4)])
-def test_other_latent_sizes_get_resized_conditions(size: tuple[int, int]) -> None:
-    model = tiny.tiny_cfld()
-    looks = model.networks.appearance(torch.rand(1, 3, 32, 32))
-    residuals = model.networks.pose(torch.rand(1, 21, 64, 64))
-    latents = torch.randn(1, 4, *size)
-    made = predict_noise(model.unet, latents, torch.tensor(500), looks.prompt, residuals, looks.biases)
-    assert made.shape == latents.shape and bool(made.isfinite().all())
-
-
-def test_a_constant_map_stays_constant_at_any_size() -> None:
-    for size in ((3, 5), (8, 8), (17, 4)):
-        torch.testing.assert_close(
-            networks.fitted(torch.full((1, 2, 8, 8), 0.7), size), torch.full((1, 2, *size), 0.7)
-        )
-
-
 def test_the_decoder_adds_the_position_before_each_attention_and_reads_first() -> None:
     torch.manual_seed(0)
-    block = networks.TransformerBlock(32, 16)
+    block = attention.TransformerBlock(32, 16)
     tokens, position, seen = torch.randn(1, 4, 32), torch.randn(4, 32), torch.randn(1, 9, 16)
     h = tokens + position
     h = h + block.attn2(block.norm2(h), seen)
@@ -227,16 +118,3 @@ def test_a_model_takes_its_trained_matrices() -> None:
     model = CFLDModel(tiny.tiny_vae(), unet, tiny.tiny_networks(), matrices, 64)
     state = model.unet.state_dict()
     assert all(torch.equal(state[name], value) for name, value in matrices.items())
-
-
-def test_an_unknown_kind_of_prompt_is_refused() -> None:
-    with pytest.raises(ValueError, match="prompt is 'words'; it is one of decoder, pooled, tokens"):
-        CFLDConfig(prompt="words")
-
-
-def test_the_configuration_survives_json() -> None:
-    import json
-
-    config = released_config("pooled", appearance=False)
-    stored = json.loads(json.dumps(networks.config_to_metadata(config)))
-    assert networks.config_from_metadata(stored) == config

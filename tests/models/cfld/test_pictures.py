@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 import torch
 from figura.models.cfld import pictures
 from figura.models.cfld.pictures import Given
-from figura.models.cfld.sampling import Weights
+from figura.models.cfld.sampling import SCHEDULERS, Weights
 from figura.people.keypoints import Person, Pose
 from figura.people.skeleton import PALETTE_18
+from figura.tests.models.cfld import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cfld_tiny", Path(__file__).with_name("tiny.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 FAST = {"weights": Weights(1.0, 1.0), "scheduler": "ddim", "steps": 1}
 
 
@@ -149,11 +137,12 @@ def test_the_result_has_the_size_of_the_pose(model, height: int, width: int) -> 
     assert drawn.shape == (1, 21, 64, 64)
 
 
-def test_pixels_outside_the_mask_are_the_references_own(model) -> None:
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_pixels_outside_the_mask_are_the_references_own(model, scheduler: str) -> None:
     reference, mask = torch.rand(1, 3, 64, 44), torch.zeros(1, 1, 64, 44)
     mask[..., 20:40, 10:30] = 1
     things = Given([pose()], torch.rand(1, 3, 64, 44), reference=reference, mask=mask)
-    made, _ = pictures.repose_pictures(model, things, **{**FAST, "steps": 2})
+    made, _ = pictures.repose_pictures(model, things, **{**FAST, "steps": 2, "scheduler": scheduler})
     outside = (mask == 0).expand_as(made)
     assert torch.equal(made[outside], reference[outside])
     assert not torch.allclose(made[~outside], reference[~outside], atol=1e-3)

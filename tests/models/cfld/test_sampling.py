@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 from figura.models.cfld import sampling
-from figura.models.cfld.networks import predict_noise
+from figura.models.cfld.attention import predict_noise
 from figura.models.cfld.sampling import Guided, Weights
+from figura.tests.models.cfld import tiny
 
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cfld_tiny", Path(__file__).with_name("tiny.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 T = torch.tensor(500)
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from figura.models.cfld.networks import CFLDConfig, CFLDModel, CFLDNetworks, key_value_names
+from figura.models.cfld.attention import key_value_names
+from figura.models.cfld.checkpoint import KIND, change_tensors
+from figura.models.cfld.config import CFLDConfig, config_to_metadata
+from figura.models.cfld.networks import CFLDModel, CFLDNetworks
+from figura.models.diffusion import networks
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.perception import densepose
 
 SIZE, LATENTS = 64, 4
 CONFIG = CFLDConfig(
@@ -66,3 +73,21 @@ def person(height: int, width: int) -> torch.Tensor:
               (.44, .5), (.43, .7), (.42, .9), (.56, .5), (.57, .7), (.58, .9), (.48, .1), (.52, .1),
               (.45, .11), (.55, .11)]  # fmt: skip
     return torch.tensor([[x * width, y * height, 1.0] for x, y in places])
+
+
+def write_mini_family(folder: Path, *names: str, **change: Any) -> Path:
+    """Random weights in the files, kinds and layouts that the recipes write. change: of mini's sizes."""
+    torch.manual_seed(0)
+    vae, base = networks.mini_vae(), networks.mini_unet()
+    save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
+    save_module(folder / "base.safetensors", "unet", base.state_dict(), networks.plain_config(base))
+    config = replace(CFLDConfig(), **change)
+    for name in names or ("cfld",):
+        tensors = change_tensors(trained(CFLDNetworks(config)), base.state_dict())
+        save_module(folder / f"{name}.safetensors", KIND, tensors, {KIND: config_to_metadata(config)})
+    labels = densepose.DensePoseConfig(64, (8, 8, 16, 16), 1)
+    save_module(
+        folder / densepose.MINI_FILE, densepose.KIND, densepose.DensePoseNet(labels).state_dict(),
+        densepose.config_to_metadata(labels),
+    )  # fmt: skip
+    return folder

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from figura.tests.models.diffusion import ldm_layout as ldm
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-
-def load_layout() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ldm_layout", Path(__file__).with_name("ldm_layout.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ldm = load_layout()
 WORDS = ["<|startoftext|>", "<|endoftext|>"]
 SHARED = {"block_out_channels": (32, 64), "layers_per_block": 1, "norm_num_groups": 32}
 

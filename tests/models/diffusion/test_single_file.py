@@ -1,34 +1,30 @@
-"""Public Stable Diffusion layouts on random weights: sizes read off tensors, tensors in place, errors."""
+"""Public Stable Diffusion files with random weights as networks: tensors in place, errors."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import ControlNetModel
 from figura.models.diffusion import single_file
 from figura.models.phac import checkpoint
+from figura.tests.models.diffusion import ldm_layout as ldm
+from figura.tests.models.diffusion.full_size import (
+    clip_config,
+    sd15_tensors,
+    unet,
+    vae,
+    write,
+    write_tokenizer,
+    xl_unet,
+)
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
-
-
-def load_makers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sd_full_size", Path(__file__).with_name("full_size.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-makers = load_makers()
-ldm, clip_config, sd15_tensors = makers.ldm, makers.clip_config, makers.sd15_tensors
-unet, vae, write, xl_unet = makers.unet, makers.vae, makers.write, makers.xl_unet
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return makers.write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 @pytest.fixture(scope="module")
@@ -134,18 +130,6 @@ def test_incomplete_and_damaged_files(files: dict[str, Path], tokenizer: Path, t
         single_file.load_stack(tmp_path / "short.safetensors", tokenizer)
 
 
-def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"state_dict": {}, "callback": print}, tmp_path / "bad.ckpt")
-    with pytest.raises(ValueError, match="bad.ckpt"):
-        single_file.read_weights(tmp_path / "bad.ckpt")
-
-
-def test_a_pickle_with_nan_is_refused(tmp_path: Path) -> None:
-    torch.save({"a": torch.tensor([float("nan")])}, tmp_path / "nan.pth")
-    with pytest.raises(ValueError, match="NaN"):
-        single_file.read_weights(tmp_path / "nan.pth")
-
-
 def test_a_missing_tokenizer_says_what_to_put_where(files: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="vocab.json and merges.txt.*Stable Diffusion 1.5"):
         single_file.load_stack(files["inpaint"], tmp_path)
@@ -173,37 +157,6 @@ def test_the_second_text_encoder_sees_zeros_behind_the_end(tokenizer: Path) -> N
     condition = single_file.SDXLTextCondition(words, None, None)
     tokens = torch.tensor([[256, 5, 257, 257, 257]])
     assert condition._ended(tokens).tolist() == [[256, 5, 257, 0, 0]]
-
-
-def test_full_sizes_are_read_off_the_tensors() -> None:
-    with torch.device("meta"):
-        sd15 = UNet2DConditionModel(in_channels=9, cross_attention_dim=768)
-    config = single_file.unet_config(single_file.unet_tensors_of(ldm.unet_to_ldm(sd15.state_dict(), 2)))
-    assert config["block_out_channels"] == (320, 640, 1280, 1280) and config["attention_head_dim"] == 8
-    assert {
-        name: sd15.config[name] for name in ("down_block_types", "up_block_types", "layers_per_block")
-    } == {name: config[name] for name in ("down_block_types", "up_block_types", "layers_per_block")}
-    with torch.device("meta"):
-        again = UNet2DConditionModel(**config)
-    assert sum(p.numel() for p in again.parameters()) == 859_520_964 + 320 * 5 * 9
-
-
-def test_full_size_sdxl_is_read_off_the_tensors() -> None:
-    known = {
-        "in_channels": 9, "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), "layers_per_block": 2,
-        "attention_head_dim": (5, 10, 20), "transformer_layers_per_block": (1, 2, 10),
-        "use_linear_projection": True,
-        "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": 2816,
-    }  # fmt: skip
-    with torch.device("meta"):
-        network = UNet2DConditionModel(**known)
-    config = single_file.unet_config(network.state_dict())
-    assert {name: config[name] for name in known} == known and single_file.family_of(
-        config
-    ) == single_file.SDXL
 
 
 def test_phac_at_full_size_runs_with_a_public_controlnet(

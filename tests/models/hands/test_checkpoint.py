@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,19 +12,8 @@ from figura.models.diffusion import networks, single_file
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.hands import checkpoint, sampling
 from figura.models.hands.networks import hand_unet
-
-TESTS = Path(__file__).parents[2]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-helpers = load("hands_helpers_for_checkpoint", TESTS / "nodes" / "hands_helpers.py")
-makers = load("sd_full_size_for_hands", TESTS / "models" / "diffusion" / "full_size.py")
+from figura.tests.models.diffusion import full_size as makers
+from figura.tests.nodes import hands_helpers as helpers
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
 from figura.models.diffusion.networks import mini_unet
 from figura.models.hands.losses import mask_loss
 from figura.models.hands.networks import BodyOutpainter, HandGenerator, hand_unet, widen_conv_out
-
-spec = importlib.util.spec_from_file_location("hands_tiny_for_networks", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from figura.tests.models.hands import tiny
 
 
 @pytest.mark.parametrize("size", ["tiny", "mini"])

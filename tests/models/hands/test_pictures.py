@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,22 +13,12 @@ from figura.models.hands import pictures, sampling
 from figura.people.hands import LEFT, RIGHT, hands_of
 from figura.people.keypoints import Person, Pose
 from figura.people.skeleton import draw_skeleton
+from figura.tests.models.hands import tiny
+from figura.tests.nodes import hands_helpers as helpers
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-TESTS = Path(__file__).parents[2]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load("hands_tiny_for_pictures", Path(__file__).with_name("tiny.py"))
-helpers = load("hands_helpers_for_pictures", TESTS / "nodes" / "hands_helpers.py")
 SIZE = tiny.SIZE
 GENERATOR, BODY = tiny.tiny_generator(), tiny.tiny_body()
 

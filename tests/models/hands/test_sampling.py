@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,10 @@ from figura.models.diffusion.predict import Control, noise_predictor, predict_on
 from figura.models.diffusion.sampling import ddim_scheduler, draw_noise, noised, sample
 from figura.models.hands import sampling as hands
 from figura.people.skeleton import draw_hand
+from figura.tests.models.hands import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-
-spec = importlib.util.spec_from_file_location("hands_tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
 
 SIZE = tiny.SIZE
 GENERATOR, STAND_IN, BODY = tiny.tiny_generator(), tiny.tiny_stand_in(), tiny.tiny_body()

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import torch
 from figura.models.hands.networks import BodyOutpainter, HandGenerator, HandsModel, hand_unet
+from figura.tests.models.phac import tiny as phac
 from torch import Tensor
 
-
-def load_phac_tiny() -> ModuleType:
-    path = Path(__file__).parents[1] / "phac" / "tiny.py"
-    spec = importlib.util.spec_from_file_location("phac_tiny_for_hands", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-phac = load_phac_tiny()
 SIZE, LATENTS = phac.SIZE, phac.LATENTS
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -17,17 +16,9 @@ from figura.models.diffusion import single_file
 from figura.models.diffusion.checkpoint import load_file
 from figura.models.humansd import checkpoint, sampling
 from figura.models.humansd.networks import PoseConv2d
+from figura.tests.models.humansd import tiny
 from transformers import CLIPTextConfig, CLIPTextModel
 
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("humansd_tiny_files", Path(__file__).with_name("tiny.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 FULL_SIZE = 865_910_724 + 320 * 4 * 9
 """Parameters of SD 2.1's U-Net and of 4 more input channels."""
 

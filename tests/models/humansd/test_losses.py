@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 from figura.models.diffusion.networks import decode_latents
 from figura.models.humansd import losses
-
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("humansd_tiny_losses", Path(__file__).with_name("tiny.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
+from figura.tests.models.humansd import tiny
 
 
 @pytest.fixture(scope="module")

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 from figura.models.diffusion import networks
 from figura.models.humansd.networks import HumanSD, PoseConv2d, pose_unet, with_pose_conv
-
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "humansd_tiny_networks", Path(__file__).with_name("tiny.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
+from figura.tests.models.humansd import tiny
 
 
 def twins(kind: str) -> tuple[torch.nn.Module, torch.nn.Module, int, int]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 import torch
@@ -13,20 +9,10 @@ from figura.models.diffusion import batches
 from figura.models.humansd import pictures
 from figura.people.keypoints import Person, Pose
 from figura.people.skeleton_coco import draw_coco_pose
+from figura.tests.models.humansd import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "humansd_tiny_pictures", Path(__file__).with_name("tiny.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 standing = tiny.standing
 
 

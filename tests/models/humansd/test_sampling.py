@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from figura.models.diffusion.text import WordTokenizer
 from figura.models.humansd import sampling
+from figura.tests.models.humansd import tiny
 from torch import Tensor
-
-
-def load_tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "humansd_tiny_sampling", Path(__file__).with_name("tiny.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = load_tiny()
 
 
 @pytest.fixture(scope="module")

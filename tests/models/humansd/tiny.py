@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,21 +12,11 @@ from figura.models.diffusion.checkpoint import save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
 from figura.models.humansd.networks import HumanSD, pose_unet
 from figura.people.keypoints import Person, Pose
+from figura.tests.models.diffusion import full_size as makers
+from figura.tests.models.phac import tiny as phac
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-MODELS = Path(__file__).parents[1]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-phac = load("phac_tiny_for_humansd", MODELS / "phac" / "tiny.py")
-makers = load("sd_full_size_for_humansd", MODELS / "diffusion" / "full_size.py")
 LATENTS = phac.LATENTS
 
 

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.phac import checkpoint
-
-
-def load_helpers() -> ModuleType:
-    path = Path(__file__).parents[2] / "nodes" / "phac_helpers.py"
-    spec = importlib.util.spec_from_file_location("phac_node_helpers", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-helpers = load_helpers()
+from figura.tests.nodes import phac_helpers as helpers
 
 
 @pytest.fixture(scope="module")

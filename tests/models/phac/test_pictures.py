@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from figura.models.phac.pictures import LARGEST_ZOOM, plan_region, refine_pictures
 from figura.people.boxes import Box
+from figura.tests.models.phac import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
 MODEL = 128
-
-spec = importlib.util.spec_from_file_location("phac_tiny_for_pictures", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
 
 
 @given(

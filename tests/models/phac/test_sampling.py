@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from figura.models.diffusion import predict
 from figura.models.phac import sampling as phac
+from figura.tests.models.phac import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-
-spec = importlib.util.spec_from_file_location("phac_tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
 
 SIZE = tiny.SIZE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,7 @@ from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.pocold.checkpoint import KIND, load_mini_pocold, load_networks, load_pocold
 from figura.models.pocold.networks import PoCoLDConfig, PoCoLDNetworks, config_to_metadata
-
-spec = importlib.util.spec_from_file_location("pocold_tiny_checkpoint", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from figura.tests.models.pocold import tiny
 
 
 def write(path: Path, config: PoCoLDConfig) -> PoCoLDNetworks:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from figura.models.diffusion.networks import parameter_count
@@ -18,10 +15,7 @@ from figura.models.pocold.networks import (
     config_to_metadata,
     released_config,
 )
-
-spec = importlib.util.spec_from_file_location("pocold_tiny_networks", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from figura.tests.models.pocold import tiny
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,7 @@ from figura.models.pocold import sampling
 from figura.models.pocold.attention import CrossAttention
 from figura.models.pocold.pictures import Given, check_given, pad_to_multiple, repose_pictures
 from figura.models.pocold.sampling import Branches, Kept, Weights, generate, latent_labels, trace_source
-
-spec = importlib.util.spec_from_file_location("pocold_tiny_sampling", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from figura.tests.models.pocold import tiny
 
 SIZE = 32
 TARGET = tiny.body_labels(2, SIZE, SIZE)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from diffusers import AutoencoderKL
-from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
+from figura.models.diffusion import networks
+from figura.models.diffusion.checkpoint import save_module
+from figura.models.perception import densepose
+from figura.models.pocold.checkpoint import KIND
+from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks, config_to_metadata
 
 LATENTS = 4
 
@@ -32,3 +38,18 @@ def body_labels(count: int, height: int, width: int, seed: int = 0) -> torch.Ten
     blocks = torch.randint(0, 25, (count, -(-height // 8), -(-width // 8)), generator=generator)
     blocks[:, 0, 0] = 2
     return blocks.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :height, :width].to(torch.uint8)
+
+
+def write_mini_family(folder: Path) -> Path:
+    """Random weights in the files, kinds and layouts that the recipes write."""
+    torch.manual_seed(0)
+    vae, model = networks.mini_vae(), PoCoLDNetworks(PoCoLDConfig(channels=(16, 16), heads=2, filters=4))
+    config = densepose.DensePoseConfig(64, (8, 8, 16, 16), 1)
+    estimator = densepose.DensePoseNet(config)
+    save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
+    save_module(folder / "pocold.safetensors", KIND, model.state_dict(), config_to_metadata(model.config))
+    save_module(
+        folder / densepose.MINI_FILE, densepose.KIND, estimator.state_dict(),
+        densepose.config_to_metadata(config),
+    )  # fmt: skip
+    return folder

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from figura.models.cfld.attention import key_value_names
 from figura.models.cfld.checkpoint import load_change
-from figura.models.cfld.networks import POOLED, key_value_names
+from figura.models.cfld.config import POOLED
 from figura.models.diffusion.networks import load_vae
 from figura.training.pairs_data import build_pairs, open_pairs
 from figura.training.plan import Split

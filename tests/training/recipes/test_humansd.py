@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +12,11 @@ import torch
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.diffusion.networks import encode_image, load_unet, load_vae
 from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
+from figura.tests.training import test_trainer as trainer_tests
 from figura.training.plan import Split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.humansd import HumanSDRecipe
 from figura.training.trainer import train
-
-spec = importlib.util.spec_from_file_location(
-    "trainer_tests", Path(__file__).parent.with_name("test_trainer.py")
-)
-trainer_tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(trainer_tests)
 
 NAMES = ("humansd", "humansd_paper", "humansd_official", "humansd_controlnet")
 

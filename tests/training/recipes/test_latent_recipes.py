@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
+from figura.tests.training import test_trainer as trainer_tests
 from figura.training.command import find_init
 from figura.training.prompt_pictures import prompt_images
 from figura.training.recipes import load_recipe, recipe_names
 from figura.training.trainer import train
-
-spec = importlib.util.spec_from_file_location(
-    "trainer_tests", Path(__file__).parent.with_name("test_trainer.py")
-)
-trainer_tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(trainer_tests)
 
 
 def toy_plan(recipe, steps: int):

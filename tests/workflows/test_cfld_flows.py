@@ -1,0 +1,116 @@
+"""CFLD's workflows: they can be built, and run on random weights where they need no ComfyUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figura.host.graph import validate
+from figura.host.interface import use_host
+from figura.host.plain import PlainHost
+from figura.host.runner import Runner, all_node_classes
+from figura.models import store
+from figura.nodes import cfld as cfld_nodes
+from figura.nodes import cfld_native as native_nodes
+from figura.nodes import densepose as densepose_nodes
+from figura.tests.models.cfld import tiny
+from figura.workflows import cfld
+from figura.workflows.files import files_of
+from figura.workflows.flow import Flow, Node
+from figura.workflows.forms import api_form, ui_form
+from PIL import Image
+
+# Named here, too, so that the flows are tested before their weights are trained and the nodes are offered.
+CLASSES = {
+    **all_node_classes(), **cfld_nodes.NODE_CLASS_MAPPINGS, **native_nodes.NODE_CLASS_MAPPINGS,
+    **densepose_nodes.NODE_CLASS_MAPPINGS,
+}  # fmt: skip
+SAVED = {
+    cfld.cfld_repose: {"source", "pose", "person", "truth"},
+    cfld.cfld_interpolate: {"first", "second", "mix_25", "mix_50", "mix_75"},
+    cfld.cfld_edit: {"reference", "edit_source", "edit_mask", "edited"},
+}  # fmt: skip
+each_flow = pytest.mark.parametrize(
+    "describe", [*SAVED, cfld.cfld_native], ids=lambda describe: describe.__name__
+)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_mini_family(tmp_path_factory.mktemp("mini"))
+
+
+def run(describe, folder: Path) -> dict[str, np.ndarray]:
+    """The saved pictures of a flow by their names without prefix and number."""
+    graph = api_form(describe(CLASSES))
+    for node in graph.values():
+        if "steps" in node["inputs"]:
+            node["inputs"]["steps"] = 1
+    files = Runner(PlainHost(output_dir=folder, device="cpu"), CLASSES).run(graph).files
+    return {
+        path.stem.removeprefix("cfld_")[:-7]: np.asarray(Image.open(path).convert("RGB")) for path in files
+    }
+
+
+def only(flow: Flow, class_type: str) -> Node:
+    (node,) = [node for node in flow.nodes if node.class_type == class_type]
+    return node
+
+
+@each_flow
+def test_both_forms_hold_every_node(describe) -> None:
+    flow = describe(CLASSES)
+    api, page = api_form(flow), ui_form(flow)
+    assert flow.name == describe.__name__ and len(flow.notes) == 1 and len(flow.groups) > 2
+    assert len(api) == len(flow.nodes) > 4
+    assert {node["type"] for node in page["nodes"]} >= {node["class_type"] for node in api.values()}
+    assert len(files_of(flow)) == 2
+
+
+@each_flow
+def test_the_api_form_is_valid_also_where_a_file_is_missing(describe, tmp_path: Path) -> None:
+    with use_host(PlainHost(models_dir=tmp_path)):
+        assert validate(api_form(describe(CLASSES)), CLASSES)
+
+
+@pytest.mark.parametrize("describe", SAVED, ids=lambda describe: describe.__name__)
+def test_it_runs_on_random_weights(
+    describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MINI_DIR", family)
+    pictures = run(describe, tmp_path)
+    assert set(pictures) == SAVED[describe]
+    assert all(picture.shape == (128, 128, 3) for picture in pictures.values())
+    if "edited" in pictures:
+        inside = pictures["edit_mask"][..., 0] > 0
+        changed = (pictures["edited"] != pictures["reference"]).any(-1)
+        assert changed.any() and not (changed & ~inside).any() and not inside.all()
+    if "mix_25" in pictures:
+        assert (pictures["mix_25"] != pictures["mix_75"]).any()
+
+
+def test_the_reposed_person_has_the_truths_pose() -> None:
+    flow = cfld.cfld_repose(CLASSES)
+    sampler, example = only(flow, "FiguraCFLDSampler"), only(flow, "FiguraExamplePerson")
+    assert sampler.values["pose_keypoint"] == example["other_pose_keypoint"]
+    saved = {node.title: node.values["images"] for node in flow.nodes if node.class_type == "SaveImage"}
+    assert saved["Save truth"] == example["other_pose"]
+
+
+def test_only_the_mix_differs_between_the_samplers() -> None:
+    flow = cfld.cfld_interpolate(CLASSES)
+    samplers = [node.values for node in flow.nodes if node.class_type == "FiguraCFLDSampler"]
+    assert [values["mix"] for values in samplers] == list(cfld.MIXES)
+    assert all({**values, "mix": 0} == {**samplers[0], "mix": 0} for values in samplers)
+
+
+def test_the_native_graph_feeds_the_stock_sampler_as_the_help_page_says() -> None:
+    flow = cfld.cfld_native(CLASSES)
+    sampler, applied = only(flow, "KSampler"), only(flow, "FiguraApplyCFLD")
+    for name in ("model", "positive", "negative"):
+        assert sampler.values[name] == applied[name]
+    assert sampler.values["cfg"] == 2 and applied.values["mix"] == cfld_nodes.NO_MIX
+    latent, shaped = only(flow, "EmptyLatentImage"), only(flow, "ImageScale")
+    assert latent.values["width"] == latent.values["height"] == 512
+    assert shaped.values["width"] * 16 == shaped.values["height"] * 11

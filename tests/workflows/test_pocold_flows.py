@@ -1,0 +1,82 @@
+"""PoCoLD's workflows: they can be built, and run on random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figura.host.plain import PlainHost
+from figura.host.runner import Runner, all_node_classes
+from figura.models import store
+from figura.nodes import densepose as densepose_nodes
+from figura.nodes import pocold as pocold_nodes
+from figura.tests.models.pocold import tiny
+from figura.workflows import pocold
+from figura.workflows.files import files_of
+from figura.workflows.forms import api_form, ui_form
+from PIL import Image
+
+# Named here, too, so that the flows are tested before their weights are trained and the nodes are offered.
+CLASSES = {
+    **all_node_classes(), **pocold_nodes.NODE_CLASS_MAPPINGS, **densepose_nodes.NODE_CLASS_MAPPINGS,
+}  # fmt: skip
+SAVED = {
+    pocold.pocold_repose: {"source", "labels", "attention", "person", "truth"},
+    pocold.pocold_pose_only: {"pose_labels", "somebody"},
+    pocold.pocold_appearance_transfer: {
+        "clothes", "reference", "reference_labels", "mask", "dressed", "dressed_attention",
+    },
+}  # fmt: skip
+each_flow = pytest.mark.parametrize("describe", SAVED, ids=lambda describe: describe.__name__)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_mini_family(tmp_path_factory.mktemp("mini"))
+
+
+def run(describe, folder: Path) -> dict[str, np.ndarray]:
+    """The saved pictures of a flow by their names without prefix and number."""
+    graph = api_form(describe(CLASSES))
+    for node in graph.values():
+        if "steps" in node["inputs"]:
+            node["inputs"]["steps"] = 1
+    files = Runner(PlainHost(output_dir=folder, device="cpu"), CLASSES).run(graph).files
+    return {
+        path.stem.removeprefix("pocold_").rstrip("_0123456789"): np.asarray(Image.open(path).convert("RGB"))
+        for path in files
+    }
+
+
+@each_flow
+def test_both_forms_hold_every_node(describe) -> None:
+    flow = describe(CLASSES)
+    api, page = api_form(flow), ui_form(flow)
+    assert flow.name == describe.__name__ and len(flow.notes) == 1 and len(flow.groups) > 2
+    assert len(api) == len(flow.nodes) > 4
+    assert {node["type"] for node in page["nodes"]} >= {node["class_type"] for node in api.values()}
+    assert len(files_of(flow)) == 2
+
+
+@each_flow
+def test_it_runs_on_random_weights(
+    describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MINI_DIR", family)
+    pictures = run(describe, tmp_path)
+    assert set(pictures) == SAVED[describe]
+    assert all(picture.shape == (128, 128, 3) for picture in pictures.values())
+    if "mask" in pictures:
+        inside = pictures["mask"][..., 0] > 0
+        changed = (pictures["dressed"] != pictures["reference"]).any(-1)
+        assert changed.any() and not (changed & ~inside).any() and not inside.all()
+
+
+def test_the_reposed_person_has_the_truths_pose() -> None:
+    flow = pocold.pocold_repose(CLASSES)
+    (sampler,) = [node for node in flow.nodes if node.class_type == "FiguraPoCoLDSampler"]
+    (compared,) = [node for node in flow.nodes if node.class_type == "FiguraCompare"]
+    example = sampler.values["source"].node
+    assert sampler.values["target_densepose"] == example["other_densepose"]
+    assert compared.values["image_b"] == example["other_pose"]

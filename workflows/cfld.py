@@ -1,0 +1,204 @@
+"""CFLD: the person of a picture in another pose; between two people; dressed anew; and with a stock model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..host.native_nodes import SD15_CHECKPOINT
+from .flow import Flow, Node
+from .phac import INPUT_COLOR, MASK_COLOR, MINI_SIZE, RESULT_COLOR, STAGE_COLOR, add_saved, add_saved_mask
+
+EXAMPLE_SEED, SECOND_SEED = 10_000_018, 10_000_017
+REFERENCE_SEED, DRESSED_SEED = 10_000_033, 10_000_026
+MINI_STEPS, MINI_SCHEDULER = 20, "ddim"
+MIXES = (0.25, 0.5, 0.75)
+GROWN = 3
+RELEASED_FILE = "pytorch_model.bin"
+NATIVE_SIZE, NATIVE_STEPS, NATIVE_CFG = 512, 50, 2.0
+ASPECT_SIZE = (352, 512)
+
+REPOSE_NOTE = """\
+The person of a picture is drawn in another pose. Press **Run**: it works as it is, on the models that
+come with Figura.
+
+**What to change**
+
+- **Example Person**, `seed`: another person. From 10000000 on the models have never seen them. The same
+  person in the other pose is saved, too, to compare with; only its joints are shown to the model.
+- For pictures of your own connect **Load Image** (and **Crop Person**) to `source`, and **Detect Pose**
+  of another picture or **Point Prompt** to `pose_keypoint`.
+- **CFLD Sampler**, `w_pose` and `w_app`: how strongly pose and looks are followed. `seed`: another try.
+- **Load CFLD**: the authors' `pytorch_model.bin` for photographs, with Stable Diffusion 1.5 as
+  `checkpoint`; then 50 steps of `ddpm`.
+"""
+
+INTERPOLATE_NOTE = """\
+One pose, and looks on the way from one person to another. Press **Run**: it works as it is, on the
+models that come with Figura.
+
+Both people become a coarse prompt and biases of the attention; `mix` is the second one's share of both.
+The seed of the three samplers is the same, so that nothing but the looks changes. A mix of 0 or 1 is
+what one person alone would give, bit for bit.
+
+**What to change**
+
+- **Example Person**, `seed`: other people. The pose is the first one's other pose; connect any other to
+  `pose_keypoint`.
+- **CFLD Sampler**, `mix`: other shares. For more of them copy the node.
+"""
+
+EDIT_NOTE = """\
+A person is dressed like another one. Press **Run**: it works as it is, on the models that come with
+Figura.
+
+The **reference** is the picture that is edited: only what the mask covers changes, every other pixel
+stays bit for bit what it was. `pose_keypoint` is the pose of the person in the reference, `source` the
+person whose looks are taken.
+
+**What to change**
+
+- **DensePose**, `parts`: what is dressed anew; `grow`: room round it, for wider clothes. In place of it,
+  any mask will do: **Visible Mask**, or one painted in the mask editor of **Load Image**.
+- **Example Person**, `seed`: other people. For a picture of your own as reference connect **Detect
+  Pose** to `pose_keypoint`.
+- **CFLD Sampler**, `w_app`: how strongly the source's looks are followed.
+"""
+
+NATIVE_NOTE = f"""\
+The released CFLD with ComfyUI's own KSampler and VAE. It needs
+
+- `pytorch_model.bin` and `pytorch_model_1.bin` from https://github.com/YanzuoLu/CFLD, both in
+  `models/figura`. The first time they become `cfld_released.safetensors` beside them; choose that in
+  **Load CFLD** afterwards.
+- Stable Diffusion 1.5 (`{SD15_CHECKPOINT}`, 2.1 GB): ComfyUI offers to download it when this workflow is
+  opened.
+
+The released model was trained on photographs of people. Connect **Load Image** to **Crop Person**, and
+**Detect Pose** (with `dwpose` or `openpose`) of another photograph to `pose_keypoint`; the example
+person is there to show how.
+
+- **Apply CFLD** puts looks and pose into the model and into three conditionings. With **KSampler**,
+  `cfg` weighs both alike. To weigh them apart, take **Dual CFG Guider** with SamplerCustomAdvanced:
+  `positive` is its cond1, `pose_only` its cond2.
+- The model draws people squashed to a square, so the latent is {NATIVE_SIZE} x {NATIVE_SIZE} and the
+  picture is brought back to 11 x 16 at the end.
+- There is no text prompt: the looks are the prompt.
+"""
+
+
+def cfld_repose(classes: Mapping[str, Any]) -> Flow:
+    """An example person in another pose, beside the truth."""
+    flow = Flow("cfld_repose", classes)
+    flow.note("A person in another pose (CFLD)", REPOSE_NOTE)
+    with flow.group("1  A person, and a pose", INPUT_COLOR):
+        example = _add_person(flow, EXAMPLE_SEED)
+        add_saved(flow, "Save source", "cfld_source", example["complete"])
+    with flow.group("2  Drawn in that pose", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadCFLD")
+        drawn = _add_sampler(flow, loaded, example, pose_keypoint=example["other_pose_keypoint"])
+    with flow.group("3  The person, and the truth", RESULT_COLOR):
+        add_saved(flow, "Save pose", "cfld_pose", drawn["skeleton"])
+        add_saved(flow, "Save person", "cfld_person", drawn["image"], new_column=True)
+        add_saved(flow, "Save truth", "cfld_truth", example["other_pose"])
+    return flow
+
+
+def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
+    """From one example person's looks to another's, in one pose."""
+    flow = Flow("cfld_interpolate", classes)
+    flow.note("Between two people's looks (CFLD)", INTERPOLATE_NOTE)
+    with flow.group("1  Two people, and a pose", INPUT_COLOR):
+        first, second = (_add_person(flow, seed) for seed in (EXAMPLE_SEED, SECOND_SEED))
+        add_saved(flow, "Save first", "cfld_first", first["complete"], new_column=True)
+        add_saved(flow, "Save second", "cfld_second", second["complete"])
+    with flow.group("2  Drawn at several mixes", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadCFLD")
+        drawn = {
+            mix: _add_sampler(
+                flow, loaded, first, pose_keypoint=first["other_pose_keypoint"],
+                second_source=second["complete"], mix=mix,
+            )
+            for mix in MIXES
+        }  # fmt: skip
+    with flow.group("3  From one to the other", RESULT_COLOR):
+        for mix, each in drawn.items():
+            percent = f"{100 * mix:.0f}"
+            add_saved(flow, f"Save {percent} %", f"cfld_mix_{percent}", each["image"])
+    return flow
+
+
+def cfld_edit(classes: Mapping[str, Any]) -> Flow:
+    """An example person in the shirt of another one."""
+    flow = Flow("cfld_edit", classes)
+    flow.note("A person dressed like another (CFLD)", EDIT_NOTE)
+    with flow.group("1  A reference, and whom to dress it like", INPUT_COLOR):
+        reference = _add_person(flow, REFERENCE_SEED, "Reference")
+        other = _add_person(flow, DRESSED_SEED, "Source")
+        add_saved(flow, "Save reference", "cfld_reference", reference["complete"], new_column=True)
+        add_saved(flow, "Save source", "cfld_edit_source", other["complete"])
+    with flow.group("2  What changes", MASK_COLOR):
+        parts = flow.add("FiguraDensePose", image=reference["complete"], parts="upper body", grow=GROWN)
+        add_saved_mask(flow, "Save mask", "cfld_edit_mask", parts["mask"])
+    with flow.group("3  Dressed anew", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadCFLD")
+        drawn = _add_sampler(
+            flow, loaded, other, pose_keypoint=reference["pose_keypoint"], reference=reference["complete"],
+            mask=parts["mask"],
+        )  # fmt: skip
+    with flow.group("4  The person, and what changed", RESULT_COLOR):
+        add_saved(flow, "Save person", "cfld_edited", drawn["image"])
+        compared = flow.add(
+            "FiguraCompare", image_a=reference["complete"], image_b=drawn["image"], mask=parts["mask"],
+            new_column=True,
+        )  # fmt: skip
+        flow.add("PreviewImage", "What changed", images=compared["difference"])
+    return flow
+
+
+def cfld_native(classes: Mapping[str, Any]) -> Flow:
+    """The released weights on a stock model, with stock nodes."""
+    flow = Flow("cfld_native", classes)
+    width, height = ASPECT_SIZE
+    flow.note("CFLD with stock nodes", NATIVE_NOTE)
+    with flow.group("1  A person, and a pose", INPUT_COLOR):
+        example = _add_person(flow, EXAMPLE_SEED, size=NATIVE_SIZE)
+        source = flow.add(
+            "FiguraCropPerson", image=example["complete"], width=width, height=height,
+            pose_keypoint=example["pose_keypoint"],
+        )  # fmt: skip
+        flow.add("PreviewImage", "Source", images=source["image"], new_column=True)
+        flow.add("PreviewImage", "Has this pose", images=example["other_pose"])
+    with flow.group("2  The stock model, and CFLD", STAGE_COLOR):
+        stock = flow.add("CheckpointLoaderSimple", ckpt_name=SD15_CHECKPOINT)
+        loaded = flow.add("FiguraLoadCFLD", model=RELEASED_FILE)
+        applied = flow.add(
+            "FiguraApplyCFLD", model=stock["MODEL"], cfld=loaded["cfld"], source=source["image"],
+            pose_keypoint=example["other_pose_keypoint"],
+        )  # fmt: skip
+    with flow.group("3  Drawn", STAGE_COLOR):
+        empty = flow.add("EmptyLatentImage", width=NATIVE_SIZE, height=NATIVE_SIZE)
+        drawn = flow.add(
+            "KSampler", model=applied["model"], positive=applied["positive"], negative=applied["negative"],
+            latent_image=empty["LATENT"], steps=NATIVE_STEPS, cfg=NATIVE_CFG, sampler_name="ddpm",
+            scheduler="ddim_uniform",
+        )  # fmt: skip
+    with flow.group("4  The person", RESULT_COLOR):
+        decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=stock["VAE"])
+        shaped = flow.add(
+            "ImageScale", image=decoded["IMAGE"], upscale_method="bicubic", width=width, height=height
+        )
+        add_saved(flow, "Save person", "cfld_native", shaped["IMAGE"], new_column=True)
+    return flow
+
+
+def _add_person(flow: Flow, seed: int, title: str = "", size: int = MINI_SIZE) -> Node:
+    return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0)
+
+
+def _add_sampler(flow: Flow, loaded: Node, person: Node, **values: Any) -> Node:
+    """The person's whole picture as source; steps and scheduler for mini."""
+    return flow.add(
+        "FiguraCFLDSampler", cfld=loaded["cfld"], source=person["complete"], steps=MINI_STEPS,
+        scheduler=MINI_SCHEDULER, new_column=True, **values,
+    )  # fmt: skip

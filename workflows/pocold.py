@@ -1,0 +1,154 @@
+"""PoCoLD: a person in another pose, somebody in a given pose, and one person's clothes on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .flow import Flow
+from .phac import (
+    INPUT_COLOR,
+    MASK_COLOR,
+    MINI_SIZE,
+    PROMPT_COLOR,
+    RESULT_COLOR,
+    STAGE_COLOR,
+    add_saved,
+    add_saved_mask,
+)
+
+SOURCE_SEED, POSE_SEED, REFERENCE_SEED = 10_000_045, 10_000_017, 10_000_033
+MINI_STEPS, MINI_WEIGHT = 20, 2.0
+MASK_GROWTH_PX = 2
+
+REPOSE_NOTE = """\
+The person of a picture in another pose: the clothes, hair and background stay, the pose is given by DensePose
+labels. Press **Run**: it works as it is, on the models that come with Figura.
+
+**What to change**
+
+- **Example Person**, `seed`: another person, who takes the pose of the next seed. Below 10000000 are people
+  that the small model has learnt from.
+- For pictures of your own connect **Load Image** to `source`, and a picture that shows the pose, through
+  **DensePose**, to `target_densepose`. The small model knows only Figura's drawn people.
+- **PoCoLD Sampler**, `w_pose` and `w_source`: how much the pose and the source bind. 2 suits mini; the paper
+  has 5, for its own size and photographs. Equal weights cost a third less time. `seed`: another draw.
+
+*Save attention* shows which colours of the source arrive where. `matched` is the share of the attention that
+goes to the same part of the body: it needs `source_densepose`, the result does not.
+"""
+
+POSE_NOTE = """\
+Somebody in a given pose: without `source` the sampler draws a person of its own, another one with every seed.
+Press **Run**: it works as it is, on the models that come with Figura.
+
+**DensePose** reads the pose from a picture. Look at its labels first: what is labelled wrongly is drawn
+wrongly.
+
+**What to change**
+
+- **Example Person**, `seed`: another pose. Only its labels are used.
+- **DensePose**, `source`: for photographs `densepose_r50_fpn_dl.torchscript`; `colour map` when the picture
+  was drawn by a DensePose preprocessor. `mirror`: the pose seen in a mirror.
+- **PoCoLD Sampler**, `seed`: another person. `w_pose`: how much the pose binds (2 suits mini, 5 is the
+  paper's); `w_source` counts nothing here.
+"""
+
+TRANSFER_NOTE = f"""\
+One person's clothes on another. The reference stays bit for bit outside the mask; inside it is drawn in the
+looks of the source. Press **Run**: it works as it is, on the models that come with Figura.
+
+**DensePose** labels the reference, and gives the mask of the parts you choose.
+
+**What to change**
+
+- **Source** and **Reference**, `seed`: other people. For pictures of your own connect **Load Image**: the
+  reference goes to **DensePose** and to `reference`, the other one to `source`.
+- **DensePose**, `parts`: what is dressed anew: `upper body`, `lower body`, `torso`, ... `grow`: pixels round
+  them that may change, too: {MASK_GROWTH_PX} hides the edge of the old clothes at {MINI_SIZE} pixels, wide
+  clothes in a photograph need more. For any other mask paint one on the reference in **Load Image**, and
+  connect that to `mask`.
+- **PoCoLD Sampler**, `seed`: another draw. `w_source`: how much the source binds.
+"""
+
+
+def pocold_repose(classes: Mapping[str, Any]) -> Flow:
+    """An example person in the pose of another one, beside the truth."""
+    flow = Flow("pocold_repose", classes)
+    flow.note("A person in another pose (PoCoLD)", REPOSE_NOTE)
+    with flow.group("1  A person, and the labels of another pose", INPUT_COLOR):
+        example = flow.add("FiguraExamplePerson", seed=SOURCE_SEED, size=MINI_SIZE, occlusion=0.0)
+        add_saved(flow, "Save source", "pocold_source", example["complete"])
+    with flow.group("2  Drawn in that pose", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadPoCoLD")
+        made = flow.add(
+            "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=example["other_densepose"],
+            source=example["complete"], source_densepose=example["densepose"], steps=MINI_STEPS,
+            w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT, new_column=True,
+        )  # fmt: skip
+    with flow.group("3  The person", RESULT_COLOR):
+        add_saved(flow, "Save labels", "pocold_labels", made["labels"])
+        add_saved(flow, "Save attention", "pocold_attention", made["attention"])
+        add_saved(flow, "Save person", "pocold_person", made["image"], new_column=True)
+        add_saved(flow, "Save truth", "pocold_truth", example["other_pose"])
+    with flow.group("4  Against the truth", RESULT_COLOR):
+        compared = flow.add("FiguraCompare", image_a=made["image"], image_b=example["other_pose"])
+        flow.add("PreviewImage", "Difference", images=compared["difference"])
+    return flow
+
+
+def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
+    """Somebody in the pose that mini finds in a picture."""
+    flow = Flow("pocold_pose_only", classes)
+    flow.note("Somebody in a given pose (PoCoLD)", POSE_NOTE)
+    with flow.group("1  A picture that shows the pose", INPUT_COLOR):
+        example = flow.add("FiguraExamplePerson", seed=POSE_SEED, size=MINI_SIZE, occlusion=0.0)
+        flow.add("PreviewImage", "Pose", images=example["complete"])
+    with flow.group("2  Its labels", PROMPT_COLOR):
+        labelled = flow.add("FiguraDensePose", image=example["complete"])
+        add_saved(flow, "Save labels", "pocold_pose_labels", labelled["preview"])
+    with flow.group("3  Drawn from the labels alone", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadPoCoLD")
+        made = flow.add(
+            "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=labelled["densepose"],
+            steps=MINI_STEPS, w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT, new_column=True,
+        )  # fmt: skip
+    with flow.group("4  Somebody", RESULT_COLOR):
+        add_saved(flow, "Save person", "pocold_somebody", made["image"])
+    return flow
+
+
+def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
+    """The clothes of one example person on another, who stays as he is otherwise."""
+    flow = Flow("pocold_appearance_transfer", classes)
+    flow.note("One person's clothes on another (PoCoLD)", TRANSFER_NOTE)
+    with flow.group("1  Who wears the clothes, and who shall", INPUT_COLOR):
+        source, reference = (
+            flow.add("FiguraExamplePerson", title, seed=seed, size=MINI_SIZE, occlusion=0.0)
+            for title, seed in (("Source", SOURCE_SEED), ("Reference", REFERENCE_SEED))
+        )
+        add_saved(flow, "Save source", "pocold_clothes", source["complete"], new_column=True)
+        add_saved(flow, "Save reference", "pocold_reference", reference["complete"])
+    with flow.group("2  The reference's labels, and what changes", MASK_COLOR):
+        labelled = flow.add(
+            "FiguraDensePose", image=reference["complete"], parts="clothes", grow=MASK_GROWTH_PX
+        )
+        add_saved(flow, "Save labels", "pocold_reference_labels", labelled["preview"])
+        add_saved_mask(flow, "Save mask", "pocold_mask", labelled["mask"])
+    with flow.group("3  Drawn inside the mask", STAGE_COLOR):
+        loaded = flow.add("FiguraLoadPoCoLD")
+        made = flow.add(
+            "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=labelled["densepose"],
+            source=source["complete"], source_densepose=source["densepose"],
+            reference=reference["complete"], mask=labelled["mask"], steps=MINI_STEPS, w_pose=MINI_WEIGHT,
+            w_source=MINI_WEIGHT, new_column=True,
+        )  # fmt: skip
+    with flow.group("4  The reference in the source's clothes", RESULT_COLOR):
+        add_saved(flow, "Save person", "pocold_dressed", made["image"])
+        add_saved(flow, "Save attention", "pocold_dressed_attention", made["attention"])
+        compared = flow.add(
+            "FiguraCompare", image_a=reference["complete"], image_b=made["image"], mask=labelled["mask"],
+            new_column=True,
+        )  # fmt: skip
+        flow.add("PreviewImage", "What changed", images=compared["difference"])
+    return flow
