@@ -7,7 +7,7 @@ Every module in this folder that has a `NODE_CLASS_MAPPINGS` (node id -> class) 
 import importlib
 import pkgutil
 
-UNFINISHED = ("cfld", "cfld_native", "densepose", "humansd", "humansd_native", "pocold")
+UNFINISHED = ("cfld", "cfld_native", "densepose", "pocold")
 """Modules whose mini weights are still to be trained: their nodes are not offered yet."""
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}

@@ -128,7 +128,7 @@ class FiguraHumanSDSampler:
                     {
                         "default": 0.0, "min": 0.0, "max": 30.0, "step": 0.1,
                         "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast. 0: the "
-                        "model's own, 2 for mini and 10 for humansd-v1, as in its demo.",
+                        "model's own, 3 for mini and 10 for humansd-v1, as in its demo.",
                     },
                 ),
                 "seed": seed_input("Picture number i is made with seed + i."),

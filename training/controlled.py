@@ -19,14 +19,16 @@ CONTROL_RATE_FACTOR = 10.0
 class ControlledUNet(torch.nn.Module):
     """A U-Net and the ControlNet that reads its prompt picture; gives the predicted noise.
 
-    Made from a U-Net that is frozen but for its cross-attention, with a ControlNet that starts from it.
+    Made from a U-Net that is frozen but for its cross-attention, or wholly, with a ControlNet that starts
+    from it.
     """
 
-    def __init__(self, unet: Any) -> None:
+    def __init__(self, unet: Any, with_attention: bool = True) -> None:
         super().__init__()
         self.unet, self.controlnet = unet, mini_controlnet(unet)
+        self.with_attention = with_attention
         for name, parameter in unet.named_parameters():
-            parameter.requires_grad_(is_cross_attention(name))
+            parameter.requires_grad_(with_attention and is_cross_attention(name))
 
     def forward(
         self,
@@ -47,16 +49,16 @@ class ControlledUNet(torch.nn.Module):
         """Cross-attention at the rate, ControlNet at ten times the rate."""
         attention = [p for p in self.unet.parameters() if p.requires_grad]
         control = list(self.controlnet.parameters())
-        return [
-            {"params": attention, "lr": learning_rate},
-            {"params": control, "lr": CONTROL_RATE_FACTOR * learning_rate},
-        ]
+        groups = [(attention, learning_rate), (control, CONTROL_RATE_FACTOR * learning_rate)]
+        return [{"params": params, "lr": rate} for params, rate in groups if params]
 
     def change(self, backbone: str) -> tuple[Mapping[str, torch.Tensor], dict[str, Any]]:
         """What a weights file holds: the trained cross-attention (`unet.*`, in place of the backbone's), the
         `controlnet.*`; and the configuration.
         """
-        tensors = {f"unet.{n}": p for n, p in self.unet.state_dict().items() if is_cross_attention(n)}
+        tensors = {}
+        if self.with_attention:
+            tensors = {f"unet.{n}": p for n, p in self.unet.state_dict().items() if is_cross_attention(n)}
         tensors |= {f"controlnet.{n}": p for n, p in self.controlnet.state_dict().items()}
         return tensors, {"backbone": backbone, "controlnet": plain_config(self.controlnet)}
 
@@ -65,15 +67,17 @@ class ControlledRecipe(LatentRecipe):
     """What recipes of a U-Net with a ControlNet share; the weights file is of the recipe's own kind.
 
     A batch has latents (B,8,h,w), texts, prompt pictures (B,3,8h,8w), and `condition` (B,c,h,w) where the
-    U-Net has more input channels. backbone: the recipe that makes the U-Net to start from.
+    U-Net has more input channels. backbone: the recipe that makes the U-Net to start from. with_attention:
+    its cross-attention learns, too.
     """
 
     backbone = "base"
+    with_attention = True
     needs: tuple[str, ...] = ("vae", "text", backbone)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """The backbone, frozen but for its cross-attention, and a ControlNet that starts from it."""
-        return ControlledUNet(load_unet(init[self.backbone]))
+        """The backbone, frozen but perhaps for its cross-attention, and a ControlNet that starts from it."""
+        return ControlledUNet(load_unet(init[self.backbone]), self.with_attention)
 
     def parameter_groups(self, module: Any, learning_rate: float) -> list[dict[str, Any]]:
         """Cross-attention at the rate, ControlNet at ten times the rate."""

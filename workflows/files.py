@@ -13,6 +13,7 @@ from .expansion import mask_expansion_native
 from .flow import Flow
 from .forms import api_form, ui_form
 from .hands import hands_two_stage
+from .humansd import humansd_multi_person, humansd_native, humansd_pose
 from .phac import phac_photo, phac_pose
 from .prompts import (
     phac_complete_pose,
@@ -35,6 +36,9 @@ FLOWS: tuple[Describe, ...] = (
     phac_complete_pose,
     hands_two_stage,
     mask_expansion_native,
+    humansd_pose,
+    humansd_multi_person,
+    humansd_native,
 )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .flow import Flow
 from .phac import INPUT_COLOR, MINI_SIZE, PROMPT_COLOR, RESULT_COLOR, STAGE_COLOR, add_saved
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 HUMANSD_CHECKPOINT = "humansd-v1.safetensors"
-EXAMPLE_SEED = 10_000_031
-THREE_SEEDS = (10_000_031, 10_000_026, 10_000_012)
+EXAMPLE_SEED = 10_000_018
+THREE_SEEDS = (10_000_018, 10_000_027, 10_000_049)
 NATIVE_SIZE = 512
 NATIVE_TEXT = (
     "a photo of a man in a blue jacket in a park, detailed background, best quality, extremely detailed"
@@ -126,3 +129,16 @@ def humansd_native(classes: Mapping[str, Any]) -> Flow:
         add_saved(flow, "Save skeleton", "humansd_native_skeleton", skeleton["skeleton"], new_column=True)
         add_saved(flow, "Save person", "humansd_native", decoded["IMAGE"], new_column=True)
     return flow
+
+
+def example_and_skeleton() -> list[Image]:
+    """Whose pose humansd_native starts from, and the skeleton that the model is shown."""
+    from PIL.Image import fromarray
+
+    from ..people.skeleton_coco import draw_coco_bodies
+    from ..people.synthetic import render_people
+
+    people = render_people([EXAMPLE_SEED], NATIVE_SIZE, occlusion=0.0)
+    skeleton = draw_coco_bodies(people.joints, NATIVE_SIZE, NATIVE_SIZE)
+    pictures = (people.unoccluded[0], skeleton[0])
+    return [fromarray((each * 255).round().byte().permute(1, 2, 0).numpy(), "RGB") for each in pictures]

@@ -10,6 +10,7 @@ from ..host.graph import Graph
 from .flow import Flow
 from .forms import api_form
 from .hand_scene import rings_picture
+from .humansd import example_and_skeleton
 from .scene import PICTURE
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ SHOWN = {
     "phac_pose_full_box": STAGES,
     "phac_complete_pose": STAGES,
     "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
+    "humansd_pose": ("Save skeleton", "Save person"),
+    "humansd_multi_person": ("Save skeletons", "Save people"),
 }
 # Workflows that only ComfyUI can run: what they do is drawn.
-DRAWN = {"mask_expansion_native": rings_picture}
+DRAWN = {"mask_expansion_native": rings_picture, "humansd_native": example_and_skeleton}
 
 
 def thumbnail(flow: Flow) -> Image:
@@ -62,12 +65,25 @@ def run_files(graph: Graph, output: Path) -> dict[str, Path]:
 
 
 def side_by_side(pictures: list[Image], width: int = WIDTH) -> Image:
-    """Pictures of one size in a row on white, `width` pixels wide."""
+    """Pictures of one size in a row on white, `width` pixels wide; wide pictures one below the other."""
     from PIL import Image
 
+    if pictures[0].width >= 2 * pictures[0].height:
+        return below_each_other(pictures, width)
     each = (width - GAP * (len(pictures) - 1)) // len(pictures)
     height = round(each * pictures[0].height / pictures[0].width)
     row = Image.new("RGB", (width, height), "white")
     for index, picture in enumerate(pictures):
         row.paste(picture.resize((each, height), Image.Resampling.LANCZOS), (index * (each + GAP), 0))
     return row
+
+
+def below_each_other(pictures: list[Image], width: int) -> Image:
+    """Pictures of one size in a column on white, `width` pixels wide."""
+    from PIL import Image
+
+    height = round(width * pictures[0].height / pictures[0].width)
+    column = Image.new("RGB", (width, len(pictures) * (height + GAP) - GAP), "white")
+    for index, picture in enumerate(pictures):
+        column.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (0, index * (height + GAP)))
+    return column

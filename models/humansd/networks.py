@@ -60,7 +60,7 @@ class HumanSD(LatentModel):
         text: Any,
         size: int,
         name: str = "mini HumanSD",
-        cfg: float = 2.0,
+        cfg: float = 3.0,
         released_steps: bool = False,
     ) -> None:
         channels = vae.config.latent_channels

@@ -37,7 +37,7 @@ class PoCoLDConfig:
     """
 
     latent_channels: int = LATENT_CHANNELS
-    channels: tuple[int, ...] = (48, 64, 80)
+    channels: tuple[int, ...] = (64, 96, 96)
     layers: int = 1
     heads: int = 4
     filters: int = 32

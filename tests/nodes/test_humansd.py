@@ -75,8 +75,8 @@ def test_text_suffix_negative_seed_and_strength_count(sampler: Any) -> None:
 
 
 def test_a_scale_of_0_is_the_models_own(sampler: Any, model: Any) -> None:
-    assert model.cfg == 2.0
-    assert torch.equal(sampler(cfg=0.0)[0], sampler(cfg=2.0)[0])
+    assert model.cfg == 3.0
+    assert torch.equal(sampler(cfg=0.0)[0], sampler(cfg=3.0)[0])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from figura.training.trainer import train
 from PIL import Image
 
 SIZE, TRAIN, HELD_OUT = 32, 5, 3
-SMALL = PoCoLDConfig(channels=(16, 16), heads=2, filters=4)
+SMALL = PoCoLDConfig(heads=2, filters=4)
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ class PosedRecipe(LatentRecipe):
 class HumanSDRecipe(PosedRecipe):
     """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official"."""
 
-    plan = TrainingPlan(steps=STEPS, batch_size=BATCH_SIZE, learning_rate=4e-4, mixed_precision=BF16_COPY)
+    plan = TrainingPlan(steps=STEPS, batch_size=BATCH_SIZE, learning_rate=5e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "humansd", loss: str = PLAIN) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Recipe pocold: a person in another pose by pose-constrained latent diffusion (Han et al., ICCV 2023).
 
 L = L_mse + lambda * sum over the attention modules of the pose constraint (eq. 8). U-Net, source encoder and
-label mapper learn from scratch on pairs of the same person. With an autoencoder of mini they are mini, with
-one of Stable Diffusion's they have the released sizes.
+label mapper learn on pairs of the same person. With one of Stable Diffusion's autoencoders they have the
+released sizes and begin from nothing, as in the paper; with mini's they are mini and begin from its base.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from ...models.diffusion.networks import LATENT_CHANNELS
-from ...models.pocold.attention import PAPER
+from ...models.diffusion.networks import LATENT_CHANNELS, load_unet
+from ...models.pocold.attention import PAPER, CrossAttention
 from ...models.pocold.checkpoint import KIND, load_vae_file
 from ...models.pocold.losses import ROWS, Constraint
 from ...models.pocold.networks import (
@@ -61,7 +61,7 @@ class Switches:
 class PoCoLDRecipe(LatentRecipe):
     """Predict the noise of a person's latents from the pose's labels and another picture of the person."""
 
-    needs = ("vae",)
+    needs = ("vae", "base")
     plan = TrainingPlan(steps=20_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "pocold", switches: Switches = Switches()) -> None:
@@ -78,11 +78,14 @@ class PoCoLDRecipe(LatentRecipe):
         self.vae = load_vae_file(init["vae"])
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """Fresh networks of the size that goes with the autoencoder."""
-        channels = load_vae_file(init["vae"]).config.latent_channels
-        config = PoCoLDConfig() if channels == LATENT_CHANNELS else released_config()
-        switches = self.switches
-        return PoCoLDNetworks(replace(config, attention=switches.attention, scale_mode=switches.scale_mode))
+        """Networks of the size that goes with the autoencoder."""
+        mini = load_vae_file(init["vae"]).config.latent_channels == LATENT_CHANNELS
+        switches, config = self.switches, PoCoLDConfig() if mini else released_config()
+        config = replace(config, attention=switches.attention, scale_mode=switches.scale_mode)
+        networks = PoCoLDNetworks(config)
+        if mini:
+            start_from_base(networks, load_unet(init["base"]))
+        return networks
 
     def batch(self, data: Pairs, step: int, seed: int, batch_size: int) -> Batch:
         """Latents of target and source (B,C,h,w), labels of both at their size (B,h,w), and what the batch
@@ -148,6 +151,42 @@ class PoCoLDRecipe(LatentRecipe):
     def export(self, module: Any, held_out: Pairs) -> Export:
         """All networks."""
         return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+
+
+@torch.no_grad()
+def start_from_base(networks: PoCoLDNetworks, base: Any) -> None:
+    """Give the networks what a text-to-image U-Net of the same levels has learnt, apart from its attention.
+
+    Attention and the pose's channels add nothing at first.
+    """
+    unet, encoder = networks.unet, networks.encoder
+    _copy_first_channels(base.conv_in, unet.conv_in)
+    _copy_first_channels(base.conv_in, encoder.conv_in)
+    pairs = [
+        (base.time_embedding, unet.time), (base.mid_block.resnets[0], unet.mid_first),
+        (base.mid_block.resnets[1], unet.mid_last), (base.conv_norm_out, unet.norm_out),
+        (base.conv_out, unet.conv_out),
+    ]  # fmt: skip
+    for block, level, own in zip(base.down_blocks, unet.down, encoder.resnets, strict=True):
+        pairs += [*zip(block.resnets, level.resnets, strict=True), (block.resnets[0], own)]
+    for block, level in zip(base.up_blocks, unet.up, strict=True):
+        pairs += zip(block.resnets, level.resnets, strict=True)
+    pairs += [(b.downsamplers[0].conv, own.conv) for b, own in zip(base.down_blocks, unet.downsamplers)]
+    pairs += [(b.upsamplers[0], own) for b, own in zip(base.up_blocks, unet.upsamplers)]
+    for learnt, own in pairs:
+        wanted = own.state_dict().keys()  # the encoder's resnets have no part for the time
+        own.load_state_dict({name: value for name, value in learnt.state_dict().items() if name in wanted})
+    for module in unet.modules():
+        if isinstance(module, CrossAttention):
+            torch.nn.init.zeros_(module.to_out.weight)
+            torch.nn.init.zeros_(module.to_out.bias)
+
+
+def _copy_first_channels(learnt: torch.nn.Conv2d, own: torch.nn.Conv2d) -> None:
+    """Of a convolution whose first input channels are `learnt`'s; further ones count nothing at first."""
+    own.weight.zero_()
+    own.weight[:, : learnt.in_channels] = learnt.weight
+    own.load_state_dict({"weight": own.weight, "bias": learnt.bias})
 
 
 def recipe() -> PoCoLDRecipe:

@@ -52,7 +52,7 @@ def test_mini_is_read_from_its_files(folder: Path) -> None:
     tensors, _ = load_file(folder / "humansd.safetensors", kind="humansd")
     assert all(torch.equal(value, tensors[name].float()) for name, value in model.unet.state_dict().items())
     assert isinstance(model.unet.conv_in, PoseConv2d) and not model.training
-    assert model.size == 128 and model.cfg == 2.0 and not model.released_steps
+    assert model.size == 128 and model.cfg == 3.0 and not model.released_steps
 
 
 @pytest.mark.parametrize("name", ["vae", "text", "humansd"])

@@ -18,7 +18,8 @@ from figura.training.recipes import load_recipe
 from figura.training.recipes.humansd import HumanSDRecipe
 from figura.training.trainer import train
 
-NAMES = ("humansd", "humansd_paper", "humansd_official", "humansd_controlnet")
+LOSSES = ("humansd", "humansd_paper", "humansd_official")
+NAMES = (*LOSSES, "humansd_plain", "humansd_controlnet_attention", "humansd_controlnet")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_training_starts_from_the_base_exactly(split: Split, weights: dict[str, 
 
 def test_the_loss_alone_tells_the_recipes_apart(split: Split, weights: dict[str, Path]) -> None:
     losses = {}
-    for name in NAMES[:3]:
+    for name in LOSSES:
         recipe = load_recipe(name)
         recipe.prepare_networks(weights)
         module, batch = recipe.build(weights), recipe.batch(split.train, 0, 0, 2)
@@ -90,6 +91,26 @@ def test_the_loss_alone_tells_the_recipes_apart(split: Split, weights: dict[str,
         if recipe.detector is not None:
             assert all(each.grad is None for each in recipe.detector.parameters())
     assert losses["humansd_paper"] > losses["humansd"] and len(set(losses.values())) == 3
+
+
+def test_the_plain_peer_is_humansd_itself(split: Split, weights: dict[str, Path]) -> None:
+    assert load_recipe("humansd_plain").kind_of_loss == load_recipe("humansd").kind_of_loss == "plain"
+
+
+@pytest.mark.parametrize("with_attention", [False, True])
+def test_of_the_controlled_base_nothing_or_its_cross_attention_learns(
+    split: Split, weights: dict[str, Path], with_attention: bool
+) -> None:
+    recipe = load_recipe("humansd_controlnet_attention" if with_attention else "humansd_controlnet")
+    recipe.prepare_networks(weights)
+    module = recipe.build(weights)
+    recipe.loss(module, recipe.batch(split.train, 0, 0, 2), torch.Generator().manual_seed(0))[0].backward()
+    learning = {name for name, p in module.unet.named_parameters() if p.grad is not None}
+    assert all(".attn2." in name for name in learning) and bool(learning) == with_attention
+    assert len(recipe.parameter_groups(module, 1e-4)) == 1 + with_attention
+    exported = recipe.export(module, split.held_out)
+    assert any(name.startswith("unet.") for name in exported.tensors) == with_attention
+    assert exported.kind == recipe.name and any(p.grad is not None for p in module.controlnet.parameters())
 
 
 def test_an_unknown_loss_is_named() -> None:
