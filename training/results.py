@@ -91,7 +91,7 @@ VARIANTS = {
     "autoencoder": "the true picture through the autoencoder alone",
     "full_sparse": "constraint, no constraint", "sparse_vanilla": "no constraint, cross-attention",
     "base": "text alone, without the pose", "controlnet": "the pose through a ControlNet on the frozen base",
-    "controlnet_attention": "the same, the base's cross-attention learning as well",
+    "controlnet_attention": "a ControlNet, the base's cross-attention learning as well",
     "humansd": "the pose beside the noise", "three": "three people in one picture",
     "loss_plain": "plain loss", "loss_paper": "heatmap-guided loss of the paper",
     "loss_official": "heatmap-guided loss of the released code",

@@ -1,7 +1,8 @@
 """Recipe vae_decoder: goes on with the decoder alone, on disturbed latents of whole pictures.
 
 A diffusion model's latents are never exact, so the decoder learns to make clean pictures of inexact ones. The
-encoder stays bit for bit: cached latents and everything trained on them keep their meaning.
+encoder of a file that recipe vae wrote stays bit for bit: cached latents and everything trained on them keep
+their meaning.
 """
 
 from __future__ import annotations
