@@ -9,17 +9,17 @@ import pytest
 from figura.host.graph import validate
 from figura.host.interface import use_host
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner, all_node_classes
+from figura.host.runner import all_node_classes
 from figura.models import store
 from figura.nodes import cfld as cfld_nodes
 from figura.nodes import cfld_native as native_nodes
 from figura.nodes import densepose as densepose_nodes
 from figura.tests.models.cfld import tiny
+from figura.tests.workflows.one_step import saved_pictures
 from figura.workflows import cfld
 from figura.workflows.files import files_of
 from figura.workflows.flow import Flow, Node
 from figura.workflows.forms import api_form, ui_form
-from PIL import Image
 
 # Named here, too, so that the flows are tested before their weights are trained and the nodes are offered.
 CLASSES = {
@@ -42,15 +42,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(describe, folder: Path) -> dict[str, np.ndarray]:
-    """The saved pictures of a flow by their names without prefix and number."""
-    graph = api_form(describe(CLASSES))
-    for node in graph.values():
-        if "steps" in node["inputs"]:
-            node["inputs"]["steps"] = 1
-    files = Runner(PlainHost(output_dir=folder, device="cpu"), CLASSES).run(graph).files
-    return {
-        path.stem.removeprefix("cfld_")[:-7]: np.asarray(Image.open(path).convert("RGB")) for path in files
-    }
+    return saved_pictures(describe, CLASSES, folder, "cfld_")
 
 
 def only(flow: Flow, class_type: str) -> Node:

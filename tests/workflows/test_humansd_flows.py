@@ -8,16 +8,12 @@ import pytest
 from figura.host.plain import PlainHost
 from figura.host.runner import Runner, all_node_classes
 from figura.models import store
-from figura.nodes import UNFINISHED
 from figura.tests.models.humansd import tiny
 from figura.workflows import humansd
 from figura.workflows.files import files_of
 from figura.workflows.forms import api_form, ui_form
 from PIL import Image
 
-pytestmark = pytest.mark.skipif(
-    "humansd" in UNFINISHED, reason="HumanSD's nodes are not offered before its mini weights are trained"
-)
 FLOWS = (humansd.humansd_pose, humansd.humansd_multi_person, humansd.humansd_native)
 
 

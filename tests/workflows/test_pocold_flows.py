@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figura.host.plain import PlainHost
-from figura.host.runner import Runner, all_node_classes
+from figura.host.runner import all_node_classes
 from figura.models import store
 from figura.nodes import densepose as densepose_nodes
 from figura.nodes import pocold as pocold_nodes
 from figura.tests.models.pocold import tiny
+from figura.tests.workflows.one_step import saved_pictures
 from figura.workflows import pocold
 from figura.workflows.files import files_of
 from figura.workflows.forms import api_form, ui_form
-from PIL import Image
 
 # Named here, too, so that the flows are tested before their weights are trained and the nodes are offered.
 CLASSES = {
@@ -37,16 +36,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(describe, folder: Path) -> dict[str, np.ndarray]:
-    """The saved pictures of a flow by their names without prefix and number."""
-    graph = api_form(describe(CLASSES))
-    for node in graph.values():
-        if "steps" in node["inputs"]:
-            node["inputs"]["steps"] = 1
-    files = Runner(PlainHost(output_dir=folder, device="cpu"), CLASSES).run(graph).files
-    return {
-        path.stem.removeprefix("pocold_").rstrip("_0123456789"): np.asarray(Image.open(path).convert("RGB"))
-        for path in files
-    }
+    return saved_pictures(describe, CLASSES, folder, "pocold_")
 
 
 @each_flow
