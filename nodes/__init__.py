@@ -7,9 +7,6 @@ Every module in this folder that has a `NODE_CLASS_MAPPINGS` (node id -> class) 
 import importlib
 import pkgutil
 
-UNFINISHED = ("cfld", "cfld_native", "densepose", "pocold")
-"""Modules whose mini weights are still to be trained: their nodes are not offered yet."""
-
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
 
@@ -26,5 +23,4 @@ def _register(module_name: str) -> None:
 
 
 for _found in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-    if _found not in UNFINISHED:
-        _register(_found)
+    _register(_found)

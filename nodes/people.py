@@ -20,7 +20,15 @@ from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
 from ..people.skeleton import draw_poses
-from ..people.synthetic import HELD_OUT_FIRST_SEED, VIEWS, WHOLE, SyntheticPeople, render_people
+from ..people.synthetic import (
+    BACKGROUNDS,
+    HELD_OUT_FIRST_SEED,
+    SCENE,
+    VIEWS,
+    WHOLE,
+    SyntheticPeople,
+    render_people,
+)
 from .types import (
     b1hw_to_mask,
     batch_length,
@@ -116,12 +124,24 @@ class FiguraExamplePerson:
                         "hand or both, large enough for Hand Sampler.",
                     },
                 ),
+                "background": (
+                    list(BACKGROUNDS),
+                    {
+                        "default": SCENE,
+                        "tooltip": "scene, or white as in a studio, which is what the mini models of PoCoLD "
+                        "and CFLD know.",
+                    },
+                ),
             },
         }
 
-    def run(self, seed: int, size: int, occlusion: float, view: str = WHOLE) -> tuple[Any, ...]:
-        person = render_people([seed], size, occlusion=occlusion, view=view)
-        other = render_people([seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view)
+    def run(
+        self, seed: int, size: int, occlusion: float, view: str = WHOLE, background: str = SCENE
+    ) -> tuple[Any, ...]:
+        person = render_people([seed], size, occlusion=occlusion, view=view, background=background)
+        other = render_people(
+            [seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view, background=background
+        )
         return (
             bchw_to_image(person.occluded),
             bchw_to_image(person.complete),

@@ -63,7 +63,9 @@ class RenderedPairs:
 
 
 def render_pairs(seeds: Sequence[int], size: int) -> RenderedPairs:
-    """The people with these seeds, whole, in their own pose and in that of the person with the next seed."""
+    """The people with these seeds, whole and before white, as in the studio pictures that the papers learn
+    from, in their own pose and in that of the person with the next seed.
+    """
     seeds = list(seeds)
     first = render_people(seeds, size, occlusion=0.0)
     other = render_people(seeds, size, occlusion=0.0, pose_seeds=[seed + 1 for seed in seeds])
@@ -71,7 +73,7 @@ def render_pairs(seeds: Sequence[int], size: int) -> RenderedPairs:
 
 
 def _side(people: SyntheticPeople) -> tuple[Tensor, Tensor, Tensor]:
-    return people.unoccluded, people.densepose_i, people.joints
+    return people.cutout, people.densepose_i, people.joints
 
 
 def build_pairs(

@@ -45,7 +45,7 @@ MEANINGS = {
     "ssim_body": "SSIM inside the body",
     "psnr": "PSNR in dB of the whole picture",
     "psnr_body": "PSNR in dB inside the body",
-    "wrong_mass": "share of the body's attention that goes to another body part of the source",
+    "wrong_mass": "share of the body's attention that goes to all but the same part of the source's body",
     "order.ssim": "1 where the first has the higher SSIM, as in the paper",
     "points": "points a user places for one person: hidden joints, and two for a box",
     "gain_per_point": "joint error without a prompt minus that with it, over the number of points",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..host.native_nodes import SD15_CHECKPOINT
+from ..people.synthetic import WHITE
 from .flow import Flow, Node
 from .phac import INPUT_COLOR, MASK_COLOR, MINI_SIZE, RESULT_COLOR, STAGE_COLOR, add_saved, add_saved_mask
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 EXAMPLE_SEED, SECOND_SEED = 10_000_018, 10_000_017
 REFERENCE_SEED, DRESSED_SEED = 10_000_033, 10_000_026
@@ -27,7 +31,8 @@ come with Figura.
 - **Example Person**, `seed`: another person. From 10000000 on the models have never seen them. The same
   person in the other pose is saved, too, to compare with; only its joints are shown to the model.
 - For pictures of your own connect **Load Image** (and **Crop Person**) to `source`, and **Detect Pose**
-  of another picture or **Point Prompt** to `pose_keypoint`.
+  of another picture or **Point Prompt** to `pose_keypoint`. The small models know only Figura's drawn
+  people, before white as in a studio: so it is with the paper's photographs, too.
 - **CFLD Sampler**, `w_pose` and `w_app`: how strongly pose and looks are followed. `seed`: another try.
 - **Load CFLD**: the authors' `pytorch_model.bin` for photographs, with Stable Diffusion 1.5 as
   `checkpoint`; then 50 steps of `ddpm`.
@@ -116,8 +121,8 @@ def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
         loaded = flow.add("FiguraLoadCFLD")
         drawn = {
             mix: _add_sampler(
-                flow, loaded, first, pose_keypoint=first["other_pose_keypoint"],
-                second_source=second["complete"], mix=mix,
+                flow, loaded, first, f"CFLD Sampler, {100 * mix:.0f} %",
+                pose_keypoint=first["other_pose_keypoint"], second_source=second["complete"], mix=mix,
             )
             for mix in MIXES
         }  # fmt: skip
@@ -193,12 +198,27 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
 
 
 def _add_person(flow: Flow, seed: int, title: str = "", size: int = MINI_SIZE) -> Node:
-    return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0)
+    """Before white, as in a studio: such pictures the models know."""
+    return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0, background=WHITE)
 
 
-def _add_sampler(flow: Flow, loaded: Node, person: Node, **values: Any) -> Node:
+def _add_sampler(flow: Flow, loaded: Node, person: Node, title: str = "", **values: Any) -> Node:
     """The person's whole picture as source; steps and scheduler for mini."""
     return flow.add(
-        "FiguraCFLDSampler", cfld=loaded["cfld"], source=person["complete"], steps=MINI_STEPS,
+        "FiguraCFLDSampler", title, cfld=loaded["cfld"], source=person["complete"], steps=MINI_STEPS,
         scheduler=MINI_SCHEDULER, new_column=True, **values,
     )  # fmt: skip
+
+
+def example_and_pose() -> list[Image]:
+    """Whom cfld_native starts from, and the pose that the person is asked for, as the model sees it."""
+    from PIL.Image import fromarray
+
+    from ..models.cfld.pictures import pose_picture
+    from ..people.synthetic import render_people
+
+    seeds, size = [EXAMPLE_SEED], NATIVE_SIZE
+    person = render_people(seeds, size, occlusion=0.0, background=WHITE)
+    other = render_people(seeds, size, pose_seeds=[EXAMPLE_SEED + 1], occlusion=0.0)
+    pictures = (person.complete[0], pose_picture(other.joints, size)[0, :3])
+    return [fromarray((each * 255).round().byte().permute(1, 2, 0).numpy(), "RGB") for each in pictures]

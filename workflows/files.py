@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..models.files import write_then_rename
+from .cfld import cfld_edit, cfld_interpolate, cfld_native, cfld_repose
 from .expansion import mask_expansion_native
 from .flow import Flow
 from .forms import api_form, ui_form
 from .hands import hands_two_stage
 from .humansd import humansd_multi_person, humansd_native, humansd_pose
 from .phac import phac_photo, phac_pose
+from .pocold import pocold_appearance_transfer, pocold_pose_only, pocold_repose
 from .prompts import (
     phac_complete_pose,
     phac_full_box,
@@ -39,6 +41,13 @@ FLOWS: tuple[Describe, ...] = (
     humansd_pose,
     humansd_multi_person,
     humansd_native,
+    pocold_repose,
+    pocold_pose_only,
+    pocold_appearance_transfer,
+    cfld_repose,
+    cfld_interpolate,
+    cfld_edit,
+    cfld_native,
 )
 
 

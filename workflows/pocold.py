@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .flow import Flow
+from ..people.synthetic import WHITE
+from .flow import Flow, Node
 from .phac import (
     INPUT_COLOR,
     MASK_COLOR,
@@ -22,7 +23,7 @@ MINI_STEPS, MINI_WEIGHT = 20, 2.0
 MASK_GROWTH_PX = 2
 
 REPOSE_NOTE = """\
-The person of a picture in another pose: the clothes, hair and background stay, the pose is given by DensePose
+The person of a picture in another pose: clothes and hair stay, the pose is given by DensePose
 labels. Press **Run**: it works as it is, on the models that come with Figura.
 
 **What to change**
@@ -30,7 +31,8 @@ labels. Press **Run**: it works as it is, on the models that come with Figura.
 - **Example Person**, `seed`: another person, who takes the pose of the next seed. Below 10000000 are people
   that the small model has learnt from.
 - For pictures of your own connect **Load Image** to `source`, and a picture that shows the pose, through
-  **DensePose**, to `target_densepose`. The small model knows only Figura's drawn people.
+  **DensePose**, to `target_densepose`. The small model knows only Figura's drawn people, before white as in
+  a studio: so it is with the papers' photographs, too.
 - **PoCoLD Sampler**, `w_pose` and `w_source`: how much the pose and the source bind. 2 suits mini; the paper
   has 5, for its own size and photographs. Equal weights cost a third less time. `seed`: another draw.
 
@@ -77,7 +79,7 @@ def pocold_repose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("pocold_repose", classes)
     flow.note("A person in another pose (PoCoLD)", REPOSE_NOTE)
     with flow.group("1  A person, and the labels of another pose", INPUT_COLOR):
-        example = flow.add("FiguraExamplePerson", seed=SOURCE_SEED, size=MINI_SIZE, occlusion=0.0)
+        example = _add_person(flow, SOURCE_SEED)
         add_saved(flow, "Save source", "pocold_source", example["complete"])
     with flow.group("2  Drawn in that pose", STAGE_COLOR):
         loaded = flow.add("FiguraLoadPoCoLD")
@@ -102,7 +104,7 @@ def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("pocold_pose_only", classes)
     flow.note("Somebody in a given pose (PoCoLD)", POSE_NOTE)
     with flow.group("1  A picture that shows the pose", INPUT_COLOR):
-        example = flow.add("FiguraExamplePerson", seed=POSE_SEED, size=MINI_SIZE, occlusion=0.0)
+        example = _add_person(flow, POSE_SEED)
         flow.add("PreviewImage", "Pose", images=example["complete"])
     with flow.group("2  Its labels", PROMPT_COLOR):
         labelled = flow.add("FiguraDensePose", image=example["complete"])
@@ -124,7 +126,7 @@ def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
     flow.note("One person's clothes on another (PoCoLD)", TRANSFER_NOTE)
     with flow.group("1  Who wears the clothes, and who shall", INPUT_COLOR):
         source, reference = (
-            flow.add("FiguraExamplePerson", title, seed=seed, size=MINI_SIZE, occlusion=0.0)
+            _add_person(flow, seed, title)
             for title, seed in (("Source", SOURCE_SEED), ("Reference", REFERENCE_SEED))
         )
         add_saved(flow, "Save source", "pocold_clothes", source["complete"], new_column=True)
@@ -152,3 +154,8 @@ def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
         )  # fmt: skip
         flow.add("PreviewImage", "What changed", images=compared["difference"])
     return flow
+
+
+def _add_person(flow: Flow, seed: int, title: str = "") -> Node:
+    """Whole, before white as in a studio: such pictures the small model knows."""
+    return flow.add("FiguraExamplePerson", title, seed=seed, size=MINI_SIZE, occlusion=0.0, background=WHITE)

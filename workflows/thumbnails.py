@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..host.graph import Graph
+from .cfld import example_and_pose
 from .flow import Flow
 from .forms import api_form
 from .hand_scene import rings_picture
@@ -32,9 +33,19 @@ SHOWN = {
     "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
     "humansd_pose": ("Save skeleton", "Save person"),
     "humansd_multi_person": ("Save skeletons", "Save people"),
+    "pocold_repose": ("Save source", "Save labels", "Save person"),
+    "pocold_pose_only": ("Save labels", "Save person"),
+    "pocold_appearance_transfer": ("Save source", "Save reference", "Save mask", "Save person"),
+    "cfld_repose": ("Save source", "Save pose", "Save person"),
+    "cfld_interpolate": ("Save first", "Save 25 %", "Save 50 %", "Save 75 %", "Save second"),
+    "cfld_edit": ("Save reference", "Save mask", "Save source", "Save person"),
 }
 # Workflows that only ComfyUI can run: what they do is drawn.
-DRAWN = {"mask_expansion_native": rings_picture, "humansd_native": example_and_skeleton}
+DRAWN = {
+    "mask_expansion_native": rings_picture,
+    "humansd_native": example_and_skeleton,
+    "cfld_native": example_and_pose,
+}
 
 
 def thumbnail(flow: Flow) -> Image:

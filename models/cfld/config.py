@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..diffusion.networks import MINI_SIZE, TEXT_WIDTH
+from ..diffusion.text import TOKENS as TEXT_TOKENS
 
 DECODER, POOLED, TOKENS = PROMPTS = ("decoder", "pooled", "tokens")
 """What makes the coarse prompt: H_D; or, to compare, one token of the whole picture as of a CLIP image
@@ -40,7 +41,7 @@ class CFLDConfig:
     window: int = 8
     drop_path: float = 0.0
     first_map: int = 1
-    queries: int = 16
+    queries: int = TEXT_TOKENS
     decoder_blocks: int = 2
     widths: tuple[int, ...] = (32, 64)
     appearance_blocks: int = 1

@@ -28,8 +28,8 @@ class DensePoseConfig:
     """Input side in pixels; channels at 1/2, 1/4, 1/8, 1/16 of it; residual blocks at 1/16."""
 
     image_size: int = 128
-    channels: tuple[int, int, int, int] = (32, 48, 64, 96)
-    blocks: int = 2
+    channels: tuple[int, int, int, int] = (24, 32, 48, 64)
+    blocks: int = 1
 
 
 class DensePoseNet(nn.Module):

@@ -46,7 +46,7 @@ LEAST_BOX_PX = 1.0
 class CompletionConfig:
     """width: of the hidden layers. blocks: how many residual blocks. times: sine and cosine features of t."""
 
-    width: int = 256
+    width: int = 160
     blocks: int = 3
     times: int = 8
 

@@ -3,7 +3,8 @@
 C_ij = 1 where target position i and source position j show the same part; background is a part like others.
 The penalty sums A_ij^2 over C_ij = 0. Grouped by part that is a sum of inner products of small matrices:
 with the Gram matrices G_D(p) = sum of D_i D_i^T over the positions i of part p, and G_E(q) likewise,
-sum of A_ij^2 over i in p and j in q is <G_D(p), G_E(q)>. So it is exact without any matrix of T x S.
+sum of A_ij^2 over i in p and j in q is <G_D(p), G_E(q)>. So it is exact without a matrix of T x S, unless
+that is the smaller one.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ def wrong_pairs(target: Tensor, source: Tensor, include_unmatched: bool) -> Tens
 
 def part_energy(factors: Factors, target: Tensor, source: Tensor) -> Tensor:
     """(B,25,25): sum of A_ij^2 over the heads, target positions of part p and source positions of part q."""
+    (positions, width), columns = factors.distribution.shape[2:], source.shape[1]
+    if positions * columns <= (positions + columns) * width:  # A is no larger than its factors
+        squares = factors.dense().square().sum(1)
+        return part_masks(target).to(squares).mT @ squares @ part_masks(source).to(squares)
     of_queries = part_grams(factors.distribution, target)
     of_sources = part_grams(factors.extraction.mT, source)
     return (of_queries.flatten(3) @ of_sources.flatten(3).mT).sum(1)

@@ -285,7 +285,8 @@ def _resnet(before: int, after: int, groups: int, time: int | None) -> ResnetBlo
 def _down(channels: int) -> Downsample2D:
     from diffusers.models.resnet import Downsample2D
 
-    return Downsample2D(channels, use_conv=True, out_channels=channels)
+    # Under the name "op" the convolution is registered once, under the default one twice.
+    return Downsample2D(channels, use_conv=True, out_channels=channels, name="op")
 
 
 def _up(channels: int) -> Upsample2D:

@@ -20,6 +20,7 @@ from .surroundings import paint_background, place_occluder
 
 HELD_OUT_FIRST_SEED = 10_000_000
 WHOLE, HANDS_RAISED = VIEWS = ("whole person", "hands raised")
+SCENE, WHITE = BACKGROUNDS = ("scene", "white")
 HAND_LABELS = (3, 4)
 SEEN_SHARE = 0.7
 _SUPERSAMPLING = 2
@@ -61,17 +62,21 @@ def render_people(
     pose_seeds: Sequence[int] | None = None,
     occlusion: float | None = None,
     view: str = WHOLE,
+    background: str = SCENE,
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
     occlusion: share of the person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each.
-    view: "whole person", or "hands raised", framed from the head to the hips.
-    Raises ValueError for a size below 16, a share outside 0..0.9 or another view.
+    view: "whole person", or "hands raised", framed from the head to the hips. background: "scene", or
+    "white" as in a studio. Raises ValueError for a size below 16, a share outside 0..0.9, another view or
+    another background.
     """
     if size < 16:
         raise ValueError(f"size is {size}; a picture of a person needs at least 16 pixels a side")
     if view not in VIEWS:
         raise ValueError(f"view is {view!r}; it is one of {', '.join(VIEWS)}")
+    if background not in BACKGROUNDS:
+        raise ValueError(f"background is {background!r}; it is one of {', '.join(BACKGROUNDS)}")
     if occlusion is not None and not 0 <= occlusion <= 0.9:
         raise ValueError(f"occlusion is {occlusion}; the hidden share must lie between 0 and 0.9")
     streams = {name: Draws(seeds, name, device, 20_000 if name in ("background", "occluder") else 256)
@@ -94,7 +99,7 @@ def render_people(
         captions = describe(body, outfit, poses)
     light = lamp(camera)
     colour, coverage, part, uv = draw_figure(figure, body, outfit, scale, centre, size, light)
-    background = paint_background(streams["background"], size)
+    behind = torch.ones_like(colour) if background == WHITE else paint_background(streams["background"], size)
     joints, joints_seen = openpose_points(body)
     joints = to_pixels(joints, scale, centre, joints_seen, size)
     hands = to_pixels(
@@ -111,11 +116,11 @@ def render_people(
     hidden = torch.full_like(hidden, occlusion) if occlusion is not None else hidden
     in_front, thing = place_occluder(streams["occluder"], amodal, joints, hidden)
     visible = amodal * (in_front < 0.5)
-    unoccluded = colour + background * (1 - coverage)
+    unoccluded = colour + behind * (1 - coverage)
     occluded = torch.lerp(unoccluded, thing, in_front)
     return SyntheticPeople(
         occluded=occluded, unoccluded=unoccluded,
-        complete=colour + torch.lerp(background, thing, in_front) * (1 - coverage),
+        complete=colour + torch.lerp(behind, thing, in_front) * (1 - coverage),
         cutout=colour + (1 - coverage),
         amodal_mask=amodal, visible_mask=visible, invisible_mask=amodal - visible,
         joints=joints, joint_visible=(joints[..., 2] > 0) & (_at(in_front, joints) < 0.5), hands=hands,

@@ -14,8 +14,19 @@ from figura.workflows.files import FLOWS, FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 HERE = Path(__file__).resolve().parent
-KINDS = ("sam", "phac", "refiner", "pose_detector", "pose_completion", "hands", "humansd")
-NEEDS_CHECKPOINT = {"mask_expansion_native", "humansd_native"}
+KINDS = (
+    "sam",
+    "phac",
+    "refiner",
+    "pose_detector",
+    "pose_completion",
+    "hands",
+    "humansd",
+    "densepose",
+    "pocold",
+    "cfld",
+)
+NEEDS_CHECKPOINT = {"mask_expansion_native", "humansd_native", "cfld_native"}
 TEMPLATES = sorted({flow.__name__ for flow in FLOWS} - NEEDS_CHECKPOINT)
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800

@@ -12,18 +12,12 @@ from figura.models.cfld.checkpoint import KIND, change_tensors
 from figura.models.cfld.config import CFLDConfig, config_to_metadata
 from figura.models.cfld.networks import CFLDNetworks
 from figura.models.diffusion.checkpoint import save_module
-from figura.nodes import UNFINISHED
 from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.tests.comfyui.server import ComfyServer
 from figura.workflows.cfld import cfld_native
 from figura.workflows.forms import api_form
 
-pytestmark = [
-    pytest.mark.comfyui,
-    pytest.mark.skipif(
-        "cfld_native" in UNFINISHED, reason="CFLD's nodes are not offered before its mini weights are trained"
-    ),
-]
+pytestmark = pytest.mark.comfyui
 SIDE, STEPS = 128, 2
 FILE = "random_cfld.safetensors"
 # For the U-Net of tiny_checkpoint.py: two levels of the full width.

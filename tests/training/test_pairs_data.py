@@ -60,10 +60,10 @@ class TestRenderedPairs:
     def test_the_same_person_in_the_pose_of_the_next(self):
         pairs, next_ones = render_pairs([4, 5], SIZE), render_people([5, 6], SIZE, occlusion=0.0)
         alone = render_people([4, 5], SIZE, occlusion=0.0)
-        assert torch.equal(pairs.source, alone.unoccluded) and pairs.captions == alone.captions
+        assert torch.equal(pairs.source, alone.cutout) and pairs.captions == alone.captions
         assert not torch.equal(pairs.target_densepose, pairs.source_densepose)
         again = render_people([4], SIZE, occlusion=0.0, pose_seeds=[5])
-        assert torch.equal(pairs.target[:1], again.unoccluded)
+        assert torch.equal(pairs.target[:1], again.cutout)
         assert next_ones.captions != pairs.captions
 
     def test_arrays_hold_them_with_their_latents(self, split, toy_weights):
@@ -163,7 +163,7 @@ class TestRecipes:
         full, sparse = losses["pocold"], losses["pocold_sparse"]
         assert full["noise"] == pytest.approx(sparse["total"], rel=1e-5) and "penalty" not in sparse
         assert full["penalty"] > 0 and full["total"] == pytest.approx(
-            full["noise"] + full["penalty"], rel=1e-5
+            full["noise"] + Switches().penalty_weight * full["penalty"], rel=1e-5
         )
 
     def test_shares_of_what_is_left_out(self):

@@ -1,6 +1,7 @@
 """The shipped workflows: written from one description, valid, complete, and runnable on mini."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,15 @@ SAVED = {
     "hands_two_stage": {f"hands_{stage}" for stage in HAND_STAGES},
     "humansd_pose": {"humansd_skeleton", "humansd_person"},
     "humansd_multi_person": {"humansd_skeletons", "humansd_people"},
+    "cfld_repose": {f"cfld_{what}" for what in ("source", "pose", "person", "truth")},
+    "cfld_interpolate": {f"cfld_{what}" for what in ("first", "second", "mix_25", "mix_50", "mix_75")},
+    "cfld_edit": {f"cfld_{what}" for what in ("reference", "edit_source", "edit_mask", "edited")},
+    "pocold_repose": {f"pocold_{what}" for what in ("source", "labels", "attention", "person", "truth")},
+    "pocold_pose_only": {"pocold_pose_labels", "pocold_somebody"},
+    "pocold_appearance_transfer": {
+        f"pocold_{what}"
+        for what in ("clothes", "reference", "reference_labels", "mask", "dressed", "dressed_attention")
+    },
 }
 """Workflows that save something else than the stages of PHAC."""
 
@@ -57,7 +67,7 @@ def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
         apply_setting(graph, setting)
     files = Runner(PlainHost(PICTURE.parent, output, device="cpu")).run(graph).files
     saved = [path for path in files if path.is_relative_to(output)]
-    return {path.stem.rstrip("_0123456789"): np.asarray(Image.open(path)) for path in saved}
+    return {re.sub(r"_\d{5}_$", "", path.stem): np.asarray(Image.open(path)) for path in saved}
 
 
 @every_flow
@@ -264,7 +274,7 @@ def test_runs_headlessly_with_few_steps(name, tmp_path):
         pytest.skip(INCOMPLETE)
     if any(is_native(node.class_type) for node in FLOWS[name].nodes):
         pytest.skip("has nodes that only ComfyUI can run; tests/comfyui runs it there")
-    samplers = [node.class_type for node in FLOWS[name].nodes if "steps" in node.values]
+    samplers = [node.title or node.class_type for node in FLOWS[name].nodes if "steps" in node.values]
     pictures = run(name, tmp_path, *(f"{sampler}.steps=2" for sampler in samplers))
     if name in SAVED:
         assert set(pictures) == SAVED[name]

@@ -3,7 +3,8 @@
 L = L_rec + L_mse: the noise of the source's own latents and of the target's is predicted from the same coarse
 prompt and query biases, each with its own pose. The networks beside the base U-Net and the keys and values
 of its upward cross-attention learn. With mini's base they are mini, with a Stable Diffusion 1.5 checkpoint
-(--init base=FILE vae=FILE) they have the released sizes; swin=FILE starts H_S from a published Swin-B.
+(--init base=FILE vae=FILE) they have the released sizes; swin=FILE starts H_S from a published Swin-B, a
+file of the recipe cfld_prompt (of cfld_clip_prompt for `cfld_clip`) mini's H_S and H_D.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..pairs_data import Pairs, drawn_pairs, open_pairs
 from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from ..progress import picture_grid
 from .base import LatentRecipe
+from .cfld_prompt import start_with_prompt
 
 BASE, SWIN = "base", "swin"
 
@@ -112,6 +114,8 @@ class CFLDRecipe(LatentRecipe):
         networks = CFLDNetworks(self.config)
         if SWIN in init:
             start_from(networks.backbone, read_weights(init[SWIN]), str(init[SWIN]))
+        for name in {"cfld_prompt", "cfld_clip_prompt"} & set(init):
+            start_with_prompt(networks, init[name])
         return Reposer(unet, networks)
 
     def batch(self, data: Pairs, step: int, seed: int, batch_size: int) -> Batch:

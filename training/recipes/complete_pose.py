@@ -130,7 +130,7 @@ class CompletePoseRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: Poses) -> Export:
         """The network with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config))
+        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def known_of(net: PoseCompletion, batch: Batch) -> tuple[Known, Any]:

@@ -104,7 +104,7 @@ class InvisibleMaskRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: CoarseOutputs) -> Export:
         """The mask network."""
-        return Export("invisible_mask", module.state_dict(), module.config)
+        return Export("invisible_mask", module.state_dict(), module.config, int8=True)
 
 
 def stage_inputs(data: CoarseOutputs, indices: np.ndarray, draws: np.ndarray) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ import torch
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet
 from ...models.pocold.attention import PAPER, CrossAttention
 from ...models.pocold.checkpoint import KIND, load_vae_file
-from ...models.pocold.losses import ROWS, Constraint
+from ...models.pocold.losses import SUM, Constraint
 from ...models.pocold.networks import (
     SPARSE,
     PoCoLDConfig,
@@ -40,8 +40,9 @@ class Switches:
     """What the paper and the released code do differently, and what the comparisons leave out.
 
     attention, scale_mode: of the networks. penalty_weight: lambda, which the paper does not give; 1 in the
-    code. include_unmatched: count rows whose part the source lacks (the code does). reduction: "sum", "rows"
-    or "mean" (the code) of the penalty; "rows" keeps it comparable with the noise loss at every size.
+    code, for means. include_unmatched: count rows whose part the source lacks (the code does). reduction:
+    "sum" (eq. 8), "rows" or "mean" (the code) of the penalty. A sum is about 1 for even attention at every
+    size, so that all modules count alike; a mean is next to nothing in the large ones.
     no_pose, no_source: shares of batches without them, for the guidance: 0.1 in the paper, 0.15 in the code.
     neither: share without both, which guidance asks for, too. penalise_dropped: the code has no penalty in
     batches without pose; without source there is no attention.
@@ -49,9 +50,9 @@ class Switches:
 
     attention: str = SPARSE
     scale_mode: str = PAPER
-    penalty_weight: float = 1.0
+    penalty_weight: float = 0.03
     include_unmatched: bool = False
-    reduction: str = ROWS
+    reduction: str = SUM
     no_pose: float = 0.1
     no_source: float = 0.1
     neither: float = 0.05

@@ -112,7 +112,7 @@ class PoseRecipe(BaseRecipe):
 
     def export(self, module: PoseDetector, held_out: PoseData) -> Export:
         """The detector with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config))
+        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def joints_of(people: PeopleDataset, indices: np.ndarray, source: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -120,7 +120,7 @@ class TextRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The text encoder with its words."""
-        return Export("text", module.text.state_dict(), module.text.config())
+        return Export("text", module.text.state_dict(), module.text.config(), int8=True)
 
 
 def recipe() -> TextRecipe:

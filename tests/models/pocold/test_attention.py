@@ -160,12 +160,13 @@ class TestPenalty:
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-6)
 
     @pytest.mark.parametrize("include_unmatched", [False, True])
-    def test_gradients_are_those_of_the_dense_sum(self, include_unmatched):
+    @pytest.mark.parametrize("counts", [(100, 70), (FILTERS, FILTERS)])
+    def test_gradients_are_those_of_the_dense_sum(self, include_unmatched, counts):
         generator = torch.Generator().manual_seed(0)
-        target, source = (torch.randint(5, (2, count), generator=generator) for count in (100, 70))
+        target, source = (torch.randint(5, (2, count), generator=generator) for count in counts)
         gradients = []
         for function in (penalty, dense_penalty):
-            factors = random_factors(100, 70, grad=True)
+            factors = random_factors(*counts, grad=True)
             value = function(factors, target, source, include_unmatched, SUM)
             gradients.append(torch.autograd.grad(value, [factors.distribution, factors.extraction]))
         for linear, dense in zip(*gradients, strict=True):

@@ -228,9 +228,21 @@ def test_size_scales_the_same_person() -> None:
     assert (shrunk - small.amodal_mask).abs().mean() < 0.02
 
 
+def test_before_white_only_what_is_behind_changes(people: SyntheticPeople) -> None:
+    studio = render_people(SEEDS, background="white")
+    assert torch.equal(studio.unoccluded, people.cutout)
+    pictures = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete")}
+    assert_same(dataclasses.replace(studio, **pictures), people)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"size": 8}, "16"), ({"occlusion": 1.0}, "occlusion"), ({"occlusion": -0.1}, "occlusion")],
+    [
+        ({"size": 8}, "16"),
+        ({"occlusion": 1.0}, "occlusion"),
+        ({"occlusion": -0.1}, "occlusion"),
+        ({"background": "black"}, "scene, white"),
+    ],
 )
 def test_impossible_requests_say_what_is_possible(options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
