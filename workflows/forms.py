@@ -39,6 +39,8 @@ SHOWS_PREVIEW = (
     "KSampler",
 )
 PREVIEW_HEIGHT = 270
+BADGE_HEIGHT = 36
+"""Of the line with the pack's name that Nodes 2.0 puts below every node."""
 
 Slots = list[dict[str, Any]]
 
@@ -248,7 +250,7 @@ def _height(node: Node) -> int:
 
 def _room(node: Node) -> int:
     """The height that the node takes in the end."""
-    return _height(node) + (PREVIEW_HEIGHT if node.class_type in SHOWS_PREVIEW else 0)
+    return _height(node) + BADGE_HEIGHT + (PREVIEW_HEIGHT if node.class_type in SHOWS_PREVIEW else 0)
 
 
 def _field_height(spec: InputSpec) -> int:
