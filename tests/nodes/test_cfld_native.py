@@ -48,12 +48,13 @@ class StandIn:
         options.setdefault("patches_replace", {}).setdefault("attn2", {})[block, number, index] = patch
 
 
-def stand_in(model: Any, width: int | None = None) -> StandIn:
+def stand_in(model: Any, width: int | None = None, channels: int = 4) -> StandIn:
     config = model.networks.config
-    return StandIn({
+    state = {
         native.host_name(name, config): torch.zeros(value.shape[0], width or value.shape[1])
         for name, value in model.key_values.items()
-    })  # fmt: skip
+    }
+    return StandIn(state | {native.FIRST_WEIGHT: torch.zeros(config.channels[0], channels, 3, 3)})
 
 
 def apply(model: Any, stock: Any, **change: Any) -> Any:
@@ -72,7 +73,7 @@ def test_the_model_is_cloned_and_gets_the_matrices(model: Any) -> None:
     patched, *_ = apply(model, stock)
     assert not stock.patches and not stock.model_options
     kinds = {kind for kind, _ in patched.patches.values()}
-    assert kinds == {"set"} and set(patched.patches) == set(stock.state)
+    assert kinds == {"set"} and set(patched.patches) == set(stock.state) - {native.FIRST_WEIGHT}
     for name, value in model.key_values.items():
         assert torch.equal(patched.patches[native.host_name(name, model.networks.config)][1][0], value)
     replaced = patched.model_options["transformer_options"]["patches_replace"]["attn2"]
@@ -173,6 +174,11 @@ def test_what_another_node_had_put_there_gets_the_biased_queries(model: Any) -> 
 ])  # fmt: skip
 def test_the_map_is_found_by_its_number_of_positions(shape: tuple, tokens: int, size: tuple) -> None:
     assert native.map_size(shape, tokens) == size
+
+
+def test_inpainting_models_are_refused(model: Any) -> None:
+    with pytest.raises(ValueError, match="takes 9 channels, as inpainting models do"):
+        apply(model, stand_in(model, channels=9))
 
 
 def test_models_that_do_not_fit_are_refused(model: Any) -> None:
