@@ -22,6 +22,7 @@ export function driver(page) {
   const click = async (x, y) => page.mouse.click(...(await at(x, y)));
 
   async function drag(from, to) {
+    await frame(); // what a step before has changed may move the picture still
     await page.mouse.move(...(await at(...from)));
     await page.mouse.down();
     await page.mouse.move(...(await at((from[0] + to[0]) / 2, (from[1] + to[1]) / 2)));
