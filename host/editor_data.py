@@ -97,7 +97,7 @@ def read_picture(path: Path) -> Image.Image:
 
 def example_picture(asked: Any) -> Image.Image:
     """A picture of the node Example Person: {"seed", "size", "occlusion", "slot"}, slot is its output."""
-    from ..nodes.people import FiguraExamplePerson
+    from ..nodes.example_person import FiguraExamplePerson
 
     if not isinstance(asked, Mapping):
         raise ValueError("an example is {seed, size, occlusion, slot}")

@@ -27,7 +27,8 @@ from .sampling import working_memory
 KEY = "figura_cfld"
 RESIDUAL, BIAS = f"{KEY}_residual_", f"{KEY}_bias_"
 """Before the level of a residual, and before the number of the output block of a bias."""
-FIRST_WEIGHT, LATENT_CHANNELS = "diffusion_model.input_blocks.0.0.weight", 4
+FIRST_WEIGHT, STOCK_CHANNELS = "diffusion_model.input_blocks.0.0.weight", 4
+"""Of Stable Diffusion 1.5: the first convolution, and how many channels it takes."""
 WHOLE_NETWORK = "diffusion_model"
 """ComfyUI's name of the wrapper round a call of the U-Net."""
 ATTENTION = re.compile(r"up_blocks\.(\d+)\.attentions\.(\d+)\.(.+)")
@@ -150,10 +151,10 @@ def patch_model(model: Any, cfld: CFLDModel) -> Any:
     shapes = {name: tuple(state[own].shape) for name, own in names.items() if own in state}
     check_unet_shapes(shapes, cfld, "model")
     first = model.model_state_dict(FIRST_WEIGHT)[FIRST_WEIGHT]
-    if first.shape[1] != LATENT_CHANNELS:
+    if first.shape[1] != STOCK_CHANNELS:
         raise ValueError(
             f"model takes {first.shape[1]} channels, as inpainting models do; CFLD was trained on one that "
-            f"takes {LATENT_CHANNELS}. Connect the plain Stable Diffusion 1.5"
+            f"takes {STOCK_CHANNELS}. Connect the plain Stable Diffusion 1.5"
         )
     patched = model.clone()
     patched.add_patches({names[name]: ("set", (value,)) for name, value in cfld.key_values.items()})

@@ -1,4 +1,4 @@
-"""Where people come from: an example to start with, a detected pose, and what the user says by points."""
+"""Where poses come from: detected ones, and what the user says by points."""
 
 from __future__ import annotations
 
@@ -15,26 +15,14 @@ from ..host import get_host
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
 from ..models.perception.pose_external import PROVIDERS, load_external
 from ..people.boxes import Box
-from ..people.densepose import DensePose
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
 from ..people.skeleton import draw_poses
-from ..people.synthetic import (
-    BACKGROUNDS,
-    HELD_OUT_FIRST_SEED,
-    SCENE,
-    VIEWS,
-    WHOLE,
-    SyntheticPeople,
-    render_people,
-)
 from .types import (
-    b1hw_to_mask,
     batch_length,
     bchw_to_image,
     image_to_bchw,
-    poses_from_tensor,
     read_bounding_box,
     repeat_batch,
     write_bounding_box,
@@ -46,124 +34,6 @@ MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
 # What the editor is handed after a run; web/points/widget.mjs knows the name, too.
 EDITOR_POSES = "figura_poses"
-
-
-class FiguraExamplePerson:
-    """A synthetic person, partly hidden, with everything that is known about it."""
-
-    DESCRIPTION = (
-        "Draws a synthetic person who is partly hidden behind something, and gives everything there is "
-        "to know: the "
-        "complete picture, all joints, masks, DensePose labels, a caption, and the same person in "
-        "another pose. "
-        "Something to try every other Figura node on."
-    )
-    CATEGORY = "Figura/people"
-    FUNCTION = "run"
-    RETURN_TYPES = (
-        "IMAGE", "IMAGE", "POSE_KEYPOINT", "MASK", "MASK", "FIGURA_DENSEPOSE", "STRING",
-        "IMAGE", "POSE_KEYPOINT", "FIGURA_DENSEPOSE",
-    )  # fmt: skip
-    RETURN_NAMES = (
-        "occluded", "complete", "pose_keypoint", "visible_mask", "amodal_mask", "densepose", "caption",
-        "other_pose", "other_pose_keypoint", "other_densepose",
-    )  # fmt: skip
-    OUTPUT_TOOLTIPS = (
-        "The person partly hidden behind something.",
-        "The same picture with the whole person in front of what hid it.",
-        "All joints of the person and its hands, hidden ones too, in pixels.",
-        "The part of the person that can be seen.",
-        "The whole person, seen or hidden.",
-        "Which part of the body each pixel of the whole person shows.",
-        "The person in words.",
-        "The same person in another pose, with nothing in front.",
-        "The joints of the other pose.",
-        "The DensePose labels of the other pose.",
-    )
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "seed": (
-                    "INT",
-                    {
-                        "default": HELD_OUT_FIRST_SEED + 7,
-                        "min": 0,
-                        "max": 0xFFFFFFFF,
-                        "tooltip": "Which person. The mini models have never seen seeds from 10000000 on.",
-                    },
-                ),
-                "size": (
-                    "INT",
-                    {
-                        "default": 128,
-                        "min": 64,
-                        "max": 1024,
-                        "step": 8,
-                        "tooltip": "Width and height in pixels; 128 is what the mini models work at.",
-                    },
-                ),
-                "occlusion": (
-                    "FLOAT",
-                    {
-                        "default": 0.35,
-                        "min": 0.0,
-                        "max": 0.6,
-                        "step": 0.05,
-                        "tooltip": "How much of the person is hidden, as a share of its area.",
-                    },
-                ),
-            },
-            "optional": {
-                "view": (
-                    list(VIEWS),
-                    {
-                        "default": WHOLE,
-                        "tooltip": "whole person, or hands raised: from the head to the hips, showing one "
-                        "hand or both, large enough for Hand Sampler.",
-                    },
-                ),
-                "background": (
-                    list(BACKGROUNDS),
-                    {
-                        "default": SCENE,
-                        "tooltip": "scene, or white as in a studio, which is what the mini models of PoCoLD "
-                        "and CFLD know.",
-                    },
-                ),
-            },
-        }
-
-    def run(
-        self, seed: int, size: int, occlusion: float, view: str = WHOLE, background: str = SCENE
-    ) -> tuple[Any, ...]:
-        person = render_people([seed], size, occlusion=occlusion, view=view, background=background)
-        other = render_people(
-            [seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view, background=background
-        )
-        return (
-            bchw_to_image(person.occluded),
-            bchw_to_image(person.complete),
-            _pose_value(person),
-            b1hw_to_mask(person.visible_mask),
-            b1hw_to_mask(person.amodal_mask),
-            DensePose(person.densepose_i, person.densepose_uv),
-            person.captions[0],
-            bchw_to_image(other.unoccluded),
-            _pose_value(other),
-            DensePose(other.densepose_i, other.densepose_uv),
-        )
-
-
-def _other_pose(seed: int) -> int:
-    """The seed of the other pose: the next one, which is held out whenever `seed` is."""
-    return seed + 1
-
-
-def _pose_value(people: SyntheticPeople) -> list[dict[str, Any]]:
-    height, width = people.occluded.shape[2:]
-    return write_pose_keypoint(poses_from_tensor(people.joints, height, width, people.hands))
 
 
 class FiguraDetectPose:
@@ -392,12 +262,10 @@ def _shown_box(prompt: PointPrompt) -> Box:
 
 
 NODE_CLASS_MAPPINGS = {
-    "FiguraExamplePerson": FiguraExamplePerson,
     "FiguraDetectPose": FiguraDetectPose,
     "FiguraPointPrompt": FiguraPointPrompt,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
-    "FiguraExamplePerson": "Example Person (Figura)",
     "FiguraDetectPose": "Detect Pose (Figura)",
     "FiguraPointPrompt": "Point Prompt (Figura)",
 }

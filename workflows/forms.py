@@ -39,7 +39,7 @@ SHOWS_PREVIEW = (
     "KSampler",
 )
 PREVIEW_HEIGHT = 270
-BADGE_HEIGHT = 36
+BADGE_HEIGHT = 48
 """Of the line with the pack's name that Nodes 2.0 puts below every node."""
 
 Slots = list[dict[str, Any]]

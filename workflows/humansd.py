@@ -133,12 +133,11 @@ def humansd_native(classes: Mapping[str, Any]) -> Flow:
 
 def example_and_skeleton() -> list[Image]:
     """Whose pose humansd_native starts from, and the skeleton that the model is shown."""
-    from PIL.Image import fromarray
-
     from ..people.skeleton_coco import draw_coco_bodies
     from ..people.synthetic import render_people
+    from ..training.sheets import to_pil
 
     people = render_people([EXAMPLE_SEED], NATIVE_SIZE, occlusion=0.0)
     skeleton = draw_coco_bodies(people.joints, NATIVE_SIZE, NATIVE_SIZE)
     pictures = (people.unoccluded[0], skeleton[0])
-    return [fromarray((each * 255).round().byte().permute(1, 2, 0).numpy(), "RGB") for each in pictures]
+    return [to_pil(each) for each in pictures]

@@ -13,7 +13,7 @@ from figura.host import editor_data, routes, use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.perception.pose import PoseConfig, PoseDetector
-from figura.nodes.people import FiguraExamplePerson
+from figura.nodes.example_person import FiguraExamplePerson
 from figura.people.keypoints import read_pose_keypoint
 from hypothesis import given
 from hypothesis import strategies as st

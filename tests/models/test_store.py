@@ -35,6 +35,10 @@ def test_every_shipped_file_is_in_the_table():
     assert set(store.MINI_DIR.glob("*.safetensors")) <= known
 
 
+def test_the_shipped_family_stays_below_forty_mebibytes():
+    assert sum(path.stat().st_size for path in store.MINI_DIR.glob("*.safetensors")) < 40 * 2**20
+
+
 def test_mini_comes_first_and_files_follow_by_name(tmp_path):
     (tmp_path / "b").mkdir()
     save_file({"x": torch.zeros(1)}, tmp_path / "b" / "Z.safetensors")

@@ -1,4 +1,4 @@
-"""Example person, detected pose and point prompt."""
+"""Detected pose and point prompt."""
 
 import json
 
@@ -9,7 +9,8 @@ from figura.host.plain import PlainHost
 from figura.host.runner import Runner
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.nodes import people as module
-from figura.nodes.people import FiguraDetectPose, FiguraExamplePerson, FiguraPointPrompt
+from figura.nodes.example_person import FiguraExamplePerson
+from figura.nodes.people import FiguraDetectPose, FiguraPointPrompt
 from figura.people.keypoints import (
     BODY_18,
     STATES_KEY,
@@ -19,9 +20,8 @@ from figura.people.keypoints import (
     write_pose_keypoint,
 )
 from figura.people.prompts import PROMPT_KINDS
-from figura.people.synthetic import HELD_OUT_FIRST_SEED, render_people
 
-NODES = [FiguraExamplePerson, FiguraDetectPose, FiguraPointPrompt]
+NODES = [FiguraDetectPose, FiguraPointPrompt]
 BLACK = torch.zeros(1, 32, 32, 3)
 
 
@@ -46,44 +46,6 @@ def test_everything_is_described(node):
     for group in node.INPUT_TYPES().values():
         for name, (_, options) in group.items():
             assert options["tooltip"], name
-
-
-class TestExamplePerson:
-    def test_outputs(self, example):
-        assert list(example)[:8] == [
-            "occluded", "complete", "pose_keypoint", "visible_mask", "amodal_mask", "densepose", "caption",
-            "other_pose",
-        ]  # fmt: skip
-        assert example["occluded"].shape == example["complete"].shape == (1, 128, 128, 3)
-        visible, amodal = example["visible_mask"], example["amodal_mask"]
-        assert visible.shape == amodal.shape == (1, 128, 128)
-        assert ((amodal - visible) >= 0).all()
-        assert 1 - visible.sum() / amodal.sum() == pytest.approx(0.4, abs=0.15)
-        assert example["densepose"].labels.shape == (1, 128, 128)
-        assert isinstance(example["caption"], str) and example["caption"]
-
-    def test_the_default_person_is_held_out(self):
-        seed = FiguraExamplePerson.INPUT_TYPES()["required"]["seed"][1]
-        assert seed["default"] >= HELD_OUT_FIRST_SEED
-        FiguraExamplePerson().run(seed["max"], 64, 0.0)
-
-    def test_the_pose_has_hidden_joints_and_hands_on_their_wrists(self, example):
-        (pose,) = read_pose_keypoint(example["pose_keypoint"])
-        (person,) = pose.people
-        truth = render_people([10_000_007], 128, occlusion=0.4)
-        np.testing.assert_array_equal(
-            person.body, truth.joints[0].numpy() * (truth.joints[0, :, 2:] > 0).numpy()
-        )
-        assert (truth.joints[0, :, 2] > 0).sum() > truth.joint_visible[0].sum()
-        for side, hand in (("left", person.left_hand), ("right", person.right_hand)):
-            wrist = person.body[BODY_18.index(f"{side}_wrist")]
-            assert np.linalg.norm(hand[0, :2] - wrist[:2]) < 2
-
-    def test_the_same_seed_is_the_same_person_in_two_poses(self, example):
-        again = FiguraExamplePerson().run(10_000_007, 128, 0.4)
-        assert torch.equal(again[0], example["occluded"])
-        assert again[2] != again[8]
-        assert not torch.equal(again[7], again[1])
 
 
 class TestPointPrompt:
