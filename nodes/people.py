@@ -19,7 +19,7 @@ from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
 from ..people.skeleton import draw_poses
-from .types import (
+from .tensors import (
     batch_length,
     bchw_to_image,
     image_to_bchw,

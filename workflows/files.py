@@ -53,7 +53,7 @@ FLOWS: tuple[Describe, ...] = (
 
 def all_flows() -> list[Flow]:
     """Every workflow, built on the registered nodes."""
-    from ..host.runner import all_node_classes
+    from ..headless.runner import all_node_classes
 
     classes = all_node_classes()
     return [describe(classes) for describe in FLOWS]

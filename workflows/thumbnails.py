@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..host.graph import Graph
+from ..headless.graph import Graph
 from .cfld import example_and_pose
 from .flow import Flow
 from .forms import api_form
@@ -62,8 +62,8 @@ def thumbnail(flow: Flow) -> Image:
 
 def run_files(graph: Graph, output: Path) -> dict[str, Path]:
     """Title of a node -> the first picture it saved or loaded."""
+    from ..headless.runner import Runner
     from ..host.plain import PlainHost
-    from ..host.runner import Runner
 
     host = PlainHost(PICTURE.parent, output)
     result = Runner(host).run(graph)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from figura.headless.runner import Runner
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.nodes import people as module
 from figura.nodes.example_person import FiguraExamplePerson

@@ -7,7 +7,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..plan import Recipe
+    from ..run.recipe import Recipe
 
 CONTINUES = {"vae_decoder": "vae"}
 """Recipes that go on with the weights of another one; what they write takes its place."""
@@ -15,7 +15,7 @@ CONTINUES = {"vae_decoder": "vae"}
 
 def recipe_names() -> list[str]:
     """Names of every recipe, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "controlled")
 
 
 def load_recipe(name: str) -> Recipe:

@@ -12,11 +12,11 @@ import torch
 from ...models.diffusion.networks import decode_latents, load_vae, mini_unet, noise_schedule, plain_config
 from ...models.diffusion.sampling import ddim_scheduler, sample
 from ...models.diffusion.text import TextEncoder, load_text_encoder
-from ..data import rows, sample_indices
-from ..hands_data import CloseUps, Gestures, HandsData, open_hands
-from ..latents import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents
-from ..plan import BF16_COPY, BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.hands import CloseUps, Gestures, HandsData, open_hands
+from ..data.latents import CUTOUT_SUFFIX, TARGETS, LatentCache, open_latents
+from ..data.people import rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 SHARES = (0.5, 0.35, 0.15)
 """Of people, of people who show their hands, and of hands close up."""

@@ -20,7 +20,7 @@ from ...models.cfld.attention import key_value_names, predict_noise, take_query_
 from ...models.cfld.checkpoint import KIND, change_tensors
 from ...models.cfld.config import DECODER, CFLDConfig, config_to_metadata, released_config
 from ...models.cfld.networks import CFLDNetworks
-from ...models.cfld.pictures import pose_picture, resized
+from ...models.cfld.pipeline import pose_picture, resized
 from ...models.cfld.swin import start_from
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.diffusion.networks import load_unet
@@ -28,10 +28,10 @@ from ...models.diffusion.sampling import TRAINING_STEPS
 from ...models.diffusion.single_file import SD15, read_weights
 from ...models.diffusion.single_file import load_unet as load_full_unet
 from ...models.pocold.checkpoint import load_vae_file
-from ..data import rows, sample_indices
-from ..pairs_data import Pairs, drawn_pairs, open_pairs
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.pairs import Pairs, drawn_pairs, open_pairs
+from ..data.people import rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .base import LatentRecipe
 from .cfld_prompt import start_with_prompt
 

@@ -17,12 +17,12 @@ from torch.nn import functional as F
 
 from ...models.cfld.config import DECODER, POOLED, CFLDConfig, config_to_metadata
 from ...models.cfld.networks import CFLDNetworks
-from ...models.cfld.pictures import resized
+from ...models.cfld.pipeline import resized
 from ...models.diffusion.checkpoint import load_file, load_into
 from ...models.diffusion.text import TextEncoder, load_text_encoder
-from ..data import PeopleDataset, open_split, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.people import PeopleDataset, open_split, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from .base import target_caption
 
 KIND = "cfld_prompt"

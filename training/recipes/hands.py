@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from ...models.diffusion.networks import LATENT_CHANNELS, latent_mask, load_unet, plain_config
 from ...models.hands.losses import MASK_WEIGHT, mask_loss
 from ...models.hands.networks import hand_unet
-from ..data import rows, sample_indices
-from ..hands_data import CloseUps, open_hands
-from ..metrics import iou
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.hands import CloseUps, open_hands
+from ..data.people import rows, sample_indices
+from ..evaluation.metrics import iou
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .base import LatentRecipe
 
 HAND_COUNTS = 4.0

@@ -16,10 +16,10 @@ from ...models.diffusion.networks import load_unet, plain_config
 from ...models.humansd.losses import MODES, emphasis
 from ...models.humansd.networks import pose_unet
 from ...models.perception.pose import PoseDetector, load_pose_detector
-from ..data import rows, sample_indices
-from ..humansd_data import PosedPeople, with_skeletons
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.people import rows, sample_indices
+from ..data.skeletons import PosedPeople, with_skeletons
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .base import LatentRecipe, latents_of
 
 PLAIN = "plain"

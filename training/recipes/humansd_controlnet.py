@@ -6,9 +6,9 @@ recipe humansd, batch by batch.
 
 from __future__ import annotations
 
-from ..controlled import ControlledRecipe
-from ..humansd_data import PosedPeople
-from ..plan import BF16_COPY, Batch, TrainingPlan
+from ..data.skeletons import PosedPeople
+from ..run.recipe import BF16_COPY, Batch, TrainingPlan
+from .controlled import ControlledRecipe
 from .humansd import BATCH_SIZE, STEPS, PosedRecipe
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, plain_config, widen_conv_in
-from ..data import rows, sample_indices
-from ..latents import LatentCache, random_target
-from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.latents import LatentCache, random_target
+from ..data.people import rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from .base import LatentRecipe, latents_of, target_caption
 
 CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}

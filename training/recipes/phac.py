@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from ..controlled import ControlledRecipe, predictor
-from ..data import sample_indices
-from ..latents import LatentCache
-from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from ..progress import picture_grid
-from ..prompt_pictures import prompt_pictures
+from ..data.latents import LatentCache
+from ..data.people import sample_indices
+from ..data.prompt_images import prompt_pictures
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from .base import latents_of, target_caption
+from .controlled import ControlledRecipe, predictor
 from .inpaint import visible_condition
 
 BOX_STEPS = 5_000

@@ -26,10 +26,10 @@ from ...models.pocold.networks import (
     released_config,
 )
 from ...models.pocold.sampling import latent_labels
-from ..data import sample_indices
-from ..pairs_data import Pairs, drawn_pairs, open_pairs
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.pairs import Pairs, drawn_pairs, open_pairs
+from ..data.people import sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .base import LatentRecipe
 
 EVERYTHING, NO_POSE, NO_SOURCE, NEITHER = range(4)

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as functional
 
 from ...models.diffusion.networks import decode_latents, fold_of, load_vae, plain_config
-from ..data import sample_indices
-from ..latents import TARGETS, LatentCache, open_latents
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.latents import TARGETS, LatentCache, open_latents
+from ..data.people import sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from .base import latents_of
 from .vae import PERSON_WEIGHT, picture_loss, psnr_of, reconstruction_scores
 

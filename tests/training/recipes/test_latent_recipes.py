@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
-from figura.tests.training import test_trainer as trainer_tests
-from figura.training.command import find_init
-from figura.training.prompt_pictures import prompt_images
+from figura.tests.training.run import test_trainer as trainer_tests
+from figura.training.data.prompt_images import prompt_images
 from figura.training.recipes import load_recipe, recipe_names
-from figura.training.trainer import train
+from figura.training.run.command import find_init
+from figura.training.run.trainer import train
 
 
 def toy_plan(recipe, steps: int):

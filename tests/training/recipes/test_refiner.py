@@ -9,10 +9,10 @@ import torch
 from figura.models.diffusion.checkpoint import read_metadata, save_module
 from figura.models.diffusion.networks import load_unet
 from figura.models.phac.networks import InvisibleMaskUNet
-from figura.training.coarse_outputs import Sampling, build_part
-from figura.training.plan import Split, random_generator
+from figura.training.data.coarse_outputs import Sampling, build_part
 from figura.training.recipes.refiner import RefinerRecipe, recipe
-from figura.training.trainer import train
+from figura.training.run.recipe import Split, random_generator
+from figura.training.run.trainer import train
 
 COUNT = 8
 

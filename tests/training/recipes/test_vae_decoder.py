@@ -8,10 +8,10 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file, read_metadata
 from figura.models.diffusion.networks import load_vae
-from figura.training.command import find_init
-from figura.training.latents import encoder_name
+from figura.training.data.latents import encoder_name
 from figura.training.recipes.vae_decoder import recipe
-from figura.training.trainer import train
+from figura.training.run.command import find_init
+from figura.training.run.trainer import train
 
 
 @pytest.fixture(scope="module")
