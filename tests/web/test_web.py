@@ -56,8 +56,8 @@ def test_page_and_node_know_the_same_joints_states_and_limits(node):
     limits = "VERSION, MAX_POINTS, MAX_PEOPLE"
     page = run(
         node,
-        f"""import {{ {names} }} from "../../web/points/joints.mjs";
-        import {{ {limits} }} from "../../web/points/reading.mjs";
+        f"""import {{ {names} }} from "../../web/points/document/joints.mjs";
+        import {{ {limits} }} from "../../web/points/document/reading.mjs";
         console.log(JSON.stringify({{ {names}, {limits} }}));""",
     )
     assert page["BODY_18"] == list(keypoints.BODY_18) and page["HAND_21"] == list(keypoints.HAND_21)
@@ -132,9 +132,9 @@ def test_ghosts_are_the_joints_that_the_node_takes_from_the_connected_pose(node)
     found = run(
         node,
         """import { readFileSync } from "node:fs";
-        import { findGhosts, adoptGhosts, listGhosts } from "../../web/points/ghosts.mjs";
-        import { BODY_18 } from "../../web/points/joints.mjs";
-        import { readDocument } from "../../web/points/reading.mjs";
+        import { findGhosts, adoptGhosts, listGhosts } from "../../web/points/document/ghosts.mjs";
+        import { BODY_18 } from "../../web/points/document/joints.mjs";
+        import { readDocument } from "../../web/points/document/reading.mjs";
         console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf-8")).map(([text, frame]) => {
           const { doc } = readDocument(text);
           const ghosts = findGhosts(doc, frame, frame.person).person;

@@ -2,7 +2,7 @@
 // it is, and shorter when it points at the camera, so only a limb that is too long is worth a remark.
 
 import { LIMBS } from "./joints.mjs";
-import { distance } from "./view.mjs";
+import { distance } from "./places.mjs";
 
 // Typical lengths, in body heights.
 const LENGTHS = {

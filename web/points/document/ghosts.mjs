@@ -10,7 +10,7 @@ import { BODY_18, PARTS } from "./joints.mjs";
 import { detectedPerson, ratio } from "./people.mjs";
 import { activePerson } from "./queries.mjs";
 import { emptyPerson } from "./reading.mjs";
-import { distance } from "./view.mjs";
+import { distance } from "./places.mjs";
 
 export const NO_GHOSTS = Object.freeze({ person: Object.freeze(emptyPerson()), others: Object.freeze([]) });
 

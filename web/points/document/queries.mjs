@@ -3,10 +3,9 @@
 // A target names one thing that can be selected: {kind: "joint", part, name} of the active person,
 // {kind: "positive" | "negative", index}, or {kind: "box", box: "roi_box" | "full_box"}.
 
-import { BOXES } from "./hits.mjs";
+import { BOXES, emptyPerson } from "./reading.mjs";
 import { reachOf } from "./hints.mjs";
 import { HANDS, PARTS } from "./joints.mjs";
-import { emptyPerson } from "./reading.mjs";
 
 const POINTS = ["positive", "negative"];
 const ORDER = ["joints", ...HANDS].flatMap((part) => PARTS[part].map((name) => `${part}.${name}`));

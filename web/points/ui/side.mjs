@@ -1,9 +1,9 @@
 // The panel beside the picture: whose joints, the list of joints with their states, and what is chosen.
 
 import { element, iconButton, setText } from "./elements.mjs";
-import { HANDS, jointColour, PARTS, STATES } from "./joints.mjs";
+import { HANDS, jointColour, PARTS, STATES } from "../document/joints.mjs";
 import { ICONS } from "./icons.mjs";
-import { activePerson, hasHand } from "./queries.mjs";
+import { activePerson, hasHand } from "../document/queries.mjs";
 
 const TITLES = { joints: "Body", right_hand: "Right hand", left_hand: "Left hand" };
 const STATE_NAMES = { detected: "detected (seen)", given: "given", proposed: "proposed", occluded: "occluded" };

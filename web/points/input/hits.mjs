@@ -1,11 +1,11 @@
 // What lies under the pointer. Places are in picture pixels; reach_px says how far from a point still counts, so the
 // caller makes it larger for fingers and for a zoomed-out picture.
 
-import { HANDS, PARTS } from "./joints.mjs";
-import { distance } from "./view.mjs";
+import { HANDS, PARTS } from "../document/joints.mjs";
+import { distance } from "../document/places.mjs";
+import { BOXES } from "../document/reading.mjs";
 
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
-export const BOXES = Object.freeze(["roi_box", "full_box"]);
 
 /** The handles of a box as [name, xy_px]: corners and middles of the sides. */
 export function boxHandles([x0, y0, x1, y1]) {

@@ -3,7 +3,7 @@
 import { BODY_18, HAND_21, STATES } from "./joints.mjs";
 import { emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 import { rounded } from "./edits.mjs";
-import { distance } from "./view.mjs";
+import { distance } from "./places.mjs";
 
 const KEYS = { joints: "pose_keypoints_2d", left_hand: "hand_left_keypoints_2d", right_hand: "hand_right_keypoints_2d" };
 // Where Figura's own nodes say which joints were only proposed (people/keypoints.py).

@@ -1,6 +1,8 @@
 // How the picture lies on the canvas: xy_screen = xy_px * scale + offset. Screen coordinates are CSS pixels of the
 // canvas, from its upper left corner. A view is a value {scale, x, y}.
 
+import { distance } from "../document/places.mjs";
+
 export const MARGIN = 14;
 export const ZOOM_STEP = 1.25;
 const MIN_SCALE = 0.02;
@@ -63,11 +65,6 @@ export function pinch(view, before, after) {
   const factor = distance(...after) / Math.max(distance(...before), 1);
   const [from, to] = [middle(...before), middle(...after)];
   return panBy(zoomAt(view, factor, from), [to[0] - from[0], to[1] - from[1]]);
-}
-
-/** Distance of two points. */
-export function distance([xa, ya], [xb, yb]) {
-  return Math.hypot(xa - xb, ya - yb);
 }
 
 function middle([xa, ya], [xb, yb]) {

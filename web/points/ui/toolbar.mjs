@@ -2,7 +2,7 @@
 
 import { element, iconButton, rename } from "./elements.mjs";
 import { ICONS } from "./icons.mjs";
-import { ZOOM_STEP } from "./view.mjs";
+import { ZOOM_STEP } from "../input/view.mjs";
 
 const TOOLS = {
   select: "Select and move (V)",

@@ -12,6 +12,7 @@ export const VERSION = 1;
 export const MAX_POINTS = 256;
 export const MAX_PEOPLE = 64;
 export const MAX_TEXT = 1_000_000;
+export const BOXES = Object.freeze(["roi_box", "full_box"]);
 const LIMIT_PX = 1e9;
 const KNOWN = ["version", "width", "height", "active", "people", "roi_box", "full_box", "positive", "negative"];
 

@@ -1,12 +1,13 @@
 // Draws a session on a canvas. All sizes here are CSS pixels of the canvas, whatever the zoom of the picture.
 
-import { boxHandles, BOXES, sameTarget } from "./hits.mjs";
-import { knownBody, listGhosts } from "./ghosts.mjs";
-import { bodyHeight, longLimbs, reachOf } from "./hints.mjs";
-import { HANDS, jointColour, jointLabel, limbColour, LIMBS, limbsOf, PARTS } from "./joints.mjs";
+import { boxHandles, sameTarget } from "../input/hits.mjs";
+import { BOXES } from "../document/reading.mjs";
+import { knownBody, listGhosts } from "../document/ghosts.mjs";
+import { bodyHeight, longLimbs, reachOf } from "../document/hints.mjs";
+import { HANDS, jointColour, jointLabel, limbColour, LIMBS, limbsOf, PARTS } from "../document/joints.mjs";
 import { drawLabels } from "./labels.mjs";
-import { activePerson } from "./queries.mjs";
-import { toScreen } from "./view.mjs";
+import { activePerson } from "../document/queries.mjs";
+import { toScreen } from "../input/view.mjs";
 
 const BOX_COLOUR = { roi_box: "#ffb224", full_box: "#4cc2ff" };
 const BOX_TITLE = { roi_box: "ROI", full_box: "full" };

@@ -3,11 +3,11 @@
 // A drag: {from_px, before (the document), target or draws (the box that is drawn), placed (the target is new), grip (from
 // the pointer to the target), moved}.
 
-import { addPoint, moveTarget, placeJoint, resizeBox, setBox } from "./edits.mjs";
-import { adoptGhost } from "./ghosts.mjs";
-import { placeOf } from "./queries.mjs";
-import { MAX_POINTS } from "./reading.mjs";
-import { NAMES } from "./words.mjs";
+import { addPoint, moveTarget, placeJoint, resizeBox, setBox } from "../document/edits.mjs";
+import { adoptGhost } from "../document/ghosts.mjs";
+import { placeOf } from "../document/queries.mjs";
+import { MAX_POINTS } from "../document/reading.mjs";
+import { NAMES } from "../document/words.mjs";
 
 /**
  * Begin a drag at xy_px; sets the session's document, selection and message.

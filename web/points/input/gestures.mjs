@@ -1,6 +1,7 @@
 // Mouse, pen and touch on the canvas. One pointer works the session or drags the picture; two zoom and drag it.
 
-import { distance, keepVisible, panBy, pinch, toPicture, zoomAt } from "./view.mjs";
+import { keepVisible, panBy, pinch, toPicture, zoomAt } from "./view.mjs";
+import { distance } from "../document/places.mjs";
 
 // How far from a point still counts, in CSS pixels.
 const REACH = { mouse: 9, pen: 12, touch: 22 };
