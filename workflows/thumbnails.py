@@ -12,6 +12,7 @@ from .flow import Flow
 from .forms import api_form
 from .hand_scene import rings_picture
 from .humansd import example_and_skeleton
+from .prompts import BOX_KINDS, flow_name
 from .scene import PICTURE
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ STAGES = ("Save input", "Save prompt", "Save refined")
 SHOWN = {
     "phac_pose": STAGES,
     "phac_photo": ("Load Image", "Save picture"),
-    "phac_roi_box": STAGES,
-    "phac_full_box": STAGES,
-    "phac_pose_roi_box": STAGES,
-    "phac_pose_full_box": STAGES,
+    **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
     "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
     "humansd_pose": ("Save skeleton", "Save person"),

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from ...people.boxes import Box
 from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, stitch
+from ...people.prompt_kinds import FULL_BOX, POSE
 from ...people.prompts import PointPrompt, draw_prompt
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
 from . import sampling
-from .networks import POSE, Inpainter, PHACModel
+from .networks import Inpainter, PHACModel
 
 log = logging.getLogger(__name__)
 
@@ -137,18 +138,18 @@ def complete_pictures(
 class ReadPrompt:
     """A prompt as a model reads it: what its ControlNet sees, and the box that the hidden part has to lie in.
 
-    region: in the prompt's pixels; None where the ControlNet reads the box itself. close: whether the crop is
-    set to the region, so that the whole person fills it.
+    region: in the prompt's pixels; None where the ControlNet reads the box itself. close: the box of the
+    whole person, to which the crop is set; None leaves room for more.
     """
 
     prompt: PointPrompt
     region: Box | None = None
-    close: bool = False
+    close: Box | None = None
 
     def cropped(self, plan: CropPlan) -> ReadPrompt:
         """In the pixels of the planned crop."""
-        region = None if self.region is None else box_to_crop(self.region, plan)
-        return replace(self, prompt=self.prompt.cropped(plan), region=region)
+        region, close = (None if box is None else box_to_crop(box, plan) for box in (self.region, self.close))
+        return ReadPrompt(self.prompt.cropped(plan), region, close)
 
 
 def read_by(model: PHACModel, prompt: PointPrompt) -> ReadPrompt:
@@ -166,8 +167,8 @@ def as_geometry(prompt: PointPrompt) -> ReadPrompt:
     """
     joints = prompt.joints if prompt.has_joints else np.zeros_like(prompt.joints)
     given = prompt.given & (joints[:, 2] > 0)
-    full = prompt.kind.endswith("full_box")
-    return ReadPrompt(replace(prompt, kind=POSE, joints=joints, given=given), prompt.box, close=full)
+    close = prompt.shown_boxes.get(FULL_BOX)
+    return ReadPrompt(replace(prompt, kind=POSE, joints=joints, given=given), prompt.box, close)
 
 
 def region_masks(model: PHACModel, prompts: Sequence[PointPrompt], size: tuple[int, int]) -> Tensor:
@@ -179,8 +180,8 @@ def region_masks(model: PHACModel, prompts: Sequence[PointPrompt], size: tuple[i
 
 
 def _plan_prompt(read: ReadPrompt, size: tuple[int, int], model_size: int, visible_mask: Tensor) -> CropPlan:
-    if read.close and read.region is not None:
-        box = read.region.union(Box.around_mask(visible_mask[0]))
+    if read.close is not None:
+        box = read.close.union(Box.around_mask(visible_mask[0]))
         return plan_crop(box, size, (model_size, model_size), CLOSE_MARGIN, whole_at_model_size=False)
     return plan_person(size, model_size, [visible_mask], read.prompt.extent)
 

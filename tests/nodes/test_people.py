@@ -19,7 +19,7 @@ from figura.people.keypoints import (
     read_pose_keypoint,
     write_pose_keypoint,
 )
-from figura.people.prompts import PROMPT_KINDS
+from figura.people.prompt_kinds import PROMPT_KINDS
 
 NODES = [FiguraDetectPose, FiguraPointPrompt]
 BLACK = torch.zeros(1, 32, 32, 3)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ...people.boxes import Box
+from ...people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX
 from ...people.prompts import PointPrompt, draw_prompt
 from ...people.skeleton import draw_skeleton
 from .people import PeopleDataset, rows
@@ -24,14 +25,14 @@ def prompt_pictures(
 ) -> torch.Tensor:
     """Prompts of that kind (B,3,S,S) for people of a data set; some are blank."""
     joints = rows(people.joints, indices)
-    if kind == "pose":
+    if not PROMPT_KINDS[kind].boxes:
         return prompt_images(joints, people.size, generator)
     joints = user_joints(joints, generator)
-    boxes = user_boxes(kind, people, indices, generator)
+    boxes = {name: user_boxes(name, people, indices, generator) for name in PROMPT_KINDS[kind].boxes}
     blank = (torch.rand(len(joints), generator=generator) < BLANK_PROMPT).tolist()
     prompts = [
-        _prompt(kind, points, None if empty else box, people.size, empty)
-        for points, box, empty in zip(joints, boxes, blank, strict=True)
+        _prompt(kind, joints[row], {name: each[row] for name, each in boxes.items()}, people.size, empty)
+        for row, empty in enumerate(blank)
     ]
     return draw_prompt(prompts, people.size, people.size)
 
@@ -52,14 +53,14 @@ def user_joints(joints: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 
 def user_boxes(
-    kind: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
+    name: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
 ) -> list[Box | None]:
-    """The box that a prompt of that kind has, edges a few pixels off: round the whole person, or, with some
-    margin, round the hidden part. None for a person of whom nothing is hidden.
+    """The box of that name, edges a few pixels off: round the whole person, or, with some margin, round the
+    hidden part. None for a person of whom nothing is hidden.
     """
     masks = people.pictures("amodal_mask", indices) > 0.5
     margins = torch.zeros(len(masks))
-    if kind.endswith("roi_box"):
+    if name == ROI_BOX:
         masks = masks & ~(people.pictures("visible_mask", indices) > 0.5)
         margins = ROI_MARGIN_PX * torch.rand(len(masks), generator=generator)
     offsets = EDGE_JITTER_PX * torch.randn(len(masks), 4, generator=generator)
@@ -81,6 +82,9 @@ def moved_edges(box: Box, margin: float, shifts: list[float], size: int) -> Box:
     return Box(x0 - thin_x, y0 - thin_y, x1 + thin_x, y1 + thin_y).clip(size, size)
 
 
-def _prompt(kind: str, joints: torch.Tensor, box: Box | None, size: int, blank: bool) -> PointPrompt:
+def _prompt(
+    kind: str, joints: torch.Tensor, boxes: dict[str, Box | None], size: int, blank: bool
+) -> PointPrompt:
     points = joints.numpy() * np.array([1.0, 1.0, float(not blank)], np.float32)
-    return PointPrompt(kind, size, size, points, np.zeros(18, bool), roi_box=box, full_box=box)
+    roi, full = (None if blank else boxes.get(name) for name in (ROI_BOX, FULL_BOX))
+    return PointPrompt(kind, size, size, points, np.zeros(18, bool), roi_box=roi, full_box=full)

@@ -1,4 +1,4 @@
-"""The five kinds of prompt against one another, and against none, on held-out synthetic people.
+"""The kinds of prompt against one another, and against none, on held-out synthetic people.
 
 Prompts are made from the truth as a careful user would: joints up to a pixel off, boxes with edges up to two
 pixels off, the box of the region of interest a little wider than the hidden part. "none" is the pose kind
@@ -18,7 +18,8 @@ from torch import Tensor
 from ...models.perception.pose import CONFIDENCE, detect_joints
 from ...models.phac.networks import PHACModel
 from ...people.boxes import Box
-from ...people.prompts import PROMPT_KINDS, PointPrompt
+from ...people.prompt_kinds import CORNERS, PROMPT_KINDS
+from ...people.prompts import PointPrompt
 from ...people.synthetic import SyntheticPeople, render_people
 from ..data.prompt_images import moved_edges
 from . import metrics
@@ -43,7 +44,6 @@ NONE = "none"
 AS_THE_NODES = Settings()
 EDGE_OFF_PX = 2.0
 ROI_MARGIN_PX = 3.0
-POINTS_OF_A_BOX = 2
 PAPER_ORDER = (
     ("full_box", NONE), ("roi_box", "full_box"), ("pose", "roi_box"), ("pose_roi_box", "pose"),
     ("pose_full_box", "pose"),
@@ -122,7 +122,7 @@ def _boxes(masks: Tensor, margin: float, seeds: Sequence[int], salt: int) -> Ite
 def points_given(prompt: PointPrompt) -> int:
     """How many points the user places for this prompt: the hidden joints, and two corners of a box."""
     joints = int((prompt.given & prompt.present).sum()) if prompt.has_joints else 0
-    return joints + (POINTS_OF_A_BOX if prompt.box is not None else 0)
+    return joints + CORNERS * len(prompt.shown_boxes)
 
 
 def _measure_batch(

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ...people.prompt_kinds import POSE, PROMPT_KINDS
 from ..data.latents import LatentCache
 from ..data.people import sample_indices
 from ..data.prompt_images import prompt_pictures
@@ -34,11 +35,12 @@ class CoarseRecipe(ControlledRecipe):
     empty_text = 0.12
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
 
-    def __init__(self, kind: str = "pose") -> None:
+    def __init__(self, kind: str = POSE) -> None:
         super().__init__()
         self.kind = kind
-        if kind != "pose":
-            self.name, self.plan = f"phac_{kind}", replace(self.plan, steps=BOX_STEPS)
+        self.name = PROMPT_KINDS[kind].recipe
+        if kind != POSE:
+            self.plan = replace(self.plan, steps=BOX_STEPS)
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Cutout latents, the condition, texts and prompt images (B,3,8h,8w)."""

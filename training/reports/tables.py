@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ...models.files import write_then_rename
+from ...people.prompt_kinds import PROMPT_KINDS
 
 MEANINGS = {
     "visible_iou": "visible mask against the truth; a user's points",
@@ -75,8 +76,7 @@ OWN_MEANINGS = {
     },
 }
 VARIANTS = {
-    "pose": "pose prompt", "roi_box": "box of the hidden part", "full_box": "box of the whole person",
-    "pose_roi_box": "pose and box of the hidden part", "pose_full_box": "pose and box of the whole person",
+    **{kind.name: f"prompt: {kind.label}" for kind in PROMPT_KINDS.values()},
     "none": "prompt withheld", "sample": "one proposal drawn", "best_of_8": "the best of 8 drawn",
     "mean_pose": "mean pose fitted to what is known", "box": "the whole person's box is known too",
     "truth": "the detector's own, on the true pictures",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from figura.people.boxes import EMPTY, Box
-from figura.people.prompts import PROMPT_KINDS
+from figura.people.prompt_kinds import PROMPT_KINDS
 from figura.training.data.people import PeopleDataset, open_split
 from figura.training.data.prompt_images import moved_edges, prompt_pictures, user_boxes
 from figura.training.run.recipe import random_generator
@@ -46,7 +46,7 @@ def test_only_kinds_with_joints_have_colours_and_only_kinds_with_a_box_white(
     pictures = drawn(kind, people)
     coloured = (pictures.amax(1) - pictures.amin(1)).amax() > 0.5
     white = (pictures.amin(1) > 0.99).any()
-    assert bool(coloured) == kind.startswith("pose") and bool(white) == kind.endswith("box")
+    assert bool(coloured) == PROMPT_KINDS[kind].joints and bool(white) == bool(PROMPT_KINDS[kind].boxes)
 
 
 def test_the_full_box_is_round_the_whole_person_and_the_roi_box_holds_the_hidden_part(
@@ -54,9 +54,9 @@ def test_the_full_box_is_round_the_whole_person_and_the_roi_box_holds_the_hidden
 ) -> None:
     amodal = people.pictures("amodal_mask", EVERYBODY) > 0.5
     hidden = amodal & ~(people.pictures("visible_mask", EVERYBODY) > 0.5)
-    for kind, masks, widest in (("full_box", amodal, 10), ("pose_roi_box", hidden, 18)):
+    for name, masks, widest in (("full_box", amodal, 10), ("roi_box", hidden, 18)):
         for number in range(4):
-            boxes = user_boxes(kind, people, EVERYBODY, random_generator(number))
+            boxes = user_boxes(name, people, EVERYBODY, random_generator(number))
             for mask, box in zip(masks, boxes, strict=True):
                 truth = Box.around_mask(mask[0].float())
                 assert (box is None) == truth.is_empty

@@ -68,8 +68,8 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
 def test_table_says_where_the_figures_come_from() -> None:
     text = results.table(REPORT, "a machine", date(2026, 1, 2))
     assert "8 held-out people (seeds 10000000 to 10000007), a machine, 2 threads, 2026-01-02" in text
-    assert "| joint_err.pose | 0.031 |" in text and "side; pose prompt |" in text
-    assert "pose prompt; coarse stage" in text and "| max_abs_diff_outside | 0 |" in text
+    assert "| joint_err.pose | 0.031 |" in text and "side; prompt: joints |" in text
+    assert "prompt: joints; coarse stage" in text and "| max_abs_diff_outside | 0 |" in text
     assert "| s | ssim_region | seam_err |" in text and "| 0.5 | 0.71 | 0.1 |" in text
     assert "| ssim_region.s0.1 |" not in text
 
