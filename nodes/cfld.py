@@ -12,10 +12,18 @@ from ..models import store
 from ..models.cfld.checkpoint import load_cfld, load_mini_cfld
 from ..models.cfld.networks import CFLDModel
 from ..models.cfld.pipeline import Given, repose_pictures
-from ..models.cfld.sampling import DDPM, SCHEDULERS, STEPS, WEIGHT, Weights
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.cfld.sampling import STEPS, WEIGHT, Weights
+from ..models.diffusion.schedulers import DDPM, TRAINING_STEPS
 from ..people.keypoints import read_pose_keypoint
-from .common import AUTOMATIC, FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
+from .common import (
+    AUTOMATIC,
+    FULL_SIZE_PARAMETERS,
+    found,
+    progress_of,
+    scheduler_input,
+    seed_input,
+    working_memory,
+)
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/CFLD"
@@ -140,14 +148,7 @@ class FiguraCFLDSampler:
                         "tooltip": "Denoising steps. ddpm wants 50, the others do with 20.",
                     },
                 ),
-                "scheduler": (
-                    list(SCHEDULERS),
-                    {
-                        "default": DDPM,
-                        "tooltip": "ddpm is the authors', with fresh noise at every step; ddim and pndm are "
-                        "faster.",
-                    },
-                ),
+                "scheduler": scheduler_input(DDPM, "ddpm is the authors'."),
                 "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {

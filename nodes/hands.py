@@ -12,7 +12,7 @@ from torch import Tensor
 from ..host import get_host
 from ..models import store
 from ..models.diffusion.mask_expansion import EXPANSIONS, SEQUENTIAL
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM, TRAINING_STEPS
 from ..models.hands.checkpoint import load_hands, load_mini_hands
 from ..models.hands.networks import HandsModel
 from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_pictures
@@ -25,6 +25,7 @@ from .common import (
     find_stack,
     found,
     progress_of,
+    scheduler_input,
     seed_input,
     text_and_vae_input,
     working_memory,
@@ -171,6 +172,7 @@ class FiguraHandSampler:
                         "from a plain background."
                     },
                 ),
+                "scheduler": scheduler_input(DDIM),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
@@ -200,6 +202,7 @@ class FiguraHandSampler:
         seed: int,
         which: str = BOTH,
         sam: Sam | None = None,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, list[dict[str, Any]], Tensor]:
         """Pictures (N,S,S,3), masks (N,S,S), poses of the close-ups, skeleton pictures (N,S,S,3)."""
@@ -209,7 +212,7 @@ class FiguraHandSampler:
         memory += 0 if sam is None else attention_bytes(sam)
         with host.managed(*modules, memory=memory):
             drawn = draw_hands(
-                hands.generator, asked, text, sam=sam, steps=steps, cfg=cfg, seed=seed,
+                hands.generator, asked, text, sam=sam, steps=steps, cfg=cfg, scheduler=scheduler, seed=seed,
                 on_step=progress_of(hands.generator, unique_id),
             )  # fmt: skip
         warn_of_empty(drawn.masks)
@@ -289,6 +292,7 @@ class FiguraBodyOutpaint:
                     },
                 ),
             },
+            "optional": {"scheduler": scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
 
@@ -321,6 +325,7 @@ class FiguraBodyOutpaint:
         control_strength: float = 1.0,
         paste_hand: bool = True,
         feather: float = AUTOMATIC_FEATHER,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (B,H,W,3)."""
@@ -334,6 +339,7 @@ class FiguraBodyOutpaint:
             made = outpaint_pictures(
                 hands.body, pictures, masks, poses, [text] * len(pictures), paste=paste_hand, seed=seed,
                 steps=steps, cfg=cfg, expansion=expansion, control_strength=control_strength,
+                scheduler=scheduler,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(hands.body, unique_id),
             )  # fmt: skip
         return bchw_to_image(made.image), bchw_to_image(made.blended)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM, TRAINING_STEPS
 from ..models.humansd.checkpoint import load_humansd, load_mini_humansd
 from ..models.humansd.networks import HumanSD
 from ..models.humansd.pipeline import (
@@ -24,7 +24,7 @@ from ..models.humansd.pipeline import (
 )
 from ..models.humansd.sampling import NEGATIVE, SIDE_MULTIPLE, STEPS, SUFFIX, known_phrases
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
-from .common import FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
+from .common import FULL_SIZE_PARAMETERS, found, progress_of, scheduler_input, seed_input, working_memory
 from .tensors import bchw_to_image, broadcast_batches
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class FiguraHumanSDSampler:
                     "INT",
                     {
                         "default": STEPS, "min": 1, "max": TRAINING_STEPS,
-                        "tooltip": "Denoising steps (DDIM); the released demo takes 50. For mini 20 are "
+                        "tooltip": "Denoising steps; the released demo takes 50. For mini 20 are "
                         "enough.",
                     },
                 ),
@@ -150,6 +150,9 @@ class FiguraHumanSDSampler:
                 ),
                 "pose_strength": STRENGTH_INPUT,
             },
+            "optional": {
+                "scheduler": scheduler_input(DDIM, "With humansd-v1 ddim walks the time steps of its demo."),
+            },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
 
@@ -176,6 +179,7 @@ class FiguraHumanSDSampler:
         suffix: str,
         negative: str,
         pose_strength: float,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (N,H,W,3)."""
@@ -190,7 +194,7 @@ class FiguraHumanSDSampler:
         with host.managed(humansd, memory=int(working_memory(humansd) * share)):
             made = draw_people(
                 humansd, skeletons, texts, negative=known_phrases(humansd, negative), steps=steps,
-                cfg=cfg or None, pose_strength=pose_strength, seed=seed,
+                cfg=cfg or None, pose_strength=pose_strength, scheduler=scheduler, seed=seed,
                 on_step=progress_of(humansd, unique_id),
             )  # fmt: skip
         return bchw_to_image(made), bchw_to_image(skeletons)

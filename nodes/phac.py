@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM, TRAINING_STEPS
 from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_pictures, invisible_pictures
@@ -26,6 +26,7 @@ from .common import (
     found,
     progress_of,
     same_batch,
+    scheduler_input,
     seed_input,
     text_and_vae_input,
     working_memory,
@@ -156,6 +157,7 @@ class FiguraPHACSampler:
                     },
                 ),
             },
+            "optional": {"scheduler": scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
 
@@ -185,6 +187,7 @@ class FiguraPHACSampler:
         seed: int,
         control_strength: float,
         count: int = 1,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Coarse pictures (B*count,H,W,3) and latents."""
@@ -200,7 +203,7 @@ class FiguraPHACSampler:
         with host.managed(phac, memory=working_memory(phac)) as model:
             coarse, latents = complete_pictures(
                 model, images, masks, prompts, [text] * len(images), steps=steps, cfg=cfg, seed=seed,
-                control_strength=control_strength, on_step=progress_of(model, unique_id),
+                control_strength=control_strength, scheduler=scheduler, on_step=progress_of(model, unique_id),
             )  # fmt: skip
         return bchw_to_image(coarse), {"samples": latents / phac.vae.config.scaling_factor}
 

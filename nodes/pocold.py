@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import PNDM, TRAINING_STEPS
 from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_file
 from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.pipeline import Given, repose_pictures
 from ..models.pocold.sampling import STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
-from .common import AUTOMATIC, found, progress_of, seed_input
+from .common import AUTOMATIC, found, progress_of, scheduler_input, seed_input
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PoCoLD"
@@ -88,7 +88,7 @@ class FiguraPoCoLDSampler:
                     "INT",
                     {
                         "default": STEPS, "min": 1, "max": TRAINING_STEPS,
-                        "tooltip": "Denoising steps (PNDM). 20 are enough for a look.",
+                        "tooltip": "Denoising steps. 20 are enough for a look.",
                     },
                 ),
                 "w_pose": (
@@ -145,6 +145,7 @@ class FiguraPoCoLDSampler:
                         "code.",
                     },
                 ),
+                "scheduler": scheduler_input(PNDM, "pndm is the authors'."),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
@@ -180,6 +181,7 @@ class FiguraPoCoLDSampler:
         reference: Tensor | None = None,
         mask: Tensor | None = None,
         decay: bool = False,
+        scheduler: str = PNDM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, float, Tensor]:
         """Pictures, what the attention carries, the mean share, and the labels; pictures are (B,H,W,3)."""
@@ -187,8 +189,8 @@ class FiguraPoCoLDSampler:
         memory = BYTES_PER_PIXEL * given.target.shape[-2] * given.target.shape[-1]
         with get_host().managed(pocold, memory=memory):
             made = repose_pictures(
-                pocold, given, weights=Weights(w_pose, w_source, decay), steps=steps, seed=seed,
-                on_step=progress_of(pocold, unique_id),
+                pocold, given, weights=Weights(w_pose, w_source, decay), scheduler=scheduler, steps=steps,
+                seed=seed, on_step=progress_of(pocold, unique_id),
             )  # fmt: skip
         matched = float(made.matched.nanmean())
         pictures = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM, TRAINING_STEPS
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_pictures
@@ -25,6 +25,7 @@ from .common import (
     found,
     progress_of,
     same_batch,
+    scheduler_input,
     seed_input,
     text_and_vae_input,
     working_memory,
@@ -137,6 +138,7 @@ class FiguraInpaintRefiner:
                         "% of its size.",
                     },
                 ),
+                "scheduler": scheduler_input(DDIM),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
@@ -172,6 +174,7 @@ class FiguraInpaintRefiner:
         seed: int,
         exact_mask: Tensor | None = None,
         feather: float = AUTOMATIC_FEATHER,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Pictures (B,H,W,3) and masks (B,H,W)."""
@@ -182,8 +185,7 @@ class FiguraInpaintRefiner:
         with host.managed(refiner, memory=working_memory(refiner)) as model:
             refined = refine_pictures(
                 model, images, drawn, visible, invisible, [text] * len(images), strength=strength,
-                steps=steps,
-                cfg=cfg, seed=seed, exact_masks=exact[0] if exact else None,
+                steps=steps, cfg=cfg, seed=seed, scheduler=scheduler, exact_masks=exact[0] if exact else None,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(model, unique_id),
             )  # fmt: skip
         pictures = [bchw_to_image(x) for x in (refined.image, refined.composite, refined.cutout)]

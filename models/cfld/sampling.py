@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,27 +16,18 @@ from torch import Tensor
 from ..diffusion.compose import cover
 from ..diffusion.guidance import cfg, cumulative
 from ..diffusion.sampling import (
-    TRAINING_STEPS,
     Fuse,
     OnStep,
-    ddim_scheduler,
     draw_noise,
     keep_known,
     picture_seeds,
-    pndm_scheduler,
     sample,
 )
+from ..diffusion.schedulers import DDPM, scheduler_of
 from .attention import predict_noise
 from .networks import Appearance, CFLDModel
 
-if TYPE_CHECKING:
-    from diffusers import DDPMScheduler
-
 STEPS, WEIGHT = 50, 2.0
-DDPM, DDIM, PNDM = SCHEDULERS = ("ddpm", "ddim", "pndm")
-"""ddpm is the released one, which adds fresh noise at every step; the others do with 20 steps."""
-_STEP_NOISE = 0x5DEECE66D
-"""Keeps the seeds of the noise of steps apart from those of the noise that the sampling starts with."""
 
 
 class Weights(NamedTuple):
@@ -91,7 +82,8 @@ def repose(
 ) -> Tensor:
     """People of that appearance in the pose of the pose pictures, denoised from pure noise: (B,3,S,S).
 
-    scheduler: one of SCHEDULERS. seed: one number (pictures count up from it) or one per picture.
+    scheduler: one of SCHEDULERS; ddpm is the released one. seed: one number (pictures count up from it) or
+    one per picture.
     """
     seeds = picture_seeds(seed, len(pose))
     noise = draw_noise(seeds, model.latent_shape, model.device)
@@ -164,54 +156,3 @@ def _fuse(model: CFLDModel, kept: Kept, scheduler: Any, noise: Tensor) -> Fuse:
     known = model.encode(kept.reference)
     free = cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1]))
     return keep_known(scheduler, known, noise, free)
-
-
-# Schedulers
-
-
-def scheduler_of(name: str, seeds: Sequence[int]) -> Any:
-    """The scheduler of that name; ValueError lists the known ones. seeds: of the pictures."""
-    if name not in SCHEDULERS:
-        raise ValueError(f"scheduler is {name!r}; it is one of {', '.join(SCHEDULERS)}")
-    if name == DDPM:
-        return SeededDDPM(seeds)
-    return ddim_scheduler() if name == DDIM else pndm_scheduler()
-
-
-class SeededDDPM:
-    """DDPM as released (leading time steps, offset 1), whose noise depends on each picture's seed alone."""
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.scheduler = _ddpm_scheduler()
-        self.generators = [
-            torch.Generator("cpu").manual_seed((int(seed) ^ _STEP_NOISE) % 2**63) for seed in seeds
-        ]
-
-    @property
-    def timesteps(self) -> Tensor:
-        return self.scheduler.timesteps
-
-    @property
-    def alphas_cumprod(self) -> Tensor:
-        return self.scheduler.alphas_cumprod
-
-    def set_timesteps(self, steps: int) -> None:
-        self.scheduler.set_timesteps(steps)
-
-    def step(self, noise: Tensor, t: Tensor, latents: Tensor, return_dict: bool = False) -> tuple[Tensor]:
-        """One step; only the form without a dict."""
-        return self.scheduler.step(noise, t, latents, generator=self.generators, return_dict=return_dict)  # type: ignore[arg-type]
-
-
-def _ddpm_scheduler() -> DDPMScheduler:
-    from diffusers import DDPMScheduler
-
-    return DDPMScheduler(
-        num_train_timesteps=TRAINING_STEPS,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        timestep_spacing="leading",
-        steps_offset=1,
-    )

@@ -1,17 +1,15 @@
-"""The one sampling loop of all methods: any diffusers scheduler that works on alphas, DDIM by default."""
+"""The one sampling loop of all methods, for every scheduler of schedulers.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from diffusers import DDIMScheduler, PNDMScheduler
+from .schedulers import TRAINING_STEPS, timesteps_of
 
-TRAINING_STEPS = 1000
 CLEAN = -1
 """The time step of a picture without noise."""
 
@@ -21,34 +19,6 @@ Fuse = Callable[[Tensor, int, int], Tensor]
 """(z_t (B,C,h,w), t, number of the step) -> latents to go on with. t is CLEAN after the last step."""
 OnStep = Callable[[int, int, Tensor], None]
 """(steps done, steps in all, current estimate of z_0 (B,C,h,w)). May raise, which ends the sampling."""
-
-
-def ddim_scheduler() -> DDIMScheduler:
-    """DDIM with eta 0 on the Stable Diffusion noise schedule; its first step is t = 999 at any count."""
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler(
-        num_train_timesteps=TRAINING_STEPS,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        timestep_spacing="trailing",
-    )
-
-
-def pndm_scheduler() -> PNDMScheduler:
-    """PNDM without Runge-Kutta steps (PLMS) on the same schedule; one more network call than steps."""
-    from diffusers import PNDMScheduler
-
-    return PNDMScheduler(
-        num_train_timesteps=TRAINING_STEPS,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        skip_prk_steps=True,
-        timestep_spacing="trailing",
-    )
 
 
 def schedule_for(steps: int, strength: float) -> tuple[int, int]:
@@ -72,17 +42,6 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
     return total, total - steps
 
 
-def timesteps_of(scheduler: Any, steps: int) -> Tensor:
-    """The time steps of a schedule of `steps`, falling, (steps,) int64 on the CPU; PNDM takes its second one
-    twice. ValueError beyond 1..1000.
-    """
-    if not 1 <= steps <= TRAINING_STEPS:
-        raise ValueError(f"steps is {steps}; a number from 1 to {TRAINING_STEPS} is needed")
-    scheduler.set_timesteps(steps)
-    # For some counts (61, 103, ...) rounding gives diffusers' trailing spacing one step too many, at t = -1.
-    return scheduler.timesteps[scheduler.timesteps >= 0].cpu()
-
-
 def sample(
     predict_noise: PredictNoise,
     latents: Tensor,
@@ -95,23 +54,40 @@ def sample(
 ) -> Tensor:
     """Denoise `latents` (B,C,h,w) along steps start_step..steps of the scheduler; gives z_0 (B,C,h,w).
 
-    latents: pure noise for start_step 0, else latents at the noise level of step start_step (`noised`).
-    fuse: called before every prediction and once at the end. on_step: called after every step.
-    The result is the last estimate of z_0, so that no step count leaves noise behind.
+    Args:
+        predict_noise: the model, guidance included.
+        latents: pure noise for start_step 0, else latents at the noise level of step start_step (`noised`).
+        scheduler: of `scheduler_of`.
+        steps: length of the schedule, 1 to 1000.
+        start_step: the first step that is executed, from 0.
+        fuse: called before every prediction, with the number of the step from 0, and once at the end.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        The last estimate of z_0, so that no step count leaves noise behind.
+
+    Raises:
+        ValueError: for a number of steps that the scheduler does not take.
     """
     clean = latents
-    timesteps = timesteps_of(scheduler, steps)[start_step:]
+    timesteps = timesteps_of(scheduler, steps, start_step)
+    numbers = step_numbers(timesteps)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(start_step)
     for done, t in enumerate(timesteps):
         if fuse is not None:
-            latents = fuse(latents, int(t), done)
+            latents = fuse(latents, int(t), numbers[done])
         noise = predict_noise(latents, t.to(latents.device)).to(latents.dtype)
         clean = clean_estimate(scheduler, latents, noise, int(t))
         latents = scheduler.step(noise, t, latents, return_dict=False)[0]
         if on_step is not None:
             on_step(done + 1, len(timesteps), clean)
-    return clean if fuse is None else fuse(clean, CLEAN, len(timesteps))
+    return clean if fuse is None else fuse(clean, CLEAN, numbers[-1] + 1)
+
+
+def step_numbers(timesteps: Tensor) -> list[int]:
+    """The number of the step, from 0, of each prediction; a time step that is taken twice is one step."""
+    return torch.unique_consecutive(timesteps, return_inverse=True)[1].tolist()
 
 
 def clean_estimate(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:

@@ -36,13 +36,12 @@ from ..diffusion.predict import (
 )
 from ..diffusion.sampling import (
     OnStep,
-    PredictNoise,
-    ddim_scheduler,
     draw_noise,
     keep_known,
     picture_seeds,
     sample,
 )
+from ..diffusion.schedulers import DDIM, scheduler_of
 from .masks import region_before_plain
 from .networks import BodyOutpainter, HandGenerator
 
@@ -77,6 +76,7 @@ def generate_hands(
     *,
     steps: int = 20,
     cfg: float = 2.0,
+    scheduler: str = DDIM,
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -88,16 +88,17 @@ def generate_hands(
     1..1000.
     """
     _check_inputs(model, texts, skeleton=(skeleton, 3))
-    noise = draw_noise(picture_seeds(seed, len(skeleton)), model.latent_shape, model.device)
+    seeds = picture_seeds(seed, len(skeleton))
+    noise, steps_of = draw_noise(seeds, model.latent_shape, model.device), scheduler_of(scheduler, seeds)
     if model.has_mask:
         predict = NoiseAndMask(model, skeleton, texts, cfg)
-        pictures = model.decode(sample(predict, noise, ddim_scheduler(), steps, on_step=on_step))
+        pictures = model.decode(sample(predict, noise, steps_of, steps, on_step=on_step))
         return pictures, upsampled_mask(predict.mask, pictures)
     described = [text + PLAIN_SUFFIX if text.strip() else text for text in texts]
     control = Control(model.controlnet, skeleton)
     with prompt_embedded_once(control.network):
         plain = noise_predictor(model, described, cfg, control=control)
-        pictures = model.decode(sample(plain, noise, ddim_scheduler(), steps, on_step=on_step))
+        pictures = model.decode(sample(plain, noise, steps_of, steps, on_step=on_step))
     return pictures, region_before_plain(pictures)
 
 
@@ -165,6 +166,7 @@ def outpaint_body(
     control_strength: float = 1.0,
     control_in_uncond: bool | None = None,
     feather_px: float | None = None,
+    scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> Outpainted:
     """A whole picture round what is known of it, denoised from pure noise by blended latents (eq. 11):
@@ -188,29 +190,16 @@ def outpaint_body(
     control = Control(model.controlnet, skeleton, control_strength, in_uncond, attention)
     with prompt_embedded_once(control.network):
         predict = noise_predictor(model, texts, cfg, control=control)
-        latents = _fused(model, predict, canvas, known_mask, expansion, ring, steps, seed, on_step)
+        seeds = picture_seeds(seed, len(canvas))
+        steps_of, fuse = scheduler_of(scheduler, seeds), None
+        noise = draw_noise(seeds, model.latent_shape, model.device)
+        if expansion != OFF:
+            free = free_masks(known_mask, model.latent_shape[1:], steps, expansion, ring)
+            fuse = keep_known(steps_of, model.encode(canvas), noise, free)
+        latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step)
     blended = model.decode(latents)
     image, alpha = pasted(blended, canvas, known_mask, feather_px)
     return Outpainted(image, blended, alpha)
-
-
-def _fused(
-    model: BodyOutpainter,
-    predict: PredictNoise,
-    canvas: Tensor,
-    known_mask: Tensor,
-    expansion: str,
-    ring: float | None,
-    steps: int,
-    seed: int | Sequence[int],
-    on_step: OnStep | None,
-) -> Tensor:
-    scheduler, fuse = ddim_scheduler(), None
-    noise = draw_noise(picture_seeds(seed, len(canvas)), model.latent_shape, model.device)
-    if expansion != OFF:
-        free = free_masks(known_mask, model.latent_shape[1:], steps, expansion, ring)
-        fuse = keep_known(scheduler, model.encode(canvas), noise, free)
-    return sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step)
 
 
 def known_cells(known_mask: Tensor, size: tuple[int, int]) -> Tensor:

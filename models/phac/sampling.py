@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,15 +27,14 @@ from ..diffusion.predict import Control, noise_predictor, prompt_embedded_once
 from ..diffusion.sampling import (
     Fuse,
     OnStep,
-    ddim_scheduler,
     draw_noise,
     keep_known,
     noised,
     picture_seeds,
     sample,
     schedule_for,
-    timesteps_of,
 )
+from ..diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 WHITE = 1.0
@@ -61,6 +60,7 @@ def complete(
     control_strength: float = 1.0,
     control_in_uncond: bool | None = None,
     region: Tensor | None = None,
+    scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Stage A: I_cc, the whole person alone on white, denoised from pure noise; gives (I_cc, its latents).
@@ -80,13 +80,14 @@ def complete(
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
     described = [text + model.text_suffix if text.strip() else text for text in texts]
     predict = noise_predictor(model, described, cfg, condition=condition, control=control)
-    noise = draw_noise(picture_seeds(seed, len(image)), model.latent_shape, model.device)
-    scheduler, free, fuse = ddim_scheduler(), None, None
+    seeds = picture_seeds(seed, len(image))
+    noise = draw_noise(seeds, model.latent_shape, model.device)
+    steps_of, free, fuse = scheduler_of(scheduler, seeds), None, None
     if region is not None:
         free = torch.maximum(visible_mask > 0.5, region > 0.5).to(model.device)
-        fuse = _known_white(model, free, noise, scheduler)
+        fuse = _known_white(model, free, noise, steps_of)
     with prompt_embedded_once(control.network):
-        latents = sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step)
+        latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step)
     made = model.decode(latents)
     return made if free is None else torch.where(free, made, WHITE), latents
 
@@ -171,6 +172,7 @@ def refine(
     cfg: float = 2.0,
     seed: int | Sequence[int] = 0,
     feather_px: float | None = None,
+    scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> Refined:
     """Stage C: compose I_base, add noise of strength s inside the dilated M_iv only, denoise with Phi_RF.
@@ -181,7 +183,7 @@ def refine(
     A picture whose mask is empty comes back as it was. Raises ValueError for other values and sizes.
     """
     _check_inputs(refiner, occluded, visible_mask, coarse, texts)
-    schedule_for(steps, strength)
+    timesteps_of(scheduler_of(scheduler), *schedule_for(steps, strength))
     device = refiner.device
     occluded, coarse = occluded.to(device), coarse.to(device)
     visible, changed = ((m.to(device) > 0.5).float() for m in (visible_mask, invisible_mask))
@@ -190,7 +192,8 @@ def refine(
     part = amodal * (1.0 - visible)
     base = made = composite(occluded, coarse, part)
     if changed.any():
-        made = denoise_inside(refiner, base, changed, texts, strength, steps, cfg, seed, on_step)
+        walk = Walk(scheduler, steps, strength, cfg, picture_seeds(seed, len(base)))
+        made = denoise_inside(refiner, base, changed, texts, walk, on_step)
     soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
     alpha = torch.maximum(soft, part) * changed
     image = composite(occluded, made, alpha)
@@ -198,26 +201,42 @@ def refine(
     return Refined(image, base, changed, cutout, amodal, made, alpha, part)
 
 
+class Walk(NamedTuple):
+    """How to denoise: which scheduler, exactly how many steps, from what noise strength s in (0,1], with what
+    guidance by the text, and the seed of each picture.
+    """
+
+    scheduler: str
+    steps: int
+    strength: float
+    cfg: float
+    seeds: Sequence[int]
+
+
 def denoise_inside(
-    refiner: Inpainter,
-    base: Tensor,
-    mask: Tensor,
-    texts: Sequence[str],
-    strength: float,
-    steps: int,
-    cfg: float,
-    seed: int | Sequence[int],
-    on_step: OnStep | None,
+    refiner: Inpainter, base: Tensor, mask: Tensor, texts: Sequence[str], walk: Walk, on_step: OnStep | None
 ) -> Tensor:
-    """What Phi_RF makes of I_base, (B,3,S,S): noised to s inside the mask, known latents outside."""
-    total, start = schedule_for(steps, strength)
-    scheduler = ddim_scheduler()
+    """What Phi_RF makes of I_base, (B,3,S,S): noised to s inside the mask, known latents outside.
+
+    Args:
+        refiner: of side S.
+        base: I_base, (B,3,S,S) in 0..1.
+        mask: (B,1,S,S), 1 where the picture may change.
+        texts: one for each picture.
+        walk: scheduler, steps, strength, guidance and seeds.
+        on_step: called after every prediction.
+
+    Returns:
+        Pictures (B,3,S,S) in 0..1.
+    """
+    total, start = schedule_for(walk.steps, walk.strength)
+    scheduler = scheduler_of(walk.scheduler, walk.seeds)
     known = refiner.encode(base)
-    noise = draw_noise(picture_seeds(seed, len(base)), known.shape[1:], known.device)
-    first = int(timesteps_of(scheduler, total)[start])
-    latents = noise if strength == 1.0 else noised(scheduler, known, noise, first)
+    noise = draw_noise(walk.seeds, known.shape[1:], known.device)
+    first = int(timesteps_of(scheduler, total, start)[0])
+    latents = noise if walk.strength == 1.0 else noised(scheduler, known, noise, first)
     fuse = keep_known(scheduler, known, noise, cover(mask, (known.shape[-2], known.shape[-1])))
-    predict = noise_predictor(refiner, texts, cfg, condition=refiner.condition(base, mask))
+    predict = noise_predictor(refiner, texts, walk.cfg, condition=refiner.condition(base, mask))
     return refiner.decode(
         sample(predict, latents, scheduler, total, start_step=start, fuse=fuse, on_step=on_step)
     )

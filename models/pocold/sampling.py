@@ -24,9 +24,9 @@ from ..diffusion.sampling import (
     keep_known,
     noised,
     picture_seeds,
-    pndm_scheduler,
     sample,
 )
+from ..diffusion.schedulers import PNDM, scheduler_of
 from .attention import Factors
 from .losses import labels_at, part_mass
 from .networks import PoCoLDModel
@@ -77,24 +77,26 @@ def generate(
     *,
     kept: Kept | None = None,
     weights: Weights = PAPER_WEIGHTS,
+    scheduler: str = PNDM,
     steps: int = STEPS,
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Pictures (B,3,H,W) of people in the pose of `target`, denoised from pure noise by PNDM.
+    """Pictures (B,3,H,W) of people in the pose of `target`, denoised from pure noise.
 
     source: the people's looks; None draws people from the pose alone. kept: what is outside its mask stays,
     bit for bit where the mask is 0. seed: one number (pictures count up from it) or one per picture.
     """
     side = target.shape[-2] // model.factor, target.shape[-1] // model.factor
     shape = (model.networks.config.latent_channels, *side)
-    noise = draw_noise(picture_seeds(seed, len(target)), shape, model.device)
-    scheduler = pndm_scheduler()
+    seeds = picture_seeds(seed, len(target))
+    noise = draw_noise(seeds, shape, model.device)
+    steps_of = scheduler_of(scheduler, seeds)
     predict = Branches(
         model, latent_labels(target.to(model.device), side), source_maps(model, source), weights
     )
-    fuse = None if kept is None else _fuse(model, kept, scheduler, noise)
-    made = model.decode(sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step))
+    fuse = None if kept is None else _fuse(model, kept, steps_of, noise)
+    made = model.decode(sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step))
     if kept is None:
         return made
     return composite(kept.reference.to(made), made, kept.mask.to(made))
@@ -203,7 +205,7 @@ def trace_source(
     looks = Looks(labels, theirs)
     latents = model.encode(made)
     noise = draw_noise(range(len(made)), latents.shape[1:], device)
-    inputs = noised(pndm_scheduler(), latents, noise, LOOKED_AT).to(model.networks.mapper.weight.dtype)
+    inputs = noised(scheduler_of(PNDM), latents, noise, LOOKED_AT).to(model.networks.mapper.weight.dtype)
     maps = source_maps(model, source)
     model.networks(inputs, torch.tensor(LOOKED_AT, device=device), labels, maps, looks)
     return Traced(looks.carried(source.to(device), made.shape[-2:]), looks.matched())

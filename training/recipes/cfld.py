@@ -32,7 +32,7 @@ from ...models.cfld.pipeline import pose_picture, resized
 from ...models.cfld.swin import start_from
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.diffusion.networks import load_unet
-from ...models.diffusion.sampling import TRAINING_STEPS
+from ...models.diffusion.schedulers import TRAINING_STEPS
 from ...models.diffusion.single_file import SD15, read_weights
 from ...models.diffusion.single_file import load_unet as load_full_unet
 from ...models.pocold.checkpoint import load_vae_file
