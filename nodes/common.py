@@ -13,48 +13,12 @@ from ..host import get_host
 from ..models import store
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_picture
-from ..models.diffusion.schedulers import SCHEDULERS
+from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PHAC"
-AUTOMATIC = "automatic"
 FULL_SIZE_PARAMETERS = 860_000_000
-LARGEST_SEED = 2**64 - 1
-
-TEXT_TOOLTIP = (
-    "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
-    "can be seen need no words; say what is hidden. Empty: no guidance by text."
-)
-SCHEDULER_TOOLTIP = (
-    "How the noise is taken away; 20 steps mostly do. ddpm wants 50, lcm takes 4 to 8 with a model that was "
-    "distilled for it."
-)
-COARSE_INPUT: tuple[str, dict[str, Any]] = (
-    "IMAGE",
-    {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
-)
-VISIBLE_MASK_INPUT: tuple[str, dict[str, Any]] = (
-    "MASK",
-    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
-)
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
-
-
-def seed_input(tooltip: str) -> tuple[str, dict[str, Any]]:
-    """A seed that the page may change after every run."""
-    limits = {"default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True}
-    return "INT", {**limits, "tooltip": tooltip}
-
-
-def scheduler_input(default: str, note: str = "") -> tuple[list[str], dict[str, Any]]:
-    """The choice of a scheduler. note: what is to be said of the method's own."""
-    return list(SCHEDULERS), {"default": default, "tooltip": " ".join([SCHEDULER_TOOLTIP, note]).strip()}
-
-
-def text_and_vae_input(checkpoints: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Where the parts come from that a U-Net's file may lack; read by `find_stack`."""
-    tooltip = "The checkpoint that text encoder and VAE come from. automatic: the model's own file."
-    return [AUTOMATIC, *checkpoints], {"default": AUTOMATIC, "tooltip": tooltip}
 
 
 def found(kind: str) -> list[str]:
