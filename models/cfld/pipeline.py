@@ -22,10 +22,10 @@ from ...people.keypoints import LIMBS, Pose
 from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
-from ..diffusion.sampling import OnStep
+from ..diffusion.sampling import Kept, OnStep, check_kept
 from .config import CFLDConfig
 from .networks import Appearance, CFLDModel
-from .sampling import Kept, appearance_of, repose
+from .sampling import appearance_of, repose
 
 STANDARD_SIZE = 256
 LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.0, 3.0, 6.0
@@ -215,12 +215,7 @@ def check_given(given: Given) -> None:
     or the reverse, an empty mask, and sizes that do not match.
     """
     check_mix(given.second, given.mix)
-    if (given.mask is None) != (given.reference is None):
-        missing, there = ("mask", "reference") if given.mask is None else ("reference", "mask")
-        raise ValueError(
-            f"{there} came without {missing}: editing needs the reference picture and the mask of what "
-            "changes in it. Connect both or neither"
-        )
+    check_kept(given.reference, given.mask, "editing")
     sizes = {(pose.height, pose.width) for pose in given.poses}
     if len(sizes) > 1:
         raise ValueError(
@@ -233,8 +228,6 @@ def check_given(given: Given) -> None:
                 f"{name} has {value.shape[-1]} x {value.shape[-2]} pixels but pose_keypoint is of {width} x "
                 f"{height}: connect the pose of the person in the reference picture"
             )
-    if given.mask is not None and not bool((given.mask > 0).any()):
-        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
 
 
 def check_mix(second: Tensor | None, mix: float | None) -> None:

@@ -7,19 +7,17 @@ Everything here works at the model's own sizes; other sizes are handled outside 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..diffusion.compose import cover
 from ..diffusion.guidance import cfg, cumulative
 from ..diffusion.sampling import (
-    Fuse,
+    Kept,
     OnStep,
     draw_noise,
-    keep_known,
+    keep_outside,
     picture_seeds,
     sample,
 )
@@ -35,14 +33,6 @@ class Weights(NamedTuple):
 
     pose: float = WEIGHT
     appearance: float = WEIGHT
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A reference picture of which everything outside the mask stays at every step."""
-
-    reference: Tensor
-    mask: Tensor
 
 
 class Branch(NamedTuple):
@@ -89,7 +79,7 @@ def repose(
     noise = draw_noise(seeds, model.latent_shape, model.device)
     steps_of = scheduler_of(scheduler, seeds)
     predict = Guided(model, branches_of(model, appearance, pose), weights or Weights())
-    fuse = None if kept is None else _fuse(model, kept, steps_of, noise)
+    fuse = None if kept is None else keep_outside(kept, model.encode(kept.reference), steps_of, noise)
     return model.decode(sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step))
 
 
@@ -149,10 +139,3 @@ def joined(branches: Sequence[Branch], full: Branch) -> Branch:
         together([branch.residuals for branch in branches], full.residuals),
         together([branch.biases for branch in branches], full.biases),
     )
-
-
-def _fuse(model: CFLDModel, kept: Kept, scheduler: Any, noise: Tensor) -> Fuse:
-    """z_t = m z_t + (1 - m) q(z_ref, t): cells with any pixel of the mask are free."""
-    known = model.encode(kept.reference)
-    free = cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1]))
-    return keep_known(scheduler, known, noise, free)

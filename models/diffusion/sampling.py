@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .compose import cover
 from .schedulers import TRAINING_STEPS, timesteps_of
 
 CLEAN = -1
@@ -116,6 +118,38 @@ def keep_known(scheduler: Any, known: Tensor, noise: Tensor, mask: Tensor | Call
         return torch.where(free > 0.5, latents, noised(scheduler, known, noise, t))
 
     return fuse
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A reference picture (B,3,H,W) of which everything outside the mask (B,1,H,W) stays at every step."""
+
+    reference: Tensor
+    mask: Tensor
+
+
+def keep_outside(kept: Kept, known: Tensor, scheduler: Any, noise: Tensor) -> Fuse:
+    """`keep_known` for a reference whose latents are `known`: cells with any pixel of the mask are free.
+
+    Args:
+        kept: the reference, and what may change of it.
+        known: latents (B,C,h,w) of the reference.
+        scheduler: of `scheduler_of`.
+        noise: one fixed draw, (B,C,h,w).
+    """
+    return keep_known(scheduler, known, noise, cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1])))
+
+
+def check_kept(reference: Tensor | None, mask: Tensor | None, task: str) -> None:
+    """ValueError, naming the inputs, for one without the other, and for an empty mask. task: what for."""
+    if (mask is None) != (reference is None):
+        missing, there = ("mask", "reference") if mask is None else ("reference", "mask")
+        raise ValueError(
+            f"{there} came without {missing}: {task} needs the reference picture and the mask of what "
+            "changes in it. Connect both or neither"
+        )
+    if mask is not None and not bool((mask > 0).any()):
+        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
 
 
 def picture_seeds(seed: int | Sequence[int], count: int) -> list[int]:

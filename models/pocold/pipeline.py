@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..diffusion.batches import chunks, in_chunks
-from ..diffusion.sampling import OnStep
+from ..diffusion.sampling import Kept, OnStep, check_kept
 from .networks import PoCoLDModel
-from .sampling import Kept, generate, trace_source
+from .sampling import generate, trace_source
 
 log = logging.getLogger(__name__)
 
@@ -88,19 +88,12 @@ def check_given(given: Given) -> None:
     """ValueError, naming the inputs, for a mask without reference or a reference without mask, sizes that do
     not match, and a mask that is empty.
     """
-    if (given.mask is None) != (given.reference is None):
-        missing, there = ("mask", "reference") if given.mask is None else ("reference", "mask")
-        raise ValueError(
-            f"{there} came without {missing}: appearance transfer needs the reference picture and the mask "
-            "of what changes in it. Connect both or neither"
-        )
+    check_kept(given.reference, given.mask, "appearance transfer")
     if given.source_labels is not None and given.source is None:
         raise ValueError("source_densepose came without a source: connect the source picture, or neither")
     _check_size("target_densepose", given.target, reference=given.reference, mask=given.mask)
     if given.source is not None:
         _check_size("source", given.source, source_densepose=given.source_labels)
-    if given.mask is not None and not bool((given.mask > 0).any()):
-        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
 
 
 def _check_size(name: str, first: Tensor, **others: Tensor | None) -> None:

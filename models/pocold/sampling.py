@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..diffusion.compose import composite, cover
+from ..diffusion.compose import composite
 from ..diffusion.guidance import cfg, cumulative, decaying
 from ..diffusion.sampling import (
-    Fuse,
+    Kept,
     OnStep,
     draw_noise,
-    keep_known,
+    keep_outside,
     noised,
     picture_seeds,
     sample,
@@ -61,14 +60,6 @@ class Weights(NamedTuple):
 PAPER_WEIGHTS = Weights()
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A reference picture of which everything outside the mask stays: appearance transfer."""
-
-    reference: Tensor
-    mask: Tensor
-
-
 @torch.no_grad()
 def generate(
     model: PoCoLDModel,
@@ -95,7 +86,7 @@ def generate(
     predict = Branches(
         model, latent_labels(target.to(model.device), side), source_maps(model, source), weights
     )
-    fuse = None if kept is None else _fuse(model, kept, steps_of, noise)
+    fuse = None if kept is None else keep_outside(kept, model.encode(kept.reference), steps_of, noise)
     made = model.decode(sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step))
     if kept is None:
         return made
@@ -168,13 +159,6 @@ def source_maps(model: PoCoLDModel, source: Tensor | None) -> list[Tensor] | Non
 def latent_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
     """Labels (B,H,W) at the latent size (B,h,w): that of the pixel in the middle of each cell."""
     return F.interpolate(labels[:, None].float(), tuple(size), mode="nearest-exact")[:, 0].to(labels.dtype)
-
-
-def _fuse(model: PoCoLDModel, kept: Kept, scheduler: object, noise: Tensor) -> Fuse:
-    """y_t = m y_t + (1 - m) q(y_ref, t): cells with any pixel of the mask are free."""
-    known = model.encode(kept.reference)
-    free = cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1]))
-    return keep_known(scheduler, known, noise, free)
 
 
 # Looking at the attention
