@@ -84,8 +84,15 @@ class LineCanvas(Canvas):
 
 
 def frame(height: int, width: int, aspect: tuple[int, int], side: int) -> CropPlan:
-    """How a picture of that size becomes a square of that side: the smallest frame of the aspect (width,
-    height) round it, in its middle, squashed.
+    """How a picture becomes a square: the smallest frame of an aspect round it, in its middle, squashed.
+
+    Args:
+        height, width: of the picture in pixels.
+        aspect: (width, height) of the frame, in any unit.
+        side: of the square in pixels.
+
+    Returns:
+        The plan of the crop.
     """
     across, down = aspect
     frame_width, frame_height = (
@@ -104,7 +111,16 @@ def squared(pictures: Tensor, aspect: tuple[int, int], side: int) -> Tensor:
 
 
 def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int) -> Tensor:
-    """Squares (B,3,S,S) back at height x width: the inverse of `squared`, but for what resizing blurs."""
+    """The inverse of `squared`, but for what resizing blurs.
+
+    Args:
+        squares: (B,3,S,S).
+        aspect: (width, height) of the frame that was squashed.
+        height, width: of the pictures in pixels.
+
+    Returns:
+        Pictures (B,3,height,width).
+    """
     plan = frame(height, width, aspect, squares.shape[-1])
     left, top = -int(plan.box.x0), -int(plan.box.y0)
     whole = resized(squares, int(plan.box.height), int(plan.box.width))
@@ -162,10 +178,22 @@ class Given(NamedTuple):
 def repose_pictures(
     model: CFLDModel, given: Given, *, seed: int = 0, on_step: OnStep | None = None, **settings: Any
 ) -> tuple[Tensor, Tensor]:
-    """Pictures (B,3,H,W) of the size of the poses, and the pose pictures (B,21,P,P).
+    """People in other poses, in pictures of any size.
 
-    With a reference, pixels where the mask is 0 are its own, bit for bit. settings: weights, scheduler and
-    steps of `sampling.repose`. Raises ValueError as `check_given` and `pose_pictures`.
+    Args:
+        model: CFLD with a U-Net.
+        given: what the pictures are made from, all of one batch of B.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: weights, scheduler and steps of `sampling.repose`.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1 of the size of the poses, and the pose pictures (B,21,P,P). With a
+            reference,
+        pixels where the mask is 0 are its own, bit for bit.
+
+    Raises:
+        ValueError: as `check_given` and `pose_pictures`.
     """
     check_given(given)
     drawn = pose_pictures(given.poses, model.networks.config)

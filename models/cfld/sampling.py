@@ -47,9 +47,16 @@ class Branch(NamedTuple):
 def appearance_of(
     model: CFLDModel, source: Tensor, second: Tensor | None = None, mix: float = 0.0
 ) -> Appearance:
-    """The appearance of square source pictures (B,3,s,s) in 0..1; with a second one, their mixture.
+    """The appearance of people, or a mixture of two people's.
 
-    mix: 0 is the source alone, 1 the second one alone, bit for bit.
+    Args:
+        model: CFLD.
+        source: square pictures (B,3,s,s) in 0..1.
+        second: other people, in the same form; None for no mixture.
+        mix: the second one's share, 0..1: 0 is the source alone, 1 the second one alone, bit for bit.
+
+    Returns:
+        Prompt and biases of `CFLDNetworks.appearance`.
     """
     first = model.networks.appearance(source.to(model.device))
     if second is None:
@@ -70,10 +77,24 @@ def repose(
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """People of that appearance in the pose of the pose pictures, denoised from pure noise: (B,3,S,S).
+    """People of that appearance in other poses, denoised from pure noise.
 
-    scheduler: one of SCHEDULERS; ddpm is the released one. seed: one number (pictures count up from it) or
-    one per picture.
+    Args:
+        model: CFLD with a U-Net, of side S.
+        appearance: of `appearance_of`, a batch of B.
+        pose: pose pictures (B,21,P,P).
+        kept: a reference (B,3,S,S) of which all outside the mask stays.
+        weights: of the guidance by pose and appearance; None is 2 and 2.
+        scheduler: a name of `schedulers.SCHEDULERS`. ddpm is the released one.
+        steps: 1 to 1000.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,S,S) in 0..1.
+
+    Raises:
+        ValueError: for an unknown scheduler, too many steps, and seeds that do not match.
     """
     seeds = picture_seeds(seed, len(pose))
     noise = draw_noise(seeds, model.latent_shape, model.device)

@@ -18,10 +18,19 @@ def cfg(eps_uncond: Tensor, eps_cond: Tensor, scale: float) -> Tensor:
 def cumulative(
     eps_none: Tensor, eps_one: Tensor, eps_both: Tensor, scale_one: float, scale_both: float
 ) -> Tensor:
-    """e(0,0) + w_1 (e(1,0) - e(0,0)) + w_2 (e(1,1) - e(1,0)), all (B,C,h,w).
+    """e(0,0) + w_1 (e(1,0) - e(0,0)) + w_2 (e(1,1) - e(1,0)): guidance by two conditions.
 
-    CFLD and PoCoLD: the first condition is the pose, the second the appearance. Both scales 1 give e(1,1)
-    exactly.
+    CFLD and PoCoLD: the first condition is the pose, the second the appearance.
+
+    Args:
+        eps_none: e(0,0), the noise predicted without a condition, (B,C,h,w).
+        eps_one: e(1,0), with the first, (B,C,h,w).
+        eps_both: e(1,1), with both, (B,C,h,w).
+        scale_one: w_1; 1 is no guidance.
+        scale_both: w_2; 1 is no guidance.
+
+    Returns:
+        (B,C,h,w); with both scales 1 it is e(1,1) exactly.
     """
     _check_shapes(eps_none, eps_one)
     _check_shapes(eps_one, eps_both)
@@ -31,7 +40,17 @@ def cumulative(
 
 
 def decaying(scale: float, t: int, floor: float = 3.0, training_steps: int = 1000) -> float:
-    """w(t) = max(w t / T, floor): PoCoLD's released inference, strong early and `floor` at the end."""
+    """w(t) = max(w t / T, floor): PoCoLD's released inference, strong early and `floor` at the end.
+
+    Args:
+        scale: w.
+        t: the time step, 0..T-1.
+        floor: the least weight.
+        training_steps: T.
+
+    Returns:
+        The weight at time t.
+    """
     return max(scale * t / training_steps, floor)
 
 

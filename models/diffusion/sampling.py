@@ -93,13 +93,33 @@ def step_numbers(timesteps: Tensor) -> list[int]:
 
 
 def clean_estimate(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
-    """z_0 = (z_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)."""
+    """z_0 = (z_t - sqrt(1 - abar_t) eps) / sqrt(abar_t).
+
+    Args:
+        scheduler: of `scheduler_of`.
+        latents: z_t, (B,C,h,w).
+        noise: eps, (B,C,h,w).
+        t: the time step, 0..999.
+
+    Returns:
+        z_0, (B,C,h,w).
+    """
     alpha = float(scheduler.alphas_cumprod[t])
     return (latents - (1.0 - alpha) ** 0.5 * noise) / alpha**0.5
 
 
 def noised(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
-    """z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps; t = CLEAN gives z_0 itself."""
+    """z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps.
+
+    Args:
+        scheduler: of `scheduler_of`.
+        latents: z_0, (B,C,h,w).
+        noise: eps, (B,C,h,w).
+        t: the time step, 0..999, or CLEAN, which gives z_0 itself.
+
+    Returns:
+        z_t, (B,C,h,w).
+    """
     if t == CLEAN:
         return latents
     alpha = float(scheduler.alphas_cumprod[t])
@@ -109,8 +129,16 @@ def noised(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
 def keep_known(scheduler: Any, known: Tensor, noise: Tensor, mask: Tensor | Callable[[int], Tensor]) -> Fuse:
     """Per-step latent fusion: outside the mask z_t is the known picture at the noise level of t.
 
-    known: z_0 of the known picture, (B,C,h,w). noise: one fixed draw, (B,C,h,w). mask: (B,1,h,w), 1 = free to
-    change; or a function from the number of the step to such a mask, for masks that grow.
+    Args:
+        scheduler: of `scheduler_of`.
+        known: z_0 of the known picture, (B,C,h,w).
+        noise: one fixed draw, (B,C,h,w).
+        mask: (B,1,h,w), 1 = free to change; or a function from the number of the step to such a mask, for
+            masks
+            that grow.
+
+    Returns:
+        A function for `sample`.
     """
 
     def fuse(latents: Tensor, t: int, step: int) -> Tensor:

@@ -103,7 +103,14 @@ class Seeded:
         return getattr(self.scheduler, name)
 
     def step(self, noise: Tensor, t: Tensor, latents: Tensor, return_dict: bool = False) -> Any:
-        """One step of diffusers with the pictures' own noise."""
+        """One step of diffusers with the pictures' own noise.
+
+        Args:
+            noise: the predicted noise, (B,C,h,w).
+            t: the time step, a scalar.
+            latents: z_t, (B,C,h,w).
+            return_dict: whether to give diffusers' output object in place of a tuple.
+        """
         return self.scheduler.step(noise, t, latents, generator=self.generators, return_dict=return_dict)
 
 

@@ -39,14 +39,29 @@ def generate_people(
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """People as the skeletons stand, denoised from pure noise, (B,3,H,W) in 0..1.
+    """People as the skeletons stand, denoised from pure noise.
 
-    Both branches of the guidance see the same pose latents, so that it acts on the text alone. negative: the
-    text it leads away from. cfg: its scale, 1 is none; None is the model's own. pose_strength: see
-    `pose_latents`. seed: one number (pictures count up from it) or one per picture.
+    Both branches of the guidance see the same pose latents, so that it acts on the text alone.
 
-    Raises ValueError for sides that are no multiples of 64, a number of texts or seeds that does not match,
-    NaN, and steps outside 1..1000 (the released time steps: 2..999).
+    Args:
+        model: HumanSD.
+        skeletons: (B,3,H,W) in 0..1.
+        texts: one for each picture.
+        negative: the text that the guidance leads away from.
+        steps: 1 to 1000.
+        cfg: scale of the guidance, 1 is none; None is the model's own.
+        pose_strength: see `pose_latents`.
+        scheduler: a name of `schedulers.SCHEDULERS`; of the released model ddim walks its demo's time steps.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1.
+
+    Raises:
+        ValueError: for sides that are no multiples of 64, a number of texts or seeds that does not match,
+            NaN, and
+            steps that the scheduler does not take (the released time steps: 2..999).
     """
     _check_inputs(skeletons, texts)
     pose = pose_latents(model, skeletons, pose_strength)

@@ -63,15 +63,32 @@ def complete(
     scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Stage A: I_cc, the whole person alone on white, denoised from pure noise; gives (I_cc, its latents).
+    """Stage A: I_cc, the whole person alone on white, denoised from pure noise.
 
-    image: I_ic. visible_mask: M_v. prompt_image: I_p; a black one withholds the prompt. kind: which of the
-    model's ControlNets reads it, with the cross-attention trained for it. seed: one number (pictures count up
-    from it) or one per picture. control_in_uncond: see `Control`; None leaves the prompt out of that branch
-    for kinds that were trained here, with black prompt images among them, and in it for public ControlNets.
-    region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is known to be white. None is
-    everywhere.
-    Raises ValueError for an unknown kind, sizes or batches that do not match.
+    Args:
+        model: PHAC, of side S.
+        image: I_ic, (B,3,S,S) in 0..1.
+        visible_mask: M_v, (B,1,S,S).
+        prompt_image: I_p, (B,3,S,S) in 0..1; a black one withholds the prompt.
+        texts: one for each picture.
+        kind: which of the model's ControlNets reads the prompt, with the cross-attention trained for it.
+        steps: 1 to 1000.
+        cfg: scale of the guidance; 1 is none.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        control_strength: factor on the ControlNet's residuals.
+        control_in_uncond: see `Control`; None leaves the prompt out of that branch for kinds that were
+            trained here,
+            with black prompt images among them, and in it for public ControlNets.
+        region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is known to be white. None is
+            everywhere.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        I_cc (B,3,S,S) in 0..1, and its latents (B,C,h,w).
+
+    Raises:
+        ValueError: for an unknown kind or scheduler, sizes or batches that do not match.
     """
     _check_inputs(model, image, visible_mask, prompt_image, texts)
     attention = model.replaced_tensors(kind)
@@ -105,9 +122,16 @@ def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) 
 def predict_invisible(
     network: InvisibleMaskUNet, occluded: Tensor, coarse: Tensor, visible_mask: Tensor
 ) -> Tensor:
-    """Probability (B,1,H,W) that a pixel is person but hidden: U_iv(I_ic, I_cc, M_v), and 0 on M_v itself.
+    """U_iv(I_ic, I_cc, M_v) for pictures of any size; the network's own size is that of the shorter side.
 
-    Pictures of any size; the network sees them with its own size as the shorter side.
+    Args:
+        network: U_iv.
+        occluded: I_ic, (B,3,H,W) in 0..1.
+        coarse: I_cc, (B,3,H,W) in 0..1.
+        visible_mask: M_v, (B,1,H,W).
+
+    Returns:
+        Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself.
     """
     height, width = occluded.shape[-2:]
     factor = network.config["size"] / min(height, width)
@@ -177,10 +201,30 @@ def refine(
 ) -> Refined:
     """Stage C: compose I_base, add noise of strength s inside the dilated M_iv only, denoise with Phi_RF.
 
-    invisible_mask: the dilated M_iv; nothing outside of it changes. exact_mask: M_iv before dilation, the
-    part that is taken from the coarse picture; None finds it (`completed_part`). strength: s in (0,1];
-    exactly `steps` steps execute. feather_px: width of the soft inner edge; None is half the usual dilation.
-    A picture whose mask is empty comes back as it was. Raises ValueError for other values and sizes.
+    Args:
+        refiner: Phi_RF, of side S.
+        occluded: I_ic, (B,3,S,S) in 0..1.
+        coarse: I_cc, (B,3,S,S) in 0..1.
+        visible_mask: M_v, (B,1,S,S).
+        invisible_mask: the dilated M_iv, (B,1,S,S); nothing outside of it changes. A picture whose mask is
+            empty
+            comes back as it was.
+        texts: one for each picture.
+        exact_mask: M_iv before dilation, the part that is taken from the coarse picture; None finds it
+            (`completed_part`).
+        strength: s in (0,1].
+        steps: exactly so many steps execute, whatever the strength.
+        cfg: guidance by the text; 1 is none.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        feather_px: width of the soft inner edge; None is half the usual dilation.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        The picture, and everything it was made of.
+
+    Raises:
+        ValueError: for other values and sizes, and for more steps / strength than the scheduler takes.
     """
     _check_inputs(refiner, occluded, visible_mask, coarse, texts)
     timesteps_of(scheduler_of(scheduler), *schedule_for(steps, strength))

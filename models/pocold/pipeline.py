@@ -51,7 +51,18 @@ def repose_pictures(
     """Pictures of the size of the target labels; sides that are no multiple of the autoencoder's factor are
     padded for the model and cropped back.
 
-    settings: weights and steps of `sampling.generate`. Raises ValueError as `check_given`.
+    Args:
+        model: PoCoLD.
+        given: what the pictures are made from, all of one batch of B.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: weights, steps and scheduler of `sampling.generate`.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1 and what the attention carried, on the CPU.
+
+    Raises:
+        ValueError: as `check_given`.
     """
     check_given(given)
     warn_of_size(model, given.target)

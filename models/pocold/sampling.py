@@ -73,10 +73,24 @@ def generate(
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Pictures (B,3,H,W) of people in the pose of `target`, denoised from pure noise.
+    """People in the pose of labels, denoised from pure noise.
 
-    source: the people's looks; None draws people from the pose alone. kept: what is outside its mask stays,
-    bit for bit where the mask is 0. seed: one number (pictures count up from it) or one per picture.
+    Args:
+        model: PoCoLD.
+        target: DensePose labels (B,H,W), 0..24.
+        source: the people's looks, (B,3,H',W') in 0..1; None draws people from the pose alone.
+        kept: what is outside its mask stays, bit for bit where the mask is 0.
+        weights: of the guidance by pose and source.
+        scheduler: a name of `schedulers.SCHEDULERS`; pndm is the authors'.
+        steps: 1 to 1000.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1.
+
+    Raises:
+        ValueError: for an unknown scheduler, too many steps, and seeds that do not match.
     """
     side = target.shape[-2] // model.factor, target.shape[-1] // model.factor
     shape = (model.networks.config.latent_channels, *side)
@@ -177,8 +191,15 @@ class Traced(NamedTuple):
 def trace_source(
     model: PoCoLDModel, made: Tensor, target: Tensor, source: Tensor, source_labels: Tensor | None = None
 ) -> Traced:
-    """Where made pictures (B,3,H,W) take their appearance from: attention of the finest level, its last
-    module, and how much of the attention of all modules goes to like parts.
+    """Where made pictures take their appearance from: attention of the finest level, its last module, and how
+    much of the attention of all modules goes to like parts.
+
+    Args:
+        model: PoCoLD.
+        made: (B,3,H,W) in 0..1.
+        target: labels (B,H,W) that they were made with.
+        source: (B,3,H',W') in 0..1.
+        source_labels: (B,H',W'); None measures no shares.
     """
     size = made.shape[-2] // model.factor, made.shape[-1] // model.factor
     labels, device = latent_labels(target.to(model.device), size), model.device
