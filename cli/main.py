@@ -12,7 +12,7 @@ from typing import Any
 
 from ..headless.graph import Classes, Graph, load_graph
 from ..headless.jobs import Job, JobResult, make_jobs
-from ..host.interface import Cancelled
+from ..host import Cancelled
 from . import models as models_cli
 from .console import ProgressLine, complain, say
 

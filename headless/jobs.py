@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..host.pictures import SHIPPED_PICTURES
 from .graph import Graph, GraphError, is_link
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-SHIPPED_PICTURES = Path(__file__).resolve().parent.parent / "web" / "pictures"
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ..host.interface import Cancelled, use_host
+from ..host import Cancelled, use_host
 from ..host.plain import PlainHost
 from .graph import (
     Classes,

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..host.interface import Cancelled
-from ..models.files import write_then_rename
+from ..host import Cancelled
+from ..models.files import path_inside, write_then_rename
 from .graph import Graph, GraphError, Problem
 from .jobs import Job, JobResult, local_images
 from .runner import NodeError
@@ -238,11 +238,10 @@ async def _run_job(server: ComfyServer, job: Job, output: Path, report: Report) 
 def keep(output: Path, image: Mapping[str, str], content: bytes) -> Path:
     """Write a fetched image under `output`, numbered on from what is there; never over an older file."""
     name = Path(image["filename"]).name
-    folder = (output / image.get("subfolder", "")).resolve()
-    if not folder.is_relative_to(output.resolve()):
-        raise OSError(
-            f"the server names the folder {image['subfolder']!r}, outside the output folder {output}"
-        )
+    try:
+        folder = path_inside(output, image.get("subfolder", ""))
+    except ValueError as error:
+        raise OSError(f"the server names a folder outside the output folder: {error}") from error
     numbered = NUMBERED.match(name)
     if numbered:
         name = f"{numbered['stem']}_{next_number(folder, numbered['stem']):05}_{numbered['suffix']}"

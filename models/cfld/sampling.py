@@ -19,6 +19,7 @@ from ..diffusion.sampling import (
     TRAINING_STEPS,
     Fuse,
     OnStep,
+    cpu_generator,
     ddim_scheduler,
     draw_noise,
     keep_known,
@@ -183,9 +184,7 @@ class SeededDDPM:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.scheduler = _ddpm_scheduler()
-        self.generators = [
-            torch.Generator("cpu").manual_seed((int(seed) ^ _STEP_NOISE) % 2**63) for seed in seeds
-        ]
+        self.generators = [cpu_generator(seed, salt=_STEP_NOISE) for seed in seeds]
 
     @property
     def timesteps(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -158,9 +159,23 @@ def draw_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device 
 
     Drawn on the CPU and then moved: a picture is the same alone and in a batch, on a CPU and on a GPU.
     """
-    rows = [torch.randn(tuple(shape), generator=_generator(seed)) for seed in seeds]
+    rows = [torch.randn(tuple(shape), generator=cpu_generator(seed)) for seed in seeds]
     return torch.stack(rows).to(device)
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator("cpu").manual_seed(int(seed) % 2**63)
+def cpu_generator(seed: int, salt: int = 0) -> torch.Generator:
+    """A generator on the CPU for a seed of 64 bits. salt: another number gives other noise of the same seed.
+
+    PyTorch's generator looks at 32 bits only, so that 0 and 2**32 would be one picture: what lies above them
+    is mixed in first. Seeds below 2**32 are taken as they are.
+
+    >>> cpu_generator(7).initial_seed()
+    7
+    >>> cpu_generator(2**32).initial_seed() == cpu_generator(0).initial_seed()
+    False
+    """
+    seed = int(seed) % 2**64
+    if seed >= 2**32:
+        digest = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=4).digest()
+        seed = int.from_bytes(digest, "little")
+    return torch.Generator("cpu").manual_seed((seed ^ salt) % 2**32)
