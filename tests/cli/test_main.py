@@ -1,11 +1,14 @@
 """The command line."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from figura.cli import main as cli
+from figura.cli import run
+from figura.models.typed import typed
 from figura.training.reports.document import report, write_report
 from PIL import Image
 from safetensors.torch import save_file
@@ -45,11 +48,19 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/gone.json"], "gone.json is neither a file nor a shipped workflow"),
         (["run", "{}/graph.json"], "no image file 'none.png'"),
         (["run", "{}/graph.json", "--set", "1.imag=x"], "has the inputs image"),
         (["run", "{}/a.png"], "is not JSON"),
         (["run", "{}/graph.json", "--server", "127.0.0.1:9"], "cannot be reached"),
+        (["run", "phac_foto"], "did you mean phac_photo? Shipped are cfld_edit, "),
+        (["run", "{}"], "is neither a file"),
+        (["run", "{}/graph.json", "--device", "cuba"], "device 'cuba' cannot be used here"),
+        (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/graph.json", "--points", "{}/a.png"], "this is no text file"),
+        (["run", "{}/graph.json", "--text", "x"], "--text: the workflow has no Figura node"),
+        (["models", "verify", "{}"], "is a folder"),
+        (["models", "verify", "{}/a.png"], "a.png is no model file: they end in .safetensors"),
         (["models", "get", "nothing"], "unknown model file 'nothing'"),
         (["models", "convert", "{}/a.png"], "nothing to convert"),
     ],
@@ -61,7 +72,7 @@ def test_errors_are_one_line_and_status_1(workflow, tmp_path, capsys, words, sai
 
 
 def test_a_stop_is_no_error(monkeypatch, capsys, workflow):
-    monkeypatch.setattr(cli, "make_jobs", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(run, "make_jobs", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     assert cli.main(["run", str(workflow)]) == 130
     assert capsys.readouterr().err == "figura: stopped\n"
 
@@ -84,6 +95,37 @@ def test_models_verify_tells_bad_from_good(tmp_path, capsys):
     assert told.out.startswith("ok ") and told.out.count("ok ") == 1 and "own.safetensors" in told.out
     for said in ("cut.safetensors is truncated", "5 bytes instead of 375042383", "gone.pth"):
         assert said in told.err
+
+
+def test_models_verify_looks_at_all_shipped_files_of_itself(tmp_path, monkeypatch, capsys):
+    from figura.models import store, verify
+
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+    for name in ("a.safetensors", "b.safetensors"):
+        save_file({"w": torch.zeros(3)}, tmp_path / name)
+    verify.write_sums()
+    assert cli.main(["models", "verify"]) == 0
+    (tmp_path / "a.safetensors").unlink()
+    save_file({"w": torch.ones(3)}, tmp_path / "b.safetensors")
+    capsys.readouterr()
+    assert cli.main(["models", "verify"]) == 1
+    told = capsys.readouterr().err
+    assert "a.safetensors: No such file" in told and "not the file that was shipped" in told
+
+
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch, capsys, workflow):
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    assert cli.main(["run", str(workflow), "--set", "1.image=a.png", "--server", "127.0.0.1:9"]) == 1
+    assert capsys.readouterr().err == (
+        "figura: this needs the Python package aiohttp, which is not installed: pip install aiohttp\n"
+    )
+
+
+def test_commands_are_named_as_they_were_called(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/figura", "run"])
+    assert typed("run x") == "figura run x" and cli.build_parser().prog == "figura"
+    monkeypatch.setattr(sys, "argv", ["/packs/figura/__main__.py", "run"])
+    assert typed("run x") == "python -m figura run x" and cli.build_parser().prog == "python -m figura"
 
 
 def test_train_options_belong_to_training(capsys):
