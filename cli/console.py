@@ -23,18 +23,6 @@ def complain(text: str) -> None:
     sys.stderr.write(f"figura: {text}\n")
 
 
-def message_of(error: BaseException) -> str:
-    """An error as one would say it. OSError's own form puts the number first; ImportError's has no remedy."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        package = error.name.partition(".")[0]
-        return f"this needs the Python package {package}, which is not installed: pip install {package}"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this: take smaller pictures or fewer at a time"
-    return str(error) or type(error).__name__
-
-
 class ProgressLine:
     """Bars on stderr: one line drawn over on a terminal, one line for each finished bar elsewhere."""
 

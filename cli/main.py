@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from ..host import Cancelled
-from ..models.typed import typed
+from ..models.sentences import message_of, typed
 from . import measure, run
 from . import models as models_cli
-from .console import complain, message_of
+from .console import complain
 
 STOPPED = 130
 

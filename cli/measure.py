@@ -45,8 +45,10 @@ def add_bench(commands: argparse._SubParsersAction) -> None:
 
 def eval_command(args: argparse.Namespace) -> int:
     """Hand over to training/evaluation/command.py and show the figures."""
+    from ..host.plain import device_named
     from ..training.evaluation import command as reports
 
+    device_named(args.device)
     names = ("device", "table", "sheet", "sheet_samples", "weights", "prompts")
     extras = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .console import ProgressLine, complain, message_of, say
+from ..models.sentences import message_of
+from .console import ProgressLine, complain, say
 
 
 def add_models(commands: argparse._SubParsersAction) -> None:

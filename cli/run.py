@@ -11,6 +11,7 @@ from ..headless.graph import Classes, Graph, GraphError, load_graph
 from ..headless.jobs import Job, JobResult, make_jobs
 from ..headless.settings import same_everywhere
 from ..headless.shipped import find_workflow, workflow_names
+from ..models.sentences import message_of
 from .console import ProgressLine, complain, say
 
 DEMO_WORKFLOW = "phac_pose"
@@ -129,5 +130,6 @@ def _tell(results: Sequence[JobResult]) -> int:
         for path in result.files:
             say(str(path))
         if result.error is not None:
-            complain(f"{result.job.name}: {result.error}" if result.job.name else str(result.error))
+            name = f"{result.job.name}: " if result.job.name else ""
+            complain(name + message_of(result.error))
     return 1 if any(result.error for result in results) else 0

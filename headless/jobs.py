@@ -157,9 +157,8 @@ def _the_image_loader(graph: Graph) -> str:
     loaders = [key for key in _loaders(graph) if graph[key]["class_type"] == "LoadImage"]
     if len(loaders) != 1:
         count = "no LoadImage node" if not loaders else f"{len(loaders)} LoadImage nodes"
-        raise GraphError(
-            f"--input needs a workflow with one LoadImage node, this has {count}: use --set ID.image=FILE"
-        )
+        remedy = "use --set ID.image=FILE" if loaders else "take another, such as phac_photo"
+        raise GraphError(f"--input needs a workflow with one LoadImage node, this has {count}: {remedy}")
     return loaders[0]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..models.typed import typed
+from ..models.sentences import typed
 from .stock_nodes import MAX_RESOLUTION
 
 SD15_CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..host import Cancelled
 from ..models.files import path_inside, write_then_rename
@@ -35,6 +36,8 @@ class ComfyServer:
 
     def __init__(self, url: str) -> None:
         self.url = (url if "://" in url else f"http://{url}").rstrip("/")
+        if not self.url.startswith(("http://", "https://")) or not urlsplit(self.url).hostname:
+            raise ValueError(f"--server {url}: an address like http://127.0.0.1:8188 is needed")
         self._client_id = uuid.uuid4().hex
         self._session: aiohttp.ClientSession | None = None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
-from .typed import typed
+from .sentences import typed
 
 if sys.version_info >= (3, 11):
     import tomllib

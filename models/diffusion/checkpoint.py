@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..typed import typed
+from ..sentences import typed
 
 METADATA_KEY = "figura"
 SCALE_SUFFIX = ".scale"

@@ -20,7 +20,7 @@ from ..diffusion.checkpoint import load_file, load_into, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
-from ..typed import typed
+from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE

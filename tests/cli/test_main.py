@@ -8,7 +8,7 @@ import pytest
 import torch
 from figura.cli import main as cli
 from figura.cli import run
-from figura.models.typed import typed
+from figura.models.sentences import typed
 from figura.training.reports.document import report, write_report
 from PIL import Image
 from safetensors.torch import save_file
@@ -53,6 +53,12 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["run", "{}/graph.json", "--set", "1.imag=x"], "has the inputs image"),
         (["run", "{}/a.png"], "is not JSON"),
         (["run", "{}/graph.json", "--server", "127.0.0.1:9"], "cannot be reached"),
+        (
+            ["run", "{}/graph.json", "--set", "1.image=a.png", "--server", "http://"],
+            "an address like http://127",
+        ),
+        (["eval", "phac", "--device", "cuba"], "device 'cuba' cannot be used here"),
+        (["run", "phac_pose", "--input", "{}/a.png"], "no LoadImage node: take another, such as phac_photo"),
         (["run", "phac_foto"], "did you mean phac_photo? Shipped are cfld_edit, "),
         (["run", "{}"], "is neither a file"),
         (["run", "{}/graph.json", "--device", "cuba"], "device 'cuba' cannot be used here"),
