@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .console import say
 
+if TYPE_CHECKING:
+    from .console import Commands
 
-def add_eval(commands: argparse._SubParsersAction) -> None:
+
+def add_eval(commands: Commands) -> None:
     """Declare `figura eval`."""
     evaluate = commands.add_parser("eval", help="measure a method on held-out synthetic people")
     evaluate.add_argument("method")
@@ -30,7 +33,7 @@ def add_eval(commands: argparse._SubParsersAction) -> None:
     evaluate.set_defaults(command=eval_command)
 
 
-def add_bench(commands: argparse._SubParsersAction) -> None:
+def add_bench(commands: Commands) -> None:
     """Declare `figura bench`."""
     bench = commands.add_parser("bench", help="measure speed")
     what = (

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..models.sentences import message_of
 from .console import ProgressLine, complain, say
 
+if TYPE_CHECKING:
+    from .console import Commands
 
-def add_models(commands: argparse._SubParsersAction) -> None:
+
+def add_models(commands: Commands) -> None:
     """Declare the commands."""
     models = commands.add_parser("models", help="list, fetch, check or convert model files")
     actions = models.add_subparsers(required=True, metavar="ACTION")

@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..headless.graph import Classes, Graph, GraphError, load_graph
 from ..headless.jobs import Job, JobResult, make_jobs
@@ -14,17 +15,20 @@ from ..headless.shipped import find_workflow, workflow_names
 from ..models.sentences import message_of
 from .console import ProgressLine, complain, say
 
+if TYPE_CHECKING:
+    from .console import Commands
+
 DEMO_WORKFLOW = "phac_pose"
 
 
-def add_demo(commands: argparse._SubParsersAction) -> None:
+def add_demo(commands: Commands) -> None:
     """Declare `figura demo`."""
     demo = commands.add_parser("demo", help="complete an occluded person; saves every stage")
     demo.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
     demo.set_defaults(command=demo_command)
 
 
-def add_run(commands: argparse._SubParsersAction) -> None:
+def add_run(commands: Commands) -> None:
     """Declare `figura run`."""
     run = commands.add_parser(
         "run", help="run a workflow saved in API format, here or on ComfyUI servers",

@@ -142,7 +142,8 @@ class ComfyServer:
     async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         async with self._request(method, path, **options) as response:
             response.raise_for_status()
-            return await response.json(content_type=None)
+            answer: dict[str, Any] = await response.json(content_type=None)
+            return answer
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[Any]:

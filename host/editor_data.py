@@ -113,7 +113,8 @@ def example_picture(asked: Any, example_node: Any) -> Image.Image:
     slot = _field(asked, "slot", "INT", {"min": 0, "max": len(types) - 1})
     if types[slot] != "IMAGE":
         raise ValueError(f"slot {slot} of Example Person gives no picture")
-    return to_pil_image(example_node().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
+    picture: Image.Image = to_pil_image(example_node().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
+    return picture
 
 
 def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:

@@ -134,7 +134,11 @@ def locate(kind: str, name: str, folders: Sequence[Path | str]) -> Path:
 
 
 def human_size(size: int) -> str:
-    """1536 -> '1.5 KiB'."""
+    """A size in the largest unit that fits.
+
+    >>> human_size(1536)
+    '1.5 KiB'
+    """
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024 or unit == "GiB":

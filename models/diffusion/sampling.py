@@ -57,6 +57,9 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
 
     strength: s in (0,1], the share of the noise schedule that is walked: s = 0.5 with 20 steps is the last 20
     of 40. Raises ValueError for other values and for schedules longer than the 1000 steps of training.
+
+    >>> schedule_for(20, 0.5)
+    (40, 20)
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; at least 1 is needed")
@@ -144,7 +147,11 @@ def keep_known(scheduler: Any, known: Tensor, noise: Tensor, mask: Tensor | Call
 
 
 def picture_seeds(seed: int | Sequence[int], count: int) -> list[int]:
-    """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries."""
+    """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries.
+
+    >>> picture_seeds(7, 3)
+    [7, 8, 9]
+    """
     if isinstance(seed, int):
         return [seed + index for index in range(count)]
     if len(seed) != count:
