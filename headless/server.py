@@ -191,8 +191,13 @@ def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:
 def run_on_servers(urls: Sequence[str], jobs: Sequence[Job], output: Path, report: Report) -> list[JobResult]:
     """Run the jobs on the servers, each taking the next when it is free; results in the order of the jobs.
 
-    Local pictures are uploaded, saved images fetched into `output`. A server that goes away loses its job to
-    the others; ConnectionError when none is left.
+    A server that goes away loses its job to the others; ConnectionError when none is left.
+
+    Args:
+        urls: addresses of ComfyUI servers; http:// may be left out.
+        jobs: their local pictures are uploaded.
+        output: folder for the images they save.
+        report: is called with what is at work, steps done, steps in all.
     """
     return asyncio.run(_share(urls, jobs, output, report))
 

@@ -298,9 +298,15 @@ def save_pngs(
 ) -> list[dict[str, str]]:
     """Write (B, H, W, C) 0..1 as PNG files `prefix_00001_.png`; returns filename and subfolder of each.
 
-    Numbers go on after the highest one there. A prefix may hold folders, %width%, %height%, %year% ...
-    %second% and %batch_num%. Raises ValueError for a prefix that leads out of `folder`, OSError for a full
-    disk.
+    Args:
+        images: (B, H, W, C) 0..1.
+        folder: where they go; made when it is missing.
+        prefix: beginning of the names. It may hold folders, %width%, %height%, %year% ... %second% and
+            %batch_num%. Numbers go on after the highest one there.
+        text: what is written into each file, by its key.
+        compression: of PNG, 0 to 9.
+
+    Raises ValueError for a prefix that leads out of `folder`, OSError for a full disk.
     """
     prefix = os.path.normpath(fill_prefix(prefix, images.shape[2], images.shape[1]))
     subfolder, stem = os.path.split(prefix)
@@ -318,7 +324,14 @@ def save_pngs(
 
 
 def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compression: int = 4) -> Path:
-    """Write one (H, W, C) picture 0..1; values are cut to 8 bits by truncation, as ComfyUI does."""
+    """Write one picture; values are cut to 8 bits by truncation, as ComfyUI does.
+
+    Args:
+        path: the PNG file; what stood there stays when writing fails.
+        picture: (H, W, C) 0..1; values outside are clipped.
+        text: what is written into the file, by its key.
+        compression: of PNG, 0 to 9.
+    """
     pixels = np.clip(255.0 * picture.cpu().numpy(), 0, 255).astype(np.uint8)
     info = PngInfo()
     for key, value in text.items():

@@ -19,6 +19,8 @@ from .files import write_then_rename
 
 SUMS = "SHA256SUMS"
 CHUNK = 1 << 22
+ONNX_BEGINS = b"\x08"
+"""The tag of the first field of an ONNX model, its version."""
 OnBytes = Callable[[int], None]
 
 
@@ -110,9 +112,18 @@ def _read_whole(path: Path) -> None:
         read_pickle(path)
     elif suffix == store.SCRIPT_SUFFIX:
         _check_archive(path)
+    elif suffix == ".onnx":
+        _check_onnx(path)
     else:
         known = ", ".join((*store.SAFE_SUFFIXES, *store.PICKLE_SUFFIXES, store.SCRIPT_SUFFIX))
         raise ValueError(f"{path} is no model file: they end in {known}")
+
+
+def _check_onnx(path: Path) -> None:
+    """Of ONNX only the beginning is looked at: Figura hands such files to the packages that run them."""
+    with path.open("rb") as file:
+        if file.read(1) != ONNX_BEGINS:
+            raise ValueError(f"{path} is no ONNX file: download it again")
 
 
 def _check_archive(path: Path) -> None:

@@ -52,7 +52,7 @@ def test_files_that_nobody_published_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["x.png", "x.safetensors", "x.sft", "x.pth", "x.ckpt", "x.bin", "x.torchscript", "x"]
+    "name", ["x.png", "x.safetensors", "x.sft", "x.pth", "x.ckpt", "x.bin", "x.torchscript", "x.onnx", "x"]
 )
 def test_a_picture_is_no_model_under_any_name(tmp_path, name):
     png(tmp_path / name)
