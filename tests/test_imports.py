@@ -18,8 +18,8 @@ MAY_IMPORT = {
     "cli": {"people", "models", "host", "nodes", "headless", "training"},
     "workflows": {"people", "models", "host", "nodes", "headless", "training", "cli"},
 }
-# Inside training/, those of its floors that have one direction. (run/ holds both what a recipe is, which data/
-# knows, and the command on top of all.)
+# Inside training/, those of its floors that have one direction. run/ holds both what a recipe is, which data/
+# knows, and the command on top of all.
 TRAINING_MAY_IMPORT = {
     "reports": set(),
     "evaluation": {"data", "reports"},

@@ -1,5 +1,6 @@
 """The command line."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 from figura.cli import main as cli
 from figura.cli import run
+from figura.cli.console import ProgressLine
 from figura.models.sentences import typed
 from figura.training.reports.document import report, write_report
 from PIL import Image
@@ -168,3 +170,31 @@ def test_eval_hands_its_options_over_and_shows_the_figures(monkeypatch, capsys):
     options = {"device": "cpu", "sheet_samples": 32, "prompts": True}
     assert asked == [(("phac", 2, 7, Path("r.json")), options)]
     assert capsys.readouterr().out == "visible_iou 0.91235\n"
+
+
+def test_bench_writes_what_it_measured(monkeypatch, tmp_path, capsys):
+    from figura.training.bench import command
+
+    figures = report("synth", 16, 0, "cpu", 1, {"people_per_s": 12.5})
+    monkeypatch.setitem(command.BENCHES, "synth", lambda: figures)
+    words = ["--json", str(tmp_path / "b.json"), "--table", str(tmp_path / "b.md")]
+    assert cli.main(["bench", "synth", *words]) == 0
+    assert capsys.readouterr().out == "people_per_s 12.5\n"
+    assert json.loads((tmp_path / "b.json").read_text())["metrics"] == {"people_per_s": 12.5}
+    assert "people_per_s" in (tmp_path / "b.md").read_text()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_one_line_on_a_terminal_and_one_for_each_bar_elsewhere():
+    terminal, file = Terminal(), io.StringIO()
+    for stream in (terminal, file):
+        line = ProgressLine(stream)
+        for done in (1, 2):
+            line.report("node 1", done, 2)
+    half, full = "#" * 12 + "-" * 12, "#" * 24
+    assert terminal.getvalue() == f"\rnode 1 [{half}] 1/2\rnode 1 [{full}] 2/2\n"
+    assert file.getvalue() == "node 1: 2/2\n"
