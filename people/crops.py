@@ -179,7 +179,12 @@ def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear"
 
 
 def points_to_crop(points: Points, plan: CropPlan) -> Points:
-    """Points (..., 2) or (..., 3 with confidence) of the picture, in the crop's pixels."""
+    """Points (..., 2) or (..., 3 with confidence) of the picture, in the crop's pixels.
+
+    >>> plan = plan_crop(Box(100, 50, 200, 150), source_size=(400, 600), model_size=(50, 50), margin=0.0)
+    >>> points_to_crop(np.array([150.0, 100.0]), plan).tolist()
+    [25.0, 25.0]
+    """
     scale_x, scale_y = plan.scale
     return _move_points(points, scale_x, scale_y, -plan.box.x0 * scale_x, -plan.box.y0 * scale_y)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from ..sentences import typed
+
 METADATA_KEY = "figura"
 SCALE_SUFFIX = ".scale"
 LEAST_INT8_NUMBERS = 1024
@@ -198,7 +200,7 @@ def _check_is_safetensors(path: Path) -> None:
         return
     if head[:2] == b"PK" or head[:1] == b"\x80":
         raise ValueError(
-            f"{path} is a pickle, not safetensors: convert it first with `figura models convert`"
+            f"{path} is a pickle, not safetensors: convert it first with `{typed('models convert')}`"
         )
     if len(head) < 9 or head[8:9] != b"{":
         raise ValueError(f"{path} is not a safetensors file, or it is truncated: copy or download it again")

@@ -6,7 +6,12 @@ from torch import Tensor
 
 
 def cfg(eps_uncond: Tensor, eps_cond: Tensor, scale: float) -> Tensor:
-    """eps_u + w (eps_c - eps_u), all (B,C,h,w). Scale 1 is eps_c and scale 0 is eps_u, bit for bit."""
+    """eps_u + w (eps_c - eps_u), all (B,C,h,w). Scale 1 is eps_c and scale 0 is eps_u, bit for bit.
+
+    >>> import torch
+    >>> cfg(torch.tensor([0.0]), torch.tensor([1.0]), 7.5)
+    tensor([7.5000])
+    """
     _check_shapes(eps_uncond, eps_cond)
     if scale == 1.0:
         return eps_cond
@@ -31,6 +36,11 @@ def cumulative(
 
     Returns:
         (B,C,h,w); with both scales 1 it is e(1,1) exactly.
+
+    >>> import torch
+    >>> none, pose, both = (torch.tensor([value]) for value in (0.0, 1.0, 3.0))
+    >>> cumulative(none, pose, both, 2.0, 2.0)
+    tensor([6.])
     """
     _check_shapes(eps_none, eps_one)
     _check_shapes(eps_one, eps_both)
@@ -50,6 +60,9 @@ def decaying(scale: float, t: int, floor: float = 3.0, training_steps: int = 100
 
     Returns:
         The weight at time t.
+
+    >>> decaying(7.0, 999), decaying(7.0, 100)
+    (6.993, 3.0)
     """
     return max(scale * t / training_steps, floor)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .compose import cover
 from .schedulers import TRAINING_STEPS, timesteps_of
+from .seeds import cpu_generator
 
 CLEAN = -1
 """The time step of a picture without noise."""
@@ -28,6 +29,9 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
 
     strength: s in (0,1], the share of the noise schedule that is walked: s = 0.5 with 20 steps is the last 20
     of 40. Raises ValueError for other values and for schedules longer than the 1000 steps of training.
+
+    >>> schedule_for(20, 0.5)
+    (40, 20)
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; at least 1 is needed")
@@ -181,7 +185,11 @@ def check_kept(reference: Tensor | None, mask: Tensor | None, task: str) -> None
 
 
 def picture_seeds(seed: int | Sequence[int], count: int) -> list[int]:
-    """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries."""
+    """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries.
+
+    >>> picture_seeds(7, 3)
+    [7, 8, 9]
+    """
     if isinstance(seed, int):
         return [seed + index for index in range(count)]
     if len(seed) != count:
@@ -196,9 +204,5 @@ def draw_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device 
 
     Drawn on the CPU and then moved: a picture is the same alone and in a batch, on a CPU and on a GPU.
     """
-    rows = [torch.randn(tuple(shape), generator=_generator(seed)) for seed in seeds]
+    rows = [torch.randn(tuple(shape), generator=cpu_generator(seed)) for seed in seeds]
     return torch.stack(rows).to(device)
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator("cpu").manual_seed(int(seed) % 2**63)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .seeds import cpu_generator
+
 TRAINING_STEPS = 1000
 NoiseSchedule = Mapping[str, Any]
 """Number of training steps and betas, as diffusers takes them."""
@@ -95,9 +97,7 @@ class Seeded:
 
     def __init__(self, scheduler: Any, seeds: Sequence[int]) -> None:
         self.scheduler = scheduler
-        self.generators = [
-            torch.Generator("cpu").manual_seed((int(seed) ^ STEP_NOISE) % 2**63) for seed in seeds
-        ]
+        self.generators = [cpu_generator(seed, salt=STEP_NOISE) for seed in seeds]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.scheduler, name)

@@ -20,6 +20,7 @@ from ..diffusion.checkpoint import load_file, load_into, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
+from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE
@@ -35,7 +36,7 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
     changes = sorted(folder.glob("phac*.safetensors"))
     if not changes:
         raise FileNotFoundError(
-            f"no phac*.safetensors in {folder}: install the pack again, or train with `figura train phac`"
+            f"no phac*.safetensors in {folder}: install the pack again, or train with `{typed('train phac')}`"
         )
     vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "inpaint.safetensors")
     text = load_text_encoder(folder / "text.safetensors")

@@ -30,7 +30,7 @@ spec = importlib.util.spec_from_file_location(
 sys.modules["figura"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["figura"])
 
-from figura.host.interface import use_host  # noqa: E402
+from figura.host import use_host  # noqa: E402
 from figura.host.plain import PlainHost  # noqa: E402
 from figura.models.cfld.attention import key_value_names  # noqa: E402
 from figura.models.cfld.config import CFLDConfig  # noqa: E402

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from figura.host.interface import Cancelled
+from figura.host import Cancelled
 from figura.host.plain import PlainHost
 from figura.models.cfld.checkpoint import change_tensors
 from figura.models.cfld.config import config_to_metadata

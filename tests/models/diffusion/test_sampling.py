@@ -143,3 +143,20 @@ def test_seeds_count_up_or_are_given() -> None:
 
 def test_the_largest_seed_of_the_host_is_taken() -> None:
     assert sampling.draw_noise([2**64 - 1], (1,)).isfinite().all()
+
+
+def test_all_64_bits_of_a_seed_count() -> None:
+    seeds = [0, 1, 2**32 - 1, 2**32, 2**32 + 1, 2**53, 2**63, 2**64 - 1]
+    noise = sampling.draw_noise(seeds, (4, 3, 3)).flatten(1)
+    assert torch.cdist(noise, noise)[~torch.eye(len(seeds), dtype=torch.bool)].min() > 1
+
+
+def test_seeds_of_32_bits_are_pytorchs_own() -> None:
+    for seed in (0, 7, 10_000_007, 2**32 - 1):
+        own = torch.randn(4, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(sampling.draw_noise([seed], (4,))[0], own)
+
+
+def test_a_salt_gives_other_noise_of_the_same_seed() -> None:
+    plain, salted = (torch.randn(9, generator=sampling.cpu_generator(5, salt)) for salt in (0, 0x5DEECE66D))
+    assert not torch.equal(plain, salted)
