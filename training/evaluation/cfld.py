@@ -9,7 +9,7 @@ error on the true pictures is under "truth".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ from ...models.cfld.sampling import DDIM, Weights, appearance_of, repose
 from ...models.diffusion.networks import decode_latents, encode_image, load_vae
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
+from ...people.skeleton import draw_skeleton
 from ..data.pairs import RenderedPairs, render_pairs
+from ..reports.sheets import Row
+from .loop import BATCH, Method, OnDone, PerPerson, in_batches
 from .pocold import WEIGHTS as POCOLD_WEIGHTS
-from .reposing import BATCH, SIZE, STEPS, Figures, means, measure, order, there
+from .reposing import SIZE, STEPS, measure, summary, there
 
 WEIGHTS, SCHEDULER = Weights(2.0, 2.0), DDIM
 """Of CFLD. The paper has DDPM, for its 50 steps."""
@@ -131,25 +134,20 @@ def evaluate_cfld(
     steps: int = STEPS,
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
-    on_done: Callable[[int], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
-    figures: Figures = {}
-    mixed = 0
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
+    measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if on_batch is not None else ())
+
+    def measure_batch(part: list[int]) -> Batch:
         pairs = render_pairs(part, size)
         made = {name: draw(pairs, part, steps) for name, draw in family.draws.items()}
-        count = min(INTERPOLATIONS - mixed, len(part)) if on_batch is not None else 0
-        batch = Batch(pairs, made, _mixtures(family, pairs, part, steps, count))
-        mixed += count
-        measure(figures, pairs, made, _through(family.vae, pairs.target), family.detector)
-        if on_batch is not None:
-            on_batch(batch)
-        if on_done is not None:
-            on_done(len(part))
-    result = means(figures)
-    return {**result, **order(result, ORDER), "samples.people": len(seeds)}
+        measure(measured, pairs, made, _through(family.vae, pairs.target), family.detector)
+        count = sum(seed in mixed for seed in part)
+        return Batch(pairs, made, _mixtures(family, pairs, part, steps, count))
+
+    in_batches(seeds, measure_batch, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    return summary(measured, ORDER, len(seeds))
 
 
 def _mixtures(
@@ -170,3 +168,28 @@ def _through(vae: Any, pictures: Tensor) -> Tensor:
     """Pictures through the autoencoder alone."""
     device = next(vae.parameters()).device
     return decode_latents(vae, encode_image(vae, pictures.to(device))).cpu()
+
+
+def cfld_rows(batch: Batch) -> Iterable[Row]:
+    """Source, pose, what every model makes of them, and the truth."""
+    pairs = batch.pairs
+    height, width = pairs.target.shape[-2:]
+    pose = draw_skeleton(pairs.target_joints, height, width)
+    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
+    for index, caption in enumerate(pairs.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+def mixture_rows(batch: Batch) -> Iterable[Row]:
+    """People on the way to the looks of the next one."""
+    sources = batch.pairs.source
+    stages = {f"{100 * mix:.0f} %": made for mix, made in batch.mixtures.items()}
+    for index in range(len(next(iter(stages.values()), ()))):
+        made = {name: stage[index] for name, stage in stages.items()}
+        second = sources[(index + 1) % len(sources)]
+        yield Row({"source": sources[index], **made, "second source": second}, batch.pairs.captions[index])
+
+
+METHOD = Method(
+    load_family, evaluate_cfld, cfld_rows, columns=2, more={"mixtures": (mixture_rows, INTERPOLATIONS)}
+)

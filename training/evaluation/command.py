@@ -1,8 +1,9 @@
-"""The command `figura eval METHOD`: measure, write figures as JSON and as a table, draw contact sheets."""
+"""The command `figura eval METHOD`: measure, write metrics as JSON and as a table, draw contact sheets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,33 @@ from tqdm import tqdm
 from ...models.store import MINI_DIR
 from ...people.synthetic import HELD_OUT_FIRST_SEED
 from ..reports.document import report, write_report
-from ..reports.sheets import Sheet, synthetic_row
+from ..reports.sheets import Row, Sheet
 from ..reports.tables import write_table
-from .truth import evaluate_truth
+from .loop import Method, OnDone
 
+METHODS = {
+    "phac": "phac", "complete-pose": "complete_pose", "hands": "hands", "humansd": "humansd",
+    "pocold": "pocold", "cfld": "cfld", "synth": "truth",
+}  # fmt: skip
+"""Method -> its file in this folder."""
+PROMPTS = "prompts"
+"""The file that `--prompts` measures with."""
 SHEET_PEOPLE = 32
-SHEET_COLUMNS = 2
+Rows = Callable[[Any], Iterable[Row]]
+
+
+def method_of(name: str) -> Method:
+    """What a method's file offers; imported only now, for its networks' sake."""
+    return importlib.import_module(f".{METHODS.get(name, name)}", __package__).METHOD
 
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """What to measure, and what to write beside the figures.
+    """What to measure, and what to write beside the metrics.
 
     samples: number of people. seed: the first person's; numbers below 10 000 000 count from there, so that no
     person is one that training has seen. sheet: picture file for a contact sheet of the first sheet_samples
-    people. table: Markdown file for the figures. weights: folder of the mini family. prompts: method phac:
+    people. table: Markdown file for the metrics. weights: folder of the mini family. prompts: method phac:
     compare the kinds of prompt instead.
     """
 
@@ -55,8 +68,7 @@ def eval_command(
     json_path: Path | None = None,
     **others: Any,
 ) -> dict[str, Any]:
-    """Measure a method ("phac", "complete-pose", "hands", "humansd", "pocold", "cfld", or "synth": the
-    synthetic people themselves); gives the report.
+    """Measure one of METHODS ("synth" are the synthetic people themselves); gives the report.
 
     others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
     people.
@@ -71,117 +83,40 @@ def eval_command(
     if options.prompts and method != "phac":
         raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
     with tqdm(total=samples, unit="person", desc=f"eval {method}") as bar:
-        figures, sheet = METHODS[method](options, bar.update)
-    done = report(method, samples, options.seeds[0], options.device, torch.get_num_threads(), figures)
+        metrics, sheets = _measure(method_of(PROMPTS if options.prompts else method), options, bar.update)
+    done = report(method, samples, options.seeds[0], options.device, torch.get_num_threads(), metrics)
     if options.json_path is not None:
         write_report(options.json_path, done)
     if options.table is not None:
         write_table(options.table, done)
-    if options.sheet is not None:
-        sheet.save(options.sheet)
+    for path, sheet in sheets.items():
+        if sheet.rows or path == options.sheet:
+            sheet.save(path)
     return done
 
 
-def _eval_phac(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    if options.prompts:
-        return _eval_prompts(options, on_done)
-    from ..reports.sheets import phac_rows
-    from .phac import evaluate_phac, load_family
+def _measure(
+    method: Method, options: EvalOptions, on_done: OnDone
+) -> tuple[dict[str, float], dict[Path, Sheet]]:
+    """The metrics, and the sheets by their files; without a file for them nothing is drawn."""
+    sheets = _sheets(method, options)
 
-    sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
-    family = load_family(options.weights, options.device)
-    figures = evaluate_phac(
-        family, options.seeds, on_batch=lambda batch: sheet.add(phac_rows(batch)), on_done=on_done
-    )
-    return figures, sheet
+    def show(batch: Any) -> None:
+        for rows, sheet in sheets.values():
+            sheet.add(rows(batch))
 
-
-def _eval_prompts(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    from ..reports.sheets import prompt_rows
-    from .phac import load_family
-    from .prompts import evaluate_prompts
-
-    sheet = Sheet(options.sheet_samples if options.sheet else 0)
-    family = load_family(options.weights, options.device)
-    figures = evaluate_prompts(
-        family, options.seeds, on_batch=lambda batch: sheet.add(prompt_rows(batch)), on_done=on_done
-    )
-    return figures, sheet
+    networks = method.load(options.weights, options.device)
+    metrics = method.evaluate(networks, options.seeds, on_batch=show if sheets else None, on_done=on_done)
+    return metrics, {path: sheet for path, (_, sheet) in sheets.items()}
 
 
-def _eval_complete_pose(
-    options: EvalOptions, on_done: Callable[[int], object]
-) -> tuple[dict[str, float], Sheet]:
-    from .complete_pose import evaluate_pose_completion
-
-    sheet = Sheet(options.sheet_samples if options.sheet else 0)
-    figures = evaluate_pose_completion(options.weights, options.seeds, sheet, on_done)
-    return figures, sheet
-
-
-def _eval_hands(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    from ..reports.sheets import hand_rows
-    from .hands import evaluate_hands, load_family
-
-    sheet = Sheet(options.sheet_samples if options.sheet else 0)
-    family = load_family(options.weights, options.device)
-    figures = evaluate_hands(
-        family, options.seeds, on_batch=lambda batch: sheet.add(hand_rows(batch)), on_done=on_done
-    )
-    return figures, sheet
-
-
-def _eval_humansd(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    from ..reports.sheets import humansd_rows
-    from .humansd import evaluate_humansd, load_family
-
-    sheet = Sheet(options.sheet_samples if options.sheet else 0)
-    family = load_family(options.weights, options.device)
-    on_batch = (lambda batch: sheet.add(humansd_rows(batch))) if options.sheet else None
-    return evaluate_humansd(family, options.seeds, on_batch=on_batch, on_done=on_done), sheet
-
-
-def _eval_pocold(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    from ..reports.sheets import pocold_rows
-    from .pocold import evaluate_pocold, load_family
-
-    sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
-    family = load_family(options.weights, options.device)
-    figures = evaluate_pocold(
-        family, options.seeds, on_batch=lambda batch: sheet.add(pocold_rows(batch)), on_done=on_done
-    )
-    return figures, sheet
-
-
-def _eval_cfld(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    from ..reports.sheets import cfld_rows, mixture_rows
-    from .cfld import INTERPOLATIONS, Batch, evaluate_cfld, load_family
-
-    sheet, mixtures = (
-        Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS),
-        Sheet(INTERPOLATIONS),
-    )
-
-    def show(batch: Batch) -> None:
-        sheet.add(cfld_rows(batch))
-        mixtures.add(mixture_rows(batch))
-
-    family = load_family(options.weights, options.device)
-    on_batch = show if options.sheet else None
-    figures = evaluate_cfld(family, options.seeds, on_batch=on_batch, on_done=on_done)
-    if options.sheet and mixtures.rows:
-        mixtures.save(options.sheet.with_stem(f"{options.sheet.stem}_mixtures"))
-    return figures, sheet
-
-
-def _eval_synth(options: EvalOptions, on_done: Callable[[int], object]) -> tuple[dict[str, float], Sheet]:
-    sheet = Sheet(options.sheet_samples if options.sheet else 0, SHEET_COLUMNS)
-    for seed in options.seeds[: sheet.people]:
-        sheet.add([synthetic_row(seed)])
-    return evaluate_truth(options.seeds, on_done), sheet
-
-
-METHODS: dict[str, Callable[..., tuple[dict[str, float], Sheet]]] = {
-    "phac": _eval_phac, "complete-pose": _eval_complete_pose, "hands": _eval_hands,
-    "humansd": _eval_humansd, "pocold": _eval_pocold, "cfld": _eval_cfld, "synth": _eval_synth,
-}  # fmt: skip
+def _sheets(method: Method, options: EvalOptions) -> dict[Path, tuple[Rows, Sheet]]:
+    """File -> what makes its rows, and the empty sheet."""
+    path = options.sheet
+    if path is None:
+        return {}
+    further = {
+        path.with_stem(f"{path.stem}_{name}"): (rows, Sheet(people))
+        for name, (rows, people) in method.more.items()
+    }
+    return {path: (method.rows, Sheet(options.sheet_samples, method.columns)), **further}

@@ -1,6 +1,6 @@
 """Proposed joints against the truth, beside the mean pose, on held-out people partly covered by something.
 
-Known are the joints that nothing covers; in the figures ".box" the whole person's box as well. The baseline
+Known are the joints that nothing covers; in the metrics ".box" the whole person's box as well. The baseline
 is the mean pose, fitted to the known joints, or to the box.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +29,8 @@ from ...people.boxes import Box
 from ...people.keypoints import LIMBS
 from ...people.skeleton import draw_skeleton
 from ...people.synthetic import SyntheticPeople, render_people
-from ..reports.sheets import Row, Sheet
+from ..reports.sheets import Row
+from .loop import Method, OnDone, in_batches
 
 WEIGHTS = "complete_pose.safetensors"
 BATCH = 32
@@ -39,26 +41,47 @@ GROUPS = ((1, 3), (4, 6), (7, 9), (10, 18))
 FACE = (0, 14, 15, 16, 17)
 
 
+class Batch(NamedTuple):
+    """Some people, whose boxes (B,4) in px are those of the whole person, and the network; for sheets."""
+
+    net: PoseCompletion
+    people: SyntheticPeople
+    boxes: Tensor
+
+
+def load_network(folder: Path, device: str = "cpu") -> PoseCompletion:
+    """The network from its file in `folder`, on `device`."""
+    return load_pose_completion(Path(folder) / WEIGHTS).to(device)
+
+
 def evaluate_pose_completion(
-    folder: Path, seeds: Sequence[int], sheet: Sheet, on_done: Callable[[int], object] = lambda count: None
+    net: PoseCompletion,
+    seeds: Sequence[int],
+    *,
+    on_batch: Callable[[Batch], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
-    """Figures of the network in `folder` over the people of `seeds`; see `completion_scores`."""
-    net = load_pose_completion(Path(folder) / WEIGHTS)
-    joints, visible, boxes = [], [], []
-    for start in range(0, len(seeds), BATCH):
-        people = render_people(list(seeds[start : start + BATCH]), size=SIZE)
-        joints.append(people.joints)
-        visible.append(people.joint_visible)
-        boxes.append(torch.tensor([Box.around_mask(mask[0]) for mask in people.amodal_mask]))
-        sheet.add(completion_rows(net, people, boxes[-1]))
-        on_done(len(people.captions))
-    return completion_scores(net, torch.cat(joints), torch.cat(visible), torch.cat(boxes), SIZE)
+    """Every metric by its name over the people of `seeds`; see `completion_scores`."""
+    batches: list[Batch] = []
+
+    def measure(part: list[int]) -> Batch:
+        people = render_people(part, size=SIZE)
+        boxes = torch.tensor([Box.around_mask(mask[0]) for mask in people.amodal_mask])
+        batches.append(Batch(net, people, boxes))
+        return batches[-1]
+
+    in_batches(seeds, measure, batch_size=BATCH, on_batch=on_batch, on_done=on_done)
+    joints, visible, boxes = (
+        torch.cat(parts)
+        for parts in zip(*((b.people.joints, b.people.joint_visible, b.boxes) for b in batches), strict=True)
+    )
+    return completion_scores(net, joints, visible, boxes, SIZE)
 
 
 def completion_scores(
     net: PoseCompletion, joints: Tensor, visible: Tensor, boxes: Tensor, size: int
 ) -> dict[str, float]:
-    """Figures by name over people with joints (N,18,3) px, of which `visible` (N,18) bool are known.
+    """Metrics by name over people with joints (N,18,3) px, of which `visible` (N,18) bool are known.
 
     joint_err: of the covered joints, as a fraction of the side `size`: the middle proposal (no suffix), one
     drawn (sample), the best of 8 drawn (best_of_8), and the mean pose (mean_pose). limb_err: difference of
@@ -155,8 +178,9 @@ def _mean(values: Tensor, counted: Tensor) -> float:
     return float(values[counted].double().mean()) if counted.any() else 0.0
 
 
-def completion_rows(net: PoseCompletion, people: SyntheticPeople, boxes: Tensor) -> list[Row]:
+def completion_rows(batch: Batch) -> list[Row]:
     """What is known of each person, the proposals, and the truth."""
+    net, people, boxes = batch
     seen, size = people.joint_visible.float(), people.occluded.shape[-1]
     boxed = not bool(people.joint_visible.any(1).all())
     frame, known = frame_and_known(net, people.joints, seen, boxes.float(), boxed, size)
@@ -172,3 +196,6 @@ def completion_rows(net: PoseCompletion, people: SyntheticPeople, boxes: Tensor)
         Row({name: stage[index] for name, stage in stages.items()}, caption)
         for index, caption in enumerate(people.captions)
     ]
+
+
+METHOD = Method(load_network, evaluate_pose_completion, completion_rows)

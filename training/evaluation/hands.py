@@ -9,8 +9,7 @@ the same budget: as many steps as both stages have together. "hard" is the hand 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +29,18 @@ from ...models.perception.hand_pose import detect_hands, joint_boxes, load_hand_
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
 from ...people.hands import LEFT, hands_of
 from ...people.keypoints import Person, Pose
+from ...people.skeleton import draw_skeleton
 from ...people.synthetic import SyntheticPeople, render_people
 from ...people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hands
 from ...people.synthetic.render import HANDS_RAISED
+from ..reports.sheets import Row
 from . import metrics
+from .loop import BATCH, Method, OnDone, PerPerson, in_batches
 from .phac import select
 
 log = logging.getLogger(__name__)
 
-SIZE, BATCH = 128, 16
+SIZE = 128
 COMPARED = ("hands_with_mask", "hands_without_mask")
 """Files of the comparison, which are not shipped: generators trained equally long, with and without it."""
 TEXT = "a hand with {} skin"
@@ -101,26 +103,25 @@ def evaluate_hands(
     steps: int = STEPS,
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
-    on_done: Callable[[int], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
     """Every metric by its name over the people of `seeds`; people of whom no hand can be seen are left out.
 
     Close-ups are those of `render_hands` for the same seeds.
     """
-    figures: dict[str, list[Tensor]] = defaultdict(list)
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
-        _measure_close_ups(family, render_hands(part, size), part[0], steps, figures)
+    measured = PerPerson()
+
+    def measure(part: list[int]) -> Batch | None:
+        _measure_close_ups(family, render_hands(part, size), part[0], steps, measured)
         batch = _make_people(family, part, size, steps)
         if batch is not None:
-            _measure_people(family, batch, figures)
-            if on_batch is not None:
-                on_batch(batch)
-        if on_done is not None:
-            on_done(len(part))
-    result = {name: metrics.mean_of(torch.cat(parts)).value for name, parts in figures.items()}
-    result["samples.people"] = len(torch.cat(figures["body_joint_err.truth"]))
-    result["samples.hands"] = len(torch.cat(figures["hand_joint_err.truth"]))
+            _measure_people(family, batch, measured)
+        return batch
+
+    in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    result = {name: mean.value for name, mean in measured.means().items()}
+    result["samples.people"] = measured.count("body_joint_err.truth")
+    result["samples.hands"] = measured.count("hand_joint_err.truth")
     result["samples.close_ups"] = len(seeds)
     return result
 
@@ -129,7 +130,7 @@ def evaluate_hands(
 
 
 def _measure_close_ups(
-    family: Family, truth: SyntheticHands, seed: int, steps: int, figures: dict[str, list[Tensor]]
+    family: Family, truth: SyntheticHands, seed: int, steps: int, measured: PerPerson
 ) -> None:
     skeleton = skeleton_picture(truth.joints, truth.pictures.shape[-1])
     boxes = joint_boxes(truth.joints)
@@ -138,11 +139,11 @@ def _measure_close_ups(
         pictures, masks = generate_hands(generator, skeleton, truth.captions, steps=steps, cfg=CFG, seed=seed)
         found = detect_hands(family.hand_detector, pictures, boxes, truth.left).cpu()
         named = name.removeprefix("hands_")
-        figures[f"close_up_joint_err.{named}"].append(hand_error(found, truth.joints, boxes))
+        measured.add(f"close_up_joint_err.{named}", hand_error(found, truth.joints, boxes))
         if name == "hands":
-            figures["mask_iou"].append(metrics.iou(masks.cpu(), truth.masks))
+            measured.add("mask_iou", metrics.iou(masks.cpu(), truth.masks))
     found = detect_hands(family.hand_detector, truth.pictures, boxes, truth.left).cpu()
-    figures["close_up_joint_err.truth"].append(hand_error(found, truth.joints, boxes))
+    measured.add("close_up_joint_err.truth", hand_error(found, truth.joints, boxes))
 
 
 def hand_error(found: Tensor, truth: Tensor, boxes: Tensor) -> Tensor:
@@ -187,14 +188,14 @@ def with_something(masks: Tensor) -> Tensor:
     return torch.where(usable[:, None, None, None], masks, spot)
 
 
-def _measure_people(family: Family, batch: Batch, figures: dict[str, list[Tensor]]) -> None:
+def _measure_people(family: Family, batch: Batch, measured: PerPerson) -> None:
     people, known = batch.people, (batch.canvas[:, 3:] > 0.5).float()
     for name, pictures in {"truth": people.unoccluded, **batch.made}.items():
         named = "two_stage" if name == SEQUENTIAL else name
-        figures[f"hand_joint_err.{named}"].append(_hand_errors(family, batch, pictures))
+        measured.add(f"hand_joint_err.{named}", _hand_errors(family, batch, pictures))
         found = find_bodies(family.body_detector, pictures)
-        figures[f"body_joint_err.{named}"].append(body_error(found, people.joints, pictures.shape[-1]))
-        figures[f"seam_err.{name}"].append(seam_energy(pictures, known))
+        measured.add(f"body_joint_err.{named}", body_error(found, people.joints, pictures.shape[-1]))
+        measured.add(f"seam_err.{name}", seam_energy(pictures, known))
 
 
 def _hand_errors(family: Family, batch: Batch, pictures: Tensor) -> Tensor:
@@ -245,3 +246,27 @@ def pose_of(people: SyntheticPeople, index: int) -> Pose:
     right, left = (hand if (hand[:, 2] > 0).any() else None for hand in people.hands[index].cpu().numpy())
     size = people.unoccluded.shape[-1]
     return Pose((Person(people.joints[index].cpu().numpy(), left, right),), size, size)
+
+
+# The contact sheet
+
+
+def hand_rows(batch: Batch) -> Iterable[Row]:
+    """Both stages of Giving a Hand for the people of a batch, with one of their hands close up."""
+    height, width = batch.people.unoccluded.shape[-2:]
+    hands = batch.people.hands.flip(1)  # skeletons have the left hand first
+    skeletons = draw_skeleton(batch.people.joints, height, width, hands=hands)
+    canvas = batch.canvas[:, :3]
+    for index, caption in enumerate(batch.people.captions):
+        hand = batch.owner.index(index)
+        pictures = {
+            "skeleton": skeletons[index], "hand skeleton": batch.drawn.skeletons[hand],
+            "hand": batch.drawn.pictures[hand], "its mask": batch.drawn.masks[hand], "canvas": canvas[index],
+            "one stage": batch.made["one_stage"][index], "hard paste": batch.made["hard"][index],
+            "constant mask": batch.made["constant"][index], "two stages": batch.made["sequential"][index],
+            "drawn from": batch.people.unoccluded[index],
+        }  # fmt: skip
+        yield Row(pictures, caption)
+
+
+METHOD = Method(load_family, evaluate_hands, hand_rows)

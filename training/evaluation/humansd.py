@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, l
 from ...people.keypoints import coco17_from_body18
 from ...people.skeleton_coco import draw_coco_bodies
 from ...people.synthetic import SyntheticPeople, render_people
+from ..reports.sheets import Row
+from .loop import Method, OnDone, in_batches
 from .pose_metrics import (
     Detection,
     average_precision,
@@ -146,13 +148,13 @@ class Measured:
         self.truth += truth
         self.found += found
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Every metric by its name; precisions in percent, as the paper has them."""
         precision = average_precision(self.truth, self.found)
         cap = cosine_average_precision(self.truth, self.found)
         released = cosine_average_precision(self.truth, self.found, released=True)
-        figures = {"ap": precision.all, "ap_medium": precision.medium, "cap": cap, "cap_released": released}
-        percent = {name: 100 * value for name, value in figures.items() if np.isfinite(value)}
+        shares = {"ap": precision.all, "ap_medium": precision.medium, "cap": cap, "cap_released": released}
+        percent = {name: 100 * value for name, value in shares.items() if np.isfinite(value)}
         return {**percent, "pce": people_count_error(self.truth, self.found)}
 
 
@@ -162,39 +164,41 @@ def evaluate_humansd(
     *,
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
-    on_done: Callable[[int], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
     """Every metric by its name over the people of `seeds`: "ap.humansd" with one person in each picture,
     "ap.humansd.three" with three, of the first IN_THREES people. "truth" is what the detector finds on the
     people's own pictures.
     """
     measured: dict[str, Measured] = defaultdict(Measured)
-    threes = 0
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
+    in_threes, threes = set(seeds[:IN_THREES]), 0
+
+    def measure(part: list[int]) -> Batch | None:
+        nonlocal threes
         people = render_people(part, MINI_SIZE, occlusion=0.0)
         skeletons = draw_coco_bodies(people.joints, MINI_SIZE, MINI_SIZE)
         alone = _measure_alone(family, people, skeletons, part[0], measured)
-        three: dict[str, Tensor] = {}
-        if start < IN_THREES:
-            three = _measure_three(family, people, skeletons, part[0], measured)
-            threes += len(part) // GROUP
-        if on_batch is not None and three:
-            on_batch(_for_sheet(family, people, skeletons, alone, three, part[0], with_lying=start == 0))
-        if on_done is not None:
-            on_done(len(part))
-    result = _named(measured)
-    return {**result, "samples.people": len(seeds), "samples.threes": threes}
+        if part[0] not in in_threes:
+            return None
+        three = _measure_three(family, people, skeletons, part[0], measured)
+        threes += len(part) // GROUP
+        if on_batch is None or not three:
+            return None
+        lying = part[0] == seeds[0]
+        return _for_sheet(family, people, skeletons, alone, three, part[0], with_lying=lying)
+
+    in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    return {**_named(measured), "samples.people": len(seeds), "samples.threes": threes}
 
 
 def _named(measured: dict[str, Measured]) -> dict[str, float]:
-    """Figures by metric first."""
-    figures = {name: each.figures() for name, each in measured.items()}
-    metrics = dict.fromkeys(metric for each in figures.values() for metric in each)
+    """By metric first."""
+    found = {name: each.metrics() for name, each in measured.items()}
+    metrics = dict.fromkeys(metric for each in found.values() for metric in each)
     return {
         f"{metric}.{name}": each[metric]
         for metric in metrics
-        for name, each in figures.items()
+        for name, each in found.items()
         if metric in each
     }
 
@@ -283,3 +287,13 @@ def turned(joints: Tensor) -> Tensor:
     """Joints (B,18,3) in a square picture turned by a quarter, head to the left."""
     x, y, seen = joints.unbind(-1)
     return torch.stack([y, MINI_SIZE - x, seen], dim=-1)
+
+
+def humansd_rows(batch: Batch) -> Iterable[Row]:
+    """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
+    for index, text in enumerate(batch.texts):
+        for kind, made in batch.shown.items():
+            yield Row({name: pictures[index] for name, pictures in made.items()}, f"{kind}: {text}")
+
+
+METHOD = Method(load_family, evaluate_humansd, humansd_rows)

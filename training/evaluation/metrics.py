@@ -1,6 +1,6 @@
 """What the reports measure: functions of pictures (B,3,H,W) in 0..1, masks (B,1,H,W), joints (B,18,3).
 
-Figures of single pictures come as (B,) tensors, NaN where a picture has nothing to measure; `mean_of` leaves
+Values of single pictures come as (B,) tensors, NaN where a picture has nothing to measure; `mean_of` leaves
 those out.
 """
 
@@ -23,15 +23,15 @@ UNITS = ("normalized", "px")
 
 
 class Mean(NamedTuple):
-    """The mean of the figures that are not NaN, and how many those are; 0 of 0 figures is 0."""
+    """The mean of the values that are not NaN, and how many those are; the mean of none is 0."""
 
     value: float
-    figures: int
+    known: int
 
 
-def mean_of(figures: Tensor) -> Mean:
-    """Mean and number of the figures that are not NaN."""
-    known = figures[~figures.isnan()].double()
+def mean_of(values: Tensor) -> Mean:
+    """Mean and number of the values that are not NaN."""
+    known = values[~values.isnan()].double()
     return Mean(float(known.mean()) if len(known) else 0.0, len(known))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,15 +27,16 @@ from ...models.phac.checkpoint import load_mini_phac, load_mini_refiner
 from ...models.phac.networks import Inpainter, PHACModel
 from ...models.phac.pipeline import complete_pictures, invisible_pictures, refine_pictures
 from ...models.phac.sampling import Refined
-from ...people.prompts import PointPrompt
+from ...people.prompts import PointPrompt, draw_prompt
 from ...people.synthetic import SyntheticPeople, render_people
+from ..reports.sheets import Row
 from . import metrics
+from .loop import BATCH, Method, OnDone, PerPerson, in_batches
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
 
-BATCH = 16
 SIZE = 128
 JITTER_PX = 1.0
 LEAST_HIDDEN = 0.02
@@ -77,7 +78,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some people with what the pipeline made of them; for sheets and figures."""
+    """Some people with what the pipeline made of them; for sheets and metrics."""
 
     people: SyntheticPeople
     prompts: list[PointPrompt]
@@ -85,19 +86,15 @@ class Batch:
     done: Completion
 
 
-class Figures:
-    """Figures of all people so far: per-picture tensors by metric, and joints (B,18,3) by picture."""
+class Measured(PerPerson):
+    """Values of all people so far, and joints (B,18,3) by picture."""
 
     def __init__(self) -> None:
-        self.values: dict[str, list[Tensor]] = defaultdict(list)
+        super().__init__()
         self.joints: dict[str, list[Tensor]] = defaultdict(list)
         self.hidden: list[Tensor] = []
         self.truth: list[Tensor] = []
         self.largest_outside = 0.0
-
-    def add(self, name: str, values: Tensor) -> None:
-        """Add the figures of a batch under a metric's name."""
-        self.values[name].append(values.double().cpu())
 
     def see_outside(self, refined: Refined, occluded: Tensor) -> None:
         """Remember the largest change outside the mask that was to be changed."""
@@ -127,44 +124,43 @@ def evaluate_phac(
     size: int = SIZE,
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
-    on_done: Callable[[int], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
     """Every metric by its name, over the people of `seeds`; a person's noise is drawn by the person's seed.
 
     on_batch gets every batch with its stages, on_done the number of people done in it. The curve over s is
     measured on the first quarter of the people.
     """
-    figures, in_curve = Figures(), math.ceil(CURVE_SHARE * len(seeds))
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
-        batch = _measure_batch(family, part, settings, size, max(0, in_curve - start), figures)
-        if on_batch is not None and batch is not None:
-            on_batch(batch)
-        if on_done is not None:
-            on_done(len(part))
-    return summary(figures, len(seeds), size)
+    measured, in_curve = Measured(), set(seeds[: math.ceil(CURVE_SHARE * len(seeds))])
+
+    def measure(part: list[int]) -> Batch | None:
+        count = sum(seed in in_curve for seed in part)
+        return _measure_batch(family, part, settings, size, count, measured)
+
+    in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    return summary(measured, len(seeds), size)
 
 
-def summary(figures: Figures, people: int, size: int) -> dict[str, float]:
-    """The means of all figures, the joint errors, and how many people or joints are behind them.
+def summary(measured: Measured, people: int, size: int) -> dict[str, float]:
+    """The means of all metrics, the joint errors, and how many people or joints are behind them.
 
     Raises ValueError when nobody was found in any picture.
     """
-    if not figures.truth:
+    if not measured.truth:
         raise ValueError("the segmenter found nobody in any picture: train `figura train sam` for longer")
-    means = {name: metrics.mean_of(torch.cat(parts)) for name, parts in figures.values.items()}
+    means = measured.means()
     result = {name: mean.value for name, mean in means.items()}
-    result["max_abs_diff_outside"] = figures.largest_outside
-    wanted, truth = torch.cat(figures.hidden), torch.cat(figures.truth)
-    for name, parts in figures.joints.items():
+    result["max_abs_diff_outside"] = measured.largest_outside
+    wanted, truth = torch.cat(measured.hidden), torch.cat(measured.truth)
+    for name, parts in measured.joints.items():
         error = metrics.joint_error(torch.cat(parts), truth, side=size, wanted=wanted, threshold=CONFIDENCE)
         result |= {f"joint_err.{name}": error.error, f"joint_missing.{name}": error.missing}
     result["samples.people"] = people
     result["samples.completed"] = len(truth)
     result["samples.hidden_joints"] = int((wanted & (truth[..., 2] > 0)).sum())
-    result["samples.invisible_iou"] = means["invisible_iou"].figures
+    result["samples.invisible_iou"] = means["invisible_iou"].known
     curve = means.get(f"ssim_region.s{STRENGTH}")
-    result["samples.curve"] = curve.figures if curve else 0
+    result["samples.curve"] = curve.known if curve else 0
     return result
 
 
@@ -248,18 +244,18 @@ def refine_people(
     )  # fmt: skip
 
 
-# Figures
+# Measured
 
 
 def _measure_batch(
-    family: Family, seeds: list[int], settings: Settings, size: int, in_curve: int, figures: Figures
+    family: Family, seeds: list[int], settings: Settings, size: int, in_curve: int, measured: Measured
 ) -> Batch | None:
-    """Complete people with and without the prompt and add the figures; None if nobody was seen."""
+    """Complete people with and without the prompt and add the values; None if nobody was seen."""
     people = render_people(seeds, size=size)
     prompts = user_prompts(people, seeds)
     spots = [torch.from_numpy(prompt.visible_joints) for prompt in prompts]
     visible = visible_masks(family.sam, people.occluded, spots)
-    _add_visible(figures, family, people, visible)
+    _add_visible(measured, family, people, visible)
     seen = visible.flatten(1).any(1)
     if not seen.any():
         return None
@@ -269,60 +265,60 @@ def _measure_batch(
     blank = [withheld(prompt) for prompt in prompts]
     without = complete_people(family, people, visible, blank, seeds[0], settings)
     batch = Batch(people, prompts, visible, done)
-    _add_masks(figures, batch)
-    _add_joints(figures, family.detector, batch, without)
-    _add_pictures(figures, batch, without)
+    _add_masks(measured, batch)
+    _add_joints(measured, family.detector, batch, without)
+    _add_pictures(measured, batch, without)
     if in_curve:
-        _add_curve(figures, family.refiner, batch, seeds[0], settings, in_curve)
+        _add_curve(measured, family.refiner, batch, seeds[0], settings, in_curve)
     return batch
 
 
-def _add_visible(figures: Figures, family: Family, people: SyntheticPeople, visible: Tensor) -> None:
-    figures.add("visible_iou", metrics.iou(visible, people.visible_mask))
+def _add_visible(measured: Measured, family: Family, people: SyntheticPeople, visible: Tensor) -> None:
+    measured.add("visible_iou", metrics.iou(visible, people.visible_mask))
     found = detect_joints(family.detector, people.occluded).cpu()
     size = people.occluded.shape[-1]
     inside = ((found[..., :2] >= 0) & (found[..., :2] <= size)).all(-1) & (found[..., 2] >= CONFIDENCE)
     spots = [points[kept, :2] for points, kept in zip(found, inside, strict=True)]
     detected = visible_masks(family.sam, people.occluded, spots)
-    figures.add("visible_iou.detected", metrics.iou(detected, people.visible_mask))
+    measured.add("visible_iou.detected", metrics.iou(detected, people.visible_mask))
 
 
-def _add_masks(figures: Figures, batch: Batch) -> None:
+def _add_masks(measured: Measured, batch: Batch) -> None:
     truth = batch.people.invisible_mask
     counts = truth.flatten(1).mean(1) >= LEAST_HIDDEN
     overlap = metrics.iou(batch.done.exact_mask, truth)
-    figures.add("invisible_iou", torch.where(counts, overlap, torch.nan))
-    figures.add("amodal_iou", metrics.iou(batch.done.refined.amodal_mask, batch.people.amodal_mask))
+    measured.add("invisible_iou", torch.where(counts, overlap, torch.nan))
+    measured.add("amodal_iou", metrics.iou(batch.done.refined.amodal_mask, batch.people.amodal_mask))
 
 
-def _add_joints(figures: Figures, detector: PoseDetector, batch: Batch, without: Completion) -> None:
+def _add_joints(measured: Measured, detector: PoseDetector, batch: Batch, without: Completion) -> None:
     people, done = batch.people, batch.done
-    figures.truth.append(people.joints.cpu())
-    figures.hidden.append((people.joints[..., 2] > 0).cpu() & ~people.joint_visible.cpu())
+    measured.truth.append(people.joints.cpu())
+    measured.hidden.append((people.joints[..., 2] > 0).cpu() & ~people.joint_visible.cpu())
     pictures = {
         "pose": done.refined.image, "none": without.refined.image, "truth": people.complete,
         "pose.coarse": done.coarse, "none.coarse": without.coarse, "truth.coarse": people.cutout,
     }  # fmt: skip
     for name, picture in pictures.items():
-        figures.joints[name].append(detect_joints(detector, picture).cpu())
+        measured.joints[name].append(detect_joints(detector, picture).cpu())
 
 
-def _add_pictures(figures: Figures, batch: Batch, without: Completion) -> None:
+def _add_pictures(measured: Measured, batch: Batch, without: Completion) -> None:
     people, refined = batch.people, batch.done.refined
     telea = metrics.telea(people.occluded, refined.changed_mask)
     pictures = {
         "": refined.image, ".composite": refined.composite, ".none": without.refined.image, ".telea": telea,
     }  # fmt: skip
     for suffix, picture in pictures.items():
-        _add_region(figures, picture, people, suffix)
+        _add_region(measured, picture, people, suffix)
     for result in (refined, without.refined):
-        figures.see_outside(result, people.occluded)
+        measured.see_outside(result, people.occluded)
 
 
 def _add_curve(
-    figures: Figures, refiner: Inpainter, batch: Batch, seed: int, settings: Settings, count: int
+    measured: Measured, refiner: Inpainter, batch: Batch, seed: int, settings: Settings, count: int
 ) -> None:
-    """The figures of the first `count` people of the batch over the noise strength s."""
+    """The metrics of the first `count` people of the batch over the noise strength s."""
     first = torch.arange(len(batch.visible)) < count
     people = select(batch.people, first)
     done = batch.done
@@ -330,15 +326,15 @@ def _add_curve(
     invisible = done.changed_mask[first], done.exact_mask[first]
     for strength in CURVE:
         refined = refine_people(refiner, people, visible, coarse, invisible, seed, settings, strength)
-        _add_region(figures, refined.image, people, f".s{strength}")
-        figures.see_outside(refined, people.occluded)
+        _add_region(measured, refined.image, people, f".s{strength}")
+        measured.see_outside(refined, people.occluded)
 
 
-def _add_region(figures: Figures, picture: Tensor, people: SyntheticPeople, suffix: str) -> None:
+def _add_region(measured: Measured, picture: Tensor, people: SyntheticPeople, suffix: str) -> None:
     region = people.invisible_mask
-    figures.add(f"psnr_region{suffix}", metrics.psnr_region(picture, people.complete, region))
-    figures.add(f"ssim_region{suffix}", metrics.ssim_region(picture, people.complete, region))
-    figures.add(f"seam_err{suffix}", metrics.seam_error(picture, people.complete, region))
+    measured.add(f"psnr_region{suffix}", metrics.psnr_region(picture, people.complete, region))
+    measured.add(f"ssim_region{suffix}", metrics.ssim_region(picture, people.complete, region))
+    measured.add(f"seam_err{suffix}", metrics.seam_error(picture, people.complete, region))
 
 
 def select(people: SyntheticPeople, kept: Tensor) -> SyntheticPeople:
@@ -348,3 +344,23 @@ def select(people: SyntheticPeople, kept: Tensor) -> SyntheticPeople:
     return replace(
         people, captions=[text for text, k in zip(people.captions, kept, strict=True) if k], **rows
     )
+
+
+# The contact sheet
+
+
+def phac_rows(batch: Batch) -> Iterable[Row]:
+    """Every stage of PHAC for the people of a batch."""
+    people, done = batch.people, batch.done
+    height, width = people.occluded.shape[-2:]
+    stages = {
+        "occluded": people.occluded, "prompt": draw_prompt(batch.prompts, height, width),
+        "visible mask": batch.visible, "coarse": done.coarse, "invisible mask": done.changed_mask,
+        "composite": done.refined.composite, "refined": done.refined.image, "cutout": done.refined.cutout,
+        "truth": people.complete,
+    }  # fmt: skip
+    for index, caption in enumerate(people.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+METHOD = Method(load_family, evaluate_phac, phac_rows, columns=2)

@@ -8,7 +8,7 @@ judged by the shipped detector, whose own error on the true pictures is under "t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from ...models.pocold.checkpoint import load_mini_pocold
 from ...models.pocold.networks import PoCoLDModel
 from ...models.pocold.sampling import Weights, generate, trace_source
 from ..data.pairs import RenderedPairs, render_pairs
-from .reposing import BATCH, SIZE, STEPS, Figures, add, means, measure, order, there
+from ..reports.sheets import Row, label_colours
+from .loop import BATCH, Method, OnDone, PerPerson, in_batches
+from .reposing import SIZE, STEPS, measure, summary, there
 
 WEIGHTS = Weights(2.0, 2.0)
 """The same for all. The paper's weights of 5 are for its own size and data."""
@@ -71,23 +73,20 @@ def evaluate_pocold(
     steps: int = STEPS,
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
-    on_done: Callable[[int], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
-    figures: Figures = {}
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
+    measured = PerPerson()
+
+    def measure_batch(part: list[int]) -> Batch:
         pairs = render_pairs(part, size)
-        batch = Batch(
-            pairs, {name: _repose(model, pairs, part, steps) for name, model in family.models.items()}
-        )
-        _measure(family, batch, figures)
-        if on_batch is not None:
-            on_batch(batch)
-        if on_done is not None:
-            on_done(len(part))
-    result = means(figures)
-    return {**result, **order(result, ORDER), "samples.people": len(seeds)}
+        made = {name: _repose(model, pairs, part, steps) for name, model in family.models.items()}
+        batch = Batch(pairs, made)
+        _measure(family, batch, measured)
+        return batch
+
+    in_batches(seeds, measure_batch, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    return summary(measured, ORDER, len(seeds))
 
 
 def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: int) -> Tensor:
@@ -96,14 +95,28 @@ def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: i
     ).cpu()
 
 
-def _measure(family: Family, batch: Batch, figures: Figures) -> None:
+def _measure(family: Family, batch: Batch, measured: PerPerson) -> None:
     pairs, anyone = batch.pairs, next(iter(family.models.values()))
     with torch.no_grad():
         through = anyone.decode(anyone.encode(pairs.target)).cpu()
-    measure(figures, pairs, batch.made, through, family.detector)
+    measure(measured, pairs, batch.made, through, family.detector)
     for name, model in family.models.items():
         # On the true pictures, so that every model is asked the same.
         traced = trace_source(
             model, pairs.target, pairs.target_densepose, pairs.source, pairs.source_densepose
         )
-        add(figures, f"wrong_mass.{name}", 1 - traced.matched.cpu())
+        measured.add(f"wrong_mass.{name}", 1 - traced.matched.cpu())
+
+
+def pocold_rows(batch: Batch) -> Iterable[Row]:
+    """Source, pose, what every model makes of them, and the truth."""
+    pairs = batch.pairs
+    stages = {
+        "source": pairs.source, "pose": label_colours(pairs.target_densepose), **batch.made,
+        "truth": pairs.target,
+    }  # fmt: skip
+    for index, caption in enumerate(pairs.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2)

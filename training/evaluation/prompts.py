@@ -9,7 +9,7 @@ kind.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,19 +19,21 @@ from ...models.perception.pose import CONFIDENCE, detect_joints
 from ...models.phac.networks import PHACModel
 from ...people.boxes import Box
 from ...people.prompt_kinds import CORNERS, PROMPT_KINDS
-from ...people.prompts import PointPrompt
+from ...people.prompts import PointPrompt, draw_prompt
 from ...people.synthetic import SyntheticPeople, render_people
 from ..data.prompt_images import moved_edges
+from ..reports.sheets import Row
 from . import metrics
+from .loop import BATCH, Method, OnDone, in_batches
 from .phac import (
-    BATCH,
     LEAST_HIDDEN,
     SIZE,
     Completion,
     Family,
-    Figures,
+    Measured,
     Settings,
     complete_people,
+    load_family,
     select,
     user_prompts,
     visible_masks,
@@ -68,26 +70,24 @@ def evaluate_prompts(
     size: int = SIZE,
     batch_size: int = BATCH,
     on_batch: Callable[[PromptBatch], None] | None = None,
-    on_done: Callable[[int], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
-    """Figures by kind over the people of `seeds`: joint errors, gain per point, the paper's order.
+    """Metrics by kind over the people of `seeds`: joint errors, gain per point, the paper's order.
 
     Kinds that the model has no ControlNet for are left out, and the log names them. Raises ValueError when
     nobody was found in any picture.
     """
     kinds = known_kinds(family.phac)
-    figures, points = Figures(), {kind: 0.0 for kind in kinds}
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
-        batch = _measure_batch(family, part, kinds, settings, size, figures)
-        if batch is not None:
-            for kind in kinds:
-                points[kind] += sum(points_given(prompt) for prompt in batch.prompts[kind])
-            if on_batch is not None:
-                on_batch(batch)
-        if on_done is not None:
-            on_done(len(part))
-    return _summary(figures, points, len(seeds), size)
+    measured, points = Measured(), {kind: 0.0 for kind in kinds}
+
+    def measure(part: list[int]) -> PromptBatch | None:
+        batch = _measure_batch(family, part, kinds, settings, size, measured)
+        for kind in kinds if batch is not None else ():
+            points[kind] += sum(points_given(prompt) for prompt in batch.prompts[kind])
+        return batch
+
+    in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    return _summary(measured, points, len(seeds), size)
 
 
 def known_kinds(model: PHACModel) -> list[str]:
@@ -126,7 +126,7 @@ def points_given(prompt: PointPrompt) -> int:
 
 
 def _measure_batch(
-    family: Family, seeds: list[int], kinds: Sequence[str], settings: Settings, size: int, figures: Figures
+    family: Family, seeds: list[int], kinds: Sequence[str], settings: Settings, size: int, measured: Measured
 ) -> PromptBatch | None:
     people = render_people(seeds, size=size)
     pose = user_prompts(people, seeds)
@@ -139,46 +139,48 @@ def _measure_batch(
     prompts[NONE] = [withheld(prompt) for prompt in pose]
     prompts = {name: [each for each, kept in zip(given, seen) if kept] for name, given in prompts.items()}
     people, visible = select(people, seen), visible[seen]
-    figures.truth.append(people.joints.cpu())
-    figures.hidden.append((people.joints[..., 2] > 0).cpu() & ~people.joint_visible.cpu())
+    measured.truth.append(people.joints.cpu())
+    measured.hidden.append((people.joints[..., 2] > 0).cpu() & ~people.joint_visible.cpu())
     refined = {}
     for name in (NONE, *kinds):
         done = complete_people(family, people, visible, prompts[name], seeds[0], settings)
-        _add_kind(figures, family, name, people, done)
+        _add_kind(measured, family, name, people, done)
         refined[name] = done.refined.image
     return PromptBatch(people, prompts, refined)
 
 
-def _add_kind(figures: Figures, family: Family, name: str, people: SyntheticPeople, done: Completion) -> None:
-    figures.joints[name].append(detect_joints(family.detector, done.refined.image).cpu())
-    figures.joints[f"{name}.coarse"].append(detect_joints(family.detector, done.coarse).cpu())
+def _add_kind(
+    measured: Measured, family: Family, name: str, people: SyntheticPeople, done: Completion
+) -> None:
+    measured.joints[name].append(detect_joints(family.detector, done.refined.image).cpu())
+    measured.joints[f"{name}.coarse"].append(detect_joints(family.detector, done.coarse).cpu())
     region = people.invisible_mask
     counts = region.flatten(1).mean(1) >= LEAST_HIDDEN
     overlap = metrics.iou(done.exact_mask, region)
-    figures.add(f"invisible_iou.{name}", torch.where(counts, overlap, torch.nan))
-    figures.add(f"ssim_region.{name}", metrics.ssim_region(done.refined.image, people.complete, region))
-    figures.see_outside(done.refined, people.occluded)
+    measured.add(f"invisible_iou.{name}", torch.where(counts, overlap, torch.nan))
+    measured.add(f"ssim_region.{name}", metrics.ssim_region(done.refined.image, people.complete, region))
+    measured.see_outside(done.refined, people.occluded)
 
 
-def _summary(figures: Figures, points: dict[str, float], people: int, size: int) -> dict[str, float]:
-    if not figures.truth:
+def _summary(measured: Measured, points: dict[str, float], people: int, size: int) -> dict[str, float]:
+    if not measured.truth:
         raise ValueError("the segmenter found nobody in any picture: train `figura train sam` for longer")
-    wanted, truth = torch.cat(figures.hidden), torch.cat(figures.truth)
+    wanted, truth = torch.cat(measured.hidden), torch.cat(measured.truth)
     errors = {
         name: metrics.joint_error(torch.cat(parts), truth, side=size, wanted=wanted, threshold=CONFIDENCE)
-        for name, parts in figures.joints.items()
+        for name, parts in measured.joints.items()
     }
     result = {f"joint_err.{name}": error.error for name, error in errors.items()}
     result |= {f"joint_missing.{name}": error.missing for name, error in errors.items()}
     each = {kind: total / len(truth) for kind, total in points.items()}
     result |= {f"points.{kind}": count for kind, count in each.items()}
     result |= gains({name: error.error for name, error in errors.items() if "." not in name}, each)
-    means = {name: metrics.mean_of(torch.cat(parts)) for name, parts in figures.values.items()}
+    means = measured.means()
     result |= {name: mean.value for name, mean in means.items()}
-    result["max_abs_diff_outside"] = figures.largest_outside
+    result["max_abs_diff_outside"] = measured.largest_outside
     result["samples.people"], result["samples.completed"] = people, len(truth)
     result["samples.hidden_joints"] = int((wanted & (truth[..., 2] > 0)).sum())
-    result["samples.invisible_iou"] = means[f"invisible_iou.{NONE}"].figures
+    result["samples.invisible_iou"] = means[f"invisible_iou.{NONE}"].known
     return result
 
 
@@ -197,3 +199,20 @@ def gains(errors: dict[str, float], points: dict[str, float]) -> dict[str, float
     if len(pairs) == len(PAPER_ORDER):
         held["order.holds"] = float(all(held.values()))
     return result | held
+
+
+def prompt_rows(batch: PromptBatch) -> Iterable[Row]:
+    """What every kind of prompt makes of the people of a batch."""
+    people = batch.people
+    height, width = people.occluded.shape[-2:]
+    stages = {"occluded": people.occluded}
+    for name, refined in batch.refined.items():
+        if name != "none":
+            stages[name] = draw_prompt(batch.prompts[name], height, width)
+        stages[f"with {name}"] = refined
+    stages["truth"] = people.complete
+    for index, caption in enumerate(people.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
+METHOD = Method(load_family, evaluate_prompts, prompt_rows)

@@ -12,14 +12,14 @@ from torch import Tensor
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
 from ..data.pairs import RenderedPairs
 from . import metrics
+from .loop import PerPerson
 
 log = logging.getLogger(__name__)
 
-SIZE, BATCH, STEPS = 128, 16, 25
+SIZE, STEPS = 128, 25
 """The same for all. The papers' 50 steps are for their own sizes."""
 BETTER = {"ssim": 1, "psnr": 1, "joint_err": -1, "wrong_mass": -1}
 """1: more is better; -1: less is."""
-Figures = dict[str, list[Tensor]]
 
 
 def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
@@ -32,13 +32,13 @@ def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def measure(
-    figures: Figures,
+    measured: PerPerson,
     pairs: RenderedPairs,
     made: Mapping[str, Tensor],
     through: Tensor,
     detector: PoseDetector,
 ) -> None:
-    """Add the figures of each person to `figures`, under METRIC.NAME.
+    """Add the values of each person to `measured`, under METRIC.NAME.
 
     made: pictures (B,3,S,S) by name. through: the true ones through the autoencoder ("autoencoder"). "source"
     are the source pictures themselves. Joints are judged by the detector, whose own error on the true
@@ -47,26 +47,22 @@ def measure(
     body = (pairs.target_densepose > 0).float()[:, None]
     for name, pictures in {"source": pairs.source, "autoencoder": through, **made}.items():
         for suffix, region in (("", torch.ones_like(body)), ("_body", body)):
-            add(figures, f"ssim{suffix}.{name}", metrics.ssim_region(pictures, pairs.target, region))
-            add(figures, f"psnr{suffix}.{name}", metrics.psnr_region(pictures, pairs.target, region))
+            measured.add(f"ssim{suffix}.{name}", metrics.ssim_region(pictures, pairs.target, region))
+            measured.add(f"psnr{suffix}.{name}", metrics.psnr_region(pictures, pairs.target, region))
     for name, pictures in {"truth": pairs.target, "autoencoder": through, **made}.items():
         found = detect_joints(detector, pictures).cpu()
-        add(figures, f"joint_err.{name}", joint_errors(found, pairs.target_joints, pictures.shape[-1]))
-        add(figures, f"joint_missing.{name}", joints_missing(found, pairs.target_joints))
+        measured.add(f"joint_err.{name}", joint_errors(found, pairs.target_joints, pictures.shape[-1]))
+        measured.add(f"joint_missing.{name}", joints_missing(found, pairs.target_joints))
 
 
-def add(figures: Figures, name: str, values: Tensor) -> None:
-    """Take the values (B,) of a metric."""
-    figures.setdefault(name, []).append(values)
-
-
-def means(figures: Figures) -> dict[str, float]:
-    """The mean of every metric over all people, by name."""
-    return {name: metrics.mean_of(torch.cat(parts)).value for name, parts in sorted(figures.items())}
+def summary(measured: PerPerson, pairs: Sequence[tuple[str, str]], people: int) -> dict[str, float]:
+    """The mean of every metric, whether the order of `pairs` holds in each, and how many people these are."""
+    means = {name: mean.value for name, mean in sorted(measured.means().items())}
+    return {**means, **order(means, pairs), "samples.people": people}
 
 
 def order(result: Mapping[str, float], pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """1 for each figure in which the first of a pair is better than the second, 0 where it is not; figures
+    """1 for each metric in which the first of a pair is better than the second, 0 where it is not; metrics
     that were not measured of both are left out.
     """
     held = {}

@@ -9,32 +9,38 @@ from torch import Tensor
 
 from ...models.diffusion.compose import dilate
 from ...people.synthetic import SyntheticPeople, render_people
-from .metrics import mean_of
-
-BATCH = 16
+from ..reports.sheets import synthetic_row
+from .loop import Method, OnDone, PerPerson, in_batches
 
 
 def evaluate_truth(
-    seeds: Sequence[int], on_done: Callable[[int], object] = lambda count: None
+    networks: None,
+    seeds: Sequence[int],
+    *,
+    on_batch: Callable[[list[int]], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
-    """Figures of the people of `seeds` at 128 pixels.
+    """Metrics of the people of `seeds` at 128 pixels; there are no networks.
 
     hidden_share: of the person. person_share: of the picture. joints_on_person, hidden_joints: of the
     marked joints. split_err: pixels that are not either visible or invisible or neither. outside_diff:
     largest difference of the complete and the occluded picture a pixel away from the person.
     """
-    rows: list[dict[str, Tensor]] = []
-    for start in range(0, len(seeds), BATCH):
-        people = render_people(seeds[start : start + BATCH])
-        rows.append(_figures(people))
-        on_done(len(people.captions))
-    means = {name: mean_of(torch.cat([row[name] for row in rows])).value for name in rows[0]}
+    measured = PerPerson()
+
+    def measure(part: list[int]) -> list[int]:
+        for name, values in _values(render_people(part)).items():
+            measured.add(name, values)
+        return part
+
+    in_batches(seeds, measure, on_batch=on_batch, on_done=on_done)
+    means = {name: mean.value for name, mean in measured.means().items()}
     means["split_err"] *= len(seeds)
-    means["outside_diff"] = float(torch.cat([row["outside_diff"] for row in rows]).max())
+    means["outside_diff"] = float(torch.cat(measured.values["outside_diff"]).max())
     return means
 
 
-def _figures(people: SyntheticPeople) -> dict[str, Tensor]:
+def _values(people: SyntheticPeople) -> dict[str, Tensor]:
     """Each (B,)."""
     amodal, present = people.amodal_mask, people.joints[..., 2] > 0
     area = amodal.flatten(1).sum(1)
@@ -54,3 +60,8 @@ def _at(mask: Tensor, joints: Tensor) -> Tensor:
     size = mask.shape[-1]
     column, line = (joints[..., axis].long().clamp(0, size - 1) for axis in (0, 1))
     return mask.flatten(1).gather(1, line * size + column)
+
+
+METHOD = Method(
+    lambda folder, device: None, evaluate_truth, lambda seeds: map(synthetic_row, seeds), columns=2
+)

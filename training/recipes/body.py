@@ -45,6 +45,4 @@ class BodyRecipe(ControlledRecipe):
         }
 
 
-def recipe() -> BodyRecipe:
-    """This file's recipe."""
-    return BodyRecipe()
+RECIPES = {"body": BodyRecipe}

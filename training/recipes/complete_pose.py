@@ -158,6 +158,4 @@ def pose_statistics(poses: Poses) -> tuple[torch.Tensor, torch.Tensor]:
     return both.mean(0), squares
 
 
-def recipe() -> CompletePoseRecipe:
-    """This file's recipe."""
-    return CompletePoseRecipe()
+RECIPES = {"complete_pose": CompletePoseRecipe}

@@ -11,7 +11,7 @@ import torch
 from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
 from ..run.progress import picture_grid
 from ..run.recipe import Batch, Export
-from .base import LatentRecipe
+from .latent import LatentRecipe
 
 CONTROL_RATE_FACTOR = 10.0
 

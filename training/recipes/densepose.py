@@ -105,6 +105,4 @@ def mean_iou(found: torch.Tensor, truth: torch.Tensor) -> float:
     return float(np.mean([float((a & b).sum() / (a | b).sum()) for a, b in pairs])) if pairs else 0.0
 
 
-def recipe() -> DensePoseRecipe:
-    """The recipe."""
-    return DensePoseRecipe()
+RECIPES = {"densepose": DensePoseRecipe}

@@ -181,6 +181,4 @@ def coarsened(views: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.cat(made)
 
 
-def recipe() -> HandDetectorRecipe:
-    """The recipe."""
-    return HandDetectorRecipe()
+RECIPES = {"hand_detector": HandDetectorRecipe}

@@ -7,6 +7,7 @@ predicts the noise and the hand's mask from the noisy latents and the latents of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..data.people import rows, sample_indices
 from ..evaluation.metrics import iou
 from ..run.progress import picture_grid
 from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from .base import LatentRecipe
+from .latent import LatentRecipe
 
 HAND_COUNTS = 4.0
 """How much more the hand and its outline count than the background, which is cut away later."""
@@ -121,6 +122,8 @@ def predict_both(
     return made[:, :LATENT_CHANNELS], made[:, LATENT_CHANNELS:]
 
 
-def recipe() -> HandRecipe:
-    """This file's recipe."""
-    return HandRecipe()
+RECIPES = {
+    "hands": HandRecipe,
+    "hands_without_mask": partial(HandRecipe, "hands_without_mask", mask_weight=0.0),
+}
+"""The generator; and without its second task (lambda = 0), for the comparison."""

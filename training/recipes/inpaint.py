@@ -17,7 +17,7 @@ from ..data.latents import LatentCache, random_target
 from ..data.people import rows, sample_indices
 from ..run.progress import picture_grid
 from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from .base import LatentRecipe, latents_of, target_caption
+from .latent import LatentRecipe, latents_of, target_caption
 
 CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}
 
@@ -97,6 +97,4 @@ def visible_condition(data: LatentCache, indices: np.ndarray) -> torch.Tensor:
     return torch.cat([rows(data.visible_mask, indices), rows(data.visible_masked, indices)], dim=1).float()
 
 
-def recipe() -> InpaintRecipe:
-    """This file's recipe."""
-    return InpaintRecipe()
+RECIPES = {"inpaint": InpaintRecipe}

@@ -127,6 +127,4 @@ def mask_iou(mask: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return torch.where(joined == 0, 1.0, (mask & target).sum(dim=1) / joined.clamp(min=1))
 
 
-def recipe() -> InvisibleMaskRecipe:
-    """This file's recipe."""
-    return InvisibleMaskRecipe()
+RECIPES = {"invisible_mask": InvisibleMaskRecipe}

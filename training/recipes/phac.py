@@ -8,6 +8,7 @@ with the weights of this one (--from), they need a fraction of its steps.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,9 +19,9 @@ from ..data.people import sample_indices
 from ..data.prompt_images import prompt_pictures
 from ..run.progress import picture_grid
 from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from .base import latents_of, target_caption
 from .controlled import ControlledRecipe, predictor
 from .inpaint import visible_condition
+from .latent import latents_of, target_caption
 
 BOX_STEPS = 5_000
 """Steps of the kinds with a box: they go on from the weights of the kind pose (--from)."""
@@ -66,6 +67,5 @@ class CoarseRecipe(ControlledRecipe):
         return Export("phac", tensors, {"prompt": self.kind, **config}, int8=True)
 
 
-def recipe() -> CoarseRecipe:
-    """This file's recipe."""
-    return CoarseRecipe()
+RECIPES = {kind.recipe: partial(CoarseRecipe, kind.name) for kind in PROMPT_KINDS.values()}
+"""One for each kind of prompt."""

@@ -150,6 +150,4 @@ def random_fill(images: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     return fill[:, :, None, None]
 
 
-def recipe() -> PoseRecipe:
-    """The recipe."""
-    return PoseRecipe()
+RECIPES = {"pose_detector": PoseRecipe}

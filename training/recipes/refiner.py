@@ -43,8 +43,8 @@ from ..data.masks import disturbed
 from ..data.people import sample_indices
 from ..run.progress import picture_grid
 from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from .base import LatentRecipe
 from .invisible_mask import SEGMENTER_REACH_PX, stage_inputs
+from .latent import LatentRecipe
 
 DRAWN = 0.6
 """Share of composites with real coarse outputs; in the others the true person, moved a little, is drawn."""
@@ -217,6 +217,4 @@ def close_view(mask: torch.Tensor, generator: torch.Generator) -> CropPlan:
     return plan_crop(part, (size, size), (size, size), margin=0.0, whole_at_model_size=False)
 
 
-def recipe() -> RefinerRecipe:
-    """This file's recipe."""
-    return RefinerRecipe()
+RECIPES = {"refiner": RefinerRecipe}

@@ -282,6 +282,4 @@ def mark_points(images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor
     return marked
 
 
-def recipe() -> SamRecipe:
-    """The recipe."""
-    return SamRecipe()
+RECIPES = {"sam": SamRecipe}

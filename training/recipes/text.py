@@ -123,6 +123,4 @@ class TextRecipe(BaseRecipe):
         return Export("text", module.text.state_dict(), module.text.config(), int8=True)
 
 
-def recipe() -> TextRecipe:
-    """This file's recipe."""
-    return TextRecipe()
+RECIPES = {"text": TextRecipe}

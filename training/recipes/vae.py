@@ -179,6 +179,4 @@ def normalise_latents(vae: Any, held_out: PeopleDataset) -> None:
     last.weight *= deviation[None, :, None, None]
 
 
-def recipe() -> VAERecipe:
-    """This file's recipe."""
-    return VAERecipe()
+RECIPES = {"vae": VAERecipe}

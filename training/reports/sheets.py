@@ -13,19 +13,11 @@ from torch import Tensor
 
 from ...models.files import write_then_rename
 from ...people.densepose import LABELS
-from ...people.prompts import draw_prompt
 from ...people.skeleton import draw_skeleton
 from ...people.synthetic import SyntheticPeople, render_people
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from ..evaluation.cfld import Batch as CFLDBatch
-    from ..evaluation.hands import Batch as HandsBatch
-    from ..evaluation.humansd import Batch as HumanSDBatch
-    from ..evaluation.phac import Batch
-    from ..evaluation.pocold import Batch as PoCoLDBatch
-    from ..evaluation.prompts import PromptBatch
 
 GAP = 4
 BLOCK_GAP = 20
@@ -90,90 +82,6 @@ class Sheet:
         image, path = self.image(), Path(path)
         kind = {".jpg": "JPEG", ".jpeg": "JPEG"}.get(path.suffix.lower(), "PNG")
         return write_then_rename(path, lambda place: image.save(place, kind, quality=JPEG_QUALITY))
-
-
-def phac_rows(batch: Batch) -> Iterable[Row]:
-    """Every stage of PHAC for the people of a batch."""
-    people, done = batch.people, batch.done
-    height, width = people.occluded.shape[-2:]
-    stages = {
-        "occluded": people.occluded, "prompt": draw_prompt(batch.prompts, height, width),
-        "visible mask": batch.visible, "coarse": done.coarse, "invisible mask": done.changed_mask,
-        "composite": done.refined.composite, "refined": done.refined.image, "cutout": done.refined.cutout,
-        "truth": people.complete,
-    }  # fmt: skip
-    for index, caption in enumerate(people.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
-
-
-def prompt_rows(batch: PromptBatch) -> Iterable[Row]:
-    """What every kind of prompt makes of the people of a batch."""
-    people = batch.people
-    height, width = people.occluded.shape[-2:]
-    stages = {"occluded": people.occluded}
-    for name, refined in batch.refined.items():
-        if name != "none":
-            stages[name] = draw_prompt(batch.prompts[name], height, width)
-        stages[f"with {name}"] = refined
-    stages["truth"] = people.complete
-    for index, caption in enumerate(people.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
-
-
-def hand_rows(batch: HandsBatch) -> Iterable[Row]:
-    """Both stages of Giving a Hand for the people of a batch, with one of their hands close up."""
-    height, width = batch.people.unoccluded.shape[-2:]
-    hands = batch.people.hands.flip(1)  # skeletons have the left hand first
-    skeletons = draw_skeleton(batch.people.joints, height, width, hands=hands)
-    canvas = batch.canvas[:, :3]
-    for index, caption in enumerate(batch.people.captions):
-        hand = batch.owner.index(index)
-        pictures = {
-            "skeleton": skeletons[index], "hand skeleton": batch.drawn.skeletons[hand],
-            "hand": batch.drawn.pictures[hand], "its mask": batch.drawn.masks[hand], "canvas": canvas[index],
-            "one stage": batch.made["one_stage"][index], "hard paste": batch.made["hard"][index],
-            "constant mask": batch.made["constant"][index], "two stages": batch.made["sequential"][index],
-            "drawn from": batch.people.unoccluded[index],
-        }  # fmt: skip
-        yield Row(pictures, caption)
-
-
-def humansd_rows(batch: HumanSDBatch) -> Iterable[Row]:
-    """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
-    for index, text in enumerate(batch.texts):
-        for kind, made in batch.shown.items():
-            yield Row({name: pictures[index] for name, pictures in made.items()}, f"{kind}: {text}")
-
-
-def pocold_rows(batch: PoCoLDBatch) -> Iterable[Row]:
-    """Source, pose, what every model makes of them, and the truth."""
-    pairs = batch.pairs
-    stages = {
-        "source": pairs.source, "pose": label_colours(pairs.target_densepose), **batch.made,
-        "truth": pairs.target,
-    }  # fmt: skip
-    for index, caption in enumerate(pairs.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
-
-
-def cfld_rows(batch: CFLDBatch) -> Iterable[Row]:
-    """Source, pose, what every model makes of them, and the truth."""
-    pairs = batch.pairs
-    height, width = pairs.target.shape[-2:]
-    pose = draw_skeleton(pairs.target_joints, height, width)
-    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
-    for index, caption in enumerate(pairs.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
-
-
-def mixture_rows(batch: CFLDBatch) -> Iterable[Row]:
-    """People on the way to the looks of the next one."""
-    sources = batch.pairs.source
-    stages = {f"{100 * mix:.0f} %": made for mix, made in batch.mixtures.items()}
-    for index in range(len(next(iter(stages.values()), ()))):
-        made = {name: stage[index] for name, stage in stages.items()}
-        second = sources[(index + 1) % len(sources)]
-        yield Row({"source": sources[index], **made, "second source": second}, batch.pairs.captions[index])
 
 
 def synthetic_row(seed: int, size: int = 128) -> Row:

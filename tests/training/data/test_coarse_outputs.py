@@ -11,7 +11,8 @@ from figura.models.diffusion.checkpoint import read_metadata
 from figura.models.phac.checkpoint import load_mask_net
 from figura.training.data import coarse_outputs
 from figura.training.data.coarse_outputs import CoarseOutputs, Sampling, build_part, model_name, open_outputs
-from figura.training.recipes.invisible_mask import mask_iou, recipe
+from figura.training.recipes import load_recipe
+from figura.training.recipes.invisible_mask import mask_iou
 from figura.training.run.trainer import train
 
 DRAWS = Sampling(draws=2, steps=1, guided_every=2)
@@ -54,9 +55,9 @@ def test_other_settings_do_not_mix(drawn_data: Path, toy_weights: Mapping[str, P
 def test_the_mask_network_learns_and_loads(
     drawn_data: Path, toy_weights: Mapping[str, Path], tmp_path: Path
 ) -> None:
-    plan = replace(recipe().plan, steps=2, batch_size=2, device="cpu", warmup_steps=1)
+    plan = replace(load_recipe("invisible_mask").plan, steps=2, batch_size=2, device="cpu", warmup_steps=1)
     out = tmp_path / "invisible_mask.safetensors"
-    assert train(recipe(), drawn_data, toy_weights, out, tmp_path, plan) is not None
+    assert train(load_recipe("invisible_mask"), drawn_data, toy_weights, out, tmp_path, plan) is not None
     network = load_mask_net(out)
     assert network.config["size"] == 64
     assert 0.4e6 < sum(p.numel() for p in network.parameters()) < 0.6e6
@@ -64,7 +65,7 @@ def test_the_mask_network_learns_and_loads(
 
 
 def test_every_step_draws_one_of_the_outputs(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:
-    task = recipe()
+    task = load_recipe("invisible_mask")
     data = task.prepare(drawn_data, toy_weights).train
     first, again = (task.batch(data, 4, 0, 4) for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -14,8 +14,9 @@ from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_me
 from figura.people.keypoints import body18_from_coco17, coco17_from_body18
 from figura.tests.models.humansd import tiny
 from figura.training.evaluation import humansd as evaluation
+from figura.training.evaluation.humansd import humansd_rows
 from figura.training.recipes.controlled import ControlledUNet
-from figura.training.reports.sheets import Sheet, humansd_rows
+from figura.training.reports.sheets import Sheet
 
 SEEDS = [10_000_500, 10_000_501, 10_000_502, 10_000_503]
 

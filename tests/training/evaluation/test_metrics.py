@@ -173,5 +173,5 @@ class TestTelea:
 def test_mean_of_leaves_unknown_figures_out(values: list[float]) -> None:
     known = [value for value in values if not math.isnan(value)]
     mean = metrics.mean_of(torch.tensor(values, dtype=torch.float64))
-    assert mean.figures == len(known)
+    assert mean.known == len(known)
     assert mean.value == pytest.approx(sum(known) / len(known) if known else 0.0, abs=1e-9)

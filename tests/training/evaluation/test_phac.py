@@ -10,7 +10,7 @@ from figura.people.prompts import draw_prompt
 from figura.people.synthetic import render_people
 from figura.tests.models.phac import tiny
 from figura.training.evaluation import phac as evaluation
-from figura.training.reports.sheets import phac_rows
+from figura.training.evaluation.phac import phac_rows
 
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")

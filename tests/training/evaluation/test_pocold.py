@@ -13,9 +13,8 @@ from figura.models.pocold.checkpoint import KIND
 from figura.models.pocold.networks import VANILLA, PoCoLDConfig, PoCoLDNetworks, config_to_metadata
 from figura.training.data.people import HELD_OUT_SEED
 from figura.training.evaluation.command import eval_command
-from figura.training.evaluation.pocold import FILES, ORDER, evaluate_pocold, load_family
+from figura.training.evaluation.pocold import FILES, ORDER, evaluate_pocold, load_family, pocold_rows
 from figura.training.evaluation.reposing import order
-from figura.training.reports.sheets import pocold_rows
 from figura.training.reports.tables import meaning
 
 SEEDS = range(HELD_OUT_SEED, HELD_OUT_SEED + 3)

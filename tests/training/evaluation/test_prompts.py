@@ -12,8 +12,8 @@ from figura.tests.training.evaluation import test_phac as phac_tests
 from figura.training.evaluation import command as reports
 from figura.training.evaluation import phac as phac_evaluation
 from figura.training.evaluation import prompts as evaluation
+from figura.training.evaluation.prompts import prompt_rows
 from figura.training.reports import tables as results
-from figura.training.reports.sheets import prompt_rows
 
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")

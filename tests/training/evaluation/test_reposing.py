@@ -11,6 +11,7 @@ from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.training.data.pairs import render_pairs
 from figura.training.data.people import HELD_OUT_SEED
 from figura.training.evaluation import reposing
+from figura.training.evaluation.loop import PerPerson
 
 
 def test_the_order_compares_in_the_right_direction() -> None:
@@ -43,16 +44,16 @@ def test_joint_errors_are_shares_of_the_side_over_joints_found() -> None:
     assert float(missing[0]) == pytest.approx(1 / 3) and bool(missing[1].isnan())
 
 
-def test_the_truth_has_perfect_figures_and_the_detectors_own_error() -> None:
+def test_the_truth_has_perfect_metrics_and_the_detectors_own_error() -> None:
     torch.manual_seed(0)
     detector = PoseDetector(PoseConfig(64, (8, 8, 8, 8), (1, 1)))
     pairs = render_pairs([HELD_OUT_SEED], 64)
-    figures: reposing.Figures = {}
+    measured = PerPerson()
     with torch.no_grad():
         for _ in range(2):
-            reposing.measure(figures, pairs, {"made": pairs.target}, pairs.target, detector)
-    result = reposing.means(figures)
+            reposing.measure(measured, pairs, {"made": pairs.target}, pairs.target, detector)
+    result = reposing.summary(measured, [], 2)
     assert result["ssim.made"] == result["ssim_body.autoencoder"] == pytest.approx(1)
     assert result["ssim.source"] < result["ssim.made"] and result["psnr.source"] < result["psnr.made"]
     assert result["joint_missing.made"] == result["joint_missing.truth"]
-    assert all(torch.cat(parts).shape == (2,) for parts in figures.values())
+    assert all(torch.cat(parts).shape == (2,) for parts in measured.values.values())
