@@ -61,7 +61,17 @@ def bootstrap_difference(
 ) -> Interval | None:
     """The 95 % interval of the mean of `first` minus that of `second`, of the same people in the same order.
 
-    Raises ValueError when they are of different numbers of people.
+    Args:
+        first: a metric of each person.
+        second: another one of the same people in the same order.
+        seed: of the draws.
+        draws: how many.
+
+    Returns:
+        None where nobody has anything to measure.
+
+    Raises:
+        ValueError: they are of different numbers of people.
     """
     if len(first.values) != len(second.values):
         raise ValueError(
