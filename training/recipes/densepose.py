@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ...models.perception.densepose import KIND, DensePoseNet, config_to_metadata, estimate_labels
+from ...models.diffusion.checkpoint import config_to_metadata
+from ...models.perception.densepose import KIND, DensePoseNet, estimate_labels
 from ...people.densepose import LABELS, MIRRORED, paint_labels
 from ..data.augmentation import jitter_colours
 from ..data.people import PeopleDataset, open_split, rows, sample_indices

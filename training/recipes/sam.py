@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.perception.sam import (
     NEGATIVE,
     POSITIVE,
@@ -24,7 +25,7 @@ from ...models.perception.sam import (
     encode_pictures,
     visible_mask,
 )
-from ...models.perception.sam_networks import KIND, MINI, config_to_metadata
+from ...models.perception.sam_networks import KIND, MINI
 from ..data.augmentation import ViewRange, Views, exchange_sides, jitter_colours, move_joints, random_views
 from ..data.people import PeopleDataset, open_split, rows, sample_indices
 from ..run.progress import picture_grid
