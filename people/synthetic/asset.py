@@ -24,7 +24,8 @@ class BodyAsset:
     60 landmarks (18 joints, 21 of the right hand, 21 of the left). Rest pose, metres, y up, front +z.
     mean (V+J+60,3); components (C,V+J+60,3); factors (K,26), projection (K,C) and offset (C,) give the
     coefficients of a phenotype; faces: name -> (F,3); uv, part_uv (V,2) in 0..1; part (V,) DensePose labels;
-    bones, weights (V,4); covers: for every skin vertex the vertex of the tights over it.
+    bones, weights (V,4), and the same as
+    skinning (V,J); covers: for every skin vertex the vertex of the tights over it.
     """
 
     ranges: dict[str, slice]
@@ -39,6 +40,7 @@ class BodyAsset:
     part_uv: Tensor
     bones: Tensor
     weights: Tensor
+    skinning: Tensor
     covers: Tensor
     landmark_bones: Tensor
     expression_vertices: Tensor
@@ -58,6 +60,9 @@ def _load(device: str) -> BodyAsset:
     low, high = torch.tensor(config["low"]), torch.tensor(config["high"])
     here = {name: value.to(device) for name, value in tensors.items()}
     weights = here["weights"].float()
+    weights = weights / weights.sum(1, keepdim=True)
+    bones = here["bones"].long()
+    skinning = weights.new_zeros(len(bones), len(config["bone_names"])).scatter_add_(1, bones, weights)
     quads = {name.partition(".")[2]: value.long() for name, value in here.items() if name.startswith("faces.")}
     return BodyAsset(
         ranges={name: slice(*span) for name, span in config["ranges"].items()},
@@ -66,8 +71,7 @@ def _load(device: str) -> BodyAsset:
         projection=here["projection"].float(), offset=here["offset"].float(),
         faces={name: _triangles(quad) for name, quad in quads.items()},
         uv=(here["uv"].float() + 32768) / _LEVELS, part=here["part"].long(),
-        part_uv=here["part_uv"].float() / 255, bones=here["bones"].long(),
-        weights=weights / weights.sum(1, keepdim=True),
+        part_uv=here["part_uv"].float() / 255, bones=bones, weights=weights, skinning=skinning,
         covers=here["covers"].long() + config["ranges"]["tights"][0],
         landmark_bones=here["landmark_bones"].long(),
         expression_vertices=here["expression_vertices"].long(),

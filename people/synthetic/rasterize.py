@@ -1,0 +1,170 @@
+"""Triangles to pixels: exact coverage of pixel centres and a depth buffer; what is seen, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .camera import NEAREST, Camera
+from .layers import Layer
+
+_EDGE = 1e-5
+"""Slack of the test whether a pixel's centre is inside, so that neighbours leave no crack."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """P pixels' centres that show something, of a picture of `size` pixels a side.
+
+    pixel (P,): row * size + column; layer (P,): number in `layers`; depth (P,) metres; position, normal (unit,
+    towards the camera), rest, view (unit, towards the camera) (P,3); uv, part_uv (P,2); part (P,) labels;
+    pixel_size (P,): metres that a pixel covers there; inside (P,) bool: the surface's inner side is seen.
+    """
+
+    size: int
+    layers: Sequence[Layer]
+    pixel: Tensor
+    layer: Tensor
+    depth: Tensor
+    position: Tensor
+    normal: Tensor
+    rest: Tensor
+    uv: Tensor
+    part: Tensor
+    part_uv: Tensor
+    view: Tensor
+    pixel_size: Tensor
+    inside: Tensor
+
+    def where(self, *names: str) -> Tensor:
+        """Indices (n,) of the samples of layers with these names."""
+        wanted = torch.tensor([each.name in names for each in self.layers], device=self.pixel.device)
+        return wanted[self.layer].nonzero()[:, 0]
+
+    def picture(self, values: Tensor, empty: float = 0.0) -> Tensor:
+        """(C,S,S) of values (P,C) or (P,), `empty` where nothing is seen."""
+        flat = values.reshape(len(values), -1)
+        out = flat.new_full((self.size * self.size, flat.shape[1]), empty)
+        out[self.pixel] = flat
+        return out.T.reshape(-1, self.size, self.size)
+
+
+def rasterize(layers: Sequence[Layer], camera: Camera) -> Samples:
+    """What the camera sees of the layers, at its own size."""
+    device = layers[0].vertices.device
+    seen = camera.project(torch.cat([layer.vertices for layer in layers]))
+    faces, owner = _all_faces(layers, device)
+    lift = torch.tensor([layer.lift for layer in layers], device=device)
+    sided = torch.tensor([layer.two_sided for layer in layers], device=device)
+    corners = seen[faces]
+    usable = _usable(corners, sided[owner])
+    faces, owner, corners = faces[usable], owner[usable], corners[usable]
+    edges = _Edges(corners)
+    triangle, column, row = _candidates(corners, camera.size)
+    b1, b2 = edges.at(triangle, column, row)
+    covered = ((b1 >= -_EDGE) & (b2 >= -_EDGE) & (b1 + b2 <= 1 + _EDGE)).nonzero()[:, 0]
+    triangle, b1, b2 = triangle[covered], b1[covered], b2[covered]
+    pixel = row[covered] * camera.size + column[covered]
+    inverse = 1 / (corners[..., 2] - lift[owner, None])
+    near = edges.mix(inverse, triangle, b1, b2)
+    key = (near.view(torch.int32).long() << 32) + triangle
+    best = torch.zeros(camera.size * camera.size, dtype=torch.int64, device=device)
+    best.scatter_reduce_(0, pixel, key, "amax")
+    shown = best.nonzero()[:, 0]
+    winner = best[shown] & 0xFFFFFFFF
+    b1, b2 = edges.at(winner, shown % camera.size, shown // camera.size)
+    return _interpolate(layers, camera, shown, faces[winner], owner[winner], corners[winner], b1, b2)
+
+
+class _Edges:
+    """Barycentric coordinates as linear functions of the place in the picture."""
+
+    def __init__(self, corners: Tensor) -> None:
+        a, b, c = corners[:, 0, :2], corners[:, 1, :2], corners[:, 2, :2]
+        ab, ac = b - a, c - a
+        over = 1 / (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
+        self._rows = torch.stack(
+            [a[:, 0], a[:, 1], ac[:, 1] * over, -ac[:, 0] * over, -ab[:, 1] * over, ab[:, 0] * over], 1
+        )
+
+    def at(self, triangle: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (n,) of the second and third corner at the centres of those pixels."""
+        r = self._rows[triangle]
+        x, y = column + 0.5 - r[:, 0], row + 0.5 - r[:, 1]
+        return r[:, 2] * x + r[:, 3] * y, r[:, 4] * x + r[:, 5] * y
+
+    @staticmethod
+    def mix(values: Tensor, triangle: Tensor, b1: Tensor, b2: Tensor) -> Tensor:
+        """Values (T,3) of the corners at those places."""
+        v = values[triangle]
+        return v[:, 0] + b1 * (v[:, 1] - v[:, 0]) + b2 * (v[:, 2] - v[:, 0])
+
+
+def _all_faces(layers: Sequence[Layer], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Faces (T,3) into the concatenated vertices, and the layer (T,) of each."""
+    faces, owner, start = [], [], 0
+    for number, layer in enumerate(layers):
+        faces.append(layer.faces + start)
+        owner.append(torch.full((len(layer.faces),), number, dtype=torch.int64, device=device))
+        start += len(layer.vertices)
+    return torch.cat(faces), torch.cat(owner)
+
+
+def _usable(corners: Tensor, sided: Tensor) -> Tensor:
+    """(n,) faces before the camera that show their outer side, or have two, and are no slivers."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    near = torch.minimum(torch.minimum(a[:, 2], b[:, 2]), c[:, 2]) > 2 * NEAREST
+    low = torch.minimum(torch.minimum(a, b), c)[:, :2]
+    high = torch.maximum(torch.maximum(a, b), c)[:, :2]
+    holds_centre = ((high + 0.5).floor() > (low + 0.5).floor()).all(1)
+    # y points down in the picture, so the outer side runs the other way round there
+    return (near & holds_centre & ((area < -1e-9) | (sided & (area > 1e-9)))).nonzero()[:, 0]
+
+
+def _candidates(corners: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Triangle, column and row of every pixel whose centre is in a triangle's box."""
+    low = (corners[..., :2].amin(1) - 0.5).ceil().clamp(0, size).long()
+    high = (corners[..., :2].amax(1) - 0.5).floor().clamp(-1, size - 1).long() + 1
+    wide, tall = (high - low).clamp_min(0).unbind(1)
+    count = wide * tall
+    triangle = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+    start = count.cumsum(0) - count
+    box = torch.stack([start, wide, low[:, 0], low[:, 1]], 1)[triangle]
+    number = torch.arange(len(triangle), device=count.device) - box[:, 0]
+    row = torch.div(number, box[:, 1], rounding_mode="floor")
+    return triangle, box[:, 2] + number - row * box[:, 1], box[:, 3] + row
+
+
+def _interpolate(
+    layers: Sequence[Layer], camera: Camera, pixel: Tensor, faces: Tensor, owner: Tensor, corners: Tensor,
+    b1: Tensor, b2: Tensor,
+) -> Samples:  # fmt: skip
+    """Values of the surface at the pixels, corrected for perspective."""
+    table = torch.cat([
+        torch.cat([layer.vertices, layer.vertex_normals(), layer.rest, layer.uv], 1) for layer in layers
+    ])  # fmt: skip
+    parts = torch.cat([layer.part for layer in layers])[faces]
+    part_uv = torch.cat([layer.part_uv for layer in layers])[faces]
+    weights = torch.stack([1 - b1 - b2, b1, b2], 1).clamp_min(0) / corners[..., 2]
+    weights = weights / weights.sum(1, keepdim=True)
+    values = (table[faces] * weights[..., None]).sum(1)
+    part = parts.gather(1, weights.argmax(1, keepdim=True))
+    own = weights * (parts == part)
+    part_uv = (part_uv * (own / own.sum(1, keepdim=True))[..., None]).sum(1)
+    position, normal = values[:, :3], values[:, 3:6]
+    view = camera.eye.to(position.device) - position
+    distance = view.norm(dim=1, keepdim=True)
+    view = view / distance
+    a, b, c = (corners[:, k, :2] for k in range(3))
+    inside = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) > (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    normal = torch.where(inside[:, None], -normal, normal)
+    depth = distance[:, 0]
+    return Samples(
+        camera.size, layers, pixel, owner, depth, position,
+        normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-9), values[:, 6:9], values[:, 9:11],
+        part[:, 0].to(torch.uint8), part_uv.clamp(0, 1), view, depth / camera.focal_px, inside,
+    )  # fmt: skip

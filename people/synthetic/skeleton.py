@@ -1,0 +1,219 @@
+"""From a shape and a pose to a posed body: bones, vertices and joints in space."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .asset import BodyAsset
+from .hand_bones import pose_hand
+from .poses import Hand, Pose
+from .rotations import about, frame, part_of, swing, turn_x, turn_y, turn_z, unit
+from .shapes import Shape, body_at_rest
+
+RIGHT, LEFT = 0, 1
+SIDES = ("R", "L")
+_SIGN = (-1.0, 1.0)  # the person's right is at negative x
+_SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
+_NECK = ("neck01", "neck02", "neck03", "head")
+_ANKLE = (-45.0, 22.0)
+"""Degrees a foot turns down and up from square to the shin."""
+_GAZE = (0.55, 0.4)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A posed person. World: metres, x to the picture's right, y up, z to the camera; the ground is y = 0.
+
+    rest, vertices (V,3): at rest and posed; bone_rotation (J,3,3), bone_shift (J,3): world = R rest + t.
+    joints (18,3); hands (2,21,3), right and left; head (3,3): columns right (+x at rest), up, front.
+    """
+
+    shape: Shape
+    pose: Pose
+    asset: BodyAsset
+    rest: Tensor
+    vertices: Tensor
+    bone_rotation: Tensor
+    bone_shift: Tensor
+    joints: Tensor
+    hands: Tensor
+    head: Tensor
+    head_centre: Tensor
+    height: float
+
+    def pose_points(self, rest: Tensor, bones: Tensor, weights: Tensor) -> Tensor:
+        """Points (n,3) given at rest, moved by 4 bones each (n,4): posed, world."""
+        moves = torch.cat([self.bone_rotation.flatten(1), self.bone_shift], 1)
+        blend = (moves[bones] * weights[..., None]).sum(1)
+        return (blend[:, :9].view(-1, 3, 3) @ rest[..., None])[..., 0] + blend[:, 9:]
+
+    def pose_rigid(self, rest: Tensor, bone: str) -> Tensor:
+        """Points (n,3) given at rest that move with one bone."""
+        index = self.asset.bone(bone)
+        return rest @ self.bone_rotation[index].T + self.bone_shift[index]
+
+
+def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float] = (0.0, 0.0)) -> Figure:
+    """The person of that shape in that pose, the lowest point on the ground, the pelvis at (x, z) = `at`."""
+    whole = body_at_rest(asset, shape)
+    count = len(asset.bones)
+    rest = whole[:count].clone()
+    for name, amount in pose.expression.items():
+        rest[asset.expression_vertices] += amount * asset.expressions[name]
+    skeleton = Skeleton(asset, whole[asset.ranges["joints"]].cpu())
+    move_bones(skeleton, whole[asset.ranges["landmarks"]].cpu(), pose)
+    rotation = torch.stack(skeleton.rotation)
+    shift = torch.stack(skeleton.place) - (rotation @ skeleton.rest[..., None])[..., 0]
+    rotation, shift = rotation.to(rest.device), shift.to(rest.device)
+    moves = torch.cat([rotation.flatten(1), shift], 1)
+    blend = asset.skinning @ moves
+    vertices = (blend[:, :9].view(-1, 3, 3) * rest[:, None]).sum(2) + blend[:, 9:]
+    carried = asset.landmark_bones
+    marks = (rotation[carried] @ whole[asset.ranges["landmarks"], :, None])[..., 0] + shift[carried]
+    skin = vertices[: asset.ranges["eyes"].stop]
+    root = skeleton.place[0]
+    drop = torch.stack([torch.tensor(float(root[0]) - at[0], device=rest.device), skin[:, 1].amin(),
+                        torch.tensor(float(root[2]) - at[1], device=rest.device)])  # fmt: skip
+    vertices, marks, shift = vertices - drop, marks - drop, shift - drop
+    marks[1] = (marks[2] + marks[5]) / 2
+    head = asset.bone("head")
+    ears = (marks[16] + marks[17]) / 2
+    return Figure(
+        shape, pose, asset, rest, vertices, rotation, shift, marks[:18], marks[18:].view(2, 21, 3),
+        rotation[head], ears, float(rest[: asset.ranges["eyes"].stop, 1].amax()),
+    )  # fmt: skip
+
+
+class Skeleton:
+    """Bones while they are being turned: `rest` (J,3) joints; world rotation and place of each."""
+
+    def __init__(self, asset: BodyAsset, rest: Tensor) -> None:
+        self.asset, self.rest = asset, rest
+        self.number = {name: i for i, name in enumerate(asset.bone_names)}
+        self.world: dict[int, Tensor] = {}
+        self.rotation: list[Tensor] = []
+        self.place: list[Tensor] = []
+
+    def joint(self, name: str) -> Tensor:
+        """Where the bone starts at rest."""
+        return self.rest[self.number[name]]
+
+    def turn(self, name: str, world: Tensor) -> None:
+        """Give a bone its rotation in the world; bones that are given none follow their parents."""
+        self.world[self.number[name]] = world
+
+    def world_of(self, name: str) -> Tensor:
+        """The rotation of a bone: its own, or that of the nearest bone above that has one."""
+        index = self.number[name]
+        while index not in self.world:
+            index = self.asset.parents[index]
+        return self.world[index]
+
+    def finish(self) -> None:
+        """Rotation and place of every bone, from the root outwards."""
+        self.rotation, self.place = [], []
+        for index, parent in enumerate(self.asset.parents):
+            if parent < 0:
+                self.rotation.append(self.world[index])
+                self.place.append(self.rest[index])
+                continue
+            self.rotation.append(self.world.get(index, self.rotation[parent]))
+            self.place.append(
+                self.place[parent] + self.rotation[parent] @ (self.rest[index] - self.rest[parent])
+            )
+
+
+def move_bones(skeleton: Skeleton, marks: Tensor, pose: Pose) -> None:
+    """Turn every bone as the pose says."""
+    angle = {name: math.radians(value) for name, value in pose.angles.items() if _in_degrees(name)}
+    hint = {name: value for name, value in pose.angles.items() if not _in_degrees(name)}
+    stance = _stance(pose)
+    root = stance @ turn_z(0.4 * angle["roll"]) @ turn_x(0.15 * angle["lean"])
+    skeleton.turn("root", root)
+    bend = root.T @ stance @ turn_x(angle["lean"]) @ turn_z(angle["roll"]) @ turn_y(angle["twist"])
+    for number, name in enumerate(_SPINE):
+        skeleton.turn(name, root @ part_of(bend, (number + 1) / len(_SPINE)))
+    torso = root @ bend
+    nod = turn_y(angle["head_yaw"]) @ turn_x(angle["head_pitch"] - 0.55 * max(angle["lean"], 0.0))
+    for number, name in enumerate(_NECK):
+        skeleton.turn(name, torso @ part_of(nod, (number + 1) / len(_NECK)))
+    left, up = (math.radians(value) * share for value, share in zip(pose.gaze, _GAZE, strict=True))
+    for side in SIDES:
+        skeleton.turn(f"eye.{side}", torso @ nod @ turn_y(left) @ turn_x(-up))
+    for side in (RIGHT, LEFT):
+        _move_arm(skeleton, torso, angle, hint, side, pose.hands[side])
+        _move_leg(skeleton, root, angle, side)
+    skeleton.finish()
+
+
+def _in_degrees(name: str) -> bool:
+    return not name.endswith(("_inward", "_up"))
+
+
+def _stance(pose: Pose) -> Tensor:
+    if pose.name == "lying":
+        return turn_y(math.radians(pose.yaw)) @ turn_x(-math.pi / 2)
+    return turn_y(math.radians(pose.yaw))
+
+
+def _move_arm(
+    skeleton: Skeleton, torso: Tensor, angle: dict[str, float], hint: dict[str, float], side: int, hand: Hand
+) -> None:
+    """Upper arm by flexion and abduction; the forearm bends towards a hint of inward, up and forwards."""
+    letter, name, sign = SIDES[side], "rl"[side], _SIGN[side]
+    flexion, abduction, bend = (angle[f"{name}_{k}"] for k in ("arm_flexion", "arm_abduction", "elbow"))
+    upper = torch.tensor([sign * math.sin(abduction), -math.cos(abduction) * math.cos(flexion),
+                          math.cos(abduction) * math.sin(flexion)])  # fmt: skip
+    towards = torch.tensor([-sign * hint[f"{name}_elbow_inward"], hint[f"{name}_elbow_up"], 1.0])
+    across = unit(towards - (towards @ upper) * upper)
+    lower = math.cos(bend) * upper + math.sin(bend) * across
+    hinge = torch.linalg.cross(upper, across)
+    shoulder, elbow, wrist = (
+        skeleton.joint(f"{bone}.{letter}") for bone in ("upperarm01", "lowerarm01", "wrist")
+    )
+    rest_upper, rest_lower = elbow - shoulder, wrist - elbow
+    rest_hinge = torch.linalg.cross(rest_upper, rest_lower)
+    turned = torso @ frame(upper, hinge) @ frame(rest_upper, rest_hinge).T
+    plain = torso @ swing(rest_upper, upper)
+    lift = max(0.0, float(upper[1]) + 0.35)
+    raised = torso @ turn_z(-sign * -0.38 * lift) if lift else torso
+    skeleton.turn(f"clavicle.{letter}", torso @ part_of(torso.T @ raised, 0.6))
+    skeleton.turn(f"shoulder01.{letter}", raised @ part_of(raised.T @ plain, 0.12))
+    skeleton.turn(f"upperarm01.{letter}", plain @ part_of(plain.T @ turned, 0.45))
+    skeleton.turn(f"upperarm02.{letter}", turned)
+    forearm = torso @ frame(lower, hinge) @ frame(rest_lower, rest_hinge).T
+    pose_hand(skeleton, forearm, rest_lower, side, angle[f"{name}_turn"], hand)
+
+
+def _move_leg(skeleton: Skeleton, root: Tensor, angle: dict[str, float], side: int) -> None:
+    letter, name, sign = SIDES[side], "rl"[side], _SIGN[side]
+    flexion, abduction, bend, out = (
+        angle[f"{name}_{k}"] for k in ("hip_flexion", "hip_abduction", "knee", "hip_turn")
+    )
+    thigh = torch.tensor([sign * math.sin(abduction), -math.cos(abduction) * math.cos(flexion),
+                          math.cos(abduction) * math.sin(flexion)])  # fmt: skip
+    hinge = turn_y(sign * out) @ torch.tensor([1.0, 0, 0])
+    hinge = unit(hinge - (hinge @ thigh) * thigh)
+    shin = about(hinge, bend) @ thigh
+    hip, knee, ankle = (skeleton.joint(f"{bone}.{letter}") for bone in ("upperleg01", "lowerleg01", "foot"))
+    sideways = torch.tensor([1.0, 0, 0])
+    turned = root @ frame(thigh, hinge) @ frame(knee - hip, sideways).T
+    plain = root @ swing(knee - hip, thigh)
+    skeleton.turn(f"upperleg01.{letter}", plain @ part_of(plain.T @ turned, 0.6))
+    skeleton.turn(f"upperleg02.{letter}", turned)
+    lower = root @ frame(shin, hinge) @ frame(ankle - knee, sideways).T
+    skeleton.turn(f"lowerleg01.{letter}", lower)
+    skeleton.turn(f"foot.{letter}", lower @ turn_x(-_foot(lower)))
+
+
+def _foot(lower: Tensor) -> float:
+    """Radians by which the toes rise against the shin so that the sole lies flat, as far as the ankle goes."""
+    toes = lower @ torch.tensor([0.0, 0, 1])
+    level = -math.degrees(math.atan2(float(toes[1]), math.hypot(float(toes[0]), float(toes[2]))))
+    if float((lower @ torch.tensor([0.0, 1, 0]))[1]) < 0.1:
+        level = -20.0
+    return math.radians(min(max(level, _ANKLE[0]), _ANKLE[1]))
