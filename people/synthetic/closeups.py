@@ -70,7 +70,7 @@ def _pose(seed: int, side: int, draws: Draws) -> Pose:
     """A pose with that hand up, its gesture and palm drawn from the stream "hand"."""
     pose, _ = raise_hands(sample_pose(Draws(seed, "pose")), draws)
     both = [pose.hands[RIGHT], pose.hands[LEFT]]
-    both[side] = sample_hand(draws)
+    both[side] = sample_hand(draws, 0.5 * pose.yaw)
     angles = dict(pose.angles)
     name = "rl"[side]
     angles |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from .draws import Draws
@@ -39,17 +40,22 @@ def raise_hands(pose: Pose, draws: Draws) -> tuple[Pose, tuple[bool, bool]]:
         if raised[number]:
             angles |= {f"{name}_{part}": value for part, value in up.items()}
     angles = {name: limited(name, value) for name, value in angles.items()}
-    hands = tuple(sample_hand(draws) if up else own for up, own in zip(raised, pose.hands, strict=True))
-    return replace(pose, name="showing", angles=angles, yaw=draws.normal(0, 22), hands=hands), raised
+    yaw = draws.normal(0, 22)
+    hands = tuple(sample_hand(draws, yaw) if up else own for up, own in zip(raised, pose.hands, strict=True))
+    return replace(pose, name="showing", angles=angles, yaw=yaw, hands=hands), raised
 
 
-def sample_hand(draws: Draws) -> Hand:
-    """A hand that is shown: one of the ten gestures, mostly the palm to the camera, also the back."""
+def sample_hand(draws: Draws, yaw: float) -> Hand:
+    """A hand that is shown by who is turned by `yaw` degrees: one of the ten gestures, mostly the palm to the
+    camera, also the back.
+    """
     shape = list(GESTURES.values())[draws.choice(_WEIGHTS)]
     much = draws.uniform(0.82, 1.0)
     curl = [min(max(value * much + draws.normal(0.03, 0.05), 0.0), 1.0) for value in shape]
     towards = 1.0 if draws.chance(0.75) else -1.0
-    facing = (draws.normal(0, 0.4), draws.normal(0.1, 0.25), towards)
+    x, y, z = draws.normal(0, 0.4), draws.normal(0.1, 0.25), towards
+    cos, sin = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
+    facing = (cos * x - sin * z, y, sin * x + cos * z)
     return Hand((curl[0], curl[1], curl[2], curl[3], curl[4]), draws.uniform(0.2, 1.0),
                 draws.normal(-6, 10), facing)  # fmt: skip
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SIGN = (-1.0, 1.0)
 _BEND = (82.0, 98.0, 62.0)
 """Degrees of the three joints of a finger that is bent wholly."""
-_THUMB = (18.0, 48.0, 62.0)
+_THUMB = (24.0, 42.0, 72.0)
 _OPEN_THUMB = -14.0
 _FOREARM = 1.5
 """Radians the hand turns about the forearm, either way."""
@@ -30,14 +30,15 @@ def palm_normal(skeleton: Skeleton, letter: str, side: int) -> Tensor:
 
 
 def pose_hand(
-    skeleton: Skeleton, forearm: Tensor, rest_lower: Tensor, side: int, turn: float, hand: Hand
-) -> None:
+    skeleton: Skeleton, forearm: Tensor, rest_lower: Tensor, side: int, turn: float, hand: Hand,
+    stance: Tensor,
+) -> None:  # fmt: skip
     """Turn the forearm so that the palm faces where it shall, bend the wrist, and close the fingers."""
     letter, sign = "RL"[side], _SIGN[side]
     normal, axis = palm_normal(skeleton, letter, side), unit(rest_lower)
     twist = -sign * turn
     if hand.facing is not None:
-        twist = _twist_to(forearm @ axis, forearm @ normal, torch.tensor(hand.facing))
+        twist = _twist_to(forearm @ axis, forearm @ normal, stance @ torch.tensor(hand.facing))
     twist = min(max(twist, -_FOREARM), _FOREARM)
     skeleton.turn(f"lowerarm01.{letter}", forearm @ about(axis, 0.3 * twist))
     skeleton.turn(f"lowerarm02.{letter}", forearm @ about(axis, 0.75 * twist))
@@ -79,7 +80,7 @@ def _bend_finger(
 def _bend_thumb(skeleton: Skeleton, wrist: Tensor, normal: Tensor, letter: str, hand: Hand) -> None:
     joints = [skeleton.joint(f"finger1-{k}.{letter}") for k in (1, 2, 3)]
     index, little = (skeleton.joint(f"finger{k}-1.{letter}") for k in (2, 5))
-    across = unit(unit(little - index) + 0.9 * normal)
+    across = unit(unit(little - index) + 0.55 * normal)
     hinge = unit(torch.linalg.cross(unit(joints[2] - joints[0]), across))
     curl, turned = hand.curl[0], wrist
     for k, full in enumerate(_THUMB):

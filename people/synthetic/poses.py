@@ -26,7 +26,7 @@ _SPREAD = {
 
 _ARM = (0, 9, 14, 0.3, 0, -8)
 _LEG = (1, 2, 4, 8)
-_PHONE = (28, 22, 138, 0.35, 1.2, 10)
+_PHONE = (38, 30, 140, 0.75, 1.1, 10)
 _HIP = (-18, 44, 92, 1.3, -0.1, -30)
 _FORWARD = (72, 10, 22, 0.2, 0.4, 20)
 
@@ -51,8 +51,8 @@ EVERYDAY = (
     Everyday("hand on hip", 7, right_arm=_HIP, torso=(0, 3, 0, 0, 0), variation=0.7),
     Everyday("hands on hips", 3, right_arm=_HIP, left_arm=_HIP, right_leg=(2, 8, 4, 12),
              left_leg=(2, 8, 4, 12), variation=0.6),
-    Everyday("arms folded", 6, right_arm=(34, 14, 108, 1.25, 0.15, 30), left_arm=(40, 10, 104, 1.3, -0.05, 30),
-             variation=0.35),
+    Everyday("arms folded", 6, right_arm=(30, 16, 102, 1.45, -0.2, 35), left_arm=(38, 14, 98, 1.5, -0.5, 35),
+             variation=0.3),
     Everyday("walking", 18, (4, 0, 4, 0, 0), (-24, 6, 18, 0.2, 0, 0), (26, 6, 28, 0.2, 0, 0),
              (24, 1, 8, 3), (-16, 1, 24, 3)),
     Everyday("walking", 5, (3, 0, 3, 0, 0), (-8, 6, 12, 0.2, 0, 0), (10, 6, 18, 0.2, 0, 0),
@@ -94,8 +94,9 @@ POSE_NAMES = tuple(dict.fromkeys(entry.name for entry in EVERYDAY))
 
 @dataclass(frozen=True)
 class Hand:
-    """One hand. curl of thumb to little finger, 0 straight to 1 bent; spread 0..1; bend of the wrist and
-    sideways, degrees; facing: where the palm shall point (x, y, z), as far as the forearm turns, or None.
+    """One hand. curl of thumb to little finger, 0 straight to 1 bent; spread 0..1; bend of the wrist in
+    degrees, towards the palm; facing: where the palm shall point as far as the forearm turns, in the person's
+    own frame (left, up, front), or None.
     """
 
     curl: tuple[float, float, float, float, float] = (0.25, 0.3, 0.33, 0.36, 0.4)
@@ -129,6 +130,8 @@ def sample_pose(draws: Draws) -> Pose:
     angles = _angles(entry, mirror, draws)
     relaxed = [_relaxed_hand(draws) for _ in range(2)]
     yaw = _sample_yaw(draws)
+    if entry.name == "lying":  # seen from the side, not from the soles
+        yaw = math.copysign(draws.normal(90, 22), draws.uniform(-1, 1))
     return Pose(entry.name, angles, yaw, (relaxed[0], relaxed[1]), sample_expression(draws),
                 (draws.normal(0, 11), draws.normal(-2, 7)))  # fmt: skip
 
@@ -168,9 +171,9 @@ def sample_expression(draws: Draws) -> dict[str, float]:
 
 
 def _relaxed_hand(draws: Draws) -> Hand:
-    base = draws.uniform(0.05, 0.55) if draws.chance(0.85) else draws.uniform(0.7, 1.0)
+    base = draws.uniform(0.18, 0.6) if draws.chance(0.85) else draws.uniform(0.75, 1.0)
     curl = [min(max(base * factor + draws.normal(0, 0.06), 0.0), 1.0) for factor in (0.8, 0.85, 1, 1.08, 1.12)]
-    return Hand((curl[0], curl[1], curl[2], curl[3], curl[4]), draws.uniform(0.1, 0.6), draws.normal(0, 8))
+    return Hand((curl[0], curl[1], curl[2], curl[3], curl[4]), draws.uniform(0.05, 0.4), draws.normal(4, 8))
 
 
 def _sample_yaw(draws: Draws) -> float:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .asset import BodyAsset
+from .clearance import DEEP, Trunk, arm_points, moved_away, steps
 from .hand_bones import pose_hand
 from .poses import Hand, Pose
 from .rotations import about, frame, part_of, swing, turn_x, turn_y, turn_z, unit
@@ -65,7 +66,7 @@ def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float
     for name, amount in pose.expression.items():
         rest[asset.expression_vertices] += amount * asset.expressions[name]
     skeleton = Skeleton(asset, whole[asset.ranges["joints"]].cpu())
-    move_bones(skeleton, whole[asset.ranges["landmarks"]].cpu(), pose)
+    pose = _clear(skeleton, pose, Trunk.of(asset, rest))
     rotation = torch.stack(skeleton.rotation)
     shift = torch.stack(skeleton.place) - (rotation @ skeleton.rest[..., None])[..., 0]
     rotation, shift = rotation.to(rest.device), shift.to(rest.device)
@@ -127,7 +128,28 @@ class Skeleton:
             )
 
 
-def move_bones(skeleton: Skeleton, marks: Tensor, pose: Pose) -> None:
+def _clear(skeleton: Skeleton, pose: Pose, trunk: Trunk) -> Pose:
+    """Turn the bones, and move arms away that go through the trunk; gives the pose that came out."""
+    move_bones(skeleton, pose)
+    for side in (RIGHT, LEFT):
+        for _ in steps():
+            if float(closeness(skeleton, trunk, side).amin()) >= DEEP:
+                break
+            pose = moved_away(pose, side)
+            move_bones(skeleton, pose)
+    return pose
+
+
+def closeness(skeleton: Skeleton, trunk: Trunk, side: int) -> Tensor:
+    """How near forearm and hand are to the trunk's middle, see `Trunk.closeness`."""
+    place = {name: skeleton.place[i] for name, i in skeleton.number.items()}
+    middle = skeleton.number[_SPINE[2]]
+    points = arm_points(place, SIDES[side])
+    at_rest = (points - skeleton.place[middle]) @ skeleton.rotation[middle] + skeleton.rest[middle]
+    return trunk.closeness(at_rest, 0.03)
+
+
+def move_bones(skeleton: Skeleton, pose: Pose) -> None:
     """Turn every bone as the pose says."""
     angle = {name: math.radians(value) for name, value in pose.angles.items() if _in_degrees(name)}
     hint = {name: value for name, value in pose.angles.items() if not _in_degrees(name)}
@@ -145,7 +167,7 @@ def move_bones(skeleton: Skeleton, marks: Tensor, pose: Pose) -> None:
     for side in SIDES:
         skeleton.turn(f"eye.{side}", torso @ nod @ turn_y(left) @ turn_x(-up))
     for side in (RIGHT, LEFT):
-        _move_arm(skeleton, torso, angle, hint, side, pose.hands[side])
+        _move_arm(skeleton, torso, angle, hint, side, pose.hands[side], stance)
         _move_leg(skeleton, root, angle, side)
     skeleton.finish()
 
@@ -161,8 +183,9 @@ def _stance(pose: Pose) -> Tensor:
 
 
 def _move_arm(
-    skeleton: Skeleton, torso: Tensor, angle: dict[str, float], hint: dict[str, float], side: int, hand: Hand
-) -> None:
+    skeleton: Skeleton, torso: Tensor, angle: dict[str, float], hint: dict[str, float], side: int, hand: Hand,
+    stance: Tensor,
+) -> None:  # fmt: skip
     """Upper arm by flexion and abduction; the forearm bends towards a hint of inward, up and forwards."""
     letter, name, sign = SIDES[side], "rl"[side], _SIGN[side]
     flexion, abduction, bend = (angle[f"{name}_{k}"] for k in ("arm_flexion", "arm_abduction", "elbow"))
@@ -186,7 +209,7 @@ def _move_arm(
     skeleton.turn(f"upperarm01.{letter}", plain @ part_of(plain.T @ turned, 0.45))
     skeleton.turn(f"upperarm02.{letter}", turned)
     forearm = torso @ frame(lower, hinge) @ frame(rest_lower, rest_hinge).T
-    pose_hand(skeleton, forearm, rest_lower, side, angle[f"{name}_turn"], hand)
+    pose_hand(skeleton, forearm, rest_lower, side, angle[f"{name}_turn"], hand, stance)
 
 
 def _move_leg(skeleton: Skeleton, root: Tensor, angle: dict[str, float], side: int) -> None:
