@@ -1,0 +1,168 @@
+"""What the surfaces of rooms and streets look like: planks, tiles, bricks, windows, books, grass.
+
+One description serves all of them: cells of some pitch with lines between them, a brightness or hue of its own
+for each cell, and grain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .draws import Draws
+
+Colour = tuple[float, float, float]
+TILE = 64
+
+
+@dataclass(frozen=True)
+class Finish:
+    """pitch: metres from cell to cell along u and v; line: share of a cell that is line, along u and v.
+
+    bond: shift of every other row in cells; varied, tinted: how much cells differ in brightness and in hue;
+    grain: strength of the noise, over `grain_size` metres along u and v; glow: light it gives by itself.
+    """
+
+    colour: Colour
+    line_colour: Colour = (0.2, 0.2, 0.2)
+    pitch: tuple[float, float] = (1e3, 1e3)
+    line: tuple[float, float] = (0.0, 0.0)
+    bond: float = 0.0
+    varied: float = 0.0
+    tinted: float = 0.0
+    grain: float = 0.06
+    grain_size: tuple[float, float] = (0.5, 0.5)
+    glow: float = 0.0
+
+    def row(self) -> list[float]:
+        """The numbers in the order `paint` reads them."""
+        return [n for value in astuple(self) for n in (value if isinstance(value, tuple) else (value,))]
+
+
+ROW = len(Finish((0.5, 0.5, 0.5)).row())
+
+
+def paint(rows: Tensor, u: Tensor, v: Tensor, footprint: Tensor, tile: Tensor) -> tuple[Tensor, Tensor]:
+    """Linear colour (R, 3) and glow (R,) of points u, v (R,) in metres on surfaces of these finishes.
+
+    rows (R, ROW); footprint (R,): metres a pixel covers there, so that what is finer fades; tile (2, 64, 64)
+    noise in -1..1.
+    """
+    colour, line_colour = rows[:, 0:3], rows[:, 3:6]
+    pitch_u, pitch_v, line_u, line_v, bond, varied, tinted, grain, size_u, size_v, glow = rows[:, 6:].unbind(1)
+    row_v = v / pitch_v
+    cell_v = row_v.floor()
+    row_u = u / pitch_u + bond * torch.remainder(cell_v * 0.5, 1.0) * 2
+    cell_u = row_u.floor()
+    soft_u, soft_v = footprint / pitch_u, footprint / pitch_v
+    on_line = torch.maximum(_near_edge(row_u - cell_u, line_u, soft_u), _near_edge(row_v - cell_v, line_v, soft_v))
+    seen = (1 - torch.maximum(soft_u, soft_v)).clamp(0, 1)
+    first, second = _cell_numbers(cell_u, cell_v)
+    noise = sample_tile(tile[0], u / size_u, v / size_v) + 0.5 * sample_tile(tile[1], u / size_u * 3.7, v / size_v * 3.7)
+    brightness = 1 + varied * (first - 0.5) * seen + grain * noise * 0.8
+    hue = torch.stack([second, (second + 0.37) % 1, (second * 1.7 + 0.61) % 1], 1)
+    colour = torch.lerp(colour, hue * 0.8, (tinted * seen)[:, None])
+    colour = torch.lerp(colour, line_colour, on_line[:, None]) * brightness[:, None]
+    return colour.clamp(0.004, 1) ** 2.2, glow * (1 - 0.9 * on_line) * (1 + varied * (second - 0.5) * seen)
+
+
+def sample_tile(tile: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """(R,): the 64 x 64 tile repeated over the plane, one noise value each unit of u and v, interpolated."""
+    around = F.pad(tile[None, None], (0, 1, 0, 1), mode="circular")
+    grid = torch.stack([torch.remainder(u, TILE), torch.remainder(v, TILE)], -1) * (2.0 / TILE) - 1
+    return F.grid_sample(around, grid[None, None], mode="bilinear", align_corners=True)[0, 0, 0]
+
+
+def noise_tiles(draws: Draws) -> Tensor:
+    """(2, 64, 64) in -1..1."""
+    return draws.array(2, TILE, TILE) * 2 - 1
+
+
+def _near_edge(place: Tensor, line: Tensor, soft: Tensor) -> Tensor:
+    """Amount of line at a place 0..1 in its cell; a line finer than a pixel is as faint as it is thin."""
+    distance = torch.minimum(place, 1 - place)
+    width = torch.maximum(soft, 0.02 * torch.ones_like(soft)).clamp_max(1.0)
+    return ((line / 2 - distance) / width + 0.5).clamp(0, 1) * (line / width).clamp(0, 1)
+
+
+def _cell_numbers(cell_u: Tensor, cell_v: Tensor) -> tuple[Tensor, Tensor]:
+    """Two numbers 0..1 of each cell, the same on every device."""
+    mixed = (cell_u.clamp(-1e6, 1e6).long() * 73856093) ^ (cell_v.clamp(-1e6, 1e6).long() * 19349663)
+    mixed = ((mixed ^ (mixed >> 13)) * 0x5BD1E995) & 0x7FFFFFFF
+    return (mixed & 0xFFF).float() / 4096, ((mixed >> 13) & 0xFFF).float() / 4096
+
+
+# -- colours and materials that rooms and streets share -------------------------------------------------------
+
+
+def shade_of(draws: Draws, colour: Colour, amount: float = 0.05) -> Colour:
+    """The colour, a little lighter or darker and a little off in hue."""
+    level = draws.normal(1.0, amount * 1.5)
+    red, green, blue = (min(max(c * level + draws.normal(0, amount * 0.4), 0.02), 0.98) for c in colour)
+    return (red, green, blue)
+
+
+def lively(draws: Draws, strength: float = 0.8) -> Colour:
+    """Any hue, as things people buy are coloured."""
+    value, hue = draws.uniform(0.25, 0.85), draws.uniform(0, 3)
+    mix = strength * draws.uniform(0.2, 1.0)
+    weights = [max(0.0, 1 - abs(((hue - k + 1.5) % 3) - 1.5)) for k in range(3)]
+    top = max(weights)
+    red, green, blue = (value * (1 - mix + mix * w / top) for w in weights)
+    return (red, green, blue)
+
+
+WOODS: tuple[Colour, ...] = (
+    (0.72, 0.55, 0.38), (0.58, 0.40, 0.25), (0.42, 0.28, 0.18), (0.80, 0.67, 0.50), (0.30, 0.20, 0.15),
+    (0.66, 0.60, 0.52),
+)  # fmt: skip
+WALLS: tuple[Colour, ...] = (
+    (0.90, 0.89, 0.86), (0.86, 0.83, 0.77), (0.80, 0.80, 0.80), (0.92, 0.91, 0.90), (0.74, 0.78, 0.76),
+    (0.78, 0.74, 0.66), (0.62, 0.67, 0.70), (0.55, 0.60, 0.52), (0.70, 0.58, 0.50), (0.36, 0.40, 0.44),
+    (0.82, 0.76, 0.60), (0.60, 0.44, 0.40),
+)  # fmt: skip
+STONES: tuple[Colour, ...] = (
+    (0.62, 0.60, 0.57), (0.50, 0.50, 0.50), (0.72, 0.69, 0.63), (0.42, 0.41, 0.40), (0.66, 0.58, 0.50),
+)  # fmt: skip
+BRICKS: tuple[Colour, ...] = ((0.56, 0.32, 0.25), (0.64, 0.42, 0.32), (0.48, 0.30, 0.26), (0.70, 0.62, 0.52))
+GREENS: tuple[Colour, ...] = ((0.28, 0.38, 0.16), (0.34, 0.44, 0.20), (0.22, 0.32, 0.15), (0.42, 0.46, 0.22))
+
+
+def wood(draws: Draws, plank: float = 0.0) -> Finish:
+    """Wood whose grain runs along u; with `plank`, in planks that wide."""
+    colour = shade_of(draws, draws.pick(WOODS))
+    dark = (colour[0] * 0.45, colour[1] * 0.42, colour[2] * 0.4)
+    pitch, line = ((draws.uniform(0.8, 1.8), plank), (0.008, 0.05)) if plank else ((1e3, 1e3), (0.0, 0.0))
+    return Finish(colour, dark, pitch, line, 0.37, 0.22 if plank else 0, 0.0, 0.16, (0.35, 0.02))
+
+
+def masonry(draws: Draws) -> Finish:
+    """Brick, block or clapboard."""
+    colour, joint = shade_of(draws, draws.pick(BRICKS)), shade_of(draws, (0.66, 0.63, 0.58))
+    return Finish(colour, joint, (0.24, 0.085), (0.05, 0.13), 0.5, 0.3, 0.03, 0.14, (0.4, 0.4))
+
+
+def tiles(draws: Draws) -> Finish:
+    """Square tiles or slabs of stone."""
+    colour = shade_of(draws, draws.pick(STONES + WALLS[:4]))
+    joint, pitch = shade_of(draws, (0.45, 0.44, 0.42)), draws.uniform(0.2, 0.7)
+    return Finish(colour, joint, (pitch, pitch), (0.03, 0.03), draws.pick((0.0, 0.5)), 0.1, 0.0, 0.08, (0.15, 0.15))
+
+
+def plaster(draws: Draws, colours: tuple[Colour, ...] = WALLS) -> Finish:
+    """A painted wall, faintly uneven."""
+    return Finish(shade_of(draws, draws.pick(colours)), grain=0.035, grain_size=(0.6, 0.6))
+
+
+def cloth(draws: Draws) -> Finish:
+    """Upholstery or carpet, plain or woven."""
+    colour = lively(draws, 0.7)
+    pitch = draws.uniform(0.03, 0.2)
+    woven = draws.chance(0.3)
+    return Finish(
+        colour, shade_of(draws, lively(draws, 0.5)), (pitch, pitch) if woven else (1e3, 1e3),
+        (draws.uniform(0, 0.5), draws.uniform(0, 0.5)) if woven else (0, 0), grain=0.18, grain_size=(0.02, 0.02),
+    )  # fmt: skip
