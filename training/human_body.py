@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .human_body_labels import hidden_under, landmark_regressor, part_coordinates, part_labels
+from .human_body_labels import hidden_under, landmark_carriers, landmark_regressor, part_coordinates, part_labels
 
 logger = logging.getLogger(__name__)
 
@@ -238,10 +238,11 @@ def compact(template: Template, basis: Basis) -> tuple[dict[str, Tensor], dict[s
     for name, quads in template.quads.items():
         ranges[name] = [end, end + len(quads.unique())]
         end = ranges[name][1]
-    regressor, carriers = landmark_regressor(
+    regressor = landmark_regressor(
         template.quads["body"], basis.mean[:count], basis.mean[count:], template.bones, template.bone_names,
         template.coco,
     )  # fmt: skip
+    carriers = landmark_carriers(regressor, template.bones, template.weights, len(template.bone_names))
     mean = torch.cat([basis.mean[order], basis.mean[count:], regressor @ basis.mean])
     components = torch.cat([basis.components[:, order], basis.components[:, count:],
                             torch.einsum("lv,cvx->clx", regressor, basis.components)], 1)  # fmt: skip
@@ -255,7 +256,7 @@ def compact(template: Template, basis: Basis) -> tuple[dict[str, Tensor], dict[s
     tensors = {
         "mean": ((mean - low) / (high - low) * 65535 - 32768).round().to(torch.int16),
         "components": components, "projection": basis.projection, "offset": basis.offset,
-        "factors": template.factors.to(torch.uint8), "landmark_bones": carriers.to(torch.uint8),
+        "factors": template.factors.to(torch.uint8), "landmark_bones": carriers,
         "bones": bones.to(torch.uint8), "weights": (weights * 255).round().to(torch.uint8),
         "uv": (template.uv[order].clamp(0, 1) * 65535 - 32768).round().to(torch.int16),
         "part": part.to(torch.uint8),

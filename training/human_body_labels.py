@@ -23,8 +23,6 @@ _COCO_17 = (
     "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee",
     "left_ankle", "right_ankle",
 )  # fmt: skip
-_CARRIERS = {"shoulder": "shoulder01", "elbow": "lowerarm01", "wrist": "wrist", "hip": "pelvis",
-             "knee": "lowerleg01", "ankle": "foot"}  # fmt: skip
 TIP_VERTICES = 6
 
 
@@ -93,40 +91,36 @@ def part_coordinates(mean: Tensor, part: Tensor) -> Tensor:
 
 def landmark_regressor(
     quads: Tensor, vertices: Tensor, joints: Tensor, bones: Tensor, names: list[str], coco: dict[str, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """The 18 joints and both hands' 21 (right, left) as sums of vertices and joints, (60, V+J), and the bone
-    (60,) that carries each.
-    """
-    rows, carriers = [], []
-    place = {name: i for i, name in enumerate(names)}
-    count = len(vertices)
+) -> Tensor:
+    """The 18 joints and both hands' 21 (right, left) as sums of vertices and joints, (60, V+J)."""
+    count, place = len(vertices), {name: i for i, name in enumerate(names)}
+    rows = []
     for index, name in enumerate(BODY_18):
-        side, _, kind = name.partition("_")
         row = torch.zeros(count + len(joints))
-        if name == "neck":
-            row[:count] = (coco["left_shoulder"] + coco["right_shoulder"]) / 2
-            carrier = "spine01"
-        else:
-            assert _COCO_17[COCO17_FROM_BODY18.index(index)] == name
-            row[:count] = coco[name]
-            carrier = f"{_CARRIERS[kind]}.{side[0].upper()}" if kind in _CARRIERS else "head"
+        known = (coco["left_shoulder"] + coco["right_shoulder"]) / 2 if name == "neck" else coco[name]
+        row[:count] = known
         rows.append(row)
-        carriers.append(place[carrier])
-    for side in ("R", "L"):
+        if name != "neck" and _COCO_17[COCO17_FROM_BODY18.index(index)] != name:
+            raise ValueError(f"joint {name} is in another place in COCO's order")
+    for side, letter in (("right", "R"), ("left", "L")):
         rows.append(torch.zeros(count + len(joints)))
-        rows[-1][:count] = coco["right_wrist" if side == "R" else "left_wrist"]
-        carriers.append(place[f"wrist.{side}"])
+        rows[-1][:count] = coco[f"{side}_wrist"]
         for finger in range(1, 6):
             for knuckle in range(1, 4):
-                row = torch.zeros(count + len(joints))
-                bone = place[f"finger{finger}-{knuckle}.{side}"]
-                row[count + bone] = 1
-                rows.append(row)
-                carriers.append(bone)
+                bone = place[f"finger{finger}-{knuckle}.{letter}"]
+                rows.append(torch.zeros(count + len(joints)))
+                rows[-1][count + bone] = 1
             rows.append(_tip(vertices, joints, bones, bone, quads, count))
-            carriers.append(bone)
-    assert len(rows) == len(BODY_18) + 2 * len(HAND_21)
-    return torch.stack(rows), torch.tensor(carriers)
+    return torch.stack(rows)
+
+
+def landmark_carriers(regressor: Tensor, bones: Tensor, weights: Tensor, bone_count: int) -> Tensor:
+    """(60,J): how much each bone moves each landmark, as it moves the vertices and joints that make it up."""
+    skinning = torch.zeros(len(bones), bone_count).scatter_add_(1, bones, weights)
+    carriers = regressor @ torch.cat([skinning, torch.eye(bone_count)])
+    top, chosen = carriers.topk(4, 1)
+    kept = torch.zeros_like(carriers).scatter_(1, chosen, top)
+    return kept / kept.sum(1, keepdim=True)
 
 
 def _tip(vertices: Tensor, joints: Tensor, bones: Tensor, bone: int, quads: Tensor, count: int) -> Tensor:

@@ -25,7 +25,8 @@ class BodyAsset:
     mean (V+J+60,3); components (C,V+J+60,3); factors (K,26), projection (K,C) and offset (C,) give the
     coefficients of a phenotype; faces: name -> (F,3); uv, part_uv (V,2) in 0..1; part (V,) DensePose labels;
     bones, weights (V,4), and the same as
-    skinning (V,J); covers: for every skin vertex the vertex of the tights over it.
+    skinning (V,J); covers: for every skin vertex the vertex of the tights over it;
+    landmark_bones (60,J): how much each bone moves each landmark.
     """
 
     ranges: dict[str, slice]
@@ -73,7 +74,7 @@ def _load(device: str) -> BodyAsset:
         uv=(here["uv"].float() + 32768) / _LEVELS, part=here["part"].long(),
         part_uv=here["part_uv"].float() / 255, bones=bones, weights=weights, skinning=skinning,
         covers=here["covers"].long() + config["ranges"]["tights"][0],
-        landmark_bones=here["landmark_bones"].long(),
+        landmark_bones=here["landmark_bones"].float(),
         expression_vertices=here["expression_vertices"].long(),
         expressions=dict(zip(config["expressions"], here["expressions"].float(), strict=True)),
         bone_names=tuple(config["bone_names"]), parents=tuple(config["parents"]),

@@ -71,10 +71,8 @@ def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float
     shift = torch.stack(skeleton.place) - (rotation @ skeleton.rest[..., None])[..., 0]
     rotation, shift = rotation.to(rest.device), shift.to(rest.device)
     moves = torch.cat([rotation.flatten(1), shift], 1)
-    blend = asset.skinning @ moves
-    vertices = (blend[:, :9].view(-1, 3, 3) * rest[:, None]).sum(2) + blend[:, 9:]
-    carried = asset.landmark_bones
-    marks = (rotation[carried] @ whole[asset.ranges["landmarks"], :, None])[..., 0] + shift[carried]
+    vertices = _moved(asset.skinning @ moves, rest)
+    marks = _moved(asset.landmark_bones @ moves, whole[asset.ranges["landmarks"]])
     skin = vertices[: asset.ranges["eyes"].stop]
     root = skeleton.place[0]
     drop = torch.stack([torch.tensor(float(root[0]) - at[0], device=rest.device), skin[:, 1].amin(),
@@ -87,6 +85,11 @@ def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float
         shape, pose, asset, rest, vertices, rotation, shift, marks[:18], marks[18:].view(2, 21, 3),
         rotation[head], ears, float(rest[: asset.ranges["eyes"].stop, 1].amax()),
     )  # fmt: skip
+
+
+def _moved(moves: Tensor, points: Tensor) -> Tensor:
+    """Points (n,3) moved by (n,12) matrices and shifts."""
+    return (moves[:, :9].view(-1, 3, 3) * points[:, None]).sum(2) + moves[:, 9:]
 
 
 class Skeleton:

@@ -13,9 +13,9 @@ from .person import Person
 
 WHOLE, HANDS_RAISED, CLOSE = VIEWS = ("whole person", "hands raised", "close")
 _HIPS, _HEAD_LABELS = (8, 11), (23, 24)
-SMALLEST_HAND = 0.2
+SMALLEST_HAND = 0.22
 """Longer side of the box of a shown hand's joints, as a share of the picture's side."""
-_NEAREST_M = 0.85
+_NEAREST_M = 0.8
 
 
 def frame_person(
