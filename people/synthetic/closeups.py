@@ -13,11 +13,12 @@ from .camera import Camera, frame_points, look_at
 from .draws import Draws
 from .gestures import LEFT, RIGHT, raise_hands, sample_hand
 from .layers import Layer
-from .person import Person, draw_person, make_person
+from .person import Person, draw_person, make_person, shadows_of
+from .photograph import sample_photograph
 from .poses import Pose, sample_pose
 from .render import HAND_LABELS, hands_px
-from .stand_in import SKIN_NAMES, sample_light, sleeve_words
-from .stand_in import background as paint_behind
+from .scene import draw_behind, sample_scene
+from .stand_in import SKIN_NAMES, sleeve_words
 
 _ARM_LABELS = {RIGHT: (3, 20, 22, 16, 18), LEFT: (4, 19, 21, 15, 17)}
 """DensePose labels of each side's arm: hand, forearm, upper arm."""
@@ -58,10 +59,15 @@ def _render(seed: int, size: int, device: torch.device | str) -> tuple[Tensor, T
     if alone:
         person = replace(person, layers=[only_arm(layer, side) for layer in person.layers])
     camera = _camera(person, side, draws, size)
-    drawing = draw_person(person, camera, sample_light(seed))
-    behind = paint_behind(seed, size).to(device)
+    scene = sample_scene(seed, camera)
+    light = scene.light(seed, device)
+    shadows = shadows_of(person, light)
+    drawing = draw_person(person, camera, light, shadows)
+    photograph = sample_photograph(seed, size, device)
+    behind = photograph.develop(draw_behind(scene, light, camera, size, shadows))
     mask = (drawing.part == HAND_LABELS[side])[None].float()
-    picture = drawing.colour * drawing.coverage + behind * (1 - drawing.coverage)
+    colour = photograph.develop(drawing.colour)
+    picture = colour * drawing.coverage + behind * (1 - drawing.coverage)
     text = f"a {SIDES[side]} hand{sleeve_words(person.look)}"
     return picture, mask, hands_px(person, camera)[side], side == LEFT, text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +16,9 @@ from .poses import Pose
 from .rasterize import Samples, rasterize
 from .shapes import sample_shape
 from .skeleton import Figure, pose_body
-from .stand_in import Look, dress, paint, sample_look, shade
+from .light import Light, shade
+from .shadows import Shadows, cast
+from .stand_in import Look, dress, paint, sample_look
 
 SUPERSAMPLING = 2
 
@@ -60,11 +61,16 @@ def make_person(
     return Person(figure, look, [*body_layers(figure, hidden, None, None), *worn])
 
 
-def draw_person(person: Person, camera: Camera, light: Any) -> Drawing:
+def shadows_of(person: Person, light: Light) -> Shadows:
+    """What the person keeps the light from, themselves included."""
+    return cast(person.vertices, light.directions[0], light.wide)
+
+
+def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) -> Drawing:
     """The person as that camera and light show them."""
     size = camera.size
     samples = rasterize(person.layers, camera.resized(size * SUPERSAMPLING))
-    colour = shade(samples, paint(person.look, samples), light)
+    colour = shade(samples, paint(person.look, samples), light, shadows)
     covered = samples.picture(torch.ones_like(samples.depth))
     coverage = F.avg_pool2d(covered[None], SUPERSAMPLING)[0]
     mean = F.avg_pool2d(samples.picture(colour)[None], SUPERSAMPLING)[0] / coverage.clamp_min(0.2)

@@ -11,10 +11,12 @@ from torch import Tensor
 from .camera import Camera
 from .draws import Draws
 from .gestures import raise_hands, showing
-from .person import Drawing, Person, draw_person, make_person
+from .occluders import place
+from .person import Drawing, Person, draw_person, make_person, shadows_of
+from .photograph import sample_photograph
 from .poses import sample_pose
-from .stand_in import background as paint_behind
-from .stand_in import describe, occluder, sample_light
+from .scene import draw_behind, sample_scene
+from .stand_in import describe
 from .views import CLOSE, HANDS_RAISED, VIEWS, WHOLE, frame_person
 
 HELD_OUT_FIRST_SEED = 10_000_000
@@ -66,21 +68,21 @@ def render_people(
     occlusion: float | None = None,
     view: str = WHOLE,
     background: str = SCENE,
+    photographs: Sequence[Tensor] | None = None,
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
     Each is drawn by itself: a picture depends on its seeds and the options alone. occlusion: share of the
     person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each. view: "whole person";
     "hands raised", framed from the head to the hips; or "close", of which the border cuts a part off.
-    background: "scene", or "white" as in a studio. Raises ValueError for no seeds, a size below 16, a share
+    background: "scene", or "white" as in a studio. photographs (3,H,W) 0..1: one of them is behind half of the
+    people in place of a drawn scene. Raises ValueError for no seeds, a size below 16, a share
     outside 0..0.9, another view or another background.
     """
     _check(seeds, size, occlusion, view, background)
     poses = seeds if pose_seeds is None else pose_seeds
-    rows = [
-        _render(int(seed), int(pose), size, device, occlusion, view, background)
-        for seed, pose in zip(seeds, poses, strict=True)
-    ]
+    options = Options(size, device, occlusion, view, background, photographs)
+    rows = [_render(int(seed), int(pose), options) for seed, pose in zip(seeds, poses, strict=True)]
     stacked = {
         name: torch.stack([getattr(row, name)[0] for row in rows])
         for name in (field.name for field in fields(SyntheticPeople))
@@ -102,37 +104,64 @@ def _check(seeds: Sequence[int], size: int, occlusion: float | None, view: str, 
         raise ValueError(f"occlusion is {occlusion}; the hidden share must lie between 0 and {MOST_HIDDEN}")
 
 
-def _render(
-    seed: int, pose_seed: int, size: int, device: torch.device | str, occlusion: float | None, view: str,
-    background: str,
-) -> SyntheticPeople:  # fmt: skip
+@dataclass(frozen=True)
+class Options:
+    """What is asked of all pictures alike, as `render_people` takes it."""
+
+    size: int
+    device: torch.device | str
+    occlusion: float | None
+    view: str
+    background: str
+    photographs: Sequence[Tensor] | None
+
+
+def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
     pose_draws = Draws(pose_seed, "pose")
     pose, raised = sample_pose(pose_draws), None
-    if view == HANDS_RAISED:
+    if options.view == HANDS_RAISED:
         pose, raised = raise_hands(pose, pose_draws)
-    person = make_person(seed, pose, device)
-    camera = frame_person(person, view, raised, Draws(seed, "camera"), size)
-    light = sample_light(seed)
-    drawing = draw_person(person, camera, light)
-    behind = torch.ones_like(drawing.colour) if background == WHITE else paint_behind(seed, size).to(device)
-    amodal = (drawing.coverage >= 0.5).float()
+    person = make_person(seed, pose, options.device)
+    camera = frame_person(person, options.view, raised, Draws(seed, "camera"), options.size)
     joints, hands = joints_px(person, camera), hands_px(person, camera)
+    caption = f"{describe(person.look)}, {pose.name}"
+    drawing, layers = _photographed(seed, person, camera, joints, options)
     if raised is not None:
         hands[..., 2] *= (torch.tensor(raised, device=hands.device) & hands_seen(hands, drawing.part))[:, None]
-    share = Draws(seed, "occluder").uniform(0.08, 0.6) if occlusion is None else occlusion
-    in_front, thing = occluder(seed, share, amodal.cpu(), joints)
-    in_front, thing = in_front.to(device), thing.to(device)
-    caption = f"{describe(person.look)}, {pose.name}"
-    if raised is not None:
         caption = showing(caption, sum(raised))
-    return _truth(drawing, behind, in_front, thing, joints, hands, caption)
+    return _truth(drawing, layers, joints, hands, caption)
 
 
-def _truth(
-    drawing: Drawing, behind: Tensor, in_front: Tensor, thing: Tensor, joints: Tensor, hands: Tensor, text: str
-) -> SyntheticPeople:
+@dataclass(frozen=True)
+class Layers:
+    """What is behind the person (3,S,S), the thing in front (3,S,S) and where that is (1,S,S), 0..1."""
+
+    behind: Tensor
+    thing: Tensor
+    in_front: Tensor
+
+
+def _photographed(
+    seed: int, person: Person, camera: Camera, joints: Tensor, options: Options
+) -> tuple[Drawing, Layers]:
+    """The person and what is round them, each as the same exposure shows it. White stays white."""
+    scene = sample_scene(seed, camera, options.photographs)
+    light = scene.light(seed, options.device)
+    shadows = shadows_of(person, light)
+    drawing = draw_person(person, camera, light, shadows)
+    photograph = sample_photograph(seed, options.size, options.device)
+    amodal = (drawing.coverage >= 0.5).float()
+    in_front, thing = place(seed, options.occlusion, amodal, joints, light)
+    behind = torch.ones_like(drawing.colour)
+    if options.background == SCENE:
+        behind = photograph.develop(draw_behind(scene, light, camera, options.size, shadows))
+    drawing = replace(drawing, colour=photograph.develop(drawing.colour))
+    return drawing, Layers(behind, photograph.develop(thing), in_front)
+
+
+def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text: str) -> SyntheticPeople:
     """One row of everything, from the layers of the picture."""
-    coverage = drawing.coverage
+    coverage, behind, thing, in_front = drawing.coverage, layers.behind, layers.thing, layers.in_front
     colour = drawing.colour * coverage
     amodal = (coverage >= 0.5).float()
     visible = amodal * (in_front < 0.5)
