@@ -70,7 +70,7 @@ def look_at(target: Tensor, distance: float, height: float, roll: float, side: f
     away = torch.tensor([math.sin(side) * distance, 0.0, math.cos(side) * distance])
     eye = torch.stack([target[0], torch.tensor(height), target[2]]) + away
     drop = math.atan2(height - float(target[1]), distance)
-    rotation = turn_z(-roll) @ turn_x(drop) @ turn_y(-side)
+    rotation = torch.tensor(turn_z(-roll) @ turn_x(drop) @ turn_y(-side), dtype=torch.float32)
     return Camera(eye, rotation, 1.0, (0.0, 0.0), 1)
 
 

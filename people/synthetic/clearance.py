@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .asset import BodyAsset
 from .poses import Pose, limited
+from .rotations import Array
 
 _SLICES = 12
 _STEP, _MOST_STEPS = 6.0, 7
@@ -46,11 +48,11 @@ class Trunk:
         return torch.where((place >= 0) & (place < _SLICES), value, torch.inf)
 
 
-def arm_points(place: dict[str, Tensor], letter: str) -> Tensor:
+def arm_points(place: dict[str, Array], letter: str) -> Array:
     """(6,3) along forearm and hand, from the places of the bones."""
     elbow, wrist, knuckle = (place[f"{bone}.{letter}"] for bone in ("lowerarm01", "wrist", "finger3-1"))
     tip = place[f"finger3-3.{letter}"]
-    return torch.stack([elbow, elbow + (wrist - elbow) / 3, elbow + (wrist - elbow) * 2 / 3, wrist, knuckle, tip])
+    return np.stack([elbow, elbow + (wrist - elbow) / 3, elbow + (wrist - elbow) * 2 / 3, wrist, knuckle, tip])
 
 
 def moved_away(pose: Pose, side: int) -> Pose:

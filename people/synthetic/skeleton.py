@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from .asset import BodyAsset
 from .clearance import DEEP, Trunk, arm_points, moved_away, steps
 from .hand_bones import pose_hand
 from .poses import Hand, Pose
-from .rotations import about, frame, part_of, swing, turn_x, turn_y, turn_z, unit
+from .rotations import Array, about, cross, frame, part_of, swing, turn_x, turn_y, turn_z, unit
 from .shapes import Shape, body_at_rest
 
 RIGHT, LEFT = 0, 1
@@ -65,11 +66,11 @@ def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float
     rest = whole[:count].clone()
     for name, amount in pose.expression.items():
         rest[asset.expression_vertices] += amount * asset.expressions[name]
-    skeleton = Skeleton(asset, whole[asset.ranges["joints"]].cpu())
+    skeleton = Skeleton(asset, whole[asset.ranges["joints"]].double().cpu().numpy())
     pose = _clear(skeleton, pose, Trunk.of(asset, rest))
-    rotation = torch.stack(skeleton.rotation)
-    shift = torch.stack(skeleton.place) - (rotation @ skeleton.rest[..., None])[..., 0]
-    rotation, shift = rotation.to(rest.device), shift.to(rest.device)
+    turns = np.stack(skeleton.rotation)
+    rotation = torch.tensor(turns, dtype=rest.dtype, device=rest.device)
+    shift = torch.tensor(np.stack(skeleton.place) - (turns @ skeleton.rest[..., None])[..., 0]).to(rotation)
     moves = torch.cat([rotation.flatten(1), shift], 1)
     vertices = _moved(asset.skinning @ moves, rest)
     marks = _moved(asset.landmark_bones @ moves, whole[asset.ranges["landmarks"]])
@@ -95,22 +96,22 @@ def _moved(moves: Tensor, points: Tensor) -> Tensor:
 class Skeleton:
     """Bones while they are being turned: `rest` (J,3) joints; world rotation and place of each."""
 
-    def __init__(self, asset: BodyAsset, rest: Tensor) -> None:
+    def __init__(self, asset: BodyAsset, rest: Array) -> None:
         self.asset, self.rest = asset, rest
         self.number = {name: i for i, name in enumerate(asset.bone_names)}
-        self.world: dict[int, Tensor] = {}
-        self.rotation: list[Tensor] = []
-        self.place: list[Tensor] = []
+        self.world: dict[int, Array] = {}
+        self.rotation: list[Array] = []
+        self.place: list[Array] = []
 
-    def joint(self, name: str) -> Tensor:
+    def joint(self, name: str) -> Array:
         """Where the bone starts at rest."""
         return self.rest[self.number[name]]
 
-    def turn(self, name: str, world: Tensor) -> None:
+    def turn(self, name: str, world: Array) -> None:
         """Give a bone its rotation in the world; bones that are given none follow their parents."""
         self.world[self.number[name]] = world
 
-    def world_of(self, name: str) -> Tensor:
+    def world_of(self, name: str) -> Array:
         """The rotation of a bone: its own, or that of the nearest bone above that has one."""
         index = self.number[name]
         while index not in self.world:
@@ -149,7 +150,7 @@ def closeness(skeleton: Skeleton, trunk: Trunk, side: int) -> Tensor:
     middle = skeleton.number[_SPINE[2]]
     points = arm_points(place, SIDES[side])
     at_rest = (points - skeleton.place[middle]) @ skeleton.rotation[middle] + skeleton.rest[middle]
-    return trunk.closeness(at_rest, 0.03)
+    return trunk.closeness(torch.tensor(at_rest, dtype=torch.float32), 0.03)
 
 
 def move_bones(skeleton: Skeleton, pose: Pose) -> None:
@@ -179,30 +180,30 @@ def _in_degrees(name: str) -> bool:
     return not name.endswith(("_inward", "_up"))
 
 
-def _stance(pose: Pose) -> Tensor:
+def _stance(pose: Pose) -> Array:
     if pose.name == "lying":
         return turn_y(math.radians(pose.yaw)) @ turn_x(-math.pi / 2)
     return turn_y(math.radians(pose.yaw))
 
 
 def _move_arm(
-    skeleton: Skeleton, torso: Tensor, angle: dict[str, float], hint: dict[str, float], side: int, hand: Hand,
-    stance: Tensor,
+    skeleton: Skeleton, torso: Array, angle: dict[str, float], hint: dict[str, float], side: int, hand: Hand,
+    stance: Array,
 ) -> None:  # fmt: skip
     """Upper arm by flexion and abduction; the forearm bends towards a hint of inward, up and forwards."""
     letter, name, sign = SIDES[side], "rl"[side], _SIGN[side]
     flexion, abduction, bend = (angle[f"{name}_{k}"] for k in ("arm_flexion", "arm_abduction", "elbow"))
-    upper = torch.tensor([sign * math.sin(abduction), -math.cos(abduction) * math.cos(flexion),
+    upper = np.array([sign * math.sin(abduction), -math.cos(abduction) * math.cos(flexion),
                           math.cos(abduction) * math.sin(flexion)])  # fmt: skip
-    towards = torch.tensor([-sign * hint[f"{name}_elbow_inward"], hint[f"{name}_elbow_up"], 1.0])
+    towards = np.array([-sign * hint[f"{name}_elbow_inward"], hint[f"{name}_elbow_up"], 1.0])
     across = unit(towards - (towards @ upper) * upper)
     lower = math.cos(bend) * upper + math.sin(bend) * across
-    hinge = torch.linalg.cross(upper, across)
+    hinge = cross(upper, across)
     shoulder, elbow, wrist = (
         skeleton.joint(f"{bone}.{letter}") for bone in ("upperarm01", "lowerarm01", "wrist")
     )
     rest_upper, rest_lower = elbow - shoulder, wrist - elbow
-    rest_hinge = torch.linalg.cross(rest_upper, rest_lower)
+    rest_hinge = cross(rest_upper, rest_lower)
     turned = torso @ frame(upper, hinge) @ frame(rest_upper, rest_hinge).T
     plain = torso @ swing(rest_upper, upper)
     lift = max(0.0, float(upper[1]) + 0.35)
@@ -215,18 +216,18 @@ def _move_arm(
     pose_hand(skeleton, forearm, rest_lower, side, angle[f"{name}_turn"], hand, stance)
 
 
-def _move_leg(skeleton: Skeleton, root: Tensor, angle: dict[str, float], side: int) -> None:
+def _move_leg(skeleton: Skeleton, root: Array, angle: dict[str, float], side: int) -> None:
     letter, name, sign = SIDES[side], "rl"[side], _SIGN[side]
     flexion, abduction, bend, out = (
         angle[f"{name}_{k}"] for k in ("hip_flexion", "hip_abduction", "knee", "hip_turn")
     )
-    thigh = torch.tensor([sign * math.sin(abduction), -math.cos(abduction) * math.cos(flexion),
+    thigh = np.array([sign * math.sin(abduction), -math.cos(abduction) * math.cos(flexion),
                           math.cos(abduction) * math.sin(flexion)])  # fmt: skip
-    hinge = turn_y(sign * out) @ torch.tensor([1.0, 0, 0])
+    hinge = turn_y(sign * out) @ np.array([1.0, 0, 0])
     hinge = unit(hinge - (hinge @ thigh) * thigh)
     shin = about(hinge, bend) @ thigh
     hip, knee, ankle = (skeleton.joint(f"{bone}.{letter}") for bone in ("upperleg01", "lowerleg01", "foot"))
-    sideways = torch.tensor([1.0, 0, 0])
+    sideways = np.array([1.0, 0, 0])
     turned = root @ frame(thigh, hinge) @ frame(knee - hip, sideways).T
     plain = root @ swing(knee - hip, thigh)
     skeleton.turn(f"upperleg01.{letter}", plain @ part_of(plain.T @ turned, 0.6))
@@ -236,10 +237,10 @@ def _move_leg(skeleton: Skeleton, root: Tensor, angle: dict[str, float], side: i
     skeleton.turn(f"foot.{letter}", lower @ turn_x(-_foot(lower)))
 
 
-def _foot(lower: Tensor) -> float:
+def _foot(lower: Array) -> float:
     """Radians by which the toes rise against the shin so that the sole lies flat, as far as the ankle goes."""
-    toes = lower @ torch.tensor([0.0, 0, 1])
+    toes = lower @ np.array([0.0, 0, 1])
     level = -math.degrees(math.atan2(float(toes[1]), math.hypot(float(toes[0]), float(toes[2]))))
-    if float((lower @ torch.tensor([0.0, 1, 0]))[1]) < 0.1:
+    if float((lower @ np.array([0.0, 1, 0]))[1]) < 0.1:
         level = -20.0
     return math.radians(min(max(level, _ANKLE[0]), _ANKLE[1]))
