@@ -6,7 +6,8 @@ for each cell, and grain.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,9 @@ from torch import Tensor
 from .draws import Draws
 
 Colour = tuple[float, float, float]
-TILE = 64
+WHOLE = 100.0
+"""Metres: a pitch above it means that the surface is one piece."""
+_PERIOD, _TEXELS = 32, 256
 
 
 @dataclass(frozen=True)
@@ -39,52 +42,67 @@ class Finish:
 
     def row(self) -> list[float]:
         """The numbers in the order `paint` reads them."""
-        return [n for value in astuple(self) for n in (value if isinstance(value, tuple) else (value,))]
+        return [
+            *self.colour, *self.line_colour, *self.pitch, *self.line, self.bond, self.varied, self.tinted, self.grain,
+            *self.grain_size, self.glow,
+        ]  # fmt: skip
 
 
 ROW = len(Finish((0.5, 0.5, 0.5)).row())
 
 
-def paint(rows: Tensor, u: Tensor, v: Tensor, footprint: Tensor, tile: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear colour (R, 3) and glow (R,) of points u, v (R,) in metres on surfaces of these finishes.
+def paint(rows: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> tuple[Tensor, Tensor]:
+    """Linear colour (3, R) and glow (R,) of points u, v (R,) in metres on surfaces of these finishes.
 
-    rows (R, ROW); footprint (R,): metres a pixel covers there, so that what is finer fades; tile (2, 64, 64)
-    noise in -1..1.
+    rows (ROW, R), or (ROW, 1) for one finish; footprint (R,) or (1,): metres a pixel covers, so that what is finer
+    fades.
     """
-    colour, line_colour = rows[:, 0:3], rows[:, 3:6]
-    pitch_u, pitch_v, line_u, line_v, bond, varied, tinted, grain, size_u, size_v, glow = rows[:, 6:].unbind(1)
-    row_v = v / pitch_v
-    cell_v = row_v.floor()
-    row_u = u / pitch_u + bond * torch.remainder(cell_v * 0.5, 1.0) * 2
-    cell_u = row_u.floor()
-    soft_u, soft_v = footprint / pitch_u, footprint / pitch_v
-    on_line = torch.maximum(_near_edge(row_u - cell_u, line_u, soft_u), _near_edge(row_v - cell_v, line_v, soft_v))
-    seen = (1 - torch.maximum(soft_u, soft_v)).clamp(0, 1)
-    first, second = _cell_numbers(cell_u, cell_v)
-    noise = sample_tile(tile[0], u / size_u, v / size_v) + 0.5 * sample_tile(tile[1], u / size_u * 3.7, v / size_v * 3.7)
-    brightness = 1 + varied * (first - 0.5) * seen + grain * noise * 0.8
-    hue = torch.stack([second, (second + 0.37) % 1, (second * 1.7 + 0.61) % 1], 1)
-    colour = torch.lerp(colour, hue * 0.8, (tinted * seen)[:, None])
-    colour = torch.lerp(colour, line_colour, on_line[:, None]) * brightness[:, None]
-    return colour.clamp(0.004, 1) ** 2.2, glow * (1 - 0.9 * on_line) * (1 + varied * (second - 0.5) * seen)
+    colour, line_colour = rows[0:3], rows[3:6]
+    pitch_u, pitch_v, line_u, line_v, bond, varied, tinted, grain, size_u, size_v, glow = rows[6:]
+    fade = grain * 0.9 / (1 + (footprint * 4 / (size_u + size_v)) ** 2)
+    brightness = 1 + fade * sample_noise(u / size_u, v / size_v)
+    if rows.shape[1] > 1 or min(float(pitch_u), float(pitch_v)) < WHOLE:
+        row_v = v / pitch_v
+        cell_v = row_v.floor()
+        row_u = u / pitch_u + bond * torch.remainder(cell_v, 2.0)
+        cell_u = row_u.floor()
+        soft_u, soft_v = footprint / pitch_u, footprint / pitch_v
+        on_line = torch.maximum(_near_edge(row_u - cell_u, line_u, soft_u), _near_edge(row_v - cell_v, line_v, soft_v))
+        seen = (1 - torch.maximum(soft_u, soft_v)).clamp(0, 1)
+        first, second = _cell_numbers(cell_u, cell_v)
+        brightness = brightness + varied * (first - 0.5) * seen
+        hue = torch.stack([second, (second + 0.37) % 1, (second * 1.7 + 0.61) % 1])
+        colour = torch.lerp(torch.lerp(colour.expand_as(hue), hue * 0.8, tinted * seen), line_colour.expand_as(hue), on_line)
+        glow = glow * (1 - 0.9 * on_line) * (1 + varied * (second - 0.5) * seen)
+    return (colour * brightness).clamp(0.05, 1) ** 2, glow
 
 
-def sample_tile(tile: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """(R,): the 64 x 64 tile repeated over the plane, one noise value each unit of u and v, interpolated."""
-    around = F.pad(tile[None, None], (0, 1, 0, 1), mode="circular")
-    grid = torch.stack([torch.remainder(u, TILE), torch.remainder(v, TILE)], -1) * (2.0 / TILE) - 1
-    return F.grid_sample(around, grid[None, None], mode="bilinear", align_corners=True)[0, 0, 0]
+def sample_noise(u: Tensor, v: Tensor) -> Tensor:
+    """Noise of four octaves, about -1..1, the largest one unit of u and v wide; it repeats after 32 units."""
+    around = _tile(u.device)
+    grid = torch.stack([torch.remainder(u, _PERIOD), torch.remainder(v, _PERIOD)], -1) * (2.0 / _PERIOD) - 1
+    noise = F.grid_sample(around, grid.view(1, 1, -1, 2), mode="bilinear", align_corners=True)
+    return noise.view(u.shape)
 
 
-def noise_tiles(draws: Draws) -> Tensor:
-    """(2, 64, 64) in -1..1."""
-    return draws.array(2, TILE, TILE) * 2 - 1
+@lru_cache(maxsize=4)
+def _tile(device: torch.device) -> Tensor:
+    """(1, 1, 257, 257): noise whose last row and column repeat the first."""
+    generator = torch.Generator().manual_seed(1)
+    total = torch.zeros(1, 1, _TEXELS, _TEXELS)
+    for octave in range(4):
+        cells = _PERIOD * 2**octave
+        coarse = F.pad(torch.rand(1, 1, cells, cells, generator=generator) * 2 - 1, (2, 2, 2, 2), mode="circular")
+        scale = _TEXELS // cells
+        fine = F.interpolate(coarse, scale_factor=scale, mode="bicubic", align_corners=False)
+        total += fine[..., 2 * scale : 2 * scale + _TEXELS, 2 * scale : 2 * scale + _TEXELS] * 0.75**octave
+    return F.pad(total / 1.6, (0, 1, 0, 1), mode="circular").to(device)
 
 
 def _near_edge(place: Tensor, line: Tensor, soft: Tensor) -> Tensor:
     """Amount of line at a place 0..1 in its cell; a line finer than a pixel is as faint as it is thin."""
     distance = torch.minimum(place, 1 - place)
-    width = torch.maximum(soft, 0.02 * torch.ones_like(soft)).clamp_max(1.0)
+    width = soft.clamp(0.02, 1.0)
     return ((line / 2 - distance) / width + 0.5).clamp(0, 1) * (line / width).clamp(0, 1)
 
 
@@ -107,8 +125,8 @@ def shade_of(draws: Draws, colour: Colour, amount: float = 0.05) -> Colour:
 
 def lively(draws: Draws, strength: float = 0.8) -> Colour:
     """Any hue, as things people buy are coloured."""
-    value, hue = draws.uniform(0.25, 0.85), draws.uniform(0, 3)
-    mix = strength * draws.uniform(0.2, 1.0)
+    value, hue = draws.uniform(0.15, 0.8), draws.uniform(0, 3)
+    mix = strength * draws.uniform(0.1, 1.0) ** 1.6
     weights = [max(0.0, 1 - abs(((hue - k + 1.5) % 3) - 1.5)) for k in range(3)]
     top = max(weights)
     red, green, blue = (value * (1 - mix + mix * w / top) for w in weights)

@@ -45,7 +45,7 @@ def _leaves(draws: Draws, sheet: Sheet, envelope, pitch: float, narrow: float, l
     """Leaves on a jittered grid of that pitch, each as wide as `narrow` of its length, leaning about `lean`
     radians; those whose middle has a smaller envelope come first.
     """
-    device = sheet.tile.device
+    device = sheet.light.above.device
     hashes = draws.array(4, _CELLS, _CELLS).to(device)
     column, row = (sheet.x / pitch).floor(), (sheet.y / pitch).floor()
     best = torch.full_like(column, -1.0)
@@ -66,8 +66,8 @@ def _leaves(draws: Draws, sheet: Sheet, envelope, pitch: float, narrow: float, l
         tone, rib, tilt = (torch.where(wins, new, old) for new, old in ((angle, tone), (aside, rib), (c, tilt)))
         found = envelope(x, y) + 0.012 * outside
         reach = torch.where(wins, found, torch.where(best < 0, torch.minimum(reach, found + 0.25 * (outside - 1).clamp_min(0).sqrt() + 0.45), reach))
-    green = torch.tensor(shade_of(draws, draws.pick(GREENS), 0.1), device=device)[:, None, None] ** 2.2
-    other = torch.tensor(shade_of(draws, draws.pick((*GREENS, (0.5, 0.5, 0.25), (0.55, 0.3, 0.2))), 0.1), device=device)[:, None, None] ** 2.2
+    green = torch.tensor(shade_of(draws, draws.pick(GREENS), 0.1), device=device)[:, None, None] ** 2
+    other = torch.tensor(shade_of(draws, draws.pick((*GREENS, (0.5, 0.5, 0.25), (0.55, 0.3, 0.2))), 0.1), device=device)[:, None, None] ** 2
     colour = torch.lerp(green, other, (tone * tone * 0.8)[None]) * (0.5 + 1.0 * best.clamp_min(0) + 0.12 * sheet.noise(sheet.x * 40, sheet.y * 40))
     bent = (rib * 0.5).clamp(-0.7, 0.7)
     light = sheet.lit((bent * tilt, 0.35 + 0.3 * bent * (1 - tilt.abs()), (0.75 - bent * bent).clamp_min(0.05).sqrt()))

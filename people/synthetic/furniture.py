@@ -177,7 +177,7 @@ def ball(draws: Draws, sheet: Sheet) -> Occluder:
     tall = draws.uniform(0.7, 1.3)
     reach = (along**2 + (down * tall) ** 2 + 1e-9).sqrt()
     sectors, shiny = draws.pick((0, 0, 6, 8, 10)), draws.uniform(0.0, 0.5)
-    first, second = (torch.tensor(lively(draws), device=along.device)[:, None, None] ** 2.2 for _ in range(2))
+    first, second = (torch.tensor(lively(draws), device=along.device)[:, None, None] ** 2 for _ in range(2))
     angle = torch.atan2(down + 0.05, along - 0.03)
     mixed = (torch.sin(angle * sectors / 2) * 20).sigmoid() if sectors else torch.zeros_like(angle)
 
@@ -304,7 +304,7 @@ def car(draws: Draws, sheet: Sheet) -> Occluder:
     cabin = 0.25 * (1 - ((across - 0.5) / 0.55).abs().clamp(0, 1) ** 3.5)
     skyline = torch.where(across < -0.04, bonnet, cabin.clamp_min(0))
     reach = 1 - sheet.y - skyline
-    body = torch.tensor(lively(draws) if draws.chance(0.5) else (draws.uniform(0.05, 0.9),) * 3, device=reach.device)[:, None, None] ** 2.2
+    body = torch.tensor(lively(draws) if draws.chance(0.5) else (draws.uniform(0.05, 0.9),) * 3, device=reach.device)[:, None, None] ** 2
 
     def paint(extent: float) -> Tensor:
         depth = extent - (1 - sheet.y)

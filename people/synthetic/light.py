@@ -13,7 +13,6 @@ from .draws import Draws
 from .finishes import Colour
 from .place import Lamp
 
-GAMMA = 2.2
 CHEST = 1.2
 _LUMINANCE = (0.3, 0.6, 0.1)
 _SHOULDER = 0.62
@@ -79,7 +78,7 @@ def sample_light(seed: int, lamps: list[Lamp], above: Colour, below: Colour, dev
 
 def shade(samples: Samples, surface: Surface, light: Light, shadows: Shade) -> Tensor:
     """(P, 3) colour of a picture 0..1 of the samples."""
-    albedo = surface.albedo.clamp(0.003, 1) ** GAMMA
+    albedo = surface.albedo.clamp(0.03, 1) ** 2
     normal, view = surface.normal, samples.view
     open_around = shadows.open_to_surroundings(samples.position, samples.normal)
     up = (0.5 + 0.5 * normal[:, 1])[:, None]
@@ -103,10 +102,11 @@ def shade(samples: Samples, surface: Surface, light: Light, shadows: Shade) -> T
 
 
 def to_picture(linear: Tensor) -> Tensor:
-    """Linear light 0.. to a picture 0..1: bright parts roll off as on film, then the display's curve."""
+    """Linear light 0.. to a picture 0..1: bright parts roll off as on film, then the display's
+    curve, taken as a square root."""
     knee, room = _SHOULDER, 1 - _SHOULDER
     rolled = knee + room * (1 - torch.exp(-(linear - knee).clamp_min(0) / room))
-    return torch.where(linear < knee, linear.clamp_min(0), rolled).clamp(1e-6, 1) ** (1 / GAMMA)
+    return torch.where(linear < knee, linear.clamp_min(0), rolled).clamp(1e-6, 1).sqrt()
 
 
 def _unit(v: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .draws import Draws
-from .finishes import noise_tiles
 from .foliage import bush, grass, hanging_leaves
 from .furniture import bag, ball, board, car, carton, chair, counter, curtain, fence, frame, post, railing, sofa, wall
 from .light import Light, to_picture
@@ -80,7 +79,7 @@ def _one(draws: Draws, joints: Tensor, light: Light, size: int) -> Occluder:
     kind = list(OCCLUDERS)[draws.choice(list(OCCLUDERS.values()))]
     joint = joints[draws.choice(_JOINTS), :2] / size
     hands = (joints[4, :2] + joints[7, :2]) / (2 * size)
-    sheet = Sheet(size, light, noise_tiles(draws).to(joints), _on_picture(joint), _on_picture(hands))
+    sheet = Sheet(size, light, draws.uniform(0, 16), _on_picture(joint), _on_picture(hands))
     return kind(draws, sheet)
 
 

@@ -26,7 +26,7 @@ _QUANTISATION = (
 
 @dataclass(frozen=True)
 class Photograph:
-    """How one picture is taken, the same for every pixel of it that shows the same: gain (3, 1, 1) of the colours,
+    """How one picture is taken, the same for every pixel of it that shows the same: gain (3, 1, 1) of the picture's values,
     contrast, black level, saturation, shade (1, S, S) of the vignette, noise (3, S, S).
     """
 
@@ -41,9 +41,8 @@ class Photograph:
         """(3, S, S) 0..1 to the same. It works pixel by pixel, so layers are developed before they are put on
         one another and stay what they are where nothing covers them.
         """
-        linear = layer.clamp(0, 1) ** 2.2 * self.gain * self.shade
-        picture = 1 - (1 - linear.clamp_max(1.6) / 1.6) ** 1.6
-        picture = picture.clamp(0, 1) ** (1 / 2.2)
+        picture = layer * (self.gain * self.shade)
+        picture = picture - 0.28 * (picture - 0.72).clamp(0, 0.6) ** 2 - 0.35 * (picture - 1).clamp_min(0)
         bent = picture + self.contrast * picture * (1 - picture) * (picture - 0.45) * 4
         luma = bent[:1] * _LUMA[0] + bent[1:2] * _LUMA[1] + bent[2:] * _LUMA[2]
         toned = self.black + (1 - self.black) * (luma + self.saturation * (bent - luma))
@@ -55,12 +54,12 @@ def sample_photograph(seed: int, size: int, device: torch.device | str = "cpu") 
     """The exposure and the rest of the picture of this seed, `size` pixels a side."""
     draws = Draws(seed, "photo")
     stops, warmth, tint = draws.normal(0.12, 0.28), draws.normal(0, 0.07), draws.normal(0, 0.025)
-    gain = torch.tensor([warmth, -tint, -warmth]).exp() * 2**stops
+    gain = torch.tensor([warmth / 2, -tint / 2, -warmth / 2]).exp() * 2 ** (stops / 2)
     contrast, black = draws.normal(0.12, 0.14), max(0.0, draws.normal(0.01, 0.025))
     saturation = draws.normal(0.96, 0.12)
     corner = draws.uniform(0.0, 0.35) if draws.chance(0.6) else 0.0
     line = (torch.arange(size) + 0.5) / size - 0.5
-    shade = 1 - corner * 2 * (line[None, :] ** 2 + line[:, None] ** 2)
+    shade = 1 - corner * (line[None, :] ** 2 + line[:, None] ** 2)
     strength = draws.uniform(0.0, 0.035) if draws.chance(0.7) else draws.uniform(0.03, 0.07)
     noise = _noise(draws, size) * strength * min(1.0, math.sqrt(size / _REFERENCE) * 0.5 + 0.4)
     return Photograph(
@@ -70,9 +69,9 @@ def sample_photograph(seed: int, size: int, device: torch.device | str = "cpu") 
 
 def _noise(draws: Draws, size: int) -> Tensor:
     """(3, S, S) about unit strength: brightness from pixel to pixel, colour in soft blotches."""
-    uniform = draws.array(4, size, size) * 3.46 - 1.73
-    blotches = F.avg_pool2d(uniform[None, 1:], 3, 1, 1)[0] * 1.2
-    return 0.75 * uniform[:1] + 0.6 * blotches
+    coarse = (size + 1) // 2
+    colour = F.interpolate(draws.array(1, 3, coarse, coarse), (size, size), mode="bilinear", align_corners=False)[0]
+    return 2.6 * (draws.array(1, size, size) - 0.5) + 2.4 * (colour - 0.5)
 
 
 # -- what spreads from pixel to pixel: for training only --------------------------------------------------------

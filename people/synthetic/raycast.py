@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .finishes import ROW, Finish, sample_tile
+from .finishes import ROW, Finish, sample_noise
 
 _NEAR = 0.15
 _CORNERS = [[bool(i & 1), bool(i & 2), bool(i & 4)] for i in range(8)]
@@ -55,7 +55,7 @@ class Things:
 
 @dataclass
 class Hits:
-    """R rays: distance (R,), point and normal (R, 3), finish rows (R, ROW), u and v (R,) metres along the
+    """R rays: distance (R,), point and normal (R, 3), finish rows (ROW, R), u and v (R,) metres along the
     surface; sky (R,) bool where a ray meets nothing.
     """
 
@@ -98,40 +98,36 @@ class View:
         return (left, top, right, bottom) if right > left and bottom > top else None
 
 
-def cast(view: View, boxes: Tensor, balls: Tensor, shell: Tensor, tile: Tensor) -> Hits:
+def cast(view: View, boxes: Tensor, balls: Tensor, shell: Tensor) -> Hits:
     """What each ray meets first. shell (6, 2 + ROW): the walls around, one row a face in the order x low, x high,
     ground, ceiling, z low, z high: its place on its axis, 1 where it is sky, its finish.
     """
     eye, rays = view.eye, view.rays
-    distance, face = _shell_distance(eye, rays, shell)
-    axis, side = face // 2, (face % 2).float() * -2 + 1
+    distance, which = _shell_distance(eye, rays, shell)
+    axis = which // 2
+    side = (which % 2).float() * -2 + 1
     inverse = 1 / torch.where(rays.abs() < 1e-6, torch.full_like(rays, 1e-6), rays)
-    which = torch.full_like(face, -1)
     _nearest_boxes(view, inverse, boxes, distance, which)
-    balls_from = len(boxes)
-    leaves = None
-    if len(balls):
-        leaves = 0.6 * sample_tile(tile[0], rays[:, 0] * 90, rays[:, 1] * 90) + 0.4 * sample_tile(tile[1], rays[:, 0] * 31, rays[:, 1] * 31)
-        _nearest_balls(view, leaves, balls, distance, which, balls_from)
+    leaves = sample_noise(rays[:, 0] * 26, rays[:, 1] * 26) if len(balls) else distance
+    _nearest_balls(view, leaves, balls, distance, which, 6 + len(boxes))
     point = eye + distance[:, None] * rays
     normal = F.one_hot(axis, 3).float() * side[:, None]
-    rows, origin = shell[face, 2:], torch.zeros_like(point)
-    on_box, on_ball = (which >= 0) & (which < balls_from), which >= balls_from
-    if on_box.any():
-        at = on_box.nonzero()[:, 0]
-        box, here = boxes[which[at]], point[at]
-        turned = ((here - (box[:, :3] + box[:, 3:6]) / 2).abs() / (box[:, 3:6] - box[:, :3])).argmax(1)
-        axis[at], rows[at], origin[at] = turned, box[:, 7:], box[:, :3]
+    at = ((which >= 6) & (which < 6 + len(boxes))).nonzero()[:, 0]
+    if len(at):
+        box, here = boxes[which[at] - 6, :6], point[at]
+        turned = ((here - (box[:, :3] + box[:, 3:]) / 2).abs() / (box[:, 3:] - box[:, :3])).argmax(1)
+        axis[at] = turned
         normal[at] = F.one_hot(turned, 3).float() * -rays[at].sign()
-    if on_ball.any() and leaves is not None:
-        at = on_ball.nonzero()[:, 0]
-        ball = balls[which[at] - balls_from]
-        axis[at], rows[at], origin[at] = 2, ball[:, 8:], ball[:, :3]
-        normal[at] = _ball_normal(point[at], ball, leaves[at])
-    local = point - origin
-    u = torch.where(axis == 0, local[:, 2], local[:, 0])
-    v = torch.where(axis == 1, local[:, 2], local[:, 1])
-    return Hits(distance, point, normal, rows, u, v, (shell[face, 1] > 0.5) & (which < 0))
+    at = (which >= 6 + len(boxes)).nonzero()[:, 0]
+    if len(at):
+        axis[at] = 2
+        normal[at] = _ball_normal(point[at], balls[which[at] - 6 - len(boxes), :7], leaves[at])
+    origins = torch.cat([torch.zeros_like(shell[:, :3]), boxes[:, :3], balls[:, :3]])
+    rows = torch.cat([shell[:, 2:], boxes[:, 7:], balls[:, 8:]]).T.contiguous()[:, which]
+    x, y, z = (point - origins[which]).unbind(1)
+    u, v = torch.where(axis == 0, z, x), torch.where(axis == 1, z, y)
+    sky = torch.cat([shell[:, 1] > 0.5, torch.zeros(len(boxes) + len(balls), dtype=torch.bool, device=eye.device)])
+    return Hits(distance, point, normal, rows, u, v, sky[which])
 
 
 def _shell_distance(eye: Tensor, rays: Tensor, shell: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,8 +140,6 @@ def _shell_distance(eye: Tensor, rays: Tensor, shell: Tensor) -> tuple[Tensor, T
 
 def _nearest_boxes(view: View, inverse: Tensor, boxes: Tensor, distance: Tensor, which: Tensor) -> None:
     """Lower `distance` (R,) to boxes that are nearer and write their numbers into `which`."""
-    if not len(boxes):
-        return
     planes = inverse.T.contiguous().view(3, view.side, view.side)
     best, number = distance.view(view.side, view.side), which.view(view.side, view.side)
     start = view.eye.tolist()
@@ -163,11 +157,11 @@ def _nearest_boxes(view: View, inverse: Tensor, boxes: Tensor, distance: Tensor,
             leave = far if leave is None else torch.minimum(leave, far)
         hit = (enter < leave) & (enter > _NEAR) & (enter < best[rows, columns])
         best[rows, columns] = torch.where(hit, enter, best[rows, columns])
-        number[rows, columns] = torch.where(hit, index, number[rows, columns])
+        number[rows, columns] = torch.where(hit, index + 6, number[rows, columns])
 
 
 def _nearest_balls(view: View, leaves: Tensor, balls: Tensor, distance: Tensor, which: Tensor, number_from: int) -> None:
-    """The same for balls; ragged ones have bites out of them where `leaves` (R,) is high."""
+    """The same for balls; ragged ones have bites out of them where `leaves` (R,) is high; they are numbered from `number_from`."""
     planes = view.rays.T.contiguous().view(3, view.side, view.side)
     bites = leaves.view(view.side, view.side)
     best, number = distance.view(view.side, view.side), which.view(view.side, view.side)

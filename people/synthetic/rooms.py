@@ -28,7 +28,7 @@ def sample_room(draws: Draws, eye: Point) -> Place:
     lamps = _openings(draws, things, left, right, back, high)
     _furnish(draws, things, left, right, back, high)
     lamps += _ceiling_lamps(draws, things, left, right, back, high)
-    dim = draws.uniform(0.22, 0.5)
+    dim = draws.uniform(0.25, 0.5)
     tint = warm(draws.uniform(3300, 6500))
     above = (dim * tint[0], dim * tint[1], dim * tint[2])
     below = tuple(0.55 * dim * (0.4 + 0.6 * c) for c in floor.colour)

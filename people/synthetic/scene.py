@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .camera import Camera
 from .draws import Draws
-from .finishes import Finish, lively, noise_tiles, paint, sample_tile
-from .light import GAMMA, Light, sample_light, to_picture
+from .finishes import Finish, lively, paint, sample_noise
+from .light import Light, sample_light, to_picture
 from .parks import sample_park
 from .place import Lamp, Place, open_walls, warm
 from .raycast import Hits, Things, View, blocked, cast
@@ -25,17 +25,19 @@ from .streets import sample_street
 _KINDS = ("room", "street", "park", "studio")
 _ROOM_AROUND = 0.75
 _PHOTOGRAPHS = 0.5
+_SHARP, _SOFT = 0.75, 0.5
+"""Resolution of what is behind, of the picture's: nothing behind the person is as sharp as they are."""
 
 
 @dataclass
 class Scene:
-    """A place, turned about the person by `turn` radians; aperture: metres; photograph (3, S, S) if it is one."""
+    """A place, turned about the person by `turn` radians; shift: of its noise; aperture: metres; photograph (3, S, S) if it is one."""
 
     kind: str
     place: Place
     boxes: Tensor
     balls: Tensor
-    tile: Tensor
+    shift: float
     turn: float
     aperture: float
     photograph: Tensor | None = None
@@ -58,11 +60,11 @@ def sample_scene(seed: int, camera: Camera, photographs: Sequence[Tensor] | None
     near = (float(eye[0]), float(eye[1]), float(eye[2]))
     place = {"room": sample_room, "street": sample_street, "park": sample_park, "studio": sample_studio}[kind](draws, near)
     boxes, balls = place.things.cleared(eye, _ROOM_AROUND)
-    tile = noise_tiles(draws)
+    shift = draws.uniform(0, 16)
     photograph = None
     if photographs and draws.chance(_PHOTOGRAPHS):
         photograph = _crop(draws, draws.pick(photographs), camera.size)
-    return Scene(kind, place, boxes, balls, tile, turn, aperture, photograph)
+    return Scene(kind, place, boxes, balls, shift, turn, aperture, photograph)
 
 
 def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:
@@ -84,13 +86,13 @@ def draw_behind(scene: Scene, light: Light, camera: Camera, size: int, shadows: 
     if scene.photograph is not None:
         return scene.photograph.to(light.colours)
     blur_far = scene.aperture * camera.focal_px * size / camera.size / max(float(camera.eye.norm()), 0.3)
-    side = size if blur_far < 0.018 * size else max(size // 2, 16)
+    side = max(round(size * (_SHARP if blur_far < 0.018 * size else _SOFT)), 12)
     rotation = _rotation(scene.turn).to(camera.eye)
     rays = camera.rays(side).to(light.colours).reshape(-1, 3) @ rotation.T
     small = camera.resized(side)
     view = View(rotation @ camera.eye, rays, side, lambda points: small.project(points @ rotation))
     shell = torch.tensor([[at, float(sky), *finish.row()] for at, sky, finish in scene.place.walls]).to(rays)
-    hits = cast(view, scene.boxes.to(rays), scene.balls.to(rays), shell, scene.tile.to(rays))
+    hits = cast(view, scene.boxes.to(rays), scene.balls.to(rays), shell)
     linear, key_share = _lit(scene, light, hits, rays, shell, camera, side)
     if shadows is not None:
         linear = linear * shadows.on_ground(hits.point @ rotation, hits.normal @ rotation, key_share)[:, None]
@@ -129,7 +131,8 @@ def _lit(scene: Scene, light: Light, hits: Hits, rays: Tensor, shell: Tensor, ca
     """Linear colour (R, 3) of what the rays met, and the first lamp's share of the light there (R,)."""
     facing = (hits.normal * rays).sum(1).abs().clamp_min(0.08)
     footprint = hits.distance * camera.size / (camera.focal_px * side) / facing
-    albedo, glow = paint(hits.rows, hits.u, hits.v, footprint, scene.tile.to(rays))
+    colour, glow = paint(hits.rows, hits.u + scene.shift, hits.v, footprint)
+    albedo = colour.T
     up = (0.5 + 0.5 * hits.normal[:, 1])[:, None]
     around = torch.lerp(light.below.expand_as(albedo), light.above.expand_as(albedo), up) * (_corners(scene, hits, shell) * _under_things(scene, hits, side))[:, None]
     total, first = around, torch.zeros_like(glow)
@@ -143,7 +146,7 @@ def _lit(scene: Scene, light: Light, hits: Hits, rays: Tensor, shell: Tensor, ca
         amount = ((toward + wrap) / (1 + wrap)).clamp_min(0) * lamp.strength
         if scene.place.indoors:
             reach = float(position.norm())
-            amount = amount * ((reach * reach + 1.0) / (distance[:, 0] ** 2 + 1.0)).clamp_max(4.0)
+            amount = amount * ((reach * reach + 4.0) / (distance[:, 0] ** 2 + 4.0)).clamp_max(1.6)
         elif index == 0 and lamp.wide < 0.5:
             amount = amount * _sunlit(scene, hits, position / position.norm(), side)
         total = total + amount[:, None] * torch.tensor(lamp.colour).to(rays)
@@ -199,20 +202,18 @@ def _back_to_all(values: Tensor, coarse: int, side: int) -> Tensor:
 def _sky(scene: Scene, rays: Tensor) -> Tensor:
     """(R, 3) linear: blue above, pale at the horizon, clouds."""
     place = scene.place
-    zenith, horizon = (torch.tensor(c).to(rays) ** GAMMA for c in (place.zenith, place.horizon))
+    zenith, horizon = (torch.tensor(c).to(rays) ** 2 for c in (place.zenith, place.horizon))
     height = rays[:, 1].clamp(0, 1)
     colour = torch.lerp(horizon.expand_as(rays), zenith.expand_as(rays), (height**0.55)[:, None])
     u, v = rays[:, 0] / (height + 0.12) * 3, rays[:, 2] / (height + 0.12) * 3
-    tile = scene.tile.to(rays)
-    cloud = sample_tile(tile[0], u, v) + 0.6 * sample_tile(tile[1], u * 2.3, v * 2.3) + 0.3 * sample_tile(tile[0], u * 5.1, v * 5.1)
-    amount = ((cloud + 1.6 * place.clouds - 0.6) * 0.8).clamp(0, 0.9)
+    amount = ((1.6 * sample_noise(u * 0.7 + scene.shift, v) + 1.6 * place.clouds - 0.6) * 0.8).clamp(0, 0.9)
     return torch.lerp(colour, torch.full_like(colour, 0.92), amount[:, None])
 
 
 def _hazy(scene: Scene, linear: Tensor, distance: Tensor) -> Tensor:
     if scene.place.haze <= 0:
         return linear
-    air = (torch.tensor(scene.place.horizon).to(linear) ** GAMMA).expand_as(linear)
+    air = (torch.tensor(scene.place.horizon).to(linear) ** 2).expand_as(linear)
     return torch.lerp(linear, air, (1 - torch.exp(-distance * scene.place.haze))[:, None])
 
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_MAP = 96
-_CELL = 0.035
-_GRID = (40, 64, 40)
+_MAP = 80
+_CELL = 0.04
+_GRID = (32, 56, 32)
 _BIAS = 0.035
-_TAPS = ((0.0, 0.0), (0.7, 0.3), (-0.3, 0.8), (-0.8, -0.4), (0.3, -0.9), (1.2, -0.5), (-1.1, 0.7), (0.1, 1.4))
+_TAPS = ((0.0, 0.0), (0.8, 0.4), (-0.4, 0.9), (-0.9, -0.5), (0.5, -1.0))
 
 
 @dataclass
@@ -79,18 +79,20 @@ def cast(vertices: Tensor, direction: Tensor, wide: float) -> Shadows:
     cell = ((seen[:, :2] - low) / step).long().clamp(0, _MAP - 1)
     nearest = vertices.new_full((_MAP * _MAP,), -torch.inf)
     nearest = nearest.scatter_reduce(0, cell[:, 1] * _MAP + cell[:, 0], seen[:, 2], "amax").view(_MAP, _MAP)
-    covered = torch.isfinite(nearest).float()[None, None]
-    covered = -F.max_pool2d(-F.max_pool2d(covered, 5, 1, 2), 5, 1, 2)
-    height = torch.where(torch.isfinite(nearest), nearest, torch.zeros_like(nearest))[None, None]
-    height = height + (covered - torch.isfinite(nearest).float()) * _mean(height, 2) / _mean(torch.isfinite(nearest).float()[None, None], 2).clamp_min(1e-3)
-    sharp, blurred = _mean(covered, 1), _mean(_mean(covered, 3 + round(5 * wide)), 3 + round(5 * wide))
-    top = _mean(_mean(height, 3 + round(5 * wide)), 3 + round(5 * wide))
+    found = torch.isfinite(nearest)[None, None]
+    covered = -F.max_pool2d(-F.max_pool2d(found.float(), 3, 1, 1), 3, 1, 1)
+    height = torch.where(found, nearest, torch.zeros_like(nearest))
+    filled = _mean(height, 1) / _mean(found.float(), 1).clamp_min(1e-3)
+    height = torch.where(found, height, filled * covered)
+    reach = 3 + round(4 * wide)
+    far = _mean(_mean(torch.cat([covered, height], 1), reach), reach)
     solid, corner = _solid(vertices)
-    return Shadows(frame, low, step, nearest, torch.cat([sharp, blurred, top], 1), solid, corner, 0.6 + 2.2 * wide)
+    return Shadows(frame, low, step, nearest, torch.cat([_mean(covered, 1), far], 1), solid, corner, 0.6 + 2.2 * wide)
 
 
 def _mean(picture: Tensor, reach: int) -> Tensor:
-    return F.avg_pool2d(picture, 2 * reach + 1, 1, reach)
+    side = 2 * reach + 1
+    return F.avg_pool2d(F.avg_pool2d(picture, (side, 1), 1, (reach, 0)), (1, side), 1, (0, reach))
 
 
 def _solid(vertices: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,4 +105,7 @@ def _solid(vertices: Tensor) -> tuple[Tensor, Tensor]:
     grid = vertices.new_zeros(layers * lines * columns)
     grid[(cell[:, 2] * lines + cell[:, 1]) * columns + cell[:, 0]] = 1.0
     grid = grid.view(1, 1, layers, lines, columns)
-    return F.avg_pool3d(grid, 3, 1, 1), corner
+    for axis in range(3):
+        side = [3 if axis == other else 1 for other in range(3)]
+        grid = F.avg_pool3d(grid, side, 1, [n // 2 for n in side])
+    return grid, corner

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .finishes import Finish, paint, sample_tile
+from .finishes import Finish, paint, sample_noise
 from .light import Light
 
 METRES = 1.9
@@ -29,13 +29,13 @@ class Occluder:
 
 @dataclass(frozen=True)
 class Sheet:
-    """size: pixels a side; tile (2, 64, 64) noise; spot: a joint of the person, hands: between their hands, both
+    """size: pixels a side; shift: of its noise; spot: a joint of the person, hands: between their hands, both
     x, y 0..1.
     """
 
     size: int
     light: Light
-    tile: Tensor
+    shift: float
     spot: tuple[float, float]
     hands: tuple[float, float]
 
@@ -56,22 +56,19 @@ class Sheet:
         return c * dx + s * dy, c * dy - s * dx
 
     def noise(self, u: Tensor, v: Tensor) -> Tensor:
-        """Noise about -1..1, one value each unit, two octaves."""
-        flat_u, flat_v = u.reshape(-1), v.reshape(-1)
-        fine = sample_tile(self.tile[1], flat_u * 2.6, flat_v * 2.6)
-        return (0.65 * sample_tile(self.tile[0], flat_u, flat_v) + 0.35 * fine).view(self.size, self.size)
+        """Noise about -1..1, the largest of it one unit wide."""
+        return sample_noise(u + self.shift, v)
 
     def finish(self, finish: Finish, u: Tensor, v: Tensor) -> Tensor:
         """(3, S, S) linear albedo of a finish at u, v in picture heights."""
-        rows = torch.tensor([finish.row()], device=u.device)
-        flat_u, flat_v = (u * METRES).reshape(-1), (v * METRES).reshape(-1)
-        footprint = torch.full_like(flat_u, METRES / self.size)
-        colour, glow = paint(rows.expand(len(flat_u), -1), flat_u, flat_v, footprint, self.tile)
-        return (colour * (1 + glow[:, None])).T.reshape(3, self.size, self.size)
+        rows = torch.tensor(finish.row(), device=u.device)[:, None]
+        footprint = torch.full((1,), METRES / self.size, device=u.device)
+        colour, glow = paint(rows, ((u + self.shift) * METRES).reshape(-1), (v * METRES).reshape(-1), footprint)
+        return (colour * (1 + glow)).reshape(3, self.size, self.size)
 
     def lit(self, normal: tuple[Tensor | float, Tensor | float, Tensor | float]) -> Tensor:
         """(3, ...) light on a surface of this normal x, y up, z to the camera."""
-        nx, ny, nz = (n if isinstance(n, Tensor) else torch.full((1, 1), n, device=self.tile.device) for n in normal)
+        nx, ny, nz = (n if isinstance(n, Tensor) else torch.full((1, 1), n, device=self.light.above.device) for n in normal)
         up = 0.5 + 0.5 * ny
         total = self.light.below[:, None, None] * (1 - up) + self.light.above[:, None, None] * up
         for direction, colour in zip(self.light.directions, self.light.colours, strict=True):
@@ -81,7 +78,7 @@ class Sheet:
 
     def gloss(self, normal: tuple[Tensor, Tensor, Tensor], sharp: float) -> Tensor:
         """(3, S, S) highlights of the lamps on a surface of this normal."""
-        total = torch.zeros(3, 1, 1, device=self.tile.device)
+        total = torch.zeros(3, 1, 1, device=self.light.above.device)
         for direction, colour in zip(self.light.directions, self.light.colours, strict=True):
             half = direction + direction.new_tensor([0.0, 0.0, 1.0])
             half = half / half.norm().clamp_min(1e-3)
@@ -90,7 +87,7 @@ class Sheet:
         return total
 
     def _line(self) -> Tensor:
-        return (torch.arange(self.size, device=self.tile.device) + 0.5) / self.size
+        return (torch.arange(self.size, device=self.light.above.device) + 0.5) / self.size
 
 
 def cylinder(across: Tensor) -> tuple[Tensor, Tensor]:

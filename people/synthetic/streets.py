@@ -39,12 +39,12 @@ def outdoors(draws: Draws, place: Place) -> Place:
         turn = draws.uniform(-1.3, 1.3)  # more often from the camera's side
     sun = (300 * math.sin(turn) * math.cos(height), 300 * math.sin(height), 300 * math.cos(turn) * math.cos(height))
     strength = (draws.uniform(0.8, 1.3), draws.uniform(0.4, 0.7), draws.uniform(0.05, 0.2), draws.uniform(0.5, 0.9))[kind]
-    sky = (draws.uniform(0.28, 0.42), 0.42, draws.uniform(0.55, 0.75), draws.uniform(0.2, 0.32))[kind]
+    sky = (draws.uniform(0.3, 0.45), 0.45, draws.uniform(0.6, 0.8), draws.uniform(0.25, 0.36))[kind]
     tint: Colour = ((0.8, 0.95, 1.2), (0.92, 0.98, 1.06), (0.97, 1.0, 1.03), (0.95, 0.9, 1.0))[kind]
     place.zenith = ((0.25, 0.45, 0.78), (0.5, 0.62, 0.8), (0.78, 0.8, 0.83), (0.4, 0.45, 0.62))[kind]
     place.horizon = ((0.72, 0.82, 0.92), (0.85, 0.88, 0.92), (0.88, 0.89, 0.9), (0.95, 0.75, 0.58))[kind]
     place.clouds = draws.uniform(0, 0.7)
-    place.haze = draws.uniform(0, 0.02) if kind != 2 else draws.uniform(0.01, 0.05)
+    place.haze = draws.uniform(0, 0.006) if kind != 2 else draws.uniform(0.002, 0.025)
     place.above = (sky * tint[0], sky * tint[1], sky * tint[2])
     bounce = 0.3 * (sky + 0.6 * strength * math.sin(height))
     red, green, blue = (bounce * (0.3 + 0.7 * c) for c in place.below)
@@ -83,7 +83,7 @@ def _facade(draws: Draws) -> tuple[Finish, Finish]:
     pitch, storey = draws.uniform(1.3, 3.2), draws.uniform(2.9, 3.6)
     glass = draws.pick(((0.16, 0.2, 0.24), (0.35, 0.42, 0.48), (0.1, 0.1, 0.1), (0.5, 0.55, 0.58)))
     windows = Finish(glass, wall, (pitch, storey), (draws.uniform(0.35, 0.6), draws.uniform(0.4, 0.55)), 0, 0.9, 0.06, 0.25, (0.5, 0.5))
-    shop = Finish(draws.pick(((0.2, 0.22, 0.25), (0.6, 0.55, 0.45), lively(draws, 0.4))), lively(draws, 0.5), (draws.uniform(1.2, 3), 2.6), (0.08, 0.2), 0, 0.8, 0.15, 0.5, (0.4, 0.4), draws.pick((0.0, 0.0, 0.4)))
+    shop = Finish(draws.pick(((0.2, 0.22, 0.25), (0.6, 0.55, 0.45), lively(draws, 0.3))), lively(draws, 0.35), (draws.uniform(1.2, 3), 2.6), (0.08, 0.2), 0, 0.8, 0.15, 0.5, (0.4, 0.4), draws.pick((0.0, 0.0, 0.4)))
     return windows, shop
 
 
