@@ -18,7 +18,8 @@ class Layer:
     vertices (v,3) world; faces (f,3) int64; rest (v,3) where the vertex is on the unposed body, so that a
     pattern made of it follows the body; uv, part_uv (v,2); part (v,) DensePose labels of the body beneath, 0
     for a thing that is no part of the person; cloth: counts as clothing; two_sided: its inner side can be
-    seen; lift: metres by which it is drawn nearer than it is, so that what it covers does not poke through.
+    seen; lift: metres by which it is drawn nearer than it is, so that what it covers does not poke through;
+    keep (v,): the surface ends where this falls below 0 between vertices, for clean hems and tips of hair.
     normals (v,3) are worked out when None.
     """
 
@@ -33,6 +34,7 @@ class Layer:
     cloth: bool = False
     two_sided: bool = False
     lift: float = 0.0
+    keep: Tensor | None = None
     normals: Tensor | None = None
 
     def vertex_normals(self) -> Tensor:

@@ -59,48 +59,74 @@ def rasterize(layers: Sequence[Layer], camera: Camera) -> Samples:
     faces, owner = _all_faces(layers, device)
     lift = torch.tensor([layer.lift for layer in layers], device=device)
     sided = torch.tensor([layer.two_sided for layer in layers], device=device)
-    corners = seen[faces]
+    corners = _rows(seen, faces)
     usable = _usable(corners, sided[owner])
     faces, owner, corners = faces[usable], owner[usable], corners[usable]
-    edges = _Edges(corners)
-    triangle, column, row = _candidates(corners, camera.size)
-    b1, b2 = edges.at(triangle, column, row)
-    covered = ((b1 >= -_EDGE) & (b2 >= -_EDGE) & (b1 + b2 <= 1 + _EDGE)).nonzero()[:, 0]
-    triangle, b1, b2 = triangle[covered], b1[covered], b2[covered]
-    pixel = row[covered] * camera.size + column[covered]
-    inverse = 1 / (corners[..., 2] - lift[owner, None])
-    near = edges.mix(inverse, triangle, b1, b2)
+    plane = _Plane(corners, camera.size)
+    triangle, pixel, b1, b2 = plane.covered()
+    keep = _kept(layers)
+    if keep is not None:
+        there = plane.mix(_rows(keep, faces)[..., 0], triangle, b1, b2) >= 0
+        triangle, pixel, b1, b2 = (values[there] for values in (triangle, pixel, b1, b2))
+    near = plane.mix(1 / (corners[..., 2] - lift[owner, None]), triangle, b1, b2)
     key = (near.view(torch.int32).long() << 32) + triangle
     best = torch.zeros(camera.size * camera.size, dtype=torch.int64, device=device)
     best.scatter_reduce_(0, pixel, key, "amax")
     shown = best.nonzero()[:, 0]
     winner = best[shown] & 0xFFFFFFFF
-    b1, b2 = edges.at(winner, shown % camera.size, shown // camera.size)
+    b1, b2 = plane.at(winner, shown)
     return _interpolate(layers, camera, shown, faces[winner], owner[winner], corners[winner], b1, b2)
 
 
-class _Edges:
-    """Barycentric coordinates as linear functions of the place in the picture."""
+class _Plane:
+    """Barycentric coordinates of triangles as linear functions of the place in the picture, all float32."""
 
-    def __init__(self, corners: Tensor) -> None:
+    def __init__(self, corners: Tensor, size: int) -> None:
+        self._size = size
         a, b, c = corners[:, 0, :2], corners[:, 1, :2], corners[:, 2, :2]
         ab, ac = b - a, c - a
         over = 1 / (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
+        low = (torch.minimum(torch.minimum(a, b), c) - 0.5).ceil().clamp(0, size)
+        high = (torch.maximum(torch.maximum(a, b), c) - 0.5).floor().clamp(-1, size - 1) + 1
+        wide, tall = (high - low).clamp_min(0).unbind(1)
+        self._boxes = torch.stack([low[:, 0], low[:, 1], wide], 1)
+        self._count = (wide * tall).long()
         self._rows = torch.stack(
             [a[:, 0], a[:, 1], ac[:, 1] * over, -ac[:, 0] * over, -ab[:, 1] * over, ab[:, 0] * over], 1
         )
 
-    def at(self, triangle: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+    def covered(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Every triangle and pixel (n,) whose centre is in it, and the weights of its second and third corner."""
+        numbers = torch.arange(len(self._count), device=self._count.device)
+        triangle = torch.repeat_interleave(numbers, self._count)
+        start = self._count.cumsum(0) - self._count
+        place = torch.arange(len(triangle), device=triangle.device) - start.index_select(0, triangle)
+        rows = torch.cat([self._rows, self._boxes], 1).index_select(0, triangle).T
+        place, wide = place.float(), rows[8]
+        down = ((place + 0.5) / wide).floor()
+        column, row = rows[6] + place - down * wide, rows[7] + down
+        x, y = column + 0.5 - rows[0], row + 0.5 - rows[1]
+        b1, b2 = rows[2] * x + rows[3] * y, rows[4] * x + rows[5] * y
+        inside = (torch.minimum(torch.minimum(b1, b2), 1 - b1 - b2) >= -_EDGE).nonzero()[:, 0]
+        pixel = (row * self._size + column).index_select(0, inside).long()
+        return triangle[inside], pixel, b1[inside], b2[inside]
+
+    def at(self, triangle: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (n,) of the second and third corner at the centres of those pixels."""
-        r = self._rows[triangle]
-        x, y = column + 0.5 - r[:, 0], row + 0.5 - r[:, 1]
-        return r[:, 2] * x + r[:, 3] * y, r[:, 4] * x + r[:, 5] * y
+        rows = self._rows.index_select(0, triangle).T
+        x, y = pixel % self._size + 0.5 - rows[0], pixel // self._size + 0.5 - rows[1]
+        return rows[2] * x + rows[3] * y, rows[4] * x + rows[5] * y
 
     @staticmethod
     def mix(values: Tensor, triangle: Tensor, b1: Tensor, b2: Tensor) -> Tensor:
         """Values (T,3) of the corners at those places."""
-        v = values[triangle]
+        v = values.index_select(0, triangle)
         return v[:, 0] + b1 * (v[:, 1] - v[:, 0]) + b2 * (v[:, 2] - v[:, 0])
+
+
+def _rows(table: Tensor, faces: Tensor) -> Tensor:
+    """Rows (n,3,c) of a table (m,c) at the corners of faces (n,3)."""
+    return table.index_select(0, faces.reshape(-1)).view(*faces.shape, -1)
 
 
 def _all_faces(layers: Sequence[Layer], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -111,6 +137,15 @@ def _all_faces(layers: Sequence[Layer], device: torch.device) -> tuple[Tensor, T
         owner.append(torch.full((len(layer.faces),), number, dtype=torch.int64, device=device))
         start += len(layer.vertices)
     return torch.cat(faces), torch.cat(owner)
+
+
+def _kept(layers: Sequence[Layer]) -> Tensor | None:
+    """(n,1) of all vertices: where the surfaces end, or None when all are whole."""
+    if all(layer.keep is None for layer in layers):
+        return None
+    whole = [layer.vertices.new_ones(len(layer.vertices)) for layer in layers]
+    kept = [one if layer.keep is None else layer.keep for layer, one in zip(layers, whole, strict=True)]
+    return torch.cat(kept)[:, None]
 
 
 def _usable(corners: Tensor, sided: Tensor) -> Tensor:
@@ -125,20 +160,6 @@ def _usable(corners: Tensor, sided: Tensor) -> Tensor:
     return (near & holds_centre & ((area < -1e-9) | (sided & (area > 1e-9)))).nonzero()[:, 0]
 
 
-def _candidates(corners: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Triangle, column and row of every pixel whose centre is in a triangle's box."""
-    low = (corners[..., :2].amin(1) - 0.5).ceil().clamp(0, size).long()
-    high = (corners[..., :2].amax(1) - 0.5).floor().clamp(-1, size - 1).long() + 1
-    wide, tall = (high - low).clamp_min(0).unbind(1)
-    count = wide * tall
-    triangle = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
-    start = count.cumsum(0) - count
-    box = torch.stack([start, wide, low[:, 0], low[:, 1]], 1)[triangle]
-    number = torch.arange(len(triangle), device=count.device) - box[:, 0]
-    row = torch.div(number, box[:, 1], rounding_mode="floor")
-    return triangle, box[:, 2] + number - row * box[:, 1], box[:, 3] + row
-
-
 def _interpolate(
     layers: Sequence[Layer], camera: Camera, pixel: Tensor, faces: Tensor, owner: Tensor, corners: Tensor,
     b1: Tensor, b2: Tensor,
@@ -147,14 +168,14 @@ def _interpolate(
     table = torch.cat([
         torch.cat([layer.vertices, layer.vertex_normals(), layer.rest, layer.uv], 1) for layer in layers
     ])  # fmt: skip
-    parts = torch.cat([layer.part for layer in layers])[faces]
-    part_uv = torch.cat([layer.part_uv for layer in layers])[faces]
+    parts = _rows(torch.cat([layer.part for layer in layers])[:, None], faces)[..., 0]
+    part_uv = _rows(torch.cat([layer.part_uv for layer in layers]), faces)
     weights = torch.stack([1 - b1 - b2, b1, b2], 1).clamp_min(0) / corners[..., 2]
     weights = weights / weights.sum(1, keepdim=True)
-    values = (table[faces] * weights[..., None]).sum(1)
+    values = _mixed(_rows(table, faces), weights)
     part = parts.gather(1, weights.argmax(1, keepdim=True))
     own = weights * (parts == part)
-    part_uv = (part_uv * (own / own.sum(1, keepdim=True))[..., None]).sum(1)
+    part_uv = _mixed(part_uv, own / own.sum(1, keepdim=True))
     position, normal = values[:, :3], values[:, 3:6]
     view = camera.eye.to(position.device) - position
     distance = view.norm(dim=1, keepdim=True)
@@ -168,3 +189,9 @@ def _interpolate(
         normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-9), values[:, 6:9], values[:, 9:11],
         part[:, 0].to(torch.uint8), part_uv.clamp(0, 1), view, depth / camera.focal_px, inside,
     )  # fmt: skip
+
+
+def _mixed(values: Tensor, weights: Tensor) -> Tensor:
+    """(n,c): values (n,3,c) of three corners by their weights (n,3)."""
+    w = weights[..., None]
+    return values[:, 0] * w[:, 0] + values[:, 1] * w[:, 1] + values[:, 2] * w[:, 2]

@@ -97,7 +97,7 @@ def test_pictures_agree_inside_the_person(people: SyntheticPeople) -> None:
     off_seam = whole * (1 - grown(people.visible_mask) * grown(people.invisible_mask))
     for picture, where in ((people.complete, off_seam), (people.occluded, off_seam * people.visible_mask)):
         differs = ((picture - people.cutout).abs().amax(1, keepdim=True) > 1e-3) * where
-        assert differs.sum() < 0.01 * where.sum()  # where the soft rim of the occluder grazes the person
+        assert differs.sum() < 0.02 * where.sum()  # where the soft rim of the occluder grazes the person
 
 
 def test_the_hidden_part_shows_the_occluder(people: SyntheticPeople) -> None:
