@@ -21,7 +21,8 @@ class Samples:
 
     pixel (P,): row * size + column; layer (P,): number in `layers`; depth (P,) metres; position, normal (unit,
     towards the camera), rest, view (unit, towards the camera) (P,3); uv, part_uv (P,2); part (P,) labels;
-    pixel_size (P,): metres that a pixel covers there; inside (P,) bool: the surface's inner side is seen.
+    pixel_size (P,): metres that a pixel covers there; inside (P,) bool: the surface's inner side is seen;
+    corners (P,3): the triangle's vertices, counted through all layers; weights (P,3): their shares.
     """
 
     size: int
@@ -38,6 +39,8 @@ class Samples:
     view: Tensor
     pixel_size: Tensor
     inside: Tensor
+    corners: Tensor
+    weights: Tensor
 
     def where(self, *names: str) -> Tensor:
         """Indices (n,) of the samples of layers with these names."""
@@ -188,6 +191,7 @@ def _interpolate(
         camera.size, layers, pixel, owner, depth, position,
         normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-9), values[:, 6:9], values[:, 9:11],
         part[:, 0].to(torch.uint8), part_uv.clamp(0, 1), view, depth / camera.focal_px, inside,
+        faces, weights,
     )  # fmt: skip
 
 
