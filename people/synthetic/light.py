@@ -66,7 +66,7 @@ def sample_light(seed: int, lamps: list[Lamp], above: Colour, below: Colour, dev
     facing = sum(lamp.strength * max(0.0, 0.75 * d[2] + 0.5 * d[1]) for lamp, d in zip(lamps, directions, strict=True))
     around = sum(w * (a + b) / 2 for w, a, b in zip(_LUMINANCE, above, below, strict=True))
     everything = sum(lamp.strength for lamp in lamps)
-    gain = draws.uniform(0.85, 1.25) / (0.25 + 0.75 * (0.7 * (facing + around) + 0.3 * (0.6 * everything + around)))
+    gain = draws.uniform(0.85, 1.2) / (0.15 + 0.5 * (facing + around) + 0.4 * (0.8 * everything + around))
     exposed = [Lamp(lamp.position, _times(lamp.colour, gain), lamp.strength, lamp.wide) for lamp in lamps]
     colours = [_times(lamp.colour, lamp.strength) for lamp in exposed]
     return Light(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bystanders import person_in_front
 from .draws import Draws
 from .foliage import bush, grass, hanging_leaves
 from .furniture import bag, ball, board, car, carton, chair, counter, curtain, fence, frame, post, railing, sofa, wall
@@ -20,20 +23,31 @@ OCCLUDERS = {
 
 _JOINTS = (0.4, 0.5, 0.8, 1, 1, 0.8, 1, 1, 1, 1.3, 1.2, 1, 1.3, 1.2, 0.1, 0.1, 0.1, 0.1)
 _TWO = 0.15
+_PEOPLE, _MOST_BY_PEOPLE = 0.15, 0.7
 _NONE = -1e6
 
 
-def place(seed: int, share: float | None, amodal: Tensor, joints: Tensor, light: Light) -> tuple[Tensor, Tensor]:
-    """A thing in front of the person of amodal mask (1, S, S) and joints (18, 3) in pixels.
+class Front(NamedTuple):
+    """coverage (1, S, S) 0..1, at least 0.5 where it hides; picture (3, S, S) 0..1; is_person."""
 
-    share: 0..0.9 of the person is hidden; None draws it between 0.08 and 0.6. Returns its coverage (1, S, S)
-    0..1, at least 0.5 where it hides, and its picture (3, S, S) 0..1.
+    coverage: Tensor
+    picture: Tensor
+    is_person: bool
+
+
+def place(seed: int, share: float | None, amodal: Tensor, joints: Tensor, light: Light) -> Front:
+    """A thing or a person in front of the person of amodal mask (1, S, S) and joints (18, 3) in pixels.
+
+    share: 0..0.9 of the person is hidden; None draws it between 0.08 and 0.6.
     """
     draws = Draws(seed, "occluder")
     drawn = draws.uniform(0.08, 0.6)
     share = drawn if share is None else share
-    thing = _sample(draws, joints, light, amodal.shape[-1])
-    return grown(thing, share, amodal[0])
+    other = None
+    if draws.chance(_PEOPLE) and 0 < share <= _MOST_BY_PEOPLE and amodal.any():
+        other = person_in_front(seed, share, amodal[0], light)
+    thing = _sample(draws, joints, light, amodal.shape[-1]) if other is None else other
+    return Front(*grown(thing, share, amodal[0]), other is not None)
 
 
 def grown(thing: Occluder, share: float, amodal: Tensor) -> tuple[Tensor, Tensor]:

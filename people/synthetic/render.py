@@ -151,7 +151,7 @@ def _photographed(
     drawing = draw_person(person, camera, light, shadows)
     photograph = sample_photograph(seed, options.size, options.device)
     amodal = (drawing.coverage >= 0.5).float()
-    in_front, thing = place(seed, options.occlusion, amodal, joints, light)
+    in_front, thing, _ = place(seed, options.occlusion, amodal, joints, light)
     behind = torch.ones_like(drawing.colour)
     if options.background == SCENE:
         behind = photograph.develop(draw_behind(scene, light, camera, options.size, shadows))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bystanders import Bystander, put_behind, sample_bystanders
 from .camera import Camera
 from .draws import Draws
 from .finishes import Finish, lively, paint, sample_noise
@@ -23,6 +24,7 @@ from .shadows import Shadows
 from .streets import sample_street
 
 _KINDS = ("room", "street", "park", "studio")
+_OTHERS = {"room": 0.15, "street": 0.4, "park": 0.25, "studio": 0.0}
 _ROOM_AROUND = 0.75
 _PHOTOGRAPHS = 0.5
 _SHARP, _SOFT = 0.75, 0.5
@@ -40,6 +42,7 @@ class Scene:
     shift: float
     turn: float
     aperture: float
+    others: list[Bystander]
     photograph: Tensor | None = None
 
     def light(self, seed: int, device: torch.device | str = "cpu") -> Light:
@@ -64,7 +67,9 @@ def sample_scene(seed: int, camera: Camera, photographs: Sequence[Tensor] | None
     photograph = None
     if photographs and draws.chance(_PHOTOGRAPHS):
         photograph = _crop(draws, draws.pick(photographs), camera.size)
-    return Scene(kind, place, boxes, balls, shift, turn, aperture, photograph)
+    farthest = 9.0 if not place.indoors else max(1.0, -place.walls[4][0] - 0.6)
+    others = [] if photograph is not None else sample_bystanders(seed, camera, _OTHERS[kind], farthest)
+    return Scene(kind, place, boxes, balls, shift, turn, aperture, others, photograph)
 
 
 def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:
@@ -83,8 +88,15 @@ def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:
 
 def draw_behind(scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None) -> Tensor:
     """(3, S, S) 0..1: what is behind the person, their shadow on it."""
+    return draw_surroundings(scene, light, camera, size, shadows)[0]
+
+
+def draw_surroundings(
+    scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None
+) -> tuple[Tensor, Tensor]:
+    """(3, S, S) 0..1: what is behind the person, their shadow on it; (1, S, S) of 0 and 1: other people in it."""
     if scene.photograph is not None:
-        return scene.photograph.to(light.colours)
+        return scene.photograph.to(light.colours), torch.zeros_like(scene.photograph[:1]).to(light.colours)
     blur_far = scene.aperture * camera.focal_px * size / camera.size / max(float(camera.eye.norm()), 0.3)
     side = max(round(size * (_SHARP if blur_far < 0.018 * size else _SOFT)), 12)
     rotation = _rotation(scene.turn).to(camera.eye)
@@ -97,11 +109,12 @@ def draw_behind(scene: Scene, light: Light, camera: Camera, size: int, shadows: 
     if shadows is not None:
         linear = linear * shadows.on_ground(hits.point @ rotation, hits.normal @ rotation, key_share)[:, None]
     linear = torch.where(hits.sky[:, None], _sky(scene, rays), _hazy(scene, linear, hits.distance))
-    picture = linear.T.reshape(1, 3, side, side)
-    picture = _focus(picture, hits.distance.reshape(1, 1, side, side), scene.aperture * camera.focal_px * side / camera.size, float(camera.eye.norm()))
-    if side != size:
-        picture = F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
-    return to_picture(picture[0])
+    picture, distance = linear.T.reshape(3, side, side), hits.distance.view(side, side)
+    picture, others, distance = put_behind(scene.others, small, light, picture, distance)
+    aperture_px = scene.aperture * camera.focal_px * side / camera.size
+    picture = _focus(picture[None], distance[None, None], aperture_px, float(camera.eye.norm()))
+    both = F.interpolate(torch.cat([picture, others[None]], 1), (size, size), mode="bilinear", align_corners=False)[0]
+    return to_picture(both[:3]), (both[3:] >= 0.5).float()
 
 
 def load_backgrounds(folder: str | Path) -> list[Tensor]:
@@ -146,7 +159,7 @@ def _lit(scene: Scene, light: Light, hits: Hits, rays: Tensor, shell: Tensor, ca
         amount = ((toward + wrap) / (1 + wrap)).clamp_min(0) * lamp.strength
         if scene.place.indoors:
             reach = float(position.norm())
-            amount = amount * ((reach * reach + 4.0) / (distance[:, 0] ** 2 + 4.0)).clamp_max(1.6)
+            amount = amount * ((reach * reach + 4.0) / (distance[:, 0] ** 2 + 4.0)).clamp_max(1.35)
         elif index == 0 and lamp.wide < 0.5:
             amount = amount * _sunlit(scene, hits, position / position.norm(), side)
         total = total + amount[:, None] * torch.tensor(lamp.colour).to(rays)
@@ -222,11 +235,18 @@ def _focus(picture: Tensor, distance: Tensor, aperture_px: float, focus: float) 
     circle = aperture_px * (1 / distance.clamp_min(0.2) - 1 / max(focus, 0.3)).abs()
     widest = float(circle.max())
     if widest < 0.6:
-        return picture
-    levels = [picture] + [_blurred(picture, widest * share) for share in (0.33, 1.0)]
+        return _softened(picture)
+    levels = [_softened(picture)] + [_blurred(picture, widest * share) for share in (0.33, 1.0)]
     place = (_blurred(circle, 1.0) / widest * 3).clamp(0, 3)
     near = torch.lerp(levels[0], levels[1], place.clamp(0, 1))
     return torch.lerp(near, levels[2], ((place - 1) / 2).clamp(0, 1))
+
+
+def _softened(picture: Tensor) -> Tensor:
+    """A lens's own softness, so that edges do not step."""
+    padded = F.pad(picture, (1, 1, 1, 1), mode="replicate")
+    across = 0.5 * padded[..., 1:-1] + 0.25 * (padded[..., :-2] + padded[..., 2:])
+    return 0.5 * across[..., 1:-1, :] + 0.25 * (across[..., :-2, :] + across[..., 2:, :])
 
 
 def _blurred(picture: Tensor, diameter: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 _MAP = 80
 _CELL = 0.04
 _GRID = (32, 56, 32)
+_FLOOR, _FLOOR_CELL = 56, 0.05
 _BIAS = 0.035
 _TAPS = ((0.0, 0.0), (0.8, 0.4), (-0.4, 0.9), (-0.9, -0.5), (0.5, -1.0))
 
@@ -19,7 +20,7 @@ _TAPS = ((0.0, 0.0), (0.8, 0.4), (-0.4, 0.9), (-0.9, -0.5), (0.5, -1.0))
 class Shadows:
     """frame (3, 3): rows right, up and towards the lamp; nearest (N, N): how far towards the lamp the person
     reaches in each cell, -inf where they are not; soft (1, 2, N, N): that coverage, blurred a little and a lot;
-    solid (1, 1, D, H, W): how much of a cube around each place is filled.
+    solid (1, 1, D, H, W): how much of a cube around each place is filled; floor (1, 2, N, N): what touches the ground, and what is above it.
     """
 
     frame: Tensor
@@ -29,6 +30,8 @@ class Shadows:
     soft: Tensor
     solid: Tensor
     corner: Tensor
+    floor: Tensor
+    stand: Tensor
     spread: float
 
     def open_to_lamp(self, points: Tensor, normals: Tensor) -> Tensor:
@@ -56,8 +59,15 @@ class Shadows:
         near, far, top = covered[0, :, 0]
         gap = (top / far.clamp_min(0.02) - seen[:, 2]).clamp_min(0)
         amount = torch.lerp(near, far, (gap * self.spread * 0.35).clamp(0, 1)) * (gap > 0)
-        contact = self._filled(points + normals * 0.03)
-        return (1 - amount.clamp(0, 1) * key_share * 0.92) * (1 - 0.75 * contact * (1 - 0.5 * key_share))
+        near, wide = self._below(points)
+        contact = (0.75 * near + 0.6 * wide * (1 - key_share)).clamp(0, 0.9) * (1 - points[:, 1].abs() / 0.5).clamp(0, 1)
+        return (1 - amount.clamp(0, 1) * key_share * 0.92) * (1 - contact)
+
+    def _below(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """How much of the person stands on the ground at points (R, 3), and how much of them is just above."""
+        place = (points[:, [0, 2]] - self.stand) / (_FLOOR * _FLOOR_CELL) * 2 - 1
+        found = F.grid_sample(self.floor, place[None, None], mode="bilinear", padding_mode="zeros", align_corners=False)
+        return found[0, 0, 0], found[0, 1, 0]
 
     def _filled(self, points: Tensor) -> Tensor:
         size = points.new_tensor(_GRID) * _CELL
@@ -87,7 +97,7 @@ def cast(vertices: Tensor, direction: Tensor, wide: float) -> Shadows:
     reach = 3 + round(4 * wide)
     far = _mean(_mean(torch.cat([covered, height], 1), reach), reach)
     solid, corner = _solid(vertices)
-    return Shadows(frame, low, step, nearest, torch.cat([_mean(covered, 1), far], 1), solid, corner, 0.6 + 2.2 * wide)
+    return Shadows(frame, low, step, nearest, torch.cat([_mean(covered, 1), far], 1), solid, corner, *_floor(vertices), 0.6 + 2.2 * wide)
 
 
 def _mean(picture: Tensor, reach: int) -> Tensor:
@@ -109,3 +119,18 @@ def _solid(vertices: Tensor) -> tuple[Tensor, Tensor]:
         side = [3 if axis == other else 1 for other in range(3)]
         grid = F.avg_pool3d(grid, side, 1, [n // 2 for n in side])
     return grid, corner
+
+
+def _floor(vertices: Tensor) -> tuple[Tensor, Tensor]:
+    """(1, 2, N, N) seen from above: how near to the ground the person comes, for contact and for shade; its
+    lower corner (x, z).
+    """
+    flat = vertices[:, [0, 2]]
+    corner = (flat.amin(0) + flat.amax(0)) / 2 - _FLOOR * _FLOOR_CELL / 2
+    cell = ((flat - corner) / _FLOOR_CELL).long().clamp(0, _FLOOR - 1)
+    lowest = vertices.new_full((_FLOOR * _FLOOR,), 9.0)
+    lowest = lowest.scatter_reduce(0, cell[:, 1] * _FLOOR + cell[:, 0], vertices[:, 1].clamp_min(0), "amin")
+    lowest = lowest.view(1, 1, _FLOOR, _FLOOR)
+    touching = _mean(F.max_pool2d(torch.exp(-lowest / 0.06), 3, 1, 1), 1)
+    above = _mean(_mean(torch.exp(-lowest / 0.5), 2), 3)
+    return torch.cat([touching, (1.6 * above).clamp(0, 1)], 1), corner
