@@ -103,10 +103,20 @@ def put_behind(
         layer = _canvas(torch.cat([colour, alpha]), camera.size, round(feet[0] - width / 2), round(head[1]))
         away = float(torch.tensor([other.x, 0.9, other.z]).sub(camera.eye.cpu()).norm())
         seen = layer[3:] * (distance > away - 0.3)[None]
+        picture = picture * _under_feet(camera, feet, seen)
         picture = torch.lerp(picture, layer[:3] * _relight(light), seen)
         distance = torch.where(seen[0] > 0.5, torch.full_like(distance, away), distance)
         mask = torch.maximum(mask, seen)
     return picture, mask, distance
+
+
+def _under_feet(camera: Camera, feet: list[float], seen: Tensor) -> Tensor:
+    """(1, S, S): shade on the ground where somebody stands."""
+    line = torch.arange(camera.size, device=seen.device) + 0.5
+    wide = 0.3 * camera.focal_px / feet[2]
+    flat = wide * max(0.12, abs(float(camera.eye[1])) / feet[2])
+    away = ((line[None, :] - feet[0]) / wide) ** 2 + ((line[:, None] - feet[1]) / flat) ** 2
+    return 1 - 0.65 * torch.exp(-away)[None] * bool(seen.amax() > 0.5)
 
 
 def resized(cutout: Cutout, height: int, width: int) -> tuple[Tensor, Tensor]:

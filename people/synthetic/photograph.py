@@ -60,7 +60,7 @@ def sample_photograph(seed: int, size: int, device: torch.device | str = "cpu") 
     corner = draws.uniform(0.0, 0.35) if draws.chance(0.6) else 0.0
     line = (torch.arange(size) + 0.5) / size - 0.5
     shade = 1 - corner * (line[None, :] ** 2 + line[:, None] ** 2)
-    strength = draws.uniform(0.0, 0.035) if draws.chance(0.7) else draws.uniform(0.03, 0.07)
+    strength = draws.uniform(0.0, 0.03) if draws.chance(0.8) else draws.uniform(0.025, 0.05)
     noise = _noise(draws, size) * strength * min(1.0, math.sqrt(size / _REFERENCE) * 0.5 + 0.4)
     return Photograph(
         gain[:, None, None].to(device), contrast, black, saturation, shade[None].to(device), noise.to(device)

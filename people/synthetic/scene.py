@@ -20,6 +20,7 @@ from .parks import sample_park
 from .place import Lamp, Place, open_walls, warm
 from .raycast import Hits, Things, View, blocked, cast
 from .rooms import sample_room
+from .seats import Seat, place_seat
 from .shadows import Shadows
 from .streets import sample_street
 
@@ -51,9 +52,11 @@ class Scene:
         return sample_light(seed, lamps, self.place.above, self.place.below, device)
 
 
-def sample_scene(seed: int, camera: Camera, photographs: Sequence[Tensor] | None = None) -> Scene:
-    """A room, a street, a park or a studio around the person of this seed; with photographs (3, H, W), one of
-    them for half of the seeds.
+def sample_scene(
+    seed: int, camera: Camera, photographs: Sequence[Tensor] | None = None, seat: Seat | None = None
+) -> Scene:
+    """A room, a street, a park or a studio around the person of this seed, with a seat where they sit; with
+    photographs (3, H, W), one of them for half of the seeds.
     """
     draws = Draws(seed, "background")
     kind = _KINDS[draws.choice([0.42, 0.28, 0.2, 0.1])]
@@ -63,6 +66,12 @@ def sample_scene(seed: int, camera: Camera, photographs: Sequence[Tensor] | None
     near = (float(eye[0]), float(eye[1]), float(eye[2]))
     place = {"room": sample_room, "street": sample_street, "park": sample_park, "studio": sample_studio}[kind](draws, near)
     boxes, balls = place.things.cleared(eye, _ROOM_AROUND)
+    if seat is not None:
+        x, _, z = _turned((seat[0], 0.0, seat[1]), turn)
+        own = Things()
+        place_seat(draws, own, (x, z, seat[2]), place.indoors)
+        more_boxes, more_balls = own.cleared(eye, -9.0)
+        boxes, balls = torch.cat([boxes, more_boxes]), torch.cat([balls, more_balls])
     shift = draws.uniform(0, 16)
     photograph = None
     if photographs and draws.chance(_PHOTOGRAPHS):
