@@ -58,7 +58,7 @@ def _showing_hands(person: Person, raised: tuple[bool, bool], draws: Draws, size
     distance = draws.uniform(1.3, 2.4)
     height = float(target[1]) + draws.normal(0.0, 0.12)
     roll, share = math.radians(draws.normal(0, 2)), draws.uniform(0.86, 0.95)
-    place = (draws.uniform(0.15, 0.85), draws.uniform(0.3, 0.9))
+    place = (draws.uniform(0.15, 0.85), draws.uniform(0.75, 1.0))
     while True:
         camera = frame_points(look_at(target, distance, height, roll), points, share, place, size)
         boxes = [camera.project(hand)[:, :2] for hand in hands]
