@@ -17,12 +17,21 @@ from .place import Lamp
 from .poses import sample_pose
 from .sheet import Occluder
 
-CUTOUTS = 64
+CUTOUTS = 40
 TALL_PX = 176
 _FIRST_SEED = 9_000_000
 """Apart from the seeds of the people themselves in training; other ones for the people kept for measuring."""
 _HELD_OUT = 10_000_000
-_UPRIGHT = ("standing", "walking", "phoning", "arms folded", "carrying something", "hand on hip", "waving", "pointing")
+_UPRIGHT = (
+    "standing",
+    "walking",
+    "phoning",
+    "arms folded",
+    "carrying something",
+    "hand on hip",
+    "waving",
+    "pointing",
+)
 _DISTANCE = 4.5
 _RIM_PX = 2.0
 
@@ -77,7 +86,10 @@ def person_in_front(seed: int, share: float, amodal: Tensor, light: Light) -> Oc
         placed = _shift_to_hide(alpha[0], amodal, round(top - lift), share, from_right)
         if placed is not None:
             left, part = placed
-            one, two = (_canvas(torch.cat([colour * alpha, alpha]), size, left + step, round(top - lift)) for step in (0, 1))
+            one, two = (
+                _canvas(torch.cat([colour * alpha, alpha]), size, left + step, round(top - lift))
+                for step in (0, 1)
+            )
             both = torch.lerp(one, two, part)
             covered = F.avg_pool2d(F.pad(both[None, 3:], (1,) * 4, mode="replicate"), 3, 1)[0, 0]
             picture = both[:3] / both[3:].clamp_min(0.05) * _relight(light)
@@ -94,7 +106,9 @@ def put_behind(
     """
     mask = torch.zeros_like(picture[:1])
     for other in others:
-        feet, head = camera.project(torch.tensor([[other.x, 0.0, other.z], [other.x, other.cutout.height, other.z]])).tolist()
+        feet, head = camera.project(
+            torch.tensor([[other.x, 0.0, other.z], [other.x, other.cutout.height, other.z]])
+        ).tolist()
         height = round(feet[1] - head[1])
         if not 8 <= height <= 3 * camera.size or feet[2] < 0.5:
             continue
@@ -137,12 +151,23 @@ def cutout(seed: int) -> Cutout:
         pose = sample_pose(Draws(seed + step * CUTOUTS, "pose"))
     person = make_person(seed, pose)
     points = person.vertices
-    camera = frame_points(look_at(torch.tensor([0.0, 0.9, 0.0]), _DISTANCE, 1.5, 0.0), points, 0.97, (0.5, 0.5), TALL_PX)
+    camera = frame_points(
+        look_at(torch.tensor([0.0, 0.9, 0.0]), _DISTANCE, 1.5, 0.0), points, 0.97, (0.5, 0.5), TALL_PX
+    )
     light = _studio()
     drawing = draw_person(person, camera, light, shadows_of(person, light))
-    lines, columns = (drawing.coverage[0] > 0.02).any(1).nonzero()[:, 0], (drawing.coverage[0] > 0.02).any(0).nonzero()[:, 0]
-    box = (slice(None), slice(int(lines[0]), int(lines[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-    return Cutout((drawing.colour[box] ** 2).contiguous(), drawing.coverage[box].contiguous(), float(points[:, 1].max()))
+    lines, columns = (
+        (drawing.coverage[0] > 0.02).any(1).nonzero()[:, 0],
+        (drawing.coverage[0] > 0.02).any(0).nonzero()[:, 0],
+    )
+    box = (
+        slice(None),
+        slice(int(lines[0]), int(lines[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
+    )
+    return Cutout(
+        (drawing.colour[box] ** 2).contiguous(), drawing.coverage[box].contiguous(), float(points[:, 1].max())
+    )
 
 
 def _drawn(draws: Draws, seed: int) -> Cutout:
@@ -157,7 +182,9 @@ def _studio() -> Light:
     """Soft light from above and before."""
     key = torch.tensor([[0.35, 0.7, 0.62]])
     lamp = Lamp((1.0, 3.2, 1.8), (1.0, 1.0, 1.0), 0.7, 0.8)
-    return Light(key / key.norm(), torch.full((1, 3), 0.7), torch.full((3,), 0.5), torch.full((3,), 0.25), 0.8, [lamp])
+    return Light(
+        key / key.norm(), torch.full((1, 3), 0.7), torch.full((3,), 0.5), torch.full((3,), 0.25), 0.8, [lamp]
+    )
 
 
 def _relight(light: Light) -> Tensor:
@@ -182,7 +209,9 @@ def _canvas(layer: Tensor, size: int, left: int, top: int) -> Tensor:
     return canvas
 
 
-def _shift_to_hide(alpha: Tensor, amodal: Tensor, top: int, share: float, from_right: bool) -> tuple[int, float] | None:
+def _shift_to_hide(
+    alpha: Tensor, amodal: Tensor, top: int, share: float, from_right: bool
+) -> tuple[int, float] | None:
     """Left edge, and the part of the way to the next pixel, where alpha (h, w) hides that share of a mask (S, S)."""
     size, (height, width) = amodal.shape[-1], alpha.shape
     rows = amodal.new_zeros(size, width)

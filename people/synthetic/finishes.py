@@ -67,12 +67,16 @@ def paint(rows: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> tuple[Tensor
         row_u = u / pitch_u + bond * torch.remainder(cell_v, 2.0)
         cell_u = row_u.floor()
         soft_u, soft_v = footprint / pitch_u, footprint / pitch_v
-        on_line = torch.maximum(_near_edge(row_u - cell_u, line_u, soft_u), _near_edge(row_v - cell_v, line_v, soft_v))
+        on_line = torch.maximum(
+            _near_edge(row_u - cell_u, line_u, soft_u), _near_edge(row_v - cell_v, line_v, soft_v)
+        )
         seen = (1 - torch.maximum(soft_u, soft_v)).clamp(0, 1)
         first, second = _cell_numbers(cell_u, cell_v)
         brightness = brightness + varied * (first - 0.5) * seen
         hue = torch.stack([second, (second + 0.37) % 1, (second * 1.7 + 0.61) % 1])
-        colour = torch.lerp(torch.lerp(colour.expand_as(hue), hue * 0.8, tinted * seen), line_colour.expand_as(hue), on_line)
+        colour = torch.lerp(
+            torch.lerp(colour.expand_as(hue), hue * 0.8, tinted * seen), line_colour.expand_as(hue), on_line
+        )
         glow = glow * (1 - 0.9 * on_line) * (1 + varied * (second - 0.5) * seen)
     return (colour * brightness).clamp(0.05, 1) ** 2, glow
 
@@ -92,7 +96,9 @@ def _tile(device: torch.device) -> Tensor:
     total = torch.zeros(1, 1, _TEXELS, _TEXELS)
     for octave in range(4):
         cells = _PERIOD * 2**octave
-        coarse = F.pad(torch.rand(1, 1, cells, cells, generator=generator) * 2 - 1, (2, 2, 2, 2), mode="circular")
+        coarse = F.pad(
+            torch.rand(1, 1, cells, cells, generator=generator) * 2 - 1, (2, 2, 2, 2), mode="circular"
+        )
         scale = _TEXELS // cells
         fine = F.interpolate(coarse, scale_factor=scale, mode="bicubic", align_corners=False)
         total += fine[..., 2 * scale : 2 * scale + _TEXELS, 2 * scale : 2 * scale + _TEXELS] * 0.75**octave
@@ -167,7 +173,9 @@ def tiles(draws: Draws) -> Finish:
     """Square tiles or slabs of stone."""
     colour = shade_of(draws, draws.pick(STONES + WALLS[:4]))
     joint, pitch = shade_of(draws, (0.45, 0.44, 0.42)), draws.uniform(0.2, 0.7)
-    return Finish(colour, joint, (pitch, pitch), (0.03, 0.03), draws.pick((0.0, 0.5)), 0.1, 0.0, 0.08, (0.15, 0.15))
+    return Finish(
+        colour, joint, (pitch, pitch), (0.03, 0.03), draws.pick((0.0, 0.5)), 0.1, 0.0, 0.08, (0.15, 0.15)
+    )
 
 
 def plaster(draws: Draws, colours: tuple[Colour, ...] = WALLS) -> Finish:

@@ -58,12 +58,16 @@ class Shade(Protocol):
     def open_to_surroundings(self, points: Tensor, normals: Tensor) -> Tensor: ...
 
 
-def sample_light(seed: int, lamps: list[Lamp], above: Colour, below: Colour, device: torch.device | str = "cpu") -> Light:
+def sample_light(
+    seed: int, lamps: list[Lamp], above: Colour, below: Colour, device: torch.device | str = "cpu"
+) -> Light:
     """The lamps of a place, exposed as a camera would: for the person for the most part."""
     draws = Draws(seed, "light")
     lamps = sorted(lamps, key=lambda lamp: -lamp.strength)[:4]
     directions = [_unit((x, y - CHEST, z)) for x, y, z in (lamp.position for lamp in lamps)]
-    facing = sum(lamp.strength * max(0.0, 0.75 * d[2] + 0.5 * d[1]) for lamp, d in zip(lamps, directions, strict=True))
+    facing = sum(
+        lamp.strength * max(0.0, 0.75 * d[2] + 0.5 * d[1]) for lamp, d in zip(lamps, directions, strict=True)
+    )
     around = sum(w * (a + b) / 2 for w, a, b in zip(_LUMINANCE, above, below, strict=True))
     everything = sum(lamp.strength for lamp in lamps)
     gain = draws.uniform(0.85, 1.2) / (0.15 + 0.5 * (facing + around) + 0.4 * (0.8 * everything + around))
@@ -82,7 +86,9 @@ def shade(samples: Samples, surface: Surface, light: Light, shadows: Shade) -> T
     normal, view = surface.normal, samples.view
     open_around = shadows.open_to_surroundings(samples.position, samples.normal)
     up = (0.5 + 0.5 * normal[:, 1])[:, None]
-    around = torch.lerp(light.below.expand_as(albedo), light.above.expand_as(albedo), up) * open_around[:, None]
+    around = (
+        torch.lerp(light.below.expand_as(albedo), light.above.expand_as(albedo), up) * open_around[:, None]
+    )
     facing = (normal * view).sum(1).clamp(0.02, 1)
     edge = (1 - facing) ** 4
     glow = torch.stack([0.32 * surface.sss, 0.14 * surface.sss, 0.08 * surface.sss], 1)
@@ -95,7 +101,9 @@ def shade(samples: Samples, surface: Surface, light: Light, shadows: Shade) -> T
         total = total + ((toward + wrap) / (1 + wrap)).clamp_min(0) * open_to[:, None] * colour
         half = view + direction
         spark = ((normal * half).sum(1) / half.norm(dim=1).clamp_min(1e-3)).clamp(0, 1) ** exponent
-        amount = spark * surface.shine * (0.12 + 0.5 * edge) * (0.3 + exponent / 40) * (toward[:, 0] > 0) * open_to
+        amount = (
+            spark * surface.shine * (0.12 + 0.5 * edge) * (0.3 + exponent / 40) * (toward[:, 0] > 0) * open_to
+        )
         gloss = gloss + amount[:, None] * colour
     fuzz = (edge * 0.25 * (1 - surface.shine) * (1 - surface.sss))[:, None]
     return to_picture(albedo * total * (1 + fuzz) + gloss)

@@ -11,7 +11,22 @@ from torch import Tensor
 from .bystanders import person_in_front
 from .draws import Draws
 from .foliage import bush, grass, hanging_leaves
-from .furniture import bag, ball, board, car, carton, chair, counter, curtain, fence, frame, post, railing, sofa, wall
+from .foreground import (
+    bag,
+    ball,
+    board,
+    car,
+    carton,
+    chair,
+    counter,
+    curtain,
+    fence,
+    frame,
+    post,
+    railing,
+    sofa,
+    wall,
+)
 from .light import Light, to_picture
 from .sheet import Occluder, Sheet
 

@@ -57,7 +57,11 @@ def _bush(draws: Draws, things: Things, x: float, z: float) -> None:
 
 
 def _path(draws: Draws, things: Things) -> None:
-    finish = Finish(shade_of(draws, draws.pick(((0.6, 0.55, 0.47), (0.45, 0.45, 0.45), (0.7, 0.62, 0.5)))), grain=0.25, grain_size=(0.12, 0.12))
+    finish = Finish(
+        shade_of(draws, draws.pick(((0.6, 0.55, 0.47), (0.45, 0.45, 0.45), (0.7, 0.62, 0.5)))),
+        grain=0.25,
+        grain_size=(0.12, 0.12),
+    )
     half, x = draws.uniform(0.7, 1.8), draws.uniform(-1, 1)
     things.begin()
     if draws.chance(0.6):
@@ -82,4 +86,9 @@ def _hills(draws: Draws, things: Things) -> None:
         tall = draws.uniform(4, 16)
         colour = shade_of(draws, draws.pick(((0.3, 0.38, 0.28), (0.35, 0.42, 0.45), (0.25, 0.32, 0.2))))
         finish = Finish(colour, grain=0.3, grain_size=(1.5, 0.8))
-        things.ball((draws.uniform(-60, 60), 0, -draws.uniform(70, 110)), (draws.uniform(25, 60), tall, 15), finish, ragged=0.1)
+        things.ball(
+            (draws.uniform(-60, 60), 0, -draws.uniform(70, 110)),
+            (draws.uniform(25, 60), tall, 15),
+            finish,
+            ragged=0.1,
+        )

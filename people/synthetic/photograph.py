@@ -70,7 +70,9 @@ def sample_photograph(seed: int, size: int, device: torch.device | str = "cpu") 
 def _noise(draws: Draws, size: int) -> Tensor:
     """(3, S, S) about unit strength: brightness from pixel to pixel, colour in soft blotches."""
     coarse = (size + 1) // 2
-    colour = F.interpolate(draws.array(1, 3, coarse, coarse), (size, size), mode="bilinear", align_corners=False)[0]
+    colour = F.interpolate(
+        draws.array(1, 3, coarse, coarse), (size, size), mode="bilinear", align_corners=False
+    )[0]
     return 2.6 * (draws.array(1, size, size) - 0.5) + 2.4 * (colour - 0.5)
 
 
@@ -81,7 +83,9 @@ def degrade(pictures: Tensor, seeds: Sequence[int]) -> Tensor:
     """Pictures (B, 3, H, W) 0..1 as they come from phones and the net: out of focus, shaken, scaled down and up,
     sharpened, stored as JPEG. Each by its seed; size and range stay.
     """
-    return torch.stack([_degrade(picture, Draws(seed, "photo")) for picture, seed in zip(pictures, seeds, strict=True)])
+    return torch.stack(
+        [_degrade(picture, Draws(seed, "photo")) for picture, seed in zip(pictures, seeds, strict=True)]
+    )
 
 
 def _degrade(picture: Tensor, draws: Draws) -> Tensor:
@@ -139,7 +143,12 @@ def jpeg(pictures: Tensor, quality: float) -> Tensor:
     scale = 50 / quality if quality < 50 else 2 - quality / 50
     table = (torch.tensor(_QUANTISATION, device=pictures.device, dtype=pictures.dtype) * scale).clamp_min(1)
     luma = _rounded(luma[:, None] - 128, table)[:, 0] + 128
-    chroma = F.interpolate(_rounded(chroma, table.clamp_max(99 * scale) * 1.4), scale_factor=2, mode="bilinear", align_corners=False)
+    chroma = F.interpolate(
+        _rounded(chroma, table.clamp_max(99 * scale) * 1.4),
+        scale_factor=2,
+        mode="bilinear",
+        align_corners=False,
+    )
     blue, red = luma + chroma[:, 0] / 0.564, luma + chroma[:, 1] / 0.713
     green = (luma - _LUMA[0] * red - _LUMA[2] * blue) / _LUMA[1]
     return (torch.stack([red, green, blue], 1)[..., :height, :width] / 255).clamp(0, 1)

@@ -53,4 +53,8 @@ def open_walls(ground: Finish, reach: float = 250.0) -> list[tuple[float, bool, 
 def warm(kelvin: float) -> Colour:
     """Linear colour of light of a colour temperature 2500..9000 K, green about 1."""
     x = math.log(kelvin / 5800)
-    return (math.exp(-0.62 * x) if x > 0 else 1 - 0.42 * x, 1 + min(x, 0) * 0.28, math.exp(0.5 * x) if x > 0 else math.exp(1.35 * x))
+    return (
+        math.exp(-0.62 * x) if x > 0 else 1 - 0.42 * x,
+        1 + min(x, 0) * 0.28,
+        math.exp(0.5 * x) if x > 0 else math.exp(1.35 * x),
+    )

@@ -32,7 +32,11 @@ class Things:
         self.boxes.append([*low, *high, self.group, *finish.row()])
 
     def ball(
-        self, centre: tuple[float, float, float], radius: tuple[float, float, float], finish: Finish, ragged: float = 0.0
+        self,
+        centre: tuple[float, float, float],
+        radius: tuple[float, float, float],
+        finish: Finish,
+        ragged: float = 0.0,
     ) -> None:
         """An ellipsoid; ragged 0..1: how far noise eats into its outline, as of foliage."""
         self.balls.append([*centre, *radius, ragged, self.group, *finish.row()])
@@ -90,7 +94,9 @@ class View:
         some, all_behind = behind.any(1).tolist(), behind.all(1).tolist()
         return [self._frame(*item) for item in zip(first, last, some, all_behind, strict=True)]
 
-    def _frame(self, first: list[int], last: list[int], some: bool, hidden: bool) -> tuple[int, int, int, int] | None:
+    def _frame(
+        self, first: list[int], last: list[int], some: bool, hidden: bool
+    ) -> tuple[int, int, int, int] | None:
         if some:
             return None if hidden else (0, 0, self.side, self.side)
         left, top = max(first[0], 0), max(first[1], 0)
@@ -126,7 +132,9 @@ def cast(view: View, boxes: Tensor, balls: Tensor, shell: Tensor) -> Hits:
     rows = torch.cat([shell[:, 2:], boxes[:, 7:], balls[:, 8:]]).T.contiguous()[:, which]
     x, y, z = (point - origins[which]).unbind(1)
     u, v = torch.where(axis == 0, z, x), torch.where(axis == 1, z, y)
-    sky = torch.cat([shell[:, 1] > 0.5, torch.zeros(len(boxes) + len(balls), dtype=torch.bool, device=eye.device)])
+    sky = torch.cat(
+        [shell[:, 1] > 0.5, torch.zeros(len(boxes) + len(balls), dtype=torch.bool, device=eye.device)]
+    )
     return Hits(distance, point, normal, rows, u, v, sky[which])
 
 
@@ -160,7 +168,9 @@ def _nearest_boxes(view: View, inverse: Tensor, boxes: Tensor, distance: Tensor,
         number[rows, columns] = torch.where(hit, index + 6, number[rows, columns])
 
 
-def _nearest_balls(view: View, leaves: Tensor, balls: Tensor, distance: Tensor, which: Tensor, number_from: int) -> None:
+def _nearest_balls(
+    view: View, leaves: Tensor, balls: Tensor, distance: Tensor, which: Tensor, number_from: int
+) -> None:
     """The same for balls; ragged ones have bites out of them where `leaves` (R,) is high; they are numbered from `number_from`."""
     planes = view.rays.T.contiguous().view(3, view.side, view.side)
     bites = leaves.view(view.side, view.side)

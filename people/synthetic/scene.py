@@ -48,7 +48,10 @@ class Scene:
 
     def light(self, seed: int, device: torch.device | str = "cpu") -> Light:
         """The light in it, in world space."""
-        lamps = [Lamp(_turned(lamp.position, -self.turn), lamp.colour, lamp.strength, lamp.wide) for lamp in self.place.lamps]
+        lamps = [
+            Lamp(_turned(lamp.position, -self.turn), lamp.colour, lamp.strength, lamp.wide)
+            for lamp in self.place.lamps
+        ]
         return sample_light(seed, lamps, self.place.above, self.place.below, device)
 
 
@@ -64,7 +67,9 @@ def sample_scene(
     aperture = draws.pick((0.0, 0.004, 0.012, 0.03, 0.05))
     eye = camera.eye.cpu() @ _rotation(turn).T
     near = (float(eye[0]), float(eye[1]), float(eye[2]))
-    place = {"room": sample_room, "street": sample_street, "park": sample_park, "studio": sample_studio}[kind](draws, near)
+    place = {"room": sample_room, "street": sample_street, "park": sample_park, "studio": sample_studio}[
+        kind
+    ](draws, near)
     boxes, balls = place.things.cleared(eye, _ROOM_AROUND)
     if seat is not None:
         x, _, z = _turned((seat[0], 0.0, seat[1]), turn)
@@ -86,16 +91,34 @@ def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:
     colour = lively(draws, 0.5) if draws.chance(0.5) else (draws.uniform(0.15, 0.9),) * 3
     paper = Finish(colour, grain=draws.pick((0.02, 0.25)), grain_size=(0.8, 0.8))
     side = draws.pick((-1, 1))
-    lamps = [Lamp((side * draws.uniform(1, 3), draws.uniform(1.6, 3), draws.uniform(1.5, 3)), warm(5600), draws.uniform(0.7, 1.2), draws.uniform(0.3, 0.8)),
-             Lamp((-side * 2.5, 1.8, 2.0), warm(draws.uniform(4500, 6500)), draws.uniform(0.1, 0.5), 0.8)]
+    lamps = [
+        Lamp(
+            (side * draws.uniform(1, 3), draws.uniform(1.6, 3), draws.uniform(1.5, 3)),
+            warm(5600),
+            draws.uniform(0.7, 1.2),
+            draws.uniform(0.3, 0.8),
+        ),
+        Lamp((-side * 2.5, 1.8, 2.0), warm(draws.uniform(4500, 6500)), draws.uniform(0.1, 0.5), 0.8),
+    ]
     if draws.chance(0.5):
-        lamps.append(Lamp((-side * 1.8, 2.4, -1.6), warm(draws.uniform(3500, 7000)), draws.uniform(0.4, 0.9), 0.2))
+        lamps.append(
+            Lamp((-side * 1.8, 2.4, -1.6), warm(draws.uniform(3500, 7000)), draws.uniform(0.4, 0.9), 0.2)
+        )
     wide, back = max(4.0, abs(eye[0]) + 1), -draws.uniform(1.2, 3.0)
-    walls = [(-wide, False, paper), (wide, False, paper), (0.0, False, paper), (max(5.0, eye[1] + 1), False, paper), (back, False, paper), (eye[2] + 2, False, paper)]
+    walls = [
+        (-wide, False, paper),
+        (wide, False, paper),
+        (0.0, False, paper),
+        (max(5.0, eye[1] + 1), False, paper),
+        (back, False, paper),
+        (eye[2] + 2, False, paper),
+    ]
     return Place(Things(), walls, lamps, (0.28, 0.28, 0.28), (0.2, 0.2, 0.2), True)
 
 
-def draw_behind(scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None) -> Tensor:
+def draw_behind(
+    scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None
+) -> Tensor:
     """(3, S, S) 0..1: what is behind the person, their shadow on it."""
     return draw_surroundings(scene, light, camera, size, shadows)[0]
 
@@ -122,7 +145,9 @@ def draw_surroundings(
     picture, others, distance = put_behind(scene.others, small, light, picture, distance)
     aperture_px = scene.aperture * camera.focal_px * side / camera.size
     picture = _focus(picture[None], distance[None, None], aperture_px, float(camera.eye.norm()))
-    both = F.interpolate(torch.cat([picture, others[None]], 1), (size, size), mode="bilinear", align_corners=False)[0]
+    both = F.interpolate(
+        torch.cat([picture, others[None]], 1), (size, size), mode="bilinear", align_corners=False
+    )[0]
     return to_picture(both[:3]), (both[3:] >= 0.5).float()
 
 
@@ -134,7 +159,9 @@ def load_backgrounds(folder: str | Path) -> list[Tensor]:
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
-    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+    found = sorted(
+        p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
+    )
     pictures = []
     for path in found:
         with Image.open(path) as picture:
@@ -149,14 +176,19 @@ def load_backgrounds(folder: str | Path) -> list[Tensor]:
 # -- light on surroundings ------------------------------------------------------------------------------------
 
 
-def _lit(scene: Scene, light: Light, hits: Hits, rays: Tensor, shell: Tensor, camera: Camera, side: int) -> tuple[Tensor, Tensor]:
+def _lit(
+    scene: Scene, light: Light, hits: Hits, rays: Tensor, shell: Tensor, camera: Camera, side: int
+) -> tuple[Tensor, Tensor]:
     """Linear colour (R, 3) of what the rays met, and the first lamp's share of the light there (R,)."""
     facing = (hits.normal * rays).sum(1).abs().clamp_min(0.08)
     footprint = hits.distance * camera.size / (camera.focal_px * side) / facing
     colour, glow = paint(hits.rows, hits.u + scene.shift, hits.v, footprint)
     albedo = colour.T
     up = (0.5 + 0.5 * hits.normal[:, 1])[:, None]
-    around = torch.lerp(light.below.expand_as(albedo), light.above.expand_as(albedo), up) * (_corners(scene, hits, shell) * _under_things(scene, hits, side))[:, None]
+    around = (
+        torch.lerp(light.below.expand_as(albedo), light.above.expand_as(albedo), up)
+        * (_corners(scene, hits, shell) * _under_things(scene, hits, side))[:, None]
+    )
     total, first = around, torch.zeros_like(glow)
     rotation = _rotation(scene.turn).to(rays)
     for index, lamp in enumerate(light.lamps):
@@ -198,7 +230,9 @@ def _under_things(scene: Scene, hits: Hits, side: int) -> Tensor:
     x, z = points[:, 0].contiguous(), points[:, 2].contiguous()
     shaded = torch.zeros_like(x)
     for box in boxes[:, :6].tolist():
-        gap = (box[0] - x).clamp_min(x - box[3]).clamp_min(0) + (box[2] - z).clamp_min(z - box[5]).clamp_min(0)
+        gap = (box[0] - x).clamp_min(x - box[3]).clamp_min(0) + (box[2] - z).clamp_min(z - box[5]).clamp_min(
+            0
+        )
         shaded = torch.maximum(shaded, torch.exp(gap * (-1 / 0.16) - max(box[1], 0) / 0.7))
     return 1 - 0.6 * _back_to_all(shaded, coarse, side) * (hits.point[:, 1] < 0.03)
 

@@ -55,13 +55,22 @@ def _pouf(draws: Draws, things: Things, x: float, z: float, tall: float) -> None
 
 def _block(draws: Draws, things: Things, x: float, z: float, tall: float) -> None:
     half = draws.uniform(0.17, 0.22)
-    finish = draws.pick((wood(draws, 0.1), Finish(lively(draws), grain=0.06), Finish((0.55, 0.54, 0.52), grain=0.15)))
+    finish = draws.pick(
+        (wood(draws, 0.1), Finish(lively(draws), grain=0.06), Finish((0.55, 0.54, 0.52), grain=0.15))
+    )
     things.box((x - half, 0, z - half), (x + half, tall, z + half), finish)
 
 
 def _bench(draws: Draws, things: Things, x: float, z: float, tall: float) -> None:
     start, long = draws.uniform(0.3, 1.2), draws.uniform(1.4, 2.0)
-    slats = Finish(shade_of(draws, (0.45, 0.32, 0.22)), (0.1, 0.08, 0.06), (100.0, 0.1), (0, 0.12), grain=0.2, grain_size=(0.4, 0.03))
+    slats = Finish(
+        shade_of(draws, (0.45, 0.32, 0.22)),
+        (0.1, 0.08, 0.06),
+        (100.0, 0.1),
+        (0, 0.12),
+        grain=0.2,
+        grain_size=(0.4, 0.03),
+    )
     things.box((x - start, tall - 0.05, z - 0.2), (x - start + long, tall, z + 0.18), slats)
     for side in (x - start + 0.1, x - start + long - 0.16):
         things.box((side, 0, z - 0.18), (side + 0.06, tall - 0.05, z + 0.16), _METAL)

@@ -63,12 +63,17 @@ class Sheet:
         """(3, S, S) linear albedo of a finish at u, v in picture heights."""
         rows = torch.tensor(finish.row(), device=u.device)[:, None]
         footprint = torch.full((1,), METRES / self.size, device=u.device)
-        colour, glow = paint(rows, ((u + self.shift) * METRES).reshape(-1), (v * METRES).reshape(-1), footprint)
+        colour, glow = paint(
+            rows, ((u + self.shift) * METRES).reshape(-1), (v * METRES).reshape(-1), footprint
+        )
         return (colour * (1 + glow)).reshape(3, self.size, self.size)
 
     def lit(self, normal: tuple[Tensor | float, Tensor | float, Tensor | float]) -> Tensor:
         """(3, ...) light on a surface of this normal x, y up, z to the camera."""
-        nx, ny, nz = (n if isinstance(n, Tensor) else torch.full((1, 1), n, device=self.light.above.device) for n in normal)
+        nx, ny, nz = (
+            n if isinstance(n, Tensor) else torch.full((1, 1), n, device=self.light.above.device)
+            for n in normal
+        )
         up = 0.5 + 0.5 * ny
         total = self.light.below[:, None, None] * (1 - up) + self.light.above[:, None, None] * up
         for direction, colour in zip(self.light.directions, self.light.colours, strict=True):

@@ -27,18 +27,32 @@ def sample_street(draws: Draws, eye: Point) -> Place:
         for _ in range(draws.pick((1, 2, 3))):
             tree(draws, things, draws.uniform(-8, 8), draws.uniform(far + 0.8, -1.2), draws.uniform(3, 7))
     for _ in range(draws.pick((0, 1, 2, 3))):
-        draws.pick((_lamp_post, _bollard, _bench, _bin, _sign))(draws, things, draws.uniform(-5, 5), draws.uniform(far + 0.6, -1.0))
+        draws.pick((_lamp_post, _bollard, _bench, _bin, _sign))(
+            draws, things, draws.uniform(-5, 5), draws.uniform(far + 0.6, -1.0)
+        )
     return outdoors(draws, Place(things, open_walls(ground), [], (0, 0, 0), ground.colour, False))
 
 
 def outdoors(draws: Draws, place: Place) -> Place:
     """Give a place its weather: sun with blue sky, thin cloud, overcast, evening."""
     kind = draws.choice([0.4, 0.2, 0.28, 0.12])
-    turn, height = draws.uniform(-math.pi, math.pi), draws.uniform(0.5, 1.2) if kind != 3 else draws.uniform(0.12, 0.35)
+    turn, height = (
+        draws.uniform(-math.pi, math.pi),
+        draws.uniform(0.5, 1.2) if kind != 3 else draws.uniform(0.12, 0.35),
+    )
     if draws.chance(0.6):
         turn = draws.uniform(-1.3, 1.3)  # more often from the camera's side
-    sun = (300 * math.sin(turn) * math.cos(height), 300 * math.sin(height), 300 * math.cos(turn) * math.cos(height))
-    strength = (draws.uniform(0.8, 1.3), draws.uniform(0.4, 0.7), draws.uniform(0.05, 0.2), draws.uniform(0.5, 0.9))[kind]
+    sun = (
+        300 * math.sin(turn) * math.cos(height),
+        300 * math.sin(height),
+        300 * math.cos(turn) * math.cos(height),
+    )
+    strength = (
+        draws.uniform(0.8, 1.3),
+        draws.uniform(0.4, 0.7),
+        draws.uniform(0.05, 0.2),
+        draws.uniform(0.5, 0.9),
+    )[kind]
     sky = (draws.uniform(0.3, 0.45), 0.45, draws.uniform(0.6, 0.8), draws.uniform(0.25, 0.36))[kind]
     tint: Colour = ((0.8, 0.95, 1.2), (0.92, 0.98, 1.06), (0.97, 1.0, 1.03), (0.95, 0.9, 1.0))[kind]
     place.zenith = ((0.25, 0.45, 0.78), (0.5, 0.62, 0.8), (0.78, 0.8, 0.83), (0.4, 0.45, 0.62))[kind]
@@ -60,9 +74,17 @@ def tree(draws: Draws, things: Things, x: float, z: float, tall: float) -> None:
     leaf = Finish(shade_of(draws, green, 0.1), grain=1.0, grain_size=(0.14, 0.14))
     things.begin()
     thick = 0.03 * tall
-    things.box((x - thick, 0, z - thick), (x + thick, tall * 0.6, z + thick), Finish((0.25, 0.2, 0.16), grain=0.4, grain_size=(0.05, 0.4)))
+    things.box(
+        (x - thick, 0, z - thick),
+        (x + thick, tall * 0.6, z + thick),
+        Finish((0.25, 0.2, 0.16), grain=0.4, grain_size=(0.05, 0.4)),
+    )
     for _ in range(4):
-        place = (x + draws.normal(0, 0.14) * tall, tall * draws.uniform(0.55, 0.9), z + draws.normal(0, 0.1) * tall)
+        place = (
+            x + draws.normal(0, 0.14) * tall,
+            tall * draws.uniform(0.55, 0.9),
+            z + draws.normal(0, 0.1) * tall,
+        )
         size = tall * draws.uniform(0.14, 0.26)
         things.ball(place, (size * 1.15, size, size), leaf, ragged=0.85)
 
@@ -70,10 +92,30 @@ def tree(draws: Draws, things: Things, x: float, z: float, tall: float) -> None:
 def _ground(draws: Draws) -> Finish:
     kind = draws.choice([0.4, 0.3, 0.3])
     if kind == 0:
-        return Finish(shade_of(draws, draws.pick(STONES)), (0.3, 0.3, 0.3), (draws.uniform(0.3, 0.9), draws.uniform(0.3, 0.9)), (0.02, 0.02), 0.5, 0.18, 0, 0.16, (0.3, 0.3))
+        return Finish(
+            shade_of(draws, draws.pick(STONES)),
+            (0.3, 0.3, 0.3),
+            (draws.uniform(0.3, 0.9), draws.uniform(0.3, 0.9)),
+            (0.02, 0.02),
+            0.5,
+            0.18,
+            0,
+            0.16,
+            (0.3, 0.3),
+        )
     if kind == 1:
         return Finish(shade_of(draws, (0.36, 0.36, 0.37)), grain=0.22, grain_size=(0.08, 0.08))
-    return Finish(shade_of(draws, draws.pick(STONES)), (0.25, 0.24, 0.22), (0.16, 0.11), (0.08, 0.1), 0.5, 0.35, 0.04, 0.15, (0.3, 0.3))
+    return Finish(
+        shade_of(draws, draws.pick(STONES)),
+        (0.25, 0.24, 0.22),
+        (0.16, 0.11),
+        (0.08, 0.1),
+        0.5,
+        0.35,
+        0.04,
+        0.15,
+        (0.3, 0.3),
+    )
 
 
 def _facade(draws: Draws) -> tuple[Finish, Finish]:
@@ -82,8 +124,29 @@ def _facade(draws: Draws) -> tuple[Finish, Finish]:
     wall = masonry(draws).colour if brick else shade_of(draws, draws.pick(WALLS + STONES + BRICKS))
     pitch, storey = draws.uniform(1.3, 3.2), draws.uniform(2.9, 3.6)
     glass = draws.pick(((0.16, 0.2, 0.24), (0.35, 0.42, 0.48), (0.1, 0.1, 0.1), (0.5, 0.55, 0.58)))
-    windows = Finish(glass, wall, (pitch, storey), (draws.uniform(0.35, 0.6), draws.uniform(0.4, 0.55)), 0, 0.9, 0.06, 0.25, (0.5, 0.5))
-    shop = Finish(draws.pick(((0.2, 0.22, 0.25), (0.6, 0.55, 0.45), lively(draws, 0.3))), lively(draws, 0.35), (draws.uniform(1.2, 3), 2.6), (0.08, 0.2), 0, 0.8, 0.15, 0.5, (0.4, 0.4), draws.pick((0.0, 0.0, 0.4)))
+    windows = Finish(
+        glass,
+        wall,
+        (pitch, storey),
+        (draws.uniform(0.35, 0.6), draws.uniform(0.4, 0.55)),
+        0,
+        0.9,
+        0.06,
+        0.25,
+        (0.5, 0.5),
+    )
+    shop = Finish(
+        draws.pick(((0.2, 0.22, 0.25), (0.6, 0.55, 0.45), lively(draws, 0.3))),
+        lively(draws, 0.35),
+        (draws.uniform(1.2, 3), 2.6),
+        (0.08, 0.2),
+        0,
+        0.8,
+        0.15,
+        0.5,
+        (0.4, 0.4),
+        draws.pick((0.0, 0.0, 0.4)),
+    )
     return windows, shop
 
 
@@ -98,11 +161,19 @@ def _row_of_houses(draws: Draws, things: Things, far: float) -> None:
         things.box((x, 3.2 if street_door else 0.6, front - 9), (x + wide, tall, front), windows)
         if street_door:
             things.box((x, 0, front - 9), (x + wide, 3.0, front), shop)
-            things.box((x, 2.7, front), (x + wide, 3.3, front + draws.pick((0.1, 0.9))), Finish(lively(draws), (0.9, 0.9, 0.9), (0.5, 1e3), (draws.pick((0, 0, 0.5)), 0)))
+            things.box(
+                (x, 2.7, front),
+                (x + wide, 3.3, front + draws.pick((0.1, 0.9))),
+                Finish(lively(draws), (0.9, 0.9, 0.9), (0.5, 1e3), (draws.pick((0, 0, 0.5)), 0)),
+            )
         else:
             things.box((x, 0, front - 9), (x + wide, 0.6, front + 0.05), tiles(draws))
             at = x + draws.uniform(0.6, wide - 1.6)
-            things.box((at, 0, front), (at + 1.0, 2.1, front + 0.06), Finish(lively(draws, 0.6), (0.9, 0.9, 0.88), (1e3, 0.7), (0, 0.04)))
+            things.box(
+                (at, 0, front),
+                (at + 1.0, 2.1, front + 0.06),
+                Finish(lively(draws, 0.6), (0.9, 0.9, 0.88), (1e3, 0.7), (0, 0.04)),
+            )
         x += wide + draws.pick((0, 0, 0, 2.5))
 
 
@@ -132,13 +203,30 @@ def _road(draws: Draws, things: Things, far: float) -> None:
     if draws.chance(0.5):
         middle = (near + end) / 2
         things.begin()
-        things.box((-60, 0.006, middle - 0.07), (60, 0.008, middle + 0.07), Finish((0.85, 0.85, 0.82), (0.3, 0.3, 0.31), (4.0, 1e3), (0.5, 0)))
+        things.box(
+            (-60, 0.006, middle - 0.07),
+            (60, 0.008, middle + 0.07),
+            Finish((0.85, 0.85, 0.82), (0.3, 0.3, 0.31), (4.0, 1e3), (0.5, 0)),
+        )
     for _ in range(draws.pick((0, 1, 2, 3, 4))):
         _car(draws, things, draws.uniform(-9, 9), draws.pick((near - 1.0, end + 1.0)))
 
 
 def _car(draws: Draws, things: Things, x: float, z: float) -> None:
-    paint = Finish(draws.pick(((0.85, 0.85, 0.85), (0.12, 0.12, 0.13), (0.5, 0.51, 0.53), (0.3, 0.31, 0.33), lively(draws), (0.6, 0.1, 0.1), (0.15, 0.2, 0.4))), grain=0.1)
+    paint = Finish(
+        draws.pick(
+            (
+                (0.85, 0.85, 0.85),
+                (0.12, 0.12, 0.13),
+                (0.5, 0.51, 0.53),
+                (0.3, 0.31, 0.33),
+                lively(draws),
+                (0.6, 0.1, 0.1),
+                (0.15, 0.2, 0.4),
+            )
+        ),
+        grain=0.1,
+    )
     long, tall = draws.uniform(1.9, 2.3), draws.uniform(1.4, 1.75)
     things.begin()
     things.ball((x, 0.58, z), (long, 0.36, 0.85), paint)
@@ -147,11 +235,18 @@ def _car(draws: Draws, things: Things, x: float, z: float) -> None:
     things.ball((x + 0.1, 0.98, z), (long * 0.5, tall - 0.94, 0.66), paint)
     for place in (x - long * 0.6, x + long * 0.6):
         things.ball((place, 0.31, z + 0.72), (0.31, 0.31, 0.13), _DARK)
-    things.box((x - long * 0.97, 0.52, z + 0.35), (x - long * 0.9, 0.64, z + 0.75), Finish((0.95, 0.95, 0.9), glow=draws.pick((0.0, 0.6))))
+    things.box(
+        (x - long * 0.97, 0.52, z + 0.35),
+        (x - long * 0.9, 0.64, z + 0.75),
+        Finish((0.95, 0.95, 0.9), glow=draws.pick((0.0, 0.6))),
+    )
 
 
 def _lamp_post(draws: Draws, things: Things, x: float, z: float) -> None:
-    tall, metal = draws.uniform(3, 6), Finish(draws.pick(((0.15, 0.16, 0.16), (0.5, 0.5, 0.5), (0.15, 0.25, 0.2))))
+    tall, metal = (
+        draws.uniform(3, 6),
+        Finish(draws.pick(((0.15, 0.16, 0.16), (0.5, 0.5, 0.5), (0.15, 0.25, 0.2)))),
+    )
     things.begin()
     things.box((x - 0.05, 0, z - 0.05), (x + 0.05, tall, z + 0.05), metal)
     things.box((x - 0.1, 0, z - 0.1), (x + 0.1, 0.6, z + 0.1), metal)
@@ -166,7 +261,14 @@ def _bollard(draws: Draws, things: Things, x: float, z: float) -> None:
 
 
 def _bench(draws: Draws, things: Things, x: float, z: float) -> None:
-    slats = Finish(shade_of(draws, (0.45, 0.3, 0.2)), (0.1, 0.08, 0.06), (1e3, 0.12), (0, 0.2), grain=0.2, grain_size=(0.4, 0.03))
+    slats = Finish(
+        shade_of(draws, (0.45, 0.3, 0.2)),
+        (0.1, 0.08, 0.06),
+        (1e3, 0.12),
+        (0, 0.2),
+        grain=0.2,
+        grain_size=(0.4, 0.03),
+    )
     things.begin()
     things.box((x - 0.8, 0.42, z - 0.2), (x + 0.8, 0.46, z + 0.25), slats)
     things.box((x - 0.8, 0.52, z - 0.25), (x + 0.8, 0.9, z - 0.2), slats)
@@ -175,13 +277,20 @@ def _bench(draws: Draws, things: Things, x: float, z: float) -> None:
 
 
 def _bin(draws: Draws, things: Things, x: float, z: float) -> None:
-    finish = Finish(draws.pick(((0.2, 0.3, 0.2), (0.25, 0.25, 0.26), (0.5, 0.3, 0.1), (0.2, 0.3, 0.45))), grain=0.1)
+    finish = Finish(
+        draws.pick(((0.2, 0.3, 0.2), (0.25, 0.25, 0.26), (0.5, 0.3, 0.1), (0.2, 0.3, 0.45))), grain=0.1
+    )
     things.begin()
     things.box((x - 0.28, 0, z - 0.28), (x + 0.28, draws.uniform(0.8, 1.1), z + 0.28), finish)
 
 
 def _sign(draws: Draws, things: Things, x: float, z: float) -> None:
-    face = Finish(draws.pick(((0.8, 0.1, 0.1), (0.1, 0.25, 0.6), (0.9, 0.9, 0.9), (0.9, 0.75, 0.1))), (0.95, 0.95, 0.95), (0.25, 0.12), (0.2, 0.3))
+    face = Finish(
+        draws.pick(((0.8, 0.1, 0.1), (0.1, 0.25, 0.6), (0.9, 0.9, 0.9), (0.9, 0.75, 0.1))),
+        (0.95, 0.95, 0.95),
+        (0.25, 0.12),
+        (0.2, 0.3),
+    )
     things.begin()
     things.box((x - 0.03, 0, z - 0.03), (x + 0.03, 2.3, z + 0.03), Finish((0.5, 0.5, 0.5)))
     things.box((x - 0.3, 2.2, z), (x + 0.3, 2.8, z + 0.03), face)
