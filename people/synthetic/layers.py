@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -42,6 +42,19 @@ class Layer:
         if self.normals is None:
             self.normals = vertex_normals(self.vertices, self.faces)
         return self.normals
+
+    def compacted(self) -> Layer:
+        """The layer without vertices that no face needs."""
+        used = torch.zeros(len(self.vertices), dtype=torch.bool, device=self.faces.device)
+        used[self.faces.reshape(-1)] = True
+        kept = used.nonzero()[:, 0]
+        number = used.long().cumsum(0) - 1
+        values = {name: getattr(self, name) for name in _BY_VERTEX}
+        values = {name: None if value is None else value[kept] for name, value in values.items()}
+        return replace(self, faces=number[self.faces], **values)
+
+
+_BY_VERTEX = ("vertices", "rest", "uv", "part", "part_uv", "keep", "normals")
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

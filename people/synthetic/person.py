@@ -58,7 +58,8 @@ def make_person(
     figure = pose_body(body_asset(device), shape, pose, at)
     look = sample_look(seed, shape)
     worn, hidden = dress(figure, look)
-    return Person(figure, look, [*body_layers(figure, hidden, None, None), *worn])
+    body = body_layers(figure, hidden, None, None)
+    return Person(figure, look, [*body, *(layer.compacted() for layer in worn)])
 
 
 def shadows_of(person: Person, light: Light) -> Shadows:

@@ -15,7 +15,7 @@ WHOLE, HANDS_RAISED, CLOSE = VIEWS = ("whole person", "hands raised", "close")
 _HIPS, _HEAD_LABELS = (8, 11), (23, 24)
 SMALLEST_HAND = 0.22
 """Longer side of the box of a shown hand's joints, as a share of the picture's side."""
-_NEAREST_M = 0.8
+_NEAREST_M = 0.95
 
 
 def frame_person(
