@@ -144,7 +144,7 @@ def jpeg(pictures: Tensor, quality: float) -> Tensor:
     table = (torch.tensor(_QUANTISATION, device=pictures.device, dtype=pictures.dtype) * scale).clamp_min(1)
     luma = _rounded(luma[:, None] - 128, table)[:, 0] + 128
     chroma = F.interpolate(
-        _rounded(chroma, table.clamp_max(99 * scale) * 1.4),
+        _rounded(chroma, table * 1.4),
         scale_factor=2,
         mode="bilinear",
         align_corners=False,
