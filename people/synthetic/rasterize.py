@@ -69,7 +69,7 @@ def rasterize(layers: Sequence[Layer], camera: Camera) -> Samples:
     triangle, pixel, b1, b2 = plane.covered()
     keep = _kept(layers)
     if keep is not None:
-        there = plane.mix(_rows(keep, faces)[..., 0], triangle, b1, b2) >= 0
+        there = plane.mix(_rows(keep, faces)[..., 0] / corners[..., 2], triangle, b1, b2) >= 0
         triangle, pixel, b1, b2 = (values[there] for values in (triangle, pixel, b1, b2))
     near = plane.mix(1 / (corners[..., 2] - lift[owner, None]), triangle, b1, b2)
     key = (near.view(torch.int32).long() << 32) + triangle
@@ -129,7 +129,7 @@ class _Plane:
 
 def _rows(table: Tensor, faces: Tensor) -> Tensor:
     """Rows (n,3,c) of a table (m,c) at the corners of faces (n,3)."""
-    return table.index_select(0, faces.reshape(-1)).view(*faces.shape, -1)
+    return table.index_select(0, faces.reshape(-1)).view(*faces.shape, table.shape[1])
 
 
 def _all_faces(layers: Sequence[Layer], device: torch.device) -> tuple[Tensor, Tensor]:
