@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-ROOMS := host nodes models people training workflows
+ROOMS := cli headless host models nodes people training workflows
 
 .PHONY: demo test lint clean
 

@@ -1,5 +1,5 @@
 """`python -m figura` is the command `figura`."""
 
-from .host.cli import main
+from .cli.main import main
 
 raise SystemExit(main())

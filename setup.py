@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-ROOMS = ("nodes", "models", "people", "training", "host", "workflows")
+ROOMS = ("cli", "headless", "host", "models", "nodes", "people", "training", "workflows")
 
 
 def figura_packages() -> list[str]:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..people.prompt_kinds import PROMPT_KINDS
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -95,7 +97,13 @@ def known_file(name: str) -> ModelFile:
 def mini_files(kind: str) -> list[Path]:
     """The shipped files behind the choice "mini" of a kind, whether present or not."""
     folder_keys(kind)
-    return [MINI_DIR / name for name in _table()["kinds"][kind].get("mini", [])]
+    names = _table()["kinds"][kind].get("mini", [])
+    return list(dict.fromkeys(MINI_DIR / each for name in names for each in _for_every_prompt_kind(name)))
+
+
+def _for_every_prompt_kind(name: str) -> list[str]:
+    """A file's name, or, with {prompt_kind} in it, that of every kind of prompt."""
+    return [name.replace("{prompt_kind}", kind.recipe) for kind in PROMPT_KINDS.values()]
 
 
 def find(kind: str, folders: Sequence[Path | str]) -> list[str]:

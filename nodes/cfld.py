@@ -11,12 +11,12 @@ from ..host import get_host
 from ..models import store
 from ..models.cfld.checkpoint import load_cfld, load_mini_cfld
 from ..models.cfld.networks import CFLDModel
-from ..models.cfld.pictures import Given, repose_pictures
+from ..models.cfld.pipeline import Given, repose_pictures
 from ..models.cfld.sampling import DDPM, SCHEDULERS, STEPS, WEIGHT, Weights
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..people.keypoints import read_pose_keypoint
-from .sampling import AUTOMATIC, FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
-from .types import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
+from .common import AUTOMATIC, FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
+from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/CFLD"
 NO_MIX = -1.0

@@ -19,10 +19,10 @@ from ..models.cfld.attention import fitted, level_size
 from ..models.cfld.checkpoint import check_unet_shapes
 from ..models.cfld.config import CFLDConfig
 from ..models.cfld.networks import CFLDModel
-from ..models.cfld.pictures import check_mix, looks, pose_pictures
+from ..models.cfld.pipeline import check_mix, looks, pose_pictures
 from ..models.cfld.sampling import Branch, branches_of
 from .cfld import CATEGORY, CFLD_INPUT, MIX_INPUT, NO_MIX, POSE_INPUT, SECOND_INPUT, SOURCE_INPUT, read_inputs
-from .sampling import working_memory
+from .common import working_memory
 
 KEY = "figura_cfld"
 RESIDUAL, BIAS = f"{KEY}_residual_", f"{KEY}_bias_"

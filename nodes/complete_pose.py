@@ -15,8 +15,8 @@ from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.skeleton import draw_poses
-from .sampling import seed_input
-from .types import bchw_to_image, broadcast_batches, read_bounding_box
+from .common import seed_input
+from .tensors import bchw_to_image, broadcast_batches, read_bounding_box
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.prompts import PointPrompt
-from .types import (
+from .tensors import (
     b1hw_to_mask,
     bchw_to_image,
     broadcast_batches,

@@ -29,8 +29,8 @@ from ..people.densepose import (
     paint_labels,
     part_mask,
 )
-from .sampling import found
-from .types import b1hw_to_mask, bchw_to_image, image_to_bchw
+from .common import found
+from .tensors import b1hw_to_mask, bchw_to_image, image_to_bchw
 
 log = logging.getLogger(__name__)
 

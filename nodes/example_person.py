@@ -15,7 +15,7 @@ from ..people.synthetic import (
     SyntheticPeople,
     render_people,
 )
-from .types import b1hw_to_mask, bchw_to_image, poses_from_tensor
+from .tensors import b1hw_to_mask, bchw_to_image, poses_from_tensor
 
 
 class FiguraExamplePerson:

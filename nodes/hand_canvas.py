@@ -11,7 +11,7 @@ from torch import Tensor
 from ..models.hands.canvas import BACKGROUNDS, Placement, make_canvas
 from ..people.hands import Hand, hands_of
 from ..people.keypoints import Pose, read_pose_keypoint
-from .types import BATCH_FIX, b1hw_to_mask, bchw_to_image, check_same_size, image_to_bchw, mask_to_b1hw
+from .tensors import BATCH_FIX, b1hw_to_mask, bchw_to_image, check_same_size, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/hands"
 

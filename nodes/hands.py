@@ -15,11 +15,11 @@ from ..models.diffusion.mask_expansion import EXPANSIONS, SEQUENTIAL
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.hands.checkpoint import load_hands, load_mini_hands
 from ..models.hands.networks import HandsModel
-from ..models.hands.pictures import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_pictures
+from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_pictures
 from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
-from .sampling import (
+from .common import (
     AUTOMATIC,
     FULL_SIZE_PARAMETERS,
     find_stack,
@@ -29,7 +29,7 @@ from .sampling import (
     text_and_vae_input,
     working_memory,
 )
-from .types import (
+from .tensors import (
     b1hw_to_mask,
     bchw_to_image,
     broadcast_batches,

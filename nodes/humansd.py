@@ -12,7 +12,7 @@ from ..models import store
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.humansd.checkpoint import load_humansd, load_mini_humansd
 from ..models.humansd.networks import HumanSD
-from ..models.humansd.pictures import (
+from ..models.humansd.pipeline import (
     AUTOMATIC,
     Size,
     beside,
@@ -24,8 +24,8 @@ from ..models.humansd.pictures import (
 )
 from ..models.humansd.sampling import NEGATIVE, SIDE_MULTIPLE, STEPS, SUFFIX, known_phrases
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
-from .sampling import FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
-from .types import bchw_to_image, broadcast_batches
+from .common import FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
+from .tensors import bchw_to_image, broadcast_batches
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.humansd.pictures import skeleton_pictures
+from ..models.humansd.pipeline import skeleton_pictures
 from ..models.humansd.sampling import SIDE_MULTIPLE
 from ..people.keypoints import read_pose_keypoint
 from .humansd import CATEGORY, POSE_INPUT, STRENGTH_INPUT, chosen_size, side_input
-from .types import batch_length, bchw_to_image, image_to_bchw, repeat_batch
+from .tensors import batch_length, bchw_to_image, image_to_bchw, repeat_batch
 
 STANDARD_SIZE = 512
 HUMANSD_CHANNELS, SD2_CONTEXT = 8, 1024

@@ -17,9 +17,10 @@ from ..models.perception.pose_external import PROVIDERS, load_external
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
-from ..people.prompts import PROMPT_KINDS, PointPrompt, draw_prompt, parse_points
+from ..people.prompt_kinds import POSE, PROMPT_KINDS, explained
+from ..people.prompts import PointPrompt, draw_prompt, parse_points
 from ..people.skeleton import draw_poses
-from .types import (
+from .tensors import (
     batch_length,
     bchw_to_image,
     image_to_bchw,
@@ -131,10 +132,8 @@ class FiguraPointPrompt:
                 "prompt_type": (
                     list(PROMPT_KINDS),
                     {
-                        "default": "pose",
-                        "tooltip": "pose: joints. roi_box: box of the part to complete. full_box: box of "
-                        "the whole "
-                        "person. The other two: joints and a box.",
+                        "default": POSE,
+                        "tooltip": f"What the prompt shows. {explained()}",
                     },
                 ),
                 "points": (

@@ -13,9 +13,9 @@ from ..models import store
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
-from ..models.phac.pictures import complete_pictures, invisible_pictures
+from ..models.phac.pipeline import complete_pictures, invisible_pictures
 from ..people.prompts import PointPrompt
-from .sampling import (
+from .common import (
     AUTOMATIC,
     CATEGORY,
     COARSE_INPUT,
@@ -30,7 +30,7 @@ from .sampling import (
     text_and_vae_input,
     working_memory,
 )
-from .types import (
+from .tensors import (
     b1hw_to_mask,
     bchw_to_image,
     broadcast_batches,

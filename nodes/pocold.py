@@ -12,11 +12,11 @@ from ..models import store
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_file
 from ..models.pocold.networks import PoCoLDModel
-from ..models.pocold.pictures import Given, repose_pictures
+from ..models.pocold.pipeline import Given, repose_pictures
 from ..models.pocold.sampling import STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
-from .sampling import AUTOMATIC, found, progress_of, seed_input
-from .types import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
+from .common import AUTOMATIC, found, progress_of, seed_input
+from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PoCoLD"
 PARAMETERS = 124_000_000

@@ -13,8 +13,8 @@ from ..models import store
 from ..models.diffusion.sampling import TRAINING_STEPS
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
-from ..models.phac.pictures import refine_pictures
-from .sampling import (
+from ..models.phac.pipeline import refine_pictures
+from .common import (
     AUTOMATIC,
     CATEGORY,
     COARSE_INPUT,
@@ -29,7 +29,7 @@ from .sampling import (
     text_and_vae_input,
     working_memory,
 )
-from .types import b1hw_to_mask, bchw_to_image
+from .tensors import b1hw_to_mask, bchw_to_image
 
 logger = logging.getLogger(__name__)
 

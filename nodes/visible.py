@@ -19,7 +19,7 @@ from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.points_json import read_points_text
 from ..people.prompts import PointPrompt, parse_points
-from .types import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
+from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam

@@ -1,8 +1,4 @@
-"""Point prompts: what a user says about the person to be completed, and the prompt picture drawn from it.
-
-PHAC's five kinds (prompt types p_po, p_ib, p_eb, p_poib, p_poeb): joints, the box of the region of
-interest, the box of the entire person, and joints with either box.
-"""
+"""Point prompts: what a user says about the person to be completed, and the prompt picture drawn from it."""
 
 from __future__ import annotations
 
@@ -16,17 +12,17 @@ from .boxes import Box
 from .crops import CropPlan, box_to_crop, points_to_crop
 from .keypoints import BODY_18, DETECTED, GIVEN, HAND_21, Person, Pose
 from .points_json import JointPoint, PointsText, read_points_text
+from .prompt_kinds import BOXES, FULL_BOX, POSE, PROMPT_KINDS, ROI_BOX, prompt_kind
 from .skeleton import draw_skeleton, line_radius
 
-PROMPT_KINDS = ("pose", "roi_box", "full_box", "pose_roi_box", "pose_full_box")
-ROI_FILL = 128.0 / 255.0
+BOX_FILL = {ROI_BOX: 128.0 / 255.0, FULL_BOX: 0.0}
 
 
 @dataclass(frozen=True)
 class PointPrompt:
     """One picture's prompt, in pixels of a width x height picture.
 
-    kind: one of PROMPT_KINDS. joints: (18, 3) float32 x_px, y_px, confidence. given: (18,) bool, the
+    kind: name of one of PROMPT_KINDS. joints: (18, 3) float32 x_px, y_px, confidence. given: (18,) bool, the
     joints that are not seen in the picture but were placed (or moved, or proposed) for the hidden part.
     roi_box: the region to be completed. full_box: the whole person. positive_px, negative_px: (n, 2)
     points on and off the visible person. left_hand, right_hand: (21, 3) or None.
@@ -47,14 +43,18 @@ class PointPrompt:
     @property
     def has_joints(self) -> bool:
         """Whether this kind of prompt shows joints."""
-        return self.kind.startswith("pose")
+        return PROMPT_KINDS[self.kind].joints
+
+    @property
+    def shown_boxes(self) -> dict[str, Box]:
+        """The boxes that this kind of prompt shows, by their names; those that are not set are left out."""
+        boxes = {name: getattr(self, name) for name in PROMPT_KINDS[self.kind].boxes}
+        return {name: box for name, box in boxes.items() if box is not None}
 
     @property
     def box(self) -> Box | None:
-        """The box this kind of prompt shows, None for the kind "pose"."""
-        if self.kind.endswith("roi_box"):
-            return self.roi_box
-        return self.full_box if self.kind.endswith("full_box") else None
+        """The box in which the hidden part has to lie: the first one shown, None when there is none."""
+        return next(iter(self.shown_boxes.values()), None)
 
     @property
     def present(self) -> np.ndarray:
@@ -105,7 +105,7 @@ def parse_points(
     text: str,
     width: int,
     height: int,
-    kind: str = "pose",
+    kind: str = POSE,
     pose: Pose | None = None,
     box: Box | None = None,
     person: int | None = None,
@@ -114,24 +114,34 @@ def parse_points(
 
     Points of the text are rescaled when it was written for another size, and so are those of `pose`.
     Joints of `pose` are seen ones, unless it says that they were given or proposed; joints of the text
-    replace them. box: the roi or full box, where the
-    text has none. person: which person of `pose`; None takes the one nearest to the text's points, or
-    else to the box, or else the one with most joints.
+    replace them.
 
-    Raises ValueError for a text that cannot be read, for points outside the picture, and when `kind`
-    needs joints or a box and there are none.
+    Args:
+        text: the points JSON; may be empty.
+        width, height: of the picture in pixels.
+        kind: name of the kind of prompt.
+        pose: the joints that were detected, in pixels of its own size.
+        box: the first box of the kind that the text has not, in pixels of the picture.
+        person: which person of `pose`; None takes the one nearest to the text's points, or else to the box,
+            or else the one with most joints.
+
+    Returns:
+        The prompt in pixels of the picture.
+
+    Raises:
+        ValueError: for an unknown kind, a text that cannot be read, points outside the picture, and when the
+            kind needs joints or a box and there are none.
     """
-    if kind not in PROMPT_KINDS:
-        raise ValueError(f"prompt_type must be one of {', '.join(PROMPT_KINDS)}; got {kind!r}.")
+    boxes = prompt_kind(kind).boxes
     said = _to_picture(read_points_text(text), width, height)
     chosen = _choose_person(pose, said, box, person)
     seen = _rescaled(chosen, pose, width, height)
     joints, given = _merge_joints(seen, said)
-    is_roi, is_full = kind.endswith("roi_box"), kind.endswith("full_box")
+    lacking = next((name for name in boxes if getattr(said, name) is None), None)
     prompt = PointPrompt(
         kind, width, height, joints, given,
-        roi_box=said.roi_box or (box if is_roi else None),
-        full_box=said.full_box or (box if is_full else None),
+        roi_box=said.roi_box or (box if lacking == ROI_BOX else None),
+        full_box=said.full_box or (box if lacking == FULL_BOX else None),
         positive_px=_array(said.positive),
         negative_px=_array(said.negative),
         left_hand=_merge_hand(seen.left_hand, said.left_hand, said.removed_left_hand),
@@ -178,7 +188,8 @@ def _check_inside(said: PointsText, width: float, height: float) -> None:
                 f"points: {name} at ({x:g}, {y:g}) lies outside the picture of {width:g} x {height:g} "
                 "pixels. Move it inside, or set width and height to the size the points were set on."
             )
-    for key, box in (("roi_box", said.roi_box), ("full_box", said.full_box)):
+    for key in BOXES:
+        box = getattr(said, key)
         if box is not None and box.intersect(picture).is_empty:
             raise ValueError(f"points: {key} lies outside the picture of {width:g} x {height:g} pixels.")
 
@@ -260,22 +271,22 @@ def _check_complete(prompt: PointPrompt) -> None:
             f"prompt_type {prompt.kind!r} needs joints, and there are none. Place joints in points, or "
             "connect a POSE_KEYPOINT in which a person was found."
         )
-    if prompt.kind != "pose" and prompt.box is None:
-        raise ValueError(
-            f"prompt_type {prompt.kind!r} needs a box. Set {prompt.kind.removeprefix('pose_')} in points, or "
-            "connect a BOUNDING_BOX."
-        )
+    for name in PROMPT_KINDS[prompt.kind].boxes:
+        if name not in prompt.shown_boxes:
+            raise ValueError(
+                f"prompt_type {prompt.kind!r} needs a box. Set {name} in points, or connect a BOUNDING_BOX."
+            )
 
 
 def draw_prompt(prompts: Sequence[PointPrompt], height: int, width: int) -> torch.Tensor:
-    """The prompt pictures (B, 3, height, width) in 0..1, on black: box first, the skeleton on top of it.
+    """The prompt pictures (B, 3, height, width) in 0..1, on black: boxes first, the skeleton on top of them.
 
     The box of the entire person is a white outline, that of the region of interest is filled with
     128-grey as well. Prompts set on another size are scaled. See draw_skeleton for the look of the
     joints.
     """
     joints = np.stack([_drawn_joints(prompt, height, width) for prompt in prompts])
-    boxes = torch.stack([_draw_box(prompt, height, width) for prompt in prompts])
+    boxes = torch.stack([_draw_boxes(prompt, height, width) for prompt in prompts])
     return draw_skeleton(torch.from_numpy(joints), height, width, onto=boxes.expand(-1, 3, -1, -1))
 
 
@@ -284,14 +295,18 @@ def _drawn_joints(prompt: PointPrompt, height: int, width: int) -> np.ndarray:
     return prompt.joints * scale
 
 
-def _draw_box(prompt: PointPrompt, height: int, width: int) -> torch.Tensor:
-    if prompt.box is None:
-        return torch.zeros(1, height, width)
-    box = prompt.box.scaled(width / prompt.width, height / prompt.height)
+def _draw_boxes(prompt: PointPrompt, height: int, width: int) -> torch.Tensor:
+    drawn = torch.zeros(1, height, width)
+    for name, box in prompt.shown_boxes.items():
+        scaled = box.scaled(width / prompt.width, height / prompt.height)
+        drawn = torch.maximum(drawn, _draw_box(scaled, BOX_FILL[name], height, width))
+    return drawn
+
+
+def _draw_box(box: Box, fill: float, height: int, width: int) -> torch.Tensor:
     half = 0.5 * line_radius(height, width)
     outer = _box_coverage(box.expand(half), height, width)
     inner = _box_coverage(box.expand(-half), height, width)
-    fill = ROI_FILL if prompt.kind.endswith("roi_box") else 0.0
     return ((outer - inner) + fill * inner)[None]
 
 

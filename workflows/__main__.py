@@ -5,7 +5,7 @@ With `--pictures` it also draws the example picture and runs every workflow for 
 
 import sys
 
-from ..host.console import say
+from ..cli.console import say
 from .files import write_all, write_pictures
 
 written = write_all() + (write_pictures() if "--pictures" in sys.argv[1:] else [])

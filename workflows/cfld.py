@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..host.native_nodes import SD15_CHECKPOINT
+from ..headless.native_nodes import SD15_CHECKPOINT
 from ..people.synthetic import WHITE
 from .flow import Flow, Node
 from .phac import INPUT_COLOR, MASK_COLOR, MINI_SIZE, RESULT_COLOR, STAGE_COLOR, add_saved, add_saved_mask
@@ -212,9 +212,9 @@ def _add_sampler(flow: Flow, loaded: Node, person: Node, title: str = "", **valu
 
 def example_and_pose() -> list[Image]:
     """Whom cfld_native starts from, and the pose that the person is asked for, as the model sees it."""
-    from ..models.cfld.pictures import pose_picture
+    from ..models.cfld.pipeline import pose_picture
     from ..people.synthetic import render_people
-    from ..training.sheets import to_pil
+    from ..training.reports.sheets import to_pil
 
     seeds, size = [EXAMPLE_SEED], NATIVE_SIZE
     person = render_people(seeds, size, occlusion=0.0, background=WHITE)

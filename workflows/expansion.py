@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..host.native_nodes import SD15_CHECKPOINT
+from ..headless.native_nodes import SD15_CHECKPOINT
 from .flow import Flow
 from .hand_scene import PICTURE_NAME
 from .phac import INPUT_COLOR, MASK_COLOR, RESULT_COLOR, STAGE_COLOR, add_saved

@@ -17,13 +17,7 @@ from .hands import hands_two_stage
 from .humansd import humansd_multi_person, humansd_native, humansd_pose
 from .phac import phac_photo, phac_pose
 from .pocold import pocold_appearance_transfer, pocold_pose_only, pocold_repose
-from .prompts import (
-    phac_complete_pose,
-    phac_full_box,
-    phac_pose_full_box,
-    phac_pose_roi_box,
-    phac_roi_box,
-)
+from .prompts import BOX_KINDS, phac_box, phac_complete_pose
 
 Describe = Callable[[Mapping[str, Any]], Flow]
 
@@ -31,10 +25,7 @@ FOLDER = Path(__file__).resolve().parent
 FLOWS: tuple[Describe, ...] = (
     phac_pose,
     phac_photo,
-    phac_roi_box,
-    phac_full_box,
-    phac_pose_roi_box,
-    phac_pose_full_box,
+    *(partial(phac_box, kind=kind) for kind in BOX_KINDS),
     phac_complete_pose,
     hands_two_stage,
     mask_expansion_native,
@@ -53,7 +44,7 @@ FLOWS: tuple[Describe, ...] = (
 
 def all_flows() -> list[Flow]:
     """Every workflow, built on the registered nodes."""
-    from ..host.runner import all_node_classes
+    from ..headless.runner import all_node_classes
 
     classes = all_node_classes()
     return [describe(classes) for describe in FLOWS]

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from ..host.graph import InputSpec
+from ..headless.graph import InputSpec
 from ..models import store
 from .flow import Flow, Group, Node, Note, Output, has_seed_control, is_widget, output_names, type_name
 

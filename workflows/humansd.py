@@ -135,7 +135,7 @@ def example_and_skeleton() -> list[Image]:
     """Whose pose humansd_native starts from, and the skeleton that the model is shown."""
     from ..people.skeleton_coco import draw_coco_bodies
     from ..people.synthetic import render_people
-    from ..training.sheets import to_pil
+    from ..training.reports.sheets import to_pil
 
     people = render_people([EXAMPLE_SEED], NATIVE_SIZE, occlusion=0.0)
     skeleton = draw_coco_bodies(people.joints, NATIVE_SIZE, NATIVE_SIZE)

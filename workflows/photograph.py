@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..headless.runner import Runner
 from ..host.plain import PlainHost
-from ..host.runner import Runner
 from ..models.files import write_then_rename
 from .files import all_flows
 from .forms import api_form

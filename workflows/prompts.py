@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
 from .flow import Flow, Node
 from .phac import (
     EXAMPLE_JOINTS,
@@ -18,22 +19,14 @@ from .phac import (
 )
 
 # Of the example person's hidden part, and of all of them, drawn by hand.
-ROI_BOX = (64, 58, 103, 123)
-FULL_BOX = (67, 2, 106, 122)
-SAID = {
-    "roi_box": "A box round the part that is missing is all that is said: two corners.",
-    "full_box": "A box round the whole person, seen and hidden, is all that is said: two corners.",
-    "pose_roi_box": "Four points say where the hidden joints are, and a box what part is missing.",
-    "pose_full_box": "Four points say where the hidden joints are, and a box how large the person is.",
-}
-
+EXAMPLE_BOXES = {ROI_BOX: (64, 58, 103, 123), FULL_BOX: (67, 2, 106, 122)}
 BOX_NOTE = """\
 Somebody stands behind something. {said}
 Press **Run**: it works as it is, on the models that come with Figura, in about half a minute on a CPU.
 
 **What to change**
 
-- **Point Prompt**, `{box}`: another box gives another completion. `prompt_type` chooses the kind of
+- **Point Prompt**, {boxes}: another box gives another completion. `prompt_type` chooses the kind of
   prompt; each kind has a ControlNet of its own.
 - **Example Person**: `seed` is another person (from 10000000 on the models have never seen them),
   `occlusion` how much is hidden. The box then has to move.
@@ -56,24 +49,12 @@ joints from those that can be seen. Press **Run**: it works as it is, on the mod
 """
 
 
-def phac_roi_box(classes: Mapping[str, Any]) -> Flow:
-    """By a box round the hidden part."""
-    return _box_flow("roi_box", classes)
+BOX_KINDS = tuple(kind for kind in PROMPT_KINDS.values() if kind.boxes)
 
 
-def phac_full_box(classes: Mapping[str, Any]) -> Flow:
-    """By a box round the whole person."""
-    return _box_flow("full_box", classes)
-
-
-def phac_pose_roi_box(classes: Mapping[str, Any]) -> Flow:
-    """By joints and a box round the hidden part."""
-    return _box_flow("pose_roi_box", classes)
-
-
-def phac_pose_full_box(classes: Mapping[str, Any]) -> Flow:
-    """By joints and a box round the whole person."""
-    return _box_flow("pose_full_box", classes)
+def flow_name(kind: PromptKind) -> str:
+    """Name of the workflow that shows a kind of prompt."""
+    return f"phac_{kind.name}"
 
 
 def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
@@ -93,18 +74,19 @@ def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
     return flow
 
 
-def _box_flow(kind: str, classes: Mapping[str, Any]) -> Flow:
-    flow = Flow(f"phac_{kind}", classes)
-    box = "roi_box" if kind.endswith("roi_box") else "full_box"
-    flow.note("Complete a person by a box (PHAC)", BOX_NOTE.format(said=SAID[kind], box=box))
+def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
+    """By a prompt of a kind with a box."""
+    flow = Flow(flow_name(kind), classes)
+    names = " and ".join(f"`{name}`" for name in kind.boxes)
+    flow.note("Complete a person by a box (PHAC)", BOX_NOTE.format(said=kind.note, boxes=names))
     example = add_example(flow)
-    given = EXAMPLE_JOINTS if kind.startswith("pose") else {}
-    boxes: dict[str, Any] = {box: ROI_BOX if box == "roi_box" else FULL_BOX}
+    given = EXAMPLE_JOINTS if kind.joints else {}
+    boxes: dict[str, Any] = {name: EXAMPLE_BOXES[name] for name in kind.boxes}
     text = points_text(MINI_SIZE, MINI_SIZE, given=given, **boxes)
     with flow.group("2  How the person goes on", PROMPT_COLOR):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
         prompt = flow.add(
-            "FiguraPointPrompt", image=example["occluded"], prompt_type=kind, points=text,
+            "FiguraPointPrompt", image=example["occluded"], prompt_type=kind.name, points=text,
             pose_keypoint=found["pose_keypoint"],
         )  # fmt: skip
         add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)

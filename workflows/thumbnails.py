@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..host.graph import Graph
+from ..headless.graph import Graph
 from .cfld import example_and_pose
 from .flow import Flow
 from .forms import api_form
 from .hand_scene import rings_picture
 from .humansd import example_and_skeleton
+from .prompts import BOX_KINDS, flow_name
 from .scene import PICTURE
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ STAGES = ("Save input", "Save prompt", "Save refined")
 SHOWN = {
     "phac_pose": STAGES,
     "phac_photo": ("Load Image", "Save picture"),
-    "phac_roi_box": STAGES,
-    "phac_full_box": STAGES,
-    "phac_pose_roi_box": STAGES,
-    "phac_pose_full_box": STAGES,
+    **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
     "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
     "humansd_pose": ("Save skeleton", "Save person"),
@@ -62,8 +60,8 @@ def thumbnail(flow: Flow) -> Image:
 
 def run_files(graph: Graph, output: Path) -> dict[str, Path]:
     """Title of a node -> the first picture it saved or loaded."""
+    from ..headless.runner import Runner
     from ..host.plain import PlainHost
-    from ..host.runner import Runner
 
     host = PlainHost(PICTURE.parent, output)
     result = Runner(host).run(graph)

@@ -1,6 +1,6 @@
 """CFLD's sampling: a person in another pose, between two people's looks, or with a part dressed anew.
 
-Everything here works at the model's own sizes; other sizes are handled outside (pictures.py). Pictures are
+Everything here works at the model's own sizes; other sizes are handled outside (pipeline.py). Pictures are
 (B,3,S,S) float 0..1, masks (B,1,S,S), pose pictures (B,21,P,P).
 """
 

@@ -1,6 +1,6 @@
 """The two stages of Giving a Hand to Diffusion Models (arXiv 2403.10731): a hand, then a body around it.
 
-Everything here works at the model's own size S; other sizes are handled outside (pictures.py).
+Everything here works at the model's own size S; other sizes are handled outside (pipeline.py).
 Pictures are (B,3,S,S) float 0..1, masks (B,1,S,S) float 0..1, texts one string per picture.
 """
 

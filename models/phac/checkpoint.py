@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
+from ...people.prompt_kinds import POSE
 from ..diffusion import single_file
 from ..diffusion.checkpoint import load_file, load_into, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
-from .networks import POSE, Inpainter, InvisibleMaskUNet, PHACModel
+from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE
 """The paper refines at 1024 what was completed at 512."""

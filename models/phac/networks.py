@@ -16,7 +16,6 @@ from ..diffusion.networks import inpaint_condition, latent_mask
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
 CUTOUT_SUFFIX = ", on a white background"
-POSE = "pose"
 
 
 class ConvBlock(nn.Module):

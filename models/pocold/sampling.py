@@ -1,7 +1,7 @@
 """PoCoLD's sampling: a person in another pose, from a pose alone, or in somebody else's clothes.
 
 Pictures are (B,3,H,W) float 0..1, labels (B,H,W) DensePose parts 0..24, masks (B,1,H,W) float 0..1. H and W
-are multiples of the autoencoder's factor here; other sizes are handled outside (pictures.py).
+are multiples of the autoencoder's factor here; other sizes are handled outside (pipeline.py).
 """
 
 from __future__ import annotations

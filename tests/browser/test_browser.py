@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from figura.models import store
-from figura.workflows.files import FLOWS, FOLDER
+from figura.workflows.files import FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 HERE = Path(__file__).resolve().parent
@@ -27,7 +27,7 @@ KINDS = (
     "cfld",
 )
 NEEDS_CHECKPOINT = {"mask_expansion_native", "humansd_native", "cfld_native"}
-TEMPLATES = sorted({flow.__name__ for flow in FLOWS} - NEEDS_CHECKPOINT)
+TEMPLATES = sorted({path.stem for path in FOLDER.glob("*.json")} - NEEDS_CHECKPOINT)
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
 RENDERERS = {"canvas": False, "nodes2": True}

@@ -35,7 +35,7 @@ from figura.host.plain import PlainHost  # noqa: E402
 from figura.models.cfld.attention import key_value_names  # noqa: E402
 from figura.models.cfld.config import CFLDConfig  # noqa: E402
 from figura.models.cfld.networks import CFLDModel, CFLDNetworks  # noqa: E402
-from figura.models.cfld.pictures import looks, pose_pictures  # noqa: E402
+from figura.models.cfld.pipeline import looks, pose_pictures  # noqa: E402
 from figura.models.cfld.sampling import Guided, Weights, branches_of  # noqa: E402
 from figura.models.diffusion import single_file  # noqa: E402
 from figura.models.diffusion.sampling import ddim_scheduler, draw_noise, sample, timesteps_of  # noqa: E402

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from figura.host.native_nodes import SD15_CHECKPOINT
-from figura.host.runner import all_node_classes
+from figura.headless.native_nodes import SD15_CHECKPOINT
+from figura.headless.runner import all_node_classes
 from figura.models.cfld.checkpoint import KIND, change_tensors
 from figura.models.cfld.config import CFLDConfig, config_to_metadata
 from figura.models.cfld.networks import CFLDNetworks

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figura import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-from figura.host.graph import load_graph
+from figura.headless.graph import load_graph
+from figura.headless.runner import Runner
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner
 from figura.models import store
 from figura.tests.comfyui.native import only
 from figura.workflows import FLOWS

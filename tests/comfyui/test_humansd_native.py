@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from figura.host.runner import all_node_classes
+from figura.headless.runner import all_node_classes
 from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.workflows.forms import api_form
 from figura.workflows.humansd import HUMANSD_CHECKPOINT, humansd_native

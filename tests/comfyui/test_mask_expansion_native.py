@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from figura.host.graph import load_graph
-from figura.host.native_nodes import SD15_CHECKPOINT
+from figura.headless.graph import load_graph
+from figura.headless.native_nodes import SD15_CHECKPOINT
 from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.workflows.files import FOLDER
 from figura.workflows.hand_scene import PICTURE, PICTURE_NAME

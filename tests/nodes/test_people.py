@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from figura.headless.runner import Runner
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.nodes import people as module
 from figura.nodes.example_person import FiguraExamplePerson
@@ -19,7 +19,7 @@ from figura.people.keypoints import (
     read_pose_keypoint,
     write_pose_keypoint,
 )
-from figura.people.prompts import PROMPT_KINDS
+from figura.people.prompt_kinds import PROMPT_KINDS
 
 NODES = [FiguraDetectPose, FiguraPointPrompt]
 BLACK = torch.zeros(1, 32, 32, 3)

@@ -8,7 +8,8 @@ import torch
 from figura.nodes.people import FiguraPointPrompt
 from figura.people.keypoints import BODY_18, HAND_21, STATES, Person, Pose
 from figura.people.points_json import MAX_POINTS, read_points_text
-from figura.people.prompts import PROMPT_KINDS, PointPrompt, parse_points
+from figura.people.prompt_kinds import PROMPT_KINDS
+from figura.people.prompts import PointPrompt, parse_points
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -80,7 +81,7 @@ def test_whatever_the_text_is_it_is_read_or_refused_with_its_place(text):
             FiguraPointPrompt().run(torch.zeros(1, SIDE, SIDE, 3), "pose", text)
 
 
-@given(said=GOOD, kind=st.sampled_from(PROMPT_KINDS))
+@given(said=GOOD, kind=st.sampled_from(list(PROMPT_KINDS)))
 def test_good_texts_give_a_prompt_or_say_what_the_kind_needs(said, kind):
     try:
         prompt = parse_points(json.dumps(said), SIDE, SIDE, kind)

@@ -9,7 +9,8 @@ import torch
 from figura.people.boxes import Box
 from figura.people.crops import plan_crop
 from figura.people.keypoints import BODY_18, Person, Pose
-from figura.people.prompts import PROMPT_KINDS, draw_prompt, parse_points
+from figura.people.prompt_kinds import PROMPT_KINDS
+from figura.people.prompts import draw_prompt, parse_points
 from figura.people.skeleton import draw_skeleton
 
 KNEE, ANKLE = BODY_18.index("right_knee"), BODY_18.index("right_ankle")
@@ -129,7 +130,7 @@ def test_a_prompt_follows_its_crop():
     assert not cropped.joints[0].any()
 
 
-def test_the_five_kinds_are_drawn():
+def test_the_papers_five_kinds_are_drawn():
     said = json.dumps(
         {
             "people": [{"joints": {"neck": {"x": 30, "y": 40}}}],

@@ -10,8 +10,8 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
-from figura.training.controlled import ControlledUNet
-from figura.training.data import HELD_OUT_SEED, build_people, open_split
+from figura.training.data.people import HELD_OUT_SEED, build_people, open_split
+from figura.training.recipes.controlled import ControlledUNet
 
 SIZE = 64
 PEOPLE = 10

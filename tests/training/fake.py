@@ -21,8 +21,8 @@ if "figura" not in sys.modules:
     sys.modules["figura"] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-from figura.training.plan import BaseRecipe, Export, Split, TrainingPlan, random_generator  # noqa: E402
-from figura.training.trainer import train  # noqa: E402
+from figura.training.run.recipe import BaseRecipe, Export, Split, TrainingPlan, random_generator  # noqa: E402
+from figura.training.run.trainer import train  # noqa: E402
 
 
 class FakeRecipe(BaseRecipe):

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as edits from "../../web/points/edits.mjs";
-import { HAND_21 } from "../../web/points/joints.mjs";
-import * as queries from "../../web/points/queries.mjs";
-import { emptyDocument, MAX_PEOPLE, MAX_POINTS, readDocument, writeDocument } from "../../web/points/reading.mjs";
+import * as edits from "../../web/points/document/edits.mjs";
+import { HAND_21 } from "../../web/points/document/joints.mjs";
+import * as queries from "../../web/points/document/queries.mjs";
+import { emptyDocument, MAX_PEOPLE, MAX_POINTS, readDocument, writeDocument } from "../../web/points/document/reading.mjs";
 
 const doc = () => emptyDocument(100, 80);
 

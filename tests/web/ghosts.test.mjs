@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as edits from "../../web/points/edits.mjs";
-import { findGhosts, NO_GHOSTS } from "../../web/points/ghosts.mjs";
-import { hitTest, sameTarget } from "../../web/points/hits.mjs";
-import { BODY_18, HAND_21 } from "../../web/points/joints.mjs";
-import { emptyDocument } from "../../web/points/reading.mjs";
+import * as edits from "../../web/points/document/edits.mjs";
+import { findGhosts, NO_GHOSTS } from "../../web/points/document/ghosts.mjs";
+import { hitTest, sameTarget } from "../../web/points/input/hits.mjs";
+import { BODY_18, HAND_21 } from "../../web/points/document/joints.mjs";
+import { emptyDocument } from "../../web/points/document/reading.mjs";
 import { Session } from "../../web/points/session.mjs";
-import { status } from "../../web/points/words.mjs";
+import { status } from "../../web/points/document/words.mjs";
 
 const REACH = 4;
 const SEEN = { nose: [50, 10], neck: [50, 20], right_hip: [45, 50] };

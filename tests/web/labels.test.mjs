@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { placeLabel } from "../../web/points/labels.mjs";
+import { placeLabel } from "../../web/points/ui/labels.mjs";
 
 const SIZE = [200, 100];
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LIST_FROM_PX, showsList } from "../../web/points/layout.mjs";
+import { LIST_FROM_PX, showsList } from "../../web/points/ui/layout.mjs";
 
 test("the list is shown from a width on, and not before the width is known", () => {
   assert.deepEqual([330, LIST_FROM_PX - 1, LIST_FROM_PX, 900].map((width) => showsList(null, width, null)), [false, false, true, true]);

@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as edits from "../../web/points/edits.mjs";
-import { bodyHeight, limbLength, longLimbs, reachOf } from "../../web/points/hints.mjs";
-import { History } from "../../web/points/history.mjs";
-import { boxHandles, hitTest, sameTarget } from "../../web/points/hits.mjs";
-import { BODY_18, HAND_21, HAND_EDGES, jointColour, limbColour, LIMBS } from "../../web/points/joints.mjs";
-import { keyCommand } from "../../web/points/keys.mjs";
-import { importPeople } from "../../web/points/people.mjs";
-import { emptyDocument } from "../../web/points/reading.mjs";
-import * as views from "../../web/points/view.mjs";
+import * as edits from "../../web/points/document/edits.mjs";
+import { bodyHeight, limbLength, longLimbs, reachOf } from "../../web/points/document/hints.mjs";
+import { History } from "../../web/points/document/history.mjs";
+import { boxHandles, hitTest, sameTarget } from "../../web/points/input/hits.mjs";
+import { BODY_18, HAND_21, HAND_EDGES, jointColour, limbColour, LIMBS } from "../../web/points/document/joints.mjs";
+import { keyCommand } from "../../web/points/input/keys.mjs";
+import { importPeople } from "../../web/points/document/people.mjs";
+import { emptyDocument } from "../../web/points/document/reading.mjs";
+import * as views from "../../web/points/input/view.mjs";
 
 function near(actual, expected) {
   actual.forEach((value, index) => assert.ok(Math.abs(value - expected[index]) < 1e-6, `${actual} is not ${expected}`));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyDocument, MAX_POINTS, readDocument, writeDocument } from "../../web/points/reading.mjs";
+import { emptyDocument, MAX_POINTS, readDocument, writeDocument } from "../../web/points/document/reading.mjs";
 
 const EXAMPLE = {
   version: 1, width: 640, height: 448, active: 0,

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { jointOf } from "../../web/points/queries.mjs";
+import { jointOf } from "../../web/points/document/queries.mjs";
 import { Session } from "../../web/points/session.mjs";
-import { status } from "../../web/points/words.mjs";
+import { status } from "../../web/points/document/words.mjs";
 
 const REACH = 4;
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from figura.nodes.people import FiguraPointPrompt
-from figura.people import keypoints, points_json
+from figura.people import keypoints, points_json, prompt_kinds
 from figura.people.prompts import parse_points
 
 HERE = Path(__file__).resolve().parent
@@ -51,15 +51,16 @@ def run(node: str, script: str, given: Any = None) -> Any:
     return json.loads(done.stdout)
 
 
-def test_page_and_node_know_the_same_joints_states_and_limits(node):
+def test_page_and_node_know_the_same_joints_states_boxes_and_limits(node):
     names = "BODY_18, HAND_21, LIMBS, HAND_EDGES, STATES, DEFAULT_STATE"
     limits = "VERSION, MAX_POINTS, MAX_PEOPLE"
     page = run(
         node,
-        f"""import {{ {names} }} from "../../web/points/joints.mjs";
-        import {{ {limits} }} from "../../web/points/reading.mjs";
-        console.log(JSON.stringify({{ {names}, {limits} }}));""",
+        f"""import {{ {names} }} from "../../web/points/document/joints.mjs";
+        import {{ BOXES, {limits} }} from "../../web/points/document/reading.mjs";
+        console.log(JSON.stringify({{ {names}, {limits}, BOXES }}));""",
     )
+    assert page["BOXES"] == list(prompt_kinds.BOXES)
     assert page["BODY_18"] == list(keypoints.BODY_18) and page["HAND_21"] == list(keypoints.HAND_21)
     for ours, theirs, names_of in (
         ("LIMBS", keypoints.LIMBS, "BODY_18"),
@@ -132,9 +133,9 @@ def test_ghosts_are_the_joints_that_the_node_takes_from_the_connected_pose(node)
     found = run(
         node,
         """import { readFileSync } from "node:fs";
-        import { findGhosts, adoptGhosts, listGhosts } from "../../web/points/ghosts.mjs";
-        import { BODY_18 } from "../../web/points/joints.mjs";
-        import { readDocument } from "../../web/points/reading.mjs";
+        import { findGhosts, adoptGhosts, listGhosts } from "../../web/points/document/ghosts.mjs";
+        import { BODY_18 } from "../../web/points/document/joints.mjs";
+        import { readDocument } from "../../web/points/document/reading.mjs";
         console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf-8")).map(([text, frame]) => {
           const { doc } = readDocument(text);
           const ghosts = findGhosts(doc, frame, frame.person).person;

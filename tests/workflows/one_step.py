@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figura.headless.runner import Runner
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner
 from figura.workflows.flow import Flow
 from figura.workflows.forms import api_form
 from PIL import Image

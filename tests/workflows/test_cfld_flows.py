@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figura.host.graph import validate
+from figura.headless.graph import validate
+from figura.headless.runner import all_node_classes
 from figura.host.interface import use_host
 from figura.host.plain import PlainHost
-from figura.host.runner import all_node_classes
 from figura.models import store
 from figura.nodes import cfld as cfld_nodes
 from figura.nodes import cfld_native as native_nodes

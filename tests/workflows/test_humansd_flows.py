@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from figura.headless.runner import Runner, all_node_classes
 from figura.host.plain import PlainHost
-from figura.host.runner import Runner, all_node_classes
 from figura.models import store
 from figura.tests.models.humansd import tiny
 from figura.workflows import humansd

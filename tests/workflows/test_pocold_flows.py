@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figura.host.runner import all_node_classes
+from figura.headless.runner import all_node_classes
 from figura.models import store
 from figura.nodes import densepose as densepose_nodes
 from figura.nodes import pocold as pocold_nodes

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figura import workflows
-from figura.host.graph import input_specs, load_graph, validate
+from figura.headless.graph import input_specs, load_graph, validate
+from figura.headless.jobs import apply_setting
+from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
+from figura.headless.runner import NodeError, Runner, all_node_classes
 from figura.host.interface import use_host
-from figura.host.jobs import apply_setting
-from figura.host.native_nodes import SD15_CHECKPOINT, is_native
 from figura.host.plain import PlainHost
-from figura.host.runner import NodeError, Runner, all_node_classes
 from figura.models import store
 from figura.nodes import NODE_CLASS_MAPPINGS
 from figura.people.boxes import Box
 from figura.people.keypoints import BODY_18
 from figura.people.points_json import read_points_text
-from figura.people.prompts import PROMPT_KINDS
+from figura.people.prompt_kinds import BOXES, PROMPT_KINDS
 from figura.people.synthetic import render_people
 from figura.workflows import hand_scene, phac, prompts, scene
 from figura.workflows.flow import Flow, is_widget
@@ -100,9 +100,9 @@ def test_prompts_can_be_read(flow):
     for node in flow.nodes:
         if node.class_type == "FiguraPointPrompt":
             said = read_points_text(node.values["points"])
-            for word in ("roi_box", "full_box"):
-                wanted = node.values["prompt_type"].endswith(word)
-                assert (getattr(said, word) is not None) == wanted
+            for word in BOXES:
+                wanted = PROMPT_KINDS[node.values["prompt_type"]].boxes
+                assert (getattr(said, word) is not None) == (word in wanted)
 
 
 @every_flow
@@ -217,9 +217,10 @@ def test_points_and_boxes_fit_the_person_they_are_for():
         for name, place in {**given, **seen}.items():
             assert np.abs(truth[BODY_18.index(name)] - place).max() <= 1.5, name
             assert bool(people.joint_visible[0, BODY_18.index(name)]) == (name in seen), name
-    for box, mask in ((prompts.ROI_BOX, example.invisible_mask), (prompts.FULL_BOX, example.amodal_mask)):
+    for name, mask in (("roi_box", example.invisible_mask), ("full_box", example.amodal_mask)):
+        box = Box(*prompts.EXAMPLE_BOXES[name])
         exact = Box.around_mask(mask[0, 0])
-        assert Box(*box).union(exact) == Box(*box)
+        assert box.union(exact) == box
         assert np.abs(np.subtract(box, exact)).max() <= 6
 
 

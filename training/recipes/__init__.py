@@ -1,25 +1,53 @@
-"""One recipe per file: `training/recipes/<name>.py` defines `recipe()`, which returns a trainer Recipe."""
+"""One file for each network; its variants stand in its table `RECIPES`: recipe name -> what makes it.
+
+latent.py and controlled.py hold what several of them share.
+"""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..plan import Recipe
+from ...people.prompt_kinds import PROMPT_KINDS
 
+if TYPE_CHECKING:
+    from ..run.recipe import Recipe
+
+FILES: dict[str, tuple[str, ...]] = {
+    "base": ("base",),
+    "body": ("body",),
+    "cfld": ("cfld", "cfld_no_appearance", "cfld_clip", "cfld_swin"),
+    "cfld_prompt": ("cfld_prompt", "cfld_clip_prompt"),
+    "complete_pose": ("complete_pose",),
+    "densepose": ("densepose",),
+    "hand_detector": ("hand_detector",),
+    "hands": ("hands", "hands_without_mask"),
+    "humansd": ("humansd", "humansd_plain", "humansd_paper", "humansd_official"),
+    "humansd_controlnet": ("humansd_controlnet", "humansd_controlnet_attention"),
+    "inpaint": ("inpaint",),
+    "invisible_mask": ("invisible_mask",),
+    "pocold": ("pocold", "pocold_sparse", "pocold_vanilla"),
+    "pose_detector": ("pose_detector",),
+    "refiner": ("refiner",),
+    "sam": ("sam",),
+    "text": ("text",),
+    "vae": ("vae",),
+    "vae_decoder": ("vae_decoder",),
+    "phac": tuple(kind.recipe for kind in PROMPT_KINDS.values()),
+}  # fmt: skip
+"""File -> the recipes in it, so that their names are known before any of them is imported."""
 CONTINUES = {"vae_decoder": "vae"}
 """Recipes that go on with the weights of another one; what they write takes its place."""
 
 
 def recipe_names() -> list[str]:
     """Names of every recipe, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for names in FILES.values() for name in names)
 
 
 def load_recipe(name: str) -> Recipe:
     """The recipe of that name; ValueError lists the known ones."""
-    if name not in recipe_names():
+    file = next((file for file, names in FILES.items() if name in names), None)
+    if file is None:
         raise ValueError(f"unknown recipe {name!r}; known recipes: {', '.join(recipe_names())}")
-    return importlib.import_module(f"{__name__}.{name}").recipe()
+    return importlib.import_module(f"{__name__}.{file}").RECIPES[name]()

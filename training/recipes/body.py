@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from ...people.skeleton import draw_skeleton
-from ..controlled import ControlledRecipe
-from ..data import rows, sample_indices
-from ..hands_data import Gestures, open_hands
-from ..plan import BF16_COPY, Batch, Split, TrainingPlan, random_generator
+from ..data.hands import Gestures, open_hands
+from ..data.people import rows, sample_indices
+from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
+from .controlled import ControlledRecipe
 
 NO_PROMPT, NO_HANDS = 0.1, 0.08
 """Shares of black prompt pictures, which the guidance needs, and of skeletons without hands."""
@@ -45,6 +45,4 @@ class BodyRecipe(ControlledRecipe):
         }
 
 
-def recipe() -> BodyRecipe:
-    """This file's recipe."""
-    return BodyRecipe()
+RECIPES = {"body": BodyRecipe}

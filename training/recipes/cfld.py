@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,16 @@ import torch
 
 from ...models.cfld.attention import key_value_names, predict_noise, take_query_biases
 from ...models.cfld.checkpoint import KIND, change_tensors
-from ...models.cfld.config import DECODER, CFLDConfig, config_to_metadata, released_config
+from ...models.cfld.config import (
+    DECODER,
+    POOLED,
+    TOKENS,
+    CFLDConfig,
+    config_to_metadata,
+    released_config,
+)
 from ...models.cfld.networks import CFLDNetworks
-from ...models.cfld.pictures import pose_picture, resized
+from ...models.cfld.pipeline import pose_picture, resized
 from ...models.cfld.swin import start_from
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.diffusion.networks import load_unet
@@ -28,12 +36,12 @@ from ...models.diffusion.sampling import TRAINING_STEPS
 from ...models.diffusion.single_file import SD15, read_weights
 from ...models.diffusion.single_file import load_unet as load_full_unet
 from ...models.pocold.checkpoint import load_vae_file
-from ..data import rows, sample_indices
-from ..pairs_data import Pairs, drawn_pairs, open_pairs
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import LatentRecipe
+from ..data.pairs import Pairs, drawn_pairs, open_pairs
+from ..data.people import rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .cfld_prompt import start_with_prompt
+from .latent import LatentRecipe
 
 BASE, SWIN = "base", "swin"
 
@@ -188,6 +196,13 @@ def is_mini(path: Path) -> bool:
     return True
 
 
-def recipe() -> CFLDRecipe:
-    """This file's recipe."""
-    return CFLDRecipe()
+RECIPES = {
+    "cfld": CFLDRecipe,
+    "cfld_no_appearance": partial(CFLDRecipe, "cfld_no_appearance", Switches(appearance=False)),
+    "cfld_clip": partial(CFLDRecipe, "cfld_clip", Switches(prompt=POOLED, appearance=False)),
+    "cfld_swin": partial(CFLDRecipe, "cfld_swin", Switches(prompt=TOKENS, appearance=False)),
+}
+"""The method; and for the comparison: without the query biases (H_A); prompted as by a CLIP image encoder,
+one token of the whole picture; and by the tokens of the Swin Transformer's last map, without H_D. There is
+no mini CLIP image encoder: in its part stands the same Swin Transformer, its last map averaged to one
+token, learnt on the pairs."""

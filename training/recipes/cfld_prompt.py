@@ -8,6 +8,7 @@ Give the file to `cfld` and `cfld_no_appearance` by --init; `cfld_clip` has its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from torch.nn import functional as F
 
 from ...models.cfld.config import DECODER, POOLED, CFLDConfig, config_to_metadata
 from ...models.cfld.networks import CFLDNetworks
-from ...models.cfld.pictures import resized
+from ...models.cfld.pipeline import resized
 from ...models.diffusion.checkpoint import load_file, load_into
 from ...models.diffusion.text import TextEncoder, load_text_encoder
-from ..data import PeopleDataset, open_split, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import target_caption
+from ..data.people import PeopleDataset, open_split, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from .latent import target_caption
 
 KIND = "cfld_prompt"
 
@@ -124,6 +125,9 @@ def start_with_prompt(networks: CFLDNetworks, path: Path) -> None:
     networks.load_state_dict(maker.state_dict(), strict=False)
 
 
-def recipe() -> PromptRecipe:
-    """This file's recipe."""
-    return PromptRecipe()
+RECIPES = {
+    "cfld_prompt": PromptRecipe,
+    "cfld_clip_prompt": partial(PromptRecipe, "cfld_clip_prompt", POOLED),
+}
+"""For `cfld` and `cfld_no_appearance`; and for `cfld_clip`: one token, that of the whole caption, as
+CLIP's."""

@@ -27,10 +27,10 @@ from ...models.perception.pose_completion import (
     propose,
 )
 from ...people.skeleton import draw_skeleton
-from ..data import open_split, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..pose_patterns import Poses, boxes_of, hidden_joints, random_poses, read_poses
-from ..progress import picture_grid
+from ..data.people import open_split, sample_indices
+from ..data.pose_patterns import Poses, boxes_of, hidden_joints, random_poses, read_poses
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 BOX_SHARE = 0.5
 JOINT_JITTER = 0.006
@@ -122,7 +122,7 @@ class CompletePoseRecipe(BaseRecipe):
 
     def evaluate(self, module: Any, held_out: Poses) -> dict[str, float]:
         """Errors on the held-out people's covered joints (training/pose_completion_evaluation.py)."""
-        from ..pose_completion_evaluation import completion_scores
+        from ..evaluation.complete_pose import completion_scores
 
         boxes = boxes_of(held_out.joints, held_out.margins)
         scores = completion_scores(module, held_out.joints, held_out.visible, boxes, held_out.size)
@@ -158,6 +158,4 @@ def pose_statistics(poses: Poses) -> tuple[torch.Tensor, torch.Tensor]:
     return both.mean(0), squares
 
 
-def recipe() -> CompletePoseRecipe:
-    """This file's recipe."""
-    return CompletePoseRecipe()
+RECIPES = {"complete_pose": CompletePoseRecipe}

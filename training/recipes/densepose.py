@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from ...models.perception.densepose import KIND, DensePoseNet, config_to_metadata, estimate_labels
 from ...people.densepose import LABELS, MIRRORED, paint_labels
-from ..augment import jitter_colours
-from ..data import PeopleDataset, open_split, rows, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.augmentation import jitter_colours
+from ..data.people import PeopleDataset, open_split, rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 SOURCES = ("unoccluded", "complete", "cutout", "occluded")
 BODY_WEIGHT = 2.0
@@ -105,6 +105,4 @@ def mean_iou(found: torch.Tensor, truth: torch.Tensor) -> float:
     return float(np.mean([float((a & b).sum() / (a | b).sum()) for a, b in pairs])) if pairs else 0.0
 
 
-def recipe() -> DensePoseRecipe:
-    """The recipe."""
-    return DensePoseRecipe()
+RECIPES = {"densepose": DensePoseRecipe}

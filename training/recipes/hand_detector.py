@@ -23,11 +23,11 @@ from ...models.perception.hand_pose import (
     to_view,
 )
 from ...models.perception.pose import PoseDetector, config_to_metadata, decode_heatmaps, target_heatmaps
-from ..augment import jitter_colours
-from ..data import rows, sample_indices
-from ..hands_data import CloseUps, Gestures, HandsData, open_hands
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.augmentation import jitter_colours
+from ..data.hands import CloseUps, Gestures, HandsData, open_hands
+from ..data.people import rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 GESTURE_SHARE, DECODED_SHARE = 0.7, 0.35
 MARGINS, TURN, SHIFT = (1.3, 2.0), 0.35, 0.08
@@ -181,6 +181,4 @@ def coarsened(views: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.cat(made)
 
 
-def recipe() -> HandDetectorRecipe:
-    """The recipe."""
-    return HandDetectorRecipe()
+RECIPES = {"hand_detector": HandDetectorRecipe}

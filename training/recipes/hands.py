@@ -7,6 +7,7 @@ predicts the noise and the hand's mask from the noisy latents and the latents of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from torch.nn import functional as F
 from ...models.diffusion.networks import LATENT_CHANNELS, latent_mask, load_unet, plain_config
 from ...models.hands.losses import MASK_WEIGHT, mask_loss
 from ...models.hands.networks import hand_unet
-from ..data import rows, sample_indices
-from ..hands_data import CloseUps, open_hands
-from ..metrics import iou
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import LatentRecipe
+from ..data.hands import CloseUps, open_hands
+from ..data.people import rows, sample_indices
+from ..evaluation.metrics import iou
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from .latent import LatentRecipe
 
 HAND_COUNTS = 4.0
 """How much more the hand and its outline count than the background, which is cut away later."""
@@ -121,6 +122,8 @@ def predict_both(
     return made[:, :LATENT_CHANNELS], made[:, LATENT_CHANNELS:]
 
 
-def recipe() -> HandRecipe:
-    """This file's recipe."""
-    return HandRecipe()
+RECIPES = {
+    "hands": HandRecipe,
+    "hands_without_mask": partial(HandRecipe, "hands_without_mask", mask_weight=0.0),
+}
+"""The generator; and without its second task (lambda = 0), for the comparison."""

@@ -6,6 +6,7 @@ All weights of the U-Net learn. The recipes humansd_paper and humansd_official d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +17,11 @@ from ...models.diffusion.networks import load_unet, plain_config
 from ...models.humansd.losses import MODES, emphasis
 from ...models.humansd.networks import pose_unet
 from ...models.perception.pose import PoseDetector, load_pose_detector
-from ..data import rows, sample_indices
-from ..humansd_data import PosedPeople, with_skeletons
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import LatentRecipe, latents_of
+from ..data.people import rows, sample_indices
+from ..data.skeletons import PosedPeople, with_skeletons
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from .latent import LatentRecipe, latents_of
 
 PLAIN = "plain"
 LOSSES = (PLAIN, *MODES)
@@ -134,6 +135,11 @@ def predictor(module: Any, batch: Batch) -> Callable[[torch.Tensor, torch.Tensor
     return predict
 
 
-def recipe() -> HumanSDRecipe:
-    """This file's recipe."""
-    return HumanSDRecipe()
+RECIPES = {
+    "humansd": HumanSDRecipe,
+    "humansd_plain": partial(HumanSDRecipe, "humansd_plain"),
+    "humansd_paper": partial(HumanSDRecipe, "humansd_paper", loss="paper"),
+    "humansd_official": partial(HumanSDRecipe, "humansd_official", loss="official"),
+}
+"""The one that ships; and three for the comparison of losses, trained equally long: plain, the heatmap-
+guided one of the paper, and that of the released code."""

@@ -6,9 +6,11 @@ recipe humansd, batch by batch.
 
 from __future__ import annotations
 
-from ..controlled import ControlledRecipe
-from ..humansd_data import PosedPeople
-from ..plan import BF16_COPY, Batch, TrainingPlan
+from functools import partial
+
+from ..data.skeletons import PosedPeople
+from ..run.recipe import BF16_COPY, Batch, TrainingPlan
+from .controlled import ControlledRecipe
 from .humansd import BATCH_SIZE, STEPS, PosedRecipe
 
 
@@ -28,6 +30,10 @@ class HumanSDControlNetRecipe(ControlledRecipe, PosedRecipe):
         return {"latents": drawn.latents, "texts": drawn.texts, "prompt": prompt}
 
 
-def recipe() -> HumanSDControlNetRecipe:
-    """This file's recipe."""
-    return HumanSDControlNetRecipe()
+RECIPES = {
+    "humansd_controlnet": HumanSDControlNetRecipe,
+    "humansd_controlnet_attention": partial(
+        HumanSDControlNetRecipe, "humansd_controlnet_attention", with_attention=True
+    ),
+}
+"""The paper's peer; and one with the base's cross-attention learning, too."""

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, plain_config, widen_conv_in
-from ..data import rows, sample_indices
-from ..latents import LatentCache, random_target
-from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import LatentRecipe, latents_of, target_caption
+from ..data.latents import LatentCache, random_target
+from ..data.people import rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
+from .latent import LatentRecipe, latents_of, target_caption
 
 CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}
 
@@ -97,6 +97,4 @@ def visible_condition(data: LatentCache, indices: np.ndarray) -> torch.Tensor:
     return torch.cat([rows(data.visible_mask, indices), rows(data.visible_masked, indices)], dim=1).float()
 
 
-def recipe() -> InpaintRecipe:
-    """This file's recipe."""
-    return InpaintRecipe()
+RECIPES = {"inpaint": InpaintRecipe}

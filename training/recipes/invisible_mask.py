@@ -16,12 +16,12 @@ import torch
 from ...models.phac.losses import bce_dice_loss
 from ...models.phac.networks import InvisibleMaskUNet
 from ...models.phac.sampling import exact_invisible_mask, predict_invisible
-from ..augment import ViewRange, jitter_colours, random_views
-from ..coarse_outputs import NEEDS, CoarseOutputs, open_outputs
-from ..data import sample_indices
-from ..masks import disturbed
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.augmentation import ViewRange, jitter_colours, random_views
+from ..data.coarse_outputs import NEEDS, CoarseOutputs, open_outputs
+from ..data.masks import disturbed
+from ..data.people import sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 BASE = 8
 SEGMENTER_REACH_PX = 3
@@ -127,6 +127,4 @@ def mask_iou(mask: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return torch.where(joined == 0, 1.0, (mask & target).sum(dim=1) / joined.clamp(min=1))
 
 
-def recipe() -> InvisibleMaskRecipe:
-    """This file's recipe."""
-    return InvisibleMaskRecipe()
+RECIPES = {"invisible_mask": InvisibleMaskRecipe}

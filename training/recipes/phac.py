@@ -8,18 +8,20 @@ with the weights of this one (--from), they need a fraction of its steps.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from ..controlled import ControlledRecipe, predictor
-from ..data import sample_indices
-from ..latents import LatentCache
-from ..plan import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from ..progress import picture_grid
-from ..prompt_pictures import prompt_pictures
-from .base import latents_of, target_caption
+from ...people.prompt_kinds import POSE, PROMPT_KINDS
+from ..data.latents import LatentCache
+from ..data.people import sample_indices
+from ..data.prompt_images import prompt_pictures
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
+from .controlled import ControlledRecipe, predictor
 from .inpaint import visible_condition
+from .latent import latents_of, target_caption
 
 BOX_STEPS = 5_000
 """Steps of the kinds with a box: they go on from the weights of the kind pose (--from)."""
@@ -34,11 +36,12 @@ class CoarseRecipe(ControlledRecipe):
     empty_text = 0.12
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
 
-    def __init__(self, kind: str = "pose") -> None:
+    def __init__(self, kind: str = POSE) -> None:
         super().__init__()
         self.kind = kind
-        if kind != "pose":
-            self.name, self.plan = f"phac_{kind}", replace(self.plan, steps=BOX_STEPS)
+        self.name = PROMPT_KINDS[kind].recipe
+        if kind != POSE:
+            self.plan = replace(self.plan, steps=BOX_STEPS)
 
     def batch(self, data: LatentCache, step: int, seed: int, batch_size: int) -> Batch:
         """Cutout latents, the condition, texts and prompt images (B,3,8h,8w)."""
@@ -64,6 +67,5 @@ class CoarseRecipe(ControlledRecipe):
         return Export("phac", tensors, {"prompt": self.kind, **config}, int8=True)
 
 
-def recipe() -> CoarseRecipe:
-    """This file's recipe."""
-    return CoarseRecipe()
+RECIPES = {kind.recipe: partial(CoarseRecipe, kind.name) for kind in PROMPT_KINDS.values()}
+"""One for each kind of prompt."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,18 @@ from ...models.pocold.checkpoint import KIND, load_vae_file
 from ...models.pocold.losses import SUM, Constraint
 from ...models.pocold.networks import (
     SPARSE,
+    VANILLA,
     PoCoLDConfig,
     PoCoLDNetworks,
     config_to_metadata,
     released_config,
 )
 from ...models.pocold.sampling import latent_labels
-from ..data import sample_indices
-from ..pairs_data import Pairs, drawn_pairs, open_pairs
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import LatentRecipe
+from ..data.pairs import Pairs, drawn_pairs, open_pairs
+from ..data.people import sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from .latent import LatentRecipe
 
 EVERYTHING, NO_POSE, NO_SOURCE, NEITHER = range(4)
 
@@ -190,6 +192,12 @@ def _copy_first_channels(learnt: torch.nn.Conv2d, own: torch.nn.Conv2d) -> None:
     own.load_state_dict({"weight": own.weight, "bias": learnt.bias})
 
 
-def recipe() -> PoCoLDRecipe:
-    """This file's recipe."""
-    return PoCoLDRecipe()
+RECIPES = {
+    "pocold": PoCoLDRecipe,
+    "pocold_sparse": partial(PoCoLDRecipe, "pocold_sparse", Switches(penalty_weight=0.0)),
+    "pocold_vanilla": partial(
+        PoCoLDRecipe, "pocold_vanilla", Switches(attention=VANILLA, penalty_weight=0.0)
+    ),
+}
+"""The method; and for the comparison: without the pose constraint (B2), with cross-attention in place of
+its own (B1)."""

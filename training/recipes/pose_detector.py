@@ -19,10 +19,10 @@ from ...models.perception.pose import (
     target_heatmaps,
 )
 from ...people.skeleton import draw_skeleton
-from ..augment import ViewRange, exchange_sides, jitter_colours, move_joints, random_views
-from ..data import PeopleDataset, open_split, rows, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.augmentation import ViewRange, exchange_sides, jitter_colours, move_joints, random_views
+from ..data.people import PeopleDataset, open_split, rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 SOURCES = ("occluded", "unoccluded", "complete", "cutout")
 SHARES = (0.45, 0.15, 0.2, 0.2)
@@ -150,6 +150,4 @@ def random_fill(images: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     return fill[:, :, None, None]
 
 
-def recipe() -> PoseRecipe:
-    """The recipe."""
-    return PoseRecipe()
+RECIPES = {"pose_detector": PoseRecipe}

@@ -28,7 +28,7 @@ from ...models.diffusion.sampling import (
 from ...models.diffusion.text import load_text_encoder
 from ...models.phac.checkpoint import load_mask_net
 from ...models.phac.networks import InvisibleMaskUNet
-from ...models.phac.pictures import crop_all
+from ...models.phac.pipeline import crop_all
 from ...models.phac.sampling import (
     completed_part,
     exact_invisible_mask,
@@ -37,14 +37,14 @@ from ...models.phac.sampling import (
 )
 from ...people.boxes import Box
 from ...people.crops import CropPlan, plan_crop
-from ..augment import ViewRange, random_views
-from ..coarse_outputs import CoarseOutputs, open_outputs
-from ..data import sample_indices
-from ..masks import disturbed
-from ..plan import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import LatentRecipe
+from ..data.augmentation import ViewRange, random_views
+from ..data.coarse_outputs import CoarseOutputs, open_outputs
+from ..data.masks import disturbed
+from ..data.people import sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .invisible_mask import SEGMENTER_REACH_PX, stage_inputs
+from .latent import LatentRecipe
 
 DRAWN = 0.6
 """Share of composites with real coarse outputs; in the others the true person, moved a little, is drawn."""
@@ -217,6 +217,4 @@ def close_view(mask: torch.Tensor, generator: torch.Generator) -> CropPlan:
     return plan_crop(part, (size, size), (size, size), margin=0.0, whole_at_model_size=False)
 
 
-def recipe() -> RefinerRecipe:
-    """This file's recipe."""
-    return RefinerRecipe()
+RECIPES = {"refiner": RefinerRecipe}

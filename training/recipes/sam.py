@@ -25,10 +25,10 @@ from ...models.perception.sam import (
     visible_mask,
 )
 from ...models.perception.sam_networks import KIND, MINI, config_to_metadata
-from ..augment import ViewRange, Views, exchange_sides, jitter_colours, move_joints, random_views
-from ..data import PeopleDataset, open_split, rows, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.augmentation import ViewRange, Views, exchange_sides, jitter_colours, move_joints, random_views
+from ..data.people import PeopleDataset, open_split, rows, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 PROMPTS = 1
 MOST_POINTS = (1, 3, 6, 18, 18)
@@ -282,6 +282,4 @@ def mark_points(images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor
     return marked
 
 
-def recipe() -> SamRecipe:
-    """The recipe."""
-    return SamRecipe()
+RECIPES = {"sam": SamRecipe}

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as functional
 
 from ...models.diffusion.text import TextEncoder, WordTokenizer
-from ..data import PeopleDataset, open_split, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.people import PeopleDataset, open_split, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 IMAGE_SIZE = 64
 WIDTH = 96
@@ -123,6 +123,4 @@ class TextRecipe(BaseRecipe):
         return Export("text", module.text.state_dict(), module.text.config(), int8=True)
 
 
-def recipe() -> TextRecipe:
-    """This file's recipe."""
-    return TextRecipe()
+RECIPES = {"text": TextRecipe}

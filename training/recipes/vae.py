@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as functional
 
 from ...models.diffusion.networks import decode_latents, encode_image, fold_of, mini_vae, plain_config
-from ..data import PICTURES, PeopleDataset, open_split, sample_indices
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
+from ..data.people import PICTURES, PeopleDataset, open_split, sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 CROP = 64
 LATENT_NOISE = 0.1
@@ -179,6 +179,4 @@ def normalise_latents(vae: Any, held_out: PeopleDataset) -> None:
     last.weight *= deviation[None, :, None, None]
 
 
-def recipe() -> VAERecipe:
-    """This file's recipe."""
-    return VAERecipe()
+RECIPES = {"vae": VAERecipe}

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as functional
 
 from ...models.diffusion.networks import decode_latents, fold_of, load_vae, plain_config
-from ..data import sample_indices
-from ..latents import TARGETS, LatentCache, open_latents
-from ..plan import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
-from ..progress import picture_grid
-from .base import latents_of
+from ..data.latents import TARGETS, LatentCache, open_latents
+from ..data.people import sample_indices
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from .latent import latents_of
 from .vae import PERSON_WEIGHT, picture_loss, psnr_of, reconstruction_scores
 
 WEIGHTS = {"complete": 0.4, "unoccluded": 0.2, "cutout": 0.4}
@@ -108,6 +108,4 @@ class VAEDecoderRecipe(BaseRecipe):
         return Export("vae", module.vae.state_dict(), plain_config(module.vae), int8=True)
 
 
-def recipe() -> VAEDecoderRecipe:
-    """This file's recipe."""
-    return VAEDecoderRecipe()
+RECIPES = {"vae_decoder": VAEDecoderRecipe}

@@ -1,20 +1,20 @@
 // The point editor as an element of a page: a session (what it knows), a canvas, a toolbar, a list, a status line.
 // It knows nothing of ComfyUI; widget.mjs puts it into a node.
 
-import { draw } from "./draw.mjs";
-import { element, setText } from "./elements.mjs";
-import { Gestures } from "./gestures.mjs";
-import { listGhosts } from "./ghosts.mjs";
-import { keyCommand } from "./keys.mjs";
-import { LargeView } from "./large_view.mjs";
-import { showsList } from "./layout.mjs";
-import { personBox } from "./queries.mjs";
+import { draw } from "./ui/draw.mjs";
+import { element, setText } from "./ui/elements.mjs";
+import { Gestures } from "./input/gestures.mjs";
+import { listGhosts } from "./document/ghosts.mjs";
+import { keyCommand } from "./input/keys.mjs";
+import { LargeView } from "./ui/large_view.mjs";
+import { showsList } from "./ui/layout.mjs";
+import { personBox } from "./document/queries.mjs";
 import { Session } from "./session.mjs";
-import { makeSide } from "./side.mjs";
-import { STYLE } from "./style.mjs";
-import { makeToolbar, makeZoomButtons } from "./toolbar.mjs";
-import { fitBox, fitView, keepVisible, ZOOM_STEP, zoomAt } from "./view.mjs";
-import { status } from "./words.mjs";
+import { makeSide } from "./ui/side.mjs";
+import { STYLE } from "./ui/style.mjs";
+import { makeToolbar, makeZoomButtons } from "./ui/toolbar.mjs";
+import { fitBox, fitView, keepVisible, ZOOM_STEP, zoomAt } from "./input/view.mjs";
+import { status } from "./document/words.mjs";
 
 const FINEST = 3;
 const HANDLE_CURSORS = {

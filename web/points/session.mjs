@@ -4,17 +4,17 @@
 // An edit becomes part of the text at its end (`commit`): a drag is one step, and Esc during it leaves no trace. A text
 // that nobody edited stays as it is, character by character, however wrong it is.
 
-import { beginDrag, dragged } from "./drags.mjs";
-import * as edits from "./edits.mjs";
-import { adoptGhost, adoptGhosts, findGhosts, knownBody, listGhosts } from "./ghosts.mjs";
-import { History } from "./history.mjs";
-import { hitTest, sameTarget } from "./hits.mjs";
-import { importPeople } from "./people.mjs";
+import { beginDrag, dragged } from "./input/drags.mjs";
+import * as edits from "./document/edits.mjs";
+import { adoptGhost, adoptGhosts, findGhosts, knownBody, listGhosts } from "./document/ghosts.mjs";
+import { History } from "./document/history.mjs";
+import { hitTest, sameTarget } from "./input/hits.mjs";
+import { importPeople } from "./document/people.mjs";
 import {
   extentOf, hasHand, jointOf, missingAfter, missingJoints, placeOf, suggestedPlace, targetsOf,
-} from "./queries.mjs";
-import { emptyDocument, MAX_PEOPLE, readDocument, writeDocument } from "./reading.mjs";
-import { count, NAMES } from "./words.mjs";
+} from "./document/queries.mjs";
+import { emptyDocument, MAX_PEOPLE, readDocument, writeDocument } from "./document/reading.mjs";
+import { count, NAMES } from "./document/words.mjs";
 
 export const TOOLS = Object.freeze(["select", "place", "roi_box", "full_box", "positive", "negative"]);
 export const BLANK_SIZE = Object.freeze([512, 512]);

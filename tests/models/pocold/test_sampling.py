@@ -10,7 +10,7 @@ from figura.models.diffusion.guidance import cumulative
 from figura.models.diffusion.sampling import pndm_scheduler, timesteps_of
 from figura.models.pocold import sampling
 from figura.models.pocold.attention import CrossAttention
-from figura.models.pocold.pictures import Given, check_given, pad_to_multiple, repose_pictures
+from figura.models.pocold.pipeline import Given, check_given, pad_to_multiple, repose_pictures
 from figura.models.pocold.sampling import Branches, Kept, Weights, generate, latent_labels, trace_source
 from figura.tests.models.pocold import tiny
 

@@ -12,11 +12,11 @@ from figura.models.cfld.attention import key_value_names
 from figura.models.cfld.checkpoint import load_change
 from figura.models.cfld.config import POOLED
 from figura.models.diffusion.networks import load_vae
-from figura.training.pairs_data import build_pairs, open_pairs
-from figura.training.plan import Split
+from figura.training.data.pairs import build_pairs, open_pairs
 from figura.training.recipes import load_recipe
 from figura.training.recipes.cfld import CFLDRecipe, Switches, cubic_times
-from figura.training.trainer import train
+from figura.training.run.recipe import Split
+from figura.training.run.trainer import train
 
 SIZE, TRAIN, HELD_OUT = 32, 4, 2
 

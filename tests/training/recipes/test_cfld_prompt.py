@@ -10,11 +10,11 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.models.diffusion.text import load_text_encoder
-from figura.training.data import open_split
-from figura.training.plan import Split
+from figura.training.data.people import open_split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.cfld_prompt import worn
-from figura.training.trainer import train
+from figura.training.run.recipe import Split
+from figura.training.run.trainer import train
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from figura.models.perception.pose_completion import load_pose_completion
 from figura.people.boxes import Box
-from figura.training.data import build_split, open_split
-from figura.training.plan import random_generator
-from figura.training.pose_completion_evaluation import completion_scores
-from figura.training.pose_patterns import boxes_of, hidden_joints, mask_boxes, random_poses
+from figura.training.data.people import build_split, open_split
+from figura.training.data.pose_patterns import boxes_of, hidden_joints, mask_boxes, random_poses
+from figura.training.evaluation.complete_pose import completion_scores
 from figura.training.recipes import load_recipe
-from figura.training.trainer import train
+from figura.training.run.recipe import random_generator
+from figura.training.run.trainer import train
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import torch
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.diffusion.networks import encode_image, load_unet, load_vae
 from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
-from figura.tests.training import test_trainer as trainer_tests
-from figura.training.plan import Split
+from figura.tests.training.run import test_trainer as trainer_tests
 from figura.training.recipes import load_recipe
 from figura.training.recipes.humansd import HumanSDRecipe
-from figura.training.trainer import train
+from figura.training.run.recipe import Split
+from figura.training.run.trainer import train
 
 LOSSES = ("humansd", "humansd_paper", "humansd_official")
 NAMES = (*LOSSES, "humansd_plain", "humansd_controlnet_attention", "humansd_controlnet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
-from figura.tests.training import test_trainer as trainer_tests
-from figura.training.command import find_init
-from figura.training.prompt_pictures import prompt_images
+from figura.tests.training.run import test_trainer as trainer_tests
+from figura.training import recipes
+from figura.training.data.prompt_images import prompt_images
 from figura.training.recipes import load_recipe, recipe_names
-from figura.training.trainer import train
+from figura.training.run.command import find_init
+from figura.training.run.trainer import train
 
 
 def toy_plan(recipe, steps: int):
@@ -93,3 +95,10 @@ def test_some_prompts_are_blank() -> None:
     images = prompt_images(joints, 40, torch.Generator().manual_seed(0))
     blank = (images.flatten(1).amax(dim=1) == 0).float().mean()
     assert images.shape == (40, 3, 40, 40) and 0.02 < blank < 0.4
+
+
+def test_every_recipe_of_every_file_is_known_by_its_name() -> None:
+    names = [path.stem for path in Path(recipes.__file__).parent.glob("*.py") if path.stem != "__init__"]
+    modules = {name: importlib.import_module(f"{recipes.__name__}.{name}") for name in names}
+    found = {name: set(module.RECIPES) for name, module in modules.items() if hasattr(module, "RECIPES")}
+    assert found == {file: set(names) for file, names in recipes.FILES.items()}

@@ -9,7 +9,7 @@ import torch
 from figura.models.perception.pose import detect_joints, load_pose_detector
 from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, visible_mask
 from figura.models.perception.sam_networks import load_sam
-from figura.training.data import build_split
+from figura.training.data.people import build_split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.pose_detector import PoseData, joints_of
 from figura.training.recipes.sam import (
@@ -22,7 +22,7 @@ from figura.training.recipes.sam import (
     random_boxes,
     random_points,
 )
-from figura.training.trainer import Split, random_generator, train
+from figura.training.run.trainer import Split, random_generator, train
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import torch
 from figura.models.diffusion.checkpoint import read_metadata, save_module
 from figura.models.diffusion.networks import load_unet
 from figura.models.phac.networks import InvisibleMaskUNet
-from figura.training.coarse_outputs import Sampling, build_part
-from figura.training.plan import Split, random_generator
-from figura.training.recipes.refiner import RefinerRecipe, recipe
-from figura.training.trainer import train
+from figura.training.data.coarse_outputs import Sampling, build_part
+from figura.training.recipes import load_recipe
+from figura.training.recipes.refiner import RefinerRecipe
+from figura.training.run.recipe import Split, random_generator
+from figura.training.run.trainer import train
 
 COUNT = 8
 
@@ -31,7 +32,7 @@ def files(toy_data: Path, toy_weights: Mapping[str, Path], tmp_path_factory: pyt
 
 @pytest.fixture(scope="module")
 def prepared(toy_data: Path, files: dict) -> tuple[RefinerRecipe, Split]:
-    task = recipe()
+    task = load_recipe("refiner")
     return task, task.prepare(toy_data, files)
 
 
@@ -71,9 +72,9 @@ def test_whoever_knows_the_true_picture_has_no_loss(prepared: tuple[RefinerRecip
 
 
 def test_it_trains_writes_and_loads(toy_data: Path, files: dict, tmp_path: Path) -> None:
-    plan = replace(recipe().plan, steps=2, batch_size=4, device="cpu", warmup_steps=1)
+    plan = replace(load_recipe("refiner").plan, steps=2, batch_size=4, device="cpu", warmup_steps=1)
     out = tmp_path / "refiner.safetensors"
-    assert train(recipe(), toy_data, files, out, tmp_path, plan) is not None
+    assert train(load_recipe("refiner"), toy_data, files, out, tmp_path, plan) is not None
     unet = load_unet(out, kind="refiner")
     assert unet.config.in_channels == 17
     assert set(read_metadata(out)["scores"]) == {"held_out_loss", "psnr_composite", "psnr_refined"}

@@ -8,10 +8,10 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file, read_metadata
 from figura.models.diffusion.networks import load_vae
-from figura.training.command import find_init
-from figura.training.latents import encoder_name
-from figura.training.recipes.vae_decoder import recipe
-from figura.training.trainer import train
+from figura.training.data.latents import encoder_name
+from figura.training.recipes import load_recipe
+from figura.training.run.command import find_init
+from figura.training.run.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,9 @@ def continued(
     toy_data: Path, toy_weights: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("decoder")
-    plan = replace(recipe().plan, steps=3, batch_size=2, device="cpu", warmup_steps=1)
-    assert train(recipe(), toy_data, toy_weights, folder / "vae.safetensors", folder, plan) is not None
+    plan = replace(load_recipe("vae_decoder").plan, steps=3, batch_size=2, device="cpu", warmup_steps=1)
+    recipe, out = load_recipe("vae_decoder"), folder / "vae.safetensors"
+    assert train(recipe, toy_data, toy_weights, out, folder, plan) is not None
     return folder / "vae.safetensors"
 
 

@@ -1,0 +1,1 @@
+"""Running a graph without ComfyUI, or on ComfyUI servers: graphs, jobs, runner, the stock nodes they use."""

@@ -1,0 +1,362 @@
+"""The stock nodes our workflows use, with ComfyUI's names, inputs and behaviour, for the headless runner."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+import os
+import random
+import re
+import string
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from ..host.interface import get_host
+from ..models.files import write_then_rename
+
+MAX_RESOLUTION = 16384
+FOLDER_MARK = re.compile(r"^(?P<name>.*) \[(?P<folder>input|output|temp)\]$")
+HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+
+
+def annotated_path(name: str) -> Path:
+    """Path of a file named as in ComfyUI: in the input folder, or ending in " [output]" or " [temp]"."""
+    host = get_host()
+    folders = {"input": host.input_dir, "output": host.output_dir, "temp": host.temp_dir}
+    mark = FOLDER_MARK.match(name)
+    return folders[mark["folder"]]() / mark["name"] if mark else host.input_dir() / name
+
+
+def image_files() -> list[str]:
+    """Names of the image files in the input folder, sorted."""
+    folder = get_host().input_dir()
+    files = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    return sorted(name for name in files if (mimetypes.guess_type(name)[0] or "").startswith("image/"))
+
+
+def read_frames(path: Path) -> Iterator[Image.Image]:
+    """Frames of an image file, turned upright by their EXIF orientation; of an MPO only the first."""
+    try:
+        with Image.open(path) as file:
+            for frame in ImageSequence.Iterator(file):
+                frame = ImageOps.exif_transpose(frame)
+                yield frame.point(lambda value: value * (1 / 255)) if frame.mode == "I" else frame
+                if file.format == "MPO":
+                    return
+    except (UnidentifiedImageError, SyntaxError, OSError) as error:
+        raise ValueError(
+            f"{path} cannot be read as an image ({error}): choose another file for 'image'"
+        ) from error
+
+
+def to_tensor(picture: Image.Image) -> torch.Tensor:
+    """(H, W, C) or (H, W) float32 0..1."""
+    return torch.from_numpy(np.array(picture).astype(np.float32) / 255.0)
+
+
+def alpha_mask(picture: Image.Image) -> torch.Tensor:
+    """(H, W) 1 - alpha; (64, 64) zeros for a picture without alpha."""
+    if "A" in picture.getbands():
+        return 1.0 - to_tensor(picture.getchannel("A"))
+    if picture.mode == "P" and "transparency" in picture.info:
+        return 1.0 - to_tensor(picture.convert("RGBA").getchannel("A"))
+    return torch.zeros(64, 64)
+
+
+class LoadImage:
+    RETURN_TYPES = ("IMAGE", "MASK")
+    FUNCTION = "load_image"
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": (image_files(), {"image_upload": True})}}
+
+    def load_image(self, image: str) -> tuple[torch.Tensor, torch.Tensor]:
+        frames = list(read_frames(annotated_path(image)))
+        same_size = [frame for frame in frames if frame.size == frames[0].size]
+        images = torch.stack([to_tensor(frame.convert("RGB")) for frame in same_size])
+        return images, torch.stack([alpha_mask(frame) for frame in same_size])
+
+    @classmethod
+    def IS_CHANGED(cls, image: str) -> str:
+        return hashlib.sha256(annotated_path(image).read_bytes()).hexdigest()
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str) -> bool | str:
+        return _file_exists(image)
+
+
+class LoadImageMask:
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "load_image"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        channels = ["alpha", "red", "green", "blue"]
+        return {"required": {"image": (image_files(), {"image_upload": True}), "channel": (channels,)}}
+
+    def load_image(self, image: str, channel: str) -> tuple[torch.Tensor]:
+        picture = next(read_frames(annotated_path(image))).convert("RGBA")
+        mask = to_tensor(picture.getchannel(channel[0].upper()))
+        return ((1.0 - mask if channel == "alpha" else mask).unsqueeze(0),)
+
+    @classmethod
+    def IS_CHANGED(cls, image: str, channel: str) -> str:
+        return LoadImage.IS_CHANGED(image)
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str) -> bool | str:
+        return _file_exists(image)
+
+
+class SaveImage:
+    RETURN_TYPES = ()
+    FUNCTION = "save_images"
+    OUTPUT_NODE = True
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        required = {"images": ("IMAGE",), "filename_prefix": ("STRING", {"default": "ComfyUI"})}
+        return {"required": required, "hidden": HIDDEN}
+
+    def save_images(
+        self,
+        images: torch.Tensor,
+        filename_prefix: str = "ComfyUI",
+        prompt: Any = None,
+        extra_pnginfo: Any = None,
+    ) -> dict[str, Any]:
+        saved = save_pngs(
+            images, get_host().output_dir(), filename_prefix, png_text(prompt, extra_pnginfo), 4
+        )
+        return {"ui": {"images": [{**place, "type": "output"} for place in saved]}}
+
+
+class PreviewImage:
+    RETURN_TYPES = ()
+    FUNCTION = "save_images"
+    OUTPUT_NODE = True
+    CATEGORY = "image"
+
+    def __init__(self) -> None:
+        self._suffix = "_temp_" + "".join(random.choices(string.ascii_lowercase, k=5))
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"images": ("IMAGE",)}, "hidden": HIDDEN}
+
+    def save_images(
+        self, images: torch.Tensor, prompt: Any = None, extra_pnginfo: Any = None
+    ) -> dict[str, Any]:
+        text = png_text(prompt, extra_pnginfo)
+        saved = save_pngs(images, get_host().temp_dir(), "ComfyUI" + self._suffix, text, 1)
+        return {"ui": {"images": [{**place, "type": "temp"} for place in saved]}}
+
+
+class MaskPreview(PreviewImage):
+    FUNCTION = "save_mask"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"mask": ("MASK",)}, "hidden": HIDDEN}
+
+    def save_mask(self, mask: torch.Tensor, prompt: Any = None, extra_pnginfo: Any = None) -> dict[str, Any]:
+        return self.save_images(mask_to_image(mask), prompt, extra_pnginfo)
+
+
+class MaskToImage:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "mask_to_image"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"mask": ("MASK",)}}
+
+    def mask_to_image(self, mask: torch.Tensor) -> tuple[torch.Tensor]:
+        return (mask_to_image(mask),)
+
+
+class ImageToMask:
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "image_to_mask"
+    CATEGORY = "mask"
+    CHANNELS = ["red", "green", "blue", "alpha"]
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",), "channel": (cls.CHANNELS,)}}
+
+    def image_to_mask(self, image: torch.Tensor, channel: str) -> tuple[torch.Tensor]:
+        index = self.CHANNELS.index(channel)
+        if index >= image.shape[-1]:
+            raise ValueError(
+                f"the picture has {image.shape[-1]} channels and no {channel}: choose another 'channel'"
+            )
+        return (image[..., index],)
+
+
+class InvertMask:
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "invert"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"mask": ("MASK",)}}
+
+    def invert(self, mask: torch.Tensor) -> tuple[torch.Tensor]:
+        return (1.0 - mask,)
+
+
+class SolidMask:
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "solid"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = ("INT", {"default": 512, "min": 1, "max": MAX_RESOLUTION, "step": 1})
+        value = ("FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01})
+        return {"required": {"value": value, "width": side, "height": side}}
+
+    def solid(self, value: float, width: int, height: int) -> tuple[torch.Tensor]:
+        return (torch.full((1, height, width), value),)
+
+
+class ThresholdMask:
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "threshold"
+    CATEGORY = "mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        value = ("FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01})
+        return {"required": {"mask": ("MASK",), "value": value}}
+
+    def threshold(self, mask: torch.Tensor, value: float) -> tuple[torch.Tensor]:
+        return ((mask > value).float(),)
+
+
+class ImageInvert:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "invert"
+    CATEGORY = "image"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",)}}
+
+    def invert(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        return (1.0 - image,)
+
+
+STOCK_NODES: dict[str, type] = {
+    node.__name__: node
+    for node in (
+        LoadImage,
+        LoadImageMask,
+        SaveImage,
+        PreviewImage,
+        MaskPreview,
+        MaskToImage,
+        ImageToMask,
+        InvertMask,
+        SolidMask,
+        ThresholdMask,
+        ImageInvert,
+    )
+}
+
+
+def mask_to_image(mask: torch.Tensor) -> torch.Tensor:
+    """(B, H, W) or (H, W) mask -> (B, H, W, 3) grey picture."""
+    return mask.reshape(-1, mask.shape[-2], mask.shape[-1], 1).expand(-1, -1, -1, 3)
+
+
+def save_pngs(
+    images: torch.Tensor, folder: Path, prefix: str, text: Mapping[str, str], compression: int
+) -> list[dict[str, str]]:
+    """Write (B, H, W, C) 0..1 as PNG files `prefix_00001_.png`; returns filename and subfolder of each.
+
+    Numbers go on after the highest one there. A prefix may hold folders, %width%, %height%, %year% ...
+    %second% and %batch_num%. Raises ValueError for a prefix that leads out of `folder`, OSError for a full
+    disk.
+    """
+    prefix = os.path.normpath(fill_prefix(prefix, images.shape[2], images.shape[1]))
+    subfolder, stem = os.path.split(prefix)
+    target = (folder / subfolder).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"'filename_prefix' {prefix!r} leads out of the output folder {folder}: use a name inside it"
+        )
+    first = next_number(target, stem)
+    saved = []
+    for index, picture in enumerate(images):
+        name = f"{stem.replace('%batch_num%', str(index))}_{first + index:05}_.png"
+        write_png(target / name, picture, text, compression)
+        saved.append({"filename": name, "subfolder": subfolder})
+    return saved
+
+
+def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compression: int = 4) -> Path:
+    """Write one (H, W, C) picture 0..1; values are cut to 8 bits by truncation, as ComfyUI does."""
+    pixels = np.clip(255.0 * picture.cpu().numpy(), 0, 255).astype(np.uint8)
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_text(key, value)
+    image = Image.fromarray(pixels)
+    return write_then_rename(
+        path, lambda place: image.save(place, format="PNG", pnginfo=info, compress_level=compression)
+    )
+
+
+def png_text(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
+    """The text chunks ComfyUI reads a workflow back from."""
+    chunks = {} if prompt is None else {"prompt": json.dumps(prompt)}
+    return chunks | {key: json.dumps(value) for key, value in (extra or {}).items()}
+
+
+def fill_prefix(prefix: str, width: int, height: int) -> str:
+    """Replace the variables of a filename prefix."""
+    now = time.localtime()
+    values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
+    parts = {
+        "month": now.tm_mon,
+        "day": now.tm_mday,
+        "hour": now.tm_hour,
+        "minute": now.tm_min,
+        "second": now.tm_sec,
+    }
+    for name, value in {**values, **{name: f"{number:02}" for name, number in parts.items()}}.items():
+        prefix = prefix.replace(f"%{name}%", value)
+    return prefix
+
+
+def next_number(folder: Path, stem: str) -> int:
+    """One more than the highest number of the files `stem_NUMBER_...` in a folder; 1 in an empty one."""
+    names: Sequence[str] = os.listdir(folder) if folder.is_dir() else []
+    start = os.path.normcase(f"{stem}_")
+    numbers = [name[len(start) :].split("_")[0] for name in names if os.path.normcase(name).startswith(start)]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0) + 1
+
+
+def _file_exists(name: str | None) -> bool | str:
+    if not isinstance(name, str):
+        return "the file name must be written here, not linked"
+    path = annotated_path(name)
+    return (
+        True if path.is_file() else f"no image file {name!r} in {path.parent}: put it there or choose another"
+    )

@@ -1,0 +1,327 @@
+"""PHAC on pictures of any size: each person is cropped to the model's size, worked on, and put back.
+
+Pictures (B,3,H,W) float 0..1, masks (B,1,H,W) float 0..1, all of one size and one batch length; results
+are on the CPU. For stages A and B a picture of the model's very size is never resampled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...people.boxes import Box
+from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, stitch
+from ...people.prompt_kinds import FULL_BOX, POSE
+from ...people.prompts import PointPrompt, draw_prompt
+from ..diffusion.batches import chunks, in_chunks
+from ..diffusion.compose import composite
+from ..diffusion.sampling import OnStep
+from . import sampling
+from .networks import Inpainter, PHACModel
+
+log = logging.getLogger(__name__)
+
+WHITE = 1.0
+CLOSE_MARGIN = 0.1
+"""Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
+REGION_MARGIN = 0.25
+"""Room round the part to be refined, on every side, as a share of its longer side."""
+LARGEST_ZOOM = 3
+
+
+def prompt_for(prompt: PointPrompt, height: int, width: int) -> PointPrompt:
+    """The prompt in the pixels of a picture of that size."""
+    if (prompt.height, prompt.width) == (height, width):
+        return prompt
+    whole = Box(0, 0, prompt.width, prompt.height)
+    return prompt.cropped(CropPlan(prompt.width, prompt.height, whole, width, height))
+
+
+def plan_person(
+    size: tuple[int, int], model_size: int, masks: Sequence[Tensor], extent: Box | None = None
+) -> CropPlan:
+    """The square crop of one picture that holds a prompt's extent and all masks (1,H,W)."""
+    box = extent or Box.around_mask(torch.zeros(size))
+    for mask in masks:
+        box = box.union(Box.around_mask(mask[0]))
+    return plan_crop(box, size, (model_size, model_size))
+
+
+def plan_region(size: tuple[int, int], model_size: int, invisible_mask: Tensor) -> CropPlan:
+    """The square crop of one picture round the mask (1,H,W) of what is to change, with room on every side as
+    far as the picture is that large. A small picture is enlarged at most LARGEST_ZOOM times by it.
+    """
+    box = Box.around_mask(invisible_mask[0])
+    if box.is_empty:
+        return plan_person(size, model_size, [])
+    longest = max(box.width, box.height)
+    roomy = min((1 + 2 * REGION_MARGIN) * longest, max(longest, *size))
+    side = max(roomy, model_size / LARGEST_ZOOM)
+    (x, y), half = box.centre, side / 2
+    close = Box(x - half, y - half, x + half, y + half)
+    return plan_crop(close, size, (model_size, model_size), margin=0.0, whole_at_model_size=False)
+
+
+def drawn_area(coarse: Tensor) -> Tensor:
+    """Where a coarse picture (B,3,H,W) shows the person, (B,1,H,W); nowhere without a plain background."""
+    everywhere = torch.ones_like(coarse[:, :1])
+    part = sampling.completed_part(coarse, everywhere, torch.zeros_like(everywhere))
+    whole = part.flatten(1).all(dim=1)[:, None, None, None]
+    return torch.where(whole, torch.zeros_like(part), part)
+
+
+def crop_all(pictures: Tensor, plans: Sequence[CropPlan]) -> Tensor:
+    """Every picture by its own plan, (B,C,S,S)."""
+    return torch.cat([crop(picture[None], plan) for picture, plan in zip(pictures, plans, strict=True)])
+
+
+def stitch_all(
+    pictures: Tensor, patches: Tensor, masks: Tensor, plans: Sequence[CropPlan]
+) -> tuple[Tensor, Tensor]:
+    """Every patch into its picture; the pictures and the masks at their size. See people.crops.stitch."""
+    rows = zip(pictures, patches.cpu(), masks.cpu(), plans, strict=True)
+    done = [stitch(picture[None], patch[None], mask[None], plan) for picture, patch, mask, plan in rows]
+    return torch.cat([picture for picture, _ in done]), torch.cat([mask for _, mask in done])
+
+
+def complete_pictures(
+    model: PHACModel,
+    images: Tensor,
+    visible_masks: Tensor,
+    prompts: Sequence[PointPrompt],
+    texts: Sequence[str],
+    *,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+    **settings: Any,
+) -> tuple[Tensor, Tensor]:
+    """Stage A for pictures of any size: (coarse pictures (B,3,H,W) on white, latents (B,C,h,w) of the crops).
+
+    prompts: in the pixels of the pictures; each is read by the ControlNet of its kind. A box kind that the
+    model has no ControlNet for is turned into geometry (`as_geometry`), and the log says so. settings: steps,
+    cfg, control_strength ... of `sampling.complete`. Raises ValueError when a visible mask is empty, and for
+    a kind that cannot be read.
+    """
+    _check_visible(visible_masks)
+    size = (images.shape[-2], images.shape[-1])
+    fitted = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
+    _tell_geometry(model, fitted)
+    plans = [_plan_prompt(read, size, model.size, m) for m, read in zip(visible_masks, fitted, strict=True)]
+    drawn = [read.cropped(plan) for read, plan in zip(fitted, plans, strict=True)]
+
+    def work(rows: list[int], step: OnStep | None) -> tuple[Tensor, ...]:
+        here = [drawn[row] for row in rows]
+        own = [plans[row] for row in rows]
+        coarse, latents = sampling.complete(
+            model, crop_all(images[rows], own), crop_all(visible_masks[rows], own),
+            draw_prompt([read.prompt for read in here], model.size, model.size), [texts[row] for row in rows],
+            kind=here[0].prompt.kind, seed=[seed + row for row in rows],
+            region=_regions([read.region for read in here], model.size), on_step=step, **settings,
+        )  # fmt: skip
+        white = torch.full_like(images[rows], WHITE)
+        whole = torch.ones_like(coarse[:, :1])
+        return stitch_all(white, coarse, whole, own)[0], latents.cpu()
+
+    order = [list(rows) for rows in _by_kind([read.prompt.kind for read in fitted])]
+    coarse, latents = in_chunks(order, work, on_step)
+    back = torch.tensor([row for rows in order for row in rows]).argsort()
+    return coarse[back], latents[back]
+
+
+@dataclass(frozen=True)
+class ReadPrompt:
+    """A prompt as a model reads it: what its ControlNet sees, and the box that the hidden part has to lie in.
+
+    region: in the prompt's pixels; None where the ControlNet reads the box itself. close: the box of the
+    whole person, to which the crop is set; None leaves room for more.
+    """
+
+    prompt: PointPrompt
+    region: Box | None = None
+    close: Box | None = None
+
+    def cropped(self, plan: CropPlan) -> ReadPrompt:
+        """In the pixels of the planned crop."""
+        region, close = (None if box is None else box_to_crop(box, plan) for box in (self.region, self.close))
+        return ReadPrompt(self.prompt.cropped(plan), region, close)
+
+
+def read_by(model: PHACModel, prompt: PointPrompt) -> ReadPrompt:
+    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`."""
+    if prompt.kind in model.controlnets or prompt.box is None or POSE not in model.controlnets:
+        model.controlnet(prompt.kind)
+        return ReadPrompt(prompt)
+    return as_geometry(prompt)
+
+
+def as_geometry(prompt: PointPrompt) -> ReadPrompt:
+    """A prompt with a box for a model without a ControlNet for it: the pose ControlNet sees the joints, if it
+    is a kind with joints, and the hidden part has to lie in the box. The box of the whole person also sets
+    the crop.
+    """
+    joints = prompt.joints if prompt.has_joints else np.zeros_like(prompt.joints)
+    given = prompt.given & (joints[:, 2] > 0)
+    close = prompt.shown_boxes.get(FULL_BOX)
+    return ReadPrompt(replace(prompt, kind=POSE, joints=joints, given=given), prompt.box, close)
+
+
+def region_masks(model: PHACModel, prompts: Sequence[PointPrompt], size: tuple[int, int]) -> Tensor:
+    """(B,1,H,W) float 0 or 1 of pictures of that size: the boxes of those prompts that the model takes as
+    geometry, everywhere for the others.
+    """
+    read = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
+    return torch.cat([_box_mask(each.region, *size) for each in read])
+
+
+def _plan_prompt(read: ReadPrompt, size: tuple[int, int], model_size: int, visible_mask: Tensor) -> CropPlan:
+    if read.close is not None:
+        box = read.close.union(Box.around_mask(visible_mask[0]))
+        return plan_crop(box, size, (model_size, model_size), CLOSE_MARGIN, whole_at_model_size=False)
+    return plan_person(size, model_size, [visible_mask], read.prompt.extent)
+
+
+def _regions(boxes: Sequence[Box | None], size: int) -> Tensor | None:
+    if all(box is None for box in boxes):
+        return None
+    return torch.cat([_box_mask(box, size, size) for box in boxes])
+
+
+def _box_mask(box: Box | None, height: int, width: int) -> Tensor:
+    """(1,1,height,width): 1 on every pixel that the box touches; everywhere without a box."""
+    if box is None:
+        return torch.ones(1, 1, height, width)
+    mask = torch.zeros(1, 1, height, width)
+    x0, y0, x1, y1 = (int(side) for side in box.outward().clip(height, width))
+    mask[..., y0:y1, x0:x1] = 1.0
+    return mask
+
+
+def _tell_geometry(model: PHACModel, read: Sequence[ReadPrompt]) -> None:
+    if any(each.region is not None for each in read):
+        log.warning(
+            "%s has no ControlNet for this kind of prompt (it has: %s): the box only limits where the hidden "
+            "part may be, and is not otherwise seen",
+            model.name,
+            model.known_kinds(),
+        )
+
+
+def _by_kind(kinds: Sequence[str]) -> list[list[int]]:
+    """The indices of every kind, kinds in the order they first come in, in parts of PICTURES_AT_ONCE."""
+    groups = [[row for row, each in enumerate(kinds) if each == kind] for kind in dict.fromkeys(kinds)]
+    return [group[rows] for group in groups for rows in chunks(len(group))]
+
+
+def invisible_pictures(
+    model: PHACModel,
+    images: Tensor,
+    coarse: Tensor,
+    visible_masks: Tensor,
+    *,
+    threshold: float = 0.5,
+    dilation_px: float | None = None,
+    prompts: Sequence[PointPrompt] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Stage B for pictures of any size: (dilated M_iv, M_iv before dilation), both (B,1,H,W) float 0 or 1.
+
+    dilation_px: in pixels of the pictures; None is 3 % of the crop's shorter side. prompts: those of stage A;
+    where the model takes a box as geometry (`region_masks`), neither mask reaches outside it.
+    """
+    size = (images.shape[-2], images.shape[-1])
+    drawn = drawn_area(coarse)
+    plans = [plan_person(size, model.size, masks) for masks in zip(visible_masks, drawn, strict=True)]
+    crops = [crop_all(x, plans) for x in (images, coarse, visible_masks)]
+    parts = [[x[rows] for x in crops] for rows in chunks(len(images))]
+    probability = torch.cat([sampling.predict_invisible(model.mask_net, *part).cpu() for part in parts])
+    empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
+    exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
+    inside = torch.ones_like(exact) if prompts is None else region_masks(model, prompts, size)
+    exact = exact * (visible_masks <= 0.5) * inside
+    if dilation_px == 0:
+        return exact, exact
+    rows = zip(probability, plans, strict=True)
+    grown = [sampling.invisible_mask(p[None], threshold, _model_px(dilation_px, plan)) for p, plan in rows]
+    dilated = stitch_all(empty, torch.cat(grown), whole, plans)[0]
+    return torch.maximum((dilated > 0.5).float() * inside, exact), exact
+
+
+def refine_pictures(
+    refiner: Inpainter,
+    images: Tensor,
+    coarse: Tensor,
+    visible_masks: Tensor,
+    invisible_masks: Tensor,
+    texts: Sequence[str],
+    *,
+    exact_masks: Tensor | None = None,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+    **settings: Any,
+) -> sampling.Refined:
+    """Stage C for pictures of any size: a `Refined` at the pictures' size.
+
+    Works on a close crop round what is to change (`plan_region`): the refiner sees it larger than the coarse
+    stage did, as SDXL at 1024 after a coarse stage at 512, so that noise of strength s leaves limbs whole.
+    Outside invisible_masks every bit of `image` and `composite` is that of the input. exact_masks: M_iv
+    before dilation; of it only what shows the person is taken from the coarse picture, not its white.
+    settings: strength, steps, cfg, feather_px of `sampling.refine`.
+    """
+    size = (images.shape[-2], images.shape[-1])
+    shown = sampling.completed_part(coarse, (invisible_masks > 0.5).float(), visible_masks)
+    exact_masks = shown if exact_masks is None else shown * (exact_masks > 0.5)
+    plans = [plan_region(size, refiner.size, mask) for mask in invisible_masks]
+
+    def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
+        pictures = (images, coarse, visible_masks, invisible_masks, exact_masks)
+        occluded, drawn, visible, invisible, exact = (crop_all(x[rows], plans[rows]) for x in pictures)
+        refined = sampling.refine(
+            refiner, occluded, drawn, visible, invisible, texts[rows], exact_mask=(exact > 0.5).float(),
+            seed=seed + rows.start, on_step=step, **settings,
+        )  # fmt: skip
+        whole = (images[rows], coarse[rows], visible_masks[rows], invisible_masks[rows], exact_masks[rows])
+        return put_back(refined, *whole, plans[rows])
+
+    return sampling.Refined(*in_chunks(chunks(len(images)), work, on_step))
+
+
+def put_back(
+    refined: sampling.Refined,
+    images: Tensor,
+    coarse: Tensor,
+    visible: Tensor,
+    invisible: Tensor,
+    exact: Tensor,
+    plans: Sequence[CropPlan],
+) -> tuple[Tensor, ...]:
+    """The fields of a `Refined` of crops at the size of the pictures, in order. The composite is made of the
+    pictures themselves, not of their crops.
+    """
+    changed, seen = (invisible > 0.5).float(), (visible > 0.5).float()
+    made, alpha = stitch_all(images, refined.made, refined.alpha, plans)
+    image = torch.where(changed > 0.5, made, images)
+    around = stitch_all(torch.zeros_like(exact), refined.part, torch.ones_like(refined.part), plans)[0]
+    part = torch.maximum((around > 0.5).float(), (exact > 0.5).float()) * changed * (1.0 - seen)
+    base = composite(images, coarse, part)
+    amodal = torch.maximum(seen, part)
+    cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
+    return image, base, changed, cutout, amodal, made, alpha, part
+
+
+def _model_px(distance: float | None, plan: CropPlan) -> float | None:
+    return None if distance is None else distance * sum(plan.scale) / 2
+
+
+def _check_visible(masks: Tensor) -> None:
+    empty = [index for index, mask in enumerate(masks) if not (mask > 0.5).any()]
+    if empty:
+        raise ValueError(
+            f"visible_mask of picture {empty[0]} is empty: nobody is visible there. Check the points or the "
+            "pose "
+            "that the mask was made from, or connect a mask of the visible part of the person"
+        )

@@ -1,0 +1,109 @@
+"""What the nodes that load and run diffusion models share: choices of files, matching pictures, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..host import get_host
+from ..models import store
+from ..models.diffusion.latent_model import LatentModel
+from ..models.diffusion.preview import preview_picture
+from .tensors import broadcast_batches, check_same_size, image_to_bchw, mask_to_b1hw
+
+CATEGORY = "Figura/PHAC"
+AUTOMATIC = "automatic"
+FULL_SIZE_PARAMETERS = 860_000_000
+LARGEST_SEED = 2**64 - 1
+
+TEXT_TOOLTIP = (
+    "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
+    "can be seen need no words; say what is hidden. Empty: no guidance by text."
+)
+COARSE_INPUT: tuple[str, dict[str, Any]] = (
+    "IMAGE",
+    {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
+)
+VISIBLE_MASK_INPUT: tuple[str, dict[str, Any]] = (
+    "MASK",
+    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
+)
+MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
+
+
+def seed_input(tooltip: str) -> tuple[str, dict[str, Any]]:
+    """A seed that the page may change after every run."""
+    limits = {"default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True}
+    return "INT", {**limits, "tooltip": tooltip}
+
+
+def text_and_vae_input(checkpoints: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Where the parts come from that a U-Net's file may lack; read by `find_stack`."""
+    tooltip = "The checkpoint that text encoder and VAE come from. automatic: the model's own file."
+    return [AUTOMATIC, *checkpoints], {"default": AUTOMATIC, "tooltip": tooltip}
+
+
+def found(kind: str) -> list[str]:
+    """The files of a kind that a loader can offer, without mini."""
+    names = store.find(kind, get_host().model_folders(kind))
+    return [name for name in names if name != store.MINI]
+
+
+def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
+    """Paths of a checkpoint and of the file its other parts come from (None: itself)."""
+    host = get_host()
+    parts = None if text_and_vae == AUTOMATIC else host.find_model("checkpoint", text_and_vae)
+    return host.find_model("checkpoint", model), parts
+
+
+def same_batch(image: Tensor, coarse: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
+    """Host pictures and masks as (B,C,H,W) of one size and batch length; coarse is resized to the image."""
+    images = image_to_bchw(image)
+    drawn = resized_to(image_to_bchw(coarse, "coarse"), images)
+    own = {name: mask_to_b1hw(mask, name) for name, mask in zip(MASK_NAMES, masks)}
+    check_same_size(image=images, **own)
+    return broadcast_batches(image=images, coarse=drawn, **own)
+
+
+def resized_to(pictures: Tensor, like: Tensor) -> Tensor:
+    """Pictures at the height and width of others; untouched at that size. ValueError for another aspect."""
+    (height, width), (h, w) = like.shape[-2:], pictures.shape[-2:]
+    if (h, w) == (height, width):
+        return pictures
+    if abs(h * width - w * height) > max(h, w, height, width):
+        raise ValueError(
+            f"coarse has {w} x {h} pixels and image has {width} x {height}: they must show the same view. "
+            "Crop or pad coarse to the shape of image"
+        )
+    size = (height, width)
+    return torch.nn.functional.interpolate(
+        pictures, size, mode="bilinear", antialias=True, align_corners=False
+    )
+
+
+class WithAutoencoder(Protocol):
+    """A model whose latents can be shown."""
+
+    vae: Any
+
+
+def progress_of(model: WithAutoencoder, node_id: str | None) -> Callable[[int, int, Tensor], None]:
+    """A step function that moves the node's bar, shows previews, and stops when the user cancels."""
+    host = get_host()
+    bars: list[Any] = []
+
+    def on_step(done: int, total: int, clean: Tensor) -> None:
+        if not bars:
+            bars.append(host.progress(total, node_id))
+        bars[0].step(done, lambda: preview_picture(model.vae, clean))
+
+    return on_step
+
+
+def working_memory(model: LatentModel) -> int:
+    """A generous guess, in bytes, of what one chunk of pictures needs beside the weights."""
+    return 2 * 8 * 4 * 256 * model.size * model.size // 4

@@ -1,0 +1,207 @@
+"""The client of ComfyUI's HTTP and websocket interface, against a small server that speaks it."""
+
+import asyncio
+import io
+import threading
+
+import pytest
+from aiohttp import web
+from figura.headless.graph import GraphError
+from figura.headless.jobs import Job
+from figura.headless.runner import NodeError
+from figura.headless.server import run_on_servers
+from figura.host.interface import Cancelled
+from PIL import Image
+
+GRAPH = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "x.png"}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "sub/x"}},
+}
+
+
+def png():
+    buffer = io.BytesIO()
+    Image.new("RGB", (2, 2), "red").save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+class FakeComfyUI:
+    """Answers as ComfyUI does; `ending` decides how runs end."""
+
+    def __init__(self, ending="success"):
+        self.ending = ending
+        self.prompts, self.uploads, self.posts = [], [], []
+        self.sockets, self.finished = {}, set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(self, *error):
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _serve(self):
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._start())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._runner.cleanup())
+
+    async def _start(self):
+        app = web.Application()
+        app.add_routes([
+            web.get("/ws", self.ws), web.post("/prompt", self.prompt), web.get("/history/{id}", self.history),
+            web.get("/view", self.view), web.post("/upload/image", self.upload),
+            web.post("/interrupt", self.note), web.post("/queue", self.note),
+        ])  # fmt: skip
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+
+    async def ws(self, request):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets[request.query["clientId"]] = socket
+        await socket.send_json({"type": "status", "data": {"status": {}}})
+        await socket.send_bytes(b"\x00\x00\x00\x01preview")
+        async for _ in socket:
+            pass
+        return socket
+
+    async def prompt(self, request):
+        content = await request.json()
+        if self.ending in ("refused", "partly refused"):
+            error = {
+                "message": "Value not in list",
+                "details": "mode: 'q'",
+                "extra_info": {"input_name": "mode"},
+            }
+            node_errors = {"2": {"class_type": "SaveImage", "errors": [error]}}
+            if self.ending == "partly refused":
+                return web.json_response({"prompt_id": "p0", "node_errors": node_errors})
+            return web.json_response({"error": {"message": "failed"}, "node_errors": node_errors}, status=400)
+        self.prompts.append(content["prompt"])
+        prompt_id = f"p{len(self.prompts)}"
+        asyncio.ensure_future(self._run(self.sockets[content["client_id"]], prompt_id))
+        return web.json_response({"prompt_id": prompt_id})
+
+    async def _run(self, socket, prompt_id):
+        await asyncio.sleep(0.05)
+        data = {"prompt_id": prompt_id, "node": "2", "value": 1, "max": 2}
+        await socket.send_json({"type": "progress", "data": data})
+        if self.ending == "gone":
+            await socket.close()
+        elif self.ending == "error":
+            what = {"node_id": "2", "node_type": "SaveImage", "exception_message": "no room"}
+            await socket.send_json({"type": "execution_error", "data": {**data, **what}})
+        elif self.ending == "stopped":
+            await socket.send_json({"type": "execution_interrupted", "data": data})
+        elif self.ending == "success":
+            await socket.send_json({"type": "execution_success", "data": {"prompt_id": "another"}})
+            await socket.send_json({"type": "execution_success", "data": {"prompt_id": prompt_id}})
+            await asyncio.sleep(0.05)
+            self.finished.add(prompt_id)
+            await socket.send_json({"type": "executing", "data": {"node": None, "prompt_id": prompt_id}})
+
+    async def history(self, request):
+        image = {"filename": "x_00009_.png", "subfolder": "sub", "type": "output"}
+        outputs = {"2": {"images": [image, {**image, "type": "temp"}]}, "3": {"text": ["a"]}}
+        prompt_id = request.match_info["id"]
+        return web.json_response({prompt_id: {"outputs": outputs}} if prompt_id in self.finished else {})
+
+    async def view(self, request):
+        return web.Response(body=png())
+
+    async def upload(self, request):
+        field = await (await request.multipart()).next()
+        self.uploads.append((field.filename, await field.read()))
+        return web.json_response({"name": f"up_{field.filename}", "subfolder": "", "type": "input"})
+
+    async def note(self, request):
+        self.posts.append((request.path, await request.json()))
+        return web.Response()
+
+
+def run(servers, jobs, folder, report=lambda *step: None):
+    return run_on_servers([server.url for server in servers], jobs, folder, report)
+
+
+def test_a_graph_runs_and_its_pictures_are_fetched(tmp_path):
+    steps = []
+    with FakeComfyUI() as server:
+        (result,) = run([server], [Job("", GRAPH)], tmp_path, lambda *step: steps.append(step))
+        again = run([server], [Job("", GRAPH)], tmp_path)
+    assert result.files == [tmp_path / "sub" / "x_00001_.png"]
+    assert again[0].files == [tmp_path / "sub" / "x_00002_.png"]
+    assert result.files[0].read_bytes() == png()
+    assert steps == [(f"{server.url} node 2 (SaveImage)", 1, 2)]
+
+
+def test_local_pictures_are_uploaded(tmp_path):
+    (tmp_path / "mine.png").write_bytes(png())
+    graph = {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / "mine.png")}}}
+    with FakeComfyUI() as server:
+        run([server], [Job("", graph)], tmp_path / "out")
+    assert server.uploads == [("mine.png", png())]
+    assert server.prompts[0]["1"]["inputs"]["image"] == "up_mine.png"
+    assert graph["1"]["inputs"]["image"].endswith("mine.png")
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "said"),
+    [
+        ("refused", GraphError, r"node 2 \(SaveImage\), input 'mode': Value not in list"),
+        ("partly refused", GraphError, r"node 2 \(SaveImage\), input 'mode': Value not in list"),
+        ("error", NodeError, r"node 2 \(SaveImage\): no room"),
+        ("stopped", Cancelled, "stopped"),
+    ],
+)
+def test_a_run_that_fails_there_is_a_result_with_an_error(tmp_path, ending, kind, said):
+    with FakeComfyUI(ending) as server:
+        (result,) = run([server], [Job("", GRAPH)], tmp_path)
+    with pytest.raises(kind, match=said):
+        raise result.error
+
+
+def test_several_servers_share_the_jobs_in_order(tmp_path):
+    jobs = [Job(str(index), GRAPH) for index in range(6)]
+    with FakeComfyUI() as first, FakeComfyUI() as second:
+        results = run([first, second], jobs, tmp_path)
+    assert [result.job.name for result in results] == list("012345")
+    assert len(first.prompts) + len(second.prompts) == 6 and first.prompts and second.prompts
+
+
+def test_a_server_that_goes_away_loses_its_jobs_to_the_others(tmp_path):
+    jobs = [Job(str(index), GRAPH) for index in range(4)]
+    with FakeComfyUI("gone") as bad, FakeComfyUI() as good:
+        results = run([bad, good], jobs, tmp_path)
+    assert all(result.error is None for result in results)
+    assert len(good.prompts) == 4
+
+
+def test_without_any_server_left_the_error_names_them(tmp_path):
+    with pytest.raises(
+        ConnectionError, match=r"1 of 1 runs are not done: http://127.0.0.1:9 cannot be reached"
+    ):
+        run_on_servers(["127.0.0.1:9"], [Job("", GRAPH)], tmp_path, lambda *step: None)
+
+
+def test_cancelling_here_stops_the_run_there(tmp_path):
+    from figura.headless.server import ComfyServer
+
+    async def cancel_soon(url):
+        async with ComfyServer(url) as client:
+            task = asyncio.ensure_future(client.run(GRAPH, lambda *step: task.cancel()))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with FakeComfyUI("never") as server:
+        asyncio.run(cancel_soon(server.url))
+    assert ("/interrupt", {"prompt_id": "p1"}) in server.posts

@@ -1,0 +1,80 @@
+"""Coarse outputs are drawn once, shard by shard, and the mask network learns from them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import read_metadata
+from figura.models.phac.checkpoint import load_mask_net
+from figura.training.data import coarse_outputs
+from figura.training.data.coarse_outputs import CoarseOutputs, Sampling, build_part, model_name, open_outputs
+from figura.training.recipes import load_recipe
+from figura.training.recipes.invisible_mask import mask_iou
+from figura.training.run.trainer import train
+
+DRAWS = Sampling(draws=2, steps=1, guided_every=2)
+
+
+@pytest.fixture(scope="module")
+def drawn_data(toy_data: Path, toy_weights: Mapping[str, Path]) -> Path:
+    for part in ("train", "held_out"):
+        build_part(toy_data / part, toy_weights, 3, DRAWS)
+    return toy_data
+
+
+def test_outputs_belong_to_the_last_people(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:
+    data = open_outputs(drawn_data, toy_weights).train
+    assert len(data) == 3 and data.first == len(data.people) - 3
+    assert data.pictures.shape == (3, 2, 3, data.people.size, data.people.size)
+    assert data.pictures.std() > 0 and not np.array_equal(data.pictures[0, 0], data.pictures[0, 1])
+
+
+def test_an_unfinished_shard_is_missed_and_drawn_again(
+    drawn_data: Path, toy_weights: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = drawn_data / "train" / f"coarse_{model_name(toy_weights)}"
+    before = np.load(folder / "pictures.npy").copy()
+    next(folder.glob("done_*")).unlink()
+    np.load(folder / "pictures.npy", mmap_mode="r+")[:] = 0
+    with pytest.raises(FileNotFoundError, match="figura train coarse_outputs"):
+        open_outputs(drawn_data, toy_weights)
+    build_part(drawn_data / "train", toy_weights, 3, DRAWS)
+    np.testing.assert_array_equal(np.load(folder / "pictures.npy"), before)
+    monkeypatch.setattr(coarse_outputs, "_draw_shard", None)
+    build_part(drawn_data / "train", toy_weights, 3, DRAWS)
+
+
+def test_other_settings_do_not_mix(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:
+    with pytest.raises(ValueError, match="was begun with"):
+        build_part(drawn_data / "train", toy_weights, 3, replace(DRAWS, steps=2))
+
+
+def test_the_mask_network_learns_and_loads(
+    drawn_data: Path, toy_weights: Mapping[str, Path], tmp_path: Path
+) -> None:
+    plan = replace(load_recipe("invisible_mask").plan, steps=2, batch_size=2, device="cpu", warmup_steps=1)
+    out = tmp_path / "invisible_mask.safetensors"
+    assert train(load_recipe("invisible_mask"), drawn_data, toy_weights, out, tmp_path, plan) is not None
+    network = load_mask_net(out)
+    assert network.config["size"] == 64
+    assert 0.4e6 < sum(p.numel() for p in network.parameters()) < 0.6e6
+    assert 0 <= read_metadata(out)["scores"]["invisible_iou"] <= 1
+
+
+def test_every_step_draws_one_of_the_outputs(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:
+    task = load_recipe("invisible_mask")
+    data = task.prepare(drawn_data, toy_weights).train
+    first, again = (task.batch(data, 4, 0, 4) for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert set(first["target"].unique().tolist()) <= {0.0, 1.0}
+    assert isinstance(data, CoarseOutputs) and first["coarse"].shape == (4, 3, 64, 64)
+
+
+def test_overlap_of_empty_masks_is_whole() -> None:
+    empty, full = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    half = full.clone()
+    half[..., :2] = 0
+    assert mask_iou(empty, empty) == 1 and mask_iou(full, empty) == 0 and mask_iou(full, half) == 0.5

@@ -1,0 +1,104 @@
+"""Rendered hands on disk, their latents, and the recipes that learn from them, at toy size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import load_file
+from figura.models.diffusion.networks import encode_image, load_vae
+from figura.models.hands.losses import MASK_WEIGHT
+from figura.models.hands.sampling import skeleton_picture
+from figura.tests.training.run import test_trainer as trainer_tests
+from figura.training.data.hands import build_hands_data, open_hands
+from figura.training.data.people import rows
+from figura.training.recipes import load_recipe
+from figura.training.recipes.hand_detector import random_frames
+from figura.training.run.recipe import Split
+from figura.training.run.trainer import train
+
+
+@pytest.fixture(scope="module")
+def hands_root(toy_data: Path) -> Path:
+    """The toy people, and toy hands beside them."""
+    build_hands_data(toy_data, count=6, held_out=4, size=64, processes=1)
+    return toy_data
+
+
+@pytest.fixture(scope="module")
+def split(hands_root: Path, toy_weights: Mapping[str, Path]) -> Split:
+    return open_hands(hands_root, toy_weights["vae"])
+
+
+def test_latents_are_those_of_the_pictures_and_skeletons(
+    split: Split, toy_weights: Mapping[str, Path]
+) -> None:
+    close_ups, gestures = split.train
+    assert len(close_ups) == len(gestures) == 6 and len(split.held_out.gestures) == 4
+    vae, where = load_vae(toy_weights["vae"]), np.array([4])
+    with torch.no_grad():
+        picture = encode_image(vae, rows(close_ups.pictures, where).float() / 255)
+        skeleton = encode_image(vae, skeleton_picture(rows(close_ups.joints, where), 64))
+    torch.testing.assert_close(rows(close_ups.latents, where).float(), picture, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(rows(close_ups.skeletons, where).float(), skeleton, atol=0.05, rtol=0.05)
+
+
+def test_opening_twice_encodes_once(split: Split, hands_root: Path, toy_weights: Mapping[str, Path]) -> None:
+    files = {path: path.stat().st_mtime_ns for path in hands_root.rglob("latents_*.npy")}
+    again = open_hands(hands_root, toy_weights["vae"])
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert np.array_equal(again.train.close_ups.latents, split.train.close_ups.latents)
+
+
+def test_data_that_was_not_rendered_is_missed_by_name(
+    tmp_path: Path, toy_weights: Mapping[str, Path]
+) -> None:
+    with pytest.raises(FileNotFoundError, match="hands_data"):
+        open_hands(tmp_path, toy_weights["vae"])
+
+
+@pytest.mark.parametrize("name", ["hands", "hands_without_mask", "body", "base", "hand_detector"])
+def test_a_recipe_makes_a_file_and_resumes_exactly(
+    hands_root: Path, toy_weights: Mapping[str, Path], tmp_path: Path, name: str
+) -> None:
+    recipe = load_recipe(name)
+    plan = replace(
+        recipe.plan, steps=3, minutes=None, batch_size=4, device="cpu", warmup_steps=1, checkpoint_seconds=1e9
+    )
+    data = recipe.prepare(hands_root, toy_weights)
+    trainer_tests.stopped_after(1, recipe, data, toy_weights, plan, tmp_path / "stopped")
+    made = []
+    for run in ("stopped", "whole"):
+        made.append(tmp_path / f"{run}.safetensors")
+        assert train(load_recipe(name), hands_root, toy_weights, made[-1], tmp_path / run, plan)
+    (stopped, meta), (whole, _) = (load_file(path) for path in made)
+    assert trainer_tests.equal(stopped, whole) and meta["recipe"] == name and meta["steps"] == 3
+
+
+def test_the_second_task_is_what_the_comparison_leaves_out(
+    hands_root: Path, toy_weights: Mapping[str, Path]
+) -> None:
+    losses = {}
+    for name in ("hands", "hands_without_mask"):
+        recipe = load_recipe(name)
+        batch = recipe.batch(recipe.prepare(hands_root, toy_weights).train, 0, 0, 4)
+        module = recipe.build(toy_weights)
+        total, parts = recipe.loss(module, batch, torch.Generator().manual_seed(0))
+        losses[name] = float(total.detach()), float(parts["noise"].detach()), float(parts["mask"].detach())
+    total, noise, mask = losses["hands"]
+    assert total == pytest.approx(noise + MASK_WEIGHT * mask) and mask > 0
+    assert losses["hands_without_mask"][0] == pytest.approx(losses["hands_without_mask"][1])
+    # Before training the head says "no hand" everywhere.
+    assert mask == pytest.approx(float(batch["masks"].square().mean()), rel=1e-5)
+
+
+def test_random_views_of_hands_keep_left_and_right(split: Split) -> None:
+    joints = rows(split.train.close_ups.joints, np.arange(6))
+    left = rows(split.train.close_ups.left, np.arange(6))
+    frames = random_frames(joints, left, torch.Generator().manual_seed(0))
+    mirrored = torch.linalg.det(frames[:, :, :2]) < 0
+    assert torch.equal(mirrored, left)

@@ -1,0 +1,177 @@
+"""Metrics against other implementations, hand-made values, and what they have to be blind to."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from figura.training.evaluation import metrics
+from hypothesis import given
+from hypothesis import strategies as st
+
+GENERATOR = torch.Generator().manual_seed(3)
+
+
+def random_pictures(count: int = 2, size: int = 40) -> torch.Tensor:
+    return torch.rand(count, 3, size, size, generator=GENERATOR)
+
+
+def square(count: int = 2, size: int = 40, low: int = 12, high: int = 28) -> torch.Tensor:
+    mask = torch.zeros(count, 1, size, size)
+    mask[..., low:high, low:high] = 1
+    return mask
+
+
+class TestIou:
+    def test_counts_pixels_as_scikit_learn_would(self) -> None:
+        first, second = torch.rand(5, 1, 9, 9) > 0.5, torch.rand(5, 1, 9, 9) > 0.4
+        for value, a, b in zip(metrics.iou(first.float(), second.float()), first.numpy(), second.numpy()):
+            assert value == pytest.approx(np.logical_and(a, b).sum() / np.logical_or(a, b).sum())
+
+    def test_equal_is_one_disjoint_zero_and_both_empty_one(self) -> None:
+        mask = square()
+        assert metrics.iou(mask, mask).tolist() == [1, 1]
+        assert metrics.iou(mask, 1 - mask).tolist() == [0, 0]
+        assert metrics.iou(mask * 0, mask * 0).tolist() == [1, 1]
+
+    def test_shapes_must_agree(self) -> None:
+        with pytest.raises(ValueError, match="differ"):
+            metrics.iou(square(), square(1))
+
+
+class TestJointError:
+    truth = torch.tensor([[[10.0, 20.0, 1.0], [30.0, 40.0, 1.0], [50.0, 60.0, 0.0]]])
+
+    def test_mean_distance_as_a_fraction_of_the_side(self) -> None:
+        found = self.truth + torch.tensor([3.0, 4.0, 0.0])
+        result = metrics.joint_error(found, self.truth, side=100)
+        assert result.error == pytest.approx(0.05)
+        assert (result.missing, result.found, result.wanted) == (0.0, 2, 2)
+        assert metrics.joint_error(found, self.truth, side=100, unit="px").error == pytest.approx(5.0)
+
+    def test_joints_not_found_are_counted_not_averaged(self) -> None:
+        found = self.truth.clone()
+        found[0, 0] = torch.tensor([0.0, 0.0, 0.1])
+        result = metrics.joint_error(found, self.truth, side=100, threshold=0.3)
+        assert result == metrics.JointError(0.0, 0.5, 1, 2)
+
+    def test_only_wanted_joints_count(self) -> None:
+        found = self.truth.clone()
+        found[0, 1, 0] += 10
+        wanted = torch.tensor([[True, False, True]])
+        assert metrics.joint_error(found, self.truth, side=100, wanted=wanted).error == 0.0
+        assert metrics.joint_error(found, self.truth, side=100, wanted=~wanted).error == pytest.approx(0.1)
+
+    def test_nothing_to_find_is_no_error(self) -> None:
+        assert metrics.joint_error(self.truth * 0, self.truth * 0, side=1) == metrics.JointError(0, 0, 0, 0)
+
+    def test_unknown_unit(self) -> None:
+        with pytest.raises(ValueError, match="normalized, px"):
+            metrics.joint_error(self.truth, self.truth, side=1, unit="metres")
+
+
+class TestPsnr:
+    def test_equals_scikit_image_on_the_pixels_of_the_region(self) -> None:
+        skimage = pytest.importorskip("skimage.metrics")
+        made, truth, region = random_pictures(), random_pictures(), square()
+        for value, a, b in zip(metrics.psnr_region(made, truth, region), made, truth):
+            part = [p[:, 12:28, 12:28].numpy() for p in (a, b)]
+            assert value == pytest.approx(skimage.peak_signal_noise_ratio(*part, data_range=1.0), abs=1e-5)
+
+    def test_blind_outside_the_region(self) -> None:
+        truth, region = random_pictures(), square()
+        made = truth + 0.1
+        changed = torch.where(region > 0, made, made * 0)
+        value = metrics.psnr_region(made, truth, region)
+        assert torch.equal(value, metrics.psnr_region(changed, truth, region))
+        assert value[0] == pytest.approx(20.0, abs=1e-4)
+
+    def test_equal_is_capped_and_empty_unknown(self) -> None:
+        picture = random_pictures(1)
+        assert metrics.psnr_region(picture, picture, square(1)).tolist() == [100.0]
+        assert metrics.psnr_region(picture, picture, 0 * square(1)).isnan().all()
+
+
+class TestSsim:
+    def test_whole_picture_map_equals_torchmetrics(self) -> None:
+        image = pytest.importorskip("torchmetrics.functional.image")
+        truth = random_pictures()
+        made = (truth + 0.1 * random_pictures()).clamp(0, 1)
+        region = square()
+        _, full = image.structural_similarity_index_measure(
+            made, truth, data_range=1.0, return_full_image=True, reduction="none"
+        )
+        expected = full.mean(1)[:, 12:28, 12:28].mean((1, 2))
+        assert torch.allclose(metrics.ssim_region(made, truth, region).float(), expected.float(), atol=1e-4)
+
+    def test_equal_is_one_and_worse_is_less(self) -> None:
+        truth, region = random_pictures(), square()
+        assert metrics.ssim_region(truth, truth, region).tolist() == pytest.approx([1, 1])
+        near, far = (metrics.ssim_region(truth + k * random_pictures(), truth, region) for k in (0.05, 0.5))
+        assert (near > far).all()
+
+    def test_far_away_changes_do_not_matter(self) -> None:
+        truth, region = random_pictures(1), square(1, low=0, high=8)
+        made = truth.clone()
+        made[..., 30:, 30:] = 0
+        assert metrics.ssim_region(made, truth, region).tolist() == pytest.approx([1.0])
+
+
+class TestSeam:
+    def test_a_step_along_the_boundary(self) -> None:
+        region = torch.zeros(1, 1, 20, 20)
+        region[..., :10] = 1
+        made = 0.5 * region.expand(1, 3, 20, 20)
+        value = metrics.seam_error(made, torch.zeros_like(made), region, width_px=3)
+        assert value.item() == pytest.approx(0.5 / 6)  # one of six columns in the band has the step
+
+    def test_a_constant_offset_is_no_seam(self) -> None:
+        truth = random_pictures()
+        assert metrics.seam_error(truth + 0.25, truth, square()).tolist() == pytest.approx([0, 0], abs=1e-6)
+
+    def test_errors_far_from_the_boundary_are_not_seen(self) -> None:
+        truth, region = random_pictures(), square()
+        made = truth.clone()
+        made[..., 18:22, 18:22] = 0
+        made[..., :4, :4] = 0
+        assert metrics.seam_error(made, truth, region).max() == 0
+        made[..., 11, 20] += 0.3
+        assert metrics.seam_error(made, truth, region).min() > 0
+
+    def test_no_boundary_is_unknown(self) -> None:
+        picture = random_pictures(1)
+        assert metrics.seam_error(picture, picture, torch.zeros(1, 1, 40, 40)).isnan().all()
+
+
+class TestOutside:
+    def test_sees_one_changed_pixel_outside_and_none_inside(self) -> None:
+        original, mask = random_pictures(), square()
+        made = torch.where(mask > 0.5, 1 - original, original)
+        assert metrics.max_abs_diff_outside(made, original, mask) == 0.0
+        made[1, 2, 0, 0] += 0.25
+        assert metrics.max_abs_diff_outside(made, original, mask) == pytest.approx(0.25)
+        assert metrics.max_abs_diff_outside(made, original, torch.ones_like(mask)) == 0.0
+
+
+class TestTelea:
+    def test_fills_a_hole_in_a_ramp_and_leaves_the_rest_alone(self) -> None:
+        pytest.importorskip("cv2")
+        ramp = torch.linspace(0, 1, 40).expand(1, 3, 40, 40).contiguous()
+        mask = square(1, low=16, high=22)
+        holed = torch.where(mask > 0, torch.ones_like(ramp), ramp)
+        filled = metrics.telea(holed, mask)
+        assert torch.equal(filled[(mask == 0).expand_as(filled)], holed[(mask == 0).expand_as(filled)])
+        assert (filled - ramp).abs().max() < 0.08
+
+    def test_missing_opencv_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(__import__("sys").modules, "cv2", None)
+        with pytest.raises(ImportError, match="pip install opencv-python-headless"):
+            metrics.telea(random_pictures(), square())
+
+
+@given(st.lists(st.one_of(st.just(math.nan), st.floats(-10, 10)), max_size=6))
+def test_mean_of_leaves_unknown_figures_out(values: list[float]) -> None:
+    known = [value for value in values if not math.isnan(value)]
+    mean = metrics.mean_of(torch.tensor(values, dtype=torch.float64))
+    assert mean.known == len(known)
+    assert mean.value == pytest.approx(sum(known) / len(known) if known else 0.0, abs=1e-9)

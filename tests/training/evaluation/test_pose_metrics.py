@@ -1,0 +1,173 @@
+"""HumanSD's metrics against figures worked out by hand and by an independent computation."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+import torch
+from figura.training.evaluation import pose_metrics as metrics
+from figura.training.evaluation.pose_metrics import Detection
+
+THRESHOLDS = np.arange(0.5, 1.0, 0.05)
+
+
+def person(seed: int, side: float = 60.0, hidden: int = 3) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    joints = np.concatenate([random.uniform(20, 20 + side, (17, 2)), np.ones((17, 1))], axis=1)
+    joints[random.choice(17, hidden, replace=False), 2] = 0
+    return joints
+
+
+def moved(joints: np.ndarray, distance: float, seed: int = 0) -> np.ndarray:
+    """Every joint moved by that many pixels in a direction of its own."""
+    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi, 17)
+    step = distance * np.stack([np.cos(angle), np.sin(angle), np.zeros(17)], 1)
+    return joints + step
+
+
+def similarity(truth: np.ndarray, found: np.ndarray) -> float:
+    """Object keypoint similarity, from its definition."""
+    seen = truth[:, 2] > 0
+    area = np.prod(np.ptp(truth[seen, :2], axis=0))
+    squared = ((truth[seen, :2] - found[seen, :2]) ** 2).sum(1)
+    return float(np.exp(-squared / (2 * area * (2 * metrics.SIGMAS[seen]) ** 2)).mean())
+
+
+def precision(similarities: list[float], scores: list[float]) -> float:
+    """Mean average precision of one detection for the one person of every picture, from its definition."""
+    right = np.array(similarities)[np.argsort(-np.array(scores), kind="stable")]
+    means = []
+    for threshold in THRESHOLDS:
+        hits = np.cumsum(right >= threshold)
+        recall, exact = hits / len(right), hits / np.arange(1, len(right) + 1)
+        best = np.maximum.accumulate(exact[::-1])[::-1]
+        at = [np.flatnonzero(recall >= level - 1e-12) for level in np.linspace(0, 1, 101)]
+        means.append(np.mean([best[index[0]] if len(index) else 0.0 for index in at]))
+    return float(np.mean(means))
+
+
+def test_the_truth_itself_is_perfect() -> None:
+    truth = [[person(1), person(2) + [100, 0, 0]], [person(3)]]
+    found = [[Detection(joints, 0.5 + 0.1 * number) for number, joints in enumerate(row)] for row in truth]
+    assert metrics.average_precision(truth, found) == pytest.approx((1.0, 1.0))
+    assert metrics.cosine_average_precision(truth, found) == pytest.approx(1.0)
+    assert metrics.people_count_error(truth, found) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_average_precision_is_that_of_its_definition(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = [person(10 * seed + number) for number in range(9)]
+    found = [moved(joints, random.uniform(0, 14), number) for number, joints in enumerate(truth)]
+    scores = random.permutation(9) / 10
+    measured = metrics.average_precision(
+        [[joints] for joints in truth],
+        [[Detection(joints, score)] for joints, score in zip(found, scores, strict=True)],
+    )
+    expected = precision([similarity(*pair) for pair in zip(truth, found, strict=True)], list(scores))
+    assert 0.05 < expected < 0.95 and measured.all == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cosine_precision_is_that_of_its_definition(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = [person(50 * seed + number) for number in range(8)]
+    found = [moved(joints, random.uniform(0, 60), number) for number, joints in enumerate(truth)]
+    scores = random.permutation(8) / 10
+    pairs = list(zip(truth, found, strict=True))
+    given = (
+        [[joints] for joints in truth],
+        [[Detection(joints, score)] for joints, score in zip(found, scores, strict=True)],
+    )
+    for released in (False, True):
+        cosines = [metrics.pose_cosine(one, other, released=released) for one, other in pairs]
+        measured = metrics.cosine_average_precision(*given, released=released)
+        assert measured == pytest.approx(precision(cosines, list(scores)), abs=1e-6)
+
+
+def test_size_does_not_matter_to_the_cosine_but_does_to_ap() -> None:
+    truth = person(4)
+    found = truth * [2.5, 0.4, 1]
+    assert metrics.pose_cosine(truth, found) == pytest.approx(1.0)
+    given = [[truth]], [[Detection(found, 1.0)]]
+    assert metrics.cosine_average_precision(*given) == pytest.approx(1.0)
+    assert metrics.average_precision(*given).all < 0.5
+
+
+def test_the_cosine_by_hand() -> None:
+    truth, found = np.zeros((17, 3)), np.zeros((17, 3))
+    # Shoulders and one elbow: x and y over the tolerances, stretched to 0..1, made as long as 1.
+    places = {5: (0.0, 0.0), 6: (1.0, 0.0), 7: (0.0, 1.0)}
+    for joint, (x, y) in places.items():
+        scale = metrics.SIGMAS[joint]
+        truth[joint], found[joint] = (x * scale, y * scale, 1), (x * scale, x * scale, 1)
+    # x agrees: 1. y of the truth is (0,0,1) and of the detection (0,1,0): 0.
+    assert metrics.pose_cosine(truth, found) == pytest.approx(0.5)
+    # As released y of the detection is its x, (0,1,0), whatever it was.
+    assert metrics.pose_cosine(truth, truth, released=True) == pytest.approx(0.5)
+
+
+def test_the_released_cosine_never_looks_at_y_of_the_detection() -> None:
+    truth, found = person(5), moved(person(5), 9)
+    scrambled = found.copy()
+    scrambled[:, 1] = np.random.default_rng(1).uniform(0, 100, 17)
+    assert metrics.pose_cosine(truth, found, released=True) == metrics.pose_cosine(
+        truth, scrambled, released=True
+    )
+    assert metrics.pose_cosine(truth, found) != metrics.pose_cosine(truth, scrambled)
+
+
+def test_only_people_of_medium_size_count_for_ap_m() -> None:
+    near, far = person(6, side=90), person(7, side=400)
+    truth = [[near], [far]]
+    good_near = [[Detection(near, 0.9)], [Detection(moved(far, 500), 0.8)]]
+    good_far = [[Detection(moved(near, 500), 0.9)], [Detection(far, 0.8)]]
+    first, second = (metrics.average_precision(truth, found) for found in (good_near, good_far))
+    assert first.medium == pytest.approx(1.0) and second.medium < 0.01 and 0.3 < first.all < 0.7
+    assert np.isnan(metrics.average_precision([[far]], [[Detection(far, 1.0)]]).medium)
+
+
+def test_nobody_found_is_zero() -> None:
+    assert metrics.average_precision([[person(8)]], [[]]) == (0.0, 0.0)
+    assert metrics.cosine_average_precision([[person(8)]], [[]]) == 0.0
+
+
+def test_people_are_counted_either_way() -> None:
+    one = Detection(person(9), 1.0)
+    truth = [[person(9)] * 3, [person(9)], []]
+    assert metrics.people_count_error(truth, [[one], [one] * 2, [one]]) == pytest.approx((2 + 1 + 1) / 3)
+
+
+@pytest.mark.parametrize("measure", [metrics.average_precision, metrics.people_count_error])
+def test_pictures_must_agree(measure) -> None:
+    with pytest.raises(ValueError, match="1 pictures and detections of 2"):
+        measure([[]], [[], []])
+    with pytest.raises(ValueError, match="at least 1"):
+        measure([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "weights"),
+    [
+        ("fid", torch.zeros(2, 3, 8, 8), "pt_inception"),
+        ("kid", torch.zeros(2, 3, 8, 8), "pt_inception"),
+        ("clip_similarity", ["a", "b"], "clip-vit-base-patch16"),
+    ],
+)
+def test_picture_metrics_say_what_to_install_and_which_weights_they_need(
+    monkeypatch: pytest.MonkeyPatch, name: str, given, weights: str
+) -> None:
+    for module in ("torchmetrics", "torchmetrics.image.fid", "torchmetrics.image.kid"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "torchmetrics.multimodal.clip_score", None)
+    with pytest.raises(ImportError, match=rf"{weights}.*pip install figura\[metrics\]"):
+        getattr(metrics, name)(torch.zeros(2, 3, 8, 8), given)
+
+
+def test_pycocotools_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("pycocotools.cocoeval")
+    metrics.average_precision([[person(1)]], [[Detection(person(1), 1.0)]])
+    assert capsys.readouterr().out == ""

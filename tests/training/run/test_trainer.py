@@ -1,0 +1,212 @@
+"""The trainer: seeds decide everything, and a kill at any moment costs nothing but time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from figura.models.diffusion.checkpoint import load_file
+from figura.tests.training import fake
+from figura.training.run.recipe import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
+from figura.training.run.trainer import HalfCopy, MovingAverage, Trainer, start_from, train
+
+PROGRAM = Path(__file__).parent.with_name("fake.py")
+PLAN = fake.FakeRecipe.plan
+
+
+def trained(work: Path, **changes: object) -> dict[str, torch.Tensor]:
+    out = work / "out.safetensors"
+    assert train(fake.FakeRecipe(), Path(), {}, out, work, replace(PLAN, **changes)) is not None
+    return load_file(out, kind="fake")[0]
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def stopped_after(steps: int, recipe: object, data: Split, init: dict, plan: object, work: Path) -> Trainer:
+    """A trainer that was asked to stop after so many steps, and has."""
+    trainer = Trainer(recipe, data, init, plan, work)
+    one_step = trainer._train_step
+
+    def counted() -> dict[str, float]:
+        if trainer.step + 1 == steps:
+            trainer.stop.set()
+        return one_step()
+
+    trainer._train_step = counted
+    assert not trainer.run() and trainer.step == steps
+    return trainer
+
+
+def test_the_seed_decides(tmp_path: Path) -> None:
+    first, again, other = (
+        trained(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert equal(first, again) and not equal(first, other)
+
+
+def test_stopped_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    recipe = fake.FakeRecipe()
+    stopped_after(5, recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path / "stopped")
+    assert equal(trained(tmp_path / "stopped"), trained(tmp_path / "whole"))
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    work, out = tmp_path / "killed", tmp_path / "killed" / "out.safetensors"
+    command = [sys.executable, str(PROGRAM), str(work), str(out), "40", "0.05"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 600
+        while not (work / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not out.exists()
+    done = torch.load(work / "checkpoint.pt", weights_only=True)["step"]
+    assert 0 < done < 40
+    assert equal(trained(work, steps=40), trained(tmp_path / "whole", steps=40))
+
+
+def test_a_save_that_fails_leaves_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = fake.FakeRecipe()
+    trainer = stopped_after(4, recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full_disk(state: object, file: object) -> None:
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        trainer.save()
+    monkeypatch.undo()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert Trainer(recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path).step == 4
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(ValueError, match="belongs to another run"):
+        trained(tmp_path, seed=9)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    recipe = fake.FakeRecipe()
+    recipe.loss = lambda module, batch, generator: (module(batch["x"]).sum() * float("nan"), {})
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        train(recipe, Path(), {}, tmp_path / "out.safetensors", tmp_path, PLAN)
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
+    trained(tmp_path, seed=3, accumulation=2)
+    meta = load_file(tmp_path / "out.safetensors")[1]
+    assert meta["recipe"] == "fake" and meta["seed"] == 3 and meta["steps"] == PLAN.steps
+    assert meta["batch_size"] == 8 and meta["scores"]["held_out_loss"] > 0
+    assert (tmp_path / "sample_final.png").is_file()
+
+
+def test_minutes_end_a_run(tmp_path: Path) -> None:
+    trained(tmp_path, minutes=0.002, log_seconds=0.0)
+    assert "loss=" in (tmp_path / "log.csv").read_text()
+
+
+def test_changed_plans() -> None:
+    timed = changed_plan(PLAN, minutes=3.0, steps=None)
+    assert timed.minutes == 3.0 and timed.steps == PLAN.steps
+    assert changed_plan(timed, steps=5).minutes is None
+
+
+def test_learning_rate_rises_then_falls_to_its_end() -> None:
+    factors = [learning_rate_factor(step, step / 100, 10, 0.02) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1, abs=0.01)
+    assert factors[:9] == sorted(factors[:9])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[100] == pytest.approx(0.02)
+    assert learning_rate_factor(500, 1.7, 10, 0.02) == pytest.approx(0.02)
+
+
+def test_random_numbers_depend_on_all_numbers_and_their_order() -> None:
+    seeds = {random_generator(*n).initial_seed() for n in ((1, 2), (2, 1), (1, 2, 0), (1,), (0, 1), ())}
+    assert len(seeds) == 6
+    assert random_generator(4, 5).initial_seed() == random_generator(4, 5).initial_seed()
+
+
+def test_the_average_follows_and_is_only_lent() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(module.weight)
+    average = MovingAverage(module, decay=0.5)
+    for step in range(6):
+        torch.nn.init.ones_(module.weight)
+        average.update(step)
+    with average.applied():
+        assert 0.99 < module.weight.item() < 1.0
+    assert module.weight.item() == 1.0
+    frozen = torch.nn.Linear(1, 1).requires_grad_(False)
+    assert MovingAverage(frozen, 0.9).shadow == []
+
+
+@pytest.mark.slow
+def test_a_half_copy_gives_the_gradients_of_its_float_weights() -> None:
+    torch.manual_seed(0)
+    own = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.SiLU(), torch.nn.Linear(16, 1))
+    own[0].bias.requires_grad_(False)
+    half = HalfCopy(own)
+    with torch.no_grad():
+        own[2].weight.mul_(2)
+    half.refresh()
+    x = torch.randn(32, 8)
+    half.module(x).float().square().mean().backward()
+    half.hand_over_gradients()
+    given = {name: p.grad for name, p in own.named_parameters()}
+    own.zero_grad()
+    own(x).square().mean().backward()
+    assert given["0.bias"] is None and own[0].weight.dtype == torch.float32
+    for name, parameter in own.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(given[name], parameter.grad, rtol=0.05, atol=0.02)
+    assert all(parameter.grad is None for parameter in half.module.parameters())
+
+
+def test_training_in_a_half_copy_learns_and_resumes_the_same(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain", steps=40)
+    half = trained(tmp_path / "half", steps=40, mixed_precision=BF16_COPY)
+    torch.testing.assert_close(half["1.weight"].float(), plain["1.weight"].float(), rtol=0.1, atol=0.03)
+    plan = replace(PLAN, steps=40, mixed_precision=BF16_COPY)
+    stopped_after(20, fake.FakeRecipe(), Split("train", "held_out"), {}, plan, tmp_path / "stopped")
+    assert equal(half, trained(tmp_path / "stopped", steps=40, mixed_precision=BF16_COPY))
+
+
+def test_a_run_may_begin_with_earlier_weights(tmp_path: Path) -> None:
+    trained(tmp_path / "first")
+    start = tmp_path / "first" / "out.safetensors"
+    trainer = Trainer(fake.FakeRecipe(), Split(None, None), {}, PLAN, tmp_path / "second", start=start)
+    assert equal(load_file(start)[0], {name: p.half() for name, p in trainer.module.state_dict().items()})
+
+
+def test_weights_of_another_recipe_are_no_beginning(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(ValueError, match=r"out\.safetensors.*2 weights have no place in it, first 1\."):
+        start_from(torch.nn.Linear(4, 1), tmp_path / "out.safetensors")
+
+
+def test_two_processes_train_together_and_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_cpu_threads_per_process", "1", str(PROGRAM), str(tmp_path), str(out)]
+    for steps in ("4", "6"):
+        done = subprocess.run([*launch, steps, "0"], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert load_file(out, kind="fake")[1]["steps"] == int(steps)

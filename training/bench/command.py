@@ -1,0 +1,122 @@
+"""Speed measurements behind `figura bench`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..reports.document import report
+
+BATCH = 16
+REPEATS = 7
+SIZE = 128
+FIRST_SEED = 10_000_000
+
+
+def bench_synth(repeats: int = REPEATS, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
+    """Synthetic people a second on one thread: pictures with all ground truth, `size` pixels square.
+
+    The median of several batches, and the slowest and the fastest of them; the first batch is not counted.
+    """
+    from ...people.synthetic import render_people
+
+    with one_thread():
+        render_people(range(FIRST_SEED, FIRST_SEED + batch), size=size)
+        rates = []
+        for number in range(1, repeats + 1):
+            first = FIRST_SEED + number * batch
+            started = time.perf_counter()
+            render_people(range(first, first + batch), size=size)
+            rates.append(batch / (time.perf_counter() - started))
+    figures = {
+        "images_per_second": statistics.median(rates),
+        "images_per_second.slowest": min(rates),
+        "images_per_second.fastest": max(rates),
+        "repeats": repeats,
+        "size_px": size,
+    }
+    return report("synth", repeats * batch, FIRST_SEED, "cpu", 1, figures)
+
+
+def bench_humansd(repeats: int = 3 * REPEATS, pictures: int = 4, calls: int = 3) -> dict[str, Any]:
+    """Time of a guided denoising step over that of the base in the same round, on one thread, at mini's size.
+
+    Medians over the rounds. The weights are random: what was learned changes no time.
+    """
+    import torch
+
+    with one_thread(), torch.inference_mode():
+        steps = _humansd_steps(pictures)
+        times: dict[str, list[float]] = {name: [] for name in steps}
+        for number in range(repeats + 1):
+            for name, step in steps.items():
+                started = time.perf_counter()
+                for _ in range(calls):
+                    step()
+                if number > 0:  # the first round warms up
+                    times[name].append((time.perf_counter() - started) / calls)
+    base = times["base"]
+    figures = {
+        f"step_time_ratio.{name}": statistics.median(
+            own / of for own, of in zip(times[name], base, strict=True)
+        )
+        for name in ("humansd", "controlnet")
+    }
+    seconds = {f"step_seconds.{name}": statistics.median(own) for name, own in times.items()}
+    about = {"repeats": repeats, "pictures": pictures, "size_px": SIZE}
+    return report("humansd", repeats * calls, FIRST_SEED, "cpu", 1, {**figures, **seconds, **about})
+
+
+def _humansd_steps(pictures: int) -> dict[str, Callable[[], object]]:
+    """One prediction of each peer for that many pictures, in both branches of the guidance."""
+    import torch
+
+    from ...models.diffusion.latent_model import LatentModel, TextStates
+    from ...models.diffusion.networks import MINI_SIZE, TEXT_WIDTH, mini_controlnet, mini_unet
+    from ...models.diffusion.predict import Control, RememberedEmbedding, predict_once
+    from ...models.diffusion.text import TOKENS
+    from ...models.humansd.networks import pose_unet
+
+    torch.manual_seed(0)
+    base, widened = (
+        LatentModel(None, unet.eval(), None, MINI_SIZE, "bench")
+        for unet in (mini_unet(), pose_unet(mini_unet()))
+    )
+    controlnet = mini_controlnet(base.unet).eval()
+    # As while sampling: the prompt picture is read once, not in every step.
+    controlnet.controlnet_cond_embedding = RememberedEmbedding(controlnet.controlnet_cond_embedding)
+    control = Control(controlnet, torch.rand(pictures, 3, MINI_SIZE, MINI_SIZE))
+    latents, pose = torch.randn(2, 2 * pictures, base.unet.config.in_channels, MINI_SIZE // 8, MINI_SIZE // 8)
+    text, t = TextStates(torch.randn(2 * pictures, TOKENS, TEXT_WIDTH)), torch.tensor(500)
+    return {
+        "base": lambda: predict_once(base, latents, t, text),
+        "humansd": lambda: predict_once(widened, latents, t, text, pose),
+        "controlnet": lambda: predict_once(base, latents, t, text, control=control),
+    }
+
+
+def _bench_pocold() -> dict[str, Any]:
+    from .pocold import bench_pocold
+
+    return bench_pocold()
+
+
+BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
+    "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold,
+}  # fmt: skip
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute on one thread inside the block."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,1 @@
+"""What recipes learn from: rendered people, hands and pairs, imported pictures, latents, augmentation."""

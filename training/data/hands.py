@@ -1,0 +1,195 @@
+"""What Giving a Hand learns from: hands close up, and people who show their hands; pictures and latents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ...models.hands.sampling import skeleton_picture
+from ..run.recipe import Split
+from .latents import encoder_name
+from .people import HELD_OUT_SEED, SHARD, create_arrays, render_arrays, rows
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+HANDS, GESTURES = "hands", "gestures"
+COUNT, HELD_OUT = 8_000, 256
+Pictures = Callable[[np.ndarray], torch.Tensor]
+"""Numbers (n,) -> pictures (n,3,S,S) in 0..1."""
+ENCODED_AT_ONCE = 16
+
+
+def hand_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The arrays of hands close up."""
+    return {
+        "pictures": ((count, 3, size, size), "uint8"),
+        "masks": ((count, 1, size, size), "uint8"),
+        "joints": ((count, 21, 3), "float32"),
+        "left": ((count,), "bool"),
+    }
+
+
+def gesture_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The arrays of people who show their hands."""
+    return {
+        "unoccluded": ((count, 3, size, size), "uint8"),
+        "densepose_i": ((count, size, size), "uint8"),
+        "joints": ((count, 18, 3), "float32"),
+        "hands": ((count, 2, 21, 3), "float32"),
+    }
+
+
+def render_close_ups(seeds: list[int], size: int) -> Any:
+    """Hands with these seeds (`SyntheticHands`)."""
+    from ...people.synthetic.closeups import render_hands
+
+    return render_hands(seeds, size)
+
+
+def render_gestures(seeds: list[int], size: int) -> Any:
+    """People with these seeds who show their hands (`SyntheticPeople`)."""
+    from ...people.synthetic.render import HANDS_RAISED, render_people
+
+    return render_people(seeds, size, occlusion=0.0, view=HANDS_RAISED)
+
+
+def build_hands_data(
+    root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: int = 2
+) -> None:
+    """Render both kinds of picture: training seeds from 0, held-out seeds from 10 000 000."""
+    kinds = {HANDS: (hand_layout, render_close_ups), GESTURES: (gesture_layout, render_gestures)}
+    for part, number, first in (("held_out", held_out, HELD_OUT_SEED), ("train", count, 0)):
+        for kind, (layout, renderer) in kinds.items():
+            render_arrays(Path(root) / part / kind, layout, number, first, size, processes, renderer)
+
+
+@dataclass(frozen=True)
+class CloseUps:
+    """Hands close up as read-only memory maps, with the latents of the pictures and of their skeletons."""
+
+    pictures: np.ndarray
+    masks: np.ndarray
+    joints: np.ndarray
+    left: np.ndarray
+    captions: list[str]
+    latents: np.ndarray
+    skeletons: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+        return int(self.pictures.shape[-1])
+
+
+@dataclass(frozen=True)
+class Gestures:
+    """People who show their hands, as read-only memory maps, with the pictures' latents.
+
+    hands: right, left; confidence 0 for one that is not shown.
+    """
+
+    unoccluded: np.ndarray
+    densepose_i: np.ndarray
+    joints: np.ndarray
+    hands: np.ndarray
+    captions: list[str]
+    latents: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+        return int(self.unoccluded.shape[-1])
+
+    @property
+    def showing(self) -> np.ndarray:
+        """Numbers of the people of whom a hand can be seen."""
+        return np.flatnonzero(self.hands[..., 2].any(axis=(1, 2)))
+
+
+class HandsData(NamedTuple):
+    """Both kinds of picture of one part of the data."""
+
+    close_ups: CloseUps
+    gestures: Gestures
+
+
+def open_hands(root: Path, vae_file: Path) -> Split:
+    """The rendered data of both parts with latents by the autoencoder in `vae_file`, encoded when missing.
+
+    Raises FileNotFoundError when the data were not rendered.
+    """
+    from ...models.diffusion.networks import load_vae
+
+    vae = load_vae(vae_file).to(memory_format=torch.channels_last)
+    return Split(*(open_part(Path(root) / part, vae) for part in ("train", "held_out")))
+
+
+def open_part(folder: Path, vae: AutoencoderKL) -> HandsData:
+    """One part of the data."""
+    close_ups = open_arrays(folder / HANDS, hand_layout)
+    gestures = open_arrays(folder / GESTURES, gesture_layout)
+    pictures, people, joints = close_ups["pictures"], gestures["unoccluded"], close_ups["joints"]
+    size = pictures.shape[-1]
+
+    def skeletons(where: np.ndarray) -> torch.Tensor:
+        return skeleton_picture(rows(joints, where), size)
+
+    return HandsData(
+        CloseUps(
+            **close_ups,
+            latents=encoded(folder / HANDS, "latents", vae, len(pictures), scaled(pictures)),
+            skeletons=encoded(folder / HANDS, "skeletons", vae, len(joints), skeletons),
+        ),
+        Gestures(**gestures, latents=encoded(folder / GESTURES, "latents", vae, len(people), scaled(people))),
+    )
+
+
+def open_arrays(folder: Path, layout: Callable[[int, int], Any]) -> dict[str, Any]:
+    """The finished arrays and captions of a folder; FileNotFoundError says how to make them."""
+    if not (folder / "captions.json").is_file():
+        raise FileNotFoundError(
+            f"no finished pictures in {folder}: run `figura train hands_data --data {folder.parent.parent}`"
+        )
+    captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout(1, 8)}
+    return {**arrays, "captions": captions}
+
+
+def scaled(array: np.ndarray) -> Pictures:
+    """A function that gives rows of an array of uint8 pictures as floats in 0..1."""
+    return lambda where: rows(array, where).float() / 255
+
+
+@torch.no_grad()
+def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, pictures: Pictures) -> np.ndarray:
+    """Latents (N,C,h,w) float16 of `count` pictures, from disk or encoded there now, shard by shard."""
+    from ...models.diffusion.networks import encode_image
+
+    name = f"{name}_{encoder_name(vae)}"
+    shape = tuple(encode_image(vae, pictures(np.arange(1))).shape[1:])
+    create_arrays(folder, {name: ((count, *shape), "float16")})
+    for start in range(0, count, SHARD):
+        done = folder / f"{name}_{start:07d}.done"
+        if done.is_file():
+            continue
+        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
+            where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
+            with torch.autocast("cpu", torch.bfloat16):
+                array[where] = encode_image(vae, pictures(where)).float().numpy()
+        array.flush()
+        done.touch()
+    return np.load(folder / f"{name}.npy", mmap_mode="r")

@@ -1,0 +1,166 @@
+"""Latents on disk: a data set and its masked pictures, encoded once per autoencoder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..run.recipe import Split, random_generator
+from .masks import dilate_square, disturbed, random_masks
+from .people import SHARD, PeopleDataset, create_arrays, report_shards
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+TARGETS = ("complete", "unoccluded", "cutout")
+CUTOUT_SUFFIX = ", on a white background"
+PART = 8
+MAX_LATENTS = 12_000
+"""Encoding more people than this costs more time than it is worth to a mini U-Net."""
+REFINE_DILATION = (2, 10)
+ENCODING_PARTS = ("encoder.", "quant_conv.")
+
+
+@dataclass(frozen=True)
+class LatentCache:
+    """Latents (N,8,h,w) float16 of a data set by one autoencoder, and of the masked pictures.
+
+    `visible_*`: only the visible person is left (the coarse stage); `refine_*`: the hidden region, grown,
+    is taken out of the complete picture (the refinement); `random_*`: a random mask on
+    `random_target(index)`.
+    """
+
+    people: PeopleDataset
+    complete: np.ndarray
+    unoccluded: np.ndarray
+    cutout: np.ndarray
+    visible_masked: np.ndarray
+    visible_mask: np.ndarray
+    refine_masked: np.ndarray
+    refine_mask: np.ndarray
+    random_masked: np.ndarray
+    random_mask: np.ndarray
+    grey: np.ndarray
+
+    @classmethod
+    def build(
+        cls, root: Path, vae: AutoencoderKL, vae_name: str, precision: torch.dtype | None = None
+    ) -> LatentCache:
+        """Encode the data set in `root`, or finish it, and open the cache. `precision`: CPU autocast."""
+        people = PeopleDataset.open(root)
+        folder = Path(root) / f"latents_{vae_name}"
+        folder.mkdir(exist_ok=True)
+        count, cells = min(len(people), MAX_LATENTS), people.size // 8
+        create_arrays(folder, _cache_layout(count, cells))
+        begin, starts = time.monotonic(), range(0, count, SHARD)
+        for number, start in enumerate(starts, start=1):
+            done = folder / f"done_{start:07d}"
+            if not done.is_file():
+                with (
+                    torch.no_grad(),
+                    torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None),
+                ):
+                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)))
+                done.touch()
+                report_shards("encoded", number, len(starts), begin)
+        names = [f.name for f in fields(cls) if f.name != "people"]
+        return cls(people, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+
+    def __len__(self) -> int:
+        return len(self.complete)
+
+
+def random_target(index: int) -> str:
+    """The kind of picture that the random mask of person number `index` lies on."""
+    return TARGETS[index % len(TARGETS)]
+
+
+def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = torch.bfloat16) -> Split:
+    """Latent caches of both data sets in `root` for the autoencoder in `vae_file`."""
+    from ...models.diffusion.networks import load_vae
+
+    vae = load_vae(vae_file).to(memory_format=torch.channels_last)
+    name = encoder_name(vae)
+    caches = [LatentCache.build(Path(root) / part, vae, name, precision) for part in ("train", "held_out")]
+    return Split(*caches)
+
+
+def encoder_name(vae: torch.nn.Module) -> str:
+    """A short name for the encoding half of an autoencoder; the decoder has no part in latents."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(vae.state_dict().items()):
+        if name.startswith(ENCODING_PARTS):
+            digest.update(name.encode() + tensor.detach().cpu().half().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:10]
+
+
+def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    latents, mask = (count, 8, cells, cells), (count, 1, cells, cells)
+    layout: dict[str, tuple[tuple[int, ...], str]] = {
+        name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked", "random_masked")
+    }
+    layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask", "random_mask")}
+    layout["grey"] = ((8, cells, cells), "float16")
+    return layout
+
+
+def _encode_shard(people: PeopleDataset, folder: Path, vae: AutoencoderKL, where: range) -> None:
+    generator = random_generator(where.start, 7)
+    parts = [
+        _encode(people, vae, list(where[at : at + PART]), generator) for at in range(0, len(where), PART)
+    ]
+    for name in parts[0]:
+        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        array[where.start : where.stop] = torch.cat([part[name] for part in parts]).float().numpy()
+        array.flush()
+    if where.start == 0:
+        _write_grey(folder, vae, people.size)
+
+
+def _encode(
+    people: PeopleDataset, vae: AutoencoderKL, indices: list[int], generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    from ...models.diffusion.networks import encode_image, inpaint_condition
+
+    pictures = {name: people.pictures(name, indices) for name in (*TARGETS, "occluded")}
+    values = {name: encode_image(vae, pictures[name]) for name in TARGETS}
+    visible, hidden = _shard_masks(people, indices, generator)
+    chosen = torch.stack([pictures[random_target(index)][row] for row, index in enumerate(indices)])
+    scribbled = random_masks(len(indices), people.size, generator)
+    masked = {
+        "visible": (pictures["occluded"], 1 - visible),
+        "refine": (pictures["complete"], hidden),
+        "random": (chosen, scribbled),
+    }
+    for name, (picture, mask) in masked.items():
+        condition = inpaint_condition(vae, picture, mask)
+        values[f"{name}_mask"], values[f"{name}_masked"] = condition[:, :1], condition[:, 1:]
+    return values
+
+
+def _write_grey(folder: Path, vae: AutoencoderKL, size: int) -> None:
+    from ...models.diffusion.networks import HIDDEN_GREY, encode_image
+
+    grey = np.load(folder / "grey.npy", mmap_mode="r+")
+    grey[:] = encode_image(vae, torch.full((1, 3, size, size), HIDDEN_GREY))[0].float().numpy()
+    grey.flush()
+
+
+def _shard_masks(
+    people: PeopleDataset, indices: list[int], generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Visible masks as a segmenter's, and hidden regions grown by 2 to 10 px (random if there are none)."""
+    visible = (people.pictures("visible_mask", indices) > 0.5).float()
+    amodal = (people.pictures("amodal_mask", indices) > 0.5).float()
+    radii = torch.randint(*REFINE_DILATION, (len(indices),), generator=generator)
+    hidden = amodal * (1 - visible)
+    grown = torch.cat([dilate_square(m[None], int(r)) for m, r in zip(hidden, radii, strict=True)])
+    empty = hidden.flatten(1).sum(dim=1) == 0
+    grown[empty] = random_masks(len(indices), people.size, generator)[empty]
+    return disturbed(visible, generator), grown

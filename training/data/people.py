@@ -1,0 +1,234 @@
+"""Data sets on disk: synthetic people, rendered once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..run.recipe import Split
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT_SEED = 10_000_000
+PICTURES = ("occluded", "unoccluded", "complete", "cutout")
+MASKS = ("amodal_mask", "visible_mask")
+SHARD = 64
+
+Renderer = Callable[[list[int], int], Any]
+Layout = Callable[[int, int], Mapping[str, tuple[tuple[int, ...], str]]]
+"""(number of pictures, their side) -> shape and dtype of every array. uint8 with 4 dimensions holds 0..1."""
+
+
+def render(seeds: list[int], size: int) -> Any:
+    """Synthetic people with these seeds (a `SyntheticPeople`)."""
+    from ...people.synthetic import render_people
+
+    return render_people(seeds, size=size)
+
+
+def array_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and dtype of every array of a data set."""
+    layout: dict[str, tuple[tuple[int, ...], str]] = {
+        name: ((count, 3, size, size), "uint8") for name in PICTURES
+    }
+    layout |= {name: ((count, 1, size, size), "uint8") for name in MASKS}
+    layout["densepose_i"] = ((count, size, size), "uint8")
+    layout["joints"] = ((count, 18, 3), "float32")
+    layout["joint_visible"] = ((count, 18), "bool")
+    layout["hands"] = ((count, 2, 21, 3), "float32")
+    return layout
+
+
+@dataclass(frozen=True)
+class PeopleDataset:
+    """Rendered people as read-only memory maps. Pictures and masks are uint8 0..255; joints are pixels."""
+
+    occluded: np.ndarray
+    unoccluded: np.ndarray
+    complete: np.ndarray
+    cutout: np.ndarray
+    amodal_mask: np.ndarray
+    visible_mask: np.ndarray
+    densepose_i: np.ndarray
+    joints: np.ndarray
+    joint_visible: np.ndarray
+    hands: np.ndarray
+    captions: list[str]
+
+    @classmethod
+    def open(cls, root: Path) -> PeopleDataset:
+        """The finished data set in `root`; FileNotFoundError says how to make it."""
+        root = Path(root)
+        if not (root / "captions.json").is_file():
+            raise FileNotFoundError(
+                f"no finished data set in {root}: run `figura train data --data {root.parent}`"
+            )
+        arrays = {
+            f.name: np.load(root / f"{f.name}.npy", mmap_mode="r")
+            for f in fields(cls)
+            if f.name != "captions"
+        }
+        return cls(captions=json.loads((root / "captions.json").read_text(encoding="utf-8")), **arrays)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+        return int(self.occluded.shape[-1])
+
+    def pictures(self, name: str, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
+        """Pictures or masks `name` at `indices` as float32 in 0..1."""
+        return rows(getattr(self, name), indices).float() / 255
+
+
+def rows(array: np.ndarray, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
+    """Rows of a memory map as a tensor of the same dtype."""
+    return torch.from_numpy(np.ascontiguousarray(array[np.asarray(indices)]))
+
+
+def build_people(
+    root: Path,
+    count: int,
+    first_seed: int = 0,
+    size: int = 128,
+    processes: int = 1,
+    renderer: Renderer = render,
+) -> PeopleDataset:
+    """Render `count` people with seeds `first_seed`... into `root`, or finish it, and open them."""
+    render_arrays(root, array_layout, count, first_seed, size, processes, renderer)
+    data = PeopleDataset.open(root)
+    if len(data) != count or data.size != size:
+        raise ValueError(
+            f"{root} holds {len(data)} people of {data.size} px, not {count} of {size}: use another folder"
+        )
+    return data
+
+
+def render_arrays(
+    root: Path,
+    layout: Layout,
+    count: int,
+    first_seed: int,
+    size: int,
+    processes: int,
+    renderer: Renderer,
+) -> None:
+    """Render `count` pictures with seeds `first_seed`... into the arrays of `layout`, or finish them.
+
+    renderer: what it gives has a tensor under each name of the layout, and captions. At the end captions.json
+    stands beside the arrays.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    if (root / "captions.json").is_file():
+        return
+    create_arrays(root, layout(count, size))
+    shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
+    jobs = [(root, layout, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
+    begin = time.monotonic()
+    for done, _ in enumerate(run_jobs(_render_shard, jobs, processes), start=1):
+        report_shards("rendered", done, len(jobs), begin)
+    _join_captions(root, count)
+
+
+def open_split(root: Path) -> Split:
+    """The data sets `train` and `held_out` in `root`."""
+    return Split(PeopleDataset.open(Path(root) / "train"), PeopleDataset.open(Path(root) / "held_out"))
+
+
+def build_split(root: Path, count: int, held_out: int = 256, size: int = 128, processes: int = 2) -> Split:
+    """Render both data sets: training seeds from 0, held-out seeds from 10 000 000."""
+    kept = build_people(Path(root) / "held_out", held_out, HELD_OUT_SEED, size, processes)
+    return Split(build_people(Path(root) / "train", count, 0, size, processes), kept)
+
+
+def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.ndarray:
+    """Indices of batch number `step`: one long row of shuffled epochs, a pure function of the arguments."""
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // length
+    orders = {epoch: np.random.default_rng((seed, epoch)).permutation(length) for epoch in np.unique(epochs)}
+    drawn = [orders[epoch][position % length] for epoch, position in zip(epochs, positions, strict=True)]
+    return np.array(drawn, dtype=np.int64)
+
+
+def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
+    """Empty .npy files of that shape and dtype in `root`; ValueError when others are there."""
+    for name, (shape, dtype) in layout.items():
+        path = root / f"{name}.npy"
+        if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
+            raise ValueError(f"{path} was begun with another size or count: delete the folder or use another")
+        if not path.is_file():
+            unfinished = path.with_suffix(".tmp")
+            np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()
+            os.replace(unfinished, path)
+
+
+def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
+    """work(*job) for every job, in `processes` processes of one thread each; yields after each, in order."""
+    if processes <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            work(*job)
+            yield
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        yield from pool.map(work, *zip(*jobs, strict=True))
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@torch.no_grad()
+def _render_shard(
+    root: Path, layout: Layout, start: int, count: int, first_seed: int, size: int, renderer: Renderer
+) -> None:
+    made = renderer(list(range(first_seed + start, first_seed + start + count)), size)
+    for name, (shape, dtype) in layout(count, size).items():
+        array = np.load(root / f"{name}.npy", mmap_mode="r+")
+        value = getattr(made, name).cpu()
+        if dtype == "uint8" and len(shape) == 4:
+            value = (value.float().clamp(0, 1) * 255).round()
+        array[start : start + count] = value.numpy().astype(dtype)
+        array.flush()
+    write_json(_shard_file(root, start), list(made.captions))
+
+
+def _shard_file(root: Path, start: int) -> Path:
+    return root / f"captions_{start:07d}.json"
+
+
+def _join_captions(root: Path, count: int) -> None:
+    files = [_shard_file(root, start) for start in range(0, count, SHARD)]
+    write_json(
+        root / "captions.json", [text for file in files for text in json.loads(file.read_text("utf-8"))]
+    )
+    for file in files:
+        file.unlink()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    unfinished = path.with_suffix(".json.tmp")
+    unfinished.write_text(json.dumps(value), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def report_shards(what: str, done: int, total: int, begin: float) -> None:
+    """Log how many shards are done, and the time left, now and then."""
+    if done % 8 == 0 or done == total:
+        rate = done * SHARD / max(time.monotonic() - begin, 1e-9)
+        left = (total - done) * SHARD / rate
+        logger.info("%s %d of %d shards, %.1f pictures/s, %.0f s left", what, done, total, rate, left)

@@ -1,0 +1,90 @@
+"""Prompt pictures to train on, as imprecise as a user's points and boxes are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ...people.boxes import Box
+from ...people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX
+from ...people.prompts import PointPrompt, draw_prompt
+from ...people.skeleton import draw_skeleton
+from .people import PeopleDataset, rows
+
+BLANK_PROMPT = 0.15
+DROPPED_JOINT = 0.05
+JOINT_JITTER_PX = 1.0
+EDGE_JITTER_PX = 2.0
+ROI_MARGIN_PX = 8.0
+"""Most that the box of the region of interest is wider than the hidden part, to every side."""
+SMALLEST_BOX_PX = 2.0
+
+
+def prompt_pictures(
+    kind: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
+) -> torch.Tensor:
+    """Prompts of that kind (B,3,S,S) for people of a data set; some are blank."""
+    joints = rows(people.joints, indices)
+    if not PROMPT_KINDS[kind].boxes:
+        return prompt_images(joints, people.size, generator)
+    joints = user_joints(joints, generator)
+    boxes = {name: user_boxes(name, people, indices, generator) for name in PROMPT_KINDS[kind].boxes}
+    blank = (torch.rand(len(joints), generator=generator) < BLANK_PROMPT).tolist()
+    prompts = [
+        _prompt(kind, joints[row], {name: each[row] for name, each in boxes.items()}, people.size, empty)
+        for row, empty in enumerate(blank)
+    ]
+    return draw_prompt(prompts, people.size, people.size)
+
+
+def prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+    """Skeletons (B,3,S,S) of joints (B,18,3), as imprecise as a user's points; some joints lack, some all."""
+    joints = user_joints(joints, generator)
+    joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
+    return draw_skeleton(joints, size, size)
+
+
+def user_joints(joints: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Joints (B,18,3) a pixel or so off; some are left out."""
+    joints = joints.clone()
+    joints[..., :2] += JOINT_JITTER_PX * torch.randn(joints[..., :2].shape, generator=generator)
+    joints[..., 2] *= torch.rand(joints.shape[:2], generator=generator) >= DROPPED_JOINT
+    return joints
+
+
+def user_boxes(
+    name: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
+) -> list[Box | None]:
+    """The box of that name, edges a few pixels off: round the whole person, or, with some margin, round the
+    hidden part. None for a person of whom nothing is hidden.
+    """
+    masks = people.pictures("amodal_mask", indices) > 0.5
+    margins = torch.zeros(len(masks))
+    if name == ROI_BOX:
+        masks = masks & ~(people.pictures("visible_mask", indices) > 0.5)
+        margins = ROI_MARGIN_PX * torch.rand(len(masks), generator=generator)
+    offsets = EDGE_JITTER_PX * torch.randn(len(masks), 4, generator=generator)
+    moved = [
+        moved_edges(Box.around_mask(mask[0].float()), margin, shifts, people.size)
+        for mask, margin, shifts in zip(masks, margins.tolist(), offsets.tolist(), strict=True)
+    ]
+    return [None if box.is_empty else box for box in moved]
+
+
+def moved_edges(box: Box, margin: float, shifts: list[float], size: int) -> Box:
+    """The box, wider by `margin` and its four edges moved by `shifts` px, inside a square picture; not too
+    small to see. An empty one stays empty.
+    """
+    if box.is_empty:
+        return box
+    x0, y0, x1, y1 = (edge + shift for edge, shift in zip(box.expand(margin), shifts, strict=True))
+    thin_x, thin_y = (max(0.0, SMALLEST_BOX_PX - side) / 2 for side in (x1 - x0, y1 - y0))
+    return Box(x0 - thin_x, y0 - thin_y, x1 + thin_x, y1 + thin_y).clip(size, size)
+
+
+def _prompt(
+    kind: str, joints: torch.Tensor, boxes: dict[str, Box | None], size: int, blank: bool
+) -> PointPrompt:
+    points = joints.numpy() * np.array([1.0, 1.0, float(not blank)], np.float32)
+    roi, full = (None if blank else boxes.get(name) for name in (ROI_BOX, FULL_BOX))
+    return PointPrompt(kind, size, size, points, np.zeros(18, bool), roi_box=roi, full_box=full)

@@ -1,0 +1,59 @@
+"""What HumanSD and its peers learn from: whole people, with the latents of their skeleton pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from ...models.diffusion.networks import encode_image
+from ...people.skeleton_coco import draw_coco_bodies
+from ..run.recipe import Split
+from .hands import encoded
+from .latents import LatentCache
+from .people import rows
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+SKELETONS = "coco_skeletons"
+PARTS = ("train", "held_out")
+
+
+class PosedPeople(NamedTuple):
+    """One part of the data. skeletons: latents (N,8,h,w) of the pictures of `draw`. nobody: those of a black
+    picture, (8,h,w).
+    """
+
+    cache: LatentCache
+    skeletons: np.ndarray
+    nobody: torch.Tensor
+
+    @property
+    def captions(self) -> list[str]:
+        """A text for each person."""
+        return self.cache.people.captions
+
+    def draw(self, indices: np.ndarray) -> torch.Tensor:
+        """Skeleton pictures (n,3,S,S) in 0..1."""
+        return skeletons_of(self.cache, indices)
+
+
+def skeletons_of(cache: LatentCache, indices: np.ndarray) -> torch.Tensor:
+    """Skeleton pictures of these people."""
+    return draw_coco_bodies(rows(cache.people.joints, indices), cache.people.size, cache.people.size)
+
+
+def with_skeletons(split: Split, data_root: Path, vae: AutoencoderKL) -> Split:
+    """Latent caches of both parts with the skeletons' latents, which are encoded when they are missing."""
+    caches = zip(PARTS, split, strict=True)
+    return Split(*(_posed(cache, Path(data_root) / part, vae) for part, cache in caches))
+
+
+@torch.no_grad()
+def _posed(cache: LatentCache, folder: Path, vae: AutoencoderKL) -> PosedPeople:
+    latents = encoded(folder, SKELETONS, vae, len(cache), lambda where: skeletons_of(cache, where))
+    size = cache.people.size
+    return PosedPeople(cache, latents, encode_image(vae, torch.zeros(1, 3, size, size))[0])

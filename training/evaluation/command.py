@@ -1,0 +1,122 @@
+"""The command `figura eval METHOD`: measure, write metrics as JSON and as a table, draw contact sheets."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ...models.store import MINI_DIR
+from ...people.synthetic import HELD_OUT_FIRST_SEED
+from ..reports.document import report, write_report
+from ..reports.sheets import Row, Sheet
+from ..reports.tables import write_table
+from .loop import Method, OnDone
+
+METHODS = {
+    "phac": "phac", "complete-pose": "complete_pose", "hands": "hands", "humansd": "humansd",
+    "pocold": "pocold", "cfld": "cfld", "synth": "truth",
+}  # fmt: skip
+"""Method -> its file in this folder."""
+PROMPTS = "prompts"
+"""The file that `--prompts` measures with."""
+SHEET_PEOPLE = 32
+Rows = Callable[[Any], Iterable[Row]]
+
+
+def method_of(name: str) -> Method:
+    """What a method's file offers; imported only now, for its networks' sake."""
+    return importlib.import_module(f".{METHODS.get(name, name)}", __package__).METHOD
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What to measure, and what to write beside the metrics.
+
+    samples: number of people. seed: the first person's; numbers below 10 000 000 count from there, so that no
+    person is one that training has seen. sheet: picture file for a contact sheet of the first sheet_samples
+    people. table: Markdown file for the metrics. weights: folder of the mini family. prompts: method phac:
+    compare the kinds of prompt instead.
+    """
+
+    samples: int = 256
+    seed: int = HELD_OUT_FIRST_SEED
+    json_path: Path | None = None
+    device: str = "cpu"
+    sheet: Path | None = None
+    sheet_samples: int = SHEET_PEOPLE
+    table: Path | None = None
+    weights: Path = MINI_DIR
+    prompts: bool = False
+
+    @property
+    def seeds(self) -> range:
+        """The held-out people's seeds."""
+        first = self.seed if self.seed >= HELD_OUT_FIRST_SEED else HELD_OUT_FIRST_SEED + self.seed
+        return range(first, first + self.samples)
+
+
+def eval_command(
+    method: str,
+    samples: int = 256,
+    seed: int = HELD_OUT_FIRST_SEED,
+    json_path: Path | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Measure one of METHODS ("synth" are the synthetic people themselves); gives the report.
+
+    others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
+    people.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; those that can be measured are {', '.join(METHODS)}")
+    if samples < 1 or seed < 0:
+        raise ValueError(
+            f"samples is {samples} and seed {seed}; at least one person and a seed from 0 are needed"
+        )
+    options = EvalOptions(samples, seed, json_path, **others)
+    if options.prompts and method != "phac":
+        raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
+    with tqdm(total=samples, unit="person", desc=f"eval {method}") as bar:
+        metrics, sheets = _measure(method_of(PROMPTS if options.prompts else method), options, bar.update)
+    done = report(method, samples, options.seeds[0], options.device, torch.get_num_threads(), metrics)
+    if options.json_path is not None:
+        write_report(options.json_path, done)
+    if options.table is not None:
+        write_table(options.table, done)
+    for path, sheet in sheets.items():
+        if sheet.rows or path == options.sheet:
+            sheet.save(path)
+    return done
+
+
+def _measure(
+    method: Method, options: EvalOptions, on_done: OnDone
+) -> tuple[dict[str, float], dict[Path, Sheet]]:
+    """The metrics, and the sheets by their files; without a file for them nothing is drawn."""
+    sheets = _sheets(method, options)
+
+    def show(batch: Any) -> None:
+        for rows, sheet in sheets.values():
+            sheet.add(rows(batch))
+
+    networks = method.load(options.weights, options.device)
+    metrics = method.evaluate(networks, options.seeds, on_batch=show if sheets else None, on_done=on_done)
+    return metrics, {path: sheet for path, (_, sheet) in sheets.items()}
+
+
+def _sheets(method: Method, options: EvalOptions) -> dict[Path, tuple[Rows, Sheet]]:
+    """File -> what makes its rows, and the empty sheet."""
+    path = options.sheet
+    if path is None:
+        return {}
+    further = {
+        path.with_stem(f"{path.stem}_{name}"): (rows, Sheet(people))
+        for name, (rows, people) in method.more.items()
+    }
+    return {path: (method.rows, Sheet(options.sheet_samples, method.columns)), **further}

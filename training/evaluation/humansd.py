@@ -1,0 +1,299 @@
+"""HumanSD measured on held-out synthetic people, beside its peers on the same base.
+
+Everybody is made from the skeleton and the caption by every model, with the same noise; a pose detector looks
+at the pictures. The detector finds one person in a picture of its own size. Pictures of several people
+are therefore as many such pictures wide, one pose in each, and it looks at each part alone: that a person
+was drawn across a border, or a second one in the same part, it cannot tell.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...models.diffusion.controlnet import load_change
+from ...models.diffusion.latent_model import LatentModel
+from ...models.diffusion.networks import MINI_SIZE, load_unet, load_vae
+from ...models.diffusion.predict import Control, noise_predictor
+from ...models.diffusion.sampling import ddim_scheduler, draw_noise, picture_seeds, sample
+from ...models.diffusion.text import load_text_encoder
+from ...models.humansd.networks import HumanSD
+from ...models.humansd.sampling import generate_people
+from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
+from ...people.keypoints import coco17_from_body18
+from ...people.skeleton_coco import draw_coco_bodies
+from ...people.synthetic import SyntheticPeople, render_people
+from ..reports.sheets import Row
+from .loop import Method, OnDone, in_batches
+from .pose_metrics import (
+    Detection,
+    average_precision,
+    cosine_average_precision,
+    people_count_error,
+)
+
+log = logging.getLogger(__name__)
+
+BATCH, GROUP = 15, 3
+IN_THREES = 60
+"""How many of the people are also drawn three in a picture, which takes three times as long."""
+STEPS, CFG = 20, 3.0
+FEWEST_JOINTS = 4
+"""With fewer joints nobody counts as found."""
+BASE, CONTROLNET, HUMANSD = "base", "controlnet", "humansd"
+WITH_CONTROLNET = {CONTROLNET: "humansd_controlnet", "controlnet_attention": "humansd_controlnet_attention"}
+FILES = {
+    BASE: "base", **WITH_CONTROLNET, HUMANSD: "humansd", "loss_plain": "humansd_plain",
+    "loss_paper": "humansd_paper", "loss_official": "humansd_official",
+}  # fmt: skip
+PEERS = (BASE, CONTROLNET, HUMANSD)
+"""Those that also draw several people."""
+
+Draw = Callable[[Tensor, Sequence[str], int], Tensor]
+"""(skeletons (B,3,H,W), texts, seed of the first) -> pictures (B,3,H,W) in 0..1, on the CPU."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What draws, by name, and the detector that judges."""
+
+    draws: dict[str, Draw]
+    detector: PoseDetector
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures for a sheet: kind of picture -> who drew it -> (n,3,S,GROUP*S), and a text for each of n."""
+
+    shown: dict[str, dict[str, Tensor]]
+    texts: list[str]
+
+
+def load_family(folder: Path, device: str = "cpu", steps: int = STEPS) -> Family:
+    """The models whose weights are in `folder`, on `device`; the log names those that are not.
+
+    Raises FileNotFoundError when autoencoder, text encoder or detector are missing, or every model is.
+    """
+    folder = Path(folder)
+    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
+    detector = load_pose_detector(folder / "pose_detector.safetensors").to(device)
+    draws: dict[str, Draw] = {}
+    for name, file in FILES.items():
+        needed = [f"{each}.safetensors" for each in ((file, "base") if name in WITH_CONTROLNET else (file,))]
+        missing = [each for each in needed if not (folder / each).is_file()]
+        if missing:
+            log.warning("no %s in %s: %s is left out", " and ".join(missing), folder, name)
+        else:
+            draws[name] = _drawer(name, folder / f"{file}.safetensors", vae, text, device, steps)
+    if not draws:
+        raise FileNotFoundError(f"no model to measure in {folder}: run `figura train humansd`")
+    return Family(draws, detector)
+
+
+def _drawer(name: str, path: Path, vae: Any, text: Any, device: str, steps: int) -> Draw:
+    if name == BASE or name in WITH_CONTROLNET:
+        model = LatentModel(vae, load_unet(path.with_name("base.safetensors")), text, MINI_SIZE, name)
+        controlnet: Any = None
+        attention: dict[str, Tensor] = {}
+        if name in WITH_CONTROLNET:
+            controlnet, attention, _ = load_change(path, WITH_CONTROLNET[name], model.unet)
+            controlnet.to(device)
+            attention = {key: value.to(device) for key, value in attention.items()}
+        return partial(_draw_with_base, model.to(device).eval(), controlnet, attention, steps)
+    humansd = HumanSD(vae, load_unet(path, kind=HUMANSD), text, MINI_SIZE, name).to(device).eval()
+
+    def draw(skeletons: Tensor, texts: Sequence[str], seed: int) -> Tensor:
+        return generate_people(humansd, skeletons, texts, steps=steps, cfg=CFG, seed=seed).cpu()
+
+    return draw
+
+
+@torch.no_grad()
+def _draw_with_base(
+    model: LatentModel,
+    controlnet: Any,
+    attention: dict[str, Tensor],
+    steps: int,
+    skeletons: Tensor,
+    texts: Sequence[str],
+    seed: int,
+) -> Tensor:
+    """The base by text alone, or with the skeletons through a ControlNet in both branches of the guidance."""
+    control = None if controlnet is None else Control(controlnet, skeletons, attention=attention)
+    channels, side, _ = model.latent_shape
+    cells = [length * side // model.size for length in skeletons.shape[-2:]]
+    noise = draw_noise(picture_seeds(seed, len(skeletons)), (channels, *cells), model.device)
+    predict = noise_predictor(model, texts, CFG, control=control)
+    return model.decode(sample(predict, noise, ddim_scheduler(), steps)).cpu()
+
+
+class Measured:
+    """Truth and detections of pictures, gathered batch by batch."""
+
+    def __init__(self) -> None:
+        self.truth: list[list[np.ndarray]] = []
+        self.found: list[list[Detection]] = []
+
+    def add(self, truth: Sequence[list[np.ndarray]], found: Sequence[list[Detection]]) -> None:
+        """Take pictures."""
+        self.truth += truth
+        self.found += found
+
+    def metrics(self) -> dict[str, float]:
+        """Every metric by its name; precisions in percent, as the paper has them."""
+        precision = average_precision(self.truth, self.found)
+        cap = cosine_average_precision(self.truth, self.found)
+        released = cosine_average_precision(self.truth, self.found, released=True)
+        shares = {"ap": precision.all, "ap_medium": precision.medium, "cap": cap, "cap_released": released}
+        percent = {name: 100 * value for name, value in shares.items() if np.isfinite(value)}
+        return {**percent, "pce": people_count_error(self.truth, self.found)}
+
+
+def evaluate_humansd(
+    family: Family,
+    seeds: Sequence[int],
+    *,
+    batch_size: int = BATCH,
+    on_batch: Callable[[Batch], None] | None = None,
+    on_done: OnDone | None = None,
+) -> dict[str, float]:
+    """Every metric by its name over the people of `seeds`: "ap.humansd" with one person in each picture,
+    "ap.humansd.three" with three, of the first IN_THREES people. "truth" is what the detector finds on the
+    people's own pictures.
+    """
+    measured: dict[str, Measured] = defaultdict(Measured)
+    in_threes, threes = set(seeds[:IN_THREES]), 0
+
+    def measure(part: list[int]) -> Batch | None:
+        nonlocal threes
+        people = render_people(part, MINI_SIZE, occlusion=0.0)
+        skeletons = draw_coco_bodies(people.joints, MINI_SIZE, MINI_SIZE)
+        alone = _measure_alone(family, people, skeletons, part[0], measured)
+        if part[0] not in in_threes:
+            return None
+        three = _measure_three(family, people, skeletons, part[0], measured)
+        threes += len(part) // GROUP
+        if on_batch is None or not three:
+            return None
+        lying = part[0] == seeds[0]
+        return _for_sheet(family, people, skeletons, alone, three, part[0], with_lying=lying)
+
+    in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    return {**_named(measured), "samples.people": len(seeds), "samples.threes": threes}
+
+
+def _named(measured: dict[str, Measured]) -> dict[str, float]:
+    """By metric first."""
+    found = {name: each.metrics() for name, each in measured.items()}
+    metrics = dict.fromkeys(metric for each in found.values() for metric in each)
+    return {
+        f"{metric}.{name}": each[metric]
+        for metric in metrics
+        for name, each in found.items()
+        if metric in each
+    }
+
+
+def _measure_alone(
+    family: Family, people: SyntheticPeople, skeletons: Tensor, seed: int, measured: dict[str, Measured]
+) -> dict[str, Tensor]:
+    truth = [[coco17_from_body18(body)] for body in people.joints.numpy()]
+    made = {name: draw(skeletons, people.captions, seed) for name, draw in family.draws.items()}
+    for name, pictures in {**made, "truth": people.unoccluded}.items():
+        measured[name].add(truth, detect(family.detector, pictures))
+    return made
+
+
+def _measure_three(
+    family: Family, people: SyntheticPeople, skeletons: Tensor, seed: int, measured: dict[str, Measured]
+) -> dict[str, Tensor]:
+    """Three people in each picture, all by the text of the first; people left over are not drawn."""
+    wide, texts = side_by_side(skeletons), people.captions[: len(skeletons) // GROUP * GROUP : GROUP]
+    if not texts:
+        return {}
+    bodies = people.joints.numpy()
+    truth = [
+        [_shifted(coco17_from_body18(bodies[row * GROUP + number]), number) for number in range(GROUP)]
+        for row in range(len(wide))
+    ]
+    made = {name: family.draws[name](wide, texts, seed) for name in PEERS if name in family.draws}
+    for name, pictures in made.items():
+        measured[f"{name}.three"].add(truth, detect(family.detector, pictures))
+    return made
+
+
+def side_by_side(pictures: Tensor) -> Tensor:
+    """Pictures (B,3,S,S) three in a row, (B // 3, 3, S, 3 S); those left over are dropped."""
+    rows = pictures[: len(pictures) // GROUP * GROUP].unflatten(0, (-1, GROUP))
+    return torch.cat(list(rows.unbind(1)), dim=-1)
+
+
+def detect(detector: PoseDetector, pictures: Tensor) -> list[list[Detection]]:
+    """The people found in pictures (B,3,S,n S), at most one in each S x S part of it."""
+    parts = pictures.split(pictures.shape[-2], dim=-1)
+    found: list[list[Detection]] = [[] for _ in pictures]
+    for number, part in enumerate(parts):
+        for row, joints in zip(found, detect_joints(detector, part.contiguous()).cpu().numpy(), strict=True):
+            coco = _shifted(coco17_from_body18(joints), number, part.shape[-1])
+            if (coco[:, 2] >= CONFIDENCE).sum() >= FEWEST_JOINTS:
+                row.append(Detection(coco, float(coco[:, 2].mean())))
+    return found
+
+
+def _shifted(joints: np.ndarray, part: int, side: int = MINI_SIZE) -> np.ndarray:
+    return joints + np.array([part * side, 0, 0], joints.dtype)
+
+
+def _for_sheet(
+    family: Family,
+    people: SyntheticPeople,
+    skeletons: Tensor,
+    alone: dict[str, Tensor],
+    three: dict[str, Tensor],
+    seed: int,
+    with_lying: bool,
+) -> Batch:
+    """One person each, three in one picture, and of the first batch the same poses lying, which none of the
+    models has seen.
+    """
+    wide = side_by_side(skeletons)
+    drawn_from = side_by_side(people.unoccluded)
+    shown = {
+        "one each": {"skeleton": wide, **_rows(alone), "drawn from": drawn_from},
+        "three": {"skeleton": wide, **three, "drawn from": drawn_from},
+    }
+    if with_lying:
+        lying = draw_coco_bodies(turned(people.joints), MINI_SIZE, MINI_SIZE)
+        made = {name: family.draws[name](lying, people.captions, seed) for name in three}
+        shown["lying"] = {"skeleton": side_by_side(lying), **_rows(made), "drawn from": drawn_from}
+    kept = {kind: {name: row[name] for name in shown["three"]} for kind, row in shown.items()}
+    return Batch(kept, people.captions[: len(wide) * GROUP : GROUP])
+
+
+def _rows(made: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: side_by_side(pictures) for name, pictures in made.items()}
+
+
+def turned(joints: Tensor) -> Tensor:
+    """Joints (B,18,3) in a square picture turned by a quarter, head to the left."""
+    x, y, seen = joints.unbind(-1)
+    return torch.stack([y, MINI_SIZE - x, seen], dim=-1)
+
+
+def humansd_rows(batch: Batch) -> Iterable[Row]:
+    """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
+    for index, text in enumerate(batch.texts):
+        for kind, made in batch.shown.items():
+            yield Row({name: pictures[index] for name, pictures in made.items()}, f"{kind}: {text}")
+
+
+METHOD = Method(load_family, evaluate_humansd, humansd_rows)

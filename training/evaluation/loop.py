@@ -1,0 +1,79 @@
+"""What all evaluations share: people in batches, values person by person, and what a method offers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..reports.sheets import Row
+from .metrics import Mean, mean_of
+
+BatchT = TypeVar("BatchT")
+OnDone = Callable[[int], object]
+"""Told the number of people done in a batch."""
+BATCH = 16
+
+
+class Method(NamedTuple):
+    """What `figura eval` needs of a method.
+
+    load(folder, device) -> its networks. evaluate(networks, seeds, on_batch=, on_done=) -> every metric by
+    its name. rows: a batch -> rows of the contact sheet. columns: of that sheet. more: further sheets, what
+    is added to the file's name -> (rows, how many people).
+    """
+
+    load: Callable[[Path, str], Any]
+    evaluate: Callable[..., dict[str, float]]
+    rows: Callable[[Any], Iterable[Row]]
+    columns: int = 1
+    more: Mapping[str, tuple[Callable[[Any], Iterable[Row]], int]] = {}
+
+
+def in_batches(
+    seeds: Sequence[int],
+    measure: Callable[[list[int]], BatchT | None],
+    *,
+    batch_size: int = BATCH,
+    on_batch: Callable[[BatchT], object] | None = None,
+    on_done: OnDone | None = None,
+) -> None:
+    """Measure people batch by batch.
+
+    Args:
+        seeds: the people.
+        measure: gets the seeds of a batch; gives what a sheet shows of it, or None when nobody was seen.
+        batch_size: people in a batch.
+        on_batch: gets what `measure` gave, unless that is None.
+        on_done: gets the number of people of every batch that is finished.
+    """
+    for start in range(0, len(seeds), batch_size):
+        part = list(seeds[start : start + batch_size])
+        batch = measure(part)
+        if batch is not None and on_batch is not None:
+            on_batch(batch)
+        if on_done is not None:
+            on_done(len(part))
+
+
+class PerPerson:
+    """Values of metrics person by person, tensors (B,) as batches bring them; NaN is nothing to measure."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, name: str, values: Tensor) -> None:
+        """Take the values (B,) of a batch."""
+        self.values[name].append(values.double().cpu())
+
+    def count(self, name: str) -> int:
+        """How many values a metric has, NaN included."""
+        return sum(len(part) for part in self.values.get(name, ()))
+
+    def means(self) -> dict[str, Mean]:
+        """Mean and number of the values of every metric that are not NaN, by name."""
+        return {name: mean_of(torch.cat(parts)) for name, parts in self.values.items()}

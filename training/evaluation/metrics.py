@@ -1,0 +1,160 @@
+"""What the reports measure: functions of pictures (B,3,H,W) in 0..1, masks (B,1,H,W), joints (B,18,3).
+
+Values of single pictures come as (B,) tensors, NaN where a picture has nothing to measure; `mean_of` leaves
+those out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...models.diffusion.compose import boundary_band
+
+BEST_PSNR = 100.0
+SSIM_SIGMA = 1.5
+SEAM_WIDTH_PX = 3.0
+TELEA_RADIUS_PX = 3.0
+UNITS = ("normalized", "px")
+
+
+class Mean(NamedTuple):
+    """The mean of the values that are not NaN, and how many those are; the mean of none is 0."""
+
+    value: float
+    known: int
+
+
+def mean_of(values: Tensor) -> Mean:
+    """Mean and number of the values that are not NaN."""
+    known = values[~values.isnan()].double()
+    return Mean(float(known.mean()) if len(known) else 0.0, len(known))
+
+
+def iou(first: Tensor, second: Tensor) -> Tensor:
+    """|A and B| / |A or B| of two masks, (B,); 1 when both are empty. Inside is above 0.5."""
+    _same_shape(first, second)
+    a, b = (first > 0.5).flatten(1), (second > 0.5).flatten(1)
+    either = (a | b).sum(1)
+    return torch.where(either > 0, (a & b).sum(1) / either.clamp_min(1), 1.0)
+
+
+class JointError(NamedTuple):
+    """error: mean distance over the joints found. missing: share of the wanted joints that were not found."""
+
+    error: float
+    missing: float
+    found: int
+    wanted: int
+
+
+def joint_error(
+    found: Tensor,
+    truth: Tensor,
+    *,
+    side: float,
+    wanted: Tensor | None = None,
+    threshold: float = 0.0,
+    unit: str = "normalized",
+) -> JointError:
+    """Mean Euclidean distance between joints (B,18,3) that are both present in the truth and found.
+
+    A joint is found when its confidence is at least `threshold` and above 0, and present in the truth when
+    that is above 0. wanted: (B,18) bool, the joints to look at; None is all. side: of the picture, in
+    pixels. unit: "normalized" gives a fraction of the side, "px" pixels.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"unit is {unit!r}; it is one of {', '.join(UNITS)}")
+    _same_shape(found, truth)
+    asked = truth[..., 2] > 0 if wanted is None else wanted & (truth[..., 2] > 0)
+    both = asked & (found[..., 2] > 0) & (found[..., 2] >= threshold)
+    distance = (found[..., :2] - truth[..., :2]).double().norm(dim=-1)[both]
+    count, total = int(both.sum()), int(asked.sum())
+    error = float(distance.mean()) / (side if unit == "normalized" else 1.0) if count else 0.0
+    return JointError(error, (total - count) / total if total else 0.0, count, total)
+
+
+def psnr_region(made: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+    """10 log10(1 / mean squared error inside the region) in dB, (B,), at most 100; NaN if it is empty."""
+    _same_shape(made, truth)
+    squared = (made - truth).double().square().mean(1, keepdim=True)
+    error = _mean_inside(squared, region)
+    return (-10.0 * error.log10()).clamp_max(BEST_PSNR)
+
+
+def ssim_region(made: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+    """Structural similarity (Wang et al. 2004) of whole pictures, its map averaged over the region, (B,)."""
+    _same_shape(made, truth)
+    maps = [_ssim_map(a, b) for a, b in zip(made, truth, strict=True)]
+    return _mean_inside(torch.stack(maps), region.cpu())
+
+
+def seam_error(made: Tensor, truth: Tensor, region: Tensor, width_px: float = SEAM_WIDTH_PX) -> Tensor:
+    """How much the gradients differ near the region's boundary, (B,): mean |grad made - grad truth|.
+
+    Gradients are differences to the neighbours on the right and below, their norm is averaged over the
+    channels and over the pixels within `width_px` of the boundary, on both sides. NaN where there is no
+    boundary.
+    """
+    _same_shape(made, truth)
+    difference = (made - truth).double()
+    right, below = torch.zeros_like(difference), torch.zeros_like(difference)
+    right[..., :-1] = difference[..., 1:] - difference[..., :-1]
+    below[..., :-1, :] = difference[..., 1:, :] - difference[..., :-1, :]
+    strength = (right.square() + below.square()).sqrt().mean(1, keepdim=True)
+    return _mean_inside(strength, boundary_band(region, width_px))
+
+
+def max_abs_diff_outside(made: Tensor, original: Tensor, changed_mask: Tensor) -> float:
+    """The largest difference of any pixel where the mask is 0; 0.0 when the mask covers everything."""
+    _same_shape(made, original)
+    outside = (changed_mask <= 0.5).expand_as(made)
+    difference = (made - original).abs()[outside]
+    return float(difference.max()) if difference.numel() else 0.0
+
+
+def telea(pictures: Tensor, mask: Tensor, radius_px: float = TELEA_RADIUS_PX) -> Tensor:
+    """The pictures with the mask filled by OpenCV's inpainting after Telea (2004)."""
+    filled = torch.stack([_telea(picture, inside, radius_px) for picture, inside in zip(pictures, mask)])
+    return torch.where(mask > 0.5, filled.to(pictures), pictures)
+
+
+def _telea(picture: Tensor, mask: Tensor, radius_px: float) -> Tensor:
+    cv2 = optional_import("cv2", "opencv-python-headless", "the comparison with Telea's inpainting")
+    levels = (picture.cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    inside = (mask[0].cpu() > 0.5).to(torch.uint8).numpy()
+    filled = cv2.inpaint(np.ascontiguousarray(levels), inside, radius_px, cv2.INPAINT_TELEA)
+    return torch.from_numpy(filled).permute(2, 0, 1).float() / 255
+
+
+def _ssim_map(made: Tensor, truth: Tensor) -> Tensor:
+    """(1,H,W) float64, the mean of the channels' maps."""
+    metrics = optional_import("skimage.metrics", "scikit-image", "SSIM")
+    _, full = metrics.structural_similarity(
+        made.double().cpu().numpy(), truth.double().cpu().numpy(), channel_axis=0, data_range=1.0, full=True,
+        gaussian_weights=True, sigma=SSIM_SIGMA, use_sample_covariance=False,
+    )  # fmt: skip
+    return torch.from_numpy(full).mean(0, keepdim=True)
+
+
+def _mean_inside(values: Tensor, region: Tensor) -> Tensor:
+    """Mean of values (B,1,H,W) where the region is above 0.5, (B,) float64; NaN for an empty region."""
+    _same_shape(values, region)
+    inside = (region > 0.5).to(values)
+    return (values * inside).flatten(1).sum(1) / inside.flatten(1).sum(1)
+
+
+def optional_import(module: str, package: str, purpose: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{purpose} needs {package}: pip install {package}") from error
+
+
+def _same_shape(first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape:
+        raise ValueError(f"shapes {tuple(first.shape)} and {tuple(second.shape)} differ: they must agree")

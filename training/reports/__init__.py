@@ -1,0 +1,1 @@
+"""What is written of measurements: JSON, Markdown tables, contact sheets."""

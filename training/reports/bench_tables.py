@@ -1,0 +1,42 @@
+"""The tables of speed and memory in docs/, made by `figura bench NAME --table FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ...models.files import write_then_rename
+from .tables import hardware
+
+ABOUT = {
+    "synth": "Pictures of 128 by 128 pixels with all of their ground truth, on one thread.",
+    "humansd": "One guided denoising step of mini for four pictures on one thread; ratios are medians over "
+    "rounds in which all take turns. base: without a pose; humansd: the pose beside the noise; controlnet: "
+    "the pose through a second branch.",
+    "pocold": "One attention module at the released sizes (128 channels, 8 heads, 64 filters) on one thread, "
+    "height x width in tokens. ours: D^T (E V); fused: cross-attention through torch's fused attention; "
+    "in_memory: cross-attention with its matrix in memory; formula: the paper's formula taken literally; "
+    "dense: the penalty with that matrix. time_ratio.HxW is against fused, memory_ratio.HxW is against "
+    "in_memory; time_growth is over the size before. Memory is the peak of what torch's allocator hands out.",
+}
+
+
+def write_bench_table(path: Path, measured: Mapping[str, Any]) -> Path:
+    """Write the Markdown table of a report of `figura bench`."""
+    text = bench_table(measured, hardware(measured["device"]), date.today())
+    return write_then_rename(Path(path), lambda place: place.write_text(text, encoding="utf-8"))
+
+
+def bench_table(measured: Mapping[str, Any], machine: str, day: date) -> str:
+    """A report of `figura bench` as Markdown, ratios first."""
+    metrics = sorted(
+        measured["metrics"].items(), key=lambda item: "ratio" not in item[0] and "growth" not in item[0]
+    )
+    lines = [
+        f"# figura bench {measured['name']}", "",
+        f"{machine}, {measured['threads']} thread, {day.isoformat()}.", "",
+        ABOUT[measured["name"]], "", "| metric | value |", "| --- | --- |",
+    ]  # fmt: skip
+    return "\n".join([*lines, *(f"| {name} | {value:.4g} |" for name, value in metrics)]) + "\n"

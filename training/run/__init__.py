@@ -1,0 +1,1 @@
+"""How a recipe is run: the plan, the trainer, its log, the command `figura train`."""

@@ -1,0 +1,157 @@
+"""The command `figura train RECIPE`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...models.diffusion.checkpoint import read_metadata
+from ...models.store import MINI_DIR
+from ..recipes import CONTINUES, load_recipe, recipe_names
+from .recipe import BF16_COPY, changed_plan
+from .trainer import train
+
+DATA_STEPS = ("data", "hands_data", "pairs_data", "coarse_outputs")
+PEOPLE = 8000
+COARSE_PEOPLE = 400
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `figura train`."""
+    parser.add_argument(
+        "recipe", choices=[*DATA_STEPS, *recipe_names()], metavar="RECIPE",
+        help=f"one of {', '.join(recipe_names())}; or data (render the people), "
+        "hands_data (render hands, and people who show them), pairs_data (the same people in two poses), "
+        "coarse_outputs (draw what invisible_mask learns from)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"
+    )
+    parser.add_argument("--out", type=Path, help="weights file (default: weights/mini/RECIPE.safetensors)")
+    parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/runs/RECIPE)")
+    parser.add_argument(
+        "--init", type=Path, nargs="*", default=[],
+        help="weights of earlier recipes; NAME=FILE for one of others: vae=sd-vae-ft-mse.safetensors",
+    )  # fmt: skip
+    parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
+    parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--minutes", type=float, help="train that long; the learning rate follows the time")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--accumulation", type=int)
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--precision", choices=("no", "bf16", BF16_COPY, "fp16"))
+    parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    _add_data_arguments(parser)
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data, hands_data and coarse_outputs")
+    group.add_argument(
+        "--count",
+        type=int,
+        help=f"training people (data, pairs_data: {PEOPLE}, hands_data: 8000 of each, "
+        f"coarse_outputs: {COARSE_PEOPLE})",
+    )
+    group.add_argument("--processes", type=int, default=2)
+    group.add_argument("--draws", type=int, default=16, help="coarse outputs per person")
+    group.add_argument("--sampling-steps", type=int, default=8, help="denoising steps of a coarse output")
+    group.add_argument("--pairs", type=Path, metavar="FOLDER", help="pairs_data: pictures of one's own")
+    group.add_argument(
+        "--sides", type=int, nargs=2, default=(512, 384), metavar=("HEIGHT", "WIDTH"), help="of these"
+    )
+    group.add_argument("--held-out", type=int, help="people kept for evaluation (256; coarse_outputs: 64)")
+
+
+def train_command(args: argparse.Namespace) -> int:
+    """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on)."""
+    if args.recipe in DATA_STEPS:
+        {
+            "data": build_data, "hands_data": build_hands, "pairs_data": build_pair_data,
+            "coarse_outputs": build_coarse_outputs,
+        }[args.recipe](args)  # fmt: skip
+        return 0
+    recipe = load_recipe(args.recipe)
+    plan = changed_plan(
+        recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, learning_rate=args.lr,
+        accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
+    )  # fmt: skip
+    out = args.out or MINI_DIR / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
+    work = args.work or args.data / "runs" / recipe.name
+    init = find_init(recipe.needs, args.init)
+    scores = train(recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start)
+    return 0 if scores is not None else 1
+
+
+def build_data(args: argparse.Namespace) -> None:
+    """Render the people of both data sets."""
+    from ..data.people import build_split
+
+    build_split(args.data, args.count or PEOPLE, args.held_out or 256, processes=args.processes)
+
+
+def build_hands(args: argparse.Namespace) -> None:
+    """Render the hands, and the people who show them, of both data sets."""
+    from ..data.hands import COUNT, build_hands_data
+
+    build_hands_data(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
+
+
+def build_pair_data(args: argparse.Namespace) -> None:
+    """Render the same people in two poses, or bring pairs of pictures to one size."""
+    from ..data.pairs import COUNT, build_pairs, import_pairs
+
+    if args.pairs is not None:
+        import_pairs(args.data, args.pairs, tuple(args.sides))
+        return
+    build_pairs(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
+
+
+def build_coarse_outputs(args: argparse.Namespace) -> None:
+    """Draw the coarse outputs of both data sets."""
+    from ..data.coarse_outputs import NEEDS, Sampling, build_outputs
+
+    build_outputs(
+        args.data, find_init(NEEDS, args.init), args.count or COARSE_PEOPLE, args.held_out or 64,
+        Sampling(draws=args.draws, steps=args.sampling_steps), args.processes, args.device,
+    )  # fmt: skip
+
+
+def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI_DIR) -> Mapping[str, Path]:
+    """Weight files by the name of the recipe that made them: those given first, else the ones in `folder`."""
+    found = dict(map(named_file, given))
+    for name in needs:
+        found.setdefault(name, folder / f"{name}.safetensors")
+        if not found[name].is_file():
+            raise FileNotFoundError(
+                f"no weights of recipe {name!r} at {found[name]}: train it first or give --init FILE"
+            )
+    return found
+
+
+def named_file(given: Path) -> tuple[str, Path]:
+    """The recipe that a given file stands for, and the file: NAME=FILE, or FILE of a recipe."""
+    name, sign, path = str(given).partition("=")
+    return (name, Path(path)) if sign else (made_by(given), Path(given))
+
+
+def made_by(path: Path) -> str:
+    """The recipe that other recipes know this weights file by."""
+    name = read_metadata(path).get("recipe", Path(path).stem)
+    return CONTINUES.get(name, name)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m figura.training.run.command RECIPE ...`: the same command without the rest of the CLI."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
+    parser = argparse.ArgumentParser(prog="figura train", description="Train one recipe of the mini family.")
+    add_train_arguments(parser)
+    return train_command(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

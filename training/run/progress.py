@@ -1,0 +1,73 @@
+"""How a run shows itself: log lines and sample pictures."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .recipe import TrainingPlan
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingLog:
+    """A csv file with one line of means every `log_seconds`, and the same to the logger."""
+
+    def __init__(self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool) -> None:
+        self.path, self.plan, self.enabled = path, plan, enabled
+        self.sums: dict[str, float] = {}
+        self.count, self.last_step, self.last_time = 0, first_step, time.monotonic()
+
+    def add(self, step: int, scalars: Mapping[str, float], fraction: float, seconds: float) -> None:
+        """Collect the scalars of one step; writes when it is time."""
+        for name, value in scalars.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+        elapsed = time.monotonic() - self.last_time
+        if elapsed >= self.plan.log_seconds:
+            self._write(
+                step,
+                fraction,
+                seconds,
+                (self.count * self.plan.batch_size * self.plan.accumulation) / elapsed,
+            )
+
+    def held_out(self, step: int, loss: float) -> None:
+        """Write a held-out loss."""
+        self._row({"step": step, "held_out_loss": round(loss, 6)})
+        logger.info("step %d held-out loss %.5f", step, loss)
+
+    def _write(self, step: int, fraction: float, seconds: float, rate: float) -> None:
+        means = {name: round(total / self.count, 6) for name, total in self.sums.items()}
+        left = seconds * (1 - fraction) / max(fraction, 1e-9)
+        self._row({"step": step, "seconds": round(seconds, 1), "samples_per_second": round(rate, 2), **means})
+        text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
+        logger.info(
+            "step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left
+        )
+        self.sums, self.count, self.last_time = {}, 0, time.monotonic()
+
+    def _row(self, row: Mapping[str, Any]) -> None:
+        if not self.enabled:
+            return
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([f"{name}={value}" for name, value in row.items()])
+
+
+def save_picture(path: Path, picture: torch.Tensor) -> None:
+    """Save a picture (3,H,W) in 0..1 as PNG."""
+    from PIL import Image
+
+    pixels = (picture.detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    Image.fromarray(pixels).save(path)
+
+
+def picture_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows of pictures, each (B,3,H,W) in 0..1, as one picture (3, rows*H, B*W)."""
+    return torch.cat([torch.cat(list(row.detach().float().cpu()), dim=2) for row in rows], dim=1)

@@ -1,0 +1,374 @@
+"""One training loop for every recipe, on accelerate.
+
+A recipe says what to train (`Recipe`); `train` says how: warm-up and cosine learning rate, gradient
+clipping and accumulation, EMA, mixed precision, checkpoints that survive a kill at any moment, a log,
+sample pictures and held-out loss. Every random number is a pure function of (seed, step), so a resumed
+run equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models.diffusion.checkpoint import load_file, save_module
+from .progress import TrainingLog, save_picture
+from .recipe import BF16_COPY, Batch, Recipe, Split, TrainingPlan, learning_rate_factor, random_generator
+
+logger = logging.getLogger(__name__)
+
+
+class MovingAverage:
+    """Exponential moving average of the trainable parameters; the decay grows from 0 as (1+n)/(10+n)."""
+
+    def __init__(self, module: torch.nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.shadow = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average towards the current parameters after optimizer step number `step` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the module carries the averaged weights; afterwards its own again."""
+        own = [p.detach().clone() for p in self.parameters]
+        self._copy(self.shadow)
+        try:
+            yield
+        finally:
+            self._copy(own)
+
+    @torch.no_grad()
+    def _copy(self, values: Sequence[torch.Tensor]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.copy_(value)
+
+
+class HalfCopy:
+    """A bfloat16 copy of a module that does the forward and backward passes for its float32 weights.
+
+    Autocast converts weights and many results at every layer, which costs small networks on CPUs more than it
+    saves. Float tensors given to the copy are converted.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        # Not diffusers' own `to`, which warns about it.
+        self.module = torch.nn.Module.to(copy.deepcopy(module), torch.bfloat16)
+        self.module.register_forward_pre_hook(_to_bfloat16, with_kwargs=True)
+        pairs = zip(module.parameters(), self.module.parameters(), strict=True)
+        trained = [(own, half) for own, half in pairs if own.requires_grad]
+        self.own: list[torch.Tensor] = [own for own, _ in trained]
+        self.half: list[torch.Tensor] = [half for _, half in trained]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Give the copy the current weights."""
+        torch._foreach_copy_(self.half, self.own)
+
+    def hand_over_gradients(self) -> None:
+        """Move the copy's gradients to the float32 weights."""
+        for own, half in zip(self.own, self.half, strict=True):
+            own.grad, half.grad = None if half.grad is None else half.grad.float(), None
+
+
+def _to_bfloat16(module: torch.nn.Module, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def converted(value: Any) -> Any:
+        return value.bfloat16() if torch.is_tensor(value) and value.is_floating_point() else value
+
+    return tuple(map(converted, values)), {name: converted(value) for name, value in named.items()}
+
+
+class Trainer:
+    """One run of one recipe in a work folder. `run` returns the scores of the exported weights."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Split,
+        init: Mapping[str, Path],
+        plan: TrainingPlan,
+        work: Path,
+        resume: bool = True,
+        start: Path | None = None,
+    ) -> None:
+        from accelerate import Accelerator
+
+        self.recipe, self.data, self.plan, self.work = recipe, data, plan, Path(work)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.accelerator = Accelerator(
+            gradient_accumulation_steps=plan.accumulation,
+            mixed_precision="no" if plan.mixed_precision == BF16_COPY else plan.mixed_precision,
+            cpu=plan.device == "cpu",
+        )
+        torch.manual_seed(plan.seed)
+        self.module = recipe.build(init)
+        if start is not None:
+            start_from(self.module, start)
+        groups = recipe.parameter_groups(self.module, plan.learning_rate)
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=plan.learning_rate, betas=plan.betas, weight_decay=plan.weight_decay
+        )
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.step, self.seconds = 0, 0.0
+        self.module.to(self.accelerator.device)
+        self.average = MovingAverage(self.module, plan.ema_decay)
+        if resume:
+            self._restore()
+        self.half = HalfCopy(self.module) if plan.mixed_precision == BF16_COPY else None
+        worker = self.half.module if self.half else self.module
+        self.wrapped, self.stepper = self.accelerator.prepare(worker, self.optimizer)
+        self.stop = threading.Event()
+
+    # -- the loop --------------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Train to the end of the plan. False when it was asked to stop before (everything is saved then)."""
+        log = TrainingLog(self.work / "log.csv", self.step, self.plan, self.accelerator.is_main_process)
+        clock = time.monotonic() - self.seconds
+        saved = sampled = time.monotonic()
+        with self._stops_on_signals():
+            while self._goes_on():
+                log.add(self.step, self._train_step(), self.fraction(), self.seconds)
+                self.step += 1
+                self.seconds = time.monotonic() - clock
+                if time.monotonic() - sampled > self.plan.sample_seconds:
+                    log.held_out(self.step, self._show())
+                    sampled = time.monotonic()
+                if time.monotonic() - saved > self.plan.checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+        return self.fraction() >= 1.0
+
+    def _goes_on(self) -> bool:
+        """Whether to take another step; several processes do what the first one decides, by its clock."""
+        wanted = not self.stop.is_set() and self.fraction() < 1.0
+        if self.accelerator.num_processes == 1:
+            return wanted
+        from accelerate.utils import broadcast
+
+        told = broadcast(torch.tensor([float(wanted), self.seconds], device=self.accelerator.device))
+        self.seconds = float(told[1])
+        return bool(told[0])
+
+    def fraction(self) -> float:
+        """The part of the run that is done, 0..1, by time when the plan has minutes, else by steps."""
+        if self.plan.minutes is not None:
+            return self.seconds / max(self.plan.minutes * 60, 1e-9)
+        return self.step / max(self.plan.steps, 1)
+
+    def _train_step(self) -> dict[str, float]:
+        plan = self.plan
+        factor = learning_rate_factor(self.step, self.fraction(), plan.warmup_steps, plan.final_rate)
+        for group, rate in zip(self.stepper.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        if self.half:
+            self.half.refresh()
+        self.wrapped.train()
+        scalars: dict[str, float] = {}
+        for part in range(plan.accumulation):
+            with self.accelerator.accumulate(self.wrapped):
+                scalars = self._micro_step(part)
+        self.average.update(self.step)
+        return {**scalars, "rate": factor}
+
+    def _micro_step(self, part: int) -> dict[str, float]:
+        processes = self.accelerator.num_processes
+        number = (self.step * self.plan.accumulation + part) * processes + self.accelerator.process_index
+        torch.manual_seed(random_generator(self.plan.seed, number, 1).initial_seed())
+        batch = self._on_device(
+            self.recipe.batch(self.data.train, number, self.plan.seed, self.plan.batch_size)
+        )
+        with self.accelerator.autocast():
+            loss, extra = self.recipe.loss(self.wrapped, batch, random_generator(self.plan.seed, number, 2))
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"{self.recipe.name}: loss is {loss.item()} at step {self.step}; lower the learning rate"
+            )
+        self.accelerator.backward(loss)
+        if self.accelerator.sync_gradients:
+            if self.half:
+                self.half.hand_over_gradients()
+            trainable = [p for group in self.stepper.param_groups for p in group["params"]]
+            self.accelerator.clip_grad_norm_(trainable, self.plan.clip_norm)
+        self.stepper.step()
+        self.stepper.zero_grad()
+        return {"loss": loss.item(), **{name: float(value) for name, value in extra.items()}}
+
+    def _on_device(self, batch: Batch) -> Batch:
+        device = self.accelerator.device
+        return {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+
+    # -- looking at it ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def held_out_loss(self, batches: int = 4) -> float:
+        """Mean loss of the averaged weights on fixed held-out batches."""
+        self.module.eval()
+        total = 0.0
+        with self.average.applied():
+            for index in range(batches):
+                batch = self._on_device(self.recipe.batch(self.data.held_out, index, 0, self.plan.batch_size))
+                with self.accelerator.autocast():
+                    total += self.recipe.loss(self.module, batch, random_generator(0, index, 3))[0].item()
+        return total / batches
+
+    @torch.no_grad()
+    def _show(self) -> float:
+        loss = self.held_out_loss()
+        if self.accelerator.is_main_process:
+            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
+            with self.average.applied():
+                picture = self.recipe.sample(self.module, batch)
+            save_picture(self.work / f"sample_{self.step:07d}.png", picture)
+        return loss
+
+    @torch.no_grad()
+    def export(self, path: Path) -> dict[str, float]:
+        """Write the averaged weights as fp16 with their history and held-out scores; gives the scores."""
+        scores = {"held_out_loss": self.held_out_loss()}
+        self.module.eval()
+        with self.average.applied():
+            result = self.recipe.export(self.module, self.data.held_out)
+            scores |= self.recipe.evaluate(self.module, self.data.held_out)
+            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
+            save_picture(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
+            scores = {name: round(float(value), 6) for name, value in scores.items()}
+            save_module(
+                path,
+                result.kind,
+                result.tensors,
+                result.config,
+                int8=result.int8,
+                recipe=self.recipe.name,
+                seed=self.plan.seed,
+                steps=self.step,
+                batch_size=self.plan.batch_size * self.plan.accumulation * self.accelerator.num_processes,
+                scores=scores,
+            )
+        return scores
+
+    # -- checkpoints -----------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the checkpoint beside the old one, then rename: a kill at any moment leaves a whole one."""
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "fingerprint": self._fingerprint(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "parameters": [p.detach() for p in self.average.parameters],
+            "average": self.average.shadow,
+            "buffers": dict(self.module.named_buffers()),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        unfinished = self.work / "checkpoint.pt.tmp"
+        with unfinished.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.work / "checkpoint.pt")
+
+    @torch.no_grad()
+    def _restore(self) -> None:
+        path = self.work / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["fingerprint"] != self._fingerprint():
+            raise ValueError(
+                f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
+                "choose another --work folder or --no-resume"
+            )
+        self.step, self.seconds = state["step"], state["seconds"]
+        for own, kept in (
+            (self.average.parameters, state["parameters"]),
+            (self.average.shadow, state["average"]),
+        ):
+            for target, value in zip(own, kept, strict=True):
+                target.copy_(value)
+        for name, buffer in self.module.named_buffers():
+            buffer.copy_(state["buffers"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        logger.info("%s: resumed at step %d", self.recipe.name, self.step)
+
+    def _fingerprint(self) -> str:
+        weights = sum(p.numel() for p in self.average.parameters)
+        plan = self.plan
+        batch = f"{plan.batch_size}x{plan.accumulation}"
+        return f"{self.recipe.name} seed {plan.seed} batch {batch} weights {weights}"
+
+    @contextmanager
+    def _stops_on_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = [signal.signal(number, lambda *_: self.stop.set()) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+
+def train(
+    recipe: Recipe,
+    data_root: Path,
+    init: Mapping[str, Path],
+    out: Path,
+    work: Path,
+    plan: TrainingPlan | None = None,
+    resume: bool = True,
+    start: Path | None = None,
+) -> dict[str, float] | None:
+    """Run a recipe and write its weights to `out`; the scores, or None when it was stopped before the end.
+    Of several processes the first one writes; the others have no scores.
+
+    `start`: weights of an earlier run of this recipe, to begin with.
+    """
+    from accelerate import PartialState
+
+    plan = plan or recipe.plan
+    with PartialState(cpu=plan.device == "cpu").main_process_first():
+        data = recipe.prepare(Path(data_root), init)
+    trainer = Trainer(recipe, data, init, plan, work, resume=resume, start=start)
+    logger.info("%s: %s", recipe.name, asdict(plan))
+    if not trainer.run():
+        logger.info("%s: stopped at step %d, run the same command again to go on", recipe.name, trainer.step)
+        return None
+    if not trainer.accelerator.is_main_process:
+        return {}
+    scores = trainer.export(Path(out))
+    logger.info("%s: wrote %s, %s", recipe.name, out, scores)
+    return scores
+
+
+def start_from(module: torch.nn.Module, path: Path) -> None:
+    """Give `module` the weights in the file at `path`; what the file leaves out stays. ValueError if the
+    file has others.
+    """
+    tensors, _ = load_file(path)
+    own = module.state_dict()
+    foreign = [n for n, tensor in tensors.items() if n not in own or own[n].shape != tensor.shape]
+    if foreign:
+        raise ValueError(
+            f"{path} is not of this recipe: {len(foreign)} weights have no place in it, first {foreign[0]}"
+        )
+    module.load_state_dict(tensors, strict=False)

@@ -1,0 +1,108 @@
+// Questions to a document (see reading.mjs).
+//
+// A target names one thing that can be selected: {kind: "joint", part, name} of the active person,
+// {kind: "positive" | "negative", index}, or {kind: "box", box: "roi_box" | "full_box"}.
+
+import { BOXES, emptyPerson } from "./reading.mjs";
+import { reachOf } from "./hints.mjs";
+import { HANDS, PARTS } from "./joints.mjs";
+
+const POINTS = ["positive", "negative"];
+const ORDER = ["joints", ...HANDS].flatMap((part) => PARTS[part].map((name) => `${part}.${name}`));
+
+/** The active person. */
+export function activePerson(doc) {
+  return doc.people[doc.active];
+}
+
+/** A joint of the active person: a point, null when it was taken away, undefined when it is missing. */
+export function jointOf(doc, part, name) {
+  return activePerson(doc)[part][name];
+}
+
+/** The joints of the active person that have a place, as {part, name, point}, in the order of Tab. */
+export function placedJoints(doc) {
+  const person = activePerson(doc);
+  return ["joints", ...HANDS].flatMap((part) =>
+    PARTS[part].filter((name) => person[part][name]).map((name) => ({ part, name, point: person[part][name] })));
+}
+
+/** Where a target lies, xy_px (a box: its centre), or null when it is not there. */
+export function placeOf(doc, target) {
+  if (!target) return null;
+  if (target.kind === "joint") {
+    const joint = jointOf(doc, target.part, target.name);
+    return joint ? [joint.x, joint.y] : null;
+  }
+  if (target.kind === "box") {
+    const box = doc[target.box];
+    return box && [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+  }
+  return doc[target.kind][target.index] ?? null;
+}
+
+/** Everything that can be selected, in the order of Tab. */
+export function targetsOf(doc) {
+  const joints = placedJoints(doc).map(({ part, name }) => ({ kind: "joint", part, name }));
+  const points = POINTS.flatMap((kind) => doc[kind].map((_, index) => ({ kind, index })));
+  return [...joints, ...points, ...BOXES.filter((box) => doc[box]).map((box) => ({ kind: "box", box }))];
+}
+
+/**
+ * Missing joints of the active person as {part, name}: the body's, and those of hands that were begun. A joint that
+ * `known`, parts of names, has from elsewhere is not missing.
+ */
+export function missingJoints(doc, known = emptyPerson()) {
+  const person = activePerson(doc);
+  const parts = ["joints", ...HANDS.filter((hand) => hasHand(doc, hand))];
+  const isMissing = (part, name) => !person[part][name] && !known[part][name];
+  return parts.flatMap((part) => PARTS[part].filter((name) => isMissing(part, name)).map((name) => ({ part, name })));
+}
+
+/** The first missing joint after {part, name}, from the start when there is none after it; undefined: none at all. */
+export function missingAfter(doc, joint, known = emptyPerson()) {
+  const rank = ({ part, name }) => ORDER.indexOf(`${part}.${name}`);
+  const missing = missingJoints(doc, known);
+  return (joint && missing.find((other) => rank(other) > rank(joint))) ?? missing[0];
+}
+
+/** Whether the active person's hand was begun. */
+export function hasHand(doc, hand) {
+  return Object.keys(activePerson(doc)[hand]).length > 0;
+}
+
+/**
+ * A likely place xy_px of a missing joint: a limb's length from a neighbour, or the middle of a picture of that size.
+ * body: the joints that are known.
+ */
+export function suggestedPlace(body, part, name, size) {
+  const [near] = part === "joints" ? reachOf(body, name) : [];
+  if (!near) return size.map((side) => side / 2);
+  const upwards = name === "nose" || name.endsWith("_eye") || name.endsWith("_ear") ? -1 : 1;
+  return [near.x, near.y + upwards * near.radius];
+}
+
+/**
+ * The box round the active person's joints and the boxes, with some room, inside a picture of that size; or null.
+ * more: further joints of the person, as [{point}].
+ */
+export function personBox(doc, size, more = []) {
+  const places = [...placedJoints(doc), ...more].map(({ point }) => [point.x, point.y])
+    .concat(BOXES.filter((box) => doc[box]).flatMap((box) => [doc[box].slice(0, 2), doc[box].slice(2)]));
+  if (places.length < 2) return null;
+  const low = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
+  const high = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
+  const room = 0.25 * Math.max(high[0] - low[0], high[1] - low[1]);
+  return [...low.map((value) => Math.max(value - room, 0)), ...high.map((value, axis) => Math.min(value + room, size[axis]))];
+}
+
+/** The least size [width, height] px, not below `least`, that holds everything the document says. */
+export function extentOf(doc, least) {
+  const joints = doc.people.flatMap((person) => Object.keys(PARTS).flatMap((part) => Object.values(person[part])));
+  const boxes = BOXES.map((box) => doc[box]).filter(Boolean);
+  const places = [
+    ...joints.filter(Boolean).map(({ x, y }) => [x, y]), ...POINTS.flatMap((kind) => doc[kind]),
+    ...boxes.map((box) => box.slice(2)),
+  ];
+  return [0, 1].map((axis) => places.reduce((most, place) => Math.max(most, Math.ceil(place[axis])), least[axis]));
+}
