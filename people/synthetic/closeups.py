@@ -18,7 +18,8 @@ from .photograph import sample_photograph
 from .poses import Pose, sample_pose
 from .render import HAND_LABELS, hands_px
 from .scene import draw_behind, sample_scene
-from .stand_in import SKIN_NAMES, sleeve_words
+from .captions import sleeve_words
+from .skin import SKIN_NAMES
 
 _ARM_LABELS = {RIGHT: (3, 20, 22, 16, 18), LEFT: (4, 19, 21, 15, 17)}
 """DensePose labels of each side's arm: hand, forearm, upper arm."""

@@ -18,7 +18,8 @@ from .shapes import sample_shape
 from .skeleton import Figure, pose_body
 from .light import Light, shade
 from .shadows import Shadows, cast
-from .stand_in import Look, dress, paint, sample_look
+from .looks import Look, dress, sample_look
+from .materials import paint
 
 SUPERSAMPLING = 2
 
@@ -58,7 +59,7 @@ def make_person(
     figure = pose_body(body_asset(device), shape, pose, at)
     look = sample_look(seed, shape)
     worn, hidden = dress(figure, look)
-    body = body_layers(figure, hidden, None, None)
+    body = body_layers(figure, hidden, look.skin, look.eyes)
     return Person(figure, look, [*body, *(layer.compacted() for layer in worn)])
 
 
@@ -71,7 +72,7 @@ def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) 
     """The person as that camera and light show them."""
     size = camera.size
     samples = rasterize(person.layers, camera.resized(size * SUPERSAMPLING))
-    colour = shade(samples, paint(person.look, samples), light, shadows)
+    colour = shade(samples, paint(samples), light, shadows)
     covered = samples.picture(torch.ones_like(samples.depth))
     coverage = F.avg_pool2d(covered[None], SUPERSAMPLING)[0]
     mean = F.avg_pool2d(samples.picture(colour)[None], SUPERSAMPLING)[0] / coverage.clamp_min(0.2)

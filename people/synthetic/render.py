@@ -16,7 +16,7 @@ from .person import Drawing, Person, draw_person, make_person, shadows_of
 from .photograph import sample_photograph
 from .poses import sample_pose
 from .scene import draw_behind, sample_scene
-from .stand_in import describe
+from .captions import describe
 from .views import CLOSE, HANDS_RAISED, VIEWS, WHOLE, frame_person
 
 HELD_OUT_FIRST_SEED = 10_000_000
