@@ -62,9 +62,9 @@ def rasterize(layers: Sequence[Layer], camera: Camera) -> Samples:
     faces, owner = _all_faces(layers, device)
     lift = torch.tensor([layer.lift for layer in layers], device=device)
     sided = torch.tensor([layer.two_sided for layer in layers], device=device)
+    usable = _usable(seen, faces, sided[owner])
+    faces, owner = faces.index_select(0, usable), owner.index_select(0, usable)
     corners = _rows(seen, faces)
-    usable = _usable(corners, sided[owner])
-    faces, owner, corners = faces[usable], owner[usable], corners[usable]
     plane = _Plane(corners, camera.size)
     triangle, pixel, b1, b2 = plane.covered()
     keep = _kept(layers)
@@ -151,16 +151,18 @@ def _kept(layers: Sequence[Layer]) -> Tensor | None:
     return torch.cat(kept)[:, None]
 
 
-def _usable(corners: Tensor, sided: Tensor) -> Tensor:
-    """(n,) faces before the camera that show their outer side, or have two, and are no slivers."""
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    near = torch.minimum(torch.minimum(a[:, 2], b[:, 2]), c[:, 2]) > 2 * NEAREST
-    low = torch.minimum(torch.minimum(a, b), c)[:, :2]
-    high = torch.maximum(torch.maximum(a, b), c)[:, :2]
-    holds_centre = ((high + 0.5).floor() > (low + 0.5).floor()).all(1)
+def _usable(seen: Tensor, faces: Tensor, sided: Tensor) -> Tensor:
+    """(n,) faces before the camera that show their outer side, or have two, and hold a pixel's centre perhaps."""
+    x, y, depth = (row.index_select(0, faces.T.reshape(-1)).view(3, -1) for row in seen.T.contiguous())
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
     # y points down in the picture, so the outer side runs the other way round there
-    return (near & holds_centre & ((area < -1e-9) | (sided & (area > 1e-9)))).nonzero()[:, 0]
+    good = (area < -1e-9) | (sided & (area > 1e-9))
+    good &= torch.minimum(torch.minimum(depth[0], depth[1]), depth[2]) > 2 * NEAREST
+    for place in (x + 0.5, y + 0.5):
+        low = torch.minimum(torch.minimum(place[0], place[1]), place[2])
+        high = torch.maximum(torch.maximum(place[0], place[1]), place[2])
+        good &= high.floor() > low.floor()
+    return good.nonzero()[:, 0]
 
 
 def _interpolate(

@@ -30,7 +30,7 @@ _GAZE = (0.55, 0.4)
 class Figure:
     """A posed person. World: metres, x to the picture's right, y up, z to the camera; the ground is y = 0.
 
-    rest, vertices (V,3): at rest and posed; bone_rotation (J,3,3), bone_shift (J,3): world = R rest + t.
+    rest (V,3): the whole asset at rest; vertices: skin and eyes posed, its first ones; bone_rotation (J,3,3), bone_shift (J,3): world = R rest + t.
     joints (18,3); hands (2,21,3), right and left; head (3,3): columns right (+x at rest), up, front.
     """
 
@@ -72,11 +72,11 @@ def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float
     rotation = torch.tensor(turns, dtype=rest.dtype, device=rest.device)
     shift = torch.tensor(np.stack(skeleton.place) - (turns @ skeleton.rest[..., None])[..., 0]).to(rotation)
     moves = torch.cat([rotation.flatten(1), shift], 1)
-    vertices = _moved(asset.skinning @ moves, rest)
+    seen = asset.ranges["eyes"].stop
+    vertices = _moved(asset.skinning[:seen] @ moves, rest[:seen])
     marks = _moved(asset.landmark_bones @ moves, whole[asset.ranges["landmarks"]])
-    skin = vertices[: asset.ranges["eyes"].stop]
     root = skeleton.place[0]
-    drop = torch.stack([torch.tensor(float(root[0]) - at[0], device=rest.device), skin[:, 1].amin(),
+    drop = torch.stack([torch.tensor(float(root[0]) - at[0], device=rest.device), vertices[:, 1].amin(),
                         torch.tensor(float(root[2]) - at[1], device=rest.device)])  # fmt: skip
     vertices, marks, shift = vertices - drop, marks - drop, shift - drop
     marks[1] = (marks[2] + marks[5]) / 2
@@ -84,7 +84,7 @@ def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float
     ears = (marks[16] + marks[17]) / 2
     return Figure(
         shape, pose, asset, rest, vertices, rotation, shift, marks[:18], marks[18:].view(2, 21, 3),
-        rotation[head], ears, float(rest[: asset.ranges["eyes"].stop, 1].amax()),
+        rotation[head], ears, float(rest[:seen, 1].amax()),
     )  # fmt: skip
 
 

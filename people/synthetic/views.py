@@ -13,6 +13,7 @@ from .person import Person
 
 WHOLE, HANDS_RAISED, CLOSE = VIEWS = ("whole person", "hands raised", "close")
 _HIPS, _HEAD_LABELS = (8, 11), (23, 24)
+_SHOWN_CLOSE = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 13)
 SMALLEST_HAND = 0.22
 """Longer side of the box of a shown hand's joints, as a share of the picture's side."""
 _NEAREST_M = 0.95
@@ -42,8 +43,8 @@ def _close(person: Person, camera: Camera, draws: Draws, size: int) -> Camera:
     elif kind == 1:
         points = torch.cat([head, joints[[2, 5]], (joints[[2, 5]] + joints[[8, 11]]) / 2])
     else:
-        centre = joints[draws.choice([1.0] * 14)]
-        points = centre + torch.tensor([[-0.5, -0.5, 0], [0.5, 0.5, 0]], device=joints.device) * draws.uniform(0.6, 1.6)
+        centre = joints[draws.pick(_SHOWN_CLOSE)]
+        points = centre + torch.tensor([[-0.5, -0.5, 0], [0.5, 0.5, 0]], device=joints.device) * draws.uniform(0.8, 1.8)
     place = (draws.uniform(0.1, 0.9), draws.uniform(0.2, 0.9))
     return frame_points(camera, points, draws.uniform(0.75, 1.1), place, size)
 

@@ -117,7 +117,7 @@ def test_sides_are_the_persons_own() -> None:
 
 def test_nobody_sinks_into_the_ground_or_floats(figures: list[Figure]) -> None:
     for figure in figures:
-        lowest = figure.vertices[: figure.asset.ranges["eyes"].stop, 1].min()
+        lowest = figure.vertices[:, 1].min()
         assert abs(float(lowest)) < 1e-4
 
 
@@ -188,11 +188,11 @@ def test_the_asset_labels_every_side_of_every_part() -> None:
         assert float(middles[behind][2]) < float(middles[front][2])
 
 
-def test_a_pose_at_rest_moves_nothing() -> None:
+def test_points_are_posed_as_the_skin_is() -> None:
     shape = Shape(True, 40.0, 0.5, 0.5, 0.4, 0.7, 0.5, (0.3, 0.3, 0.4))
     figure = pose_body(body_asset(), shape, poses.sample_pose(Draws(0, "pose")))
     moved = figure.pose_points(figure.rest, figure.asset.bones, figure.asset.weights)
-    torch.testing.assert_close(moved, figure.vertices, atol=1e-4, rtol=0)
+    torch.testing.assert_close(moved[: len(figure.vertices)], figure.vertices, atol=1e-4, rtol=0)
 
 
 @given(st.integers(0, 2**32), st.sampled_from(STREAMS))

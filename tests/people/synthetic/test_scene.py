@@ -87,7 +87,7 @@ def test_the_shadow_falls_away_from_the_lamp() -> None:
     direction = torch.nn.functional.normalize(torch.tensor([1.0, 1.0, 0.0]), dim=0)
     shadows = cast(block(), direction, 0.1)
     ground = torch.tensor([[-0.9, 0.0, 0.0], [0.9, 0.0, 0.0]])
-    lit = shadows.on_ground(ground, torch.tensor([[0.0, 1.0, 0.0]]).expand(2, 3), torch.ones(2))
+    lit = shadows.on_ground(ground.T, torch.eye(3), torch.ones(2))
     assert lit[0] < 0.3 and lit[1] > 0.95
 
 
