@@ -24,6 +24,7 @@ _SPREAD = {
     "hip_flexion": 5, "hip_abduction": 3, "knee": 5, "hip_turn": 6,
 }  # fmt: skip
 
+LYING = "lying"
 _ARM = (0, 9, 14, 0.3, 0, -8)
 _LEG = (1, 2, 4, 8)
 _PHONE = (38, 30, 140, 0.75, 1.1, 10)
@@ -86,7 +87,7 @@ EVERYDAY = (
              (22, 5, 16, 6), (20, 5, 14, 6)),
     Everyday("dancing", 5, (0, 5, 10, 0, 0), (60, 70, 60, 0, 0.8, 0), (10, 66, 70, 0.4, 0.8, 0),
              (28, 18, 40, 14), (-2, 10, 12, 8), 2.0),
-    Everyday("lying", 2, (-2, 0, 0, 10, 0), (10, 25, 20, 0.4, 0.3, 10), (20, 20, 30, 0.4, 0.3, 10),
+    Everyday(LYING, 2, (-2, 0, 0, 10, 0), (10, 25, 20, 0.4, 0.3, 10), (20, 20, 30, 0.4, 0.3, 10),
              (14, 5, 20, 8), (2, 5, 6, 8), 1.3),
 )  # fmt: skip
 POSE_NAMES = tuple(dict.fromkeys(entry.name for entry in EVERYDAY))
@@ -110,7 +111,7 @@ class Pose:
     """How a person holds themselves.
 
     angles: name -> degrees; limbs as "r_..." and "l_...". yaw, degrees: 0 faces the camera, positive turns
-    to the person's left. expression: name -> 0..1; gaze: degrees to the person's left and up.
+    to the person's left; tilt, degrees: -90 lies on the back. expression: name -> 0..1; gaze: degrees to the person's left and up.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Pose:
     hands: tuple[Hand, Hand]
     expression: dict[str, float] = field(default_factory=dict)
     gaze: tuple[float, float] = (0.0, 0.0)
+    tilt: float = 0.0
 
 
 def sample_pose(draws: Draws) -> Pose:
@@ -130,10 +132,11 @@ def sample_pose(draws: Draws) -> Pose:
     angles = _angles(entry, mirror, draws)
     relaxed = [_relaxed_hand(draws) for _ in range(2)]
     yaw = _sample_yaw(draws)
-    if entry.name == "lying":  # seen from the side, not from the soles
+    lying = entry.name == LYING
+    if lying:  # seen from the side, not from the soles
         yaw = math.copysign(draws.normal(90, 22), draws.uniform(-1, 1))
     return Pose(entry.name, angles, yaw, (relaxed[0], relaxed[1]), sample_expression(draws),
-                (draws.normal(0, 11), draws.normal(-2, 7)))  # fmt: skip
+                (draws.normal(0, 11), draws.normal(-2, 7)), -90.0 if lying else 0.0)  # fmt: skip
 
 
 def _angles(entry: Everyday, mirror: bool, draws: Draws) -> dict[str, float]:

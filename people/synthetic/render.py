@@ -15,7 +15,8 @@ from .occluders import place
 from .person import Drawing, Person, draw_person, make_person, shadows_of
 from .photograph import sample_photograph
 from .poses import sample_pose
-from .scene import draw_behind, sample_scene
+from .scene import draw_surroundings, sample_scene
+from .seats import seat_of
 from .captions import describe
 from .views import CLOSE, HANDS_RAISED, VIEWS, WHOLE, frame_person
 
@@ -41,7 +42,8 @@ class SyntheticPeople:
     x_px, y_px and 1 where the point is in the picture and turned to the camera enough to be told, else 0;
     hands are right, left; of people who show hands only those count. joint_visible (B, 18) bool: not covered
     by the occluder. densepose_i (B, S, S)
-    uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person.
+    uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person. others (B, 2, S, S): other people,
+    those behind as `unoccluded` shows them and those in front.
     """
 
     occluded: Tensor
@@ -56,6 +58,7 @@ class SyntheticPeople:
     hands: Tensor
     densepose_i: Tensor
     densepose_uv: Tensor
+    others: Tensor
     captions: list[str]
 
 
@@ -134,29 +137,34 @@ def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
 
 @dataclass(frozen=True)
 class Layers:
-    """What is behind the person (3,S,S), the thing in front (3,S,S) and where that is (1,S,S), 0..1."""
+    """What is behind the person (3,S,S) and which of it is other people (1,S,S); the thing in front (3,S,S),
+    where that is (1,S,S), 0..1, and whether it is somebody.
+    """
 
     behind: Tensor
+    others_behind: Tensor
     thing: Tensor
     in_front: Tensor
+    is_person: bool
 
 
 def _photographed(
     seed: int, person: Person, camera: Camera, joints: Tensor, options: Options
 ) -> tuple[Drawing, Layers]:
     """The person and what is round them, each as the same exposure shows it. White stays white."""
-    scene = sample_scene(seed, camera, options.photographs)
+    scene = sample_scene(seed, camera, options.photographs, seat_of(person.figure))
     light = scene.light(seed, options.device)
     shadows = shadows_of(person, light)
     drawing = draw_person(person, camera, light, shadows)
     photograph = sample_photograph(seed, options.size, options.device)
     amodal = (drawing.coverage >= 0.5).float()
-    in_front, thing, _ = place(seed, options.occlusion, amodal, joints, light)
-    behind = torch.ones_like(drawing.colour)
+    front = place(seed, options.occlusion, amodal, joints, light)
+    behind, others = torch.ones_like(drawing.colour), torch.zeros_like(amodal)
     if options.background == SCENE:
-        behind = photograph.develop(draw_behind(scene, light, camera, options.size, shadows))
+        behind, others = draw_surroundings(scene, light, camera, options.size, shadows)
+        behind = photograph.develop(behind)
     drawing = replace(drawing, colour=photograph.develop(drawing.colour))
-    return drawing, Layers(behind, photograph.develop(thing), in_front)
+    return drawing, Layers(behind, others, photograph.develop(front.picture), front.coverage, front.is_person)
 
 
 def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text: str) -> SyntheticPeople:
@@ -165,6 +173,7 @@ def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text
     colour = drawing.colour * coverage
     amodal = (coverage >= 0.5).float()
     visible = amodal * (in_front < 0.5)
+    others = torch.cat([layers.others_behind * (1 - amodal), (in_front >= 0.5).float() * layers.is_person])
     unoccluded = colour + behind * (1 - coverage)
     return SyntheticPeople(
         occluded=torch.lerp(unoccluded, thing, in_front)[None], unoccluded=unoccluded[None],
@@ -173,6 +182,7 @@ def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text
         amodal_mask=amodal[None], visible_mask=visible[None], invisible_mask=(amodal - visible)[None],
         joints=joints[None], joint_visible=((joints[:, 2] > 0) & (_at(in_front, joints) < 0.5))[None],
         hands=hands[None], densepose_i=drawing.part[None], densepose_uv=drawing.part_uv[None],
+        others=(others > 0.5).float()[None],
         captions=[text],
     )  # fmt: skip
 
@@ -218,5 +228,6 @@ def without_occluder(people: SyntheticPeople) -> SyntheticPeople:
     """The same pictures as if nothing stood in front."""
     return replace(
         people, occluded=people.unoccluded, complete=people.unoccluded, visible_mask=people.amodal_mask,
+        others=people.others * torch.tensor([1.0, 0.0], device=people.others.device)[:, None, None],
         invisible_mask=torch.zeros_like(people.amodal_mask), joint_visible=people.joints[..., 2] > 0,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from .asset import BodyAsset
 from .clearance import DEEP, Trunk, arm_points, moved_away, steps
 from .hand_bones import pose_hand
-from .poses import Hand, Pose
+from .poses import LYING, Hand, Pose
 from .rotations import Array, about, cross, frame, part_of, swing, turn_x, turn_y, turn_z, unit
 from .shapes import Shape, body_at_rest
 
@@ -23,6 +23,7 @@ _SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 _NECK = ("neck01", "neck02", "neck03", "head")
 _ANKLE = (-45.0, 22.0)
 """Degrees a foot turns down and up from square to the shin."""
+_SHOULDERS_TO_HEELS = 1.05
 _GAZE = (0.55, 0.4)
 
 
@@ -61,6 +62,20 @@ class Figure:
 
 def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float] = (0.0, 0.0)) -> Figure:
     """The person of that shape in that pose, the lowest point on the ground, the pelvis at (x, z) = `at`."""
+    if pose.name == LYING:
+        pose = replace(pose, tilt=pose.tilt - _rise(_posed(asset, shape, pose, at)))
+    return _posed(asset, shape, pose, at)
+
+
+def _rise(figure: Figure) -> float:
+    """Degrees by which a lying trunk is higher than the feet."""
+    labels = figure.asset.part[: len(figure.vertices)]
+    trunk, feet = (labels <= 2) | (labels >= 23), (labels == 5) | (labels == 6)
+    height = figure.vertices[:, 1]
+    return math.degrees(math.atan2(float(height[trunk].amin() - height[feet].amin()), _SHOULDERS_TO_HEELS))
+
+
+def _posed(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float]) -> Figure:
     whole = body_at_rest(asset, shape)
     count = len(asset.bones)
     rest = whole[:count].clone()
@@ -110,13 +125,6 @@ class Skeleton:
     def turn(self, name: str, world: Array) -> None:
         """Give a bone its rotation in the world; bones that are given none follow their parents."""
         self.world[self.number[name]] = world
-
-    def world_of(self, name: str) -> Array:
-        """The rotation of a bone: its own, or that of the nearest bone above that has one."""
-        index = self.number[name]
-        while index not in self.world:
-            index = self.asset.parents[index]
-        return self.world[index]
 
     def finish(self) -> None:
         """Rotation and place of every bone, from the root outwards."""
@@ -181,9 +189,7 @@ def _in_degrees(name: str) -> bool:
 
 
 def _stance(pose: Pose) -> Array:
-    if pose.name == "lying":
-        return turn_y(math.radians(pose.yaw)) @ turn_x(-math.pi / 2)
-    return turn_y(math.radians(pose.yaw))
+    return turn_y(math.radians(pose.yaw)) @ turn_x(math.radians(pose.tilt))
 
 
 def _move_arm(

@@ -238,7 +238,7 @@ def test_size_scales_the_same_person() -> None:
 def test_before_white_only_what_is_behind_changes(people: SyntheticPeople) -> None:
     studio = render_people(SEEDS, background="white")
     assert torch.equal(studio.unoccluded, people.cutout)
-    pictures = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete")}
+    pictures = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete", "others")}
     assert_same(dataclasses.replace(studio, **pictures), people)
 
 
