@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -93,9 +93,13 @@ def person_in_front(seed: int, share: float, amodal: Tensor, light: Light) -> Oc
             both = torch.lerp(one, two, part)
             covered = F.avg_pool2d(F.pad(both[None, 3:], (1,) * 4, mode="replicate"), 3, 1)[0, 0]
             picture = both[:3] / both[3:].clamp_min(0.05) * _relight(light)
-            return Occluder((1 - covered) * _RIM_PX / size, lambda extent: picture, 1.0)
+            return Occluder((1 - covered) * _RIM_PX / size, partial(_as_it_is, picture), 1.0)
         scale *= 1.35
     return None
+
+
+def _as_it_is(picture: Tensor, extent: float) -> Tensor:
+    return picture
 
 
 def put_behind(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -31,6 +31,12 @@ class Light:
     below: Tensor
     wide: float
     lamps: list[Lamp]
+
+    def turned(self, rotation: Tensor) -> Light:
+        """The same light in a frame that `rotation` (3, 3) takes the world to."""
+        places = (rotation.cpu() @ torch.tensor([lamp.position for lamp in self.lamps]).T).T.tolist()
+        lamps = [replace(lamp, position=tuple(p)) for lamp, p in zip(self.lamps, places, strict=True)]
+        return replace(self, directions=self.directions @ rotation.T, lamps=lamps)
 
 
 class Samples(Protocol):

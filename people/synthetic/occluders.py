@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .bystanders import person_in_front
 from .draws import Draws
+from .focus import blurred
 from .foliage import bush, grass, hanging_leaves
 from .foreground import (
     bag,
@@ -72,8 +72,7 @@ def grown(thing: Occluder, share: float, amodal: Tensor) -> tuple[Tensor, Tensor
     coverage = ((extent - thing.reach) * size / max(thing.soft, 1.0) + 0.5).clamp(0, 1)
     picture = to_picture(thing.paint(max(extent, 0.0)))
     if thing.soft > 1.5:
-        width = 2 * round(thing.soft * 0.35) + 1
-        picture = F.avg_pool2d(F.pad(picture[None], (width // 2,) * 4, mode="replicate"), width, 1)[0]
+        picture = blurred(picture[None], 0.8 * thing.soft)[0]
     return coverage[None], picture
 
 

@@ -59,7 +59,7 @@ class Things:
 
 @dataclass
 class Hits:
-    """R rays: distance (R,), point and normal (R, 3), finish rows (ROW, R), u and v (R,) metres along the
+    """R rays: distance (R,), point and normal (3, R), finish rows (ROW, R), u and v (R,) metres along the
     surface; sky (R,) bool where a ray meets nothing.
     """
 
@@ -74,8 +74,8 @@ class Hits:
 
 @dataclass
 class View:
-    """Rays of a picture from one eye, in the place's own frame: eye (3,); rays (S * S, 3) unit; frames of boxes on
-    the picture come from `project`, (n, 3) points to (n, 3) x_px, y_px, depth.
+    """Rays of a picture of `side` pixels from one eye, in the place's own frame: eye (3,); rays (3, side * side)
+    unit; project: points (n, 3) to x_px, y_px, depth (n, 3).
     """
 
     eye: Tensor
@@ -109,46 +109,46 @@ def cast(view: View, boxes: Tensor, balls: Tensor, shell: Tensor) -> Hits:
     ground, ceiling, z low, z high: its place on its axis, 1 where it is sky, its finish.
     """
     eye, rays = view.eye, view.rays
-    distance, which = _shell_distance(eye, rays, shell)
-    axis = which // 2
-    side = (which % 2).float() * -2 + 1
-    inverse = 1 / torch.where(rays.abs() < 1e-6, torch.full_like(rays, 1e-6), rays)
-    _nearest_boxes(view, inverse, boxes, distance, which)
-    leaves = sample_noise(rays[:, 0] * 26, rays[:, 1] * 26) if len(balls) else distance
+    distance, axis, which = _shell_distance(eye, rays, shell)
+    _nearest_boxes(view, boxes, distance, which)
+    leaves = sample_noise(rays[0] * 26, rays[1] * 26) if len(balls) else distance
     _nearest_balls(view, leaves, balls, distance, which, 6 + len(boxes))
-    point = eye + distance[:, None] * rays
-    normal = F.one_hot(axis, 3).float() * side[:, None]
+    point = torch.addcmul(eye[:, None], distance, rays)
     at = ((which >= 6) & (which < 6 + len(boxes))).nonzero()[:, 0]
-    if len(at):
-        box, here = boxes[which[at] - 6, :6], point[at]
-        turned = ((here - (box[:, :3] + box[:, 3:]) / 2).abs() / (box[:, 3:] - box[:, :3])).argmax(1)
-        axis[at] = turned
-        normal[at] = F.one_hot(turned, 3).float() * -rays[at].sign()
+    box = boxes[:, :6].T.contiguous().index_select(1, which[at] - 6)
+    x, y, z = ((point[:, at] - (box[:3] + box[3:]) / 2).abs() / (box[3:] - box[:3])).unbind(0)
+    axis[at] = torch.where(z > torch.maximum(x, y), 2, (y > x).long())
+    normal = -torch.stack([axis == 0, axis == 1, axis == 2]).float() * rays.sign()
     at = (which >= 6 + len(boxes)).nonzero()[:, 0]
-    if len(at):
-        axis[at] = 2
-        normal[at] = _ball_normal(point[at], balls[which[at] - 6 - len(boxes), :7], leaves[at])
-    origins = torch.cat([torch.zeros_like(shell[:, :3]), boxes[:, :3], balls[:, :3]])
-    rows = torch.cat([shell[:, 2:], boxes[:, 7:], balls[:, 8:]]).T.contiguous()[:, which]
-    x, y, z = (point - origins[which]).unbind(1)
+    axis[at] = 2
+    ball = balls[:, :7].T.contiguous().index_select(1, which[at] - 6 - len(boxes))
+    normal[:, at] = _ball_normal(point[:, at], ball, leaves[at])
+    origins = torch.cat([torch.zeros_like(shell[:, :3]), boxes[:, :3], balls[:, :3]]).T.contiguous()
+    rows = torch.cat([shell[:, 2:], boxes[:, 7:], balls[:, 8:]]).T.contiguous().index_select(1, which)
+    x, y, z = (point - origins.index_select(1, which)).unbind(0)
     u, v = torch.where(axis == 0, z, x), torch.where(axis == 1, z, y)
-    sky = torch.cat(
-        [shell[:, 1] > 0.5, torch.zeros(len(boxes) + len(balls), dtype=torch.bool, device=eye.device)]
-    )
-    return Hits(distance, point, normal, rows, u, v, sky[which])
+    sky = F.pad(shell[:, 1], (0, len(boxes) + len(balls))) > 0.5
+    return Hits(distance, point, normal, rows, u, v, sky.index_select(0, which))
 
 
-def _shell_distance(eye: Tensor, rays: Tensor, shell: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance at which each ray leaves the box around and the face it leaves through."""
-    safe = torch.where(rays.abs() < 1e-6, torch.full_like(rays, 1e-6), rays)
-    place = torch.where(safe > 0, shell[1::2, 0], shell[0::2, 0])
-    distance, axis = ((place - eye) / safe).min(1)
-    return distance, axis * 2 + (safe.gather(1, axis[:, None])[:, 0] > 0).long()
+def _shell_distance(eye: Tensor, rays: Tensor, shell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Distance at which each ray leaves the box around, the axis and the face through which it does."""
+    ahead = rays > 0
+    place = torch.where(ahead, shell[1::2, :1], shell[0::2, :1])
+    x, y, z = ((place - eye[:, None]) / _not_zero(rays)).unbind(0)
+    near = torch.minimum(x, y)
+    axis = torch.where(z < near, 2, (y < x).long())
+    positive = torch.where(axis == 0, ahead[0], torch.where(axis == 1, ahead[1], ahead[2]))
+    return torch.minimum(near, z), axis, axis * 2 + positive.long()
 
 
-def _nearest_boxes(view: View, inverse: Tensor, boxes: Tensor, distance: Tensor, which: Tensor) -> None:
+def _not_zero(rays: Tensor) -> Tensor:
+    return torch.where(rays.abs() < 1e-6, 1e-6, rays)
+
+
+def _nearest_boxes(view: View, boxes: Tensor, distance: Tensor, which: Tensor) -> None:
     """Lower `distance` (R,) to boxes that are nearer and write their numbers into `which`."""
-    planes = inverse.T.contiguous().view(3, view.side, view.side)
+    planes = (1 / _not_zero(view.rays)).view(3, view.side, view.side)
     best, number = distance.view(view.side, view.side), which.view(view.side, view.side)
     start = view.eye.tolist()
     numbers = boxes[:, :6].tolist()
@@ -171,8 +171,8 @@ def _nearest_boxes(view: View, inverse: Tensor, boxes: Tensor, distance: Tensor,
 def _nearest_balls(
     view: View, leaves: Tensor, balls: Tensor, distance: Tensor, which: Tensor, number_from: int
 ) -> None:
-    """The same for balls; ragged ones have bites out of them where `leaves` (R,) is high; they are numbered from `number_from`."""
-    planes = view.rays.T.contiguous().view(3, view.side, view.side)
+    """The same for balls, numbered from `number_from`; ragged ones lack bites where `leaves` (R,) is high."""
+    planes = view.rays.view(3, view.side, view.side)
     bites = leaves.view(view.side, view.side)
     best, number = distance.view(view.side, view.side), which.view(view.side, view.side)
     start = view.eye.tolist()
@@ -196,21 +196,24 @@ def _nearest_balls(
 
 def _ball_normal(point: Tensor, ball: Tensor, leaves: Tensor) -> Tensor:
     """Outwards, in disorder where the ball is ragged."""
-    outward = (point - ball[:, :3]) / ball[:, 3:6] ** 2
-    outward = outward / outward.norm(dim=1, keepdim=True).clamp_min(1e-6)
-    rough = ball[:, 6] * leaves
-    outward = outward + torch.stack([rough, rough.abs() * 0.6, -rough], 1) * 1.1
-    return outward / outward.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    outward = _unit((point - ball[:3]) / ball[3:6] ** 2)
+    rough = ball[6] * leaves
+    return _unit(outward + 1.1 * torch.stack([rough, rough.abs() * 0.6, -rough]))
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    x, y, z = vectors.unbind(0)
+    return vectors * (x * x + y * y + z * z).clamp_min(1e-9).rsqrt()
 
 
 def blocked(start: Tensor, toward: Tensor, boxes: Tensor, balls: Tensor) -> Tensor:
-    """(R,) 0..1: how much things keep from points (R, 3) of the light of a far lamp in direction (3,)."""
-    shut = torch.zeros_like(start[:, 0])
+    """(R,) 0..1: how much things keep from points (3, R) of the light of a far lamp in direction (3,)."""
+    shut = torch.zeros_like(start[0])
     way = [1 / t if abs(t) > 1e-5 else 1e5 for t in toward.tolist()]
     for box in boxes[:, :6].tolist():
         enter, leave = None, None
         for axis in range(3):
-            place = start[:, axis]
+            place = start[axis]
             one, two = (box[axis] - place) * way[axis], (box[3 + axis] - place) * way[axis]
             near, far = torch.minimum(one, two), torch.maximum(one, two)
             enter = near if enter is None else torch.maximum(enter, near)
@@ -218,7 +221,7 @@ def blocked(start: Tensor, toward: Tensor, boxes: Tensor, balls: Tensor) -> Tens
         shut = torch.where((enter < leave) & (leave > 0.01), torch.ones_like(shut), shut)
     if len(balls):
         square = 1 / balls[:, 3:6] ** 2
-        out = start[:, None] - balls[:, :3]
+        out = start.T[:, None] - balls[:, :3]
         b = (out * (square * toward)).sum(-1)
         miss = (out * out * square).sum(-1) - b * b / (square * toward * toward).sum(-1)
         shut = torch.maximum(shut, 0.85 * ((miss < 1 - 0.5 * balls[:, 6]) & (b < 0)).any(1).float())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,17 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .bystanders import Bystander, put_behind, sample_bystanders
-from .camera import Camera
+from .camera import Camera, frame_points, look_at
 from .draws import Draws
-from .finishes import Finish, lively, paint, sample_noise
+from .finishes import Finish, lively
+from .focus import blurred, focus
 from .light import Light, sample_light, to_picture
 from .parks import sample_park
-from .place import Lamp, Place, open_walls, warm
-from .raycast import Hits, Things, View, blocked, cast
+from .place import Lamp, Place, warm
+from .raycast import Hits, Things, View, cast
 from .rooms import sample_room
 from .seats import Seat, place_seat
 from .shadows import Shadows
 from .streets import sample_street
+from .surroundings import in_haze, light_surroundings, sky
 
 _KINDS = ("room", "street", "park", "studio")
 _OTHERS = {"room": 0.15, "street": 0.4, "park": 0.25, "studio": 0.0}
@@ -131,24 +133,55 @@ def draw_surroundings(
         return scene.photograph.to(light.colours), torch.zeros_like(scene.photograph[:1]).to(light.colours)
     blur_far = scene.aperture * camera.focal_px * size / camera.size / max(float(camera.eye.norm()), 0.3)
     side = max(round(size * (_SHARP if blur_far < 0.018 * size else _SOFT)), 12)
-    rotation = _rotation(scene.turn).to(camera.eye)
-    rays = camera.rays(side).to(light.colours).reshape(-1, 3) @ rotation.T
     small = camera.resized(side)
-    view = View(rotation @ camera.eye, rays, side, lambda points: small.project(points @ rotation))
-    shell = torch.tensor([[at, float(sky), *finish.row()] for at, sky, finish in scene.place.walls]).to(rays)
-    hits = cast(view, scene.boxes.to(rays), scene.balls.to(rays), shell)
-    linear, key_share = _lit(scene, light, hits, rays, shell, camera, side)
+    rotation = _rotation(scene.turn).to(light.colours)
+    turned = replace(
+        small, eye=rotation @ camera.eye.to(rotation), rotation=camera.rotation.to(rotation) @ rotation.T
+    )
+    rays = _rays(turned)
+    shell = rays.new_tensor([[at, float(sky), *finish.row()] for at, sky, finish in scene.place.walls])
+    boxes, balls = scene.boxes.to(rays), scene.balls.to(rays)
+    hits = cast(View(turned.eye, rays, side, turned.project), boxes, balls, shell)
+    lamps = light.turned(rotation)
+    linear, key_share = light_surroundings(
+        scene.place, lamps, hits, shell, boxes, balls, scene.shift, _pixel(hits, rays, camera, side)
+    )
     if shadows is not None:
-        linear = linear * shadows.on_ground(hits.point @ rotation, hits.normal @ rotation, key_share)[:, None]
-    linear = torch.where(hits.sky[:, None], _sky(scene, rays), _hazy(scene, linear, hits.distance))
-    picture, distance = linear.T.reshape(3, side, side), hits.distance.view(side, side)
+        linear = linear * shadows.on_ground(hits.point, rotation, key_share)
+    linear = torch.where(
+        hits.sky, sky(scene.place, rays, scene.shift), in_haze(scene.place, linear, hits.distance)
+    )
+    picture, distance = linear.view(3, side, side), hits.distance.view(side, side)
     picture, others, distance = put_behind(scene.others, small, light, picture, distance)
-    aperture_px = scene.aperture * camera.focal_px * side / camera.size
-    picture = _focus(picture[None], distance[None, None], aperture_px, float(camera.eye.norm()))
-    both = F.interpolate(
-        torch.cat([picture, others[None]], 1), (size, size), mode="bilinear", align_corners=False
-    )[0]
+    aperture_px = scene.aperture * small.focal_px
+    picture = focus(picture[None], distance[None, None], aperture_px, float(camera.eye.norm()))
+    both = torch.cat([picture, others[None]], 1)
+    both = F.interpolate(both, (size, size), mode="bilinear", align_corners=False)[0]
     return to_picture(both[:3]), (both[3:] >= 0.5).float()
+
+
+def _rays(camera: Camera) -> Tensor:
+    """(3, S * S) of length 1: the lines of sight of every pixel."""
+    line = (torch.arange(camera.size, device=camera.eye.device) + 0.5) / camera.focal_px
+    x, y = line - camera.centre_px[0] / camera.focal_px, camera.centre_px[1] / camera.focal_px - line
+    local = torch.stack([x.repeat(camera.size), y.repeat_interleave(camera.size)])
+    shorter = (local[0] * local[0] + local[1] * local[1] + 1).rsqrt()
+    return (camera.rotation[:2].T @ local - camera.rotation[2][:, None]) * shorter
+
+
+def _pixel(hits: Hits, rays: Tensor, camera: Camera, side: int) -> Tensor:
+    """(R,): metres of the surface that a pixel covers."""
+    x, y, z = (hits.normal * rays).unbind(0)
+    return hits.distance * (camera.size / (camera.focal_px * side)) / (x + y + z).abs().clamp_min(0.08)
+
+
+def paint_background(seed: int, size: int) -> Tensor:
+    """(3, S, S) 0..1: the scene of a seed with nobody in it, from the eye level of somebody standing."""
+    camera = look_at(torch.tensor([0.0, 1.0, 0.0]), 5.0, 1.5, 0.0)
+    body = torch.tensor([[-0.5, 0.0, 0.0], [0.5, 1.8, 0.0]])
+    camera = frame_points(camera, body, 0.7, (0.5, 0.6), size)
+    scene = sample_scene(seed, camera)
+    return draw_behind(replace(scene, others=[]), scene.light(seed), camera, size)
 
 
 def load_backgrounds(folder: str | Path) -> list[Tensor]:
@@ -173,134 +206,6 @@ def load_backgrounds(folder: str | Path) -> list[Tensor]:
     return pictures
 
 
-# -- light on surroundings ------------------------------------------------------------------------------------
-
-
-def _lit(
-    scene: Scene, light: Light, hits: Hits, rays: Tensor, shell: Tensor, camera: Camera, side: int
-) -> tuple[Tensor, Tensor]:
-    """Linear colour (R, 3) of what the rays met, and the first lamp's share of the light there (R,)."""
-    facing = (hits.normal * rays).sum(1).abs().clamp_min(0.08)
-    footprint = hits.distance * camera.size / (camera.focal_px * side) / facing
-    colour, glow = paint(hits.rows, hits.u + scene.shift, hits.v, footprint)
-    albedo = colour.T
-    up = (0.5 + 0.5 * hits.normal[:, 1])[:, None]
-    around = (
-        torch.lerp(light.below.expand_as(albedo), light.above.expand_as(albedo), up)
-        * (_corners(scene, hits, shell) * _under_things(scene, hits, side))[:, None]
-    )
-    total, first = around, torch.zeros_like(glow)
-    rotation = _rotation(scene.turn).to(rays)
-    for index, lamp in enumerate(light.lamps):
-        position = rotation @ torch.tensor(lamp.position).to(rays)
-        away = position - hits.point
-        distance = away.norm(dim=1, keepdim=True)
-        toward = (hits.normal * away).sum(1) / distance[:, 0].clamp_min(1e-3)
-        wrap = 0.35 * lamp.wide
-        amount = ((toward + wrap) / (1 + wrap)).clamp_min(0) * lamp.strength
-        if scene.place.indoors:
-            reach = float(position.norm())
-            amount = amount * ((reach * reach + 4.0) / (distance[:, 0] ** 2 + 4.0)).clamp_max(1.35)
-        elif index == 0 and lamp.wide < 0.5:
-            amount = amount * _sunlit(scene, hits, position / position.norm(), side)
-        total = total + amount[:, None] * torch.tensor(lamp.colour).to(rays)
-        first = amount * sum(lamp.colour) / 3 if index == 0 else first
-    linear = albedo * total + albedo * glow[:, None]
-    return linear, (first / total.mean(1).clamp_min(1e-4)).clamp(0, 1)
-
-
-def _corners(scene: Scene, hits: Hits, shell: Tensor) -> Tensor:
-    """(R,) 0..1: darker where walls meet."""
-    if not scene.place.indoors:
-        return torch.ones_like(hits.distance)
-    flat = 1 - hits.normal.abs()
-    open_share = torch.ones_like(hits.distance)
-    for places in (hits.point - shell[0::2, 0], shell[1::2, 0] - hits.point):
-        near = (1 - 0.45 * torch.exp(-places.clamp_min(0) / 0.35) * flat).unbind(1)
-        open_share = open_share * near[0] * near[1] * near[2]
-    return open_share
-
-
-def _under_things(scene: Scene, hits: Hits, side: int) -> Tensor:
-    """(R,) 0..1: darker on the floor under and beside what stands there."""
-    boxes = scene.boxes[(scene.boxes[:, 1] < 0.9) & (scene.boxes[:, 4] > 0.05)].to(hits.point)
-    coarse, points = _every_other(hits.point, side)
-    if not len(boxes):
-        return torch.ones_like(hits.distance)
-    x, z = points[:, 0].contiguous(), points[:, 2].contiguous()
-    shaded = torch.zeros_like(x)
-    for box in boxes[:, :6].tolist():
-        gap = (box[0] - x).clamp_min(x - box[3]).clamp_min(0) + (box[2] - z).clamp_min(z - box[5]).clamp_min(
-            0
-        )
-        shaded = torch.maximum(shaded, torch.exp(gap * (-1 / 0.16) - max(box[1], 0) / 0.7))
-    return 1 - 0.6 * _back_to_all(shaded, coarse, side) * (hits.point[:, 1] < 0.03)
-
-
-def _sunlit(scene: Scene, hits: Hits, sun: Tensor, side: int) -> Tensor:
-    """(R,) 0..1: where no house and no tree keeps the sun away."""
-    coarse, points = _every_other(hits.point + hits.normal * 0.02, side)
-    boxes = scene.boxes[scene.boxes[:, 4] > 0.2].to(points)
-    return 1 - _back_to_all(blocked(points, sun, boxes, scene.balls.to(points)), coarse, side)
-
-
-def _every_other(points: Tensor, side: int) -> tuple[int, Tensor]:
-    """Every other of the points of a picture in both directions: what varies slowly is worked out for these."""
-    coarse = (side + 1) // 2
-    return coarse, points.view(side, side, 3)[::2, ::2].reshape(-1, 3)
-
-
-def _back_to_all(values: Tensor, coarse: int, side: int) -> Tensor:
-    picture = values.view(1, 1, coarse, coarse)
-    return F.interpolate(picture, (side, side), mode="bilinear", align_corners=False).reshape(-1)
-
-
-def _sky(scene: Scene, rays: Tensor) -> Tensor:
-    """(R, 3) linear: blue above, pale at the horizon, clouds."""
-    place = scene.place
-    zenith, horizon = (torch.tensor(c).to(rays) ** 2 for c in (place.zenith, place.horizon))
-    height = rays[:, 1].clamp(0, 1)
-    colour = torch.lerp(horizon.expand_as(rays), zenith.expand_as(rays), (height**0.55)[:, None])
-    u, v = rays[:, 0] / (height + 0.12) * 3, rays[:, 2] / (height + 0.12) * 3
-    amount = ((1.6 * sample_noise(u * 0.7 + scene.shift, v) + 1.6 * place.clouds - 0.6) * 0.8).clamp(0, 0.9)
-    return torch.lerp(colour, torch.full_like(colour, 0.92), amount[:, None])
-
-
-def _hazy(scene: Scene, linear: Tensor, distance: Tensor) -> Tensor:
-    if scene.place.haze <= 0:
-        return linear
-    air = (torch.tensor(scene.place.horizon).to(linear) ** 2).expand_as(linear)
-    return torch.lerp(linear, air, (1 - torch.exp(-distance * scene.place.haze))[:, None])
-
-
-def _focus(picture: Tensor, distance: Tensor, aperture_px: float, focus: float) -> Tensor:
-    """Blur what is behind or before the person as a lens of this aperture does."""
-    circle = aperture_px * (1 / distance.clamp_min(0.2) - 1 / max(focus, 0.3)).abs()
-    widest = float(circle.max())
-    if widest < 0.6:
-        return _softened(picture)
-    levels = [_softened(picture)] + [_blurred(picture, widest * share) for share in (0.33, 1.0)]
-    place = (_blurred(circle, 1.0) / widest * 3).clamp(0, 3)
-    near = torch.lerp(levels[0], levels[1], place.clamp(0, 1))
-    return torch.lerp(near, levels[2], ((place - 1) / 2).clamp(0, 1))
-
-
-def _softened(picture: Tensor) -> Tensor:
-    """A lens's own softness, so that edges do not step."""
-    padded = F.pad(picture, (1, 1, 1, 1), mode="replicate")
-    across = 0.5 * padded[..., 1:-1] + 0.25 * (padded[..., :-2] + padded[..., 2:])
-    return 0.5 * across[..., 1:-1, :] + 0.25 * (across[..., :-2, :] + across[..., 2:, :])
-
-
-def _blurred(picture: Tensor, diameter: float) -> Tensor:
-    """Two box blurs that together spread about as a disc of this diameter in pixels."""
-    reach = max(1, min(round(diameter * 0.35), picture.shape[-1] // 4))
-    for _ in range(2):
-        padded = F.pad(picture, (reach,) * 4, mode="replicate")
-        picture = F.avg_pool2d(padded, 2 * reach + 1, 1)
-    return picture
-
-
 def _crop(draws: Draws, photograph: Tensor, size: int) -> Tensor:
     """A square of a photograph, perhaps mirrored, perhaps out of focus."""
     height, width = photograph.shape[-2:]
@@ -310,7 +215,7 @@ def _crop(draws: Draws, photograph: Tensor, size: int) -> Tensor:
     part = F.interpolate(part, (size, size), mode="bilinear", align_corners=False, antialias=True)
     part = part.flip(-1) if draws.chance(0.5) else part
     if draws.chance(0.35):
-        part = _blurred(part, draws.uniform(0.01, 0.06) * size)
+        part = blurred(part, draws.uniform(0.01, 0.06) * size)
     return part[0].clamp(0, 1)
 
 

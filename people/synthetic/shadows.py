@@ -1,4 +1,4 @@
-"""Where a person keeps the light away: from the lamp by a shadow map, from all around by a coarse solid of them."""
+"""Where a person keeps the light away: the lamp's by a shadow map, all other by a coarse solid of them."""
 
 from __future__ import annotations
 
@@ -13,76 +13,77 @@ _MAP = 80
 _CELL = 0.04
 _GRID = (32, 56, 32)
 _FLOOR, _FLOOR_CELL = 56, 0.05
-_BIAS, _MARGIN, _NOTHING = 0.035, 0.25, -100.0
-_TAPS = ((0.0, 0.0), (0.8, 0.4), (-0.4, 0.9), (-0.9, -0.5), (0.5, -1.0))
+_BIAS, _FADE = 0.03, 0.08
+_MARGIN, _NOTHING, _REACH = 0.25, -100.0, 3.5
 
 
 @dataclass
 class Shadows:
-    """frame (3, 3): rows right, up and towards the lamp; nearest (N, N): how far towards the lamp the person
-    reaches in each cell; soft (1, 3, N, N): coverage, blurred a little and a lot, and reach, blurred a lot;
-    solid (1, 1, D, H, W): how much of a cube around each place is filled; floor (1, 2, N, N): what touches the ground, and what is above it.
+    """frame (3, 3): rows right, up and towards the lamp; reach (1, 1, N, N): how far towards the lamp the
+    person comes about each cell; soft (1, 3, N, N): coverage, blurred a little and a lot, and reach, blurred a lot;
+    solid (1, 2, D, H, W): how much of a small and of a large cube around each place is filled; floor (1, 2, N, N): what touches the
+    ground, and what is above it, with its corner `stand`; middle (3,) of the person.
     """
 
     frame: Tensor
     low: Tensor
     step: Tensor
-    nearest: Tensor
+    reach: Tensor
     soft: Tensor
     solid: Tensor
     corner: Tensor
     floor: Tensor
     stand: Tensor
+    middle: Tensor
     spread: float
 
     def open_to_lamp(self, points: Tensor, normals: Tensor) -> Tensor:
         """(P,) 0..1: share of the first lamp that reaches points of the person."""
-        seen = (points + normals * 0.012) @ self.frame.T
-        place = (seen[:, :2] - self.low) / self.step
-        blocked = torch.zeros_like(place[:, 0])
-        for dx, dy in _TAPS:
-            column = (place[:, 0] + dx * self.spread).long().clamp(0, _MAP - 1)
-            line = (place[:, 1] + dy * self.spread).long().clamp(0, _MAP - 1)
-            blocked += (self.nearest.flatten()[line * _MAP + column] > seen[:, 2] + _BIAS).float()
-        return 1 - blocked / len(_TAPS)
+        seen = (points + normals * 0.01) @ self.frame.T
+        place = (seen[:, :2] - self.low) / (self.step * _MAP) * 2 - 1
+        above = (_look_up(self.reach, place)[0] - seen[:, 2] - _BIAS) / _FADE
+        above = above.clamp(0, 1)
+        return 1 - above * above * (3 - 2 * above)
 
     def open_to_surroundings(self, points: Tensor, normals: Tensor) -> Tensor:
         """(P,) 0..1: how little of the person stands about points of the person."""
-        near = self._filled(points + normals * 0.06)
-        far = self._filled(points + normals * 0.16)
-        return ((1 - 1.0 * near) * (1 - 0.7 * far)).clamp(0.15, 1)
-
-    def on_ground(self, points: Tensor, normals: Tensor, key_share: Tensor) -> Tensor:
-        """(R,) 0..1: what a person leaves of the light on surroundings; key_share (R,): the lamp's part of it."""
-        seen = points @ self.frame.T
-        place = (seen[:, :2] - self.low) / (self.step * _MAP) * 2 - 1
-        covered = F.grid_sample(
-            self.soft, place[None, None], mode="bilinear", padding_mode="zeros", align_corners=False
-        )
-        near, far, top = covered[0, :, 0]
-        gap = (top / far.clamp_min(0.02) - seen[:, 2]).clamp_min(0)
-        amount = torch.lerp(near, far, (gap * self.spread * 0.35).clamp(0, 1)) * (gap > 0)
-        near, wide = self._below(points)
-        contact = (0.75 * near + 0.6 * wide * (1 - key_share)).clamp(0, 0.9) * (
-            1 - points[:, 1].abs() / 0.5
-        ).clamp(0, 1)
-        return (1 - amount.clamp(0, 1) * key_share * 0.92) * (1 - contact)
-
-    def _below(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """How much of the person stands on the ground at points (R, 3), and how much of them is just above."""
-        place = (points[:, [0, 2]] - self.stand) / (_FLOOR * _FLOOR_CELL) * 2 - 1
-        found = F.grid_sample(
-            self.floor, place[None, None], mode="bilinear", padding_mode="zeros", align_corners=False
-        )
-        return found[0, 0, 0], found[0, 1, 0]
-
-    def _filled(self, points: Tensor) -> Tensor:
         size = points.new_tensor(_GRID) * _CELL
-        place = (points - self.corner) / size * 2 - 1
-        grid = place[None, None, None]
-        return F.grid_sample(self.solid, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[
-            0, 0, 0, 0
-        ]
+        place = (points + normals * 0.1 - self.corner) / size * 2 - 1
+        filled = F.grid_sample(
+            self.solid, place[None, None, None], mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+        near, far = filled[0, :, 0, 0]
+        return ((1 - 1.1 * near) * (1 - 0.9 * far)).clamp(0.15, 1)
+
+    def on_ground(self, points: Tensor, rotation: Tensor, key_share: Tensor) -> Tensor:
+        """(R,) 0..1: what the person leaves of the light on surroundings.
+
+        points (3, R) in a frame that `rotation` (3, 3) takes the world to; key_share (R,): the first lamp's part of
+        the light there.
+        """
+        left = torch.ones_like(key_share)
+        x, y, z = points.unbind(0)
+        about = (rotation @ self.middle).tolist()
+        at = ((x - about[0]) ** 2 + (z - about[2]) ** 2 < _REACH**2).nonzero()[:, 0]
+        near, share = rotation.T @ points[:, at], key_share[at]
+        seen = self.frame @ near
+        place = (seen[:2].T - self.low) / (self.step * _MAP) * 2 - 1
+        covered, far, top = _look_up(self.soft, place)
+        gap = (top / far.clamp_min(0.02) - seen[2]).clamp_min(0)
+        amount = torch.lerp(covered, far, (gap * self.spread * 0.35).clamp(0, 1)) * (gap > 0)
+        place = (near[[0, 2]].T - self.stand) / (_FLOOR * _FLOOR_CELL) * 2 - 1
+        touching, above = _look_up(self.floor, place)
+        contact = (0.75 * touching + 0.6 * above * (1 - share)).clamp(0, 0.9) * (
+            1 - near[1].abs() / 0.5
+        ).clamp(0, 1)
+        left[at] = (1 - amount.clamp(0, 1) * share * 0.92) * (1 - contact)
+        return left
+
+
+def _look_up(maps: Tensor, place: Tensor) -> Tensor:
+    """(C, R): maps (1, C, N, N) at places (R, 2) in -1..1, 0 outside."""
+    found = F.grid_sample(maps, place[None, None], mode="bilinear", padding_mode="zeros", align_corners=False)
+    return found[0, :, 0]
 
 
 def cast(vertices: Tensor, direction: Tensor, wide: float) -> Shadows:
@@ -98,14 +99,18 @@ def cast(vertices: Tensor, direction: Tensor, wide: float) -> Shadows:
     cell = ((seen[:2] - low[:, None]) / step[0]).long().clamp_(0, _MAP - 1)
     nearest = vertices.new_full((_MAP * _MAP,), _NOTHING)
     nearest = nearest.scatter_reduce(0, cell[1] * _MAP + cell[0], seen[2], "amax").view(_MAP, _MAP)
-    soft = _softened(nearest, wide)
+    reach, soft = _softened(nearest, wide)
     solid, corner = _solid(planes)
     floor, stand = _floor(planes)
-    return Shadows(frame, low, step, nearest, soft, solid, corner, floor, stand, 0.6 + 2.2 * wide)
+    return Shadows(
+        frame, low, step, reach, soft, solid, corner, floor, stand, vertices.mean(0), 0.6 + 2.2 * wide
+    )
 
 
-def _softened(nearest: Tensor, wide: float) -> Tensor:
-    """(1, 3, N, N): coverage blurred a little and a lot, and how near the lamp, blurred a lot."""
+def _softened(nearest: Tensor, wide: float) -> tuple[Tensor, Tensor]:
+    """How near the lamp, blurred a little (1, 1, N, N); coverage blurred a little and a lot, and how near the lamp,
+    blurred a lot (1, 3, N, N).
+    """
     found = (nearest > 0.5 * _NOTHING).float()
     little = _blur(_MAP, 1, 1, nearest.device)
     share = little @ found @ little
@@ -115,7 +120,9 @@ def _softened(nearest: Tensor, wide: float) -> Tensor:
     )
     much = _blur(_MAP, 3 + round(4 * wide), 2, nearest.device)
     both = torch.stack([covered, height])
-    return torch.cat([(little @ covered @ little)[None], much @ both @ much])[None]
+    spread = _blur(_MAP, 1 + round(wide), 2, nearest.device)
+    filled = spread @ (nearest * found) @ spread / (spread @ found @ spread).clamp_min(1e-3)
+    return filled[None, None], torch.cat([(little @ covered @ little)[None], much @ both @ much])[None]
 
 
 @lru_cache(maxsize=32)
@@ -127,7 +134,7 @@ def _blur(size: int, reach: int, times: int, device: torch.device) -> Tensor:
 
 
 def _solid(planes: Tensor) -> tuple[Tensor, Tensor]:
-    """(1, 1, D, H, W) share of the neighbourhood that is filled, and its lower corner (3,); planes (3, n)."""
+    """(1, 2, D, H, W) share of the near and the far neighbourhood that is filled, and its lower corner (3,); planes (3, n)."""
     columns, lines, layers = _GRID
     count = planes.new_tensor(_GRID)
     corner = (planes.amin(1) + planes.amax(1)) / 2 - count * _CELL / 2
@@ -136,20 +143,20 @@ def _solid(planes: Tensor) -> tuple[Tensor, Tensor]:
     grid = planes.new_zeros(layers * lines * columns)
     grid[(cell[2] * lines + cell[1]) * columns + cell[0]] = 1.0
     grid = grid.view(layers, lines, columns)
+    near = _sum_of_three(grid)
+    far = _sum_of_three(_sum_of_three(near))
+    return torch.stack([near / 27, far / 27**3])[None], corner
+
+
+def _sum_of_three(grid: Tensor) -> Tensor:
+    """Each cell of a solid (D, H, W) with its neighbours along every axis."""
     for axis in range(3):
-        sum_of_three = grid.clone()
-        sum_of_three.narrow(axis, 1, _grid_side(grid, axis)).add_(
-            grid.narrow(axis, 0, _grid_side(grid, axis))
-        )
-        sum_of_three.narrow(axis, 0, _grid_side(grid, axis)).add_(
-            grid.narrow(axis, 1, _grid_side(grid, axis))
-        )
-        grid = sum_of_three
-    return (grid / 27)[None, None], corner
-
-
-def _grid_side(grid: Tensor, axis: int) -> int:
-    return grid.shape[axis] - 1
+        rest = grid.shape[axis] - 1
+        total = grid.clone()
+        total.narrow(axis, 1, rest).add_(grid.narrow(axis, 0, rest))
+        total.narrow(axis, 0, rest).add_(grid.narrow(axis, 1, rest))
+        grid = total
+    return grid
 
 
 def _floor(planes: Tensor) -> tuple[Tensor, Tensor]:
