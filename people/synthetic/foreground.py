@@ -28,7 +28,7 @@ def _solid(draws: Draws) -> Finish:
         if kind == 0
         else plain
         if kind == 1
-        else Finish((draws.uniform(0.1, 0.9),) * 3, grain=0.05)
+        else Finish((draws.uniform(0.25, 0.9),) * 3, grain=0.05)
     )
 
 
@@ -346,7 +346,7 @@ def car(draws: Draws, sheet: Sheet) -> Occluder:
     reach = 1 - sheet.y - skyline
     body = (
         torch.tensor(
-            lively(draws) if draws.chance(0.5) else (draws.uniform(0.05, 0.9),) * 3, device=reach.device
+            lively(draws) if draws.chance(0.5) else (draws.uniform(0.2, 0.9),) * 3, device=reach.device
         )[:, None, None]
         ** 2
     )

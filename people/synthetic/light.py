@@ -16,6 +16,7 @@ from .place import Lamp
 CHEST = 1.2
 _LUMINANCE = (0.3, 0.6, 0.1)
 _SHOULDER = 0.62
+_BALANCED = 0.65
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,10 @@ def sample_light(
     )
     around = sum(w * (a + b) / 2 for w, a, b in zip(_LUMINANCE, above, below, strict=True))
     everything = sum(lamp.strength for lamp in lamps)
-    gain = draws.uniform(0.85, 1.2) / (0.15 + 0.5 * (facing + around) + 0.4 * (0.8 * everything + around))
+    level = draws.uniform(1.0, 1.35) / (0.15 + 0.5 * (facing + around) + 0.4 * (0.8 * everything + around))
+    gain = _balance(lamps, above, below, level)
     exposed = [Lamp(lamp.position, _times(lamp.colour, gain), lamp.strength, lamp.wide) for lamp in lamps]
-    colours = [_times(lamp.colour, lamp.strength) for lamp in exposed]
+    colours = [_times(lamp.colour, (lamp.strength,) * 3) for lamp in exposed]
     return Light(
         torch.tensor(directions, device=device), torch.tensor(colours, device=device),
         torch.tensor(_times(above, gain), device=device), torch.tensor(_times(below, gain), device=device),
@@ -128,5 +130,16 @@ def _unit(v: tuple[float, float, float]) -> tuple[float, float, float]:
     return (v[0] / length, v[1] / length, v[2] / length)
 
 
-def _times(colour: Colour, factor: float) -> Colour:
-    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+def _balance(lamps: list[Lamp], above: Colour, below: Colour, level: float) -> Colour:
+    """The gains of red, green and blue of a camera that finds most of what white is here."""
+    white = [
+        (above[i] + below[i]) / 2 + 0.6 * sum(lamp.colour[i] * lamp.strength for lamp in lamps)
+        for i in range(3)
+    ]
+    middle = sum(w * value for w, value in zip(_LUMINANCE, white, strict=True))
+    red, green, blue = (level * (middle / max(value, 1e-3)) ** _BALANCED for value in white)
+    return (red, green, blue)
+
+
+def _times(colour: Colour, factor: Colour) -> Colour:
+    return (colour[0] * factor[0], colour[1] * factor[1], colour[2] * factor[2])

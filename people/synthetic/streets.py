@@ -54,7 +54,7 @@ def outdoors(draws: Draws, place: Place) -> Place:
         draws.uniform(0.5, 0.9),
     )[kind]
     sky = (draws.uniform(0.3, 0.45), 0.45, draws.uniform(0.6, 0.8), draws.uniform(0.25, 0.36))[kind]
-    tint: Colour = ((0.8, 0.95, 1.2), (0.92, 0.98, 1.06), (0.97, 1.0, 1.03), (0.95, 0.9, 1.0))[kind]
+    tint: Colour = ((0.8, 0.95, 1.2), (0.92, 0.98, 1.06), (0.97, 1.0, 1.03), (1.0, 0.94, 0.93))[kind]
     place.zenith = ((0.25, 0.45, 0.78), (0.5, 0.62, 0.8), (0.78, 0.8, 0.83), (0.4, 0.45, 0.62))[kind]
     place.horizon = ((0.72, 0.82, 0.92), (0.85, 0.88, 0.92), (0.88, 0.89, 0.9), (0.95, 0.75, 0.58))[kind]
     place.clouds = draws.uniform(0, 0.7)
