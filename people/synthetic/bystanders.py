@@ -38,7 +38,9 @@ _RIM_PX = 2.0
 
 @dataclass(frozen=True)
 class Cutout:
-    """A person cut out: linear colour (3, H, W) under the light of `_studio`, alpha (1, H, W), height in metres."""
+    """A person cut out: linear colour (3, H, W) under the light of `_studio`, alpha (1, H, W), height in
+    metres.
+    """
 
     colour: Tensor
     alpha: Tensor
@@ -105,8 +107,8 @@ def _as_it_is(picture: Tensor, extent: float) -> Tensor:
 def put_behind(
     others: list[Bystander], camera: Camera, light: Light, picture: Tensor, distance: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The linear picture (3, S, S) of surroundings `distance` (S, S) metres away with others standing in it, their
-    mask (1, S, S) 0..1 and the distances with them. camera: of S pixels a side.
+    """The linear picture (3, S, S) of surroundings `distance` (S, S) metres away with others standing in
+    it, their mask (1, S, S) 0..1 and the distances with them. camera: of S pixels a side.
     """
     mask = torch.zeros_like(picture[:1])
     for other in others:
@@ -216,7 +218,9 @@ def _canvas(layer: Tensor, size: int, left: int, top: int) -> Tensor:
 def _shift_to_hide(
     alpha: Tensor, amodal: Tensor, top: int, share: float, from_right: bool
 ) -> tuple[int, float] | None:
-    """Left edge, and the part of the way to the next pixel, where alpha (h, w) hides that share of a mask (S, S)."""
+    """Left edge, and the part of the way to the next pixel, where alpha (h, w) hides that share of a mask
+    (S, S).
+    """
     size, (height, width) = amodal.shape[-1], alpha.shape
     rows = amodal.new_zeros(size, width)
     low, high = max(top, 0), min(top + height, size)

@@ -1,7 +1,7 @@
 """What the surfaces of rooms and streets look like: planks, tiles, bricks, windows, books, grass.
 
-One description serves all of them: cells of some pitch with lines between them, a brightness or hue of its own
-for each cell, and grain.
+One description serves all of them: cells of some pitch with lines between them, a brightness or hue of its
+own for each cell, and grain.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Finish:
     def row(self) -> list[float]:
         """The numbers in the order `paint` reads them."""
         return [
-            *self.colour, *self.line_colour, *self.pitch, *self.line, self.bond, self.varied, self.tinted, self.grain,
-            *self.grain_size, self.glow,
+            *self.colour, *self.line_colour, *self.pitch, *self.line, self.bond, self.varied, self.tinted,
+            self.grain, *self.grain_size, self.glow,
         ]  # fmt: skip
 
 
@@ -54,8 +54,8 @@ ROW = len(Finish((0.5, 0.5, 0.5)).row())
 def paint(rows: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> tuple[Tensor, Tensor]:
     """Linear colour (3, R) and glow (R,) of points u, v (R,) in metres on surfaces of these finishes.
 
-    rows (ROW, R), or (ROW, 1) for one finish; footprint (R,) or (1,): metres a pixel covers, so that what is finer
-    fades.
+    rows (ROW, R), or (ROW, 1) for one finish; footprint (R,) or (1,): metres a pixel covers, so that what
+    is finer fades.
     """
     colour, line_colour = rows[0:3], rows[3:6]
     pitch_u, pitch_v, line_u, line_v, bond, varied, tinted, grain, size_u, size_v, glow = rows[6:]
@@ -119,7 +119,7 @@ def _cell_numbers(cell_u: Tensor, cell_v: Tensor) -> tuple[Tensor, Tensor]:
     return (mixed & 0xFFF).float() / 4096, ((mixed >> 13) & 0xFFF).float() / 4096
 
 
-# -- colours and materials that rooms and streets share -------------------------------------------------------
+# -- colours and materials that rooms and streets share
 
 
 def shade_of(draws: Draws, colour: Colour, amount: float = 0.05) -> Colour:
@@ -127,6 +127,11 @@ def shade_of(draws: Draws, colour: Colour, amount: float = 0.05) -> Colour:
     level = draws.normal(1.0, amount * 1.5)
     red, green, blue = (min(max(c * level + draws.normal(0, amount * 0.4), 0.02), 0.98) for c in colour)
     return (red, green, blue)
+
+
+def darker(colour: Colour, factor: float) -> Colour:
+    """The colour times a factor."""
+    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
 def lively(draws: Draws, strength: float = 0.8) -> Colour:
@@ -158,7 +163,7 @@ GREENS: tuple[Colour, ...] = ((0.28, 0.38, 0.16), (0.34, 0.44, 0.20), (0.22, 0.3
 def wood(draws: Draws, plank: float = 0.0) -> Finish:
     """Wood whose grain runs along u; with `plank`, in planks that wide."""
     colour = shade_of(draws, draws.pick(WOODS))
-    dark = (colour[0] * 0.45, colour[1] * 0.42, colour[2] * 0.4)
+    dark = darker(colour, 0.42)
     pitch, line = ((draws.uniform(0.8, 1.8), plank), (0.008, 0.05)) if plank else ((1e3, 1e3), (0.0, 0.0))
     return Finish(colour, dark, pitch, line, 0.37, 0.22 if plank else 0, 0.0, 0.16, (0.35, 0.02))
 
@@ -185,10 +190,8 @@ def plaster(draws: Draws, colours: tuple[Colour, ...] = WALLS) -> Finish:
 
 def cloth(draws: Draws) -> Finish:
     """Upholstery or carpet, plain or woven."""
-    colour = lively(draws, 0.7)
-    pitch = draws.uniform(0.03, 0.2)
-    woven = draws.chance(0.3)
-    return Finish(
-        colour, shade_of(draws, lively(draws, 0.5)), (pitch, pitch) if woven else (1e3, 1e3),
-        (draws.uniform(0, 0.5), draws.uniform(0, 0.5)) if woven else (0, 0), grain=0.18, grain_size=(0.02, 0.02),
-    )  # fmt: skip
+    colour, pitch, lines = lively(draws, 0.7), 1e3, (0.0, 0.0)
+    if draws.chance(0.3):
+        pitch, lines = draws.uniform(0.03, 0.2), (draws.uniform(0, 0.5), draws.uniform(0, 0.5))
+    second = shade_of(draws, lively(draws, 0.5))
+    return Finish(colour, second, (pitch, pitch), lines, grain=0.18, grain_size=(0.02, 0.02))

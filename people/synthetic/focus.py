@@ -27,7 +27,9 @@ def softened(picture: Tensor) -> Tensor:
 
 
 def blurred(picture: Tensor, diameter: float) -> Tensor:
-    """Pictures (B, C, S, S): two box blurs that together spread about as a disc of this diameter in pixels."""
+    """Pictures (B, C, S, S): two box blurs that together spread about as a disc of this diameter in
+    pixels.
+    """
     reach = max(1, min(round(diameter * 0.35), picture.shape[-1] // 4))
     for _ in range(2):
         padded = F.pad(picture, (reach,) * 4, mode="replicate")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .finishes import Finish, cloth, lively, masonry, plaster, shade_of, tiles, wood
+from .finishes import Finish, cloth, darker, lively, masonry, plaster, shade_of, tiles, wood
 from .sheet import Occluder, Sheet, cylinder
 
 _METAL = Finish((0.5, 0.51, 0.53), grain=0.05)
@@ -63,7 +63,7 @@ def counter(draws: Draws, sheet: Sheet) -> Occluder:
 
 def _drawers(draws: Draws) -> Finish:
     base = _solid(draws)
-    dark = (base.colour[0] * 0.4, base.colour[1] * 0.4, base.colour[2] * 0.4)
+    dark = darker(base.colour, 0.4)
     pitch = (draws.pick((0.3, 0.5, 0.9, 1e3)), draws.pick((0.2, 0.4, 1e3)))
     return Finish(
         base.colour, dark, pitch, (0.02, 0.03), varied=0.05, grain=base.grain, grain_size=base.grain_size

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .draws import Draws
-from .finishes import GREENS, Finish, cloth, lively, shade_of, tiles, wood
+from .finishes import GREENS, Finish, cloth, darker, lively, shade_of, tiles, wood
 from .raycast import Things
 
 WHITE = Finish((0.9, 0.89, 0.87), grain=0.02)
 METAL = Finish((0.45, 0.46, 0.48), grain=0.04)
 
 
-def furnish(draws: Draws, things: Things, left: float, right: float, back: float, high: float) -> None:
+def furnish(draws: Draws, things: Things, left: float, right: float, back: float) -> None:
     """Pieces along the walls, some in the middle of the room, pictures above them."""
     pieces: tuple[Callable[[Draws, Things, float, float], None], ...] = (
         _shelf, _cupboard, _sofa, _table, _plant, _floor_lamp, _desk, _counter, _shelf, _bed, _chair,
@@ -26,8 +26,8 @@ def furnish(draws: Draws, things: Things, left: float, right: float, back: float
         if draws.chance(0.6):
             draws.pick(pieces)(draws, things, side, draws.uniform(back + 0.8, 0.5))
     for _ in range(draws.pick((0, 1, 1, 2))):
-        draws.pick((_chair, _table, _sofa, _plant, _chair))(
-            draws, things, draws.uniform(left + 0.5, right - 0.5), draws.uniform(back + 0.4, 0.8))  # fmt: skip
+        piece = draws.pick((_chair, _table, _sofa, _plant, _chair))
+        piece(draws, things, draws.uniform(left + 0.5, right - 0.5), draws.uniform(back + 0.4, 0.8))
     for _ in range(draws.pick((0, 1, 2, 3))):
         _picture(draws, things, draws.uniform(left + 0.4, right - 0.4), back)
     if draws.chance(0.35):
@@ -81,13 +81,13 @@ def _cupboard(draws: Draws, things: Things, x: float, back: float) -> None:
     base = draws.pick((wood(draws), WHITE, Finish(lively(draws, 0.5), grain=0.04)))
     front = Finish(
         base.colour,
-        tuple(0.4 * c for c in base.colour),
+        darker(base.colour, 0.4),
         (draws.pick((0.4, 0.5, 0.8)), draws.pick((0.25, 0.4, 1.0))),
         (0.03, 0.04),
         varied=0.05,
         grain=base.grain,
         grain_size=base.grain_size,
-    )  # type: ignore[arg-type]
+    )
     things.begin()
     things.box((x - half, 0.06, back), (x + half, tall, back + deep), front)
     for _ in range(draws.pick((0, 1, 2, 3))):
@@ -117,12 +117,12 @@ def _counter(draws: Draws, things: Things, x: float, back: float) -> None:
     front = draws.pick((WHITE, wood(draws), Finish(lively(draws, 0.4))))
     doors = Finish(
         front.colour,
-        tuple(0.45 * c for c in front.colour),
+        darker(front.colour, 0.45),
         (0.5, 0.8),
         (0.02, 0.03),
         grain=front.grain,
         grain_size=front.grain_size,
-    )  # type: ignore[arg-type]
+    )
     things.begin()
     things.box((x - half, 0.08, back), (x + half, 0.86, back + 0.6), doors)
     things.box(

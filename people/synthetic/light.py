@@ -1,4 +1,6 @@
-"""Light on people: lamps with colours, light from all over, shadows, skin that glows a little, things that shine."""
+"""Light on people: lamps with colours, light from all over, shadows, skin that glows a little, things that
+shine.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ _BALANCED = 0.65
 @dataclass(frozen=True)
 class Light:
     """directions (n, 3) unit, from the person to each lamp, the strongest first; colours (n, 3) linear, with
-    strength and exposure in them; above, below (3,) linear light from the upper and lower half; wide: 0..1, how
-    soft shadows are. World space. lamps: as in the place, exposure in them too.
+    strength and exposure in them; above, below (3,) linear light from the upper and lower half; wide: 0..1,
+    how soft shadows are. World space. lamps: as in the place, exposure in them too.
     """
 
     directions: Tensor

@@ -31,8 +31,9 @@ from .light import Light, to_picture
 from .sheet import Occluder, Sheet
 
 OCCLUDERS = {
-    counter: 1.5, wall: 0.8, post: 0.9, board: 0.9, carton: 1.0, ball: 0.5, sofa: 0.7, chair: 0.9, curtain: 0.5,
-    car: 0.7, fence: 0.6, railing: 0.6, frame: 0.4, bag: 0.8, bush: 1.1, hanging_leaves: 0.7, grass: 0.5,
+    counter: 1.5, wall: 0.8, post: 0.9, board: 0.9, carton: 1.0, ball: 0.5, sofa: 0.7, chair: 0.9,
+    curtain: 0.5, car: 0.7, fence: 0.6, railing: 0.6, frame: 0.4, bag: 0.8, bush: 1.1, hanging_leaves: 0.7,
+    grass: 0.5,
 }  # fmt: skip
 """How often each comes."""
 
@@ -66,7 +67,9 @@ def place(seed: int, share: float | None, amodal: Tensor, joints: Tensor, light:
 
 
 def grown(thing: Occluder, share: float, amodal: Tensor) -> tuple[Tensor, Tensor]:
-    """Coverage (1, S, S) and picture (3, S, S) of a thing grown until it hides that share of a mask (S, S)."""
+    """Coverage (1, S, S) and picture (3, S, S) of a thing grown until it hides that share of a mask (S,
+    S).
+    """
     size = amodal.shape[-1]
     extent = reach_for(thing.reach, share, amodal)
     coverage = ((extent - thing.reach) * size / max(thing.soft, 1.0) + 0.5).clamp(0, 1)

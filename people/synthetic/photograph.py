@@ -1,5 +1,5 @@
-"""What a camera and a file make of a scene: exposure, white balance, curve, vignette, noise; and, for training only,
-blur, resampling and JPEG.
+"""What a camera and a file make of a scene: exposure, white balance, curve, vignette, noise; and, for
+training only, blur, resampling and JPEG.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _QUANTISATION = (
 
 @dataclass(frozen=True)
 class Photograph:
-    """How one picture is taken, the same for every pixel of it that shows the same: gain (3, 1, 1) of the picture's values,
-    contrast, black level, saturation, shade (1, S, S) of the vignette, noise (3, S, S).
+    """How one picture is taken, the same for every pixel of it that shows the same: gain (3, 1, 1) of the
+    picture's values, contrast, black level, saturation, shade (1, S, S) of the vignette, noise (3, S, S).
     """
 
     gain: Tensor
@@ -76,12 +76,12 @@ def _noise(draws: Draws, size: int) -> Tensor:
     return 2.6 * (draws.array(1, size, size) - 0.5) + 2.4 * (colour - 0.5)
 
 
-# -- what spreads from pixel to pixel: for training only --------------------------------------------------------
+# -- what spreads from pixel to pixel: for training only
 
 
 def degrade(pictures: Tensor, seeds: Sequence[int]) -> Tensor:
-    """Pictures (B, 3, H, W) 0..1 as they come from phones and the net: out of focus, shaken, scaled down and up,
-    sharpened, stored as JPEG. Each by its seed; size and range stay.
+    """Pictures (B, 3, H, W) 0..1 as they come from phones and the net: out of focus, shaken, scaled down
+    and up, sharpened, stored as JPEG. Each by its seed; size and range stay.
     """
     return torch.stack(
         [_degrade(picture, Draws(seed, "photo")) for picture, seed in zip(pictures, seeds, strict=True)]

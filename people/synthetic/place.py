@@ -25,8 +25,9 @@ class Lamp:
 
 @dataclass
 class Place:
-    """The person stands at its origin on the ground y = 0. Walls: (place on the axis, is sky, finish) in the order
-    x low, x high, ground, ceiling, z low, z high. above, below: linear colours of the light from all over.
+    """The person stands at its origin on the ground y = 0. Walls: (place on the axis, is sky, finish) in
+    the order x low, x high, ground, ceiling, z low, z high. above, below: linear colours of the light from
+    all over.
     """
 
     things: Things

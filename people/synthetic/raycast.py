@@ -74,8 +74,8 @@ class Hits:
 
 @dataclass
 class View:
-    """Rays of a picture of `side` pixels from one eye, in the place's own frame: eye (3,); rays (3, side * side)
-    unit; project: points (n, 3) to x_px, y_px, depth (n, 3).
+    """Rays of a picture of `side` pixels from one eye, in the place's own frame: eye (3,); rays (3, side *
+    side) unit; project: points (n, 3) to x_px, y_px, depth (n, 3).
     """
 
     eye: Tensor
@@ -105,8 +105,8 @@ class View:
 
 
 def cast(view: View, boxes: Tensor, balls: Tensor, shell: Tensor) -> Hits:
-    """What each ray meets first. shell (6, 2 + ROW): the walls around, one row a face in the order x low, x high,
-    ground, ceiling, z low, z high: its place on its axis, 1 where it is sky, its finish.
+    """What each ray meets first. shell (6, 2 + ROW): the walls around, one row a face in the order x low, x
+    high, ground, ceiling, z low, z high: its place on its axis, 1 where it is sky, its finish.
     """
     eye, rays = view.eye, view.rays
     distance, axis, which = _shell_distance(eye, rays, shell)
@@ -156,16 +156,22 @@ def _nearest_boxes(view: View, boxes: Tensor, distance: Tensor, which: Tensor) -
         if frame is None:
             continue
         rows, columns = slice(frame[1], frame[3]), slice(frame[0], frame[2])
-        enter, leave = None, None
-        for axis in range(3):
-            plane = planes[axis, rows, columns]
-            one, two = plane * (box[axis] - start[axis]), plane * (box[3 + axis] - start[axis])
-            near, far = torch.minimum(one, two), torch.maximum(one, two)
-            enter = near if enter is None else torch.maximum(enter, near)
-            leave = far if leave is None else torch.minimum(leave, far)
+        way = planes[:, rows, columns].unbind(0)
+        enter, leave = _within(
+            [way[axis] * (box[axis] - start[axis]) for axis in range(3)],
+            [way[axis] * (box[3 + axis] - start[axis]) for axis in range(3)],
+        )
         hit = (enter < leave) & (enter > _NEAR) & (enter < best[rows, columns])
         best[rows, columns] = torch.where(hit, enter, best[rows, columns])
         number[rows, columns] = torch.where(hit, index + 6, number[rows, columns])
+
+
+def _within(one: list[Tensor], two: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Where rays come between all three pairs of planes that bound a box, and where they leave."""
+    near = [torch.minimum(a, b) for a, b in zip(one, two, strict=True)]
+    far = [torch.maximum(a, b) for a, b in zip(one, two, strict=True)]
+    enter = torch.maximum(torch.maximum(near[0], near[1]), near[2])
+    return enter, torch.minimum(torch.minimum(far[0], far[1]), far[2])
 
 
 def _nearest_balls(
@@ -211,13 +217,10 @@ def blocked(start: Tensor, toward: Tensor, boxes: Tensor, balls: Tensor) -> Tens
     shut = torch.zeros_like(start[0])
     way = [1 / t if abs(t) > 1e-5 else 1e5 for t in toward.tolist()]
     for box in boxes[:, :6].tolist():
-        enter, leave = None, None
-        for axis in range(3):
-            place = start[axis]
-            one, two = (box[axis] - place) * way[axis], (box[3 + axis] - place) * way[axis]
-            near, far = torch.minimum(one, two), torch.maximum(one, two)
-            enter = near if enter is None else torch.maximum(enter, near)
-            leave = far if leave is None else torch.minimum(leave, far)
+        enter, leave = _within(
+            [(box[axis] - start[axis]) * way[axis] for axis in range(3)],
+            [(box[3 + axis] - start[axis]) * way[axis] for axis in range(3)],
+        )
         shut = torch.where((enter < leave) & (leave > 0.01), torch.ones_like(shut), shut)
     if len(balls):
         square = 1 / balls[:, 3:6] ** 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .draws import Draws
-from .finishes import WALLS, Finish, cloth, lively, masonry, plaster, shade_of, tiles, wood
+from .finishes import WALLS, Finish, cloth, darker, lively, masonry, plaster, shade_of, tiles, wood
 from .furniture import METAL, WHITE, furnish
 from .place import Lamp, Place, Point, warm
 from .raycast import Things
@@ -22,7 +22,7 @@ def sample_room(draws: Draws, eye: Point) -> Place:
     things = Things()
     _skirting(draws, things, left, right, back, front)
     lamps = _openings(draws, things, left, right, back, high)
-    furnish(draws, things, left, right, back, high)
+    furnish(draws, things, left, right, back)
     lamps += _ceiling_lamps(draws, things, left, right, back, high)
     dim = draws.uniform(0.25, 0.5)
     tint = warm(draws.uniform(3300, 6500))
@@ -57,7 +57,7 @@ def _papered(draws: Draws) -> Finish:
 
 def _panelled(draws: Draws) -> Finish:
     base = shade_of(draws, draws.pick(WALLS))
-    dark = (base[0] * 0.7, base[1] * 0.7, base[2] * 0.7)
+    dark = darker(base, 0.7)
     return Finish(base, dark, (draws.uniform(0.1, 0.9), 1e3), (0.02, 0), varied=0.06, grain=0.05)
 
 
@@ -69,8 +69,12 @@ def _skirting(draws: Draws, things: Things, left: float, right: float, back: flo
     if draws.chance(0.2):
         return
     tall, finish = draws.uniform(0.06, 0.16), draws.pick((WHITE, WHITE, wood(draws)))
-    for low, high in (((left, 0.0, back), (right, tall, back + 0.02)), ((left, 0.0, back), (left + 0.02, tall, front)),
-                      ((right - 0.02, 0.0, back), (right, tall, front))):  # fmt: skip
+    across = ((left, 0.0, back), (right, tall, back + 0.02))
+    beside = (
+        ((left, 0.0, back), (left + 0.02, tall, front)),
+        ((right - 0.02, 0.0, back), (right, tall, front)),
+    )
+    for low, high in (across, *beside):
         things.begin()
         things.box(low, high, finish)
 
@@ -121,11 +125,11 @@ def _window(draws: Draws, things: Things, x: float, back: float, high: float) ->
         drape = cloth(draws)
         drape = Finish(
             drape.colour,
-            tuple(0.7 * c for c in drape.colour),
+            darker(drape.colour, 0.7),
             (draws.uniform(0.07, 0.14), 1e3),
             (0.5, 0),
             grain=0.05,
-        )  # type: ignore[arg-type]
+        )
         for side in (-1, 1):
             edge = x + side * (wide + 0.1)
             things.box((edge - 0.2, 0.05, back + 0.05), (edge + 0.2, top + 0.15, back + 0.14), drape)
@@ -146,7 +150,7 @@ def _side_window(draws: Draws, things: Things, side: float, z: float, high: floa
 
 def _door(draws: Draws, things: Things, x: float, back: float) -> None:
     leaf = draws.pick((WHITE, wood(draws), Finish(lively(draws, 0.5), grain=0.03)))
-    edge = tuple(0.6 * c for c in leaf.colour)
+    edge = darker(leaf.colour, 0.6)
     panelled = Finish(
         leaf.colour,
         edge,
@@ -154,7 +158,7 @@ def _door(draws: Draws, things: Things, x: float, back: float) -> None:
         (0.06, 0.04),
         grain=leaf.grain,
         grain_size=(0.02, 0.4),
-    )  # type: ignore[arg-type]
+    )
     things.begin()
     things.box((x - 0.5, 0, back), (x + 0.5, 2.12, back + 0.03), WHITE)
     things.box((x - 0.42, 0, back), (x + 0.42, 2.04, back + 0.05), panelled)

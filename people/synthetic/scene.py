@@ -1,4 +1,6 @@
-"""The scene a person stands in, seen by the same camera: drawn by rays, lit by the same lamps, out of focus behind."""
+"""The scene a person stands in, seen by the same camera: drawn by rays, lit by the same lamps, out of focus
+behind.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ _SHARP, _SOFT = 0.75, 0.5
 
 @dataclass
 class Scene:
-    """A place, turned about the person by `turn` radians; shift: of its noise; aperture: metres; photograph (3, S, S) if it is one."""
+    """A place, turned about the person by `turn` radians; shift: of its noise; aperture: metres; photograph
+    (3, S, S) if it is one.
+    """
 
     kind: str
     place: Place
@@ -128,7 +132,9 @@ def draw_behind(
 def draw_surroundings(
     scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(3, S, S) 0..1: what is behind the person, their shadow on it; (1, S, S) of 0 and 1: other people in it."""
+    """(3, S, S) 0..1: what is behind the person, their shadow on it; (1, S, S) of 0 and 1: other people in
+    it.
+    """
     if scene.photograph is not None:
         return scene.photograph.to(light.colours), torch.zeros_like(scene.photograph[:1]).to(light.colours)
     blur_far = scene.aperture * camera.focal_px * size / camera.size / max(float(camera.eye.norm()), 0.3)

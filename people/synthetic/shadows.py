@@ -20,9 +20,10 @@ _MARGIN, _NOTHING, _REACH = 0.25, -100.0, 3.5
 @dataclass
 class Shadows:
     """frame (3, 3): rows right, up and towards the lamp; reach (1, 1, N, N): how far towards the lamp the
-    person comes about each cell; soft (1, 3, N, N): coverage, blurred a little and a lot, and reach, blurred a lot;
-    solid (1, 2, D, H, W): how much of a small and of a large cube around each place is filled; floor (1, 2, N, N): what touches the
-    ground, and what is above it, with its corner `stand`; middle (3,) of the person.
+    person comes about each cell; soft (1, 3, N, N): coverage, blurred a little and a lot, and reach,
+    blurred a lot; solid (1, 2, D, H, W): how much of a small and of a large cube around each place is
+    filled; floor (1, 2, N, N): what touches the ground, and what is above it, with its corner `stand`;
+    middle (3,) of the person.
     """
 
     frame: Tensor
@@ -58,8 +59,8 @@ class Shadows:
     def on_ground(self, points: Tensor, rotation: Tensor, key_share: Tensor) -> Tensor:
         """(R,) 0..1: what the person leaves of the light on surroundings.
 
-        points (3, R) in a frame that `rotation` (3, 3) takes the world to; key_share (R,): the first lamp's part of
-        the light there.
+        points (3, R) in a frame that `rotation` (3, 3) takes the world to; key_share (R,): the first lamp's
+        part of the light there.
         """
         left = torch.ones_like(key_share)
         x, y, z = points.unbind(0)
@@ -108,8 +109,8 @@ def cast(vertices: Tensor, direction: Tensor, wide: float) -> Shadows:
 
 
 def _softened(nearest: Tensor, wide: float) -> tuple[Tensor, Tensor]:
-    """How near the lamp, blurred a little (1, 1, N, N); coverage blurred a little and a lot, and how near the lamp,
-    blurred a lot (1, 3, N, N).
+    """How near the lamp, blurred a little (1, 1, N, N); coverage blurred a little and a lot, and how near
+    the lamp, blurred a lot (1, 3, N, N).
     """
     found = (nearest > 0.5 * _NOTHING).float()
     little = _blur(_MAP, 1, 1, nearest.device)
@@ -134,7 +135,9 @@ def _blur(size: int, reach: int, times: int, device: torch.device) -> Tensor:
 
 
 def _solid(planes: Tensor) -> tuple[Tensor, Tensor]:
-    """(1, 2, D, H, W) share of the near and the far neighbourhood that is filled, and its lower corner (3,); planes (3, n)."""
+    """(1, 2, D, H, W) share of the near and the far neighbourhood that is filled, and its lower corner
+    (3,); planes (3, n).
+    """
     columns, lines, layers = _GRID
     count = planes.new_tensor(_GRID)
     corner = (planes.amin(1) + planes.amax(1)) / 2 - count * _CELL / 2

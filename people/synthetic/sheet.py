@@ -18,8 +18,8 @@ METRES = 1.9
 
 @dataclass(frozen=True)
 class Occluder:
-    """reach (S, S): how far it must have grown to cover each pixel, in picture heights; paint: its linear colour
-    (3, S, S) at an extent; soft: width of its rim in pixels, wide where it is out of focus.
+    """reach (S, S): how far it must have grown to cover each pixel, in picture heights; paint: its linear
+    colour (3, S, S) at an extent; soft: width of its rim in pixels, wide where it is out of focus.
     """
 
     reach: Tensor

@@ -132,8 +132,8 @@ def _facade(draws: Draws) -> tuple[Finish, Finish]:
         0,
         0.9,
         0.06,
-        0.25,
-        (0.5, 0.5),
+        0.12,
+        (1.5, 1.5),
     )
     shop = Finish(
         draws.pick(((0.2, 0.22, 0.25), (0.6, 0.55, 0.45), lively(draws, 0.3))),
@@ -143,8 +143,8 @@ def _facade(draws: Draws) -> tuple[Finish, Finish]:
         0,
         0.8,
         0.15,
-        0.5,
-        (0.4, 0.4),
+        0.2,
+        (1.2, 0.6),
         draws.pick((0.0, 0.0, 0.4)),
     )
     return windows, shop

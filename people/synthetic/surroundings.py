@@ -18,7 +18,8 @@ def light_surroundings(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Linear colour (3, R) of what the rays met, and the first lamp's share of the light there (R,).
 
-    light: turned into the place's frame; shift: of the noise; pixel (R,): how wide a pixel is there, seen straight.
+    light: turned into the place's frame; shift: of the noise; pixel (R,): how wide a pixel is there, seen
+    straight.
     """
     colour, glow = paint(hits.rows, hits.u + shift, hits.v, pixel)
     shaded = _corners(place, hits, shell) * _under_things(boxes, hits)
@@ -36,7 +37,9 @@ def light_surroundings(
 
 
 def _from_lamp(hits: Hits, position: Tensor, wide: float, indoors: bool) -> Tensor:
-    """(R,): light of a lamp at a place (3,) on the surfaces; 1 where it shines straight on one by the person."""
+    """(R,): light of a lamp at a place (3,) on the surfaces; 1 where it shines straight on one by the
+    person.
+    """
     away = position.to(hits.point)[:, None] - hits.point
     x, y, z = away.unbind(0)
     square = x * x + y * y + z * z
