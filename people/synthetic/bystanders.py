@@ -82,7 +82,7 @@ def person_in_front(seed: int, share: float, amodal: Tensor, light: Light) -> Oc
     for _ in range(3):
         height = round(tall * scale)
         width = max(2, round(height * cutout.alpha.shape[-1] / cutout.alpha.shape[-2]))
-        colour, alpha = resized(cutout, height, width)
+        colour, alpha = resized(cutout, height, width, amodal.device)
         if from_right:
             colour, alpha = colour.flip(-1), alpha.flip(-1)
         placed = _shift_to_hide(alpha[0], amodal, round(top - lift), share, from_right)
@@ -119,7 +119,7 @@ def put_behind(
         if not 8 <= height <= 3 * camera.size or feet[2] < 0.5:
             continue
         width = max(2, round(height * other.cutout.alpha.shape[-1] / other.cutout.alpha.shape[-2]))
-        colour, alpha = resized(other.cutout, height, width)
+        colour, alpha = resized(other.cutout, height, width, picture.device)
         layer = _canvas(torch.cat([colour, alpha]), camera.size, round(feet[0] - width / 2), round(head[1]))
         away = float(torch.tensor([other.x, 0.9, other.z]).sub(camera.eye.cpu()).norm())
         seen = layer[3:] * (distance > away - 0.3)[None]
@@ -139,9 +139,9 @@ def _under_feet(camera: Camera, feet: list[float], seen: Tensor) -> Tensor:
     return 1 - 0.65 * torch.exp(-away)[None] * bool(seen.amax() > 0.5)
 
 
-def resized(cutout: Cutout, height: int, width: int) -> tuple[Tensor, Tensor]:
+def resized(cutout: Cutout, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Colour (3, H, W) and alpha (1, H, W) of a cut-out at another size."""
-    both = torch.cat([cutout.colour * cutout.alpha, cutout.alpha])[None]
+    both = torch.cat([cutout.colour * cutout.alpha, cutout.alpha])[None].to(device)
     both = F.interpolate(both, (height, width), mode="bilinear", align_corners=False, antialias=True)[0]
     alpha = both[3:].clamp(0, 1)
     return (both[:3] / alpha.clamp_min(0.02)).clamp(0, 2), alpha
