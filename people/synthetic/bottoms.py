@@ -35,7 +35,7 @@ def straightened(worn: Cover, points: Tensor, piece: Piece) -> Tensor:
     radius = out.norm(dim=1)
     y = known.mean[:, 1]
     thigh = radius[(y < 0.0) & (y > -0.08)].mean()
-    end = 0.058 + 0.075 * piece.wide if piece.hem < -0.4 else 0.55 * thigh + 0.06 + 0.04 * piece.wide
+    end = 0.054 + 0.045 * piece.wide if piece.hem < -0.4 else 0.55 * thigh + 0.06 + 0.04 * piece.wide
     last = max(piece.hem, -0.72) if piece.hem < -0.4 else -0.3
     share = ((0.02 - y) / (0.02 - last)).clamp(0, 1.1)
     wanted = torch.lerp(0.97 * thigh, torch.as_tensor(end).to(radius), share)
@@ -90,7 +90,8 @@ def _skirt_neighbours(faces: Tensor, count: int) -> Tensor:
 def make_lining(worn: Cover, colour: tuple[float, float, float]) -> Layer:
     """Short tights under a skirt, so that nobody is ever undressed."""
     known = worn.fields
+    dark = (0.4 * colour[0], 0.4 * colour[1], 0.4 * colour[2])
     y = known.mean[:, 1]
-    field = torch.minimum(0.29 - y, y + 0.03)
+    field = torch.minimum(0.29 - y, y + 0.10)
     field = torch.where(known.arm > 0.3, -torch.ones_like(field), field)
-    return garment("lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(colour, colour, fabric="stretch"), 0.002)
+    return garment("lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), 0.002)

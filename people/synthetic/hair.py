@@ -23,7 +23,7 @@ HAIRS: dict[str, Colour] = {
     "grey": (0.58, 0.58, 0.58), "white": (0.80, 0.79, 0.77), "pink": (0.80, 0.45, 0.58), "blue": (0.25, 0.38, 0.60),
 }  # fmt: skip
 BALD = "bald"
-AROUND, SKULL_ROWS, HANGING_ROWS = 56, 15, 9
+AROUND, SKULL_ROWS, HANGING_ROWS = 80, 18, 9
 _MIDDLE = (0.0, 0.945, 0.035)
 
 
@@ -174,7 +174,7 @@ def _shell(figure: Figure, hair: Hair) -> Layer:
     base = (figure.rest[known.near] * known.shares[..., None]).sum(1)
     base = _smooth(base, SKULL_ROWS)
     inside = _inside(known, hair)
-    ramp = ((inside + 0.004) / 0.03).clamp(0, 1) ** 0.6
+    ramp = ((inside + 0.004) / (0.02 if hair.kind.curl else 0.04)).clamp(0, 1) ** 0.7
     thick = _thickness(known, hair) * ramp + 0.0015
     rest, moves = base + known.out * thick[:, None], _skull_moves(figure, known)
     strand = torch.stack([torch.deg2rad(known.angle) * 0.09, torch.deg2rad(90 - known.height) * 0.1], 1)
@@ -210,15 +210,23 @@ def _inside(known: Skull, hair: Hair) -> Tensor:
     """Metres (n,) inside the hair's edge."""
     kind = hair.kind
     inside = hairline(known.place, hair.receding)
-    uneven = spots(known.angle / 40 + hair.phase, known.height / 60, 1.0)[1] * 0.0035 * (0.4 + kind.rough)
+    coarse, fine = spots(known.angle / 30 + hair.phase, known.angle * 0, 1.0)
+    uneven = (0.6 * coarse + fine) * 0.004 * (0.5 + kind.rough)
     inside = inside + uneven
     front = known.angle.abs()
     if kind.fringe:
         fringe = torch.minimum(known.place[:, 1] - kind.fringe, (62 - front) * 0.002)
         inside = torch.maximum(inside, fringe + 2 * uneven)
     if kind.length is not None:
-        inside = torch.maximum(inside, torch.minimum((front - 66) * 0.0016, known.place[:, 1] - 0.8))
+        inside = torch.maximum(inside, _curtain(known.angle, known.place[:, 1], hair) + 0.5 * uneven)
     return inside
+
+
+def _curtain(angle: Tensor, y: Tensor, hair: Hair) -> Tensor:
+    """Metres (n,) inside hair that parts over the forehead and falls beside the face."""
+    opening = 61 * ((0.988 - y).clamp_min(0) / 0.085).clamp_max(1) ** 0.62
+    aside = angle - hair.parting * 0.5 * (1 - opening / 61).clamp_min(0)
+    return ((aside.abs() - opening) * 0.0016).minimum(y - 0.2)
 
 
 def _thickness(known: Skull, hair: Hair) -> Tensor:
@@ -232,9 +240,9 @@ def _thickness(known: Skull, hair: Hair) -> Tensor:
     if not kind.curl and kind.length is not None:
         gap = torch.exp(-(((known.angle - hair.parting * 0.6) / 9) ** 2)) * (known.height > 25)
         thick = thick * (1 - 0.45 * gap)
-    scale = 25 if kind.curl else 45
-    coarse, fine = spots(known.angle / scale + hair.phase, known.height / scale, 1.0 if not kind.curl else 2.0)
-    return thick * hair.volume * (1 + kind.rough * (0.35 * fine + 0.2 * coarse).clamp(-0.7, 0.8))
+    coarse, fine = spots(known.angle / 60 + hair.phase, known.height / 60, 1.0)
+    lumps = _smooth((0.55 * fine + 0.25 * coarse)[:, None], SKULL_ROWS)[:, 0]
+    return thick * hair.volume * (1 + kind.rough * lumps.clamp(-0.6, 0.7))
 
 
 def _skull_moves(figure: Figure, known: Skull) -> Tensor:
@@ -266,7 +274,7 @@ def _with_hanging(
     x, z = torch.lerp(last[:, 0].expand(rows, -1), x_low, low**1.5), torch.lerp(last[:, 2].expand(rows, -1), z_low + head[2], low)
     inward = 1 - 0.12 * share**4 * (length > 0.78)
     hung = torch.stack([x * inward, y, z * inward], -1).view(-1, 3)
-    open_ = (angle.abs() - 66 + 6 * share) * 0.0016
+    open_ = _curtain(angle.expand(rows, -1), y - head[1], hair) - 0.004 * share
     bones = torch.cat([figure.bone_rotation.flatten(1), figure.bone_shift], 1)
     top, mid, bottom = (bones[asset.bone(name)] for name in ("head", "neck01", "spine01"))
     fall = ((0.86 + head[1] - y) / 0.14).clamp(0, 1).view(-1, 1)
@@ -321,9 +329,12 @@ def paint_hair(
     hair = strands.hair
     across, along = mix(strands.strand).unbind(1)
     curl = hair.kind.curl
-    bent = across + curl * 0.006 * torch.sin(along * 300 + across * 90)
-    wide, _ = spots(bent + hair.phase, along * 0.25 + 0.2 * curl * along, 0.35)
-    _, thin = spots(bent, along * 0.05 * (1 + 8 * curl), 0.22)
+    if curl == 1.0:
+        wide, thin = spots(across * 3 + hair.phase, along * 3, 0.8)[0], spots(across, along, 0.6)[1]
+    else:
+        bent = across + curl * 0.004 * torch.sin(along * 110 + across * 30)
+        wide = spots(bent + hair.phase, along * 0.25, 0.35)[0]
+        thin = spots(bent, along * 0.05, 0.22)[1]
     seen = (0.0025 / pixel).clamp(0.25, 1)
     light = 1 + 0.22 * wide.clamp(-1.5, 1.5) + 0.26 * seen * thin.clamp(-2, 2)
     albedo = normal.new_tensor(hair.colour) * light[:, None]

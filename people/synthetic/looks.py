@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .bottoms import make_lining, make_skirt, make_trousers
+from .collars import make_collar
 from .draws import Draws
 from .eyes import Eyes, sample_eyes
 from .hair import Hair, make_hair, roots, sample_hair
@@ -56,6 +57,8 @@ def sample_look(seed: int, shape: Shape) -> Look:
         bottom = dress
     if outer is not None and top.neck == "hood":
         outer = None
+    if bottom.kind == "skirt":
+        top = replace(top, tucked=True)
     shoes = sample_shoes(draws, shape.woman)
     bare = bottom.kind in ("skirt", "dress", "shorts")
     socks = None
@@ -91,21 +94,26 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     layers, fields = [], []
     if look.bottom.kind in ("skirt", "dress"):
         layers += [make_lining(worn, look.bottom.cloth.colour), make_skirt(worn, look.bottom)]
-        fields.append(torch.where(trunk, torch.minimum(0.29 - y, y + 0.03), -1.0))
+        fields.append(torch.where(trunk, torch.minimum(0.29 - y, y + 0.10), -1.0))
     else:
         layers.append(make_trousers(worn, look.bottom))
         fields.append(torch.where(trunk, torch.minimum(0.27 - y, y - look.bottom.hem), -1.0))
     top = look.top
     if top is None:
         top = replace(look.bottom, hem=0.2, tucked=True, fit=0.0)
-    layers.append(make_top(worn, top))
+    layers += [make_top(worn, top), *_collar(worn, top, 0.0)]
     fields.append(top_field(known, top))
     if look.outer is not None:
         outer = replace(look.outer, hem=0.2) if look.outer.kind == "coat" else look.outer
-        layers.append(make_top(worn, outer))
+        layers += [make_top(worn, outer), *_collar(worn, outer, 0.012)]
         if look.outer.kind == "coat":
             layers.append(make_skirt(worn, look.outer, "jacket", 0.05 if look.outer.open else 0.0, 0.02))
     return layers, fields
+
+
+def _collar(worn: Cover, piece: Piece, out: float) -> list[Layer]:
+    made = make_collar(worn, piece, out)
+    return [] if made is None else [made]
 
 
 def hidden_faces(figure: Figure, fields: list[Tensor], boots: float = 0.0) -> Tensor:
@@ -113,8 +121,9 @@ def hidden_faces(figure: Figure, fields: list[Tensor], boots: float = 0.0) -> Te
     asset = figure.asset
     start = asset.ranges["tights"].start
     under = torch.stack(fields).amax(0)[asset.covers - start] > _HIDDEN_M
-    head = asset.mean[asset.ranges["body"], 1] > 0.80
-    under = (under & ~head) | in_shoes(figure, boots)
+    part = asset.part[asset.ranges["body"]]
+    bare = (asset.mean[asset.ranges["body"], 1] > 0.80) | (part == 3) | (part == 4)
+    under = (under & ~bare) | in_shoes(figure, boots)
     return under[asset.faces["body"]].all(1)
 
 

@@ -112,6 +112,9 @@ def _limbs(
     height = torch.where(is_arm, shoulder[1] - along, own[:, 1])
     sheet = torch.stack([(out * across).sum(1) * side[:, 0], height, (out * ahead).sum(1)], 1)
     segment = torch.where(is_arm, torch.where(on_lower, 2, 1), torch.where(is_leg, torch.where(on_shin, 4, 3), 0))
+    flat = ((own[:, 1] - 0.56) / 0.1).clamp(0, 1) * ~(is_arm | is_leg)
+    ahead_by = torch.tanh(sheet[:, 2] / 0.02) * torch.maximum(sheet[:, 2].abs(), 0.11 * flat)
+    sheet[:, 2] = torch.lerp(sheet[:, 2], ahead_by, flat)
     return torch.where(is_arm, along, torch.zeros_like(along)), segment * side[:, 0].long(), place, direction * side, sheet
 
 

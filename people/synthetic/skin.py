@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from .wardrobe import Colour
 
 SKIN_NAMES = ("pale", "light", "beige", "brown", "dark")
 TONES = ((0.93, 0.77, 0.68), (0.87, 0.68, 0.55), (0.76, 0.56, 0.42), (0.57, 0.39, 0.28), (0.37, 0.25, 0.19))
+_DIRECTIONS = 64
 BEARDS = ("none", "stubble", "moustache", "goatee", "beard")
 _HAIRLINE = ((0, 0.979), (25, 0.976), (42, 0.966), (58, 0.944), (72, 0.908), (80, 0.905), (88, 0.926), (100, 0.918),
              (115, 0.892), (135, 0.862), (155, 0.848), (180, 0.846))  # fmt: skip
@@ -75,17 +77,36 @@ def _mixed(a: Colour, b: Colour, share: float) -> Colour:
 @lru_cache(maxsize=4)
 def hollows(device: str) -> Tensor:
     """(Vbody,) 0..1: how much of the surroundings the mean body keeps from each vertex of its skin."""
-    asset = body_asset(device)
+    asset = body_asset("cpu")
     span = asset.ranges["body"]
     faces, place = asset.faces["body"], asset.mean[span]
-    beside = neighbours(faces.cpu(), len(place)).to(place.device)
     normals = vertex_normals(place, faces)
-    total = torch.zeros_like(place[:, 0])
-    smooth = place
-    for rounds, weight in ((3, 260.0), (12, 110.0), (60, 30.0)):
-        smooth = relaxed(smooth, beside, 0.9, rounds)
-        total = total + ((smooth - place) * normals).sum(1) * weight
-    return relaxed(total.clamp(-0.25, 0.95)[:, None], beside, 0.6, 1)[:, 0]
+    total, most = torch.zeros(len(place)), torch.zeros(len(place))
+    for index in range(_DIRECTIONS):
+        up = 1 - 1.7 * (index + 0.5) / _DIRECTIONS
+        turn = 2.399963 * index
+        flat = math.sqrt(1 - up * up)
+        towards = torch.tensor([flat * math.cos(turn), up, flat * math.sin(turn)])
+        facing = (normals @ towards).clamp_min(0)
+        total += facing * _sees(place + 0.003 * normals, towards)
+        most += facing
+    dark = (1 - total / most.clamp_min(0.1)).clamp(0, 1)[:, None]
+    return relaxed(dark, neighbours(faces, len(place)), 0.7, 2)[:, 0].to(device)
+
+
+def _sees(place: Tensor, towards: Tensor) -> Tensor:
+    """(v,) 0 or 1: whether nothing of the points (v,3) lies before each as seen from there."""
+    side = torch.linalg.cross(towards, torch.tensor([0.3, 0.2, -0.9]))
+    side = side / side.norm()
+    other = torch.linalg.cross(towards, side)
+    cells = ((torch.stack([place @ side, place @ other]) + 1.3) / 0.006).long()
+    wide = 440
+    depth = torch.full((wide * wide,), -9.0)
+    near = place @ towards
+    index = cells[0] * wide + cells[1]
+    depth.scatter_reduce_(0, index, near, "amax")
+    grid = F.max_pool2d(depth.view(1, 1, wide, wide), 3, 1, 1).flatten()
+    return (near > grid[index] - 0.014).float()
 
 
 def hairline(place: Tensor, receding: float = 0.0) -> Tensor:
@@ -127,7 +148,7 @@ def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tupl
     albedo = albedo.index_copy(0, face, made)
     red = place.new_tensor([0.05, -0.035, -0.03]) * (0.9 if skin.tone < 3 else 0.45)
     albedo = albedo + (0.4 * ruddy + _ruddy(x, y, z))[:, None] * red
-    albedo = albedo * (1 - 0.42 * hollow.clamp(-0.2, 1))[:, None]
+    albedo = albedo * (1 - 0.5 * hollow)[:, None]
     shine = torch.full_like(x, 0.16).index_copy(0, face, gloss)
     return albedo.clamp(0.02, 0.98), shine, torch.full_like(x, 0.9 if skin.tone < 3 else 0.6)
 
@@ -163,9 +184,9 @@ def _face(skin: Skin, albedo: Tensor, place: Tensor, hollow: Tensor, pixel: Tens
     albedo = albedo * (1 - (0.12 + 0.18 * skin.made_up) * shadow - (0.06 + 0.14 * skin.age) * bags)[:, None]
     albedo = torch.lerp(albedo, place.new_tensor(skin.brows), (_brow(skin, a, y, fine, soft) * front)[:, None])
     lash = _lashes(a, y, soft) * front * (z > 0.1)
-    albedo = torch.lerp(albedo, place.new_tensor([0.06, 0.05, 0.05]), (lash * (0.55 + 0.4 * skin.made_up))[:, None])
+    albedo = torch.lerp(albedo, place.new_tensor([0.06, 0.05, 0.05]), (lash * (0.4 + 0.4 * skin.made_up))[:, None])
     if skin.age > 0.25:
-        albedo = albedo * (1 - (skin.age - 0.25) * 0.3 * _lines(a, y, z))[:, None]
+        albedo = albedo * (1 - (skin.age - 0.25) * 0.16 * _lines(a, y, z))[:, None]
     hairy = torch.maximum(beard_share(skin, place, fine), _roots(skin, place, fine))
     albedo = torch.lerp(albedo, place.new_tensor(skin.hair) * (0.9 + 0.15 * fine.clamp(-1, 1))[:, None], hairy[:, None])
     oily = 0.14 * torch.exp(-((a / 0.03) ** 2) - ((y - 0.94) / 0.05) ** 2)
@@ -210,24 +231,24 @@ def beard_region(style: str, place: Tensor) -> Tensor:
     """Metres (p,) inside the beard's outline on the mean face; below 0 outside."""
     x, y, z = place.unbind(1)
     a = x.abs()
-    cheek = 0.853 + 0.9 * (a - 0.03).clamp_min(0) - (0.858 - 0.846) * torch.exp(-((a / 0.02) ** 2))
-    moustache = torch.minimum(0.8565 - 0.25 * a - y, torch.minimum(y - 0.8415, 0.03 - a))
-    full = torch.minimum(cheek - y, torch.minimum(y - 0.792, (z - 0.035) * 0.8))
-    full = torch.maximum(full, moustache)
-    goatee = torch.maximum(torch.minimum(0.028 - a, torch.minimum(0.842 - y, y - 0.797)), moustache)
-    region = {"moustache": moustache, "goatee": goatee}.get(style, full)
-    below = torch.minimum(y - 0.8225, 0.012 - a)
+    cheek = 0.850 + 0.75 * (a - 0.028).clamp_min(0) - 0.010 * torch.exp(-((a / 0.02) ** 2))
+    moustache = torch.minimum(0.8555 - 0.22 * a - y, torch.minimum(y - 0.841, 0.031 - a))
+    full = torch.minimum(cheek - y, torch.minimum(y - 0.785 - 0.25 * (0.11 - z).clamp_min(0), (z - 0.035) * 0.8))
+    chin = 0.026 - ((a / 1.05) ** 2 + (0.7 * (y - 0.822)) ** 2).sqrt()
+    goatee = torch.maximum(torch.minimum(chin, 0.846 - y), moustache)
+    region = {"moustache": moustache, "goatee": goatee}.get(style, torch.maximum(full, moustache))
     mouth = torch.minimum(torch.minimum(0.8425 - y, y - 0.8225), 0.027 - a) - 0.001
-    return torch.minimum(region, -mouth) + 0 * below
+    return torch.minimum(region, -mouth)
 
 
 def beard_share(skin: Skin, place: Tensor, fine: Tensor) -> Tensor:
     """How much of the skin (p,) hair of the beard hides, 0..1."""
     if skin.beard == "none":
         return torch.zeros_like(place[:, 0])
-    inside = (beard_region(skin.beard, place) / 0.006 + 0.35 * fine).clamp(0, 1)
-    inside = inside * (place[:, 2] > 0.03)
-    return inside * (0.34 if skin.beard == "stubble" else 0.85)
+    soft = 0.022 if skin.beard == "stubble" else 0.011
+    inside = (beard_region(skin.beard, place) / soft + 0.12 + 0.22 * fine).clamp(0, 1)
+    inside = inside * inside * (3 - 2 * inside) * (place[:, 2] > 0.03)
+    return inside * (0.30 if skin.beard == "stubble" else 0.86)
 
 
 def _roots(skin: Skin, place: Tensor, fine: Tensor) -> Tensor:

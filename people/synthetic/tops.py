@@ -57,23 +57,19 @@ def sleeve_field(known: Fields, length: float) -> Tensor:
     if length <= 0:
         x, y, z = known.mean.unbind(1)
         hole = 0.145 + 0.6 * (0.56 - y).clamp_min(0)
-        return torch.where(y > 0.4, hole - x.abs(), 0.2 + 0 * x) if length == 0 else hole
+        return torch.where((y > 0.4) | (known.arm > 0.02), hole - x.abs(), 0.2 + 0 * x) if length == 0 else hole
     return torch.where(known.arm > 0.02, length - known.along_arm, torch.full_like(known.arm, 0.2))
 
 
 def neck_field(known: Fields, neck: str) -> Tensor:
-    """Metres (v,) below the neck's edge."""
+    """Metres (v,) from the neck's opening: below its line, or further out than it is wide."""
     x, y, z = known.mean.unbind(1)
-    front = ((z - 0.02) / 0.09).clamp(-1, 1)
-    line = 0.742 - 0.05 * front
+    front = ((z - 0.015) / 0.08).clamp(-1, 1)
+    around = (x**2 + torch.where(z > 0.015, (z - 0.015) / 1.4, 0.015 - z) ** 2).sqrt()
+    line, wide = 0.735 - 0.035 * front, 0.077
     if neck == "high":
-        line = 0.80 - 0.02 * front
-    elif neck in ("v", "lapels"):
-        depth = 0.60 if neck == "v" else 0.5
-        cut = depth + 1.75 * x.abs() if neck == "v" else depth + 2.6 * x.abs()
-        line = torch.where(z > 0.03, torch.minimum(line, cut), line)
-    elif neck == "scoop":
-        line = torch.where(z > 0.0, torch.minimum(line, 0.628 + 10 * x**2 + 0.4 * (0.06 - z).clamp_min(0)), line)
-    elif neck == "collar":
-        line = torch.where(z > 0.03, torch.minimum(line, 0.672 + 1.1 * x.abs()), line)
-    return line - y
+        return 0.80 - 0.02 * front - y
+    edge = torch.maximum(line - y, around - wide)
+    deep = {"v": 0.60 + 2.0 * x.abs(), "lapels": 0.5 + 2.9 * x.abs(), "collar": 0.672 + 1.0 * x.abs(),
+            "scoop": 0.625 + 13 * x**2}.get(neck)  # fmt: skip
+    return edge if deep is None else torch.where(z > 0, torch.minimum(edge, deep - y), edge)
