@@ -11,6 +11,9 @@ from .light import Light
 from .place import Place
 from .raycast import Hits, blocked
 
+_SMALL = 0.015
+"""Square or cubic metres; what is smaller casts no shadow."""
+
 
 def light_surroundings(
     place: Place, light: Light, hits: Hits, shell: Tensor, boxes: Tensor, balls: Tensor, shift: float,
@@ -69,7 +72,7 @@ def in_haze(place: Place, linear: Tensor, distance: Tensor) -> Tensor:
     if place.haze <= 0:
         return linear
     air = linear.new_tensor(place.horizon)[:, None] ** 2
-    return torch.lerp(linear, air, 1 - torch.exp(-distance * place.haze))
+    return torch.lerp(linear, air, 1 - torch.exp(-distance.clamp_min(0) * place.haze))
 
 
 def _corners(place: Place, hits: Hits, shell: Tensor) -> Tensor:
@@ -84,7 +87,8 @@ def _corners(place: Place, hits: Hits, shell: Tensor) -> Tensor:
 
 def _under_things(boxes: Tensor, hits: Hits) -> Tensor:
     """(R,) 0..1: darker on the floor under and beside what stands there."""
-    boxes = boxes[(boxes[:, 1] < 0.9) & (boxes[:, 4] > 0.05)]
+    base = (boxes[:, 3] - boxes[:, 0]) * (boxes[:, 5] - boxes[:, 2])
+    boxes = boxes[(boxes[:, 1] < 0.9) & (boxes[:, 4] > 0.05) & (base > _SMALL)]
     side, points = _every_other(hits.point)
     x, z = points[0].contiguous(), points[2].contiguous()
     shaded = torch.zeros_like(x)
@@ -98,7 +102,9 @@ def _under_things(boxes: Tensor, hits: Hits) -> Tensor:
 def _sunlit(boxes: Tensor, balls: Tensor, hits: Hits, sun: Tensor) -> Tensor:
     """(R,) 0..1: where no house and no tree keeps the sun away."""
     side, points = _every_other(hits.point + hits.normal * 0.02)
-    return 1 - _back_to_all(blocked(points, sun, boxes[boxes[:, 4] > 0.2], balls), side)
+    return 1 - _back_to_all(
+        blocked(points, sun, boxes[(boxes[:, 3:6] - boxes[:, :3]).prod(1) > _SMALL], balls), side
+    )
 
 
 def _every_other(points: Tensor) -> tuple[int, Tensor]:
