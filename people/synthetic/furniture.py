@@ -59,15 +59,10 @@ def _picture(draws: Draws, things: Things, x: float, back: float) -> None:
 def _shelf(draws: Draws, things: Things, x: float, back: float) -> None:
     half, tall, deep = draws.uniform(0.35, 0.7), draws.uniform(0.8, 2.2), 0.32
     books = Finish(
-        (0.6, 0.5, 0.42),
-        (0.12, 0.1, 0.09),
-        (draws.uniform(0.03, 0.07), draws.uniform(0.28, 0.4)),
-        (0.12, 0.22),
-        0.3,
-        0.9,
-        draws.uniform(0.2, 0.7),
-        0.1,
-    )
+        (0.35, 0.26, 0.2), (0.1, 0.08, 0.07), (draws.uniform(0.03, 0.06), draws.uniform(0.28, 0.4)),
+        (0.1, draws.uniform(0.15, 0.4)), 0.3, draws.uniform(0.6, 1.2), draws.uniform(0.2, 0.65), 0.2,
+        (0.05, 0.6),
+    )  # fmt: skip
     board = wood(draws) if draws.chance(0.7) else WHITE
     things.begin()
     things.box((x - half, 0, back), (x + half, tall, back + deep - 0.03), books)
