@@ -59,11 +59,10 @@ _BY_VERTEX = ("vertices", "rest", "uv", "part", "part_uv", "keep", "normals")
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """(v,3) of length 1: the mean of the normals of the faces round each vertex, by area."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    corner = faces.T.reshape(-1)
+    a, b, c = vertices.index_select(0, corner).view(3, -1, 3)
     normal = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for k in range(3):
-        total.index_add_(0, faces[:, k], normal)
+    total = torch.zeros_like(vertices).index_add_(0, corner, normal.repeat(3, 1))
     return total / total.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
 

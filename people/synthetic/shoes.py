@@ -42,11 +42,9 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
     half = (local[:, 2].amax() - local[:, 2].amin()) / 2 + 0.001
     middle = (local[:, 2].amax() + local[:, 2].amin()) / 2
     ankle = ((figure.rest[own[shape[:, 1] > shape[:, 1].amax() - 0.025]]).mean(0) - heel) @ frame.T
-    rings = [_ring(height, front, wide, out, round_, length, half, middle, ankle)
-             for height, front, wide, out, round_ in _RINGS]  # fmt: skip
     shaft = max(0.0, piece.hem)
     levels = torch.linspace(0.02, max(shaft, 0.02), 6).tolist() if shaft else []
-    place = torch.cat(rings) @ frame + heel
+    place = _rings(length, half, middle, ankle).reshape(-1, 3) @ frame + heel
     shares = [min(max((ring[0] - 0.07) / 0.06, 0.0), 0.6) for ring in _RINGS for _ in range(AROUND)]
     if levels:
         place = torch.cat([place, *(_shaft_ring(worn, letter, COLLAR + level, place[-AROUND:]) for level in levels)])
@@ -80,22 +78,19 @@ def _frame(foot: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return heel, front, frame
 
 
-def _ring(
-    height: float, front: float, wide: float, out: float, round_: float, length: Tensor, half: Tensor, middle: Tensor,
-    ankle: Tensor,
-) -> Tensor:  # fmt: skip
-    """(AROUND,3) forward, up, side: the outline of a foot at that height, rounder towards the ankle."""
+def _rings(length: Tensor, half: Tensor, middle: Tensor, ankle: Tensor) -> Tensor:
+    """(rings,AROUND,3) forward, up, side: the outlines of a foot at all heights, rounder towards the ankle."""
+    height, front, wide, out, round_ = half.new_tensor(_RINGS).T[..., None]
     angle = torch.arange(AROUND, device=half.device) * (2 * torch.pi / AROUND)
     c, s = torch.cos(angle), torch.sin(angle)
     end = length * front
-    forward = end / 2 - (end / 2 + out) * (-c).sign() * c.abs() ** 0.8
+    forward = end / 2 - (end / 2 + out) * ((-c).sign() * c.abs() ** 0.8)
     u = forward / length
     width = half * wide * (0.74 + 0.26 * torch.sin(torch.pi * (u - 0.2).clamp(0, 1)).clamp_min(0) - 0.05 * u) + out
-    side = middle * (0.4 + 0.6 * u.clamp(0, 1)) - width * s.sign() * s.abs() ** 0.75
-    flat = torch.stack([forward, side], 1)
-    circle = torch.stack([ankle[0] + 0.048 * c, ankle[2] - 0.040 * s], 1)
-    mixed = torch.lerp(flat, circle, round_)
-    return torch.stack([mixed[:, 0], torch.full_like(c, height), mixed[:, 1]], 1)
+    side = middle * (0.4 + 0.6 * u.clamp(0, 1)) - width * (s.sign() * s.abs() ** 0.75)
+    forward = torch.lerp(forward, (ankle[0] + 0.048 * c).expand_as(forward), round_.expand_as(forward))
+    side = torch.lerp(side, (ankle[2] - 0.040 * s).expand_as(side), round_.expand_as(side))
+    return torch.stack([forward, height.expand_as(forward), side], 2)
 
 
 def _shaft_ring(worn: Cover, letter: str, height: float, below: Tensor) -> Tensor:
