@@ -22,10 +22,9 @@ HIDDEN_SHARE = 0.4
 
 def scene() -> torch.Tensor:
     """(1, 3, HEIGHT, WIDTH) float 0..1."""
-    from ..people.synthetic.draws import Draws
-    from ..people.synthetic.surroundings import paint_background
+    from ..people.synthetic.scene import paint_background
 
-    picture = paint_background(Draws([BACKGROUND_SEED], "background", "cpu", 20_000), WIDTH)[:, :, :HEIGHT]
+    picture = paint_background(BACKGROUND_SEED, WIDTH)[None, :, -HEIGHT:]
     for seed, size, left, top in (*BESIDE, HIDDEN):
         _place(picture, seed, size, left, top, seed == HIDDEN[0])
     return picture

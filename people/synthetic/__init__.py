@@ -1,7 +1,8 @@
-"""Synthetic people: articulated bodies of capsules, dressed, lit, partly hidden, with exact ground truth."""
+"""Synthetic people: real bodies, dressed, lit, in rooms and streets, partly hidden, with exact ground truth."""
 
 from .render import (
     BACKGROUNDS,
+    CLOSE,
     HANDS_RAISED,
     HELD_OUT_FIRST_SEED,
     SCENE,
@@ -14,6 +15,7 @@ from .render import (
 
 __all__ = [
     "BACKGROUNDS",
+    "CLOSE",
     "HANDS_RAISED",
     "HELD_OUT_FIRST_SEED",
     "SCENE",

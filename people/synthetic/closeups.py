@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .body import LEFT, RIGHT, pose_body, sample_proportions
-from .clothes import COLOUR_NAMES, SKINS, sample_outfits
+from .camera import Camera, frame_points, look_at
 from .draws import Draws
-from .figure import Figure, dress
-from .gestures import raise_hands
-from .poses import sample_poses
-from .render import HAND_LABELS, draw_figure, lamp, to_pixels
-from .surroundings import paint_background
+from .gestures import LEFT, RIGHT, raise_hands, sample_hand
+from .layers import Layer
+from .person import Person, draw_person, make_person, shadows_of
+from .photograph import sample_photograph
+from .poses import Pose, sample_pose
+from .render import HAND_LABELS, hands_px
+from .scene import draw_behind, sample_scene
+from .captions import sleeve_words
+from .skin import SKIN_NAMES
 
-# DensePose labels of each side's arm: hand, forearm, upper arm.
 _ARM_LABELS = {RIGHT: (3, 20, 22, 16, 18), LEFT: (4, 19, 21, 15, 17)}
+"""DensePose labels of each side's arm: hand, forearm, upper arm."""
 SIDES = ("right", "left")
-SKIN_NAMES = ("pale", "light", "beige", "brown", "dark")
 SHARE = (0.56, 0.76)
 WHOLE_BODY = 0.15
+__all__ = ["SKIN_NAMES", "SyntheticHands", "render_hands"]
 
 
 @dataclass(frozen=True)
@@ -44,112 +47,62 @@ class SyntheticHands:
 @torch.no_grad()
 def render_hands(seeds: Sequence[int], size: int = 128, device: torch.device | str = "cpu") -> SyntheticHands:
     """The hands of these seeds: both sides, skins, sleeves, backgrounds, turned every way, mostly upright."""
-    left, alone = _which(Draws(seeds, "camera", device))
-    kinds = 2 * left.long() + alone.long()
-    parts, places = [], []
-    for kind in kinds.unique().tolist():  # alike ones together: each capsule has one window for all pictures
-        place = torch.nonzero(kinds == kind)[:, 0]
-        parts.append(
-            _render_alike([seeds[i] for i in place.tolist()], size, device, kind >= 2, bool(kind % 2))
-        )
-        places.append(place)
-    order = torch.cat(places).argsort()
-    pictures, masks, joints = (
-        torch.cat([getattr(part, name) for part in parts])[order] for name in ("pictures", "masks", "joints")
-    )
-    texts = [text for part in parts for text in part.captions]
-    return SyntheticHands(pictures, masks, joints, left, [texts[i] for i in order.tolist()])
+    rows = [_render(int(seed), size, device) for seed in seeds]
+    pictures, masks, joints = (torch.stack([row[i] for row in rows]) for i in range(3))
+    left = torch.tensor([row[3] for row in rows], device=device)
+    return SyntheticHands(pictures, masks, joints, left, [row[4] for row in rows])
 
 
-def _which(camera: Draws) -> tuple[Tensor, Tensor]:
-    """Whether it is a left hand, and whether nothing but that arm is in the picture; (B,) bool."""
-    return camera.chance(0.5), ~camera.chance(WHOLE_BODY)
+def _render(seed: int, size: int, device: torch.device | str) -> tuple[Tensor, Tensor, Tensor, bool, str]:
+    draws = Draws(seed, "hand")
+    side, alone = (LEFT if draws.chance(0.5) else RIGHT), not draws.chance(WHOLE_BODY)
+    person = make_person(seed, _pose(seed, side, draws), device)
+    if alone:
+        person = replace(person, layers=[only_arm(layer, side) for layer in person.layers])
+    camera = _camera(person, side, draws, size)
+    scene = sample_scene(seed, camera)
+    light = scene.light(seed, device)
+    shadows = shadows_of(person, light)
+    drawing = draw_person(person, camera, light, shadows)
+    photograph = sample_photograph(seed, size, device)
+    behind = photograph.develop(draw_behind(scene, light, camera, size, shadows))
+    mask = (drawing.part == HAND_LABELS[side])[None].float()
+    colour = photograph.develop(drawing.colour)
+    picture = colour * drawing.coverage + behind * (1 - drawing.coverage)
+    text = f"a {SIDES[side]} hand{sleeve_words(person.look)}"
+    return picture, mask, hands_px(person, camera)[side], side == LEFT, text
 
 
-def _render_alike(
-    seeds: list[int], size: int, device: torch.device | str, is_left: bool, alone: bool
-) -> SyntheticHands:
-    streams = {name: Draws(seeds, name, device, 20_000 if name == "background" else 256)
-               for name in ("body", "clothes", "camera", "background", "pose")}  # fmt: skip
-    camera = streams["camera"]
-    left, _ = _which(camera)
-    poses, _ = raise_hands(sample_poses(streams["pose"]), streams["pose"])
-    body = pose_body(sample_proportions(streams["body"]), poses)
-    outfit = sample_outfits(streams["clothes"], body.proportions.woman)
-    side = LEFT if is_left else RIGHT
-    figure = dress(body, outfit, fingers=True)
-    turn = _turns(camera)
-    figure = turned(only_arm(figure, side) if alone else figure, turn)
-    hand = body.hands[:, side] @ turn.transpose(1, 2)
-    scale, centre = _camera(camera, hand, size)
-    colour, coverage, part, _ = draw_figure(figure, body, outfit, scale, centre, size, lamp(camera))
-    background = paint_background(streams["background"], size)
-    inside = torch.ones_like(hand[..., 0], dtype=torch.bool)
-    return SyntheticHands(
-        pictures=colour + background * (1 - coverage),
-        masks=without_cracks((part == HAND_LABELS[side])[:, None].float()),
-        joints=to_pixels(hand, scale, centre, inside, size),
-        left=left, captions=describe_hands(left, outfit),
-    )  # fmt: skip
+def _pose(seed: int, side: int, draws: Draws) -> Pose:
+    """A pose with that hand up, its gesture and palm drawn from the stream "hand"."""
+    pose, _ = raise_hands(sample_pose(Draws(seed, "pose")), draws)
+    both = [pose.hands[RIGHT], pose.hands[LEFT]]
+    both[side] = sample_hand(draws, 0.5 * pose.yaw)
+    angles = dict(pose.angles)
+    name = "rl"[side]
+    angles |= {
+        f"{name}_arm_flexion": draws.uniform(30, 70), f"{name}_arm_abduction": draws.uniform(12, 60),
+        f"{name}_elbow": draws.uniform(70, 130), f"{name}_elbow_up": draws.uniform(0.8, 1.5),
+        f"{name}_elbow_inward": draws.uniform(-0.45, 0.2),
+    }  # fmt: skip
+    return replace(pose, angles=angles, yaw=0.5 * pose.yaw, hands=(both[RIGHT], both[LEFT]))
 
 
-def only_arm(figure: Figure, side: int) -> Figure:
-    """The figure with nothing but one arm."""
-    labels = torch.tensor(_ARM_LABELS[side], device=figure.label_behind.device)
-    keep = torch.isin(figure.label_behind, labels)
-    values = {f.name: getattr(figure, f.name) for f in fields(figure)}
-    return Figure(
-        **{name: value[keep] if value.dim() == 1 else value[:, keep] for name, value in values.items()}
-    )
+def only_arm(layer: Layer, side: int) -> Layer:
+    """The layer without the faces that are not of that arm."""
+    labels = torch.tensor(_ARM_LABELS[side], device=layer.part.device)
+    own = torch.isin(layer.part.long(), labels)[layer.faces].all(1)
+    layer.vertex_normals()
+    return replace(layer, faces=layer.faces[own])
 
 
-def without_cracks(masks: Tensor, width: int = 2) -> Tensor:
-    """The masks (B,1,S,S) with cracks up to twice `width` px wide filled, such as those at the wrist."""
-    reach = 2 * width + 1
-    grown = F.max_pool2d(masks, reach, 1, width)
-    return torch.maximum(masks, 1 - F.max_pool2d(1 - grown, reach, 1, width))
-
-
-def turned(figure: Figure, turn: Tensor) -> Figure:
-    """The figure under rotations (B,3,3)."""
-    names = ("start", "end", "front", "origin", "axis")
-    return replace(figure, **{name: getattr(figure, name) @ turn.transpose(1, 2) for name in names})
-
-
-def describe_hands(left: Tensor, outfit) -> list[str]:
-    """For example "a left hand with brown skin, blue sleeve"."""
-    tones = torch.tensor(SKINS, device=left.device)
-    skins = (outfit.colour[:, 0, None] - tones).norm(dim=2).argmin(1)
-    rows = zip(
-        left.tolist(), skins.tolist(), outfit.sleeves.tolist(), outfit.top_colour.tolist(), strict=True
-    )
-    return [
-        f"a {SIDES[is_left]} hand with {SKIN_NAMES[skin]} skin"
-        + (f", {COLOUR_NAMES[colour]} sleeve" if sleeves == 2 else "")
-        for is_left, skin, sleeves, colour in rows
-    ]
-
-
-def _turns(draws: Draws) -> Tensor:
-    """(B,3,3): in the picture's plane mostly a little, sometimes any way; a little out of it."""
-    roll = torch.where(
-        draws.chance(0.75), draws.normal(0, 0.6).reshape(-1), draws.uniform(-3.1416, 3.1416).reshape(-1)
-    )
-    out = draws.normal(0, 0.3, 2)
-    zero, one = torch.zeros_like(roll), torch.ones_like(roll)
-    cos, sin = roll.cos(), roll.sin()
-    plane = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], 1).view(-1, 3, 3)
-    cos, sin = out[:, 0].cos(), out[:, 0].sin()
-    nod = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], 1).view(-1, 3, 3)
-    cos, sin = out[:, 1].cos(), out[:, 1].sin()
-    shake = torch.stack([cos, zero, sin, zero, one, zero, -sin, zero, cos], 1).view(-1, 3, 3)
-    return plane @ nod @ shake
-
-
-def _camera(draws: Draws, hand: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Pixels per metre (B,) and where the pelvis lands (B,2): the joints' box in the middle."""
-    low, high = hand[..., :2].amin(1), hand[..., :2].amax(1)
-    scale = size * draws.uniform(*SHARE).reshape(-1) / (high - low).amax(1)
-    middle = (low + high) / 2 * scale[:, None]
-    place = size * (0.5 + draws.normal(0, 0.03, 2))
-    return scale, torch.stack([place[:, 0] - middle[:, 0], place[:, 1] + middle[:, 1]], 1)
+def _camera(person: Person, side: int, draws: Draws, size: int) -> Camera:
+    """The hand in the middle; in the picture's plane mostly turned a little, sometimes any way."""
+    joints = person.figure.hands[side]
+    roll = draws.normal(0, 0.6) if draws.chance(0.75) else draws.uniform(-math.pi, math.pi)
+    middle = joints.mean(0).cpu()
+    distance = draws.uniform(0.45, 1.1)
+    camera = look_at(middle, distance, float(middle[1]) + distance * draws.normal(0, 0.28), roll,
+                     draws.normal(0, 0.28))  # fmt: skip
+    place = (0.5 + draws.normal(0, 0.06), 0.5 + draws.normal(0, 0.06))
+    return frame_points(camera, joints, draws.uniform(*SHARE), place, size)

@@ -1,53 +1,69 @@
-"""Random numbers that depend on the seed of a picture alone, never on the batch or the device it is
-drawn with.
-"""
+"""Random numbers that depend on the seed of a picture alone, a stream for each aspect of a person."""
 
+from __future__ import annotations
+
+import random
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-STREAMS = ("body", "pose", "clothes", "camera", "background", "occluder")
+STREAMS = (
+    "body", "pose", "clothes", "camera", "background", "occluder", "hair", "face", "accessories", "light",
+    "bystander", "photo", "hand",
+)  # fmt: skip
+_CUT = 2.5
+_MIX = 0x9E3779B97F4A7C15
+Item = TypeVar("Item")
 
 
 class Draws:
-    """A stream of uniform numbers per picture, consumed column by column, the same columns for every picture.
+    """A stream of numbers for one seed.
 
     Each aspect of a person has a stream of its own, so that the same person can be drawn in another pose and
     a later change to, say, the backgrounds leaves every body as it was.
     """
 
-    def __init__(
-        self, seeds: Sequence[int], stream: str, device: torch.device | str, columns: int = 1024
-    ) -> None:
-        offset = STREAMS.index(stream)
-        generators = [torch.Generator().manual_seed(int(seed) * len(STREAMS) + offset) for seed in seeds]
-        self._numbers = torch.stack([torch.rand(columns, generator=g) for g in generators]).to(device)
-        self._next = 0
-        self.device = self._numbers.device
+    def __init__(self, seed: int, stream: str) -> None:
+        self._number = (int(seed) * len(STREAMS) + STREAMS.index(stream)) * _MIX % (1 << 63)
+        self._random = random.Random(self._number)
+        self._generator: torch.Generator | None = None
 
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """(B, *shape) numbers in [low, high)."""
-        count = 1
-        for side in shape:
-            count *= side
-        taken = self._numbers[:, self._next : self._next + count]
-        if taken.shape[1] < count:
-            raise ValueError(f"a stream of {self._numbers.shape[1]} numbers is used up")
-        self._next += count
-        return low + (high - low) * taken.reshape(-1, *shape)
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
+        """A number in [low, high)."""
+        return low + (high - low) * self._random.random()
 
-    def normal(self, mean: float, std: float, *shape: int) -> Tensor:
-        """(B, *shape) normal numbers, cut at 2.5 standard deviations so that no limb is ever absurd."""
-        u = self.uniform(0.0062, 0.9938, *shape)
-        return mean + std * 1.41421356 * torch.erfinv(2 * u - 1)
+    def normal(self, mean: float = 0.0, std: float = 1.0) -> float:
+        """A normal number, cut at 2.5 standard deviations so that nothing is ever absurd."""
+        value = self._random.gauss(0.0, 1.0)
+        while abs(value) > _CUT:
+            value = self._random.gauss(0.0, 1.0)
+        return mean + std * value
 
-    def choice(self, weights: Sequence[float]) -> Tensor:
-        """(B,) int64 indices drawn with the given weights."""
-        edges = torch.tensor(weights, dtype=torch.float32, device=self._numbers.device).cumsum(0)
-        u = self.uniform(0.0, float(edges[-1]))
-        return torch.searchsorted(edges, u.reshape(-1)).clamp_max(len(weights) - 1)
+    def choice(self, weights: Sequence[float]) -> int:
+        """An index drawn with the given weights."""
+        left = self.uniform(0.0, float(sum(weights)))
+        for index, weight in enumerate(weights):
+            left -= weight
+            if left < 0:
+                return index
+        return len(weights) - 1
 
-    def chance(self, probability: float) -> Tensor:
-        """(B,) bool."""
-        return self.uniform(0.0, 1.0).reshape(-1) < probability
+    def pick(self, items: Sequence[Item]) -> Item:
+        """One of the items, all alike."""
+        return items[self.choice([1.0] * len(items))]
+
+    def chance(self, probability: float) -> bool:
+        """Whether something of this probability happens."""
+        return self._random.random() < probability
+
+    def numbers(self, count: int, low: float = 0.0, high: float = 1.0) -> list[float]:
+        """That many numbers in [low, high)."""
+        return [self.uniform(low, high) for _ in range(count)]
+
+    def array(self, *shape: int) -> Tensor:
+        """float32 numbers in [0, 1) of that shape, on the CPU."""
+        if self._generator is None:
+            self._generator = torch.Generator().manual_seed(self._number)
+        return torch.rand(shape, generator=self._generator)

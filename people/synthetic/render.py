@@ -1,30 +1,36 @@
 """Pictures of synthetic people with the truth about them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .body import Body, openpose_points, pose_body, sample_proportions
-from .capsules import Capsules, rasterize
-from .captions import describe
-from .clothes import sample_outfits
+from .camera import Camera
 from .draws import Draws
-from .figure import Figure, dress
-from .gestures import close_camera, pose_showing, raise_hands, showing
-from .poses import sample_poses
-from .shading import shade
-from .surroundings import paint_background, place_occluder
+from .gestures import raise_hands, showing
+from .occluders import place
+from .person import Drawing, Person, draw_person, make_person, shadows_of
+from .photograph import sample_photograph
+from .poses import sample_pose
+from .scene import draw_surroundings, sample_scene
+from .seats import seat_of
+from .captions import describe
+from .views import CLOSE, HANDS_RAISED, VIEWS, WHOLE, frame_person
 
 HELD_OUT_FIRST_SEED = 10_000_000
-WHOLE, HANDS_RAISED = VIEWS = ("whole person", "hands raised")
 SCENE, WHITE = BACKGROUNDS = ("scene", "white")
 HAND_LABELS = (3, 4)
 SEEN_SHARE = 0.7
-_SUPERSAMPLING = 2
-_FINGERS_FROM = 192  # below this size in pixels a finger is thinner than a pixel
+SMALLEST_SIZE = 16
+MOST_HIDDEN = 0.9
+_FACE_SEEN = {0: -0.2, 14: -0.35, 15: -0.35, 16: -0.35, 17: -0.35}
+"""Cosine to the camera from which nose, eyes and ears can be told."""
+
+__all__ = ["BACKGROUNDS", "CLOSE", "HANDS_RAISED", "HELD_OUT_FIRST_SEED", "SCENE", "VIEWS", "WHITE", "WHOLE",
+           "SyntheticPeople", "render_people", "without_occluder"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class SyntheticPeople:
     x_px, y_px and 1 where the point is in the picture and turned to the camera enough to be told, else 0;
     hands are right, left; of people who show hands only those count. joint_visible (B, 18) bool: not covered
     by the occluder. densepose_i (B, S, S)
-    uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person.
+    uint8 0..24, densepose_uv (B, 2, S, S) 0..1, of the whole person. others (B, 2, S, S): other people,
+    those behind as `unoccluded` shows them and those in front.
     """
 
     occluded: Tensor
@@ -51,6 +58,7 @@ class SyntheticPeople:
     hands: Tensor
     densepose_i: Tensor
     densepose_uv: Tensor
+    others: Tensor
     captions: list[str]
 
 
@@ -63,155 +71,163 @@ def render_people(
     occlusion: float | None = None,
     view: str = WHOLE,
     background: str = SCENE,
+    photographs: Sequence[Tensor] | None = None,
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
-    occlusion: share of the person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each.
-    view: "whole person", or "hands raised", framed from the head to the hips. background: "scene", or
-    "white" as in a studio. Raises ValueError for a size below 16, a share outside 0..0.9, another view or
-    another background.
+    Each is drawn by itself: a picture depends on its seeds and the options alone. occlusion: share of the
+    person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each. view: "whole person";
+    "hands raised", framed from the head to the hips; or "close", of which the border cuts a part off.
+    background: "scene", or "white" as in a studio. photographs (3,H,W) 0..1: one of them is behind half of the
+    people in place of a drawn scene. Raises ValueError for no seeds, a size below 16, a share
+    outside 0..0.9, another view or another background.
     """
-    if size < 16:
-        raise ValueError(f"size is {size}; a picture of a person needs at least 16 pixels a side")
+    _check(seeds, size, occlusion, view, background)
+    poses = seeds if pose_seeds is None else pose_seeds
+    options = Options(size, device, occlusion, view, background, photographs)
+    rows = [_render(int(seed), int(pose), options) for seed, pose in zip(seeds, poses, strict=True)]
+    stacked = {
+        name: torch.stack([getattr(row, name)[0] for row in rows])
+        for name in (field.name for field in fields(SyntheticPeople))
+        if name != "captions"
+    }
+    return SyntheticPeople(**stacked, captions=[row.captions[0] for row in rows])
+
+
+def _check(seeds: Sequence[int], size: int, occlusion: float | None, view: str, background: str) -> None:
+    if len(seeds) == 0:
+        raise ValueError("no seeds were given; one is needed for each picture")
+    if size < SMALLEST_SIZE:
+        raise ValueError(f"size is {size}; a picture of a person needs at least {SMALLEST_SIZE} pixels a side")
     if view not in VIEWS:
         raise ValueError(f"view is {view!r}; it is one of {', '.join(VIEWS)}")
     if background not in BACKGROUNDS:
         raise ValueError(f"background is {background!r}; it is one of {', '.join(BACKGROUNDS)}")
-    if occlusion is not None and not 0 <= occlusion <= 0.9:
-        raise ValueError(f"occlusion is {occlusion}; the hidden share must lie between 0 and 0.9")
-    streams = {name: Draws(seeds, name, device, 20_000 if name in ("background", "occluder") else 256)
-               for name in ("body", "clothes", "camera", "background", "occluder")}  # fmt: skip
-    pose_draws = Draws(pose_seeds or seeds, "pose", device, 256)
-    proportions, poses = sample_proportions(streams["body"]), sample_poses(pose_draws)
-    outfit = sample_outfits(streams["clothes"], proportions.woman)
-    camera = streams["camera"]
-    if view == HANDS_RAISED:
-        poses, raised = raise_hands(poses, pose_draws)
-        body, share = pose_showing(proportions, poses, raised, camera.uniform(0.86, 0.97).reshape(-1))
-        figure = dress(body, outfit, fingers=True)
-        scale, centre = close_camera(camera, body, raised, share, size)
-        captions = [showing(text, int(count)) for text, count in
-                    zip(describe(body, outfit, poses), raised.sum(1), strict=True)]  # fmt: skip
-    else:
-        body, raised = pose_body(proportions, poses), None
-        figure = dress(body, outfit, fingers=size >= _FINGERS_FROM)
-        scale, centre = _camera(camera, figure, size)
-        captions = describe(body, outfit, poses)
-    light = lamp(camera)
-    colour, coverage, part, uv = draw_figure(figure, body, outfit, scale, centre, size, light)
-    behind = torch.ones_like(colour) if background == WHITE else paint_background(streams["background"], size)
-    joints, joints_seen = openpose_points(body)
-    joints = to_pixels(joints, scale, centre, joints_seen, size)
-    hands = to_pixels(
-        body.hands,
-        scale,
-        centre,
-        torch.ones(body.hands.shape[:3], dtype=torch.bool, device=joints.device),
-        size,
-    )
+    if occlusion is not None and not 0 <= occlusion <= MOST_HIDDEN:
+        raise ValueError(f"occlusion is {occlusion}; the hidden share must lie between 0 and {MOST_HIDDEN}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of all pictures alike, as `render_people` takes it."""
+
+    size: int
+    device: torch.device | str
+    occlusion: float | None
+    view: str
+    background: str
+    photographs: Sequence[Tensor] | None
+
+
+def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
+    pose_draws = Draws(pose_seed, "pose")
+    pose, raised = sample_pose(pose_draws), None
+    if options.view == HANDS_RAISED:
+        pose, raised = raise_hands(pose, pose_draws)
+    person = make_person(seed, pose, options.device)
+    camera = frame_person(person, options.view, raised, Draws(seed, "camera"), options.size)
+    joints, hands = joints_px(person, camera), hands_px(person, camera)
+    caption = f"{describe(person.look)}, {pose.name}"
+    drawing, layers = _photographed(seed, person, camera, joints, options)
     if raised is not None:
-        hands[..., 2] *= (raised & hands_seen(hands, part))[..., None]
+        hands[..., 2] *= (torch.tensor(raised, device=hands.device) & hands_seen(hands, drawing.part))[:, None]
+        caption = showing(caption, sum(raised))
+    return _truth(drawing, layers, joints, hands, caption)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What is behind the person (3,S,S) and which of it is other people (1,S,S); the thing in front (3,S,S),
+    where that is (1,S,S), 0..1, and whether it is somebody.
+    """
+
+    behind: Tensor
+    others_behind: Tensor
+    thing: Tensor
+    in_front: Tensor
+    is_person: bool
+
+
+def _photographed(
+    seed: int, person: Person, camera: Camera, joints: Tensor, options: Options
+) -> tuple[Drawing, Layers]:
+    """The person and what is round them, each as the same exposure shows it. White stays white."""
+    scene = sample_scene(seed, camera, options.photographs, seat_of(person.figure))
+    light = scene.light(seed, options.device)
+    shadows = shadows_of(person, light)
+    drawing = draw_person(person, camera, light, shadows)
+    photograph = sample_photograph(seed, options.size, options.device)
+    amodal = (drawing.coverage >= 0.5).float()
+    front = place(seed, options.occlusion, amodal, joints, light)
+    behind, others = torch.ones_like(drawing.colour), torch.zeros_like(amodal)
+    if options.background == SCENE:
+        behind, others = draw_surroundings(scene, light, camera, options.size, shadows)
+        behind = photograph.develop(behind)
+    drawing = replace(drawing, colour=photograph.develop(drawing.colour))
+    return drawing, Layers(behind, others, photograph.develop(front.picture), front.coverage, front.is_person)
+
+
+def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text: str) -> SyntheticPeople:
+    """One row of everything, from the layers of the picture."""
+    coverage, behind, thing, in_front = drawing.coverage, layers.behind, layers.thing, layers.in_front
+    colour = drawing.colour * coverage
     amodal = (coverage >= 0.5).float()
-    hidden = streams["occluder"].uniform(0.08, 0.6).reshape(-1)
-    hidden = torch.full_like(hidden, occlusion) if occlusion is not None else hidden
-    in_front, thing = place_occluder(streams["occluder"], amodal, joints, hidden)
     visible = amodal * (in_front < 0.5)
+    others = torch.cat([layers.others_behind * (1 - amodal), (in_front >= 0.5).float() * layers.is_person])
     unoccluded = colour + behind * (1 - coverage)
-    occluded = torch.lerp(unoccluded, thing, in_front)
     return SyntheticPeople(
-        occluded=occluded, unoccluded=unoccluded,
-        complete=colour + torch.lerp(behind, thing, in_front) * (1 - coverage),
-        cutout=colour + (1 - coverage),
-        amodal_mask=amodal, visible_mask=visible, invisible_mask=amodal - visible,
-        joints=joints, joint_visible=(joints[..., 2] > 0) & (_at(in_front, joints) < 0.5), hands=hands,
-        densepose_i=part, densepose_uv=uv, captions=captions,
+        occluded=torch.lerp(unoccluded, thing, in_front)[None], unoccluded=unoccluded[None],
+        complete=(colour + torch.lerp(behind, thing, in_front) * (1 - coverage))[None],
+        cutout=(colour + (1 - coverage))[None],
+        amodal_mask=amodal[None], visible_mask=visible[None], invisible_mask=(amodal - visible)[None],
+        joints=joints[None], joint_visible=((joints[:, 2] > 0) & (_at(in_front, joints) < 0.5))[None],
+        hands=hands[None], densepose_i=drawing.part[None], densepose_uv=drawing.part_uv[None],
+        others=(others > 0.5).float()[None],
+        captions=[text],
     )  # fmt: skip
+
+
+def joints_px(person: Person, camera: Camera) -> Tensor:
+    """(18,3) x_px, y_px and whether the joint is in the picture and, on the face, turned to the camera."""
+    figure = person.figure
+    points = _in_picture(camera, figure.joints)
+    sight = camera.eye.to(points.device) - figure.head_centre
+    for index, least in _FACE_SEEN.items():
+        outward = figure.joints[index] - figure.head_centre
+        cosine = (outward @ sight) / (outward.norm() * sight.norm())
+        points[index, 2] *= float(cosine > least)
+    return points
+
+
+def hands_px(person: Person, camera: Camera) -> Tensor:
+    """(2,21,3) x_px, y_px and whether the point is in the picture."""
+    return _in_picture(camera, person.figure.hands.reshape(-1, 3)).view(2, -1, 3)
+
+
+def _in_picture(camera: Camera, points: Tensor) -> Tensor:
+    seen = camera.project(points)
+    inside = ((seen[:, :2] >= 0) & (seen[:, :2] < camera.size)).all(1)
+    return torch.cat([seen[:, :2], inside[:, None].float()], 1)
 
 
 def hands_seen(hands: Tensor, part: Tensor) -> Tensor:
-    """(B,2) bool: whether hands (B,2,21,3) show where most of their joints are; part: DensePose (B,S,S)."""
-    label = torch.tensor(HAND_LABELS, device=part.device)[None, :, None]
-    shown = torch.stack([_at(part[:, None], side) for side in hands.unbind(1)], 1) == label
-    return (shown & (hands[..., 2] > 0)).float().mean(2) >= SEEN_SHARE
+    """(2,) bool: whether hands (2,21,3) show where most of their joints are; part: DensePose (S,S)."""
+    label = torch.tensor(HAND_LABELS, device=part.device)[:, None]
+    shown = torch.stack([_at(part[None], side) for side in hands]) == label
+    return (shown & (hands[..., 2] > 0)).float().mean(1) >= SEEN_SHARE
 
 
-def _camera(draws: Draws, figure: Figure, size: int) -> tuple[Tensor, Tensor]:
-    """Pixels per metre (B,) and where the pelvis lands (B, 2): the whole person in the picture, large,
-    anywhere.
-    """
-    radius = torch.maximum(figure.start_radius, figure.end_radius)[..., None]
-    shown = radius > 0
-    points = torch.stack([figure.start[..., :2], figure.end[..., :2]])
-    low = torch.where(shown, points - radius, torch.inf).amin((0, 2))
-    high = torch.where(shown, points + radius, -torch.inf).amax((0, 2))
-    extent = high - low
-    scale = size * draws.uniform(0.74, 0.94).reshape(-1) / extent.amax(1)
-    free = size - extent * scale[:, None]
-    corner = free * (0.04 + 0.92 * draws.uniform(0, 1, 2))
-    centre = torch.stack([corner[:, 0] - low[:, 0] * scale, corner[:, 1] + high[:, 1] * scale], 1)
-    return scale, centre
-
-
-def lamp(draws: Draws) -> Tensor:
-    direction = torch.stack(
-        [draws.uniform(-0.8, 0.8), draws.uniform(0.1, 0.9), draws.uniform(0.5, 1.0)], 1
-    ).reshape(-1, 3)
-    return direction / direction.norm(dim=1, keepdim=True)
-
-
-def draw_figure(
-    figure: Figure, body: Body, outfit, scale: Tensor, centre: Tensor, size: int, light: Tensor
-) -> tuple[Tensor, ...]:
-    """Colour times coverage (B, 3, S, S), coverage (B, 1, S, S), DensePose part (B, S, S) and uv (B,
-    2, S, S).
-    """
-    fine = size * _SUPERSAMPLING
-    per_metre, middle = scale * _SUPERSAMPLING, centre * _SUPERSAMPLING
-    flip = torch.tensor([1.0, -1.0, 1.0], device=scale.device)
-    shift = F.pad(middle, (0, 1))[:, None, :]
-    capsules = Capsules(
-        figure.start * flip * per_metre[:, None, None] + shift,
-        figure.end * flip * per_metre[:, None, None] + shift,
-        figure.start_radius * per_metre[:, None], figure.end_radius * per_metre[:, None],
-    )  # fmt: skip
-    surface = rasterize(capsules, fine, fine)
-    line = torch.arange(fine, device=scale.device) + 0.5
-    x = (line[None, None, :] - middle[:, 0, None, None]).expand(-1, fine, -1)
-    y = (middle[:, 1, None, None] - line[None, :, None]).expand(-1, -1, fine)
-    metres = torch.stack([x, y, surface.z], -1) / per_metre[:, None, None, None]
-    colour, part, uv = shade(surface, figure, body, outfit, metres, light)
-    covered = (surface.capsule >= 0).float()[:, None]
-    part, where = F.max_pool2d(part.float(), _SUPERSAMPLING, return_indices=True)
-    uv = uv.flatten(2).gather(2, where.flatten(1)[:, None].expand(-1, 2, -1)).view(-1, 2, size, size)
-    coverage = F.avg_pool2d(covered, _SUPERSAMPLING)
-    whole = coverage[:, 0] >= 0.5
-    return (
-        F.avg_pool2d(colour.clamp(0, 1), _SUPERSAMPLING),
-        coverage,
-        (part * whole).to(torch.uint8),
-        uv * whole[:, None],
-    )
-
-
-def to_pixels(points: Tensor, scale: Tensor, centre: Tensor, seen: Tensor, size: int) -> Tensor:
-    """(B, ..., 3) points in space to x_px, y_px and 1 where they are seen and in the picture, 0 elsewhere."""
-    shape = (-1,) + (1,) * (points.dim() - 2)
-    x = points[..., 0] * scale.view(shape) + centre[:, 0].view(shape)
-    y = centre[:, 1].view(shape) - points[..., 1] * scale.view(shape)
-    inside = (x >= 0) & (x < size) & (y >= 0) & (y < size)
-    return torch.stack([x, y, (seen & inside).float()], -1)
-
-
-def _at(picture: Tensor, joints: Tensor) -> Tensor:
-    """(B, n): the value of a one-channel picture at each of n joints."""
+def _at(picture: Tensor, points: Tensor) -> Tensor:
+    """(n,): the value of a one-channel picture (1,S,S) at each of n points."""
     size = picture.shape[-1]
-    column, line = (joints[..., i].long().clamp(0, size - 1) for i in (0, 1))
-    return picture.flatten(1).gather(1, line * size + column)
+    column, line = (points[:, i].long().clamp(0, size - 1) for i in (0, 1))
+    return picture[0, line, column]
 
 
 def without_occluder(people: SyntheticPeople) -> SyntheticPeople:
     """The same pictures as if nothing stood in front."""
     return replace(
         people, occluded=people.unoccluded, complete=people.unoccluded, visible_mask=people.amodal_mask,
+        others=people.others * torch.tensor([1.0, 0.0], device=people.others.device)[:, None, None],
         invisible_mask=torch.zeros_like(people.amodal_mask), joint_visible=people.joints[..., 2] > 0,
     )  # fmt: skip

@@ -12,33 +12,32 @@ from .threads import one_thread
 
 BATCH = 16
 REPEATS = 7
-SIZE = 128
+SIZES = (128, 256)
 FIRST_SEED = 10_000_000
 
 
-def bench_synth(repeats: int = REPEATS, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
-    """Synthetic people a second on one thread: pictures with all ground truth, `size` pixels square.
+def bench_synth(
+    repeats: int = REPEATS, batch: int = BATCH, sizes: tuple[int, ...] = SIZES
+) -> dict[str, Any]:
+    """Synthetic people a second on one thread: pictures with all ground truth, at each of the `sizes` in pixels.
 
     The median of several batches, and the slowest and the fastest of them; the first batch is not counted.
     """
     from ...people.synthetic import render_people
 
+    figures: dict[str, Any] = {"repeats": repeats}
     with one_thread():
-        render_people(range(FIRST_SEED, FIRST_SEED + batch), size=size)
-        rates = []
-        for number in range(1, repeats + 1):
-            first = FIRST_SEED + number * batch
-            started = time.perf_counter()
-            render_people(range(first, first + batch), size=size)
-            rates.append(batch / (time.perf_counter() - started))
-    figures = {
-        "images_per_second": statistics.median(rates),
-        "images_per_second.slowest": min(rates),
-        "images_per_second.fastest": max(rates),
-        "repeats": repeats,
-        "size_px": size,
-    }
-    return report("synth", repeats * batch, FIRST_SEED, "cpu", 1, figures)
+        for size in sizes:
+            render_people(range(FIRST_SEED, FIRST_SEED + batch), size=size)
+            rates = []
+            for number in range(1, repeats + 1):
+                first = FIRST_SEED + number * batch
+                started = time.perf_counter()
+                render_people(range(first, first + batch), size=size)
+                rates.append(batch / (time.perf_counter() - started))
+            name = f"images_per_second.{size}"
+            figures |= {name: statistics.median(rates), f"{name}.slowest": min(rates), f"{name}.fastest": max(rates)}
+    return report("synth", repeats * batch * len(sizes), FIRST_SEED, "cpu", 1, figures)
 
 
 def bench_humansd(repeats: int = 3 * REPEATS, pictures: int = 4, calls: int = 3) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def bench_humansd(repeats: int = 3 * REPEATS, pictures: int = 4, calls: int = 3)
         for name in ("humansd", "controlnet")
     }
     seconds = {f"step_seconds.{name}": statistics.median(own) for name, own in times.items()}
-    about = {"repeats": repeats, "pictures": pictures, "size_px": SIZE}
+    about = {"repeats": repeats, "pictures": pictures, "size_px": SIZES[0]}
     return report("humansd", repeats * calls, FIRST_SEED, "cpu", 1, {**figures, **seconds, **about})
 
 

@@ -11,7 +11,7 @@ from ...models.files import write_then_rename
 from .tables import hardware
 
 ABOUT = {
-    "synth": "Pictures of 128 by 128 pixels with all of their ground truth, on one thread.",
+    "synth": "Pictures of 128 and 256 pixels a side with all of their ground truth, on one thread.",
     "humansd": "One guided denoising step of mini for four pictures on one thread; ratios are medians over "
     "rounds in which all take turns. base: without a pose; humansd: the pose beside the noise; controlnet: "
     "the pose through a second branch.",

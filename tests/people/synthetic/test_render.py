@@ -1,13 +1,14 @@
 """The pictures of synthetic people and the truth about them belong together."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 import torch.nn.functional as functional
 from figura.people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, render_people
 from figura.people.synthetic.draws import Draws
-from figura.people.synthetic.poses import sample_poses
+from figura.people.synthetic.poses import Pose, sample_pose
 from figura.people.synthetic.render import without_occluder
 
 SEEDS = tuple(range(HELD_OUT_FIRST_SEED + 900, HELD_OUT_FIRST_SEED + 924))
@@ -36,7 +37,7 @@ def under_joints(mask: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
 
 def assert_same(one: SyntheticPeople, other: SyntheticPeople) -> None:
     for name, value in tensors(one).items():
-        assert torch.allclose(value.float(), getattr(other, name).float(), atol=ROUNDING), name
+        assert torch.equal(value, getattr(other, name)), name
     assert one.captions == other.captions
 
 
@@ -96,7 +97,7 @@ def test_pictures_agree_inside_the_person(people: SyntheticPeople) -> None:
     off_seam = whole * (1 - grown(people.visible_mask) * grown(people.invisible_mask))
     for picture, where in ((people.complete, off_seam), (people.occluded, off_seam * people.visible_mask)):
         differs = ((picture - people.cutout).abs().amax(1, keepdim=True) > 1e-3) * where
-        assert differs.sum() < 0.001 * where.sum()  # but where the soft rim of the occluder grazes the person
+        assert differs.sum() < 0.02 * where.sum()  # where the soft rim of the occluder grazes the person
 
 
 def test_the_hidden_part_shows_the_occluder(people: SyntheticPeople) -> None:
@@ -180,9 +181,13 @@ def _neighbours(joint: int) -> tuple[int, ...]:
     return {4: (20, 22), 7: (19, 21)}.get(joint, ())
 
 
+def upright_poses(seeds: range) -> list[Pose]:
+    return [sample_pose(Draws(seed, "pose")) for seed in seeds]
+
+
 def test_right_is_on_the_left_of_the_picture_of_who_faces_it() -> None:
     seeds = range(HELD_OUT_FIRST_SEED + 2000, HELD_OUT_FIRST_SEED + 2048)
-    towards = sample_poses(Draws(seeds, "pose", "cpu", 256)).yaw.cos()
+    towards = torch.tensor([math.cos(math.radians(pose.yaw)) for pose in upright_poses(seeds)])
     joints = render_people(seeds, size=32).joints
     for right, left in ((2, 5), (8, 11), (14, 15)):
         both = (joints[:, right, 2] > 0) & (joints[:, left, 2] > 0)
@@ -194,8 +199,10 @@ def test_right_is_on_the_left_of_the_picture_of_who_faces_it() -> None:
 
 def test_from_behind_the_nose_is_not_marked() -> None:
     seeds = range(HELD_OUT_FIRST_SEED + 2000, HELD_OUT_FIRST_SEED + 2048)
-    poses = sample_poses(Draws(seeds, "pose", "cpu", 256))
-    away = (poses.yaw.cos() < -0.9) & (poses.angles["head_yaw"].abs() < 0.4)
+    away = torch.tensor([
+        math.cos(math.radians(pose.yaw)) < -0.9 and abs(pose.angles["head_yaw"]) < 20
+        for pose in upright_poses(seeds)
+    ])  # fmt: skip
     assert away.any()
     assert not (render_people(seeds, size=32).joints[away, 0, 2] > 0).any()
 
@@ -231,7 +238,7 @@ def test_size_scales_the_same_person() -> None:
 def test_before_white_only_what_is_behind_changes(people: SyntheticPeople) -> None:
     studio = render_people(SEEDS, background="white")
     assert torch.equal(studio.unoccluded, people.cutout)
-    pictures = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete")}
+    pictures = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete", "others")}
     assert_same(dataclasses.replace(studio, **pictures), people)
 
 

@@ -6,12 +6,13 @@ from figura.training.bench.command import BENCHES, bench_synth
 
 def test_synth_reports_a_rate_and_leaves_the_threads_as_they_were():
     before = torch.get_num_threads()
-    measured = bench_synth(repeats=3, batch=2, size=32)
+    measured = bench_synth(repeats=3, batch=2, sizes=(32, 48))
     assert measured["name"] == "synth" and measured["threads"] == 1
     figures = measured["metrics"]
-    assert measured["samples"] == 6 and figures["repeats"] == 3
-    rates = [figures[f"images_per_second{part}"] for part in (".slowest", "", ".fastest")]
-    assert rates == sorted(rates) and rates[0] > 0
+    assert measured["samples"] == 12 and figures["repeats"] == 3
+    for size in (32, 48):
+        rates = [figures[f"images_per_second.{size}{part}"] for part in (".slowest", "", ".fastest")]
+        assert rates == sorted(rates) and rates[0] > 0
     assert torch.get_num_threads() == before
 
 

@@ -1,0 +1,91 @@
+"""The adult body that people are drawn with, as the recipe `human_body` made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...models.diffusion.checkpoint import load_file
+
+FILE = Path(__file__).resolve().parent.parent.parent / "weights" / "human_body.safetensors"
+KIND = "human_body"
+_LEVELS = 65535
+
+
+@dataclass(frozen=True)
+class BodyAsset:
+    """One array of V vertices: skin, eyes, and the helpers tights, skirt and hair that clothes are cut of.
+
+    `ranges` names slices of it; behind the vertices, `mean` and `components` also hold the J joints and the
+    60 landmarks (18 joints, 21 of the right hand, 21 of the left). Rest pose, metres, y up, front +z.
+    mean (V+J+60,3); components (C,V+J+60,3); factors (K,26), projection (K,C) and offset (C,) give the
+    coefficients of a phenotype; faces: name -> (F,3); uv, part_uv (V,2) in 0..1; part (V,) DensePose labels;
+    bones, weights (V,4), and the same as
+    skinning (V,J); covers: for every skin vertex the vertex of the tights over it;
+    landmark_bones (60,J): how much each bone moves each landmark.
+    """
+
+    ranges: dict[str, slice]
+    mean: Tensor
+    components: Tensor
+    factors: Tensor
+    projection: Tensor
+    offset: Tensor
+    faces: dict[str, Tensor]
+    uv: Tensor
+    part: Tensor
+    part_uv: Tensor
+    bones: Tensor
+    weights: Tensor
+    skinning: Tensor
+    covers: Tensor
+    landmark_bones: Tensor
+    expression_vertices: Tensor
+    expressions: dict[str, Tensor]
+    bone_names: tuple[str, ...]
+    parents: tuple[int, ...]
+
+    def bone(self, name: str) -> int:
+        """The number of a bone."""
+        return self.bone_names.index(name)
+
+
+@lru_cache(maxsize=4)
+def _load(device: str) -> BodyAsset:
+    tensors, meta = load_file(FILE, kind=KIND)
+    config = meta["config"]
+    low, high = torch.tensor(config["low"]), torch.tensor(config["high"])
+    here = {name: value.to(device) for name, value in tensors.items()}
+    weights = here["weights"].float()
+    weights = weights / weights.sum(1, keepdim=True)
+    bones = here["bones"].long()
+    skinning = weights.new_zeros(len(bones), len(config["bone_names"])).scatter_add_(1, bones, weights)
+    quads = {name.partition(".")[2]: value.long() for name, value in here.items() if name.startswith("faces.")}
+    return BodyAsset(
+        ranges={name: slice(*span) for name, span in config["ranges"].items()},
+        mean=(low + (high - low) * ((tensors["mean"].float() + 32768) / _LEVELS)).to(device),
+        components=here["components"].float(), factors=here["factors"].float(),
+        projection=here["projection"].float(), offset=here["offset"].float(),
+        faces={name: _triangles(quad) for name, quad in quads.items()},
+        uv=(here["uv"].float() + 32768) / _LEVELS, part=here["part"].long(),
+        part_uv=here["part_uv"].float() / 255, bones=bones, weights=weights, skinning=skinning,
+        covers=here["covers"].long() + config["ranges"]["tights"][0],
+        landmark_bones=here["landmark_bones"].float(),
+        expression_vertices=here["expression_vertices"].long(),
+        expressions=dict(zip(config["expressions"], here["expressions"].float(), strict=True)),
+        bone_names=tuple(config["bone_names"]), parents=tuple(config["parents"]),
+    )  # fmt: skip
+
+
+def body_asset(device: torch.device | str = "cpu") -> BodyAsset:
+    """The body on that device; read once. FileNotFoundError and ValueError as for any weight file."""
+    return _load(str(torch.device(device)))
+
+
+def _triangles(quads: Tensor) -> Tensor:
+    """(F,4) corners to (2F,3); a quad's two triangles follow one another."""
+    return torch.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], 1).reshape(-1, 3)
