@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...people.boxes import Box
 from ...people.keypoints import HFLIP_18, Person, Pose
 from ..diffusion.checkpoint import load_file, load_into
 from .layers import Residual
@@ -25,6 +26,8 @@ CONFIDENCE = 0.3
 LETTERBOX_GREY = 0.5
 LOOK_AGAIN_BELOW = 0.6
 LOOK_AGAIN_MARGIN = 0.3
+BOX_VIEW = 1.25
+"""Side of the square that is looked at round a given box, over the box's longer side."""
 SECOND_LOOK_TRUST = 0.9
 SEARCH_PARTS = (2, 4)
 
@@ -103,18 +106,25 @@ def decode_heatmaps(logits: torch.Tensor, stride: int = 4) -> torch.Tensor:
 
 
 @torch.no_grad()
-def detect_joints(net: PoseDetector, images: torch.Tensor) -> torch.Tensor:
+def detect_joints(
+    net: PoseDetector, images: torch.Tensor, boxes: torch.Tensor | None = None
+) -> torch.Tensor:
     """Joints (B,18,3) x_px, y_px, confidence of one person in each picture (B,3,H,W) 0..1 of any size.
 
     Pictures are letterboxed to the network's size. In larger ones smaller views are tried as well, the one
-    with the most certain joints is taken, and a closer look at the part round the joints refines them. Treat
-    joints under `CONFIDENCE` as not seen.
+    with the most certain joints is taken, and a closer look at the part round the joints refines them.
+    boxes: (B,4) x0, y0, x1, y1 px round the person of each picture, if known; then only the square round it is
+    looked at. Treat joints under `CONFIDENCE` as not seen.
     """
     net = net.eval()
     images = images.to(next(net.parameters()).device)
-    if max(images.shape[-2:]) > net.config.image_size:
+    height, width = images.shape[-2:]
+    if boxes is not None:
+        views = [box_view(Box(*box), height, width) for box in boxes.tolist()]
+        return torch.cat([_look(net, image[None], [view]) for image, view in zip(images, views, strict=True)])
+    if max(height, width) > net.config.image_size:
         return torch.stack([_search(net, image[None]) for image in images])
-    whole = whole_view(*images.shape[-2:])
+    whole = whole_view(height, width)
     return torch.cat([_look(net, part, [whole] * len(part)) for part in images.split(32)])
 
 
@@ -130,6 +140,14 @@ def whole_view(height: int, width: int) -> View:
     """The square that holds a picture in its middle."""
     side = max(height, width)
     return View((width - side) // 2, (height - side) // 2, side)
+
+
+def box_view(box: Box, height: int, width: int) -> View:
+    """The square round the part of a box that lies in a picture, with a margin."""
+    inside = box.clip(height, width)
+    side = max(1, round(max(inside.width, inside.height) * BOX_VIEW))
+    (x, y) = inside.centre
+    return View(round(x - side / 2), round(y - side / 2), side)
 
 
 def search_views(height: int, width: int, model_size: int) -> list[View]:
