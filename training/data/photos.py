@@ -74,7 +74,9 @@ def open_photos(folder: Path) -> list[Photo]:
     photos = [_photo(Path(folder), image, content["annotations"], path) for image in content["images"]]
     photos = [photo for photo in photos if photo.people]
     if not photos:
-        raise ValueError(f"{path} annotates no person: every annotation needs a bbox, joints or a segmentation")
+        raise ValueError(
+            f"{path} annotates no person: every annotation needs a bbox, joints or a segmentation"
+        )
     return photos
 
 

@@ -1,7 +1,7 @@
 """The pose detector and the mini SAM measured on photographs, each annotated person given by the box.
 
-A joint is found when it lies within 20 % of the torso's length (between the middles of shoulders and hips), or
-of a third of the box's height where the torso is not labelled, however certain the detector is of it.
+A joint is found when it lies within 20 % of the torso's length (between the middles of shoulders and hips),
+or of a third of the box's height where the torso is not labelled, however certain the detector is of it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Perception:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What was made of a person. joints, crop_joints: (17,3) px and confidence. masks: (H,W) bool by figure."""
+    """What was made of a person. joints, crop_joints: (17,3) px, confidence. masks: (H,W) bool by figure."""
 
     joints: np.ndarray
     crop_joints: np.ndarray
@@ -77,10 +77,10 @@ def evaluate_photos(
 ) -> dict[str, float]:
     """Figures over the first `most` people; those nobody's annotation allows are left out.
 
-    pck: share of the labelled joints that are found; pck.certain: and are at least CONFIDENCE; pck.crop: found
-    when the detector is shown the box alone. oks: COCO's object keypoint similarity, mean over people. mask_iou:
-    of the mask that SAM makes from the joints that can be seen; .points: from three of them; .box: from the
-    joints and the box.
+    pck: share of the labelled joints that are found; pck.certain: and are at least CONFIDENCE; pck.crop:
+    found when the detector is shown the box alone. oks: COCO's object keypoint similarity, mean over people.
+    mask_iou: of the mask that SAM makes from the joints that can be seen; .points: from three of them; .box:
+    from the joints and the box.
     """
     figures: dict[str, list[float]] = defaultdict(list)
     people = 0
@@ -133,8 +133,8 @@ def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, n
     if not len(points):
         return {}
     some = np.random.default_rng(person.number).permutation(len(points))[:FEW_POINTS]
-    prompts = {"mask_iou": (points, None), "mask_iou.points": (points[some], None),
-               "mask_iou.box": (points, tuple(person.box))}  # fmt: skip
+    prompts: dict[str, tuple[Tensor, Box | None]] = {"mask_iou": (points, None), "mask_iou.points": (points[some], None),
+               "mask_iou.box": (points, person.box)}  # fmt: skip
     return {
         name: visible_mask(sam, picture, spots, torch.ones(len(spots)), box)[0].cpu().numpy() > 0.5
         for name, (spots, box) in prompts.items()
@@ -173,7 +173,7 @@ def keypoint_similarity(found: np.ndarray, truth: np.ndarray, area: float) -> fl
     """COCO's OKS of joints (17,3) against a truth of which at least one is labelled."""
     labelled = truth[:, 2] > 0
     spread = 2 * area * (2 * SIGMAS) ** 2
-    return float(np.exp(-_distances(found, truth) ** 2 / spread)[labelled].mean())
+    return float(np.exp(-(_distances(found, truth) ** 2) / spread)[labelled].mean())
 
 
 def mask_iou(found: np.ndarray, truth: np.ndarray) -> float:
@@ -210,7 +210,9 @@ def photo_rows(picture: Tensor, person: PhotographedPerson, seen: Seen) -> Itera
     known = person.joints if person.joints is not None else np.zeros_like(seen.joints)
     sure = np.concatenate([seen.joints[:, :2], seen.joints[:, 2:] >= CONFIDENCE], 1).astype(np.float32)
     figures = person_figures(person, seen)
-    text = "  ".join(f"{name} {np.mean(figures[name]):.2f}" for name in ("pck", "mask_iou") if name in figures)
+    text = "  ".join(
+        f"{name} {np.mean(figures[name]):.2f}" for name in ("pck", "mask_iou") if name in figures
+    )
     yield Row(
         {"photograph": square[0], "labels": skeleton(known), "found": skeleton(sure),
          "mask": cut_out(person.mask), "found mask": cut_out(seen.masks.get("mask_iou"))},
