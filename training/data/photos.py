@@ -185,13 +185,21 @@ def read_counts(text: str) -> list[int]:
 
 
 def _draw_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """Pixels that lie in one of the polygons."""
-    from PIL import Image, ImageDraw
-
-    drawn = Image.new("1", (width, height))
-    pencil = ImageDraw.Draw(drawn)
+    """Pixels whose centre lies in one of the polygons."""
+    mask = np.zeros((height, width), bool)
     for polygon in polygons:
-        corners = [(x - 0.5, y - 0.5) for x, y in zip(polygon[::2], polygon[1::2], strict=True)]
-        if len(corners) > 2:
-            pencil.polygon(corners, fill=1)
-    return np.array(drawn, bool)
+        mask |= _inside(np.asarray(polygon, float).reshape(-1, 2), height, width)
+    return mask
+
+
+def _inside(corners: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pixels to whose left an odd number of edges of the polygon (n,2) crosses their line."""
+    across = np.arange(width) + 0.5
+    inside = np.zeros((height, width), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        low, high = np.clip(np.ceil(np.array([min(y0, y1), max(y0, y1)]) - 0.5), 0, height).astype(int)
+        lines = np.arange(low, high) + 0.5
+        if len(lines):
+            crossing = x0 + (lines - y0) * (x1 - x0) / (y1 - y0)
+            inside[low:high] ^= crossing[:, None] <= across
+    return inside

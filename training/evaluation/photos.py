@@ -133,8 +133,10 @@ def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, n
     if not len(points):
         return {}
     some = np.random.default_rng(person.number).permutation(len(points))[:FEW_POINTS]
-    prompts: dict[str, tuple[Tensor, Box | None]] = {"mask_iou": (points, None), "mask_iou.points": (points[some], None),
-               "mask_iou.box": (points, person.box)}  # fmt: skip
+    prompts: dict[str, tuple[Tensor, Box | None]] = {
+        "mask_iou": (points, None), "mask_iou.points": (points[some], None),
+        "mask_iou.box": (points, person.box),
+    }  # fmt: skip
     return {
         name: visible_mask(sam, picture, spots, torch.ones(len(spots)), box)[0].cpu().numpy() > 0.5
         for name, (spots, box) in prompts.items()
