@@ -26,30 +26,22 @@ VISIBLE = 2
 
 @dataclass(frozen=True, eq=False)
 class PhotographedPerson:
-    """One annotated person. box: px. joints: (17,3) x_px, y_px, COCO's flag 0, 1 or 2. mask: (H,W) bool.
+    """One annotated person on a photograph of height x width pixels.
 
-    area: of the person, px^2, as COCO's object keypoint similarity counts it.
+    box: px. area: px^2, as COCO's object keypoint similarity counts it. joints: (17,3) x_px, y_px, COCO's
+    flag 0, 1 or 2. mask: (H,W) bool.
     """
 
     file: Path
-    number: int
+    height: int
+    width: int
     box: Box
     area: float
     joints: np.ndarray | None
     mask: np.ndarray | None
 
-
-@dataclass(frozen=True)
-class Photo:
-    """A picture's file and size, and the people annotated in it."""
-
-    file: Path
-    height: int
-    width: int
-    people: tuple[PhotographedPerson, ...]
-
     def picture(self) -> Tensor:
-        """(3,H,W) in 0..1. Raises ValueError when the file has another size than was annotated."""
+        """The photograph (3,H,W) in 0..1. Raises ValueError when the file has another size than annotated."""
         from PIL import Image
 
         with Image.open(self.file) as opened:
@@ -62,8 +54,8 @@ class Photo:
         return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
-def open_photos(folder: Path) -> list[Photo]:
-    """The pictures of `folder` that have annotated people, in the order of the file.
+def open_photos(folder: Path) -> list[PhotographedPerson]:
+    """Everybody annotated on the pictures of `folder`, picture by picture in the order of the file.
 
     Raises FileNotFoundError without annotations or pictures, ValueError for a file that is not COCO's.
     """
@@ -71,13 +63,16 @@ def open_photos(folder: Path) -> list[Photo]:
     if not path.is_file():
         raise FileNotFoundError(f"no {ANNOTATIONS} in {folder}: put COCO annotations beside the pictures")
     content = _content(path)
-    photos = [_photo(Path(folder), image, content["annotations"], path) for image in content["images"]]
-    photos = [photo for photo in photos if photo.people]
-    if not photos:
+    people = [
+        person
+        for image in content["images"]
+        for person in _people_of(Path(folder), image, content["annotations"], path)
+    ]
+    if not people:
         raise ValueError(
             f"{path} annotates no person: every annotation needs a bbox, joints or a segmentation"
         )
-    return photos
+    return people
 
 
 def _content(path: Path) -> Mapping[str, Any]:
@@ -91,12 +86,13 @@ def _content(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _photo(folder: Path, image: Mapping[str, Any], annotations: Sequence[Any], path: Path) -> Photo:
+def _people_of(
+    folder: Path, image: Mapping[str, Any], annotations: Sequence[Any], path: Path
+) -> list[PhotographedPerson]:
     try:
         file = folder / image["file_name"]
         own = [each for each in annotations if each["image_id"] == image["id"] and not each.get("iscrowd")]
-        height, width = _size(image, file)
-        return Photo(file, height, width, tuple(_people(own, file, height, width)))
+        return list(_people(own, file, *_size(image, file))) if own else []
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{path}: an image or annotation is not COCO's ({error!r})") from error
 
@@ -116,7 +112,7 @@ def _size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
 def _people(
     annotations: Sequence[Mapping[str, Any]], file: Path, height: int, width: int
 ) -> Iterator[PhotographedPerson]:
-    for number, each in enumerate(annotations):
+    for each in annotations:
         joints = _joints(each.get("keypoints"), file)
         mask = decode_segmentation(each["segmentation"], height, width) if each.get("segmentation") else None
         if mask is not None and not mask.any():
@@ -124,7 +120,8 @@ def _people(
         box = _box(each.get("bbox"), joints, mask)
         if not box.is_empty:
             drawn = box.width * box.height if mask is None else float(mask.sum())
-            yield PhotographedPerson(file, number, box, float(each.get("area") or drawn), joints, mask)
+            area = float(each.get("area") or drawn)
+            yield PhotographedPerson(file, height, width, box, area, joints, mask)
 
 
 def _joints(values: Any, file: Path) -> np.ndarray | None:

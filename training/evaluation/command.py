@@ -112,7 +112,7 @@ def _check_options(method: str, options: EvalOptions) -> None:
 
 
 def _subjects(options: EvalOptions) -> Sequence[Any]:
-    """Whom to measure: the people on the photographs, or the seeds of synthetic ones."""
+    """Whom to measure: people on photographs, or the seeds of synthetic ones."""
     if options.folder is None:
         return options.seeds
     from ..data.photos import open_photos

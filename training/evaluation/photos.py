@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +29,9 @@ from ...models.perception.sam_networks import load_sam
 from ...people.boxes import Box
 from ...people.keypoints import COCO17_FROM_BODY18, body18_from_coco17
 from ...people.skeleton import draw_skeleton
-from ..data.photos import VISIBLE, Photo, PhotographedPerson
+from ..data.photos import VISIBLE, PhotographedPerson
 from ..reports.sheets import Row
+from .loop import Method, OnDone, in_batches
 from .pose_metrics import SIGMAS
 
 if TYPE_CHECKING:
@@ -52,10 +53,14 @@ class Perception:
     sam: Sam
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What was made of a person. joints, crop_joints: (17,3) px, confidence. masks: (H,W) bool by figure."""
+class Look(NamedTuple):
+    """A person on a photograph (3,H,W) in 0..1, and what was made of them.
 
+    joints, crop_joints: (17,3) px and confidence. masks: (H,W) bool by the metric they are for.
+    """
+
+    picture: Tensor
+    person: PhotographedPerson
     joints: np.ndarray
     crop_joints: np.ndarray
     masks: dict[str, np.ndarray]
@@ -69,44 +74,39 @@ def load_perception(folder: Path, device: str = "cpu") -> Perception:
 
 def evaluate_photos(
     perception: Perception,
-    photos: Sequence[Photo],
+    people: Sequence[PhotographedPerson],
     *,
-    most: int,
-    on_person: Callable[[Tensor, PhotographedPerson, Seen], None] | None = None,
-    on_done: Callable[[int], object] = lambda count: None,
+    on_batch: Callable[[Look], object] | None = None,
+    on_done: OnDone | None = None,
 ) -> dict[str, float]:
-    """Figures over the first `most` people; those nobody's annotation allows are left out.
+    """Every metric by its name over people on photographs; those nobody's annotation allows are left out.
 
     pck: share of the labelled joints that are found; pck.certain: and are at least CONFIDENCE; pck.crop:
     found when the detector is shown the box alone. oks: COCO's object keypoint similarity, mean over people.
     mask_iou: of the mask that SAM makes from the joints that can be seen; .points: from three of them; .box:
     from the joints and the box.
     """
-    figures: dict[str, list[float]] = defaultdict(list)
-    people = 0
-    for photo in photos:
-        picture = photo.picture()
-        for person in photo.people[: most - people]:
-            seen = look_at_person(perception, picture, person)
-            for name, values in person_figures(person, seen).items():
-                figures[name] += values
-            if on_person is not None:
-                on_person(picture, person, seen)
-            people += 1
-            on_done(1)
-    means = {name: float(np.mean(values)) for name, values in figures.items()}
-    counts = {"joints": len(figures["pck"]), "masks": len(figures["mask_iou"])}
-    return means | {"samples.people": people} | {f"samples.{name}": n for name, n in counts.items()}
+    values: dict[str, list[float]] = defaultdict(list)
+
+    def measure(part: list[PhotographedPerson]) -> Look:
+        look = look_at_person(perception, part[0])
+        for name, measured in person_metrics(look).items():
+            values[name] += measured
+        return look
+
+    in_batches(people, measure, batch_size=1, on_batch=on_batch, on_done=on_done)
+    means = {name: float(np.mean(measured)) for name, measured in values.items()}
+    counts = {"people": len(people), "joints": len(values["pck"]), "masks": len(values["mask_iou"])}
+    return means | {f"samples.{name}": count for name, count in counts.items()}
 
 
 @torch.no_grad()
-def look_at_person(perception: Perception, picture: Tensor, person: PhotographedPerson) -> Seen:
-    """Joints and masks of one person in a picture (3,H,W)."""
+def look_at_person(perception: Perception, person: PhotographedPerson) -> Look:
+    """Joints and masks of one person."""
+    picture = person.picture()
     found = detect_joints(perception.detector, picture[None], torch.tensor([person.box]))[0]
-    return Seen(
-        _coco(found), _joints_of_crop(perception.detector, picture, person.box),
-        _masks(perception.sam, picture, person),
-    )  # fmt: skip
+    crop_joints = _joints_of_crop(perception.detector, picture, person.box)
+    return Look(picture, person, _coco(found), crop_joints, _masks(perception.sam, picture, person))
 
 
 def _joints_of_crop(detector: PoseDetector, picture: Tensor, box: Box) -> np.ndarray:
@@ -123,7 +123,7 @@ def _coco(joints: Tensor) -> np.ndarray:
 
 
 def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, np.ndarray]:
-    """Masks by the figure they are for; empty where there is no true mask or no joint to go by."""
+    """Masks by the metric they are for; empty where there is no true mask or no joint to go by."""
     height, width = picture.shape[-2:]
     if person.mask is None or person.joints is None:
         return {}
@@ -132,7 +132,7 @@ def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, n
     points = torch.from_numpy(person.joints[there, :2])
     if not len(points):
         return {}
-    some = np.random.default_rng(person.number).permutation(len(points))[:FEW_POINTS]
+    some = np.random.default_rng(len(points)).permutation(len(points))[:FEW_POINTS]
     prompts: dict[str, tuple[Tensor, Box | None]] = {
         "mask_iou": (points, None), "mask_iou.points": (points[some], None),
         "mask_iou.box": (points, person.box),
@@ -143,24 +143,28 @@ def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, n
     }
 
 
-# Figures
+# Metrics
 
 
-def person_figures(person: PhotographedPerson, seen: Seen) -> dict[str, list[float]]:
-    """Each figure's values: one a labelled joint for pck, one a person for the others."""
-    figures: dict[str, list[float]] = {}
-    if person.joints is not None:
-        labelled = person.joints[:, 2] > 0
-        reach = WITHIN * torso_length(person.joints, person.box)
-        found = (_distances(seen.joints, person.joints) <= reach)[labelled]
-        certain = seen.joints[labelled, 2] >= CONFIDENCE
-        in_crop = (_distances(seen.crop_joints, person.joints) <= reach)[labelled]
-        figures |= {"pck": found.tolist(), "pck.certain": (found & certain).tolist(),
-                    "pck.crop": in_crop.tolist()}  # fmt: skip
-        figures["oks"] = [keypoint_similarity(seen.joints, person.joints, person.area)]
-    if person.mask is not None:
-        figures |= {name: [mask_iou(mask, person.mask)] for name, mask in seen.masks.items()}
-    return figures
+def person_metrics(look: Look) -> dict[str, list[float]]:
+    """Each metric's values: one a labelled joint for pck, one a person for the others."""
+    truth, mask = look.person.joints, look.person.mask
+    values: dict[str, list[float]] = {}
+    if truth is not None:
+        labelled = truth[:, 2] > 0
+        reach = WITHIN * torso_length(truth, look.person.box)
+        found = (_distances(look.joints, truth) <= reach)[labelled]
+        certain = look.joints[labelled, 2] >= CONFIDENCE
+        in_crop = (_distances(look.crop_joints, truth) <= reach)[labelled]
+        values |= {
+            "pck": found.tolist(),
+            "pck.certain": (found & certain).tolist(),
+            "pck.crop": in_crop.tolist(),
+        }
+        values["oks"] = [keypoint_similarity(look.joints, truth, look.person.area)]
+    if mask is not None:
+        values |= {name: [mask_iou(made, mask)] for name, made in look.masks.items()}
+    return values
 
 
 def torso_length(joints: np.ndarray, box: Box) -> float:
@@ -191,8 +195,9 @@ def _distances(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 # The contact sheet
 
 
-def photo_rows(picture: Tensor, person: PhotographedPerson, seen: Seen) -> Iterable[Row]:
+def photo_rows(look: Look) -> Iterable[Row]:
     """The person with the labelled joints, those found, and both masks."""
+    picture, person = look.picture, look.person
     height, width = picture.shape[-2:]
     view = box_view(person.box, height, width)
     square = resample_view(picture[None], view, SHOWN_PX)
@@ -209,14 +214,17 @@ def photo_rows(picture: Tensor, person: PhotographedPerson, seen: Seen) -> Itera
         inside = resample_view(torch.from_numpy(mask).float()[None, None], view, SHOWN_PX)
         return (square * (0.2 + 0.8 * (inside > 0.5)))[0]
 
-    known = person.joints if person.joints is not None else np.zeros_like(seen.joints)
-    sure = np.concatenate([seen.joints[:, :2], seen.joints[:, 2:] >= CONFIDENCE], 1).astype(np.float32)
-    figures = person_figures(person, seen)
+    known = person.joints if person.joints is not None else np.zeros_like(look.joints)
+    sure = np.concatenate([look.joints[:, :2], look.joints[:, 2:] >= CONFIDENCE], 1).astype(np.float32)
+    metrics = person_metrics(look)
     text = "  ".join(
-        f"{name} {np.mean(figures[name]):.2f}" for name in ("pck", "mask_iou") if name in figures
+        f"{name} {np.mean(metrics[name]):.2f}" for name in ("pck", "mask_iou") if name in metrics
     )
     yield Row(
         {"photograph": square[0], "labels": skeleton(known), "found": skeleton(sure),
-         "mask": cut_out(person.mask), "found mask": cut_out(seen.masks.get("mask_iou"))},
+         "mask": cut_out(person.mask), "found mask": cut_out(look.masks.get("mask_iou"))},
         f"{person.file.name}  {text}",
     )  # fmt: skip
+
+
+METHOD = Method(load_perception, evaluate_photos, photo_rows, columns=2)

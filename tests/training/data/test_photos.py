@@ -72,15 +72,14 @@ def test_a_person_has_what_the_annotation_has(tmp_path: Path) -> None:
         {"segmentation": polygon},
         {"keypoints": flat(JOINTS)},
     )
-    (photo,) = open_photos(folder)
-    whole, boxed, drawn, jointed = photo.people
+    whole, boxed, drawn, jointed = open_photos(folder)
     assert whole.box == (2, 3, 12, 23) and whole.area == 77.0
     assert whole.joints is not None and whole.joints[3].tolist() == [8, 9, 2]
     assert whole.mask is not None and whole.mask.sum() == 18 * 28
     assert boxed.joints is None and boxed.mask is None and boxed.area == 64
     assert drawn.mask is not None and drawn.box == (2, 2, 20, 30) and drawn.area == drawn.mask.sum()
     assert jointed.box == (5, 8, 21, 9) and jointed.mask is None
-    assert photo.picture().shape == (3, HEIGHT, WIDTH)
+    assert whole.picture().shape == (3, HEIGHT, WIDTH)
 
 
 def test_crowds_and_those_without_a_place_are_left_out(tmp_path: Path) -> None:
@@ -88,8 +87,7 @@ def test_crowds_and_those_without_a_place_are_left_out(tmp_path: Path) -> None:
     folder = write_folder(
         tmp_path, {"bbox": [1, 1, 8, 8], "iscrowd": 1}, {"keypoints": nobody}, {"bbox": [2, 2, 5, 5]}
     )
-    (photo,) = open_photos(folder)
-    assert [person.box for person in photo.people] == [(2, 2, 7, 7)]
+    assert [person.box for person in open_photos(folder)] == [(2, 2, 7, 7)]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -114,9 +112,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_picture_and_one_of_another_size_are_named(tmp_path: Path) -> None:
     write_folder(tmp_path, {"bbox": [1, 1, 8, 8]}, size=(10, 12))
-    (photo,) = open_photos(tmp_path)
+    (person,) = open_photos(tmp_path)
     with pytest.raises(ValueError, match="10x12"):
-        photo.picture()
+        person.picture()
     (tmp_path / "a.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"a\.png"):
         open_photos(tmp_path)

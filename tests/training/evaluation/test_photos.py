@@ -1,4 +1,4 @@
-"""`figura eval photos`: its figures against ones worked out by hand, and a run over a folder."""
+"""`figura eval photos`: its metrics against ones worked out by hand, and a run over a folder."""
 
 import json
 from datetime import date
@@ -24,10 +24,10 @@ from figura.people.boxes import Box
 from figura.training.data.photos import PhotographedPerson
 from figura.training.evaluation.command import eval_command
 from figura.training.evaluation.photos import (
-    Seen,
+    Look,
     keypoint_similarity,
     mask_iou,
-    person_figures,
+    person_metrics,
     torso_length,
 )
 from figura.training.reports.tables import table
@@ -49,15 +49,18 @@ def people(offsets: dict[int, float], missing: tuple[int, ...] = ()) -> tuple[np
     return truth, found
 
 
-def figures(truth: np.ndarray, found: np.ndarray, crop: np.ndarray | None = None) -> dict[str, list[float]]:
-    person = PhotographedPerson(Path("a.png"), 0, BOX, 900.0, truth, None)
-    return person_figures(person, Seen(found, found if crop is None else crop, {}))
+def metrics_of(
+    truth: np.ndarray, found: np.ndarray, crop: np.ndarray | None = None
+) -> dict[str, list[float]]:
+    person = PhotographedPerson(Path("a.png"), 90, 60, BOX, 900.0, truth, None)
+    look = Look(torch.zeros(3, 90, 60), person, found, found if crop is None else crop, {})
+    return person_metrics(look)
 
 
 def test_joints_within_a_fifth_of_the_torso_are_found() -> None:
     truth, found = people({0: 5.9, 1: 6.1, 2: 40.0}, missing=(3,))
     assert torso_length(truth, BOX) == 30
-    measured = figures(truth, found, crop=truth.copy())
+    measured = metrics_of(truth, found, crop=truth.copy())
     assert len(measured["pck"]) == 16 and sum(measured["pck"]) == 14
     assert sum(measured["pck.crop"]) == 16
 
@@ -70,7 +73,7 @@ def test_without_a_torso_a_third_of_the_box_counts() -> None:
 def test_uncertain_joints_do_not_count_as_seen() -> None:
     truth, found = people({})
     found[4, 2] = 0.1
-    measured = figures(truth, found)
+    measured = metrics_of(truth, found)
     assert sum(measured["pck"]) == 17 and sum(measured["pck.certain"]) == 16
 
 
