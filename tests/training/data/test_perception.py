@@ -21,6 +21,7 @@ from figura.training.data.perception import (
     pictures_of,
     with_company,
     with_photographs,
+    within_borders,
 )
 from figura.training.run.recipe import random_generator
 from PIL import Image
@@ -31,7 +32,7 @@ COUNT, SIZE = 8, 64
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("perception")
-    build_people(folder / "train", COUNT, 0, SIZE)
+    build_people(folder / "perception", COUNT, 0, SIZE)
     build_people(folder / "held_out", 2, 10_000_000, SIZE)
     (folder / "backgrounds" / "more").mkdir(parents=True)
     for number in range(3):
@@ -99,7 +100,8 @@ def test_company_stands_behind_or_covers(data: PerceptionData) -> None:
 
 def test_frames_move_joints_mask_and_labels_alike(data: PerceptionData) -> None:
     framing = Framing(sides=(1.2, 1.5), upper=0.0, distant=0.0)
-    drawn = framed(as_rendered(data, 1), framing, random_generator(2))
+    drawn, ends = framed(as_rendered(data, 1), framing, random_generator(2))
+    assert torch.isinf(ends).all()
     assert on_mask(drawn, 4) > 0.95
     labelled = drawn.labels > 0
     assert float((labelled == (drawn.mask > 0)).float().mean()) > 0.97
@@ -108,12 +110,19 @@ def test_frames_move_joints_mask_and_labels_alike(data: PerceptionData) -> None:
 def test_mirrored_frames_exchange_sides(data: PerceptionData) -> None:
     drawn = as_rendered(data, 1)
     plain = Framing(sides=(1.3, 1.3), upper=0.0, distant=0.0, degrees=0.0, stray=0.0)
-    views = person_views(mask_boxes(drawn.mask), SIZE, plain, random_generator(5))
-    assert views.flipped.any() and not views.flipped.all()
-    moved = framed(drawn, plain, random_generator(5))
-    index = int(views.flipped.nonzero()[0])
-    there = set(moved.labels[index].unique().int().tolist())
-    assert there <= {MIRRORED[int(label)] for label in drawn.labels[index].unique()} | {0}
+    moved, _ = framed(drawn, plain, random_generator(5))
+    seen = moved.present > 0
+    turned = [
+        index
+        for index in range(COUNT)
+        if (moved.joints[index, 5, 0] < moved.joints[index, 2, 0])
+        != (drawn.joints[index, 5, 0] < drawn.joints[index, 2, 0])
+    ]
+    assert seen.any()
+    assert not turned, "left stays left: a mirrored person's left shoulder is on the other side as before"
+    labels = {int(label) for label in drawn.labels.unique()}
+    both = labels | {MIRRORED[label] for label in labels}
+    assert {int(label) for label in moved.labels.unique()} <= both
 
 
 def test_the_frame_is_round_the_box() -> None:
@@ -123,6 +132,27 @@ def test_the_frame_is_round_the_box() -> None:
     corners = views.move(torch.tensor([[[20.0, 40.0], [20.0, 20.0]]]))[0]
     torch.testing.assert_close(corners[0], torch.tensor([32.0, 32.0]))
     assert float(corners[0, 1] - corners[1, 1]) == pytest.approx(SIZE / 1.5 / 2)
+
+
+def test_upper_parts_end_at_their_line_and_what_lies_beyond_is_gone(data: PerceptionData) -> None:
+    framing = Framing(sides=(1.4, 1.4), upper=1.0, distant=0.0, degrees=0.0)
+    drawn, ends = framed(as_rendered(data, 1), framing, random_generator(3))
+    assert (ends < SIZE).all() and (ends > 0).all()
+    cut = within_borders(drawn, ends, 0.0, random_generator(3))
+    gone = torch.arange(SIZE) + 0.5 >= ends[:, None]
+    below = cut.mask[:, 0].amax(2) * gone
+    assert (below.amax(1) == 0).float().mean() > 0.5
+    for index in torch.nonzero(below.amax(1) == 0)[:, 0].tolist():
+        lower = drawn.joints[index, :, 1] > ends[index] + 1
+        assert not cut.present[index, lower].any()
+        colour = cut.images[index, :, gone[index]].flatten(1)
+        assert (colour == colour[:, :1]).all() or not gone[index].any()
+
+
+def test_without_borders_pictures_stay_as_they_are(data: PerceptionData) -> None:
+    drawn = as_rendered(data, 1)
+    same = within_borders(drawn, torch.full((COUNT,), torch.inf), 0.0, random_generator(1))
+    assert torch.equal(same.images, drawn.images) and torch.equal(same.present, drawn.present)
 
 
 def test_boxes_are_those_of_the_masks() -> None:

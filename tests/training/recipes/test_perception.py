@@ -12,7 +12,7 @@ from figura.models.perception.pose import KIND as POSE
 from figura.models.perception.pose import PoseDetector, config_to_metadata, detect_joints, load_pose_detector
 from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, build_mini_sam, visible_mask
 from figura.models.perception.sam_networks import load_sam
-from figura.training.data.people import build_split
+from figura.training.data.people import HELD_OUT_SEED, build_people
 from figura.training.data.perception import PerceptionData
 from figura.training.recipes import load_recipe
 from figura.training.recipes.pose_detector import joints_of
@@ -32,7 +32,8 @@ from figura.training.run.trainer import Split, random_generator, train
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    build_split(folder, count=8, held_out=4, size=128, processes=1)
+    build_people(folder / "perception", 8)
+    build_people(folder / "held_out", 4, HELD_OUT_SEED)
     return folder
 
 
