@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import threading
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    """What a command is declared in."""
 
 BAR_WIDTH = 24
 

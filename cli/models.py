@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..models.sentences import message_of
 from .console import ProgressLine, complain, say
 
+if TYPE_CHECKING:
+    from .console import Commands
 
-def add_models(commands: argparse._SubParsersAction) -> None:
+
+def add_models(commands: Commands) -> None:
     """Declare the commands."""
     models = commands.add_parser("models", help="list, fetch, check or convert model files")
     actions = models.add_subparsers(required=True, metavar="ACTION")
@@ -18,7 +24,8 @@ def add_models(commands: argparse._SubParsersAction) -> None:
     get.add_argument("names", nargs="+", metavar="NAME")
     get.add_argument("--folder", type=Path, help="where to (default: the model folder of its kind)")
     get.set_defaults(command=get_command)
-    verify = actions.add_parser("verify", help="check files that are here: known ones against their sha256")
+    checks = "check files that are here: the sha256 of known ones, the format of others"
+    verify = actions.add_parser("verify", help=checks)
     verify.add_argument("files", nargs="*", type=Path, metavar="FILE")
     verify.set_defaults(command=verify_command)
     convert = actions.add_parser("convert", help="turn a pickle (.pth .ckpt .bin .pt) into safetensors")
@@ -57,25 +64,30 @@ def get_command(args: argparse.Namespace) -> int:
 
 
 def verify_command(args: argparse.Namespace) -> int:
-    """Check the named files, or all that are here; 1 when one is not whole."""
-    from ..models import store
+    """Check the named files, or all that are here; 1 when one is not what it says it is."""
+    from ..models.verify import verify
 
     bad = 0
     for path in args.files or _all_present():
-        line = ProgressLine()
-        size, read = path.stat().st_size if path.is_file() else 0, 0
-
-        def on_bytes(count: int, line: ProgressLine = line, name: str = path.name, size: int = size) -> None:
-            nonlocal read
-            read += count
-            line.report(name, read, size)
-
         try:
-            say(f"ok {store.verify(path, on_bytes)} {path}")
+            found = verify(path, _bytes_shown(path))
+            say(f"ok {found.sha256} {path} ({found.against})")
         except (ValueError, OSError) as error:
-            complain(str(error))
+            complain(message_of(error))
             bad += 1
     return 1 if bad else 0
+
+
+def _bytes_shown(path: Path) -> Callable[[int], None]:
+    line, read = ProgressLine(), 0
+    size = path.stat().st_size if path.is_file() else 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal read
+        read += count
+        line.report(path.name, read, size)
+
+    return on_bytes
 
 
 def convert_command(args: argparse.Namespace) -> int:
@@ -105,10 +117,13 @@ def _found(name: str, kind: str) -> Path | None:
 
 
 def _all_present() -> list[Path]:
+    """The shipped files, those that are missing too, and the published ones that are here."""
     from ..models import store
+    from ..models.verify import shipped_sums
 
     known = [place for file in store.known_files() if (place := _found(file.name, file.kind)) is not None]
-    return sorted(store.MINI_DIR.glob("*.safetensors")) + known
+    mini = {*store.MINI_DIR.glob("*.safetensors"), *(store.MINI_DIR / name for name in shipped_sums())}
+    return sorted(mini) + known
 
 
 def _state(place: Path | None) -> str:

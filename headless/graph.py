@@ -66,8 +66,8 @@ class InputSpec:
 def load_graph(path: str | Path) -> Graph:
     """Read an API-format workflow file; GraphError for anything else, also for the UI's format."""
     try:
-        graph = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        graph = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GraphError(
             f"{path} is not JSON ({error}): give a workflow saved with 'Export (API)'"
         ) from error
@@ -75,7 +75,13 @@ def load_graph(path: str | Path) -> Graph:
 
 
 def check_shape(graph: Any, name: str = "the graph") -> Graph:
-    """A private copy of `graph` if it has the shape of the API format; else GraphError says what it is."""
+    """A private copy of `graph` if it has the shape of the API format; else GraphError says what it is.
+
+    What a server takes, {"prompt": graph, ...}, is unwrapped.
+    """
+    inner = graph.get("prompt") if isinstance(graph, dict) else None
+    if isinstance(inner, dict) and "class_type" not in inner:
+        graph = inner
     if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
         raise GraphError(
             f"{name} is a workflow in the UI's format: save it with 'Export (API)', or see workflows/api/"
@@ -116,6 +122,18 @@ def input_specs(node_class: Any) -> dict[str, InputSpec]:
             options = spec[1] if len(spec) > 1 else {}
             specs[name] = InputSpec(name, spec[0], options, group == "required")
     return specs
+
+
+def needs(graph: Graph, node_id: str) -> set[str]:
+    """Ids of a node and of all it takes from, near and far."""
+    found: set[str] = set()
+    waiting = [node_id]
+    while waiting:
+        here = waiting.pop()
+        if here in graph and here not in found:
+            found.add(here)
+            waiting += [source for _, source, _ in links_of(graph[here])]
+    return found
 
 
 def output_nodes(graph: Graph, classes: Classes) -> list[str]:

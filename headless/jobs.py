@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .graph import Graph, GraphError, is_link
+from ..host.pictures import SHIPPED_PICTURES
+from .graph import Classes, Graph, GraphError, is_link, needs
+from .settings import apply_setting, title_of
+
+log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-SHIPPED_PICTURES = Path(__file__).resolve().parent.parent / "web" / "pictures"
+SHIPPED_NAMES = tuple(path.name for path in SHIPPED_PICTURES.glob("*.png"))
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
+OURS = "Figura"
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,33 @@ class JobResult:
     error: Exception | None = None
 
 
-def make_jobs(graph: Graph, settings: Sequence[str], inputs: Sequence[Path]) -> list[Job]:
-    """One job for every input picture (folders stand for the pictures in them); a single job without any."""
+def make_jobs(
+    graph: Graph, settings: Sequence[str], inputs: Sequence[Path], classes: Classes | None = None
+) -> list[Job]:
+    """One job for every input picture (folders stand for the pictures in them); a single job without any.
+
+    Points and texts that were written for another picture are not used on these: GraphError asks for the
+    user's own points, texts of Figura's nodes are emptied with a warning. Settings are always taken.
+
+    Args:
+        graph: the workflow; is not changed.
+        settings: "NODE.INPUT=VALUE" each, see `apply_setting`.
+        inputs: pictures and folders of pictures for the LoadImage node.
+        classes: node classes by name, which declare the type of each input.
+    """
+    shipped = graph
     graph = copy.deepcopy(graph)
-    for setting in settings:
-        apply_setting(graph, setting)
-    _find_shipped_pictures(graph)
+    given = {apply_setting(graph, setting, classes or {}) for setting in settings}
     pictures = list(_pictures(inputs))
+    loader = _the_image_loader(graph) if pictures else ""
+    for key in _loaders(graph):
+        before = _picture_name(shipped[key])
+        now = [path.name for path in pictures] if key == loader else [_picture_name(graph[key])]
+        for other in [name for name in now if name != before][:1]:
+            _drop_what_was_said(graph, key, before, other, given)
+    _find_shipped_pictures(graph)
     if not pictures:
         return [Job("", graph)]
-    loader = _the_image_loader(graph)
     several = len(pictures) > 1
     names = _unique([picture.stem for picture in pictures])
     return [
@@ -50,20 +72,55 @@ def make_jobs(graph: Graph, settings: Sequence[str], inputs: Sequence[Path]) -> 
     ]
 
 
-def apply_setting(graph: Graph, text: str) -> None:
-    """Change one constant in place: "NODE.INPUT=VALUE", NODE an id, a title or a class that occurs once.
+def _drop_what_was_said(
+    graph: Graph, loader: str, before: str, now: str, given: Container[tuple[str, str]]
+) -> None:
+    """Refuse points, and empty texts, of the nodes behind a loader that now loads another picture.
 
-    VALUE is read as JSON where it is JSON (numbers, true, lists), else as text. Raises GraphError.
+    Args:
+        graph: is changed in place.
+        loader: id of the LoadImage node.
+        before: name of the picture that the workflow was made for.
+        now: name of the picture that is loaded now.
+        given: (node id, input name) of everything the user has set; stays as it is.
     """
-    target, equals, value = text.partition("=")
-    node_name, dot, input_name = target.rpartition(".")
-    if not (equals and dot and node_name and input_name):
-        raise GraphError(f"--set {text!r} is not of the form NODE.INPUT=VALUE, for example 3.seed=7")
-    node = graph[_node_named(graph, node_name)]
-    if input_name not in node["inputs"]:
-        known = ", ".join(node["inputs"]) or "none"
-        raise GraphError(f"--set {text!r}: node {node_name} ({node['class_type']}) has the inputs {known}")
-    node["inputs"][input_name] = _parse(value)
+    behind = [key for key, node in graph.items() if _is_ours(node) and loader in needs(graph, key)]
+    for key in behind:
+        if (key, "points") not in given and _is_said(graph[key], "points"):
+            name = title_of(graph[key]).removesuffix(" (Figura)")
+            raise GraphError(
+                f"the points of node {key} ({name}) were set on {before}, not on {now}: give the file of "
+                f'your own with --points FILE, or --set "{name}.points=" where a pose is connected'
+            )
+    about = [
+        key for key in behind
+        if before in SHIPPED_NAMES and (key, "text") not in given and _is_said(graph[key], "text")
+    ]  # fmt: skip
+    for key in about:
+        graph[key]["inputs"]["text"] = ""
+    if about:
+        log.warning(
+            "the text of this workflow speaks of the person in %s and is left out: say with --text TEXT what "
+            "the hidden part of yours looks like", before,
+        )  # fmt: skip
+
+
+def _is_ours(node: Mapping[str, Any]) -> bool:
+    return str(node["class_type"]).startswith(OURS)
+
+
+def _is_said(node: Mapping[str, Any], name: str) -> bool:
+    value = node["inputs"].get(name)
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _loaders(graph: Graph) -> list[str]:
+    return [key for key, node in graph.items() if node["class_type"] in IMAGE_LOADERS]
+
+
+def _picture_name(node: Mapping[str, Any]) -> str:
+    """Name of the file that a loader names, without its folder and ComfyUI's mark of one."""
+    return Path(str(node["inputs"].get("image", "")).partition(" [")[0]).name
 
 
 def local_images(graph: Graph) -> Iterable[tuple[str, str, Path]]:
@@ -83,28 +140,6 @@ def _find_shipped_pictures(graph: Graph) -> None:
             node["inputs"]["image"] = str(shipped) if shipped.is_file() else value
 
 
-def _node_named(graph: Graph, name: str) -> str:
-    if name in graph:
-        return name
-    titled = [key for key, node in graph.items() if name in (_title(node), node["class_type"])]
-    if len(titled) == 1:
-        return titled[0]
-    known = ", ".join(f"{key} ({_title(node) or node['class_type']})" for key, node in graph.items())
-    problem = "more than one node is" if titled else "no node is"
-    raise GraphError(f"--set: {problem} called {name!r}; use one of the ids {known}")
-
-
-def _title(node: dict[str, Any]) -> str:
-    return str(node.get("_meta", {}).get("title", ""))
-
-
-def _parse(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
-
-
 def _pictures(inputs: Sequence[Path]) -> Iterable[Path]:
     for path in inputs:
         if path.is_dir():
@@ -119,12 +154,11 @@ def _pictures(inputs: Sequence[Path]) -> Iterable[Path]:
 
 
 def _the_image_loader(graph: Graph) -> str:
-    loaders = [key for key, node in graph.items() if node["class_type"] == "LoadImage"]
+    loaders = [key for key in _loaders(graph) if graph[key]["class_type"] == "LoadImage"]
     if len(loaders) != 1:
         count = "no LoadImage node" if not loaders else f"{len(loaders)} LoadImage nodes"
-        raise GraphError(
-            f"--input needs a workflow with one LoadImage node, this has {count}: use --set ID.image=FILE"
-        )
+        remedy = "use --set ID.image=FILE" if loaders else "take another, such as phac_photo"
+        raise GraphError(f"--input needs a workflow with one LoadImage node, this has {count}: {remedy}")
     return loaders[0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models.sentences import typed
 from .stock_nodes import MAX_RESOLUTION
 
 SD15_CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
@@ -26,7 +27,7 @@ class NeedsComfyUI:
     def run(self, **inputs: Any) -> tuple[Any, ...]:
         raise RuntimeError(
             f"{type(self).__name__} is a node of ComfyUI and needs it: run the workflow there, or give "
-            "`figura run` the address of a running ComfyUI by --server."
+            f"`{typed('run')}` the address of a running ComfyUI by --server."
         )
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
-from ..host.interface import Cancelled, use_host
+from ..host import Cancelled, use_host
 from ..host.plain import PlainHost
+from ..models.sentences import message_of
 from .graph import (
     Classes,
     Graph,
@@ -40,7 +41,7 @@ class NodeError(RuntimeError):
     def __init__(self, node_id: str, class_type: str, error: BaseException, input_name: str = "") -> None:
         self.node_id, self.class_type, self.input_name = node_id, class_type, input_name
         place = f"node {node_id} ({class_type})" + (f", input {input_name!r}" if input_name else "")
-        super().__init__(f"{place}: {error}" if str(error) else f"{place}: {type(error).__name__}")
+        super().__init__(f"{place}: {message_of(error)}")
 
 
 @dataclass

@@ -11,9 +11,10 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ..host.interface import Cancelled
-from ..models.files import write_then_rename
+from ..host import Cancelled
+from ..models.files import path_inside, write_then_rename
 from .graph import Graph, GraphError, Problem
 from .jobs import Job, JobResult, local_images
 from .runner import NodeError
@@ -35,6 +36,8 @@ class ComfyServer:
 
     def __init__(self, url: str) -> None:
         self.url = (url if "://" in url else f"http://{url}").rstrip("/")
+        if not self.url.startswith(("http://", "https://")) or not urlsplit(self.url).hostname:
+            raise ValueError(f"--server {url}: an address like http://127.0.0.1:8188 is needed")
         self._client_id = uuid.uuid4().hex
         self._session: aiohttp.ClientSession | None = None
 
@@ -139,7 +142,8 @@ class ComfyServer:
     async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         async with self._request(method, path, **options) as response:
             response.raise_for_status()
-            return await response.json(content_type=None)
+            answer: dict[str, Any] = await response.json(content_type=None)
+            return answer
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[Any]:
@@ -187,8 +191,13 @@ def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:
 def run_on_servers(urls: Sequence[str], jobs: Sequence[Job], output: Path, report: Report) -> list[JobResult]:
     """Run the jobs on the servers, each taking the next when it is free; results in the order of the jobs.
 
-    Local pictures are uploaded, saved images fetched into `output`. A server that goes away loses its job to
-    the others; ConnectionError when none is left.
+    A server that goes away loses its job to the others; ConnectionError when none is left.
+
+    Args:
+        urls: addresses of ComfyUI servers; http:// may be left out.
+        jobs: their local pictures are uploaded.
+        output: folder for the images they save.
+        report: is called with what is at work, steps done, steps in all.
     """
     return asyncio.run(_share(urls, jobs, output, report))
 
@@ -238,11 +247,10 @@ async def _run_job(server: ComfyServer, job: Job, output: Path, report: Report) 
 def keep(output: Path, image: Mapping[str, str], content: bytes) -> Path:
     """Write a fetched image under `output`, numbered on from what is there; never over an older file."""
     name = Path(image["filename"]).name
-    folder = (output / image.get("subfolder", "")).resolve()
-    if not folder.is_relative_to(output.resolve()):
-        raise OSError(
-            f"the server names the folder {image['subfolder']!r}, outside the output folder {output}"
-        )
+    try:
+        folder = path_inside(output, image.get("subfolder", ""))
+    except ValueError as error:
+        raise OSError(f"the server names a folder outside the output folder: {error}") from error
     numbered = NUMBERED.match(name)
     if numbered:
         name = f"{numbered['stem']}_{next_number(folder, numbered['stem']):05}_{numbered['suffix']}"

@@ -19,8 +19,8 @@ import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from ..host.interface import get_host
-from ..models.files import write_then_rename
+from ..host import get_host
+from ..models.files import path_inside, write_then_rename
 
 MAX_RESOLUTION = 16384
 FOLDER_MARK = re.compile(r"^(?P<name>.*) \[(?P<folder>input|output|temp)\]$")
@@ -48,13 +48,20 @@ def read_frames(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as file:
             for frame in ImageSequence.Iterator(file):
                 frame = ImageOps.exif_transpose(frame)
-                yield frame.point(lambda value: value * (1 / 255)) if frame.mode == "I" else frame
+                yield _eight_bits(frame)
                 if file.format == "MPO":
                     return
     except (UnidentifiedImageError, SyntaxError, OSError) as error:
         raise ValueError(
             f"{path} cannot be read as an image ({error}): choose another file for 'image'"
         ) from error
+
+
+def _eight_bits(frame: Image.Image) -> Image.Image:
+    """Grey of 16 bits with 8, which Pillow's own conversion would cut off at white; all others unchanged."""
+    if frame.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(frame).astype(np.float32) / 257).round().astype(np.uint8))
+    return frame.point(lambda value: value * (1 / 255)) if frame.mode == "I" else frame
 
 
 def to_tensor(picture: Image.Image) -> torch.Tensor:
@@ -291,17 +298,22 @@ def save_pngs(
 ) -> list[dict[str, str]]:
     """Write (B, H, W, C) 0..1 as PNG files `prefix_00001_.png`; returns filename and subfolder of each.
 
-    Numbers go on after the highest one there. A prefix may hold folders, %width%, %height%, %year% ...
-    %second% and %batch_num%. Raises ValueError for a prefix that leads out of `folder`, OSError for a full
-    disk.
+    Args:
+        images: (B, H, W, C) 0..1.
+        folder: where they go; made when it is missing.
+        prefix: beginning of the names. It may hold folders, %width%, %height%, %year% ... %second% and
+            %batch_num%. Numbers go on after the highest one there.
+        text: what is written into each file, by its key.
+        compression: of PNG, 0 to 9.
+
+    Raises ValueError for a prefix that leads out of `folder`, OSError for a full disk.
     """
     prefix = os.path.normpath(fill_prefix(prefix, images.shape[2], images.shape[1]))
     subfolder, stem = os.path.split(prefix)
-    target = (folder / subfolder).resolve()
-    if not target.is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"'filename_prefix' {prefix!r} leads out of the output folder {folder}: use a name inside it"
-        )
+    try:
+        target = path_inside(folder, subfolder)
+    except ValueError as error:
+        raise ValueError(f"'filename_prefix': {error}; use a name inside it") from error
     first = next_number(target, stem)
     saved = []
     for index, picture in enumerate(images):
@@ -312,7 +324,14 @@ def save_pngs(
 
 
 def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compression: int = 4) -> Path:
-    """Write one (H, W, C) picture 0..1; values are cut to 8 bits by truncation, as ComfyUI does."""
+    """Write one picture; values are cut to 8 bits by truncation, as ComfyUI does.
+
+    Args:
+        path: the PNG file; what stood there stays when writing fails.
+        picture: (H, W, C) 0..1; values outside are clipped.
+        text: what is written into the file, by its key.
+        compression: of PNG, 0 to 9.
+    """
     pixels = np.clip(255.0 * picture.cpu().numpy(), 0, 255).astype(np.uint8)
     info = PngInfo()
     for key, value in text.items():

@@ -57,12 +57,14 @@ class ComfyHost:
     def device(self) -> torch.device:
         import comfy.model_management
 
-        return comfy.model_management.get_torch_device()
+        device: torch.device = comfy.model_management.get_torch_device()
+        return device
 
     def dtype(self, parameters: int = 0) -> torch.dtype:
         import comfy.model_management
 
-        return comfy.model_management.unet_dtype(self.device(), model_params=parameters)
+        dtype: torch.dtype = comfy.model_management.unet_dtype(self.device(), model_params=parameters)
+        return dtype
 
     def operations(self) -> Any:
         import comfy.ops

@@ -16,10 +16,12 @@ import torch
 from PIL import Image, ImageOps
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
+from ..models.files import path_inside
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import write_pose_keypoint
-from .interface import Host, get_host
+from .chosen import get_host
+from .interface import Host
 
 FOLDERS = ("input", "temp", "output")
 MAX_PIXELS = 100_000_000
@@ -28,18 +30,24 @@ DETECTOR, DETECTOR_FILE = "mini", "pose_detector.safetensors"
 Frame = dict[str, Any]
 
 
-def detected_people(asked: Any) -> Frame:
+def detected_people(asked: Any, example_node: Any) -> Frame:
     """The people in a picture: one picture of a POSE_KEYPOINT value, in pixels.
 
     asked: {"filename", "subfolder", "type"} of a picture in one of ComfyUI's folders, or {"example": {"seed",
     "size", "occlusion", "slot"}} for the picture that `example_picture` draws; "box": [x0, y0, x1, y1] px, if
-    given, is where the person is. Runs on the CPU, beside what the server is busy with, so that no model of a
-    running graph is pushed out of memory.
+    given, is where the person is. example_node: the class of Example Person.
+
+    Runs on the CPU, beside what the server is busy with, so that no model of a running graph is pushed out of
+    memory.
     """
     if not isinstance(asked, Mapping):
         raise ValueError(f"a JSON object that names a picture is needed; got {type(asked).__name__}")
     example = asked.get("example")
-    picture = read_picture(picture_file(asked, get_host())) if example is None else example_picture(example)
+    picture = (
+        read_picture(picture_file(asked, get_host()))
+        if example is None
+        else example_picture(example, example_node)
+    )
     part = _part(asked.get("box"), picture)
     pixels = to_tensor(picture.crop(part))[None]
     with torch.inference_mode():
@@ -73,10 +81,10 @@ def picture_file(named: Mapping[str, Any], host: Host) -> Path:
     parts = [named.get("subfolder", ""), named.get("filename", "")]
     if not all(isinstance(part, str) and "\0" not in part for part in parts) or not parts[1]:
         raise ValueError("filename and subfolder must be texts, and filename must not be empty")
-    root = folder[kind]().resolve()
-    path = root.joinpath(*parts).resolve()
-    if not path.is_relative_to(root):
-        raise ValueError(f"the picture must lie inside the {kind} folder")
+    try:
+        path = path_inside(folder[kind](), *parts)
+    except ValueError:
+        raise ValueError(f"the picture must lie inside the {kind} folder") from None
     if not path.is_file():
         raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {kind} folder")
     return path
@@ -95,19 +103,18 @@ def read_picture(path: Path) -> Image.Image:
         raise ValueError(f"{path.name} cannot be read as a picture") from error
 
 
-def example_picture(asked: Any) -> Image.Image:
+def example_picture(asked: Any, example_node: Any) -> Image.Image:
     """A picture of the node Example Person: {"seed", "size", "occlusion", "slot"}, slot is its output."""
-    from ..nodes.example_person import FiguraExamplePerson
-
     if not isinstance(asked, Mapping):
         raise ValueError("an example is {seed, size, occlusion, slot}")
-    specs = FiguraExamplePerson.INPUT_TYPES()["required"]
+    specs = example_node.INPUT_TYPES()["required"]
     values = {name: _field(asked, name, kind, options) for name, (kind, options) in specs.items()}
-    types = FiguraExamplePerson.RETURN_TYPES
+    types = example_node.RETURN_TYPES
     slot = _field(asked, "slot", "INT", {"min": 0, "max": len(types) - 1})
     if types[slot] != "IMAGE":
         raise ValueError(f"slot {slot} of Example Person gives no picture")
-    return to_pil_image(FiguraExamplePerson().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
+    picture: Image.Image = to_pil_image(example_node().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
+    return picture
 
 
 def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:

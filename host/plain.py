@@ -124,6 +124,16 @@ class PlainHost:
         return Path(self._temp.name)
 
 
+def device_named(name: str) -> torch.device:
+    """The device that a user names, such as cpu or cuda:1; ValueError when it is none, or is not here."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device {name!r} cannot be used here: take cpu, or leave it out") from error
+    return device
+
+
 def best_device() -> torch.device:
     """CUDA, then MPS, then the CPU."""
     if torch.cuda.is_available():

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -21,31 +22,34 @@ MAX_BODY = 100_000
 _worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figura-editor")
 
 
-def add_routes() -> bool:
-    """Add the routes to ComfyUI's server, once; says whether they are there."""
+def add_routes(example_node: Any) -> bool:
+    """Add the routes to ComfyUI's server, once; says whether they are there.
+
+    example_node: the class of Example Person, whose pictures the editor asks for.
+    """
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
     if server is None or not hasattr(server, "routes"):
         return False
     if not hasattr(server, MARK):
         setattr(server, MARK, True)
-        server.routes.post("/figura/detect_pose")(detect_pose)
-        server.routes.get("/figura/example_person")(example_person)
+        server.routes.post("/figura/detect_pose")(partial(detect_pose, example_node))
+        server.routes.get("/figura/example_person")(partial(example_person, example_node))
     return True
 
 
-async def detect_pose(request: Any) -> Any:
+async def detect_pose(example_node: Any, request: Any) -> Any:
     """Answer with one picture of a POSE_KEYPOINT value: {"people", "canvas_width", "canvas_height"}."""
     from aiohttp import web
 
     from .editor_data import detected_people
 
     async def answer() -> Any:
-        return web.json_response(await _in_worker(detected_people, await _body(request)))
+        return web.json_response(await _in_worker(detected_people, await _body(request), example_node))
 
     return await _answered(answer)
 
 
-async def example_person(request: Any) -> Any:
+async def example_person(example_node: Any, request: Any) -> Any:
     """Answer with the picture, as a PNG, that the node Example Person gives for the fields of the address."""
     from aiohttp import web
 
@@ -53,7 +57,7 @@ async def example_person(request: Any) -> Any:
         from .editor_data import example_picture
 
         file = io.BytesIO()
-        example_picture(dict(request.query)).save(file, format="PNG")
+        example_picture(dict(request.query), example_node).save(file, format="PNG")
         return file.getvalue()
 
     async def answer() -> Any:

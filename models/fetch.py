@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from .store import ModelFile, human_size, verify
+from .store import ModelFile, human_size
+from .verify import verify
 
 STAGING = ".figura-download"
 SPARE_BYTES = 64 << 20

@@ -27,6 +27,23 @@ def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def path_inside(folder: Path, *parts: str) -> Path:
+    """The path of the parts below `folder`; ValueError when they lead out of it.
+
+    `..` is judged as it is written: a link that lies in the folder may lead anywhere, as in ComfyUI.
+
+    >>> path_inside(Path("output"), "figura", "person.png").as_posix()
+    'output/figura/person.png'
+    >>> path_inside(Path("output"), "../secret.png")
+    Traceback (most recent call last):
+    ValueError: '../secret.png' leads out of the folder output
+    """
+    path = Path(os.path.normpath(folder.joinpath(*parts)))
+    if not path.is_relative_to(os.path.normpath(folder)):
+        raise ValueError(f"{'/'.join(parts)!r} leads out of the folder {folder}")
+    return path
+
+
 def _reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full, nothing was saved: free some space or choose another folder"

@@ -1,16 +1,16 @@
-"""Every known model file: what it is, where it belongs, whether it is there and whole (table: store.toml)."""
+"""Every known model file: what it is, where it belongs, whether it is there (table: store.toml)."""
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
+from .sentences import typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,7 +25,6 @@ PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 SCRIPT_SUFFIX = ".torchscript"
 SCRIPTED_KINDS = ("densepose",)
 OWN_FOLDERS = ("figura", "sams")
-CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -135,46 +134,17 @@ def locate(kind: str, name: str, folders: Sequence[Path | str]) -> Path:
 
 
 def human_size(size: int) -> str:
-    """1536 -> '1.5 KiB'."""
+    """A size in the largest unit that fits.
+
+    >>> human_size(1536)
+    '1.5 KiB'
+    """
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024 or unit == "GiB":
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     raise AssertionError("unreachable")
-
-
-def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Hexadecimal SHA-256 of a file; on_bytes(count) is called after every piece read."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK):
-            digest.update(piece)
-            if on_bytes is not None:
-                on_bytes(len(piece))
-    return digest.hexdigest()
-
-
-def verify(path: Path, on_bytes: Callable[[int], None] | None = None, known: ModelFile | None = None) -> str:
-    """Check a file against its entry (by default the one of its name) and return its sha256.
-
-    Safetensors without a published sha256 are read whole instead. Raises ValueError when size or sha256
-    differ, or when such a file is truncated or holds NaN.
-    """
-    from .diffusion.checkpoint import read_safetensors
-
-    known = known or next((file for file in known_files() if file.name == path.name), None)
-    size = path.stat().st_size
-    if known is not None and not known.size_is_rounded and size != known.size:
-        raise ValueError(f"{path} has {size} bytes instead of {known.size}: fetch it again from {known.page}")
-    found = sha256_of(path, on_bytes)
-    if known is not None and known.sha256 and found != known.sha256:
-        raise ValueError(
-            f"{path} has sha256 {found} instead of {known.sha256}: fetch it again from {known.page}"
-        )
-    if path.suffix.lower() in SAFE_SUFFIXES and not (known and known.sha256):
-        read_safetensors(path)
-    return found
 
 
 def _files_under(folder: Path, kind: str) -> list[Path]:
@@ -211,7 +181,7 @@ def _check_mini(kind: str) -> None:
 
 def _training(missing: Sequence[Path]) -> str:
     """How to make the files of mini that are missing: each is named after its recipe."""
-    return f", or train them: figura train {', '.join(path.stem for path in missing)}" if missing else ""
+    return f", or train them: {typed('train')} {', '.join(path.stem for path in missing)}" if missing else ""
 
 
 def _missing_text(kind: str, name: str, folders: Sequence[Path | str]) -> str:
@@ -219,5 +189,5 @@ def _missing_text(kind: str, name: str, folders: Sequence[Path | str]) -> str:
     known = next((file for file in known_files() if file.name == Path(name).name), None)
     if known is None:
         return f"no {kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
-    get = f"fetch it with: figura models get {known.name}" if known.repo else "download it there by hand"
+    get = f"fetch it with: {typed(f'models get {known.name}')}" if known.repo else "download it there by hand"
     return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"

@@ -12,10 +12,19 @@ from ..models import store
 from ..models.cfld.checkpoint import load_cfld, load_mini_cfld
 from ..models.cfld.networks import CFLDModel
 from ..models.cfld.pipeline import Given, repose_pictures
-from ..models.cfld.sampling import DDPM, SCHEDULERS, STEPS, WEIGHT, Weights
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.cfld.sampling import STEPS, WEIGHT, Weights
+from ..models.diffusion.schedulers import DDPM
 from ..people.keypoints import read_pose_keypoint
-from .common import AUTOMATIC, FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
+from .common import FULL_SIZE_PARAMETERS, found, progress_of, working_memory
+from .inputs import (
+    AUTOMATIC,
+    automatic_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+)
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/CFLD"
@@ -51,31 +60,22 @@ class FiguraLoadCFLD:
         checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": (
-                    [store.MINI, *found("cfld")],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura and knows only Figura's drawn people. For "
-                        "photographs put the authors' pytorch_model.bin and pytorch_model_1.bin into "
-                        "models/figura and choose the first: both become one small file beside them. "
-                        "Or choose a file of your own training.",
-                    },
+                "model": model_input(
+                    found("cfld"),
+                    "mini comes with Figura and knows only Figura's drawn people. For "
+                    "photographs put the authors' pytorch_model.bin and pytorch_model_1.bin into "
+                    "models/figura and choose the first: both become one small file beside them. "
+                    "Or choose a file of your own training.",
                 ),
             },
             "optional": {
-                "checkpoint": (
-                    [AUTOMATIC, *checkpoints],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "Stable Diffusion 1.5 (models/checkpoints), needed for CFLD Sampler with "
-                        "a full-size model. automatic: that of mini; with a full-size model none, which is "
-                        "enough for Apply CFLD.",
-                    },
+                "checkpoint": automatic_input(
+                    checkpoints,
+                    "Stable Diffusion 1.5 (models/checkpoints), needed for CFLD Sampler with "
+                    "a full-size model. automatic: that of mini; with a full-size model none, which is "
+                    "enough for Apply CFLD.",
                 ),
-                "vae": (
-                    [AUTOMATIC, *found("vae")],
-                    {"default": AUTOMATIC, "tooltip": "Another VAE. automatic: that of the checkpoint."},
-                ),
+                "vae": automatic_input(found("vae"), "Another VAE. automatic: that of the checkpoint."),
             },
         }
 
@@ -118,36 +118,13 @@ class FiguraCFLDSampler:
                 "cfld": CFLD_INPUT,
                 "source": SOURCE_INPUT,
                 "pose_keypoint": POSE_INPUT,
-                "w_pose": (
-                    "FLOAT",
-                    {
-                        "default": WEIGHT, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "Guidance by the pose. 1 is none.",
-                    },
+                "w_pose": guidance_input(WEIGHT, "Guidance by the pose. 1 is none."),
+                "w_app": guidance_input(
+                    WEIGHT,
+                    "Guidance by the source's looks. 1 is none. Equal to w_pose it costs a third less time.",
                 ),
-                "w_app": (
-                    "FLOAT",
-                    {
-                        "default": WEIGHT, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "Guidance by the source's looks. 1 is none. Equal to w_pose it costs a "
-                        "third less time.",
-                    },
-                ),
-                "steps": (
-                    "INT",
-                    {
-                        "default": STEPS, "min": 1, "max": TRAINING_STEPS,
-                        "tooltip": "Denoising steps. ddpm wants 50, the others do with 20.",
-                    },
-                ),
-                "scheduler": (
-                    list(SCHEDULERS),
-                    {
-                        "default": DDPM,
-                        "tooltip": "ddpm is the authors', with fresh noise at every step; ddim and pndm are "
-                        "faster.",
-                    },
-                ),
+                "steps": steps_input(STEPS, "Denoising steps. ddpm wants 50, the others do with 20."),
+                "scheduler": scheduler_input(DDPM, "ddpm is the authors'."),
                 "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {
@@ -169,7 +146,7 @@ class FiguraCFLDSampler:
                 ),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "IMAGE")
     RETURN_NAMES = ("image", "skeleton")

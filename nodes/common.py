@@ -13,38 +13,12 @@ from ..host import get_host
 from ..models import store
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_picture
+from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PHAC"
-AUTOMATIC = "automatic"
 FULL_SIZE_PARAMETERS = 860_000_000
-LARGEST_SEED = 2**64 - 1
-
-TEXT_TOOLTIP = (
-    "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
-    "can be seen need no words; say what is hidden. Empty: no guidance by text."
-)
-COARSE_INPUT: tuple[str, dict[str, Any]] = (
-    "IMAGE",
-    {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
-)
-VISIBLE_MASK_INPUT: tuple[str, dict[str, Any]] = (
-    "MASK",
-    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
-)
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
-
-
-def seed_input(tooltip: str) -> tuple[str, dict[str, Any]]:
-    """A seed that the page may change after every run."""
-    limits = {"default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True}
-    return "INT", {**limits, "tooltip": tooltip}
-
-
-def text_and_vae_input(checkpoints: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Where the parts come from that a U-Net's file may lack; read by `find_stack`."""
-    tooltip = "The checkpoint that text encoder and VAE come from. automatic: the model's own file."
-    return [AUTOMATIC, *checkpoints], {"default": AUTOMATIC, "tooltip": tooltip}
 
 
 def found(kind: str) -> list[str]:

@@ -15,7 +15,7 @@ from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.skeleton import draw_poses
-from .common import seed_input
+from .inputs import seed_input
 from .tensors import bchw_to_image, broadcast_batches, read_bounding_box
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,17 @@ class FiguraCompletePose:
 
 
 def complete_pose(net: PoseCompletion, pose: Pose, box: Box | None, seed: int, variety: float) -> Pose:
-    """Every person of one picture completed. One of whom nothing is known stays as it is, and the log says
-    so.
+    """Every person of one picture completed.
+
+    Args:
+        net: proposes joints.
+        pose: the people, in pixels.
+        box: of the whole person, in pixels; None if it is not known.
+        seed: of the proposals.
+        variety: how far they may differ; 0 is the one in the middle.
+
+    Returns:
+        The pose; somebody of whom nothing is known stays as they are, and the log says so.
     """
     people = pose.people or ((Person(np.zeros((18, 3), np.float32)),) if box is not None else ())
     owner = None if box is None else _owner(people, box)

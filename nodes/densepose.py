@@ -30,6 +30,7 @@ from ..people.densepose import (
     part_mask,
 )
 from .common import found
+from .inputs import model_input
 from .tensors import b1hw_to_mask, bchw_to_image, image_to_bchw
 
 log = logging.getLogger(__name__)
@@ -63,14 +64,11 @@ class FiguraDensePose:
                     "IMAGE",
                     {"tooltip": "A person, or with the source colour map a DensePose picture. Any size."},
                 ),
-                "source": (
-                    [store.MINI, COLOUR_MAP, *found("densepose")],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura and knows only Figura's drawn people, one a "
-                        "picture. colour map: the image is a DensePose picture already, in viridis or "
-                        "parula. For photographs put densepose_r50_fpn_dl.torchscript into models/figura.",
-                    },
+                "source": model_input(
+                    [COLOUR_MAP, *found("densepose")],
+                    "mini comes with Figura and knows only Figura's drawn people, one a "
+                    "picture. colour map: the image is a DensePose picture already, in viridis or "
+                    "parula. For photographs put densepose_r50_fpn_dl.torchscript into models/figura.",
                 ),
             },
             "optional": {
@@ -93,12 +91,14 @@ class FiguraDensePose:
                 "grow": (
                     "INT",
                     {
-                        "default": 0, "min": 0, "max": 256,
+                        "default": 0,
+                        "min": 0,
+                        "max": 256,
                         "tooltip": "Pixels by which the mask grows, also over what is beside its parts.",
                     },
                 ),
             },
-        }  # fmt: skip
+        }
 
     def run(
         self, image: Any, source: str, mirror: bool = False, parts: str = WHOLE_BODY, grow: int = 0

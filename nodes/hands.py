@@ -12,22 +12,26 @@ from torch import Tensor
 from ..host import get_host
 from ..models import store
 from ..models.diffusion.mask_expansion import EXPANSIONS, SEQUENTIAL
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM
 from ..models.hands.checkpoint import load_hands, load_mini_hands
 from ..models.hands.networks import HandsModel
 from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_pictures
 from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
-from .common import (
+from .common import FULL_SIZE_PARAMETERS, find_stack, found, progress_of, working_memory
+from .inputs import (
     AUTOMATIC,
-    FULL_SIZE_PARAMETERS,
-    find_stack,
-    found,
-    progress_of,
+    AUTOMATIC_FEATHER,
+    automatic_input,
+    feather_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
     seed_input,
+    steps_input,
+    strength_input,
     text_and_vae_input,
-    working_memory,
 )
 from .tensors import (
     b1hw_to_mask,
@@ -44,8 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATEGORY = "Figura/hands"
-AUTOMATIC_FEATHER = -1.0
-STEPS_INPUT = ("INT", {"default": 20, "min": 1, "max": TRAINING_STEPS, "tooltip": "Denoising steps."})
+STEPS_INPUT = steps_input(20, "Denoising steps.")
 HANDS_INPUT = ("FIGURA_HANDS", {"tooltip": "The networks of Load Hands."})
 
 
@@ -57,34 +60,25 @@ class FiguraLoadHands:
         checkpoints, controlnets = found("checkpoint"), found("controlnet")
         return {
             "required": {
-                "model": (
-                    [store.MINI, *checkpoints],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura and works at once; it knows only Figura's drawn "
-                        "people. For photographs choose a Stable Diffusion 1.5 checkpoint "
-                        "(models/checkpoints), not an inpainting one.",
-                    },
+                "model": model_input(
+                    checkpoints,
+                    "mini comes with Figura and works at once; it knows only Figura's drawn "
+                    "people. For photographs choose a Stable Diffusion 1.5 checkpoint "
+                    "(models/checkpoints), not an inpainting one.",
                 ),
             },
             "optional": {
-                "hand_controlnet": (
-                    [AUTOMATIC, *controlnets, *found("hands")],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "What draws hands. automatic: that of mini. With a checkpoint choose a "
-                        "ControlNet for SD1.5 that reads hand skeletons (models/controlnet, for example "
-                        "controlnet_hands_sd15), or a hand generator trained with Figura (models/figura).",
-                    },
+                "hand_controlnet": automatic_input(
+                    [*controlnets, *found("hands")],
+                    "What draws hands. automatic: that of mini. With a checkpoint choose a "
+                    "ControlNet for SD1.5 that reads hand skeletons (models/controlnet, for example "
+                    "controlnet_hands_sd15), or a hand generator trained with Figura (models/figura).",
                 ),
-                "body_controlnet": (
-                    [AUTOMATIC, *controlnets, *found("body")],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "What reads the skeleton with its hands. automatic: that of mini. With a "
-                        "checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a body "
-                        "file trained with Figura on that checkpoint (models/figura).",
-                    },
+                "body_controlnet": automatic_input(
+                    [*controlnets, *found("body")],
+                    "What reads the skeleton with its hands. automatic: that of mini. With a "
+                    "checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a body "
+                    "file trained with Figura on that checkpoint (models/figura).",
                 ),
                 "text_and_vae": text_and_vae_input(checkpoints),
             },
@@ -148,13 +142,10 @@ class FiguraHandSampler:
                     },
                 ),
                 "steps": STEPS_INPUT,
-                "cfg": (
-                    "FLOAT",
-                    {
-                        "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast. "
-                        "Full-size models: about 5.",
-                    },
+                "cfg": guidance_input(
+                    2.0,
+                    "How strongly the text counts; 1 is no guidance and twice as fast. "
+                    "Full-size models: about 5.",
                 ),
                 "seed": seed_input("Hand number i of the output is made with seed + i."),
                 "which": (
@@ -171,9 +162,10 @@ class FiguraHandSampler:
                         "from a plain background."
                     },
                 ),
+                "scheduler": scheduler_input(DDIM),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "MASK", "POSE_KEYPOINT", "IMAGE")
     RETURN_NAMES = ("hand_image", "hand_mask", "hand_pose", "skeleton")
@@ -200,6 +192,7 @@ class FiguraHandSampler:
         seed: int,
         which: str = BOTH,
         sam: Sam | None = None,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, list[dict[str, Any]], Tensor]:
         """Pictures (N,S,S,3), masks (N,S,S), poses of the close-ups, skeleton pictures (N,S,S,3)."""
@@ -209,7 +202,7 @@ class FiguraHandSampler:
         memory += 0 if sam is None else attention_bytes(sam)
         with host.managed(*modules, memory=memory):
             drawn = draw_hands(
-                hands.generator, asked, text, sam=sam, steps=steps, cfg=cfg, seed=seed,
+                hands.generator, asked, text, sam=sam, steps=steps, cfg=cfg, scheduler=scheduler, seed=seed,
                 on_step=progress_of(hands.generator, unique_id),
             )  # fmt: skip
         warn_of_empty(drawn.masks)
@@ -246,13 +239,10 @@ class FiguraBodyOutpaint:
                     },
                 ),
                 "steps": STEPS_INPUT,
-                "cfg": (
-                    "FLOAT",
-                    {
-                        "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "How strongly text and pose count (with a public ControlNet the text "
-                        "alone); 1 is no guidance and twice as fast. Full-size models: about 5.",
-                    },
+                "cfg": guidance_input(
+                    2.0,
+                    "How strongly text and pose count (with a public ControlNet the text "
+                    "alone); 1 is no guidance and twice as fast. Full-size models: about 5.",
                 ),
                 "seed": seed_input("Picture number i of the batch is made with seed + i."),
                 "expansion": (
@@ -265,13 +255,7 @@ class FiguraBodyOutpaint:
                         "end.",
                     },
                 ),
-                "control_strength": (
-                    "FLOAT",
-                    {
-                        "default": 1.0, "min": 0.0, "max": 2.0, "step": 0.05,
-                        "tooltip": "How strictly the pose is followed; 0 ignores it.",
-                    },
-                ),
+                "control_strength": strength_input("How strictly the pose is followed; 0 ignores it."),
                 "paste_hand": (
                     "BOOLEAN",
                     {
@@ -280,17 +264,14 @@ class FiguraBodyOutpaint:
                         "blur small hands.",
                     },
                 ),
-                "feather": (
-                    "FLOAT",
-                    {
-                        "default": AUTOMATIC_FEATHER, "min": AUTOMATIC_FEATHER, "max": 64.0, "step": 0.5,
-                        "tooltip": "Width of the pasted hands' soft edge, in pixels of the canvas, inside "
-                        "the mask. -1: 0.6 % of the shorter side.",
-                    },
+                "feather": feather_input(
+                    "Width of the pasted hands' soft edge, in pixels of the canvas, inside "
+                    "the mask. -1: 0.6 % of the shorter side."
                 ),
             },
+            "optional": {"scheduler": scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "IMAGE")
     RETURN_NAMES = ("image", "blended")
@@ -321,6 +302,7 @@ class FiguraBodyOutpaint:
         control_strength: float = 1.0,
         paste_hand: bool = True,
         feather: float = AUTOMATIC_FEATHER,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (B,H,W,3)."""
@@ -334,6 +316,7 @@ class FiguraBodyOutpaint:
             made = outpaint_pictures(
                 hands.body, pictures, masks, poses, [text] * len(pictures), paste=paste_hand, seed=seed,
                 steps=steps, cfg=cfg, expansion=expansion, control_strength=control_strength,
+                scheduler=scheduler,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(hands.body, unique_id),
             )  # fmt: skip
         return bchw_to_image(made.image), bchw_to_image(made.blended)

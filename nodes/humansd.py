@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM
 from ..models.humansd.checkpoint import load_humansd, load_mini_humansd
 from ..models.humansd.networks import HumanSD
 from ..models.humansd.pipeline import (
@@ -24,7 +24,8 @@ from ..models.humansd.pipeline import (
 )
 from ..models.humansd.sampling import NEGATIVE, SIDE_MULTIPLE, STEPS, SUFFIX, known_phrases
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
-from .common import FULL_SIZE_PARAMETERS, found, progress_of, seed_input, working_memory
+from .common import FULL_SIZE_PARAMETERS, found, progress_of, working_memory
+from .inputs import model_input, scheduler_input, seed_input, steps_input, strength_input
 from .tensors import bchw_to_image, broadcast_batches
 
 logger = logging.getLogger(__name__)
@@ -38,13 +39,9 @@ POSE_INPUT = (
         "Prompt, Example Person, DWPose or OpenPose."
     },
 )
-STRENGTH_INPUT: tuple[str, dict[str, Any]] = (
-    "FLOAT",
-    {
-        "default": 1.0, "min": 0.0, "max": 2.0, "step": 0.05,
-        "tooltip": "How strictly the pose is followed: 0 ignores it, 1 is as trained.",
-    },
-)  # fmt: skip
+STRENGTH_INPUT: tuple[str, dict[str, Any]] = strength_input(
+    "How strictly the pose is followed: 0 ignores it, 1 is as trained."
+)
 
 
 def side_input(name: str, default: int, tooltip: str) -> tuple[str, dict[str, Any]]:
@@ -63,14 +60,11 @@ class FiguraLoadHumanSD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": (
-                    [store.MINI, *found("humansd")],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura and works at once; it knows only Figura's drawn "
-                        "people. For photographs choose humansd-v1.ckpt (models/checkpoints), which is "
-                        "converted to safetensors beside it the first time.",
-                    },
+                "model": model_input(
+                    found("humansd"),
+                    "mini comes with Figura and works at once; it knows only Figura's drawn "
+                    "people. For photographs choose humansd-v1.ckpt (models/checkpoints), which is "
+                    "converted to safetensors beside it the first time.",
                 ),
             },
         }
@@ -115,18 +109,16 @@ class FiguraHumanSDSampler:
                 "pose_keypoint": POSE_INPUT,
                 "width": side_input("Width", AUTOMATIC, follows),
                 "height": side_input("Height", AUTOMATIC, follows),
-                "steps": (
-                    "INT",
-                    {
-                        "default": STEPS, "min": 1, "max": TRAINING_STEPS,
-                        "tooltip": "Denoising steps (DDIM); the released demo takes 50. For mini 20 are "
-                        "enough.",
-                    },
+                "steps": steps_input(
+                    STEPS, "Denoising steps; the released demo takes 50. For mini 20 are enough."
                 ),
                 "cfg": (
                     "FLOAT",
                     {
-                        "default": 0.0, "min": 0.0, "max": 30.0, "step": 0.1,
+                        "default": 0.0,
+                        "min": 0.0,
+                        "max": 30.0,
+                        "step": 0.1,
                         "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast. 0: the "
                         "model's own, 3 for mini and 10 for humansd-v1, as in its demo.",
                     },
@@ -135,7 +127,8 @@ class FiguraHumanSDSampler:
                 "suffix": (
                     "STRING",
                     {
-                        "default": SUFFIX, "multiline": True,
+                        "default": SUFFIX,
+                        "multiline": True,
                         "tooltip": "Put behind every text, as the released demo does. Phrases with words "
                         "that the model has never seen are left out, with mini all of these.",
                     },
@@ -143,15 +136,19 @@ class FiguraHumanSDSampler:
                 "negative": (
                     "STRING",
                     {
-                        "default": NEGATIVE, "multiline": True,
+                        "default": NEGATIVE,
+                        "multiline": True,
                         "tooltip": "What is not to be seen; the default is the released demo's. Phrases with "
                         "words that the model has never seen are left out, with mini all of these.",
                     },
                 ),
                 "pose_strength": STRENGTH_INPUT,
             },
+            "optional": {
+                "scheduler": scheduler_input(DDIM, "With humansd-v1 ddim walks the time steps of its demo."),
+            },
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "IMAGE")
     RETURN_NAMES = ("image", "skeleton")
@@ -176,6 +173,7 @@ class FiguraHumanSDSampler:
         suffix: str,
         negative: str,
         pose_strength: float,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (N,H,W,3)."""
@@ -190,7 +188,7 @@ class FiguraHumanSDSampler:
         with host.managed(humansd, memory=int(working_memory(humansd) * share)):
             made = draw_people(
                 humansd, skeletons, texts, negative=known_phrases(humansd, negative), steps=steps,
-                cfg=cfg or None, pose_strength=pose_strength, seed=seed,
+                cfg=cfg or None, pose_strength=pose_strength, scheduler=scheduler, seed=seed,
                 on_step=progress_of(humansd, unique_id),
             )  # fmt: skip
         return bchw_to_image(made), bchw_to_image(skeletons)

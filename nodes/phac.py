@@ -10,25 +10,24 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_pictures, invisible_pictures
 from ..people.prompts import PointPrompt
-from .common import (
+from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
+from .inputs import (
     AUTOMATIC,
-    CATEGORY,
     COARSE_INPUT,
-    FULL_SIZE_PARAMETERS,
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
-    find_stack,
-    found,
-    progress_of,
-    same_batch,
+    guidance_input,
+    model_input,
+    scheduler_input,
     seed_input,
+    steps_input,
+    strength_input,
     text_and_vae_input,
-    working_memory,
 )
 from .tensors import (
     b1hw_to_mask,
@@ -52,14 +51,11 @@ class FiguraLoadPHAC:
         prompt_networks = [AUTOMATIC, *found("controlnet"), *found("phac")]
         return {
             "required": {
-                "model": (
-                    [store.MINI, *checkpoints],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura and works at once; it knows only Figura's drawn "
-                        "people. For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
-                        "(models/checkpoints).",
-                    },
+                "model": model_input(
+                    checkpoints,
+                    "mini comes with Figura and works at once; it knows only Figura's drawn "
+                    "people. For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
+                    "(models/checkpoints).",
                 ),
             },
             "optional": {
@@ -126,38 +122,29 @@ class FiguraPHACSampler:
                     },
                 ),
                 "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
-                "steps": (
-                    "INT",
-                    {"default": 20, "min": 1, "max": TRAINING_STEPS, "tooltip": "Denoising steps."},
-                ),
-                "cfg": (
-                    "FLOAT",
-                    {
-                        "default": 2.0, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "How strongly text and points count (with a public ControlNet the text "
-                        "alone); 1 is no guidance and twice as fast. "
-                        "Full-size models: about 5.",
-                    },
+                "steps": steps_input(20, "Denoising steps."),
+                "cfg": guidance_input(
+                    2.0,
+                    "How strongly text and points count (with a public ControlNet the text "
+                    "alone); 1 is no guidance and twice as fast. "
+                    "Full-size models: about 5.",
                 ),
                 "seed": seed_input("Picture number i of the output is made with seed + i."),
-                "control_strength": (
-                    "FLOAT",
-                    {
-                        "default": 1.0, "min": 0.0, "max": 2.0, "step": 0.05,
-                        "tooltip": "How strictly the points are followed; 0 ignores them.",
-                    },
-                ),
+                "control_strength": strength_input("How strictly the points are followed; 0 ignores them."),
                 "count": (
                     "INT",
                     {
-                        "default": 1, "min": 1, "max": 64,
+                        "default": 1,
+                        "min": 1,
+                        "max": 64,
                         "tooltip": "Candidates per picture, each with a seed of its own. They follow each "
                         "other as with Repeat Image Batch: all pictures once, then all again.",
                     },
                 ),
             },
+            "optional": {"scheduler": scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "LATENT")
     RETURN_NAMES = ("coarse", "latent")
@@ -185,6 +172,7 @@ class FiguraPHACSampler:
         seed: int,
         control_strength: float,
         count: int = 1,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Coarse pictures (B*count,H,W,3) and latents."""
@@ -200,7 +188,7 @@ class FiguraPHACSampler:
         with host.managed(phac, memory=working_memory(phac)) as model:
             coarse, latents = complete_pictures(
                 model, images, masks, prompts, [text] * len(images), steps=steps, cfg=cfg, seed=seed,
-                control_strength=control_strength, on_step=progress_of(model, unique_id),
+                control_strength=control_strength, scheduler=scheduler, on_step=progress_of(model, unique_id),
             )  # fmt: skip
         return bchw_to_image(coarse), {"samples": latents / phac.vae.config.scaling_factor}
 
@@ -219,14 +207,19 @@ class FiguraInvisibleMask:
                 "threshold": (
                     "FLOAT",
                     {
-                        "default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01,
+                        "default": 0.5,
+                        "min": 0.0,
+                        "max": 1.0,
+                        "step": 0.01,
                         "tooltip": "Pixels more probable than this belong to the mask; lower takes more.",
                     },
                 ),
                 "dilation": (
                     "INT",
                     {
-                        "default": AUTOMATIC_DILATION, "min": AUTOMATIC_DILATION, "max": 1024,
+                        "default": AUTOMATIC_DILATION,
+                        "min": AUTOMATIC_DILATION,
+                        "max": 1024,
                         "tooltip": "How far the mask grows, in pixels of the picture, so that the seam lies "
                         "inside it. -1: 3 % of the crop round the person.",
                     },
@@ -241,7 +234,7 @@ class FiguraInvisibleMask:
                     },
                 ),
             },
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("MASK", "MASK")
     RETURN_NAMES = ("invisible_mask", "exact_mask")

@@ -9,13 +9,22 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import PNDM
 from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_file
 from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.pipeline import Given, repose_pictures
 from ..models.pocold.sampling import STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
-from .common import AUTOMATIC, found, progress_of, seed_input
+from .common import found, progress_of
+from .inputs import (
+    AUTOMATIC,
+    automatic_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+)
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PoCoLD"
@@ -30,24 +39,18 @@ class FiguraLoadPoCoLD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": (
-                    [store.MINI, *found("pocold")],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura and knows only Figura's drawn people. Nobody "
-                        "publishes weights of PoCoLD: for photographs train it (figura train pocold) and put "
-                        "the file into models/figura.",
-                    },
+                "model": model_input(
+                    found("pocold"),
+                    "mini comes with Figura and knows only Figura's drawn people. Nobody "
+                    "publishes weights of PoCoLD: for photographs train it (figura train pocold) and put "
+                    "the file into models/figura.",
                 ),
             },
             "optional": {
-                "vae": (
-                    [AUTOMATIC, *found("vae"), *found("checkpoint")],
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "The VAE that the model was trained with, such as sd-vae-ft-mse "
-                        "(models/vae) or that of a Stable Diffusion 1.5 checkpoint. automatic: that of mini.",
-                    },
+                "vae": automatic_input(
+                    [*found("vae"), *found("checkpoint")],
+                    "The VAE that the model was trained with, such as sd-vae-ft-mse "
+                    "(models/vae) or that of a Stable Diffusion 1.5 checkpoint. automatic: that of mini.",
                 ),
             },
         }
@@ -84,27 +87,11 @@ class FiguraPoCoLDSampler:
                     "FIGURA_DENSEPOSE",
                     {"tooltip": "The pose to draw. The result has its size."},
                 ),
-                "steps": (
-                    "INT",
-                    {
-                        "default": STEPS, "min": 1, "max": TRAINING_STEPS,
-                        "tooltip": "Denoising steps (PNDM). 20 are enough for a look.",
-                    },
-                ),
-                "w_pose": (
-                    "FLOAT",
-                    {
-                        "default": WEIGHT, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "Guidance by the pose, w_p. 1 is none.",
-                    },
-                ),
-                "w_source": (
-                    "FLOAT",
-                    {
-                        "default": WEIGHT, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "Guidance by the source, w_s. 1 is none. Equal to w_pose it costs a third "
-                        "less time.",
-                    },
+                "steps": steps_input(STEPS, "Denoising steps. 20 are enough for a look."),
+                "w_pose": guidance_input(WEIGHT, "Guidance by the pose, w_p. 1 is none."),
+                "w_source": guidance_input(
+                    WEIGHT,
+                    "Guidance by the source, w_s. 1 is none. Equal to w_pose it costs a third less time.",
                 ),
                 "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
@@ -145,9 +132,10 @@ class FiguraPoCoLDSampler:
                         "code.",
                     },
                 ),
+                "scheduler": scheduler_input(PNDM, "pndm is the authors'."),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "IMAGE", "FLOAT", "IMAGE")
     RETURN_NAMES = ("image", "attention", "matched", "labels")
@@ -180,6 +168,7 @@ class FiguraPoCoLDSampler:
         reference: Tensor | None = None,
         mask: Tensor | None = None,
         decay: bool = False,
+        scheduler: str = PNDM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, float, Tensor]:
         """Pictures, what the attention carries, the mean share, and the labels; pictures are (B,H,W,3)."""
@@ -187,8 +176,8 @@ class FiguraPoCoLDSampler:
         memory = BYTES_PER_PIXEL * given.target.shape[-2] * given.target.shape[-1]
         with get_host().managed(pocold, memory=memory):
             made = repose_pictures(
-                pocold, given, weights=Weights(w_pose, w_source, decay), steps=steps, seed=seed,
-                on_step=progress_of(pocold, unique_id),
+                pocold, given, weights=Weights(w_pose, w_source, decay), scheduler=scheduler, steps=steps,
+                seed=seed, on_step=progress_of(pocold, unique_id),
             )  # fmt: skip
         matched = float(made.matched.nanmean())
         pictures = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]

@@ -10,30 +10,28 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
-from ..models.diffusion.sampling import TRAINING_STEPS
+from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_pictures
-from .common import (
+from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
+from .inputs import (
     AUTOMATIC,
-    CATEGORY,
+    AUTOMATIC_FEATHER,
     COARSE_INPUT,
-    FULL_SIZE_PARAMETERS,
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
-    find_stack,
-    found,
-    progress_of,
-    same_batch,
+    feather_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
     seed_input,
+    steps_input,
     text_and_vae_input,
-    working_memory,
 )
 from .tensors import b1hw_to_mask, bchw_to_image
 
 logger = logging.getLogger(__name__)
-
-AUTOMATIC_FEATHER = -1.0
 
 
 class FiguraLoadRefiner:
@@ -44,14 +42,11 @@ class FiguraLoadRefiner:
         checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": (
-                    [store.MINI, *checkpoints],
-                    {
-                        "default": store.MINI,
-                        "tooltip": "mini comes with Figura; it knows only Figura's drawn people. For "
-                        "photographs choose an inpainting checkpoint of SDXL or Stable Diffusion 1.5 "
-                        "(models/checkpoints).",
-                    },
+                "model": model_input(
+                    checkpoints,
+                    "mini comes with Figura; it knows only Figura's drawn people. For "
+                    "photographs choose an inpainting checkpoint of SDXL or Stable Diffusion 1.5 "
+                    "(models/checkpoints).",
                 ),
             },
             "optional": {
@@ -91,32 +86,28 @@ class FiguraInpaintRefiner:
                 "visible_mask": VISIBLE_MASK_INPUT,
                 "invisible_mask": (
                     "MASK",
-                    {"tooltip": "What may change (Invisible Mask). All pixels outside stay exactly "
-                    "as they are."},
+                    {
+                        "tooltip": "What may change (Invisible Mask). All pixels outside stay exactly "
+                        "as they are."
+                    },
                 ),
                 "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
                 "strength": (
                     "FLOAT",
                     {
-                        "default": 0.5, "min": 0.01, "max": 1.0, "step": 0.01,
+                        "default": 0.5,
+                        "min": 0.01,
+                        "max": 1.0,
+                        "step": 0.01,
                         "tooltip": "Noise strength s: low leaves the seam, high forgets the coarse picture. "
                         "The paper found 0.5 best.",
                     },
                 ),
-                "steps": (
-                    "INT",
-                    {
-                        "default": 20, "min": 1, "max": TRAINING_STEPS,
-                        "tooltip": "Exactly so many steps are executed, whatever the strength.",
-                    },
-                ),
-                "cfg": (
-                    "FLOAT",
-                    {
-                        "default": 1.0, "min": 0.0, "max": 20.0, "step": 0.1,
-                        "tooltip": "How strongly the text counts; 1 is no guidance and twice as fast, and "
-                        "right for mini. Full-size models: 3 to 7.",
-                    },
+                "steps": steps_input(20, "Exactly so many steps are executed, whatever the strength."),
+                "cfg": guidance_input(
+                    1.0,
+                    "How strongly the text counts; 1 is no guidance and twice as fast, and "
+                    "right for mini. Full-size models: 3 to 7.",
                 ),
                 "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
@@ -129,17 +120,13 @@ class FiguraInpaintRefiner:
                         "of invisible_mask that is not."
                     },
                 ),
-                "feather": (
-                    "FLOAT",
-                    {
-                        "default": AUTOMATIC_FEATHER, "min": AUTOMATIC_FEATHER, "max": 64.0, "step": 0.5,
-                        "tooltip": "Width of the soft edge inside the mask, in pixels of the model. -1: 1.5 "
-                        "% of its size.",
-                    },
+                "feather": feather_input(
+                    "Width of the soft edge inside the mask, in pixels of the model. -1: 1.5 % of its size."
                 ),
+                "scheduler": scheduler_input(DDIM),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
-        }  # fmt: skip
+        }
 
     RETURN_TYPES = ("IMAGE", "IMAGE", "MASK", "IMAGE", "MASK")
     RETURN_NAMES = ("image", "composite", "changed_mask", "cutout", "amodal_mask")
@@ -172,6 +159,7 @@ class FiguraInpaintRefiner:
         seed: int,
         exact_mask: Tensor | None = None,
         feather: float = AUTOMATIC_FEATHER,
+        scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Pictures (B,H,W,3) and masks (B,H,W)."""
@@ -182,8 +170,7 @@ class FiguraInpaintRefiner:
         with host.managed(refiner, memory=working_memory(refiner)) as model:
             refined = refine_pictures(
                 model, images, drawn, visible, invisible, [text] * len(images), strength=strength,
-                steps=steps,
-                cfg=cfg, seed=seed, exact_masks=exact[0] if exact else None,
+                steps=steps, cfg=cfg, seed=seed, scheduler=scheduler, exact_masks=exact[0] if exact else None,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(model, unique_id),
             )  # fmt: skip
         pictures = [bchw_to_image(x) for x in (refined.image, refined.composite, refined.cutout)]

@@ -208,7 +208,13 @@ def _write_box(box: Box) -> dict[str, int]:
 def poses_from_tensor(
     joints: torch.Tensor, height: int, width: int, hands: torch.Tensor | None = None
 ) -> list[Pose]:
-    """One Pose of one person per picture from joints (B, 18, 3) and hands (B, 2, 21, 3; right, left)."""
+    """One Pose of one person per picture.
+
+    Args:
+        joints: (B, 18, 3) x_px, y_px, confidence.
+        height, width: of the pictures in pixels.
+        hands: (B, 2, 21, 3), right and left; None for poses without hands.
+    """
     people = [Person(body) for body in joints.cpu().numpy()]
     if hands is not None:
         pairs = zip(people, hands.cpu().numpy(), strict=True)

@@ -10,7 +10,13 @@ import torch
 
 
 class Box(NamedTuple):
-    """A box from (x0, y0) to (x1, y1) in pixels; it is empty when it has no area."""
+    """A box from (x0, y0) to (x1, y1) in pixels; it is empty when it has no area.
+
+    >>> Box(0, 0, 4, 3).intersect(Box(2, 1, 9, 9))
+    Box(x0=2, y0=1, x1=4, y1=3)
+    >>> Box(1.5, 2.5, 3.0, 3.2).outward()
+    Box(x0=1, y0=2, x1=3, y1=4)
+    """
 
     x0: float
     y0: float
@@ -76,6 +82,9 @@ class Box(NamedTuple):
         """The box around points (n, 2), or (n, 3) with a confidence; those of confidence <= 0 are left out.
 
         A single point gives a box without area; no point gives EMPTY.
+
+        >>> Box.around_points(np.array([[4.0, 1.0, 0.9], [2.0, 7.0, 0.8], [99.0, 99.0, 0.0]]))
+        Box(x0=2.0, y0=1.0, x1=4.0, y1=7.0)
         """
         points = np.asarray(points, dtype=np.float64)
         if points.shape[1] == 3:

@@ -48,13 +48,19 @@ def plan_crop(
     margin: float = 0.15,
     whole_at_model_size: bool = True,
 ) -> CropPlan:
-    """Plan a crop that holds `box`, in the model's aspect ratio.
+    """Plan a crop that holds a box, in the model's aspect ratio.
 
-    box: pixels of the picture; an empty one means the whole picture. source_size, model_size: (height,
-    width). margin: free space on every side, as a fraction of the box's longer side; it does not reach
-    outside the picture. The crop is moved inside the picture where it fits and still holds the box; the
-    rest reaches outside. whole_at_model_size: a picture that has the model's size already, and holds the
-    box, is taken as it is.
+    The crop is moved inside the picture where it fits and still holds the box; the rest reaches outside.
+
+    Args:
+        box: pixels of the picture; an empty one means the whole picture.
+        source_size: (height, width) of the picture.
+        model_size: (height, width) of the crop at the model.
+        margin: free space on every side, as a fraction of the box's longer side; it does not reach outside
+            the
+            picture.
+        whole_at_model_size: a picture that has the model's size already, and holds the box, is taken as it
+            is.
     """
     height, width = source_size
     picture = Box(0, 0, width, height)
@@ -86,10 +92,19 @@ def _place(low: float, high: float, length: int, limit: int) -> int:
 def crop(
     image: torch.Tensor, plan: CropPlan, mode: str = "bilinear", fill: float | None = None
 ) -> torch.Tensor:
-    """The planned part of image (B, C, source_height, source_width), as (B, C, model_height, model_width).
+    """The planned part of pictures.
 
-    mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels). fill: the value outside the
-    picture; None repeats the picture's edge. Raises ValueError when the picture is not of the plan's size.
+    Args:
+        image: (B, C, source_height, source_width).
+        plan: what to cut out, and to what size.
+        mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels).
+        fill: the value outside the picture; None repeats the picture's edge.
+
+    Returns:
+        (B, C, model_height, model_width).
+
+    Raises:
+        ValueError: when the picture is not of the plan's size.
     """
     _check_size(image, "image", plan.source_height, plan.source_width)
     if mode not in CROP_MODES:
@@ -120,11 +135,16 @@ def stitch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Put a finished crop back; every pixel outside the mask is the input's, bit for bit.
 
-    image: (B, C, source_height, source_width). patch: (B, C, model_height, model_width). mask: (B, 1,
-    model_height, model_width) in 0..1, the region to change; values between 0 and 1 blend. A crop that
-    was resampled resamples its mask too, so that the seam is as soft as one pixel of the model. Patch and
-    mask of one picture serve the batch. Returns the picture and the mask at the picture's size, (B, 1,
-    source_height, source_width).
+    Args:
+        image: (B, C, source_height, source_width).
+        patch: (B, C, model_height, model_width); that of one picture serves the batch.
+        mask: (B, 1, model_height, model_width) in 0..1, the region to change; values between 0 and 1 blend. A
+            crop
+            that was resampled resamples its mask too, so that the seam is as soft as one pixel of the model.
+        plan: of the crop.
+
+    Returns:
+        The picture, and the mask at the picture's size, (B, 1, source_height, source_width).
     """
     _check_size(image, "image", plan.source_height, plan.source_width)
     _check_size(patch, "patch", plan.model_height, plan.model_width)
@@ -159,7 +179,12 @@ def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear"
 
 
 def points_to_crop(points: Points, plan: CropPlan) -> Points:
-    """Points (..., 2) or (..., 3 with confidence) of the picture, in the crop's pixels."""
+    """Points (..., 2) or (..., 3 with confidence) of the picture, in the crop's pixels.
+
+    >>> plan = plan_crop(Box(100, 50, 200, 150), source_size=(400, 600), model_size=(50, 50), margin=0.0)
+    >>> points_to_crop(np.array([150.0, 100.0]), plan).tolist()
+    [25.0, 25.0]
+    """
     scale_x, scale_y = plan.scale
     return _move_points(points, scale_x, scale_y, -plan.box.x0 * scale_x, -plan.box.y0 * scale_y)
 

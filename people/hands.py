@@ -91,6 +91,11 @@ def fit_similarity(source: np.ndarray, target: np.ndarray) -> Similarity:
 
     Always a proper rotation: for mirrored points it is the best one that does not mirror. Raises ValueError
     for shapes that do not match, fewer than 3 points, NaN or infinity, and points that are all in one place.
+
+    >>> corner = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> found = fit_similarity(corner, 2 * corner + 5)
+    >>> round(found.scale, 6), abs(round(found.angle, 6)), np.round(found.shift_px, 6).tolist()
+    (2.0, 0.0, [5.0, 5.0])
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     _check_points(source, target)

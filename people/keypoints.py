@@ -75,7 +75,13 @@ class Pose:
 
 
 def body18_from_coco17(joints: np.ndarray) -> np.ndarray:
-    """OpenPose-18 (18, 3) from COCO-17 (17, 3); the neck is the mean of both shoulders, if present."""
+    """OpenPose-18 (18, 3) from COCO-17 (17, 3); the neck is the mean of both shoulders, if present.
+
+    >>> joints = np.zeros((17, 3))
+    >>> joints[[5, 6]] = (90.0, 50.0, 1.0), (30.0, 54.0, 1.0)  # left and right shoulder
+    >>> body18_from_coco17(joints)[1].tolist()
+    [60.0, 52.0, 1.0]
+    """
     body = joints[list(BODY18_FROM_COCO17)].copy()
     shoulders = joints[list(COCO_SHOULDERS)]
     body[1] = shoulders.mean(axis=0) if (shoulders[:, 2] > 0).all() else 0.0

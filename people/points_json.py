@@ -56,7 +56,12 @@ class PointsText:
 
 
 def read_points_text(text: str) -> PointsText:
-    """Read a points text; an empty one says nothing. Raises ValueError that names the mistake's place."""
+    """Read a points text; an empty one says nothing. Raises ValueError that names the mistake's place.
+
+    >>> text = '{"people": [{"joints": {"left_knee": {"x": 40, "y": 90, "state": "given"}}}]}'
+    >>> read_points_text(text).joints["left_knee"]
+    JointPoint(x=40.0, y=90.0, state='given')
+    """
     if not text.strip():
         return PointsText()
     value = _load(text)

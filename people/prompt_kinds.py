@@ -19,8 +19,9 @@ class PromptKind:
     """One kind of prompt.
 
     name: the choice of the input prompt_type, and what a weights file says its ControlNet reads. symbol: the
-    paper's. joints: whether it shows joints. boxes: those of BOXES that it shows. label: what it is, in few
-    words, for tables and help. note: a sentence about the example, for its workflow.
+    paper's, empty for a kind it has not. joints: whether it shows joints. boxes: those of BOXES that it
+    shows. label: what it is, in few words, for tables and help. note: a sentence about the example, for its
+    workflow.
     """
 
     name: str

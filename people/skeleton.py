@@ -35,15 +35,22 @@ def draw_skeleton(
     hands: torch.Tensor | None = None,
     onto: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Draw one person per picture on black, or on a copy of `onto` (B, 3, height, width).
-
-    joints: (B, 18, 3) x_px, y_px, confidence in OpenPose-18 order; a joint of confidence <= 0 is not drawn,
-    and neither is a limb with such an end. hands: (B, 2, 21, 3), left and right, the same way. Points may lie
-    outside the picture. Returns (B, 3, height, width) float32 in 0..1, on the joints' device.
+    """Draw one person per picture.
 
     Limbs are filled ellipses in 0.6 of the colour, joints discs of the full colour on top. The half-width is
     4 px for a shorter side of 512 px and scales with it, but is never below 1.5 px; edges are antialiased by
     coverage.
+
+    Args:
+        joints: (B, 18, 3) x_px, y_px, confidence in OpenPose-18 order; a joint of confidence <= 0 is not
+            drawn,
+            and neither is a limb with such an end. Points may lie outside the picture.
+        height, width: of the picture in pixels.
+        hands: (B, 2, 21, 3), left and right, the same way.
+        onto: (B, 3, height, width) to draw on a copy of; None is black.
+
+    Returns:
+        (B, 3, height, width) float32 in 0..1, on the joints' device.
     """
     black = torch.zeros(joints.shape[0], 3, height, width, device=joints.device)
     canvas = Canvas(black if onto is None else onto.to(black).clone())
@@ -74,10 +81,17 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
 
 
 def draw_hand(joints: torch.Tensor, height: int, width: int, thickness: float = 1.0) -> torch.Tensor:
-    """Draw one hand per picture on black: (B, 3, height, width) float32 in 0..1, on the joints' device.
+    """Draw one hand per picture on black.
 
-    joints: (B, 21, 3) x_px, y_px, confidence; drawn as in `draw_skeleton`. thickness: factor on the
-    half-width of edges (1 px for a shorter side of 512 px) and the radius of joints (4 px).
+    Args:
+        joints: (B, 21, 3) x_px, y_px, confidence; drawn as in `draw_skeleton`.
+        height, width: of the picture in pixels.
+        thickness: factor on the half-width of edges (1 px for a shorter side of 512 px) and the radius of
+            joints
+            (4 px).
+
+    Returns:
+        (B, 3, height, width) float32 in 0..1, on the joints' device.
     """
     canvas = Canvas(torch.zeros(joints.shape[0], 3, height, width, device=joints.device))
     _draw_hand(canvas, joints.to(torch.float32), min(height, width) / 512, thickness)

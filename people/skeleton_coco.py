@@ -35,7 +35,11 @@ def limb_colours() -> list[tuple[int, int, int]]:
 
 
 def line_thickness(height: int, width: int) -> int:
-    """Of the limbs, in pixels: 10 for a shorter side of 512 px, scaled with it, and never below 4."""
+    """Of the limbs, in pixels: 10 for a shorter side of 512 px, scaled with it, and never below 4.
+
+    >>> line_thickness(512, 768), line_thickness(1024, 1024), line_thickness(128, 128)
+    (10, 20, 4)
+    """
     return max(round(THICKNESS_AT_512 * min(height, width) / 512), LEAST_THICKNESS)
 
 

@@ -1,13 +1,17 @@
 """`python -m figura.workflows` writes the workflow files again.
 
-With `--pictures` it also draws the example picture and runs every workflow for its thumbnail.
+With `--pictures` it also draws the example picture and runs every workflow for its thumbnail; with
+`--node-pictures` it draws what each node is given and makes, for docs/nodes.md.
 """
 
 import sys
 
 from ..cli.console import say
 from .files import write_all, write_pictures
+from .node_pictures import write_node_pictures
 
-written = write_all() + (write_pictures() if "--pictures" in sys.argv[1:] else [])
+options = sys.argv[1:]
+written = write_all() + (write_pictures() if "--pictures" in options else [])
+written += write_node_pictures() if "--node-pictures" in options else []
 for path in written:
     say(str(path))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..headless.native_nodes import SD15_CHECKPOINT
 from ..people.synthetic import WHITE
-from .flow import Flow, Node
-from .phac import INPUT_COLOR, MASK_COLOR, MINI_SIZE, RESULT_COLOR, STAGE_COLOR, add_saved, add_saved_mask
+from .flow import Color, Flow, Node
+from .phac import MINI_SIZE, add_saved, add_saved_mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,13 +96,13 @@ def cfld_repose(classes: Mapping[str, Any]) -> Flow:
     """An example person in another pose, beside the truth."""
     flow = Flow("cfld_repose", classes)
     flow.note("A person in another pose (CFLD)", REPOSE_NOTE)
-    with flow.group("1  A person, and a pose", INPUT_COLOR):
+    with flow.group("1  A person, and a pose", Color.INPUT):
         example = _add_person(flow, EXAMPLE_SEED)
         add_saved(flow, "Save source", "cfld_source", example["complete"])
-    with flow.group("2  Drawn in that pose", STAGE_COLOR):
+    with flow.group("2  Drawn in that pose", Color.STAGE):
         loaded = flow.add("FiguraLoadCFLD")
         drawn = _add_sampler(flow, loaded, example, pose_keypoint=example["other_pose_keypoint"])
-    with flow.group("3  The person, and the truth", RESULT_COLOR):
+    with flow.group("3  The person, and the truth", Color.RESULT):
         add_saved(flow, "Save pose", "cfld_pose", drawn["skeleton"])
         add_saved(flow, "Save person", "cfld_person", drawn["image"], new_column=True)
         add_saved(flow, "Save truth", "cfld_truth", example["other_pose"])
@@ -113,11 +113,11 @@ def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
     """From one example person's looks to another's, in one pose."""
     flow = Flow("cfld_interpolate", classes)
     flow.note("Between two people's looks (CFLD)", INTERPOLATE_NOTE)
-    with flow.group("1  Two people, and a pose", INPUT_COLOR):
+    with flow.group("1  Two people, and a pose", Color.INPUT):
         first, second = (_add_person(flow, seed) for seed in (EXAMPLE_SEED, SECOND_SEED))
         add_saved(flow, "Save first", "cfld_first", first["complete"], new_column=True)
         add_saved(flow, "Save second", "cfld_second", second["complete"])
-    with flow.group("2  Drawn at several mixes", STAGE_COLOR):
+    with flow.group("2  Drawn at several mixes", Color.STAGE):
         loaded = flow.add("FiguraLoadCFLD")
         drawn = {
             mix: _add_sampler(
@@ -126,7 +126,7 @@ def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
             )
             for mix in MIXES
         }  # fmt: skip
-    with flow.group("3  From one to the other", RESULT_COLOR):
+    with flow.group("3  From one to the other", Color.RESULT):
         for mix, each in drawn.items():
             percent = f"{100 * mix:.0f}"
             add_saved(flow, f"Save {percent} %", f"cfld_mix_{percent}", each["image"])
@@ -137,21 +137,21 @@ def cfld_edit(classes: Mapping[str, Any]) -> Flow:
     """An example person in the shirt of another one."""
     flow = Flow("cfld_edit", classes)
     flow.note("A person dressed like another (CFLD)", EDIT_NOTE)
-    with flow.group("1  A reference, and whom to dress it like", INPUT_COLOR):
+    with flow.group("1  A reference, and whom to dress it like", Color.INPUT):
         reference = _add_person(flow, REFERENCE_SEED, "Reference")
         other = _add_person(flow, DRESSED_SEED, "Source")
         add_saved(flow, "Save reference", "cfld_reference", reference["complete"], new_column=True)
         add_saved(flow, "Save source", "cfld_edit_source", other["complete"])
-    with flow.group("2  What changes", MASK_COLOR):
+    with flow.group("2  What changes", Color.MASK):
         parts = flow.add("FiguraDensePose", image=reference["complete"], parts="upper body", grow=GROWN)
         add_saved_mask(flow, "Save mask", "cfld_edit_mask", parts["mask"])
-    with flow.group("3  Dressed anew", STAGE_COLOR):
+    with flow.group("3  Dressed anew", Color.STAGE):
         loaded = flow.add("FiguraLoadCFLD")
         drawn = _add_sampler(
             flow, loaded, other, pose_keypoint=reference["pose_keypoint"], reference=reference["complete"],
             mask=parts["mask"],
         )  # fmt: skip
-    with flow.group("4  The person, and what changed", RESULT_COLOR):
+    with flow.group("4  The person, and what changed", Color.RESULT):
         add_saved(flow, "Save person", "cfld_edited", drawn["image"])
         compared = flow.add(
             "FiguraCompare", image_a=reference["complete"], image_b=drawn["image"], mask=parts["mask"],
@@ -166,7 +166,7 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("cfld_native", classes)
     width, height = ASPECT_SIZE
     flow.note("CFLD with stock nodes", NATIVE_NOTE)
-    with flow.group("1  A person, and a pose", INPUT_COLOR):
+    with flow.group("1  A person, and a pose", Color.INPUT):
         example = _add_person(flow, EXAMPLE_SEED, size=NATIVE_SIZE)
         source = flow.add(
             "FiguraCropPerson", image=example["complete"], width=width, height=height,
@@ -174,21 +174,21 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
         )  # fmt: skip
         flow.add("PreviewImage", "Source", images=source["image"], new_column=True)
         flow.add("PreviewImage", "Has this pose", images=example["other_pose"])
-    with flow.group("2  The stock model, and CFLD", STAGE_COLOR):
+    with flow.group("2  The stock model, and CFLD", Color.STAGE):
         stock = flow.add("CheckpointLoaderSimple", ckpt_name=SD15_CHECKPOINT)
         loaded = flow.add("FiguraLoadCFLD", model=RELEASED_FILE)
         applied = flow.add(
             "FiguraApplyCFLD", model=stock["MODEL"], cfld=loaded["cfld"], source=source["image"],
             pose_keypoint=example["other_pose_keypoint"],
         )  # fmt: skip
-    with flow.group("3  Drawn", STAGE_COLOR):
+    with flow.group("3  Drawn", Color.STAGE):
         empty = flow.add("EmptyLatentImage", width=NATIVE_SIZE, height=NATIVE_SIZE)
         drawn = flow.add(
             "KSampler", model=applied["model"], positive=applied["positive"], negative=applied["negative"],
             latent_image=empty["LATENT"], steps=NATIVE_STEPS, cfg=NATIVE_CFG, sampler_name="ddpm",
             scheduler="ddim_uniform",
         )  # fmt: skip
-    with flow.group("4  The person", RESULT_COLOR):
+    with flow.group("4  The person", Color.RESULT):
         decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=stock["VAE"])
         shaped = flow.add(
             "ImageScale", image=decoded["IMAGE"], upscale_method="bicubic", width=width, height=height

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..headless.native_nodes import SD15_CHECKPOINT
-from .flow import Flow
+from .flow import Color, Flow
 from .hand_scene import PICTURE_NAME
-from .phac import INPUT_COLOR, MASK_COLOR, RESULT_COLOR, STAGE_COLOR, add_saved
+from .phac import add_saved
 
 TEXT = "photo of a woman in a blue sweater raising her hand, upper body, plain wall, soft light"
 NEGATIVE = "text, frame, extra hands, extra fingers, deformed, blurry"
@@ -38,17 +38,17 @@ def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
     """Outpainting round a hand in stock nodes, with the expanding mask."""
     flow = Flow("mask_expansion_native", classes)
     flow.note("A person round a hand, with stock nodes", NOTE)
-    with flow.group("1  What is there, and a stock model", INPUT_COLOR):
+    with flow.group("1  What is there, and a stock model", Color.INPUT):
         image = flow.add("LoadImage", image=PICTURE_NAME)
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SD15_CHECKPOINT)
-    with flow.group("2  What to draw", STAGE_COLOR):
+    with flow.group("2  What to draw", Color.STAGE):
         positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=TEXT)
         negative = flow.add("CLIPTextEncode", "Not wanted", clip=loaded["CLIP"], text=NEGATIVE)
-    with flow.group("3  The mask, and how it grows", MASK_COLOR):
+    with flow.group("3  The mask, and how it grows", Color.MASK):
         latent = flow.add("VAEEncode", pixels=image["IMAGE"], vae=loaded["VAE"])
         masked = flow.add("SetLatentNoiseMask", samples=latent["LATENT"], mask=image["MASK"])
         model = flow.add("FiguraSequentialMaskExpansion", model=loaded["MODEL"])
-    with flow.group("4  Drawn round it", STAGE_COLOR):
+    with flow.group("4  Drawn round it", Color.STAGE):
         drawn = flow.add(
             "KSampler",
             model=model["model"],
@@ -60,7 +60,7 @@ def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
             sampler_name="dpmpp_2m",
             scheduler="karras",
         )
-    with flow.group("5  Into the picture", RESULT_COLOR):
+    with flow.group("5  Into the picture", Color.RESULT):
         decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=loaded["VAE"])
         whole = flow.add(
             "ImageCompositeMasked",

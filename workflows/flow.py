@@ -13,6 +13,16 @@ WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 SEED_NAMES = ("seed", "noise_seed")
 
 
+class Color:
+    """Colours of groups, by what is done in them."""
+
+    INPUT = "#3f789e"
+    PROMPT = "#8A8"
+    MASK = "#a1309b"
+    STAGE = "#b58b2a"
+    RESULT = "#3f789e"
+
+
 @dataclass(frozen=True)
 class Output:
     """One output of a node: what a link starts from."""

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .flow import Flow
-from .phac import (
-    INPUT_COLOR,
-    MASK_COLOR,
-    MINI_SIZE,
-    PROMPT_COLOR,
-    RESULT_COLOR,
-    STAGE_COLOR,
-    add_saved,
-    add_saved_mask,
-)
+from .flow import Color, Flow
+from .phac import MINI_SIZE, add_saved, add_saved_mask
 
 EXAMPLE_SEED = 10_000_008
 HAND_TEXT = "a hand with brown skin"
@@ -41,13 +32,13 @@ def hands_two_stage(classes: Mapping[str, Any]) -> Flow:
     """From an example person's pose, so that it runs the moment it is opened."""
     flow = Flow("hands_two_stage", classes)
     flow.note("A person with good hands (Giving a Hand)", NOTE)
-    with flow.group("1  A pose with hands", INPUT_COLOR):
+    with flow.group("1  A pose with hands", Color.INPUT):
         example = flow.add(
             "FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=0.0, view="hands raised"
         )
         flow.add("PreviewImage", "Example", images=example["complete"])
     pose, caption = example["pose_keypoint"], example["caption"]
-    with flow.group("2  The hands, close up", PROMPT_COLOR):
+    with flow.group("2  The hands, close up", Color.PROMPT):
         loaded = flow.add("FiguraLoadHands")
         drawn = flow.add(
             "FiguraHandSampler", hands=loaded["hands"], pose_keypoint=pose, text=HAND_TEXT, new_column=True
@@ -55,7 +46,7 @@ def hands_two_stage(classes: Mapping[str, Any]) -> Flow:
         add_saved(flow, "Save hand skeletons", "hands_skeleton", drawn["skeleton"], new_column=True)
         add_saved(flow, "Save hands", "hands_close_up", drawn["hand_image"])
         add_saved_mask(flow, "Save hand masks", "hands_mask", drawn["hand_mask"])
-    with flow.group("3  In their places", MASK_COLOR):
+    with flow.group("3  In their places", Color.MASK):
         laid = flow.add(
             "FiguraHandCanvas",
             image=drawn["hand_image"],
@@ -65,7 +56,7 @@ def hands_two_stage(classes: Mapping[str, Any]) -> Flow:
         )
         add_saved(flow, "Save canvas", "hands_canvas", laid["canvas"], new_column=True)
         add_saved_mask(flow, "Save known mask", "hands_known_mask", laid["known_mask"])
-    with flow.group("4  The body round them", STAGE_COLOR):
+    with flow.group("4  The body round them", Color.STAGE):
         body = flow.add(
             "FiguraBodyOutpaint",
             hands=loaded["hands"],
@@ -75,6 +66,6 @@ def hands_two_stage(classes: Mapping[str, Any]) -> Flow:
             text=caption,
         )
         flow.add("PreviewImage", "Before pasting", images=body["blended"], new_column=True)
-    with flow.group("5  The person", RESULT_COLOR):
+    with flow.group("5  The person", Color.RESULT):
         add_saved(flow, "Save person", "hands_person", body["image"])
     return flow

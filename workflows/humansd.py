@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .flow import Flow
-from .phac import INPUT_COLOR, MINI_SIZE, PROMPT_COLOR, RESULT_COLOR, STAGE_COLOR, add_saved
+from .flow import Color, Flow
+from .phac import MINI_SIZE, add_saved
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,16 +63,16 @@ def humansd_pose(classes: Mapping[str, Any]) -> Flow:
     """One person in the pose of an example."""
     flow = Flow("humansd_pose", classes)
     flow.note("A person in a given pose (HumanSD)", POSE_NOTE)
-    with flow.group("1  A pose and a text", INPUT_COLOR):
+    with flow.group("1  A pose and a text", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=0.0)
         flow.add("PreviewImage", "Example", images=example["complete"])
-    with flow.group("2  Drawn from the skeleton", STAGE_COLOR):
+    with flow.group("2  Drawn from the skeleton", Color.STAGE):
         loaded = flow.add("FiguraLoadHumanSD")
         drawn = flow.add(
             "FiguraHumanSDSampler", humansd=loaded["humansd"], text=example["caption"],
             pose_keypoint=example["pose_keypoint"], steps=MINI_STEPS, new_column=True,
         )  # fmt: skip
-    with flow.group("3  The person", RESULT_COLOR):
+    with flow.group("3  The person", Color.RESULT):
         add_saved(flow, "Save skeleton", "humansd_skeleton", drawn["skeleton"])
         add_saved(flow, "Save person", "humansd_person", drawn["image"], new_column=True)
     return flow
@@ -82,20 +82,20 @@ def humansd_multi_person(classes: Mapping[str, Any]) -> Flow:
     """Three people beside each other."""
     flow = Flow("humansd_multi_person", classes)
     flow.note("Three people in one picture (HumanSD)", SEVERAL_NOTE)
-    with flow.group("1  Three poses", INPUT_COLOR):
+    with flow.group("1  Three poses", Color.INPUT):
         examples = [
             flow.add("FiguraExamplePerson", seed=seed, size=MINI_SIZE, occlusion=0.0) for seed in THREE_SEEDS
         ]
-    with flow.group("2  Beside each other", PROMPT_COLOR):
+    with flow.group("2  Beside each other", Color.PROMPT):
         poses = [example["pose_keypoint"] for example in examples]
         joined = flow.add("FiguraJoinPoses", pose_a=poses[0], pose_b=poses[1], pose_c=poses[2])
-    with flow.group("3  Drawn from the skeletons", STAGE_COLOR):
+    with flow.group("3  Drawn from the skeletons", Color.STAGE):
         loaded = flow.add("FiguraLoadHumanSD")
         drawn = flow.add(
             "FiguraHumanSDSampler", humansd=loaded["humansd"], text=examples[0]["caption"],
             pose_keypoint=joined["pose_keypoint"], steps=MINI_STEPS, new_column=True,
         )  # fmt: skip
-    with flow.group("4  The people", RESULT_COLOR):
+    with flow.group("4  The people", Color.RESULT):
         add_saved(flow, "Save skeletons", "humansd_skeletons", drawn["skeleton"])
         add_saved(flow, "Save people", "humansd_people", drawn["image"], new_column=True)
     return flow
@@ -105,16 +105,16 @@ def humansd_native(classes: Mapping[str, Any]) -> Flow:
     """The released checkpoint with stock nodes."""
     flow = Flow("humansd_native", classes)
     flow.note("HumanSD with stock nodes", NATIVE_NOTE)
-    with flow.group("1  A pose, and the checkpoint", INPUT_COLOR):
+    with flow.group("1  A pose, and the checkpoint", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=NATIVE_SIZE, occlusion=0.0)
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=HUMANSD_CHECKPOINT)
-    with flow.group("2  What to draw", PROMPT_COLOR):
+    with flow.group("2  What to draw", Color.PROMPT):
         skeleton = flow.add(
             "FiguraHumanSDPose", pose_keypoint=example["pose_keypoint"], width=NATIVE_SIZE, height=NATIVE_SIZE
         )
         positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=NATIVE_TEXT)
         negative = flow.add("CLIPTextEncode", "Not wanted", clip=loaded["CLIP"], text=NATIVE_NEGATIVE)
-    with flow.group("3  The pose goes in", STAGE_COLOR):
+    with flow.group("3  The pose goes in", Color.STAGE):
         applied = flow.add(
             "FiguraApplyHumanSD", model=loaded["MODEL"], positive=positive["CONDITIONING"],
             negative=negative["CONDITIONING"], vae=loaded["VAE"], skeleton=skeleton["skeleton"],
@@ -124,7 +124,7 @@ def humansd_native(classes: Mapping[str, Any]) -> Flow:
             latent_image=applied["latent"], steps=50, cfg=10.0, sampler_name="ddim",
             scheduler="ddim_uniform", new_column=True,
         )  # fmt: skip
-    with flow.group("4  The person", RESULT_COLOR):
+    with flow.group("4  The person", Color.RESULT):
         decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=loaded["VAE"])
         add_saved(flow, "Save skeleton", "humansd_native_skeleton", skeleton["skeleton"], new_column=True)
         add_saved(flow, "Save person", "humansd_native", decoded["IMAGE"], new_column=True)

@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .flow import Flow, Node, Output
+from .flow import Color, Flow, Node, Output
 from .scene import HEIGHT as SCENE_HEIGHT
 from .scene import PICTURE_NAME
 from .scene import WIDTH as SCENE_WIDTH
 
-INPUT_COLOR, PROMPT_COLOR, MASK_COLOR = "#3f789e", "#8A8", "#a1309b"
-STAGE_COLOR, RESULT_COLOR = "#b58b2a", "#3f789e"
 MINI_SIZE = 128
 
 EXAMPLE_SEED = 10_000_026
@@ -73,7 +71,7 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("phac_pose", classes)
     flow.note("Complete a person (PHAC)", POSE_NOTE)
     example = add_example(flow)
-    with flow.group("2  How the person goes on", PROMPT_COLOR):
+    with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
         prompt = flow.add(
             "FiguraPointPrompt",
@@ -91,12 +89,12 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
     """From a picture file, cropped to the model's size and stitched back."""
     flow = Flow("phac_photo", classes)
     flow.note("Complete a person in your picture (PHAC)", PHOTO_NOTE)
-    with flow.group("1  Your picture, and how the person goes on", INPUT_COLOR):
+    with flow.group("1  Your picture, and how the person goes on", Color.INPUT):
         photo = flow.add("LoadImage", image=PICTURE_NAME)
         text = points_text(SCENE_WIDTH, SCENE_HEIGHT, seen=SCENE_SEEN, given=SCENE_GIVEN)
         prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], points=text)
         add_saved(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
-    with flow.group("2  The part round the person", PROMPT_COLOR):
+    with flow.group("2  The part round the person", Color.PROMPT):
         part = flow.add(
             "FiguraCropPerson",
             image=photo["IMAGE"],
@@ -106,7 +104,7 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
         )
         flow.add("PreviewImage", "Crop", images=part["image"])
     refined, _ = add_stages(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT)
-    with flow.group("7  Back into the picture", RESULT_COLOR):
+    with flow.group("7  Back into the picture", Color.RESULT):
         whole = flow.add(
             "FiguraStitch",
             image=photo["IMAGE"],
@@ -150,7 +148,7 @@ def points_text(
 
 def add_example(flow: Flow) -> Node:
     """The example person, as the first group."""
-    with flow.group("1  A person behind something", INPUT_COLOR):
+    with flow.group("1  A person behind something", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=EXAMPLE_HIDDEN)
         add_saved(flow, "Save input", "occluded", example["occluded"])
     return example
@@ -158,7 +156,7 @@ def add_example(flow: Flow) -> Node:
 
 def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> None:
     """The result against the example person's truth, as the last group."""
-    with flow.group("7  Against the truth", RESULT_COLOR):
+    with flow.group("7  Against the truth", Color.RESULT):
         compared = flow.add(
             "FiguraCompare",
             image_a=refined["image"],
@@ -176,11 +174,11 @@ def add_stages(
 
     box: the prompt has one, which the invisible mask then needs to know if the model cannot read it.
     """
-    with flow.group("3  What can be seen", MASK_COLOR):
+    with flow.group("3  What can be seen", Color.MASK):
         sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=image, prompt=prompt)
         add_saved_mask(flow, "Save visible mask", f"{prefix}visible_mask", seen["visible_mask"])
-    with flow.group("4  The whole person, coarsely", STAGE_COLOR):
+    with flow.group("4  The whole person, coarsely", Color.STAGE):
         phac = flow.add("FiguraLoadPHAC")
         coarse = flow.add(
             "FiguraPHACSampler",
@@ -192,7 +190,7 @@ def add_stages(
         )
         add_saved(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
     known: dict[str, Any] = {"prompt": prompt} if box else {}
-    with flow.group("5  What is hidden", MASK_COLOR):
+    with flow.group("5  What is hidden", Color.MASK):
         hidden = flow.add(
             "FiguraInvisibleMask",
             phac=phac["phac"],
@@ -202,7 +200,7 @@ def add_stages(
             **known,
         )
         add_saved_mask(flow, "Save invisible mask", f"{prefix}invisible_mask", hidden["invisible_mask"])
-    with flow.group("6  Refined in place", STAGE_COLOR):
+    with flow.group("6  Refined in place", Color.STAGE):
         loaded = flow.add("FiguraLoadRefiner")
         refined = flow.add(
             "FiguraInpaintRefiner",

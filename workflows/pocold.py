@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..people.synthetic import WHITE
-from .flow import Flow, Node
-from .phac import (
-    INPUT_COLOR,
-    MASK_COLOR,
-    MINI_SIZE,
-    PROMPT_COLOR,
-    RESULT_COLOR,
-    STAGE_COLOR,
-    add_saved,
-    add_saved_mask,
-)
+from .flow import Color, Flow, Node
+from .phac import MINI_SIZE, add_saved, add_saved_mask
 
 SOURCE_SEED, POSE_SEED, REFERENCE_SEED = 10_000_045, 10_000_017, 10_000_033
 MINI_STEPS, MINI_WEIGHT = 20, 2.0
@@ -78,22 +69,22 @@ def pocold_repose(classes: Mapping[str, Any]) -> Flow:
     """An example person in the pose of another one, beside the truth."""
     flow = Flow("pocold_repose", classes)
     flow.note("A person in another pose (PoCoLD)", REPOSE_NOTE)
-    with flow.group("1  A person, and the labels of another pose", INPUT_COLOR):
+    with flow.group("1  A person, and the labels of another pose", Color.INPUT):
         example = _add_person(flow, SOURCE_SEED)
         add_saved(flow, "Save source", "pocold_source", example["complete"])
-    with flow.group("2  Drawn in that pose", STAGE_COLOR):
+    with flow.group("2  Drawn in that pose", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
         made = flow.add(
             "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=example["other_densepose"],
             source=example["complete"], source_densepose=example["densepose"], steps=MINI_STEPS,
             w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT, new_column=True,
         )  # fmt: skip
-    with flow.group("3  The person", RESULT_COLOR):
+    with flow.group("3  The person", Color.RESULT):
         add_saved(flow, "Save labels", "pocold_labels", made["labels"])
         add_saved(flow, "Save attention", "pocold_attention", made["attention"])
         add_saved(flow, "Save person", "pocold_person", made["image"], new_column=True)
         add_saved(flow, "Save truth", "pocold_truth", example["other_pose"])
-    with flow.group("4  Against the truth", RESULT_COLOR):
+    with flow.group("4  Against the truth", Color.RESULT):
         compared = flow.add("FiguraCompare", image_a=made["image"], image_b=example["other_pose"])
         flow.add("PreviewImage", "Difference", images=compared["difference"])
     return flow
@@ -103,19 +94,19 @@ def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
     """Somebody in the pose that mini finds in a picture."""
     flow = Flow("pocold_pose_only", classes)
     flow.note("Somebody in a given pose (PoCoLD)", POSE_NOTE)
-    with flow.group("1  A picture that shows the pose", INPUT_COLOR):
+    with flow.group("1  A picture that shows the pose", Color.INPUT):
         example = _add_person(flow, POSE_SEED)
         flow.add("PreviewImage", "Pose", images=example["complete"])
-    with flow.group("2  Its labels", PROMPT_COLOR):
+    with flow.group("2  Its labels", Color.PROMPT):
         labelled = flow.add("FiguraDensePose", image=example["complete"])
         add_saved(flow, "Save labels", "pocold_pose_labels", labelled["preview"])
-    with flow.group("3  Drawn from the labels alone", STAGE_COLOR):
+    with flow.group("3  Drawn from the labels alone", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
         made = flow.add(
             "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=labelled["densepose"],
             steps=MINI_STEPS, w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT, new_column=True,
         )  # fmt: skip
-    with flow.group("4  Somebody", RESULT_COLOR):
+    with flow.group("4  Somebody", Color.RESULT):
         add_saved(flow, "Save person", "pocold_somebody", made["image"])
     return flow
 
@@ -124,20 +115,20 @@ def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
     """The clothes of one example person on another, who stays as he is otherwise."""
     flow = Flow("pocold_appearance_transfer", classes)
     flow.note("One person's clothes on another (PoCoLD)", TRANSFER_NOTE)
-    with flow.group("1  Who wears the clothes, and who shall", INPUT_COLOR):
+    with flow.group("1  Who wears the clothes, and who shall", Color.INPUT):
         source, reference = (
             _add_person(flow, seed, title)
             for title, seed in (("Source", SOURCE_SEED), ("Reference", REFERENCE_SEED))
         )
         add_saved(flow, "Save source", "pocold_clothes", source["complete"], new_column=True)
         add_saved(flow, "Save reference", "pocold_reference", reference["complete"])
-    with flow.group("2  The reference's labels, and what changes", MASK_COLOR):
+    with flow.group("2  The reference's labels, and what changes", Color.MASK):
         labelled = flow.add(
             "FiguraDensePose", image=reference["complete"], parts="clothes", grow=MASK_GROWTH_PX
         )
         add_saved(flow, "Save labels", "pocold_reference_labels", labelled["preview"])
         add_saved_mask(flow, "Save mask", "pocold_mask", labelled["mask"])
-    with flow.group("3  Drawn inside the mask", STAGE_COLOR):
+    with flow.group("3  Drawn inside the mask", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
         made = flow.add(
             "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=labelled["densepose"],
@@ -145,7 +136,7 @@ def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
             reference=reference["complete"], mask=labelled["mask"], steps=MINI_STEPS, w_pose=MINI_WEIGHT,
             w_source=MINI_WEIGHT, new_column=True,
         )  # fmt: skip
-    with flow.group("4  The reference in the source's clothes", RESULT_COLOR):
+    with flow.group("4  The reference in the source's clothes", Color.RESULT):
         add_saved(flow, "Save person", "pocold_dressed", made["image"])
         add_saved(flow, "Save attention", "pocold_dressed_attention", made["attention"])
         compared = flow.add(

@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
-from .flow import Flow, Node
-from .phac import (
-    EXAMPLE_JOINTS,
-    MINI_SIZE,
-    PROMPT_COLOR,
-    add_comparison,
-    add_example,
-    add_saved,
-    add_stages,
-    points_text,
-)
+from .flow import Color, Flow, Node
+from .phac import EXAMPLE_JOINTS, MINI_SIZE, add_comparison, add_example, add_saved, add_stages, points_text
 
 # Of the example person's hidden part, and of all of them, drawn by hand.
 EXAMPLE_BOXES = {ROI_BOX: (64, 58, 103, 123), FULL_BOX: (67, 2, 106, 122)}
@@ -62,7 +53,7 @@ def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("phac_complete_pose", classes)
     flow.note("Complete a person, with proposed joints (PHAC)", COMPLETE_NOTE)
     example = add_example(flow)
-    with flow.group("2  How the person might go on", PROMPT_COLOR):
+    with flow.group("2  How the person might go on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
         whole = flow.add("FiguraCompletePose", pose_keypoint=found["pose_keypoint"])
         prompt = flow.add(
@@ -83,7 +74,7 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
     given = EXAMPLE_JOINTS if kind.joints else {}
     boxes: dict[str, Any] = {name: EXAMPLE_BOXES[name] for name in kind.boxes}
     text = points_text(MINI_SIZE, MINI_SIZE, given=given, **boxes)
-    with flow.group("2  How the person goes on", PROMPT_COLOR):
+    with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
         prompt = flow.add(
             "FiguraPointPrompt", image=example["occluded"], prompt_type=kind.name, points=text,

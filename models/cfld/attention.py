@@ -169,7 +169,21 @@ def predict_noise(
     residuals: Sequence[Tensor] = (),
     biases: Sequence[Tensor] = (),
 ) -> Tensor:
-    """One call of the U-Net. residuals, biases: of any size; they are brought to that of the latents."""
+    """One call of the U-Net with CFLD's conditions.
+
+    Args:
+        unet: UNet2DConditionModel.
+        latents: z_t, (B,C,h,w).
+        t: the time step, a scalar.
+        prompt: what cross-attention sees, (B,n,c).
+        residuals: of the pose, one for each level with cross-attention, (B,c,h',w'); of any size, they are
+            brought
+            to that of the latents.
+        biases: of the queries, one for each upward cross-attention, (B,c,h',w'); of any size, likewise.
+
+    Returns:
+        The predicted noise, (B,C,h,w).
+    """
     size = latents.shape[-2:]
     added = [fitted(each, level_size(size, level)) for level, each in enumerate(residuals)]
     levels = _levels(unet) if biases else []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from ..diffusion.networks import MINI_SIZE, TEXT_WIDTH
 from ..diffusion.text import TOKENS as TEXT_TOKENS
@@ -93,17 +91,3 @@ def released_config(prompt: str = DECODER, appearance: bool = True) -> CFLDConfi
         decoder_blocks=8, widths=(64, 128, 256), appearance_blocks=4, pose_size=256, unshuffle=4, groups=32,
         aspect=(11, 16), prompt=prompt, appearance=appearance,
     )  # fmt: skip
-
-
-def config_from_metadata(config: Mapping[str, Any]) -> CFLDConfig:
-    """The configuration a weights file carries (JSON lists become tuples)."""
-    known = {field.name for field in fields(CFLDConfig)}
-    values: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name in known
-    }
-    return CFLDConfig(**values)
-
-
-def config_to_metadata(config: CFLDConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}

@@ -22,10 +22,10 @@ from ...people.keypoints import LIMBS, Pose
 from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
-from ..diffusion.sampling import OnStep
+from ..diffusion.sampling import Kept, OnStep, check_kept
 from .config import CFLDConfig
 from .networks import Appearance, CFLDModel
-from .sampling import Kept, appearance_of, repose
+from .sampling import appearance_of, repose
 
 STANDARD_SIZE = 256
 LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.0, 3.0, 6.0
@@ -84,8 +84,15 @@ class LineCanvas(Canvas):
 
 
 def frame(height: int, width: int, aspect: tuple[int, int], side: int) -> CropPlan:
-    """How a picture of that size becomes a square of that side: the smallest frame of the aspect (width,
-    height) round it, in its middle, squashed.
+    """How a picture becomes a square: the smallest frame of an aspect round it, in its middle, squashed.
+
+    Args:
+        height, width: of the picture in pixels.
+        aspect: (width, height) of the frame, in any unit.
+        side: of the square in pixels.
+
+    Returns:
+        The plan of the crop.
     """
     across, down = aspect
     frame_width, frame_height = (
@@ -104,7 +111,16 @@ def squared(pictures: Tensor, aspect: tuple[int, int], side: int) -> Tensor:
 
 
 def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int) -> Tensor:
-    """Squares (B,3,S,S) back at height x width: the inverse of `squared`, but for what resizing blurs."""
+    """The inverse of `squared`, but for what resizing blurs.
+
+    Args:
+        squares: (B,3,S,S).
+        aspect: (width, height) of the frame that was squashed.
+        height, width: of the pictures in pixels.
+
+    Returns:
+        Pictures (B,3,height,width).
+    """
     plan = frame(height, width, aspect, squares.shape[-1])
     left, top = -int(plan.box.x0), -int(plan.box.y0)
     whole = resized(squares, int(plan.box.height), int(plan.box.width))
@@ -162,10 +178,22 @@ class Given(NamedTuple):
 def repose_pictures(
     model: CFLDModel, given: Given, *, seed: int = 0, on_step: OnStep | None = None, **settings: Any
 ) -> tuple[Tensor, Tensor]:
-    """Pictures (B,3,H,W) of the size of the poses, and the pose pictures (B,21,P,P).
+    """People in other poses, in pictures of any size.
 
-    With a reference, pixels where the mask is 0 are its own, bit for bit. settings: weights, scheduler and
-    steps of `sampling.repose`. Raises ValueError as `check_given` and `pose_pictures`.
+    Args:
+        model: CFLD with a U-Net.
+        given: what the pictures are made from, all of one batch of B.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: weights, scheduler and steps of `sampling.repose`.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1 of the size of the poses, and the pose pictures (B,21,P,P). With a
+            reference,
+        pixels where the mask is 0 are its own, bit for bit.
+
+    Raises:
+        ValueError: as `check_given` and `pose_pictures`.
     """
     check_given(given)
     drawn = pose_pictures(given.poses, model.networks.config)
@@ -215,12 +243,7 @@ def check_given(given: Given) -> None:
     or the reverse, an empty mask, and sizes that do not match.
     """
     check_mix(given.second, given.mix)
-    if (given.mask is None) != (given.reference is None):
-        missing, there = ("mask", "reference") if given.mask is None else ("reference", "mask")
-        raise ValueError(
-            f"{there} came without {missing}: editing needs the reference picture and the mask of what "
-            "changes in it. Connect both or neither"
-        )
+    check_kept(given.reference, given.mask, "editing")
     sizes = {(pose.height, pose.width) for pose in given.poses}
     if len(sizes) > 1:
         raise ValueError(
@@ -233,8 +256,6 @@ def check_given(given: Given) -> None:
                 f"{name} has {value.shape[-1]} x {value.shape[-2]} pixels but pose_keypoint is of {width} x "
                 f"{height}: connect the pose of the person in the reference picture"
             )
-    if given.mask is not None and not bool((given.mask > 0).any()):
-        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
 
 
 def check_mix(second: Tensor | None, mix: float | None) -> None:

@@ -7,36 +7,25 @@ Everything here works at the model's own sizes; other sizes are handled outside 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..diffusion.compose import cover
 from ..diffusion.guidance import cfg, cumulative
 from ..diffusion.sampling import (
-    TRAINING_STEPS,
-    Fuse,
+    Kept,
     OnStep,
-    ddim_scheduler,
     draw_noise,
-    keep_known,
+    keep_outside,
     picture_seeds,
-    pndm_scheduler,
     sample,
 )
+from ..diffusion.schedulers import DDPM, scheduler_of
 from .attention import predict_noise
 from .networks import Appearance, CFLDModel
 
-if TYPE_CHECKING:
-    from diffusers import DDPMScheduler
-
 STEPS, WEIGHT = 50, 2.0
-DDPM, DDIM, PNDM = SCHEDULERS = ("ddpm", "ddim", "pndm")
-"""ddpm is the released one, which adds fresh noise at every step; the others do with 20 steps."""
-_STEP_NOISE = 0x5DEECE66D
-"""Keeps the seeds of the noise of steps apart from those of the noise that the sampling starts with."""
 
 
 class Weights(NamedTuple):
@@ -44,14 +33,6 @@ class Weights(NamedTuple):
 
     pose: float = WEIGHT
     appearance: float = WEIGHT
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A reference picture of which everything outside the mask stays at every step."""
-
-    reference: Tensor
-    mask: Tensor
 
 
 class Branch(NamedTuple):
@@ -66,9 +47,16 @@ class Branch(NamedTuple):
 def appearance_of(
     model: CFLDModel, source: Tensor, second: Tensor | None = None, mix: float = 0.0
 ) -> Appearance:
-    """The appearance of square source pictures (B,3,s,s) in 0..1; with a second one, their mixture.
+    """The appearance of people, or a mixture of two people's.
 
-    mix: 0 is the source alone, 1 the second one alone, bit for bit.
+    Args:
+        model: CFLD.
+        source: square pictures (B,3,s,s) in 0..1.
+        second: other people, in the same form; None for no mixture.
+        mix: the second one's share, 0..1: 0 is the source alone, 1 the second one alone, bit for bit.
+
+    Returns:
+        Prompt and biases of `CFLDNetworks.appearance`.
     """
     first = model.networks.appearance(source.to(model.device))
     if second is None:
@@ -89,15 +77,30 @@ def repose(
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """People of that appearance in the pose of the pose pictures, denoised from pure noise: (B,3,S,S).
+    """People of that appearance in other poses, denoised from pure noise.
 
-    scheduler: one of SCHEDULERS. seed: one number (pictures count up from it) or one per picture.
+    Args:
+        model: CFLD with a U-Net, of side S.
+        appearance: of `appearance_of`, a batch of B.
+        pose: pose pictures (B,21,P,P).
+        kept: a reference (B,3,S,S) of which all outside the mask stays.
+        weights: of the guidance by pose and appearance; None is 2 and 2.
+        scheduler: a name of `schedulers.SCHEDULERS`. ddpm is the released one.
+        steps: 1 to 1000.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,S,S) in 0..1.
+
+    Raises:
+        ValueError: for an unknown scheduler, too many steps, and seeds that do not match.
     """
     seeds = picture_seeds(seed, len(pose))
     noise = draw_noise(seeds, model.latent_shape, model.device)
     steps_of = scheduler_of(scheduler, seeds)
     predict = Guided(model, branches_of(model, appearance, pose), weights or Weights())
-    fuse = None if kept is None else _fuse(model, kept, steps_of, noise)
+    fuse = None if kept is None else keep_outside(kept, model.encode(kept.reference), steps_of, noise)
     return model.decode(sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step))
 
 
@@ -156,62 +159,4 @@ def joined(branches: Sequence[Branch], full: Branch) -> Branch:
         torch.cat([branch.prompt for branch in branches]),
         together([branch.residuals for branch in branches], full.residuals),
         together([branch.biases for branch in branches], full.biases),
-    )
-
-
-def _fuse(model: CFLDModel, kept: Kept, scheduler: Any, noise: Tensor) -> Fuse:
-    """z_t = m z_t + (1 - m) q(z_ref, t): cells with any pixel of the mask are free."""
-    known = model.encode(kept.reference)
-    free = cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1]))
-    return keep_known(scheduler, known, noise, free)
-
-
-# Schedulers
-
-
-def scheduler_of(name: str, seeds: Sequence[int]) -> Any:
-    """The scheduler of that name; ValueError lists the known ones. seeds: of the pictures."""
-    if name not in SCHEDULERS:
-        raise ValueError(f"scheduler is {name!r}; it is one of {', '.join(SCHEDULERS)}")
-    if name == DDPM:
-        return SeededDDPM(seeds)
-    return ddim_scheduler() if name == DDIM else pndm_scheduler()
-
-
-class SeededDDPM:
-    """DDPM as released (leading time steps, offset 1), whose noise depends on each picture's seed alone."""
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.scheduler = _ddpm_scheduler()
-        self.generators = [
-            torch.Generator("cpu").manual_seed((int(seed) ^ _STEP_NOISE) % 2**63) for seed in seeds
-        ]
-
-    @property
-    def timesteps(self) -> Tensor:
-        return self.scheduler.timesteps
-
-    @property
-    def alphas_cumprod(self) -> Tensor:
-        return self.scheduler.alphas_cumprod
-
-    def set_timesteps(self, steps: int) -> None:
-        self.scheduler.set_timesteps(steps)
-
-    def step(self, noise: Tensor, t: Tensor, latents: Tensor, return_dict: bool = False) -> tuple[Tensor]:
-        """One step; only the form without a dict."""
-        return self.scheduler.step(noise, t, latents, generator=self.generators, return_dict=return_dict)  # type: ignore[arg-type]
-
-
-def _ddpm_scheduler() -> DDPMScheduler:
-    from diffusers import DDPMScheduler
-
-    return DDPMScheduler(
-        num_train_timesteps=TRAINING_STEPS,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        timestep_spacing="leading",
-        steps_offset=1,
     )

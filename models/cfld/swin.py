@@ -116,7 +116,16 @@ def windows(tokens: Tensor, window: int) -> Tensor:
 
 
 def joined(parts: Tensor, window: int, height: int, width: int) -> Tensor:
-    """The inverse of `windows`."""
+    """The inverse of `windows`.
+
+    Args:
+        parts: windows of tokens, (B*n,window*window,C).
+        window: their side in tokens.
+        height, width: of the map in tokens, multiples of window.
+
+    Returns:
+        The map, (B,height,width,C).
+    """
     rows, columns = height // window, width // window
     tokens = parts.view(-1, rows, columns, window, window, parts.shape[-1])
     return tokens.transpose(2, 3).reshape(-1, height, width, parts.shape[-1])

@@ -10,10 +10,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+from ..sentences import typed
+
+Config = TypeVar("Config")
 
 METADATA_KEY = "figura"
 SCALE_SUFFIX = ".scale"
@@ -72,6 +77,21 @@ def load_file(path: str | Path, kind: str | None = None) -> tuple[dict[str, torc
             f"{path} holds {meta['kind']!r} weights, but {kind!r} weights are needed: choose another file"
         )
     return from_int8(tensors), meta
+
+
+def config_to_metadata(config: Any) -> dict[str, Any]:
+    """A network's configuration, a dataclass of numbers, strings and tuples, as JSON values."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
+
+
+def config_from_metadata(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """The configuration that a weights file carries: JSON lists become tuples, what it lacks has its default.
+
+    Values that `kind`, a dataclass, does not know are left out.
+    """
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in known}
+    return kind(**given)
 
 
 def in_int8(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -198,7 +218,7 @@ def _check_is_safetensors(path: Path) -> None:
         return
     if head[:2] == b"PK" or head[:1] == b"\x80":
         raise ValueError(
-            f"{path} is a pickle, not safetensors: convert it first with `figura models convert`"
+            f"{path} is a pickle, not safetensors: convert it first with `{typed('models convert')}`"
         )
     if len(head) < 9 or head[8:9] != b"{":
         raise ValueError(f"{path} is not a safetensors file, or it is truncated: copy or download it again")

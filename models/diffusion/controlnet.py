@@ -45,11 +45,21 @@ def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
 def load_change(
     path: str | Path, kind: str, unet: Any, dtype: torch.dtype = torch.float32
 ) -> tuple[Any, dict[str, Tensor], dict[str, Any]]:
-    """A trained change to `unet` from a weights file of that kind: its ControlNet in eval mode, the U-Net
-    tensors that were trained with it, by their names there, and the file's configuration.
+    """A trained change to a U-Net.
 
-    Tensors of the ControlNet that the file leaves out are those of the U-Net's encoder. Raises ValueError
-    when the file is of another backbone, otherwise as `checkpoint.load_file`.
+    Args:
+        path: the weights file.
+        kind: of the file, such as "phac".
+        unet: the backbone, UNet2DConditionModel; it is not changed.
+        dtype: of what is loaded.
+
+    Returns:
+        Its ControlNet in eval mode (tensors that the file leaves out are those of the U-Net's encoder), the
+            U-Net
+        tensors that were trained with it, by their names there, and the file's configuration.
+
+    Raises:
+        ValueError: when the file is of another backbone, otherwise as `checkpoint.load_file`.
     """
     tensors, meta = load_file(path, kind=kind)
     controlnet = controlnet_from(unet, meta["config"].get("controlnet", {}))
@@ -80,7 +90,17 @@ def check_counterparts(module: torch.nn.Module, tensors: Mapping[str, Tensor], n
 
 
 def check_controlnet(network: Any, unet: Any, path: str, backbone: str) -> None:
-    """ValueError when a ControlNet's sizes are not those of the U-Net it is to control."""
+    """Whether a ControlNet's sizes are those of the U-Net it is to control.
+
+    Args:
+        network: ControlNetModel.
+        unet: UNet2DConditionModel.
+        path: the ControlNet's file, for the message.
+        backbone: what the U-Net is called there.
+
+    Raises:
+        ValueError: when they are not.
+    """
     for setting in ("block_out_channels", "cross_attention_dim", "layers_per_block"):
         theirs, ours = network.config[setting], unet.config[setting]
         if theirs != ours:

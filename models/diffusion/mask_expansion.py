@@ -35,6 +35,9 @@ def step_fraction(step: int, steps: int) -> float:
     """How far the sampling is at step 0..steps-1: 0 at the first (largest ring), 1 at the last.
 
     A single step is the last one: 1. ValueError for fewer than 1 step and for a step outside.
+
+    >>> [step_fraction(step, 5) for step in range(5)]
+    [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; at least 1 is needed")

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as functional
 
 from .checkpoint import load_file, load_into
+from .schedulers import STABLE_DIFFUSION
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, ControlNetModel, DDPMScheduler, UNet2DConditionModel
@@ -104,14 +105,7 @@ def noise_schedule() -> DDPMScheduler:
     """Stable Diffusion's noise schedule: 1000 steps, betas 0.00085..0.012 scaled linearly, eps-prediction."""
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        prediction_type="epsilon",
-        clip_sample=False,
-    )
+    return DDPMScheduler(**STABLE_DIFFUSION, prediction_type="epsilon", clip_sample=False)
 
 
 @torch.no_grad()

@@ -43,9 +43,18 @@ def noise_predictor(
     control: Control | None = None,
     negative: str = UNCONDITIONAL,
 ) -> PredictNoise:
-    """eps(z_t, t) of a U-Net under text guidance: e_u + w (e_c - e_u), with e_u from the text `negative`.
+    """eps(z_t, t) of a U-Net under text guidance: e_u + w (e_c - e_u).
 
-    condition: (B,c,h,w) further input channels of the U-Net, the same in both branches.
+    Args:
+        model: U-Net with its text encoder.
+        texts: one for each picture.
+        scale: w; 1 is no guidance and half the work.
+        condition: further input channels of the U-Net, (B,c,h,w), the same in both branches.
+        control: a ControlNet and what it sees.
+        negative: the text of e_u.
+
+    Returns:
+        A function for `sampling.sample`.
     """
     text = model.text_condition(texts)
     if scale == 1.0:
@@ -69,7 +78,19 @@ def predict_once(
     condition: Tensor | None = None,
     control: Control | None = None,
 ) -> Tensor:
-    """One call of the U-Net on [z_t, condition], with the ControlNet's residuals; float32 noise."""
+    """One call of the U-Net on [z_t, condition], with the ControlNet's residuals.
+
+    Args:
+        model: U-Net with its networks.
+        latents: z_t, (B,C,h,w).
+        t: the time step, a scalar.
+        text: what cross-attention sees, of B texts.
+        condition: further input channels, (B,c,h,w).
+        control: a ControlNet and what it sees.
+
+    Returns:
+        The predicted noise, float32 (B,C',h,w).
+    """
     inputs = latents if condition is None else torch.cat([latents, condition], dim=1)
     inputs = inputs.to(next(model.unet.parameters()).dtype)
     text_inputs = text.for_network(inputs)
@@ -84,9 +105,17 @@ def control_residuals(
 ) -> dict[str, Any]:
     """c_pr = strength * Phi_CN(z_t, t, c_te, I_p), per block of the U-Net.
 
-    The ControlNet gets as many of the U-Net's input channels as it has: all of them when it was trained with
-    this U-Net, only z_t when it is a public one. A batch twice that of the prompt is [unconditional,
-    conditional].
+    Args:
+        control: the ControlNet, its prompt pictures and strength.
+        inputs: the U-Net's input channels, (B,C+c,h,w); the ControlNet gets as many as it has: all of them
+            when it
+            was trained with this U-Net, only z_t when it is a public one. A batch twice that of the prompt is
+            [unconditional, conditional].
+        t: the time step, a scalar.
+        text_inputs: the text's states and, for SDXL, its added embeddings, by the names of diffusers.
+
+    Returns:
+        Arguments of the U-Net's call.
     """
     if control.strength == 0.0:
         return {}

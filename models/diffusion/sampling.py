@@ -1,17 +1,18 @@
-"""The one sampling loop of all methods: any diffusers scheduler that works on alphas, DDIM by default."""
+"""The one sampling loop of all methods, for every scheduler of schedulers.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from diffusers import DDIMScheduler, PNDMScheduler
+from .compose import cover
+from .schedulers import TRAINING_STEPS, timesteps_of
+from .seeds import cpu_generator
 
-TRAINING_STEPS = 1000
 CLEAN = -1
 """The time step of a picture without noise."""
 
@@ -23,39 +24,14 @@ OnStep = Callable[[int, int, Tensor], None]
 """(steps done, steps in all, current estimate of z_0 (B,C,h,w)). May raise, which ends the sampling."""
 
 
-def ddim_scheduler() -> DDIMScheduler:
-    """DDIM with eta 0 on the Stable Diffusion noise schedule; its first step is t = 999 at any count."""
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler(
-        num_train_timesteps=TRAINING_STEPS,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        timestep_spacing="trailing",
-    )
-
-
-def pndm_scheduler() -> PNDMScheduler:
-    """PNDM without Runge-Kutta steps (PLMS) on the same schedule; one more network call than steps."""
-    from diffusers import PNDMScheduler
-
-    return PNDMScheduler(
-        num_train_timesteps=TRAINING_STEPS,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        skip_prk_steps=True,
-        timestep_spacing="trailing",
-    )
-
-
 def schedule_for(steps: int, strength: float) -> tuple[int, int]:
     """(length of the schedule, first step that is executed) so that exactly `steps` steps execute.
 
     strength: s in (0,1], the share of the noise schedule that is walked: s = 0.5 with 20 steps is the last 20
     of 40. Raises ValueError for other values and for schedules longer than the 1000 steps of training.
+
+    >>> schedule_for(20, 0.5)
+    (40, 20)
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; at least 1 is needed")
@@ -72,17 +48,6 @@ def schedule_for(steps: int, strength: float) -> tuple[int, int]:
     return total, total - steps
 
 
-def timesteps_of(scheduler: Any, steps: int) -> Tensor:
-    """The time steps of a schedule of `steps`, falling, (steps,) int64 on the CPU; PNDM takes its second one
-    twice. ValueError beyond 1..1000.
-    """
-    if not 1 <= steps <= TRAINING_STEPS:
-        raise ValueError(f"steps is {steps}; a number from 1 to {TRAINING_STEPS} is needed")
-    scheduler.set_timesteps(steps)
-    # For some counts (61, 103, ...) rounding gives diffusers' trailing spacing one step too many, at t = -1.
-    return scheduler.timesteps[scheduler.timesteps >= 0].cpu()
-
-
 def sample(
     predict_noise: PredictNoise,
     latents: Tensor,
@@ -95,33 +60,70 @@ def sample(
 ) -> Tensor:
     """Denoise `latents` (B,C,h,w) along steps start_step..steps of the scheduler; gives z_0 (B,C,h,w).
 
-    latents: pure noise for start_step 0, else latents at the noise level of step start_step (`noised`).
-    fuse: called before every prediction and once at the end. on_step: called after every step.
-    The result is the last estimate of z_0, so that no step count leaves noise behind.
+    Args:
+        predict_noise: the model, guidance included.
+        latents: pure noise for start_step 0, else latents at the noise level of step start_step (`noised`).
+        scheduler: of `scheduler_of`.
+        steps: length of the schedule, 1 to 1000.
+        start_step: the first step that is executed, from 0.
+        fuse: called before every prediction, with the number of the step from 0, and once at the end.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        The last estimate of z_0, so that no step count leaves noise behind.
+
+    Raises:
+        ValueError: for a number of steps that the scheduler does not take.
     """
     clean = latents
-    timesteps = timesteps_of(scheduler, steps)[start_step:]
+    timesteps = timesteps_of(scheduler, steps, start_step)
+    numbers = step_numbers(timesteps)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(start_step)
     for done, t in enumerate(timesteps):
         if fuse is not None:
-            latents = fuse(latents, int(t), done)
+            latents = fuse(latents, int(t), numbers[done])
         noise = predict_noise(latents, t.to(latents.device)).to(latents.dtype)
         clean = clean_estimate(scheduler, latents, noise, int(t))
         latents = scheduler.step(noise, t, latents, return_dict=False)[0]
         if on_step is not None:
             on_step(done + 1, len(timesteps), clean)
-    return clean if fuse is None else fuse(clean, CLEAN, len(timesteps))
+    return clean if fuse is None else fuse(clean, CLEAN, numbers[-1] + 1)
+
+
+def step_numbers(timesteps: Tensor) -> list[int]:
+    """The number of the step, from 0, of each prediction; a time step that is taken twice is one step."""
+    return torch.unique_consecutive(timesteps, return_inverse=True)[1].tolist()
 
 
 def clean_estimate(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
-    """z_0 = (z_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)."""
+    """z_0 = (z_t - sqrt(1 - abar_t) eps) / sqrt(abar_t).
+
+    Args:
+        scheduler: of `scheduler_of`.
+        latents: z_t, (B,C,h,w).
+        noise: eps, (B,C,h,w).
+        t: the time step, 0..999.
+
+    Returns:
+        z_0, (B,C,h,w).
+    """
     alpha = float(scheduler.alphas_cumprod[t])
     return (latents - (1.0 - alpha) ** 0.5 * noise) / alpha**0.5
 
 
 def noised(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
-    """z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps; t = CLEAN gives z_0 itself."""
+    """z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps.
+
+    Args:
+        scheduler: of `scheduler_of`.
+        latents: z_0, (B,C,h,w).
+        noise: eps, (B,C,h,w).
+        t: the time step, 0..999, or CLEAN, which gives z_0 itself.
+
+    Returns:
+        z_t, (B,C,h,w).
+    """
     if t == CLEAN:
         return latents
     alpha = float(scheduler.alphas_cumprod[t])
@@ -131,8 +133,16 @@ def noised(scheduler: Any, latents: Tensor, noise: Tensor, t: int) -> Tensor:
 def keep_known(scheduler: Any, known: Tensor, noise: Tensor, mask: Tensor | Callable[[int], Tensor]) -> Fuse:
     """Per-step latent fusion: outside the mask z_t is the known picture at the noise level of t.
 
-    known: z_0 of the known picture, (B,C,h,w). noise: one fixed draw, (B,C,h,w). mask: (B,1,h,w), 1 = free to
-    change; or a function from the number of the step to such a mask, for masks that grow.
+    Args:
+        scheduler: of `scheduler_of`.
+        known: z_0 of the known picture, (B,C,h,w).
+        noise: one fixed draw, (B,C,h,w).
+        mask: (B,1,h,w), 1 = free to change; or a function from the number of the step to such a mask, for
+            masks
+            that grow.
+
+    Returns:
+        A function for `sample`.
     """
 
     def fuse(latents: Tensor, t: int, step: int) -> Tensor:
@@ -142,8 +152,44 @@ def keep_known(scheduler: Any, known: Tensor, noise: Tensor, mask: Tensor | Call
     return fuse
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A reference picture (B,3,H,W) of which everything outside the mask (B,1,H,W) stays at every step."""
+
+    reference: Tensor
+    mask: Tensor
+
+
+def keep_outside(kept: Kept, known: Tensor, scheduler: Any, noise: Tensor) -> Fuse:
+    """`keep_known` for a reference whose latents are `known`: cells with any pixel of the mask are free.
+
+    Args:
+        kept: the reference, and what may change of it.
+        known: latents (B,C,h,w) of the reference.
+        scheduler: of `scheduler_of`.
+        noise: one fixed draw, (B,C,h,w).
+    """
+    return keep_known(scheduler, known, noise, cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1])))
+
+
+def check_kept(reference: Tensor | None, mask: Tensor | None, task: str) -> None:
+    """ValueError, naming the inputs, for one without the other, and for an empty mask. task: what for."""
+    if (mask is None) != (reference is None):
+        missing, there = ("mask", "reference") if mask is None else ("reference", "mask")
+        raise ValueError(
+            f"{there} came without {missing}: {task} needs the reference picture and the mask of what "
+            "changes in it. Connect both or neither"
+        )
+    if mask is not None and not bool((mask > 0).any()):
+        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
+
+
 def picture_seeds(seed: int | Sequence[int], count: int) -> list[int]:
-    """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries."""
+    """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries.
+
+    >>> picture_seeds(7, 3)
+    [7, 8, 9]
+    """
     if isinstance(seed, int):
         return [seed + index for index in range(count)]
     if len(seed) != count:
@@ -158,9 +204,5 @@ def draw_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device 
 
     Drawn on the CPU and then moved: a picture is the same alone and in a batch, on a CPU and on a GPU.
     """
-    rows = [torch.randn(tuple(shape), generator=_generator(seed)) for seed in seeds]
+    rows = [torch.randn(tuple(shape), generator=cpu_generator(seed)) for seed in seeds]
     return torch.stack(rows).to(device)
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator("cpu").manual_seed(int(seed) % 2**63)

@@ -67,9 +67,18 @@ def load_stack(
 ) -> Stack:
     """A checkpoint as networks in eval mode; SDXL's autoencoder stays in float32 (it overflows).
 
-    channels: input channels of the U-Net: INPAINT_CHANNELS, TEXT_CHANNELS or POSE_CHANNELS.
-    parts: the file with autoencoder and text encoder when `checkpoint` is a U-Net alone.
-    Raises FileNotFoundError and ValueError that name the file, what it holds and what is wanted.
+    Args:
+        checkpoint: single file in the original or the diffusers layout.
+        tokenizer: folder with CLIP's vocab.json and merges.txt.
+        parts: the file with autoencoder and text encoder when `checkpoint` is a U-Net alone.
+        dtype: of the networks.
+        channels: input channels of the U-Net: INPAINT_CHANNELS, TEXT_CHANNELS or POSE_CHANNELS.
+
+    Returns:
+        The networks.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     tensors = read_weights(checkpoint)
     found = describe(tensors)
@@ -95,7 +104,17 @@ def load_unet(
     channels: int = TEXT_CHANNELS,
     dtype: torch.dtype = torch.float32,
 ) -> Any:
-    """The U-Net alone of a checkpoint, in eval mode; errors as in `load_stack`, also for another family."""
+    """The U-Net alone of a checkpoint, in eval mode.
+
+    Args:
+        checkpoint: single file in the original or the diffusers layout.
+        family: which is wanted: SD15, SD2 or SDXL of layouts.py.
+        channels: its input channels.
+        dtype: of its weights.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_stack`, also for another family.
+    """
     tensors = read_weights(checkpoint)
     unet = None if is_controlnet(tensors) else unet_tensors_of(tensors)
     config = None if unet is None else unet_config(unet)

@@ -46,15 +46,27 @@ def make_canvas(
     width: int,
     background: float = GREY,
 ) -> tuple[Tensor, Tensor]:
-    """The canvases I_c (count,3,height,width) and the masks of what is known on them (count,1,height,width).
+    """The canvases I_c: hands in their places on a plain background.
 
-    pictures: hand close-ups (n,3,h,w) in 0..1. masks: (n,1,h,w), the hand is where they are above 0.5. One
-    placement for each of them; of overlapping hands the later one lies in front. background: 0..1, the one
-    brightness of everything else. The known mask is the share of each pixel that hands cover.
+    A hand may reach out of the picture as long as at least 3 of its joints lie inside.
 
-    A hand may reach out of the picture as long as at least 3 of its joints lie inside. Raises ValueError that
-    names the hand for an empty or full mask, fewer than 3 joints present in both frames, a hand that would be
-    enlarged, and one outside the picture.
+    Args:
+        pictures: hand close-ups (n,3,h,w) in 0..1.
+        masks: (n,1,h,w), the hand is where they are above 0.5.
+        placements: one for each close-up; of overlapping hands the later one lies in front.
+        count: how many canvases.
+        height, width: of a canvas in pixels.
+        background: 0..1, the one brightness of everything else.
+
+    Returns:
+        Canvases (count,3,height,width) in 0..1 and the masks of what is known on them,
+            (count,1,height,width):
+        the share of each pixel that hands cover.
+
+    Raises:
+        ValueError: naming the hand, for an empty or full mask, fewer than 3 joints present in both frames, a
+            hand
+            that would be enlarged, and one outside the picture.
     """
     if not len(pictures) == len(masks) == len(placements):
         raise ValueError(

@@ -55,11 +55,17 @@ def load_hands(
 ) -> HandsModel:
     """Both stages at full size, on one SD1.5 text-to-image checkpoint.
 
-    hand_controlnet, body_controlnet: each a public ControlNet or a trained file (kind "hands", a U-Net of its
-    own with a mask head; kind "body", a change to the checkpoint). What a file is, is told by its content.
-    parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone. tokenizer: folder with
-    CLIP's vocab.json and merges.txt. Raises FileNotFoundError and ValueError that name the file, what it is
-    and what is accepted.
+    Args:
+        checkpoint: single file in the original or the diffusers layout.
+        hand_controlnet: a public ControlNet, or a trained file (kind "hands", a U-Net of its own with a mask
+            head). What a file is, is told by its content.
+        body_controlnet: a public ControlNet, or a trained file (kind "body", a change to the checkpoint).
+        tokenizer: folder with CLIP's vocab.json and merges.txt.
+        parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
+        dtype: of the networks.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file, what it is and what is accepted.
     """
     channels = single_file.TEXT_CHANNELS
     stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype, channels=channels)

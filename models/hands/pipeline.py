@@ -97,11 +97,22 @@ def draw_hands(
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> DrawnHands:
-    """Stage 1: every hand close up, in the middle of a picture of the model's size.
+    """Stage 1: every hand close up, in the middle of a picture of the model's size S.
 
-    text: of all of them, or one of each; see `side_named`. sam: finds the masks in place of the generator.
-    settings: steps and cfg of `sampling.generate_hands`. Raises ValueError for a hand of fewer than 3 joints,
-    naming it.
+    Args:
+        model: the hand generator.
+        hands: N hands, joints in pixels of their pictures.
+        text: of all of them, or one of each; see `side_named`.
+        sam: finds the masks in place of the generator.
+        seed: hand i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: steps, cfg and scheduler of `sampling.generate_hands`.
+
+    Returns:
+        N pictures of side S with masks, skeletons and joints.
+
+    Raises:
+        ValueError: for a hand of fewer than 3 joints, naming it.
     """
     near = [close_up(hand, model.size).moved(hand) for hand in hands]
     joints = torch.from_numpy(np.stack([hand.joints for hand in near]))
@@ -136,13 +147,29 @@ def outpaint_pictures(
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> sampling.Outpainted:
-    """Stage 2 for pictures of any size: an `Outpainted` at the size of the canvas.
+    """Stage 2 for pictures of any size.
 
     The whole picture is made, padded to a square, at the model's size; one of that size is used as it is. The
-    hands are pasted from the canvas itself, at full resolution. poses: bodies with hands, in pixels of a
-    picture of the canvas's shape. paste: without, `image` is `blended`. settings: expansion, steps, cfg,
-    control_strength of `sampling.outpaint_body`. Raises ValueError for a pose without joints or of another
-    shape than the canvas, and as `outpaint_body`.
+    hands are pasted from the canvas itself, at full resolution.
+
+    Args:
+        model: the body outpainter.
+        canvas: hands on a plain background, (B,3,H,W) in 0..1.
+        known_masks: (B,1,H,W), 1 on the hands.
+        poses: bodies with hands, in pixels of a picture of the canvas's shape.
+        texts: one for each picture.
+        paste: without, `image` is `blended`.
+        feather_px: width of the pasted hands' soft edge in pixels of the canvas; None is 0.6 % of its shorter
+            side.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: expansion, steps, cfg, control_strength and scheduler of `sampling.outpaint_body`.
+
+    Returns:
+        An `Outpainted` at the size of the canvas, on the CPU.
+
+    Raises:
+        ValueError: for a pose without joints or of another shape than the canvas, and as `outpaint_body`.
     """
     height, width = canvas.shape[-2:]
     sampling.check_known(known_masks, settings.get("expansion", sampling.SEQUENTIAL))
@@ -163,9 +190,15 @@ def outpaint_pictures(
 
 
 def pose_for(pose: Pose, height: int, width: int, index: int = 0) -> Pose:
-    """The pose in the pixels of a picture of height x width. index: number of the picture, for messages.
+    """The pose in the pixels of a picture.
 
-    Raises ValueError for a pose of another shape, and for one without any joint.
+    Args:
+        pose: of the same shape.
+        height, width: of the picture in pixels.
+        index: number of the picture, for messages.
+
+    Raises:
+        ValueError: for a pose of another shape, and for one without any joint.
     """
     if not any((part[:, 2] > 0).any() for person in pose.people for part in _drawn_parts(person)):
         raise ValueError(

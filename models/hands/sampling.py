@@ -36,13 +36,12 @@ from ..diffusion.predict import (
 )
 from ..diffusion.sampling import (
     OnStep,
-    PredictNoise,
-    ddim_scheduler,
     draw_noise,
     keep_known,
     picture_seeds,
     sample,
 )
+from ..diffusion.schedulers import DDIM, scheduler_of
 from .masks import region_before_plain
 from .networks import BodyOutpainter, HandGenerator
 
@@ -77,27 +76,42 @@ def generate_hands(
     *,
     steps: int = 20,
     cfg: float = 2.0,
+    scheduler: str = DDIM,
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Hands close up and their masks, denoised from pure noise: pictures (B,3,S,S) and masks (B,1,S,S).
+    """Hands close up and their masks, denoised from pure noise.
 
-    skeleton: of `skeleton_picture`. seed: one number (pictures count up from it) or one per picture. The mask
-    is m_theta of the last step. A generator without a mask head paints on a plain background, and the mask is
-    what stands out from it. Raises ValueError for sizes or batches that do not match, and for steps outside
-    1..1000.
+    A generator without a mask head paints on a plain background, and the mask is what stands out from it.
+
+    Args:
+        model: the hand generator, of side S.
+        skeleton: of `skeleton_picture`, (B,3,S,S) in 0..1.
+        texts: one for each picture.
+        steps: 1 to 1000.
+        cfg: guidance by the text; 1 is none.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,S,S) and masks (B,1,S,S) in 0..1: m_theta of the last step.
+
+    Raises:
+        ValueError: for sizes or batches that do not match, an unknown scheduler, and too many steps for it.
     """
     _check_inputs(model, texts, skeleton=(skeleton, 3))
-    noise = draw_noise(picture_seeds(seed, len(skeleton)), model.latent_shape, model.device)
+    seeds = picture_seeds(seed, len(skeleton))
+    noise, steps_of = draw_noise(seeds, model.latent_shape, model.device), scheduler_of(scheduler, seeds)
     if model.has_mask:
         predict = NoiseAndMask(model, skeleton, texts, cfg)
-        pictures = model.decode(sample(predict, noise, ddim_scheduler(), steps, on_step=on_step))
+        pictures = model.decode(sample(predict, noise, steps_of, steps, on_step=on_step))
         return pictures, upsampled_mask(predict.mask, pictures)
     described = [text + PLAIN_SUFFIX if text.strip() else text for text in texts]
     control = Control(model.controlnet, skeleton)
     with prompt_embedded_once(control.network):
         plain = noise_predictor(model, described, cfg, control=control)
-        pictures = model.decode(sample(plain, noise, ddim_scheduler(), steps, on_step=on_step))
+        pictures = model.decode(sample(plain, noise, steps_of, steps, on_step=on_step))
     return pictures, region_before_plain(pictures)
 
 
@@ -165,20 +179,39 @@ def outpaint_body(
     control_strength: float = 1.0,
     control_in_uncond: bool | None = None,
     feather_px: float | None = None,
+    scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> Outpainted:
     """A whole picture round what is known of it, denoised from pure noise by blended latents (eq. 11):
 
     z_{t-1} = m_t q(E(I_c), t-1) + (1 - m_t) z_{t-1}.
 
-    canvas: I_c, the hands on a uniform background. known_mask: 1 on the hands. skeleton: the body with its
-    hands. expansion: "sequential" starts with a ring of the background round the hands in m_t, which shrinks;
-    "constant" has none; "off" fuses nothing, so that only the skeleton guides, and known_mask may be empty.
-    ring: its largest width as a share of S; None is that of the paper (`ring_share`).
-    control_in_uncond: see `Control`; None leaves the skeleton out of that branch for a ControlNet that was
-    trained here and in it for a public one. feather_px: soft edge of the pasted hands, inside known_mask;
-    None is 0.6 % of S. Raises ValueError for sizes, batches or values that do not match, an empty known_mask,
-    and one that is full.
+    Args:
+        model: the body outpainter, of side S.
+        canvas: I_c, the hands on a uniform background, (B,3,S,S) in 0..1.
+        known_mask: (B,1,S,S), 1 on the hands.
+        skeleton: the body with its hands, (B,3,S,S) in 0..1.
+        texts: one for each picture.
+        expansion: "sequential" starts with a ring of the background round the hands in m_t, which shrinks;
+            "constant" has none; "off" fuses nothing, so that only the skeleton guides, and known_mask may be
+                empty.
+        ring: its largest width as a share of S; None is that of the paper (`ring_share`).
+        steps: 1 to 1000.
+        cfg: guidance by the text; 1 is none.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        control_strength: factor on the ControlNet's residuals.
+        control_in_uncond: see `Control`; None leaves the skeleton out of that branch for a ControlNet that
+            was
+            trained here and in it for a public one.
+        feather_px: soft edge of the pasted hands, inside known_mask; None is 0.6 % of S.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        The picture with the hands pasted, the picture as it was made, and by how much was pasted.
+
+    Raises:
+        ValueError: for sizes, batches or values that do not match, an empty known_mask, and one that is full.
     """
     _check_inputs(model, texts, canvas=(canvas, 3), known_mask=(known_mask, 1), skeleton=(skeleton, 3))
     check_known(known_mask, expansion)
@@ -188,29 +221,16 @@ def outpaint_body(
     control = Control(model.controlnet, skeleton, control_strength, in_uncond, attention)
     with prompt_embedded_once(control.network):
         predict = noise_predictor(model, texts, cfg, control=control)
-        latents = _fused(model, predict, canvas, known_mask, expansion, ring, steps, seed, on_step)
+        seeds = picture_seeds(seed, len(canvas))
+        steps_of, fuse = scheduler_of(scheduler, seeds), None
+        noise = draw_noise(seeds, model.latent_shape, model.device)
+        if expansion != OFF:
+            free = free_masks(known_mask, model.latent_shape[1:], steps, expansion, ring)
+            fuse = keep_known(steps_of, model.encode(canvas), noise, free)
+        latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step)
     blended = model.decode(latents)
     image, alpha = pasted(blended, canvas, known_mask, feather_px)
     return Outpainted(image, blended, alpha)
-
-
-def _fused(
-    model: BodyOutpainter,
-    predict: PredictNoise,
-    canvas: Tensor,
-    known_mask: Tensor,
-    expansion: str,
-    ring: float | None,
-    steps: int,
-    seed: int | Sequence[int],
-    on_step: OnStep | None,
-) -> Tensor:
-    scheduler, fuse = ddim_scheduler(), None
-    noise = draw_noise(picture_seeds(seed, len(canvas)), model.latent_shape, model.device)
-    if expansion != OFF:
-        free = free_masks(known_mask, model.latent_shape[1:], steps, expansion, ring)
-        fuse = keep_known(scheduler, model.encode(canvas), noise, free)
-    return sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step)
 
 
 def known_cells(known_mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -227,10 +247,20 @@ def known_cells(known_mask: Tensor, size: tuple[int, int]) -> Tensor:
 def free_masks(
     known_mask: Tensor, size: tuple[int, int], steps: int, expansion: str, ring: float | None = None
 ) -> Callable[[int], Tensor]:
-    """Step 0..steps -> what the model may change there, (B,1,h,w) 0 or 1; step `steps` is the clean end.
+    """What the model may change at every step, by eq. (11).
 
-    The ring round known_mask (B,1,S,S) is measured in its pixels and only then brought to the latent size
-    (h,w): in cells it would often be less than one. ring: its largest width as a share of S.
+    The ring round what is known is measured in pixels and only then brought to the latent size: in cells it
+    would often be less than one.
+
+    Args:
+        known_mask: (B,1,S,S), 1 on what is known.
+        size: (h,w) of the latents.
+        steps: of the schedule.
+        expansion: "sequential" or "constant".
+        ring: its largest width as a share of S; None is that of the paper.
+
+    Returns:
+        Step 0..steps -> (B,1,h,w) 0 or 1; step `steps` is the clean end.
     """
     known = known_cells(known_mask, size)
     if expansion == CONSTANT:
@@ -249,7 +279,17 @@ def free_masks(
 def pasted(
     blended: Tensor, canvas: Tensor, known_mask: Tensor, feather_px: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The canvas's known part over the picture, and by how much, (B,1,H,W): soft inside the mask's edge."""
+    """The canvas's known part over the pictures.
+
+    Args:
+        blended: pictures (B,3,H,W) in 0..1.
+        canvas: (B,3,H,W) in 0..1.
+        known_mask: (B,1,H,W) in 0..1.
+        feather_px: width of the soft edge inside the mask; None is 0.6 % of the shorter side.
+
+    Returns:
+        Pictures (B,3,H,W), and by how much was pasted, (B,1,H,W).
+    """
     feather = FEATHER_SHARE * min(canvas.shape[-2:]) if feather_px is None else feather_px
     alpha = feather_inside(known_mask, feather)
     return composite(blended, canvas, alpha), alpha

@@ -26,7 +26,19 @@ Estimator = Callable[[Tensor], Tensor]
 def heatmap_guided_loss(
     predicted: Tensor, noise: Tensor, vae: Any, estimator: Estimator, mode: str = PAPER, **settings: Any
 ) -> Tensor:
-    """Mean of the emphasised squared error of the predicted noise (B,C,h,w); settings: `emphasis`."""
+    """Mean of the emphasised squared error of the predicted noise.
+
+    Args:
+        predicted: eps_theta, (B,C,h,w).
+        noise: eps, (B,C,h,w).
+        vae: AutoencoderKL of the latents.
+        estimator: finds the joints of a picture.
+        mode: "paper" or "official".
+        settings: weight, threshold and generator of `emphasis`.
+
+    Returns:
+        The loss, a scalar.
+    """
     error = predicted - noise
     return (emphasis(error, vae, estimator, mode, **settings) * error.square()).mean()
 
@@ -42,13 +54,24 @@ def emphasis(
     threshold: float = THRESHOLD,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """What the squared error eps_theta - eps (B,C,h,w) is multiplied with, without gradient.
+    """What the squared error is multiplied with, without gradient.
 
     paper: W_a^2 of eq. 6, L = E||W_a (eps - eps_theta)||^2, with W_a = 1 + weight * (share of each cell under
     a heatmap above the threshold, times its height), (B,1,h,w). official: 1 + weight * W, (B,C,h,w), where W
     is the latent of the picture that counts, at each pixel, the joints whose heatmap is *not* above the
-    threshold; W may be negative. generator: draws W from the autoencoder's posterior; None takes its mode.
-    Raises ValueError for another mode.
+    threshold; W may be negative.
+
+    Args:
+        error: eps_theta - eps, (B,C,h,w).
+        vae: AutoencoderKL of the latents.
+        estimator: finds the joints of a picture.
+        mode: "paper" or "official".
+        weight: how much the joints count.
+        threshold: of a heatmap, 0..1.
+        generator: draws W from the autoencoder's posterior; None takes its mode.
+
+    Raises:
+        ValueError: for another mode.
     """
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}; it is one of {', '.join(MODES)}")

@@ -28,8 +28,15 @@ class Size(NamedTuple):
 def picture_size(width: int, height: int, pose: Pose, side: int) -> Size:
     """The picture's size in multiples of 64 px: what was asked for, rounded.
 
-    Where both are 0, the shorter side is the model's `side` and the shape that of the pose; where one is, it
-    follows from the other by the pose's shape. Raises ValueError for negative sides.
+    Args:
+        width, height: asked for, in pixels. Where both are 0, the shorter side is the model's and the shape
+            that
+            of the pose; where one is, it follows from the other by the pose's shape.
+        pose: whose shape counts.
+        side: of the model's own pictures, in pixels.
+
+    Raises:
+        ValueError: for negative sides.
     """
     if width < 0 or height < 0:
         raise ValueError(f"width is {width} and height {height}; 0 (automatic) or more is needed")
@@ -51,7 +58,14 @@ def fitted(pose: Pose, size: Size) -> Pose:
 
 
 def moved(pose: Pose, size: Size, scale: float, shift: tuple[float, float]) -> Pose:
-    """The bodies of a pose scaled and then shifted by pixels, in a picture of that size."""
+    """The bodies of a pose in another picture.
+
+    Args:
+        pose: in pixels; hands and faces are left out.
+        size: of the picture.
+        scale: factor on all places.
+        shift: (x, y) in pixels, after scaling.
+    """
     factor, offset = np.array([scale, scale, 1], np.float32), np.array([*shift, 0], np.float32)
     people = tuple(Person(person.body * factor + offset) for person in pose.people)
     return Pose(people, size.width, size.height)
@@ -110,7 +124,19 @@ def draw_people(
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> Tensor:
-    """One picture for each skeleton (N,3,H,W) and text, on the CPU; settings: of `generate_people`."""
+    """One picture for each skeleton and text.
+
+    Args:
+        model: HumanSD.
+        skeletons: (N,3,H,W) in 0..1, sides in multiples of 64.
+        texts: one for each.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: negative, steps, cfg, pose_strength and scheduler of `sampling.generate_people`.
+
+    Returns:
+        Pictures (N,3,H,W) in 0..1 on the CPU.
+    """
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         made = generate_people(

@@ -1,4 +1,4 @@
-"""HumanSD's sampling: DDIM on [z_t, pose latents] under guidance by text.
+"""HumanSD's sampling: denoising of [z_t, pose latents] under guidance by text.
 
 Pictures of skeletons are (B,3,H,W) float 0..1 with sides in multiples of 64; texts one string per picture.
 """
@@ -6,18 +6,15 @@ Pictures of skeletons are (B,3,H,W) float 0..1 with sides in multiples of 64; te
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..diffusion.predict import UNCONDITIONAL, noise_predictor
-from ..diffusion.sampling import TRAINING_STEPS, OnStep, ddim_scheduler, draw_noise, picture_seeds, sample
+from ..diffusion.sampling import OnStep, draw_noise, picture_seeds, sample
+from ..diffusion.schedulers import DDIM, STABLE_DIFFUSION, TRAINING_STEPS, ddim_leading, scheduler_of
 from ..diffusion.text import split_words
 from .networks import HumanSD
-
-if TYPE_CHECKING:
-    from diffusers import DDIMScheduler
 
 STEPS = 50
 SUFFIX = "detailed background, best quality, extremely detailed"
@@ -38,29 +35,47 @@ def generate_people(
     steps: int = STEPS,
     cfg: float | None = None,
     pose_strength: float = 1.0,
+    scheduler: str = DDIM,
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """People as the skeletons stand, denoised from pure noise, (B,3,H,W) in 0..1.
+    """People as the skeletons stand, denoised from pure noise.
 
-    Both branches of the guidance see the same pose latents, so that it acts on the text alone. negative: the
-    text it leads away from. cfg: its scale, 1 is none; None is the model's own. pose_strength: see
-    `pose_latents`. seed: one number (pictures count up from it) or one per picture.
+    Both branches of the guidance see the same pose latents, so that it acts on the text alone.
 
-    Raises ValueError for sides that are no multiples of 64, a number of texts or seeds that does not match,
-    NaN, and steps outside 1..1000 (the released time steps: 2..999).
+    Args:
+        model: HumanSD.
+        skeletons: (B,3,H,W) in 0..1.
+        texts: one for each picture.
+        negative: the text that the guidance leads away from.
+        steps: 1 to 1000.
+        cfg: scale of the guidance, 1 is none; None is the model's own.
+        pose_strength: see `pose_latents`.
+        scheduler: a name of `schedulers.SCHEDULERS`; of the released model ddim walks its demo's time steps.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1.
+
+    Raises:
+        ValueError: for sides that are no multiples of 64, a number of texts or seeds that does not match,
+            NaN, and
+            steps that the scheduler does not take (the released time steps: 2..999).
     """
     _check_inputs(skeletons, texts)
     pose = pose_latents(model, skeletons, pose_strength)
     scale = model.cfg if cfg is None else cfg
     predict = noise_predictor(model, texts, scale, condition=pose, negative=negative)
-    noise = draw_noise(picture_seeds(seed, len(skeletons)), pose.shape[1:], model.device)
-    if model.released_steps:
-        scheduler, first = released_scheduler(), 1
+    seeds = picture_seeds(seed, len(skeletons))
+    noise = draw_noise(seeds, pose.shape[1:], model.device)
+    if model.released_steps and scheduler == DDIM:
+        # The released demo skips the first of its time steps and begins at t = 961 with pure noise.
         _check_released(steps)
+        steps_of, first = ddim_leading(STABLE_DIFFUSION), 1
     else:
-        scheduler, first = ddim_scheduler(), 0
-    return model.decode(sample(predict, noise, scheduler, steps, start_step=first, on_step=on_step))
+        steps_of, first = scheduler_of(scheduler, seeds), 0
+    return model.decode(sample(predict, noise, steps_of, steps, start_step=first, on_step=on_step))
 
 
 def pose_latents(model: HumanSD, skeletons: Tensor, strength: float = 1.0) -> Tensor:
@@ -72,18 +87,6 @@ def pose_latents(model: HumanSD, skeletons: Tensor, strength: float = 1.0) -> Te
     if strength == 1.0:
         return pose
     return torch.lerp(model.encode(torch.zeros_like(skeletons[:1])).expand_as(pose), pose, strength)
-
-
-def released_scheduler() -> DDIMScheduler:
-    """DDIM along the time steps of the released code: of 50 steps t = 981, 961, ..., 1.
-
-    Its demo skips the first of them and begins at t = 961 with pure noise.
-    """
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler.from_config(
-        ddim_scheduler().config, timestep_spacing="leading", steps_offset=1, set_alpha_to_one=False
-    )
 
 
 def known_phrases(model: HumanSD, phrases: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.densepose import LABELS
-from ..diffusion.checkpoint import load_file, load_into
+from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
 from .layers import Hourglass, Residual
 from .pose import resample_view, whole_view
 
@@ -72,20 +72,9 @@ def _labels_of(net: DensePoseNet, pictures: Tensor) -> Tensor:
 def load_densepose_net(path: str | Path) -> DensePoseNet:
     """The mini estimator from its weights file; errors name the file."""
     tensors, meta = load_file(path, kind=KIND)
-    net = DensePoseNet(config_from_metadata(meta["config"]))
+    net = DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"]))
     load_into(net, tensors, str(path))
     return net.eval()
-
-
-def config_from_metadata(config: Mapping[str, Any]) -> DensePoseConfig:
-    """The configuration a weights file carries (JSON lists become tuples)."""
-    first, second, third, last = config["channels"]
-    return DensePoseConfig(config["image_size"], (first, second, third, last), config["blocks"])
-
-
-def config_to_metadata(config: DensePoseConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    return {**asdict(config), "channels": list(config.channels)}
 
 
 # Public estimators

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from ..diffusion.checkpoint import load_file, load_into
-from .pose import LETTERBOX_GREY, PoseConfig, PoseDetector, config_from_metadata, decode_heatmaps
+from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
+from .pose import LETTERBOX_GREY, PoseConfig, PoseDetector, decode_heatmaps
 
 KIND = "hand_detector"
 HAND_CONFIG = PoseConfig(96, (16, 40, 64, 80), (1, 2), joints=21)
@@ -77,6 +77,6 @@ def joint_boxes(joints: torch.Tensor) -> torch.Tensor:
 def load_hand_detector(path: str | Path) -> PoseDetector:
     """The mini hand detector from its weights file; errors name the file."""
     tensors, meta = load_file(path, kind=KIND)
-    net = PoseDetector(config_from_metadata(meta["config"]))
+    net = PoseDetector(config_from_metadata(PoseConfig, meta["config"]))
     load_into(net, tensors, str(path))
     return net.eval()

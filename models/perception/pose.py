@@ -6,7 +6,6 @@ detector imports the skeleton of the visible part and measures joint errors on c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from ...people.boxes import Box
 from ...people.keypoints import HFLIP_18, Person, Pose
-from ..diffusion.checkpoint import load_file, load_into
+from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
 from .layers import Hourglass
 
 KIND = "pose_detector"
@@ -227,22 +226,6 @@ def poses_from_joints(
 def load_pose_detector(path: str | Path) -> PoseDetector:
     """The mini detector from its weights file; errors name the file."""
     tensors, meta = load_file(path, kind=KIND)
-    net = PoseDetector(config_from_metadata(meta["config"]))
+    net = PoseDetector(config_from_metadata(PoseConfig, meta["config"]))
     load_into(net, tensors, str(path))
     return net.eval()
-
-
-def config_from_metadata(config: Mapping[str, Any]) -> PoseConfig:
-    """The configuration a weights file carries (JSON lists become tuples)."""
-    joints = config.get("joints", JOINTS)
-    return PoseConfig(config["image_size"], tuple(config["channels"]), tuple(config["blocks"]), joints)
-
-
-def config_to_metadata(config: PoseConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    return {
-        "image_size": config.image_size,
-        "channels": list(config.channels),
-        "blocks": list(config.blocks),
-        "joints": config.joints,
-    }

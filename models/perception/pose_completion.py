@@ -13,9 +13,9 @@ known joints, by fitting the mean pose to them, and never depends on a joint tha
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from ...people.boxes import Box
 from ...people.keypoints import BODY_18, DETECTED, PROPOSED, Person
-from ..diffusion.checkpoint import load_file, load_into
+from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
 from ..diffusion.sampling import draw_noise
 
 KIND = "pose_completion"
@@ -238,11 +238,6 @@ def _with_proposals(person: Person, points: np.ndarray, present: np.ndarray, siz
 def load_pose_completion(path: str | Path) -> PoseCompletion:
     """The network from its weights file, in eval mode; errors name the file."""
     tensors, meta = load_file(path, kind=KIND)
-    net = PoseCompletion(CompletionConfig(**meta["config"]))
+    net = PoseCompletion(config_from_metadata(CompletionConfig, meta["config"]))
     load_into(net, tensors, str(path))
     return net.eval()
-
-
-def config_to_metadata(config: CompletionConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    return asdict(config)

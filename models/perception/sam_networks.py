@@ -7,7 +7,7 @@ configuration works on 128x128 pictures with 4x4 patches, so that its masks have
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..diffusion.checkpoint import from_int8, load_into, parse_metadata, read_safetensors
+from ..diffusion.checkpoint import (
+    config_from_metadata,
+    from_int8,
+    load_into,
+    parse_metadata,
+    read_safetensors,
+)
 from .layers import Residual
 
 if TYPE_CHECKING:
@@ -139,7 +145,7 @@ def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
     if path.suffix == ".safetensors":
         tensors, raw = read_safetensors(path)
         if "figura" in raw:
-            return from_int8(tensors), config_from_metadata(path, parse_metadata(path, raw))
+            return from_int8(tensors), config_of_file(path, parse_metadata(path, raw))
     else:
         tensors = read_pickle(path)
     return tensors, config_from_tensors(tensors, str(path))
@@ -162,25 +168,17 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def config_from_metadata(path: Path, meta: Mapping[str, Any]) -> SamConfig:
+def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
     """The configuration a file of this pack carries."""
     if meta["kind"] != KIND:
         raise ValueError(
             f"{path} holds {meta['kind']!r} weights, but SAM weights are needed here: choose another file"
         )
     config = dict(meta["config"])
-    if "stem_channels" in config:  # as files had it before the widths were free
-        first = config.pop("stem_channels")
-        config["stem_widths"] = [first, 2 * first, 3 * first, 4 * first] if first else []
-    config["stem_widths"] = tuple(config.get("stem_widths", ()))
-    config["global_attn_indexes"] = tuple(config.get("global_attn_indexes", ()))
-    return SamConfig(**config)
-
-
-def config_to_metadata(config: SamConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    lists = {"global_attn_indexes": list(config.global_attn_indexes), "stem_widths": list(config.stem_widths)}
-    return {**asdict(config), **lists}
+    first = config.pop("stem_channels", 0)  # as files had it before the widths were free
+    if first:
+        config["stem_widths"] = [first, 2 * first, 3 * first, 4 * first]
+    return config_from_metadata(SamConfig, config)
 
 
 def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:

@@ -20,6 +20,7 @@ from ..diffusion.checkpoint import load_file, load_into, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..diffusion.text import load_text_encoder
+from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE
@@ -35,7 +36,7 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
     changes = sorted(folder.glob("phac*.safetensors"))
     if not changes:
         raise FileNotFoundError(
-            f"no phac*.safetensors in {folder}: install the pack again, or train with `figura train phac`"
+            f"no phac*.safetensors in {folder}: install the pack again, or train with `{typed('train phac')}`"
         )
     vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "inpaint.safetensors")
     text = load_text_encoder(folder / "text.safetensors")
@@ -77,12 +78,19 @@ def load_phac(
     dtype: torch.dtype = torch.float32,
     operations: Any = torch.nn,
 ) -> PHACModel:
-    """PHAC at full size: an SD1.5 inpainting checkpoint, a pose ControlNet or a trained change, and U_iv.
+    """PHAC at full size.
 
-    checkpoint: single file in the original or the diffusers layout. parts: where autoencoder and text
-    encoder are when `checkpoint` is a U-Net alone. tokenizer: folder with CLIP's vocab.json and
-    merges.txt. Raises FileNotFoundError and ValueError that name the file, what it holds and what is
-    wanted.
+    Args:
+        checkpoint: an SD1.5 inpainting model, a single file in the original or the diffusers layout.
+        prompt_network: a pose ControlNet, or a change that was trained on that checkpoint.
+        mask_net: the file of U_iv.
+        tokenizer: folder with CLIP's vocab.json and merges.txt.
+        parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
+        dtype: of the networks.
+        operations: the layers U_iv is built of, torch.nn or the host's.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
     if stack.family != single_file.SD15:
@@ -108,7 +116,17 @@ def load_refiner(
     parts: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Inpainter:
-    """A refiner at full size: an SD1.5 or SDXL inpainting checkpoint. Arguments, errors as in `load_phac`."""
+    """A refiner at full size.
+
+    Args:
+        checkpoint: an SD1.5 or SDXL inpainting model, a single file in the original or the diffusers layout.
+        tokenizer: folder with CLIP's vocab.json and merges.txt.
+        parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
+        dtype: of the networks.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
+    """
     stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
     return Inpainter(stack.vae, stack.unet, stack.text, stack.size, name=Path(checkpoint).name).eval()
 

@@ -46,7 +46,14 @@ def prompt_for(prompt: PointPrompt, height: int, width: int) -> PointPrompt:
 def plan_person(
     size: tuple[int, int], model_size: int, masks: Sequence[Tensor], extent: Box | None = None
 ) -> CropPlan:
-    """The square crop of one picture that holds a prompt's extent and all masks (1,H,W)."""
+    """The square crop of one picture that holds a prompt's extent and all masks.
+
+    Args:
+        size: (height, width) of the picture in pixels.
+        model_size: side of the crop at the model.
+        masks: (1,H,W) each.
+        extent: of the prompt, in pixels; None is nothing.
+    """
     box = extent or Box.around_mask(torch.zeros(size))
     for mask in masks:
         box = box.union(Box.around_mask(mask[0]))
@@ -84,7 +91,17 @@ def crop_all(pictures: Tensor, plans: Sequence[CropPlan]) -> Tensor:
 def stitch_all(
     pictures: Tensor, patches: Tensor, masks: Tensor, plans: Sequence[CropPlan]
 ) -> tuple[Tensor, Tensor]:
-    """Every patch into its picture; the pictures and the masks at their size. See people.crops.stitch."""
+    """Every patch into its picture; see people.crops.stitch.
+
+    Args:
+        pictures: (B,C,H,W).
+        patches: (B,C,S,S).
+        masks: (B,1,S,S) in 0..1, where the patches count.
+        plans: one for each picture.
+
+    Returns:
+        Pictures (B,C,H,W) and masks (B,1,H,W).
+    """
     rows = zip(pictures, patches.cpu(), masks.cpu(), plans, strict=True)
     done = [stitch(picture[None], patch[None], mask[None], plan) for picture, patch, mask, plan in rows]
     return torch.cat([picture for picture, _ in done]), torch.cat([mask for _, mask in done])
@@ -101,12 +118,25 @@ def complete_pictures(
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Stage A for pictures of any size: (coarse pictures (B,3,H,W) on white, latents (B,C,h,w) of the crops).
+    """Stage A for pictures of any size.
 
-    prompts: in the pixels of the pictures; each is read by the ControlNet of its kind. A box kind that the
-    model has no ControlNet for is turned into geometry (`as_geometry`), and the log says so. settings: steps,
-    cfg, control_strength ... of `sampling.complete`. Raises ValueError when a visible mask is empty, and for
-    a kind that cannot be read.
+    A box kind that the model has no ControlNet for is turned into geometry (`as_geometry`); the log says so.
+
+    Args:
+        model: PHAC.
+        images: (B,3,H,W) in 0..1.
+        visible_masks: (B,1,H,W), 1 on the visible part of the person.
+        prompts: in the pixels of the pictures; each is read by the ControlNet of its kind.
+        texts: one for each picture.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: steps, cfg, control_strength, scheduler ... of `sampling.complete`.
+
+    Returns:
+        Coarse pictures (B,3,H,W) on white, and latents (B,C,h,w) of the crops, on the CPU.
+
+    Raises:
+        ValueError: when a visible mask is empty, and for a kind that cannot be read.
     """
     _check_visible(visible_masks)
     size = (images.shape[-2], images.shape[-1])
@@ -228,10 +258,21 @@ def invisible_pictures(
     dilation_px: float | None = None,
     prompts: Sequence[PointPrompt] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Stage B for pictures of any size: (dilated M_iv, M_iv before dilation), both (B,1,H,W) float 0 or 1.
+    """Stage B for pictures of any size.
 
-    dilation_px: in pixels of the pictures; None is 3 % of the crop's shorter side. prompts: those of stage A;
-    where the model takes a box as geometry (`region_masks`), neither mask reaches outside it.
+    Args:
+        model: PHAC.
+        images: (B,3,H,W) in 0..1.
+        coarse: of stage A, (B,3,H,W) in 0..1.
+        visible_masks: (B,1,H,W).
+        threshold: 0..1; pixels more probable than this belong to the mask.
+        dilation_px: in pixels of the pictures; None is 3 % of the crop's shorter side.
+        prompts: those of stage A; where the model takes a box as geometry (`region_masks`), neither mask
+            reaches
+            outside it.
+
+    Returns:
+        The dilated M_iv and M_iv before dilation, both (B,1,H,W) float 0 or 1.
     """
     size = (images.shape[-2], images.shape[-1])
     drawn = drawn_area(coarse)
@@ -264,13 +305,29 @@ def refine_pictures(
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> sampling.Refined:
-    """Stage C for pictures of any size: a `Refined` at the pictures' size.
+    """Stage C for pictures of any size.
 
     Works on a close crop round what is to change (`plan_region`): the refiner sees it larger than the coarse
     stage did, as SDXL at 1024 after a coarse stage at 512, so that noise of strength s leaves limbs whole.
-    Outside invisible_masks every bit of `image` and `composite` is that of the input. exact_masks: M_iv
-    before dilation; of it only what shows the person is taken from the coarse picture, not its white.
-    settings: strength, steps, cfg, feather_px of `sampling.refine`.
+
+    Args:
+        refiner: an inpainting model.
+        images: (B,3,H,W) in 0..1.
+        coarse: of stage A, (B,3,H,W) in 0..1.
+        visible_masks: (B,1,H,W).
+        invisible_masks: the dilated M_iv, (B,1,H,W).
+        texts: one for each picture.
+        exact_masks: M_iv before dilation; of it only what shows the person is taken from the coarse picture,
+            not
+            its white. None: all of invisible_masks that shows the person.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: strength, steps, cfg, feather_px and scheduler of `sampling.refine`.
+
+    Returns:
+        A `Refined` at the pictures' size. Outside invisible_masks every bit of `image` and `composite` is
+            that of
+        the input.
     """
     size = (images.shape[-2], images.shape[-1])
     shown = sampling.completed_part(coarse, (invisible_masks > 0.5).float(), visible_masks)
@@ -299,8 +356,16 @@ def put_back(
     exact: Tensor,
     plans: Sequence[CropPlan],
 ) -> tuple[Tensor, ...]:
-    """The fields of a `Refined` of crops at the size of the pictures, in order. The composite is made of the
-    pictures themselves, not of their crops.
+    """A `Refined` of crops at the size of the pictures; the composite is made of these, not of their crops.
+
+    Args:
+        refined: of the crops.
+        images, coarse: (B,3,H,W) in 0..1.
+        visible, invisible, exact: masks (B,1,H,W).
+        plans: of the crops.
+
+    Returns:
+        The fields of a `Refined`, in order.
     """
     changed, seen = (invisible > 0.5).float(), (visible > 0.5).float()
     made, alpha = stitch_all(images, refined.made, refined.alpha, plans)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,15 +27,14 @@ from ..diffusion.predict import Control, noise_predictor, prompt_embedded_once
 from ..diffusion.sampling import (
     Fuse,
     OnStep,
-    ddim_scheduler,
     draw_noise,
     keep_known,
     noised,
     picture_seeds,
     sample,
     schedule_for,
-    timesteps_of,
 )
+from ..diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 WHITE = 1.0
@@ -61,17 +60,35 @@ def complete(
     control_strength: float = 1.0,
     control_in_uncond: bool | None = None,
     region: Tensor | None = None,
+    scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Stage A: I_cc, the whole person alone on white, denoised from pure noise; gives (I_cc, its latents).
+    """Stage A: I_cc, the whole person alone on white, denoised from pure noise.
 
-    image: I_ic. visible_mask: M_v. prompt_image: I_p; a black one withholds the prompt. kind: which of the
-    model's ControlNets reads it, with the cross-attention trained for it. seed: one number (pictures count up
-    from it) or one per picture. control_in_uncond: see `Control`; None leaves the prompt out of that branch
-    for kinds that were trained here, with black prompt images among them, and in it for public ControlNets.
-    region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is known to be white. None is
-    everywhere.
-    Raises ValueError for an unknown kind, sizes or batches that do not match.
+    Args:
+        model: PHAC, of side S.
+        image: I_ic, (B,3,S,S) in 0..1.
+        visible_mask: M_v, (B,1,S,S).
+        prompt_image: I_p, (B,3,S,S) in 0..1; a black one withholds the prompt.
+        texts: one for each picture.
+        kind: which of the model's ControlNets reads the prompt, with the cross-attention trained for it.
+        steps: 1 to 1000.
+        cfg: scale of the guidance; 1 is none.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        control_strength: factor on the ControlNet's residuals.
+        control_in_uncond: see `Control`; None leaves the prompt out of that branch for kinds that were
+            trained here,
+            with black prompt images among them, and in it for public ControlNets.
+        region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is known to be white. None is
+            everywhere.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        I_cc (B,3,S,S) in 0..1, and its latents (B,C,h,w).
+
+    Raises:
+        ValueError: for an unknown kind or scheduler, sizes or batches that do not match.
     """
     _check_inputs(model, image, visible_mask, prompt_image, texts)
     attention = model.replaced_tensors(kind)
@@ -80,13 +97,14 @@ def complete(
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
     described = [text + model.text_suffix if text.strip() else text for text in texts]
     predict = noise_predictor(model, described, cfg, condition=condition, control=control)
-    noise = draw_noise(picture_seeds(seed, len(image)), model.latent_shape, model.device)
-    scheduler, free, fuse = ddim_scheduler(), None, None
+    seeds = picture_seeds(seed, len(image))
+    noise = draw_noise(seeds, model.latent_shape, model.device)
+    steps_of, free, fuse = scheduler_of(scheduler, seeds), None, None
     if region is not None:
         free = torch.maximum(visible_mask > 0.5, region > 0.5).to(model.device)
-        fuse = _known_white(model, free, noise, scheduler)
+        fuse = _known_white(model, free, noise, steps_of)
     with prompt_embedded_once(control.network):
-        latents = sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step)
+        latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step)
     made = model.decode(latents)
     return made if free is None else torch.where(free, made, WHITE), latents
 
@@ -104,9 +122,16 @@ def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) 
 def predict_invisible(
     network: InvisibleMaskUNet, occluded: Tensor, coarse: Tensor, visible_mask: Tensor
 ) -> Tensor:
-    """Probability (B,1,H,W) that a pixel is person but hidden: U_iv(I_ic, I_cc, M_v), and 0 on M_v itself.
+    """U_iv(I_ic, I_cc, M_v) for pictures of any size; the network's own size is that of the shorter side.
 
-    Pictures of any size; the network sees them with its own size as the shorter side.
+    Args:
+        network: U_iv.
+        occluded: I_ic, (B,3,H,W) in 0..1.
+        coarse: I_cc, (B,3,H,W) in 0..1.
+        visible_mask: M_v, (B,1,H,W).
+
+    Returns:
+        Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself.
     """
     height, width = occluded.shape[-2:]
     factor = network.config["size"] / min(height, width)
@@ -171,17 +196,38 @@ def refine(
     cfg: float = 2.0,
     seed: int | Sequence[int] = 0,
     feather_px: float | None = None,
+    scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> Refined:
     """Stage C: compose I_base, add noise of strength s inside the dilated M_iv only, denoise with Phi_RF.
 
-    invisible_mask: the dilated M_iv; nothing outside of it changes. exact_mask: M_iv before dilation, the
-    part that is taken from the coarse picture; None finds it (`completed_part`). strength: s in (0,1];
-    exactly `steps` steps execute. feather_px: width of the soft inner edge; None is half the usual dilation.
-    A picture whose mask is empty comes back as it was. Raises ValueError for other values and sizes.
+    Args:
+        refiner: Phi_RF, of side S.
+        occluded: I_ic, (B,3,S,S) in 0..1.
+        coarse: I_cc, (B,3,S,S) in 0..1.
+        visible_mask: M_v, (B,1,S,S).
+        invisible_mask: the dilated M_iv, (B,1,S,S); nothing outside of it changes. A picture whose mask is
+            empty
+            comes back as it was.
+        texts: one for each picture.
+        exact_mask: M_iv before dilation, the part that is taken from the coarse picture; None finds it
+            (`completed_part`).
+        strength: s in (0,1].
+        steps: exactly so many steps execute, whatever the strength.
+        cfg: guidance by the text; 1 is none.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        feather_px: width of the soft inner edge; None is half the usual dilation.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        The picture, and everything it was made of.
+
+    Raises:
+        ValueError: for other values and sizes, and for more steps / strength than the scheduler takes.
     """
     _check_inputs(refiner, occluded, visible_mask, coarse, texts)
-    schedule_for(steps, strength)
+    timesteps_of(scheduler_of(scheduler), *schedule_for(steps, strength))
     device = refiner.device
     occluded, coarse = occluded.to(device), coarse.to(device)
     visible, changed = ((m.to(device) > 0.5).float() for m in (visible_mask, invisible_mask))
@@ -190,7 +236,8 @@ def refine(
     part = amodal * (1.0 - visible)
     base = made = composite(occluded, coarse, part)
     if changed.any():
-        made = denoise_inside(refiner, base, changed, texts, strength, steps, cfg, seed, on_step)
+        walk = Walk(scheduler, steps, strength, cfg, picture_seeds(seed, len(base)))
+        made = denoise_inside(refiner, base, changed, texts, walk, on_step)
     soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
     alpha = torch.maximum(soft, part) * changed
     image = composite(occluded, made, alpha)
@@ -198,26 +245,42 @@ def refine(
     return Refined(image, base, changed, cutout, amodal, made, alpha, part)
 
 
+class Walk(NamedTuple):
+    """How to denoise: which scheduler, exactly how many steps, from what noise strength s in (0,1], with what
+    guidance by the text, and the seed of each picture.
+    """
+
+    scheduler: str
+    steps: int
+    strength: float
+    cfg: float
+    seeds: Sequence[int]
+
+
 def denoise_inside(
-    refiner: Inpainter,
-    base: Tensor,
-    mask: Tensor,
-    texts: Sequence[str],
-    strength: float,
-    steps: int,
-    cfg: float,
-    seed: int | Sequence[int],
-    on_step: OnStep | None,
+    refiner: Inpainter, base: Tensor, mask: Tensor, texts: Sequence[str], walk: Walk, on_step: OnStep | None
 ) -> Tensor:
-    """What Phi_RF makes of I_base, (B,3,S,S): noised to s inside the mask, known latents outside."""
-    total, start = schedule_for(steps, strength)
-    scheduler = ddim_scheduler()
+    """What Phi_RF makes of I_base, (B,3,S,S): noised to s inside the mask, known latents outside.
+
+    Args:
+        refiner: of side S.
+        base: I_base, (B,3,S,S) in 0..1.
+        mask: (B,1,S,S), 1 where the picture may change.
+        texts: one for each picture.
+        walk: scheduler, steps, strength, guidance and seeds.
+        on_step: called after every prediction.
+
+    Returns:
+        Pictures (B,3,S,S) in 0..1.
+    """
+    total, start = schedule_for(walk.steps, walk.strength)
+    scheduler = scheduler_of(walk.scheduler, walk.seeds)
     known = refiner.encode(base)
-    noise = draw_noise(picture_seeds(seed, len(base)), known.shape[1:], known.device)
-    first = int(timesteps_of(scheduler, total)[start])
-    latents = noise if strength == 1.0 else noised(scheduler, known, noise, first)
+    noise = draw_noise(walk.seeds, known.shape[1:], known.device)
+    first = int(timesteps_of(scheduler, total, start)[0])
+    latents = noise if walk.strength == 1.0 else noised(scheduler, known, noise, first)
     fuse = keep_known(scheduler, known, noise, cover(mask, (known.shape[-2], known.shape[-1])))
-    predict = noise_predictor(refiner, texts, cfg, condition=refiner.condition(base, mask))
+    predict = noise_predictor(refiner, texts, walk.cfg, condition=refiner.condition(base, mask))
     return refiner.decode(
         sample(predict, latents, scheduler, total, start_step=start, fuse=fuse, on_step=on_step)
     )

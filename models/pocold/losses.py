@@ -56,7 +56,15 @@ def penalty(
     include_unmatched: bool = False,
     reduction: str = SUM,
 ) -> Tensor:
-    """L_p of one module (eq. 8), a scalar. target: labels (B,T), source: labels (B,S); see `Constraint`."""
+    """L_p of one module (eq. 8), a scalar.
+
+    Args:
+        factors: of the module's attention.
+        target: labels (B,T) of the queries.
+        source: labels (B,S) of the source's places.
+        include_unmatched: see `Constraint`.
+        reduction: see `Constraint`.
+    """
     check_reduction(reduction)
     counts = wrong_pairs(target, source, include_unmatched)
     pairs = part_energy(factors, target, source)

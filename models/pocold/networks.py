@@ -5,8 +5,8 @@ Built of diffusers' blocks. Latents are (B,C,h,w) scaled; labels are DensePose p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -53,20 +53,6 @@ def released_config(scale_mode: str = RELEASED) -> PoCoLDConfig:
         latent_channels=4, channels=(128, 256, 512, 512), layers=2, heads=8, filters=64, groups=32,
         scale_mode=scale_mode, sides=(512, 384),
     )  # fmt: skip
-
-
-def config_from_metadata(config: Mapping[str, Any]) -> PoCoLDConfig:
-    """The configuration a weights file carries (JSON lists become tuples)."""
-    known = {field.name for field in fields(PoCoLDConfig)}
-    values: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name in known
-    }
-    return PoCoLDConfig(**values)
-
-
-def config_to_metadata(config: PoCoLDConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
 
 
 class LabelMapper(nn.Conv2d):

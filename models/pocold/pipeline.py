@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..diffusion.batches import chunks, in_chunks
-from ..diffusion.sampling import OnStep
+from ..diffusion.sampling import Kept, OnStep, check_kept
 from .networks import PoCoLDModel
-from .sampling import Kept, generate, trace_source
+from .sampling import generate, trace_source
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,18 @@ def repose_pictures(
     """Pictures of the size of the target labels; sides that are no multiple of the autoencoder's factor are
     padded for the model and cropped back.
 
-    settings: weights and steps of `sampling.generate`. Raises ValueError as `check_given`.
+    Args:
+        model: PoCoLD.
+        given: what the pictures are made from, all of one batch of B.
+        seed: picture i is made with seed + i.
+        on_step: called after every prediction; may raise, which ends the sampling.
+        settings: weights, steps and scheduler of `sampling.generate`.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1 and what the attention carried, on the CPU.
+
+    Raises:
+        ValueError: as `check_given`.
     """
     check_given(given)
     warn_of_size(model, given.target)
@@ -88,19 +99,12 @@ def check_given(given: Given) -> None:
     """ValueError, naming the inputs, for a mask without reference or a reference without mask, sizes that do
     not match, and a mask that is empty.
     """
-    if (given.mask is None) != (given.reference is None):
-        missing, there = ("mask", "reference") if given.mask is None else ("reference", "mask")
-        raise ValueError(
-            f"{there} came without {missing}: appearance transfer needs the reference picture and the mask "
-            "of what changes in it. Connect both or neither"
-        )
+    check_kept(given.reference, given.mask, "appearance transfer")
     if given.source_labels is not None and given.source is None:
         raise ValueError("source_densepose came without a source: connect the source picture, or neither")
     _check_size("target_densepose", given.target, reference=given.reference, mask=given.mask)
     if given.source is not None:
         _check_size("source", given.source, source_densepose=given.source_labels)
-    if given.mask is not None and not bool((given.mask > 0).any()):
-        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
 
 
 def _check_size(name: str, first: Tensor, **others: Tensor | None) -> None:

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..diffusion.compose import composite, cover
+from ..diffusion.compose import composite
 from ..diffusion.guidance import cfg, cumulative, decaying
 from ..diffusion.sampling import (
-    Fuse,
+    Kept,
     OnStep,
     draw_noise,
-    keep_known,
+    keep_outside,
     noised,
     picture_seeds,
-    pndm_scheduler,
     sample,
 )
+from ..diffusion.schedulers import PNDM, scheduler_of
 from .attention import Factors
 from .losses import labels_at, part_mass
 from .networks import PoCoLDModel
@@ -61,14 +60,6 @@ class Weights(NamedTuple):
 PAPER_WEIGHTS = Weights()
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A reference picture of which everything outside the mask stays: appearance transfer."""
-
-    reference: Tensor
-    mask: Tensor
-
-
 @torch.no_grad()
 def generate(
     model: PoCoLDModel,
@@ -77,24 +68,40 @@ def generate(
     *,
     kept: Kept | None = None,
     weights: Weights = PAPER_WEIGHTS,
+    scheduler: str = PNDM,
     steps: int = STEPS,
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Pictures (B,3,H,W) of people in the pose of `target`, denoised from pure noise by PNDM.
+    """People in the pose of labels, denoised from pure noise.
 
-    source: the people's looks; None draws people from the pose alone. kept: what is outside its mask stays,
-    bit for bit where the mask is 0. seed: one number (pictures count up from it) or one per picture.
+    Args:
+        model: PoCoLD.
+        target: DensePose labels (B,H,W), 0..24.
+        source: the people's looks, (B,3,H',W') in 0..1; None draws people from the pose alone.
+        kept: what is outside its mask stays, bit for bit where the mask is 0.
+        weights: of the guidance by pose and source.
+        scheduler: a name of `schedulers.SCHEDULERS`; pndm is the authors'.
+        steps: 1 to 1000.
+        seed: one number (picture i is made with seed + i), or one for each picture.
+        on_step: called after every prediction; may raise, which ends the sampling.
+
+    Returns:
+        Pictures (B,3,H,W) in 0..1.
+
+    Raises:
+        ValueError: for an unknown scheduler, too many steps, and seeds that do not match.
     """
     side = target.shape[-2] // model.factor, target.shape[-1] // model.factor
     shape = (model.networks.config.latent_channels, *side)
-    noise = draw_noise(picture_seeds(seed, len(target)), shape, model.device)
-    scheduler = pndm_scheduler()
+    seeds = picture_seeds(seed, len(target))
+    noise = draw_noise(seeds, shape, model.device)
+    steps_of = scheduler_of(scheduler, seeds)
     predict = Branches(
         model, latent_labels(target.to(model.device), side), source_maps(model, source), weights
     )
-    fuse = None if kept is None else _fuse(model, kept, scheduler, noise)
-    made = model.decode(sample(predict, noise, scheduler, steps, fuse=fuse, on_step=on_step))
+    fuse = None if kept is None else keep_outside(kept, model.encode(kept.reference), steps_of, noise)
+    made = model.decode(sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step))
     if kept is None:
         return made
     return composite(kept.reference.to(made), made, kept.mask.to(made))
@@ -168,13 +175,6 @@ def latent_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(labels[:, None].float(), tuple(size), mode="nearest-exact")[:, 0].to(labels.dtype)
 
 
-def _fuse(model: PoCoLDModel, kept: Kept, scheduler: object, noise: Tensor) -> Fuse:
-    """y_t = m y_t + (1 - m) q(y_ref, t): cells with any pixel of the mask are free."""
-    known = model.encode(kept.reference)
-    free = cover(kept.mask.to(noise), (noise.shape[-2], noise.shape[-1]))
-    return keep_known(scheduler, known, noise, free)
-
-
 # Looking at the attention
 
 
@@ -191,8 +191,15 @@ class Traced(NamedTuple):
 def trace_source(
     model: PoCoLDModel, made: Tensor, target: Tensor, source: Tensor, source_labels: Tensor | None = None
 ) -> Traced:
-    """Where made pictures (B,3,H,W) take their appearance from: attention of the finest level, its last
-    module, and how much of the attention of all modules goes to like parts.
+    """Where made pictures take their appearance from: attention of the finest level, its last module, and how
+    much of the attention of all modules goes to like parts.
+
+    Args:
+        model: PoCoLD.
+        made: (B,3,H,W) in 0..1.
+        target: labels (B,H,W) that they were made with.
+        source: (B,3,H',W') in 0..1.
+        source_labels: (B,H',W'); None measures no shares.
     """
     size = made.shape[-2] // model.factor, made.shape[-1] // model.factor
     labels, device = latent_labels(target.to(model.device), size), model.device
@@ -203,7 +210,7 @@ def trace_source(
     looks = Looks(labels, theirs)
     latents = model.encode(made)
     noise = draw_noise(range(len(made)), latents.shape[1:], device)
-    inputs = noised(pndm_scheduler(), latents, noise, LOOKED_AT).to(model.networks.mapper.weight.dtype)
+    inputs = noised(scheduler_of(PNDM), latents, noise, LOOKED_AT).to(model.networks.mapper.weight.dtype)
     maps = source_maps(model, source)
     model.networks(inputs, torch.tensor(LOOKED_AT, device=device), labels, maps, looks)
     return Traced(looks.carried(source.to(device), made.shape[-2:]), looks.matched())

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from figura.cli import main as cli
+from figura.cli import run
+from figura.headless.shipped import find_workflow
 from figura.models import store
 from PIL import Image
 
@@ -31,7 +33,7 @@ def test_the_demo_runs_its_workflow_and_lists_what_it_saved(tmp_path, monkeypatc
         "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "figura/refined"}},
     }
     (tmp_path / "demo.json").write_text(json.dumps(graph))
-    monkeypatch.setattr(cli, "DEMO_WORKFLOW", tmp_path / "demo.json")
+    monkeypatch.setattr(run, "DEMO_WORKFLOW", str(tmp_path / "demo.json"))
     assert cli.main(["demo", "--output", str(tmp_path / "out")]) == 0
     saved, done = capsys.readouterr().out.splitlines()
     assert saved == str(tmp_path / "out" / "figura" / "refined_00001_.png")
@@ -41,7 +43,7 @@ def test_the_demo_runs_its_workflow_and_lists_what_it_saved(tmp_path, monkeypatc
 @pytest.mark.slow
 def test_the_shipped_demo_saves_every_stage_in_time_and_memory(tmp_path):
     lacking = [path.name for path in store.mini_files("phac") if not path.is_file()]
-    assert not lacking and cli.DEMO_WORKFLOW.is_file(), f"not shipped: {lacking or cli.DEMO_WORKFLOW}"
+    assert not lacking and find_workflow(run.DEMO_WORKFLOW), f"not shipped: {lacking}"
     code = START.format(conftest=str(ROOT / "tests" / "conftest.py"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     words = [sys.executable, "-c", code, "demo", "--output", str(tmp_path)]

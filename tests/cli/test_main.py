@@ -1,11 +1,16 @@
 """The command line."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from figura.cli import main as cli
+from figura.cli import run
+from figura.cli.console import ProgressLine
+from figura.models.sentences import typed
 from figura.training.reports.document import report, write_report
 from PIL import Image
 from safetensors.torch import save_file
@@ -45,11 +50,25 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/gone.json"], "gone.json is neither a file nor a shipped workflow"),
         (["run", "{}/graph.json"], "no image file 'none.png'"),
         (["run", "{}/graph.json", "--set", "1.imag=x"], "has the inputs image"),
         (["run", "{}/a.png"], "is not JSON"),
         (["run", "{}/graph.json", "--server", "127.0.0.1:9"], "cannot be reached"),
+        (
+            ["run", "{}/graph.json", "--set", "1.image=a.png", "--server", "http://"],
+            "an address like http://127",
+        ),
+        (["eval", "phac", "--device", "cuba"], "device 'cuba' cannot be used here"),
+        (["run", "phac_pose", "--input", "{}/a.png"], "no LoadImage node: take another, such as phac_photo"),
+        (["run", "phac_foto"], "did you mean phac_photo? Shipped are cfld_edit, "),
+        (["run", "{}"], "is neither a file"),
+        (["run", "{}/graph.json", "--device", "cuba"], "device 'cuba' cannot be used here"),
+        (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/graph.json", "--points", "{}/a.png"], "this is no text file"),
+        (["run", "{}/graph.json", "--text", "x"], "--text: the workflow has no Figura node"),
+        (["models", "verify", "{}"], "is a folder"),
+        (["models", "verify", "{}/a.png"], "a.png is no model file: they end in .safetensors"),
         (["models", "get", "nothing"], "unknown model file 'nothing'"),
         (["models", "convert", "{}/a.png"], "nothing to convert"),
     ],
@@ -61,7 +80,7 @@ def test_errors_are_one_line_and_status_1(workflow, tmp_path, capsys, words, sai
 
 
 def test_a_stop_is_no_error(monkeypatch, capsys, workflow):
-    monkeypatch.setattr(cli, "make_jobs", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(run, "make_jobs", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     assert cli.main(["run", str(workflow)]) == 130
     assert capsys.readouterr().err == "figura: stopped\n"
 
@@ -84,6 +103,37 @@ def test_models_verify_tells_bad_from_good(tmp_path, capsys):
     assert told.out.startswith("ok ") and told.out.count("ok ") == 1 and "own.safetensors" in told.out
     for said in ("cut.safetensors is truncated", "5 bytes instead of 375042383", "gone.pth"):
         assert said in told.err
+
+
+def test_models_verify_looks_at_all_shipped_files_of_itself(tmp_path, monkeypatch, capsys):
+    from figura.models import store, verify
+
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+    for name in ("a.safetensors", "b.safetensors"):
+        save_file({"w": torch.zeros(3)}, tmp_path / name)
+    verify.write_sums()
+    assert cli.main(["models", "verify"]) == 0
+    (tmp_path / "a.safetensors").unlink()
+    save_file({"w": torch.ones(3)}, tmp_path / "b.safetensors")
+    capsys.readouterr()
+    assert cli.main(["models", "verify"]) == 1
+    told = capsys.readouterr().err
+    assert "a.safetensors: No such file" in told and "not the file that was shipped" in told
+
+
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch, capsys, workflow):
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    assert cli.main(["run", str(workflow), "--set", "1.image=a.png", "--server", "127.0.0.1:9"]) == 1
+    assert capsys.readouterr().err == (
+        "figura: this needs the Python package aiohttp, which is not installed: pip install aiohttp\n"
+    )
+
+
+def test_commands_are_named_as_they_were_called(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/figura", "run"])
+    assert typed("run x") == "figura run x" and cli.build_parser().prog == "figura"
+    monkeypatch.setattr(sys, "argv", ["/packs/figura/__main__.py", "run"])
+    assert typed("run x") == "python -m figura run x" and cli.build_parser().prog == "python -m figura"
 
 
 def test_train_options_belong_to_training(capsys):
@@ -120,3 +170,31 @@ def test_eval_hands_its_options_over_and_shows_the_figures(monkeypatch, capsys):
     options = {"device": "cpu", "sheet_samples": 32, "prompts": True}
     assert asked == [(("phac", 2, 7, Path("r.json")), options)]
     assert capsys.readouterr().out == "visible_iou 0.91235\n"
+
+
+def test_bench_writes_what_it_measured(monkeypatch, tmp_path, capsys):
+    from figura.training.bench import command
+
+    figures = report("synth", 16, 0, "cpu", 1, {"people_per_s": 12.5})
+    monkeypatch.setitem(command.BENCHES, "synth", lambda: figures)
+    words = ["--json", str(tmp_path / "b.json"), "--table", str(tmp_path / "b.md")]
+    assert cli.main(["bench", "synth", *words]) == 0
+    assert capsys.readouterr().out == "people_per_s 12.5\n"
+    assert json.loads((tmp_path / "b.json").read_text())["metrics"] == {"people_per_s": 12.5}
+    assert "people_per_s" in (tmp_path / "b.md").read_text()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_one_line_on_a_terminal_and_one_for_each_bar_elsewhere():
+    terminal, file = Terminal(), io.StringIO()
+    for stream in (terminal, file):
+        line = ProgressLine(stream)
+        for done in (1, 2):
+            line.report("node 1", done, 2)
+    half, full = "#" * 12 + "-" * 12, "#" * 24
+    assert terminal.getvalue() == f"\rnode 1 [{half}] 1/2\rnode 1 [{full}] 2/2\n"
+    assert file.getvalue() == "node 1: 2/2\n"

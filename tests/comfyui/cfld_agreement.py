@@ -30,7 +30,7 @@ spec = importlib.util.spec_from_file_location(
 sys.modules["figura"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["figura"])
 
-from figura.host.interface import use_host  # noqa: E402
+from figura.host import use_host  # noqa: E402
 from figura.host.plain import PlainHost  # noqa: E402
 from figura.models.cfld.attention import key_value_names  # noqa: E402
 from figura.models.cfld.config import CFLDConfig  # noqa: E402
@@ -38,7 +38,8 @@ from figura.models.cfld.networks import CFLDModel, CFLDNetworks  # noqa: E402
 from figura.models.cfld.pipeline import looks, pose_pictures  # noqa: E402
 from figura.models.cfld.sampling import Guided, Weights, branches_of  # noqa: E402
 from figura.models.diffusion import single_file  # noqa: E402
-from figura.models.diffusion.sampling import ddim_scheduler, draw_noise, sample, timesteps_of  # noqa: E402
+from figura.models.diffusion.sampling import draw_noise, sample  # noqa: E402
+from figura.models.diffusion.schedulers import DDIM, scheduler_of, timesteps_of  # noqa: E402
 from figura.nodes.cfld import read_inputs  # noqa: E402
 from figura.nodes.cfld_native import FiguraApplyCFLD  # noqa: E402
 
@@ -67,14 +68,14 @@ def our_model() -> CFLDModel:
 
 def sigmas_of(times: torch.Tensor) -> torch.Tensor:
     """ComfyUI's noise levels at our time steps: Euler on them is DDIM."""
-    alphas = ddim_scheduler().alphas_cumprod.double()[times]
+    alphas = scheduler_of(DDIM).alphas_cumprod.double()[times]
     return torch.cat([((1 - alphas) / alphas).sqrt(), torch.zeros(1)]).float()
 
 
 def ours(model: CFLDModel, given, noise: torch.Tensor, weights: Weights) -> torch.Tensor:
     drawn = pose_pictures(given.poses, CONFIG)
     guided = Guided(model, branches_of(model, looks(model, given), drawn), weights)
-    return sample(guided, noise, ddim_scheduler(), STEPS)
+    return sample(guided, noise, scheduler_of(DDIM), STEPS)
 
 
 def theirs(guider, noise: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
@@ -90,7 +91,7 @@ def main() -> None:
     body = [[20 + 7 * (i % 5), 10 + 4 * i, 1.0] for i in range(18)]
     pose = [{"people": [{"pose_keypoints_2d": sum(body, [])}], "canvas_width": 80, "canvas_height": 96}]
     given = read_inputs(source, pose)
-    sigmas = sigmas_of(timesteps_of(ddim_scheduler(), STEPS))
+    sigmas = sigmas_of(timesteps_of(scheduler_of(DDIM), STEPS))
     differences = {}
     for height, width in ((16, 16), (24, 16)):
         patched, positive, pose_only, negative = FiguraApplyCFLD().run(stock, model, source, pose)

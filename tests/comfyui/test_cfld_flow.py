@@ -9,9 +9,9 @@ import torch
 from figura.headless.native_nodes import SD15_CHECKPOINT
 from figura.headless.runner import all_node_classes
 from figura.models.cfld.checkpoint import KIND, change_tensors
-from figura.models.cfld.config import CFLDConfig, config_to_metadata
+from figura.models.cfld.config import CFLDConfig
 from figura.models.cfld.networks import CFLDNetworks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.tests.comfyui.server import ComfyServer
 from figura.workflows.cfld import cfld_native

@@ -3,7 +3,15 @@
 import json
 
 import pytest
-from figura.headless.graph import GraphError, check_shape, execution_order, load_graph, types_match, validate
+from figura.headless.graph import (
+    GraphError,
+    check_shape,
+    execution_order,
+    load_graph,
+    needs,
+    types_match,
+    validate,
+)
 from figura.headless.stock_nodes import STOCK_NODES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,3 +210,27 @@ def test_any_values_either_validate_or_give_a_graph_error(inputs):
         validate(check_shape({"1": {"class_type": "Picky", "inputs": inputs}}), CLASSES)
     except GraphError as error:
         assert all(problem.node_id == "1" for problem in error.problems)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "as a server takes it"])
+def test_prompts_as_other_programs_write_them_are_read(tmp_path, mark, wrapped):
+    graph = {"1": {"class_type": "SaveImage", "inputs": {"images": ["2", 0]}}}
+    text = json.dumps({"prompt": graph, "client_id": "me"} if wrapped else graph)
+    (tmp_path / "g.json").write_text(mark + text, encoding="utf-8")
+    assert load_graph(tmp_path / "g.json") == graph
+
+
+def test_a_node_may_be_called_prompt():
+    graph = {"prompt": {"class_type": "SaveImage", "inputs": {}}}
+    assert check_shape(graph) == graph
+
+
+def test_what_a_node_needs_is_found_through_others_and_circles():
+    graph = {
+        "1": {"class_type": "A", "inputs": {"x": ["2", 0]}},
+        "2": {"class_type": "A", "inputs": {"x": ["3", 0], "y": ["9", 0]}},
+        "3": {"class_type": "A", "inputs": {"x": ["1", 0]}},
+        "4": {"class_type": "A", "inputs": {"x": 3}},
+    }
+    assert needs(graph, "1") == {"1", "2", "3"} and needs(graph, "4") == {"4"}

@@ -1,9 +1,9 @@
-"""--set and --input."""
+"""The pictures of a run, and what was said of others."""
 
 import pytest
 from figura.headless import jobs
 from figura.headless.graph import GraphError
-from figura.headless.jobs import apply_setting, make_jobs
+from figura.headless.jobs import make_jobs
 
 
 def graph():
@@ -13,40 +13,6 @@ def graph():
         "8": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "out"}},
         "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": ["7", 0]}},
     }
-
-
-@pytest.mark.parametrize(
-    ("setting", "node", "name", "value"),
-    [
-        ("7.seed=42", "7", "seed", 42),
-        ("KSampler.text=a = b.c", "7", "text", "a = b.c"),
-        ("Photo v1.0.image=y.png", "3", "image", "y.png"),
-        ("7.text=", "7", "text", ""),
-        ('7.text="7"', "7", "text", "7"),
-    ],
-)
-def test_a_setting_changes_one_constant(setting, node, name, value):
-    changed = graph()
-    apply_setting(changed, setting)
-    assert changed[node]["inputs"].pop(name) == value
-    expected = graph()
-    expected[node]["inputs"].pop(name)
-    assert changed == expected
-
-
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ("seed=3", "not of the form"),
-        ("7.seed", "not of the form"),
-        ("5.seed=3", "no node is called '5'"),
-        ("SaveImage.filename_prefix=x", "more than one node is called 'SaveImage'"),
-        ("7.sed=3", "has the inputs seed, text, model"),
-    ],
-)
-def test_a_wrong_setting_says_what_is_there(setting, said):
-    with pytest.raises(GraphError, match=said):
-        apply_setting(graph(), setting)
 
 
 def test_without_input_there_is_one_job():
@@ -88,3 +54,57 @@ def test_a_picture_that_comes_with_the_pack_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (job,) = make_jobs(graph(), [], [])
     assert job.graph["3"]["inputs"]["image"] == "x.png"
+
+
+POINTS = '{"version": 1, "people": []}'
+
+
+def of_a_person(picture="figura_scene.png"):
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": picture}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": "other.png"}},
+        "3": {
+            "class_type": "FiguraPointPrompt", "inputs": {"image": ["1", 0], "points": POINTS},
+            "_meta": {"title": "Point Prompt (Figura)"},
+        },
+        "4": {"class_type": "FiguraPHACSampler", "inputs": {"prompt": ["3", 1], "text": "a tall man"}},
+        "5": {"class_type": "CLIPTextEncode", "inputs": {"text": "best quality"}},
+        "6": {"class_type": "FiguraHandSampler", "inputs": {"image": ["2", 0], "text": "a hand"}},
+    }  # fmt: skip
+
+
+class TestAnotherPicture:
+    def test_its_points_are_asked_for(self):
+        with pytest.raises(GraphError) as caught:
+            make_jobs(of_a_person(), ["1.image=me.png"], [])
+        assert str(caught.value) == (
+            "the points of node 3 (Point Prompt) were set on figura_scene.png, not on me.png: give the file "
+            'of your own with --points FILE, or --set "Point Prompt.points=" where a pose is connected'
+        )
+
+    def test_points_of_the_users_are_taken_and_texts_of_the_old_picture_left_out(self, caplog):
+        (job,) = make_jobs(of_a_person(), ["1.image=me.png", "Point Prompt.points=[]"], [])
+        assert job.graph["3"]["inputs"]["points"] == "[]"
+        assert job.graph["4"]["inputs"]["text"] == "" and "--text TEXT" in caplog.text
+        assert job.graph["5"]["inputs"]["text"] == "best quality"
+        assert job.graph["6"]["inputs"]["text"] == "a hand"
+
+    def test_a_text_of_the_users_is_taken(self, caplog):
+        words = ["1.image=me.png", "3.points=", "4.text=a small man"]
+        (job,) = make_jobs(of_a_person(), words, [])
+        assert job.graph["4"]["inputs"]["text"] == "a small man" and not caplog.text
+
+    def test_texts_of_the_users_own_workflow_stay(self):
+        (job,) = make_jobs(of_a_person("mine.png"), ["1.image=me.png", "3.points="], [])
+        assert job.graph["4"]["inputs"]["text"] == "a tall man"
+
+    def test_the_picture_the_workflow_was_made_for_needs_nothing(self, tmp_path):
+        (job,) = make_jobs(of_a_person("mine.png"), ["1.image=elsewhere/mine.png [input]"], [])
+        assert job.graph["3"]["inputs"]["points"] == POINTS
+        (tmp_path / "mine.png").touch()
+        one_loader = {key: node for key, node in of_a_person("mine.png").items() if key in "134"}
+        (job,) = make_jobs(one_loader, [], [tmp_path / "mine.png"])
+        assert job.graph["4"]["inputs"]["text"] == "a tall man"
+        (tmp_path / "mine2.png").touch()
+        with pytest.raises(GraphError, match="not on mine2.png"):
+            make_jobs(one_loader, [], [tmp_path])

@@ -10,7 +10,7 @@ from figura.headless.graph import GraphError
 from figura.headless.jobs import Job
 from figura.headless.runner import NodeError
 from figura.headless.server import run_on_servers
-from figura.host.interface import Cancelled
+from figura.host import Cancelled
 from PIL import Image
 
 GRAPH = {

@@ -76,6 +76,9 @@ def test_sixteen_bit_grey_is_scaled(host):
     Image.fromarray(np.full((2, 2), 255 * 200, np.int32), "I").save(host.input_dir() / "i.tiff")
     image, _ = LoadImage().load_image("i.tiff")
     assert torch.allclose(image, torch.tensor(200 / 255))
+    Image.fromarray(np.full((2, 2), 257 * 200, np.uint16)).save(host.input_dir() / "i16.png")
+    image, _ = LoadImage().load_image("i16.png")
+    assert torch.allclose(image, torch.tensor(200 / 255))
 
 
 @pytest.mark.parametrize(("channel", "index"), [("red", 0), ("green", 1), ("blue", 2), ("alpha", 3)])
@@ -157,8 +160,16 @@ def test_prefix_variables_are_filled(host):
 
 @pytest.mark.parametrize("prefix", ["../out_of_it", "/tmp/elsewhere", "a/../../b"])
 def test_a_prefix_cannot_leave_the_output_folder(host, prefix):
-    with pytest.raises(ValueError, match="leads out of the output folder"):
+    with pytest.raises(ValueError, match="leads out of the folder"):
         SaveImage().save_images(torch.zeros(1, 2, 2, 3), prefix)
+
+
+def test_a_linked_folder_takes_pictures_as_in_comfyui(host, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    host.output_dir().mkdir(exist_ok=True)
+    (host.output_dir() / "linked").symlink_to(tmp_path / "elsewhere")
+    SaveImage().save_images(torch.zeros(1, 2, 2, 3), "linked/x")
+    assert (tmp_path / "elsewhere" / "x_00001_.png").is_file()
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_file(host, monkeypatch):

@@ -27,6 +27,14 @@ JSON = st.recursive(
 )
 
 
+def people_of(asked):
+    return editor_data.detected_people(asked, FiguraExamplePerson)
+
+
+def example_of(asked):
+    return editor_data.example_picture(asked, FiguraExamplePerson)
+
+
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     """A host with a picture in its input folder, a secret beside it, and a detector of random weights."""
@@ -44,14 +52,14 @@ def host(tmp_path, monkeypatch):
 
 
 def test_people_are_found_in_pixels_of_the_picture(host):
-    frame = editor_data.detected_people({"filename": "me.png", "subfolder": "sub", "type": "input"})
+    frame = people_of({"filename": "me.png", "subfolder": "sub", "type": "input"})
     (pose,) = read_pose_keypoint(frame)
     assert (pose.width, pose.height) == (96, 64) and len(pose.people) <= 1
 
 
 @pytest.mark.skipif(not store.mini_files("pose_detector")[0].is_file(), reason="no mini pose detector here")
 def test_the_shipped_detector_finds_joints_of_an_example():
-    frame = editor_data.detected_people({"example": EXAMPLE})
+    frame = people_of({"example": EXAMPLE})
     (pose,) = read_pose_keypoint(frame)
     assert (pose.width, pose.height) == (64, 64)
     assert (pose.people[0].body[:, 2] > 0).sum() >= 3
@@ -66,11 +74,11 @@ def test_a_box_says_where_the_person_is(host, monkeypatch):
 
     monkeypatch.setattr(editor_data, "detect_joints", look)
     named = {"filename": "me.png", "subfolder": "sub"}
-    frame = editor_data.detected_people({**named, "box": [40, 20, 60, 50]})
+    frame = people_of({**named, "box": [40, 20, 60, 50]})
     (pose,) = read_pose_keypoint(frame)
     assert seen == [(1, 3, 36, 26)]
     assert pose.people[0].body[0].tolist() == [38, 19, 1] and (pose.width, pose.height) == (96, 64)
-    editor_data.detected_people({**named, "box": [-500, -500, 500, 500]})
+    people_of({**named, "box": [-500, -500, 500, 500]})
     assert seen[-1] == (1, 3, 64, 96)
 
 
@@ -89,7 +97,7 @@ def test_a_box_says_where_the_person_is(host, monkeypatch):
 )
 def test_a_box_that_is_none_is_refused(host, box):
     with pytest.raises(ValueError, match="box must be"):
-        editor_data.detected_people({"filename": "me.png", "subfolder": "sub", "box": box})
+        people_of({"filename": "me.png", "subfolder": "sub", "box": box})
 
 
 def test_a_turned_photograph_is_read_upright(host):
@@ -118,13 +126,13 @@ def test_a_turned_photograph_is_read_upright(host):
 )
 def test_what_names_no_picture_is_refused(host, named, says):
     with pytest.raises(ValueError, match=says):
-        editor_data.detected_people(named)
+        people_of(named)
 
 
-def test_a_link_out_of_the_folder_is_refused(host, tmp_path):
-    (host.input_dir() / "link.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(ValueError, match="inside the input folder"):
-        editor_data.picture_file({"filename": "link.png"}, host)
+def test_a_link_in_the_folder_is_followed_as_in_comfyui(host, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
+    (host.input_dir() / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    assert editor_data.read_picture(editor_data.picture_file({"filename": "link.png"}, host)).size == (8, 8)
 
 
 def test_a_missing_picture_and_a_folder_are_not_there(host):
@@ -136,21 +144,21 @@ def test_a_missing_picture_and_a_folder_are_not_there(host):
 def test_a_picture_of_too_many_pixels_is_refused(host, monkeypatch):
     monkeypatch.setattr(editor_data, "MAX_PIXELS", 96 * 64 - 1)
     with pytest.raises(ValueError, match="96 x 64 pixels"):
-        editor_data.detected_people({"filename": "me.png", "subfolder": "sub"})
+        people_of({"filename": "me.png", "subfolder": "sub"})
 
 
 @given(asked=JSON | st.fixed_dictionaries({"filename": JSON, "subfolder": JSON, "type": JSON}))
 def test_whatever_is_asked_gives_a_clear_error(tmp_path_factory, asked):
     host = PlainHost(tmp_path_factory.getbasetemp(), tmp_path_factory.getbasetemp(), device="cpu")
     with use_host(host), pytest.raises((ValueError, FileNotFoundError)) as caught:
-        editor_data.detected_people(asked)
+        people_of(asked)
     assert str(caught.value)
 
 
 class TestExample:
     @pytest.mark.parametrize("slot", [0, 1, 7])
     def test_it_is_the_picture_of_the_node(self, slot):
-        picture = editor_data.example_picture({**EXAMPLE, "slot": slot})
+        picture = example_of({**EXAMPLE, "slot": slot})
         made = FiguraExamplePerson().run(EXAMPLE["seed"], EXAMPLE["size"], EXAMPLE["occlusion"])[slot]
         assert picture.size == (64, 64)
         difference = editor_data.to_tensor(picture) - made[0].permute(2, 0, 1)
@@ -158,7 +166,7 @@ class TestExample:
 
     def test_fields_may_be_texts(self):
         texts = {name: str(value) for name, value in EXAMPLE.items()}
-        assert editor_data.example_picture(texts).tobytes() == editor_data.example_picture(EXAMPLE).tobytes()
+        assert example_of(texts).tobytes() == example_of(EXAMPLE).tobytes()
 
     @pytest.mark.parametrize(
         ("change", "says"),
@@ -175,7 +183,7 @@ class TestExample:
     )
     def test_other_fields_are_refused(self, change, says):
         with pytest.raises(ValueError, match=says):
-            editor_data.example_picture({**EXAMPLE, **change})
+            example_of({**EXAMPLE, **change})
 
 
 class TestRoutes:
@@ -202,16 +210,16 @@ class TestRoutes:
         return asyncio.run(run())
 
     def test_they_are_added_once_and_only_to_comfyuis_server(self, server, monkeypatch):
-        assert routes.add_routes() and routes.add_routes()
+        assert routes.add_routes(FiguraExamplePerson) and routes.add_routes(FiguraExamplePerson)
         assert sorted(route.path for route in server.routes) == [
             "/figura/detect_pose",
             "/figura/example_person",
         ]
         monkeypatch.setitem(sys.modules, "server", types.ModuleType("server"))
-        assert not routes.add_routes()
+        assert not routes.add_routes(FiguraExamplePerson)
 
     def test_people_and_an_example_are_answered(self, server, host):
-        routes.add_routes()
+        routes.add_routes(FiguraExamplePerson)
         address = "/figura/example_person?seed=10000007&size=64&occlusion=0.3&slot=0"
         body = b'{"filename": "me.png", "subfolder": "sub", "type": "input"}'
         people, example = self.ask(server, ("POST", "/figura/detect_pose", body), ("GET", address, None))
@@ -219,7 +227,7 @@ class TestRoutes:
         assert example[0] == 200 and Image.open(io.BytesIO(example[1])).size == (64, 64)
 
     def test_mistakes_are_answered_with_their_text(self, server, host):
-        routes.add_routes()
+        routes.add_routes(FiguraExamplePerson)
         asked = [
             ("POST", "/figura/detect_pose", b"no json"),
             ("POST", "/figura/detect_pose", b'{"filename": "../secret.png"}'),
@@ -232,7 +240,7 @@ class TestRoutes:
         assert all(b'"error"' in body for _, body in answers)
 
     def test_a_failure_says_so_and_hides_its_text(self, server, host, monkeypatch, caplog):
-        routes.add_routes()
-        monkeypatch.setattr(editor_data, "detected_people", lambda asked: 1 / 0)
+        routes.add_routes(FiguraExamplePerson)
+        monkeypatch.setattr(editor_data, "detected_people", lambda asked, node: 1 / 0)
         ((status, body),) = self.ask(server, ("POST", "/figura/detect_pose", b"{}"))
         assert status == 500 and b"ZeroDivisionError" in body and "division" in caplog.text

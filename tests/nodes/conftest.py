@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figura.host.interface import use_host
+from figura.host import use_host
 from figura.host.plain import PlainHost
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from figura.host.interface import Cancelled
+from figura.host import Cancelled
 from figura.host.plain import PlainHost
 from figura.models.cfld.checkpoint import change_tensors
-from figura.models.cfld.config import config_to_metadata
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.nodes import cfld as nodes
 from figura.people.keypoints import Person, Pose, write_pose_keypoint
 from figura.tests.models.cfld import tiny

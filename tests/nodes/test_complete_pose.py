@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figura.host.interface import use_host
+from figura.host import use_host
 from figura.host.plain import PlainHost
 from figura.models.perception.pose_completion import PoseCompletion
 from figura.nodes import complete_pose as module

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from figura.models import store
-from figura.models.diffusion.checkpoint import save_module
-from figura.models.perception.densepose import KIND, DensePoseConfig, DensePoseNet, config_to_metadata
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
+from figura.models.perception.densepose import KIND, DensePoseConfig, DensePoseNet
 from figura.nodes.densepose import COLOUR_MAP, FiguraDensePose
 from figura.people.densepose import paint_labels
 from figura.people.synthetic import render_people

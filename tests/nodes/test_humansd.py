@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from figura.host.interface import Cancelled
+from figura.host import Cancelled
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.nodes import humansd as nodes

@@ -10,6 +10,7 @@ import pytest
 import torch
 from figura.models.diffusion import sampling
 from figura.models.diffusion.mask_expansion import MaskExpansion, ring_share, step_fraction
+from figura.models.diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from figura.nodes.mask_expansion import (
     WHOLE_SAMPLING,
     FiguraSequentialMaskExpansion,
@@ -171,7 +172,7 @@ def denoiser(scheduler):
 
 def own_loop(predict, scheduler, known, noise, steps, expansion):
     fuse = sampling.keep_known(scheduler, known, noise, expansion.for_fusion(steps))
-    first = sampling.noised(scheduler, known, noise, int(sampling.timesteps_of(scheduler, steps)[0]))
+    first = sampling.noised(scheduler, known, noise, int(timesteps_of(scheduler, steps)[0]))
     return sampling.sample(predict, first, scheduler, steps, fuse=fuse)
 
 
@@ -179,7 +180,7 @@ def stock_loop(predict, scheduler, known, noise, steps, function):
     """ComfyUI's Euler on x = z / sqrt(abar), round a denoiser that applies the noise mask as its
     KSamplerX0Inpaint does: before and after every call, to what the call sees and gives.
     """
-    times = sampling.timesteps_of(scheduler, steps)
+    times = timesteps_of(scheduler, steps)
     alphas = scheduler.alphas_cumprod[times].double()
     sigmas = torch.cat([((1 - alphas) / alphas).sqrt(), torch.zeros(1)])
     mask = free_mask().double().round().expand(1, CHANNELS, -1, -1)
@@ -202,7 +203,7 @@ def stock_loop(predict, scheduler, known, noise, steps, function):
 @pytest.mark.parametrize("steps", [1, 2, 8, 20])
 @pytest.mark.parametrize("expansion", ["sequential", "constant"])
 def test_own_loop_and_stock_hook_give_the_same(expansion, steps, ring):
-    scheduler = sampling.ddim_scheduler()
+    scheduler = scheduler_of(DDIM)
     predict = denoiser(scheduler)
     known = torch.randn(1, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(1)).double()
     noise = sampling.draw_noise([2], (CHANNELS, SIDE, SIDE)).double()
@@ -213,7 +214,7 @@ def test_own_loop_and_stock_hook_give_the_same(expansion, steps, ring):
 
 
 def test_the_ring_makes_a_difference():
-    scheduler = sampling.ddim_scheduler()
+    scheduler = scheduler_of(DDIM)
     predict = denoiser(scheduler)
     known = torch.zeros(1, CHANNELS, SIDE, SIDE).double()
     noise = sampling.draw_noise([2], (CHANNELS, SIDE, SIDE)).double()

@@ -9,9 +9,9 @@ import torch
 from figura.host import use_host
 from figura.host.plain import PlainHost
 from figura.models import store
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.sam import build_mini_sam
-from figura.models.perception.sam_networks import KIND, MINI, config_to_metadata
+from figura.models.perception.sam_networks import KIND, MINI
 from figura.nodes.visible import (
     FiguraLoadSAM,
     FiguraVisibleMask,

@@ -28,9 +28,9 @@ def both(monkeypatch: pytest.MonkeyPatch) -> PromptKind:
     return BOTH
 
 
-def test_the_kinds_are_the_papers() -> None:
+def test_the_papers_kinds_are_there() -> None:
     """Kind -> the paper's symbol, and the points a user places for its boxes."""
-    rows = {name: (kind.symbol, kind.points) for name, kind in PROMPT_KINDS.items()}
+    rows = {name: (kind.symbol, kind.points) for name, kind in PROMPT_KINDS.items() if kind.symbol}
     assert rows == {
         "pose": ("p_po", 0), "roi_box": ("p_ib", 2), "full_box": ("p_eb", 2), "pose_roi_box": ("p_poib", 2),
         "pose_full_box": ("p_poeb", 2),

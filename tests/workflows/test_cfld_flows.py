@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from figura.headless.graph import validate
 from figura.headless.runner import all_node_classes
-from figura.host.interface import use_host
+from figura.host import use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.nodes import cfld as cfld_nodes

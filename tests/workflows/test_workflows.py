@@ -11,7 +11,7 @@ from figura.headless.graph import input_specs, load_graph, validate
 from figura.headless.jobs import apply_setting
 from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
 from figura.headless.runner import NodeError, Runner, all_node_classes
-from figura.host.interface import use_host
+from figura.host import use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.nodes import NODE_CLASS_MAPPINGS

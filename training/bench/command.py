@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from ..reports.document import report
+from .threads import one_thread
 
 BATCH = 16
 REPEATS = 7
@@ -107,16 +107,3 @@ def _bench_pocold() -> dict[str, Any]:
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold,
 }  # fmt: skip
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have torch compute on one thread inside the block."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

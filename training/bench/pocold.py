@@ -31,6 +31,7 @@ from ...models.pocold.attention import (
 from ...models.pocold.losses import penalty, wrong_pairs
 from ...people.synthetic import HELD_OUT_FIRST_SEED
 from ..reports.document import report
+from .threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,6 @@ def bench_pocold(sizes: tuple[Size, ...] = SIZES, repeats: int = REPEATS) -> dic
     there against every peer as well (time_ratio.HxW.fused, ...). time_growth.HxW is ours over ours at the
     size before, in the same round.
     """
-    from .command import one_thread
-
     figures: dict[str, float] = {}
     with one_thread():
         for size in sizes:

@@ -67,7 +67,14 @@ def sampled(
 
 
 def random_views(count: int, size: int, generator: torch.Generator, ranges: ViewRange = ViewRange()) -> Views:
-    """Random similarities for `count` square pictures of side `size`; some are left as they are."""
+    """Random similarities for `count` square pictures of side `size`; some are left as they are.
+
+    Args:
+        count: number of pictures.
+        size: their side in pixels.
+        generator: where the random numbers come from.
+        ranges: how far scale, angle and shift may go.
+    """
     draw = torch.rand(count, 7, generator=generator)
     low, high = ranges.scale
     keep = draw[:, 0] < ranges.unchanged

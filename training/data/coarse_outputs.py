@@ -119,7 +119,17 @@ def build_outputs(
     processes: int = 2,
     device: str | None = None,
 ) -> Split:
-    """Draw the outputs of both data sets in `root`, or finish them; the held-out ones as at inference."""
+    """Draw the outputs of both data sets in `root`, or finish them; the held-out ones as at inference.
+
+    Args:
+        root: folder of the data sets `train` and `held_out`.
+        init: weight files of NEEDS, by the names of the recipes that made them.
+        count: training people, the last ones of the data set.
+        held_out: held-out people, likewise.
+        sampling: draws per person, steps and guidance of the training part.
+        processes: how many draw at once, each on one thread.
+        device: of the model; None is the GPU where there is one.
+    """
     build_part(Path(root) / "train", init, count, sampling, processes, device)
     build_part(Path(root) / "held_out", init, held_out, AS_AT_INFERENCE, processes, device, HELD_OUT_SEED)
     return open_outputs(root, init)
@@ -134,7 +144,20 @@ def build_part(
     device: str | None = None,
     first_seed: int = 0,
 ) -> None:
-    """Draw the outputs of the last `count` people of the data set in `root`, shard by shard."""
+    """Draw the outputs of the last `count` people of the data set in `root`, shard by shard.
+
+    Args:
+        root: folder of one data set.
+        init: weight files of NEEDS, by the names of the recipes that made them.
+        count: at most so many people.
+        sampling: draws per person, steps and guidance.
+        processes: how many draw at once, each on one thread.
+        device: of the model; None is the GPU where there is one.
+        first_seed: seed of the noise of the data set's first person.
+
+    Raises:
+        ValueError: the folder was begun with other settings.
+    """
     people = PeopleDataset.open(root)
     count = min(count, len(people))
     folder = root / f"coarse_{model_name(init)}"
@@ -205,7 +228,15 @@ def coarse_model(files: tuple[str, ...], size: int) -> PHACModel:
 def draw_people(
     model: PHACModel, people: PeopleDataset, indices: list[int], sampling: Sampling, first_seed: int = 0
 ) -> torch.Tensor:
-    """Coarse outputs (n,draws,3,S,S) of some people; prompts, masks and texts vary as a user's would."""
+    """Coarse outputs (n,draws,3,S,S) of some people; prompts, masks and texts vary as a user's would.
+
+    Args:
+        model: the coarse stage.
+        people: the data set.
+        indices: whom to complete.
+        sampling: draws per person, steps and guidance.
+        first_seed: seed of the noise of the data set's first person.
+    """
     from ...models.phac.sampling import complete
 
     asked = [draw_requests(people, index, sampling.draws, first_seed) for index in indices]
@@ -232,6 +263,12 @@ def draw_requests(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
     """What `draws` completions of one person are asked with: picture, visible mask, prompt picture
     (draws,3|1|3,S,S) and texts.
+
+    Args:
+        people: the data set.
+        index: whose.
+        draws: how many completions.
+        first_seed: seed of the data set's first person.
     """
     generator, repeated = random_generator(first_seed + index, 21), [index] * draws
     visible = disturbed((people.pictures("visible_mask", repeated) > 0.5).float(), generator)

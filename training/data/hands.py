@@ -63,7 +63,15 @@ def render_gestures(seeds: list[int], size: int) -> Any:
 def build_hands_data(
     root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: int = 2
 ) -> None:
-    """Render both kinds of picture: training seeds from 0, held-out seeds from 10 000 000."""
+    """Render both kinds of picture: training seeds from 0, held-out seeds from 10 000 000.
+
+    Args:
+        root: folder of both data sets.
+        count: training pictures of each kind.
+        held_out: held-out pictures of each kind.
+        size: side of the pictures in pixels.
+        processes: how many render at once.
+    """
     kinds = {HANDS: (hand_layout, render_close_ups), GESTURES: (gesture_layout, render_gestures)}
     for part, number, first in (("held_out", held_out, HELD_OUT_SEED), ("train", count, 0)):
         for kind, (layout, renderer) in kinds.items():
@@ -175,7 +183,15 @@ def scaled(array: np.ndarray) -> Pictures:
 
 @torch.no_grad()
 def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, pictures: Pictures) -> np.ndarray:
-    """Latents (N,C,h,w) float16 of `count` pictures, from disk or encoded there now, shard by shard."""
+    """Latents (N,C,h,w) float16 of `count` pictures, from disk or encoded there now, shard by shard.
+
+    Args:
+        folder: where the file is, or is to be.
+        name: of the file; the encoder's own name is added to it.
+        vae: the autoencoder.
+        count: number of pictures.
+        pictures: gives the pictures (n,3,H,W) in 0..1 of n indices.
+    """
     from ...models.diffusion.networks import encode_image
 
     name = f"{name}_{encoder_name(vae)}"

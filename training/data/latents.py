@@ -52,7 +52,14 @@ class LatentCache:
     def build(
         cls, root: Path, vae: AutoencoderKL, vae_name: str, precision: torch.dtype | None = None
     ) -> LatentCache:
-        """Encode the data set in `root`, or finish it, and open the cache. `precision`: CPU autocast."""
+        """Encode the data set in `root`, or finish it, and open the cache.
+
+        Args:
+            root: folder of the data set.
+            vae: the autoencoder.
+            vae_name: what its folder of latents is called by.
+            precision: of autocast on the CPU; None is float32.
+        """
         people = PeopleDataset.open(root)
         folder = Path(root) / f"latents_{vae_name}"
         folder.mkdir(exist_ok=True)

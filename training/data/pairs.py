@@ -79,7 +79,15 @@ def _side(people: SyntheticPeople) -> tuple[Tensor, Tensor, Tensor]:
 def build_pairs(
     root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: int = 2
 ) -> None:
-    """Render both parts: training seeds from 0, held-out seeds from 10 000 000."""
+    """Render both parts: training seeds from 0, held-out seeds from 10 000 000.
+
+    Args:
+        root: folder of both data sets.
+        count: training pairs.
+        held_out: held-out pairs.
+        size: side of the pictures in pixels.
+        processes: how many render at once.
+    """
     for part, number, first in (("held_out", held_out, HELD_OUT_SEED), ("train", count, 0)):
         render_arrays(
             Path(root) / part / PAIRS, pairs_layout, number, first, size, processes, render_pairs

@@ -108,7 +108,19 @@ def build_people(
     processes: int = 1,
     renderer: Renderer = render,
 ) -> PeopleDataset:
-    """Render `count` people with seeds `first_seed`... into `root`, or finish it, and open them."""
+    """Render `count` people with seeds `first_seed`... into `root`, or finish it, and open them.
+
+    Args:
+        root: folder of the data set.
+        count: number of people.
+        first_seed: the first person's.
+        size: side of the pictures in pixels.
+        processes: how many render at once.
+        renderer: (seeds, size) -> the people with these seeds.
+
+    Raises:
+        ValueError: the folder holds other people.
+    """
     render_arrays(root, array_layout, count, first_seed, size, processes, renderer)
     data = PeopleDataset.open(root)
     if len(data) != count or data.size != size:
@@ -129,8 +141,19 @@ def render_arrays(
 ) -> None:
     """Render `count` pictures with seeds `first_seed`... into the arrays of `layout`, or finish them.
 
-    renderer: what it gives has a tensor under each name of the layout, and captions. At the end captions.json
-    stands beside the arrays.
+    At the end captions.json stands beside the arrays.
+
+    Args:
+        root: folder of the arrays.
+        layout: (count, size) -> shape and dtype by name.
+        count: number of pictures.
+        first_seed: the first picture's.
+        size: side of the pictures in pixels.
+        processes: how many render at once.
+        renderer: (seeds, size) -> an object with a tensor under each name of the layout, and captions.
+
+    Raises:
+        ValueError: arrays of another size or count were begun there.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -151,13 +174,31 @@ def open_split(root: Path) -> Split:
 
 
 def build_split(root: Path, count: int, held_out: int = 256, size: int = 128, processes: int = 2) -> Split:
-    """Render both data sets: training seeds from 0, held-out seeds from 10 000 000."""
+    """Render both data sets: training seeds from 0, held-out seeds from 10 000 000.
+
+    Args:
+        root: folder of both data sets.
+        count: training people.
+        held_out: held-out people.
+        size: side of the pictures in pixels.
+        processes: how many render at once.
+    """
     kept = build_people(Path(root) / "held_out", held_out, HELD_OUT_SEED, size, processes)
     return Split(build_people(Path(root) / "train", count, 0, size, processes), kept)
 
 
 def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.ndarray:
-    """Indices of batch number `step`: one long row of shuffled epochs, a pure function of the arguments."""
+    """Indices of batch number `step`: one long row of shuffled epochs, a pure function of the arguments.
+
+    Args:
+        length: number of samples in an epoch.
+        step: number of the batch, from 0.
+        seed: of the shuffling.
+        batch_size: samples in a batch.
+
+    Returns:
+        (batch_size,) int64 in 0..length-1.
+    """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // length
     orders = {epoch: np.random.default_rng((seed, epoch)).permutation(length) for epoch in np.unique(epochs)}
@@ -228,7 +269,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def report_shards(what: str, done: int, total: int, begin: float) -> None:
-    """Log how many shards are done, and the time left, now and then."""
+    """Log how many shards are done, and the time left, now and then.
+
+    Args:
+        what: what was done to them, such as "rendered".
+        done: how many are.
+        total: how many there are.
+        begin: `time.monotonic()` at the beginning.
+    """
     if done % 8 == 0 or done == total:
         rate = done * SHARD / max(time.monotonic() - begin, 1e-9)
         left = (total - done) * SHARD / rate

@@ -20,8 +20,9 @@ from torch import Tensor
 from ...models.cfld.checkpoint import load_mini_cfld
 from ...models.cfld.networks import CFLDModel
 from ...models.cfld.pipeline import pose_picture
-from ...models.cfld.sampling import DDIM, Weights, appearance_of, repose
+from ...models.cfld.sampling import Weights, appearance_of, repose
 from ...models.diffusion.networks import decode_latents, encode_image, load_vae
+from ...models.diffusion.schedulers import DDIM
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
 from ...people.skeleton import draw_skeleton

@@ -24,7 +24,8 @@ from ...models.diffusion.controlnet import load_change
 from ...models.diffusion.latent_model import LatentModel
 from ...models.diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ...models.diffusion.predict import Control, noise_predictor
-from ...models.diffusion.sampling import ddim_scheduler, draw_noise, picture_seeds, sample
+from ...models.diffusion.sampling import draw_noise, picture_seeds, sample
+from ...models.diffusion.schedulers import DDIM, scheduler_of
 from ...models.diffusion.text import load_text_encoder
 from ...models.humansd.networks import HumanSD
 from ...models.humansd.sampling import generate_people
@@ -133,7 +134,7 @@ def _draw_with_base(
     cells = [length * side // model.size for length in skeletons.shape[-2:]]
     noise = draw_noise(picture_seeds(seed, len(skeletons)), (channels, *cells), model.device)
     predict = noise_predictor(model, texts, CFG, control=control)
-    return model.decode(sample(predict, noise, ddim_scheduler(), steps)).cpu()
+    return model.decode(sample(predict, noise, scheduler_of(DDIM), steps)).cpu()
 
 
 class Measured:

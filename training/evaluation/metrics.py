@@ -63,9 +63,16 @@ def joint_error(
 ) -> JointError:
     """Mean Euclidean distance between joints (B,18,3) that are both present in the truth and found.
 
-    A joint is found when its confidence is at least `threshold` and above 0, and present in the truth when
-    that is above 0. wanted: (B,18) bool, the joints to look at; None is all. side: of the picture, in
-    pixels. unit: "normalized" gives a fraction of the side, "px" pixels.
+    Args:
+        found: (B,18,3) px and confidence; found is what has at least `threshold` and more than 0.
+        truth: (B,18,3) px and presence; present is what has more than 0.
+        side: of the picture, in pixels.
+        wanted: (B,18) bool, the joints to look at; None is all.
+        threshold: least confidence, 0..1.
+        unit: "normalized" gives a fraction of the side, "px" pixels.
+
+    Raises:
+        ValueError: another unit, or shapes that differ.
     """
     if unit not in UNITS:
         raise ValueError(f"unit is {unit!r}; it is one of {', '.join(UNITS)}")
@@ -99,6 +106,12 @@ def seam_error(made: Tensor, truth: Tensor, region: Tensor, width_px: float = SE
     Gradients are differences to the neighbours on the right and below, their norm is averaged over the
     channels and over the pixels within `width_px` of the boundary, on both sides. NaN where there is no
     boundary.
+
+    Args:
+        made: pictures (B,3,H,W) in 0..1.
+        truth: the same.
+        region: masks (B,1,H,W); inside is above 0.5.
+        width_px: how far from the boundary a pixel counts.
     """
     _same_shape(made, truth)
     difference = (made - truth).double()

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .metrics import optional_import
 
@@ -23,8 +21,6 @@ SIGMAS = np.array(
 ) / 10  # fmt: skip
 MOST_DETECTIONS = 20
 MEDIUM = (32.0**2, 96.0**2)
-FID_FEATURES, KID_SUBSET = 64, 1000
-"""As in the released code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,49 +169,3 @@ def _mean_precision(evaluation: Any, label: str) -> float:
     area = evaluation.params.areaRngLbl.index(label)
     values = evaluation.eval["precision"][:, :, 0, area, 0]
     return float(values[values > -1].mean()) if (values > -1).any() else float("nan")
-
-
-# Of the pictures themselves. torchmetrics is no dependency of the pack: its networks have to be fetched.
-
-
-def fid(made: Tensor, real: Tensor, features: int = FID_FEATURES) -> float:
-    """Fréchet inception distance of pictures (N,3,H,W) in 0..1; needs torchmetrics and Inception."""
-    metric = _of_torchmetrics("image.fid", "FrechetInceptionDistance", "FID")(
-        feature=features, normalize=True
-    )
-    metric.update(real, real=True)
-    metric.update(made, real=False)
-    return float(metric.compute())
-
-
-def kid(made: Tensor, real: Tensor, subset: int = KID_SUBSET) -> float:
-    """Mean kernel inception distance of pictures (N,3,H,W) in 0..1; needs what `fid` needs."""
-    size = min(subset, len(made), len(real))
-    metric = _of_torchmetrics("image.kid", "KernelInceptionDistance", "KID")(subset_size=size, normalize=True)
-    metric.update(real, real=True)
-    metric.update(made, real=False)
-    return float(metric.compute()[0])
-
-
-def clip_similarity(made: Tensor, texts: Sequence[str], model: str = "openai/clip-vit-base-patch16") -> float:
-    """CLIPSIM, 100 times the mean cosine of pictures (N,3,H,W) in 0..1 and their texts; needs torchmetrics
-    and CLIP's weights.
-    """
-    metric = _of_torchmetrics("multimodal.clip_score", "CLIPScore", "CLIPSIM")(model_name_or_path=model)
-    return float(metric((made.clamp(0, 1) * 255).round().to(torch.uint8), list(texts)))
-
-
-WEIGHTS = {
-    "FID": "pt_inception-2015-12-05-6726825d.pth (torch-fidelity fetches it, 95 MB)",
-    "KID": "pt_inception-2015-12-05-6726825d.pth (torch-fidelity fetches it, 95 MB)",
-    "CLIPSIM": "openai/clip-vit-base-patch16 (transformers fetches it, 600 MB)",
-}
-
-
-def _of_torchmetrics(module: str, name: str, purpose: str) -> Any:
-    """A metric class; ImportError says what to install and which weights it will want."""
-    purpose_and_weights = f"{purpose}, with the weights {WEIGHTS[purpose]},"
-    found = optional_import(f"torchmetrics.{module}", "figura[metrics]", purpose_and_weights)
-    if not hasattr(found, name):
-        raise ImportError(f"{purpose_and_weights} needs figura[metrics]: pip install figura[metrics]")
-    return getattr(found, name)

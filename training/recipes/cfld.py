@@ -19,20 +19,13 @@ import torch
 
 from ...models.cfld.attention import key_value_names, predict_noise, take_query_biases
 from ...models.cfld.checkpoint import KIND, change_tensors
-from ...models.cfld.config import (
-    DECODER,
-    POOLED,
-    TOKENS,
-    CFLDConfig,
-    config_to_metadata,
-    released_config,
-)
+from ...models.cfld.config import DECODER, POOLED, TOKENS, CFLDConfig, released_config
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import pose_picture, resized
 from ...models.cfld.swin import start_from
-from ...models.diffusion.checkpoint import read_metadata
+from ...models.diffusion.checkpoint import config_to_metadata, read_metadata
 from ...models.diffusion.networks import load_unet
-from ...models.diffusion.sampling import TRAINING_STEPS
+from ...models.diffusion.schedulers import TRAINING_STEPS
 from ...models.diffusion.single_file import SD15, read_weights
 from ...models.diffusion.single_file import load_unet as load_full_unet
 from ...models.pocold.checkpoint import load_vae_file

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...models.cfld.config import DECODER, POOLED, CFLDConfig, config_to_metadata
+from ...models.cfld.config import DECODER, POOLED, CFLDConfig
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import resized
-from ...models.diffusion.checkpoint import load_file, load_into
+from ...models.diffusion.checkpoint import config_to_metadata, load_file, load_into
 from ...models.diffusion.text import TextEncoder, load_text_encoder
 from ..data.people import PeopleDataset, open_split, sample_indices
 from ..run.progress import picture_grid

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.sampling import draw_noise
 from ...models.perception.pose_completion import (
     KIND,
@@ -21,7 +22,6 @@ from ...models.perception.pose_completion import (
     USUAL_SIZE,
     Known,
     PoseCompletion,
-    config_to_metadata,
     frame_of,
     known_in,
     propose,

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ...models.perception.densepose import KIND, DensePoseNet, config_to_metadata, estimate_labels
+from ...models.diffusion.checkpoint import config_to_metadata
+from ...models.perception.densepose import KIND, DensePoseNet, estimate_labels
 from ...models.perception.pose import load_pose_detector
 from ...people.densepose import LABELS, paint_labels
 from ..data.people import PeopleDataset, rows, sample_indices

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import decode_latents, load_vae
 from ...models.hands.sampling import skeleton_picture
 from ...models.perception.hand_pose import (
@@ -22,7 +23,7 @@ from ...models.perception.hand_pose import (
     look_at,
     to_view,
 )
-from ...models.perception.pose import PoseDetector, config_to_metadata, decode_heatmaps, target_heatmaps
+from ...models.perception.pose import PoseDetector, decode_heatmaps, target_heatmaps
 from ..data.hands import CloseUps, Gestures, HandsData, open_hands
 from ..data.people import rows, sample_indices
 from ..data.photographic import photographed

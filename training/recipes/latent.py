@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import decode_latents, load_vae, noise_schedule
-from ...models.diffusion.sampling import ddim_scheduler, sample
+from ...models.diffusion.sampling import sample
+from ...models.diffusion.schedulers import DDIM, scheduler_of
 from ...models.diffusion.text import TextEncoder, load_text_encoder
 from ..data.latents import CUTOUT_SUFFIX, LatentCache, open_latents
 from ..run.recipe import BaseRecipe, Split, random_generator
@@ -82,7 +83,8 @@ class LatentRecipe(BaseRecipe):
     ) -> torch.Tensor:
         """DDIM from noise without guidance -> pictures (B,3,H,W), for a look while training."""
         noise = torch.randn(like.shape, generator=random_generator(5)).to(like)
-        return self.decode(sample(lambda z, t: predict(z, t.expand(len(z))), noise, ddim_scheduler(), steps))
+        made = sample(lambda z, t: predict(z, t.expand(len(z))), noise, scheduler_of(DDIM), steps)
+        return self.decode(made)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents -> pictures in 0..1."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet
 from ...models.pocold.attention import PAPER, CrossAttention
 from ...models.pocold.checkpoint import KIND, load_vae_file
@@ -24,7 +25,6 @@ from ...models.pocold.networks import (
     VANILLA,
     PoCoLDConfig,
     PoCoLDNetworks,
-    config_to_metadata,
     released_config,
 )
 from ...models.pocold.sampling import latent_labels

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.perception.pose import (
     CONFIDENCE,
     KIND,
     PoseDetector,
-    config_to_metadata,
     detect_joints,
     target_heatmaps,
 )

@@ -18,13 +18,12 @@ import torch
 from ...models.diffusion.compose import composite, dilate
 from ...models.diffusion.networks import encode_image, latent_mask, load_unet, load_vae, plain_config
 from ...models.diffusion.sampling import (
-    ddim_scheduler,
     keep_known,
     noised,
     sample,
     schedule_for,
-    timesteps_of,
 )
+from ...models.diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from ...models.diffusion.text import load_text_encoder
 from ...models.phac.checkpoint import load_mask_net
 from ...models.phac.networks import InvisibleMaskUNet
@@ -134,7 +133,7 @@ class RefinerRecipe(LatentRecipe):
     def refine(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Pictures refined from strength 0.5 without guidance (B,3,S,S)."""
         base, _, cells = self._latents(batch)
-        scheduler, (total, first) = ddim_scheduler(), schedule_for(STEPS, STRENGTH)
+        scheduler, (total, first) = scheduler_of(DDIM), schedule_for(STEPS, STRENGTH)
         noise = torch.randn(base.shape, generator=random_generator(5)).to(base)
         made = sample(
             lambda z, t: module(torch.cat([z, cells, base], dim=1), t.expand(len(z)), batch["texts"]).sample,

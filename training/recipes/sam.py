@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.perception.sam import (
     NEGATIVE,
@@ -25,7 +26,7 @@ from ...models.perception.sam import (
     encode_pictures,
     visible_mask,
 )
-from ...models.perception.sam_networks import KIND, MINI, config_to_metadata
+from ...models.perception.sam_networks import KIND, MINI
 from ..data.people import PeopleDataset, rows, sample_indices
 from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes, open_perception
 from ..run.progress import picture_grid

@@ -14,9 +14,18 @@ from ...models.files import write_then_rename
 def report(
     name: str, samples: int, seed: int, device: str, threads: int, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The report as a dict; metrics are dotted names to numbers ("joint_err.pose": 0.031).
+    """The report as a dict.
 
-    Raises ValueError for a metric that is not a finite number.
+    Args:
+        name: of the method or benchmark.
+        samples: people measured.
+        seed: the first one's.
+        device: "cpu", "cuda:0" ...
+        threads: that torch computes on.
+        metrics: dotted names to numbers ("joint_err.pose": 0.031).
+
+    Raises:
+        ValueError: a metric is not a finite number.
     """
     numbers = {key: _finite(key, value) for key, value in metrics.items()}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from .trainer import train
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
+WEIGHTS = "weights"
+"""Folder of what was trained, in the folder of the data."""
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +33,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"
     )
-    parser.add_argument("--out", type=Path, help="weights file (default: weights/mini/RECIPE.safetensors)")
+    parser.add_argument("--out", type=Path, help="weights file (default: DATA/weights/RECIPE.safetensors)")
     parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/runs/RECIPE)")
     parser.add_argument(
         "--init", type=Path, nargs="*", default=[],
-        help="weights of earlier recipes; NAME=FILE for one of others: vae=sd-vae-ft-mse.safetensors",
+        help="weights of earlier recipes (default: those in DATA/weights, else the shipped ones); NAME=FILE "
+        "for one of others: vae=sd-vae-ft-mse.safetensors",
     )  # fmt: skip
     parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
@@ -68,7 +72,10 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def train_command(args: argparse.Namespace) -> int:
-    """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on)."""
+    """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on).
+
+    Raises ImportError that names the extra `train` where its packages are missing.
+    """
     if args.recipe in DATA_STEPS:
         {
             "data": build_data, "perception_data": build_perception_data,
@@ -76,14 +83,15 @@ def train_command(args: argparse.Namespace) -> int:
             "coarse_outputs": build_coarse_outputs,
         }[args.recipe](args)  # fmt: skip
         return 0
+    need_extra()
     recipe = load_recipe(args.recipe)
     plan = changed_plan(
         recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, learning_rate=args.lr,
         accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
     )  # fmt: skip
-    out = args.out or MINI_DIR / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
+    out = args.out or args.data / WEIGHTS / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "runs" / recipe.name
-    init = find_init(recipe.needs, args.init)
+    init = find_init(recipe.needs, args.init, weight_folders(args.data))
     scores = train(recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start)
     return 0 if scores is not None else 1
 
@@ -123,22 +131,50 @@ def build_coarse_outputs(args: argparse.Namespace) -> None:
     """Draw the coarse outputs of both data sets."""
     from ..data.coarse_outputs import NEEDS, Sampling, build_outputs
 
-    build_outputs(
-        args.data, find_init(NEEDS, args.init), args.count or COARSE_PEOPLE, args.held_out or 64,
-        Sampling(draws=args.draws, steps=args.sampling_steps), args.processes, args.device,
-    )  # fmt: skip
+    init = find_init(NEEDS, args.init, weight_folders(args.data))
+    sampling = Sampling(draws=args.draws, steps=args.sampling_steps)
+    counts = args.count or COARSE_PEOPLE, args.held_out or 64
+    build_outputs(args.data, init, *counts, sampling, args.processes, args.device)
 
 
-def find_init(needs: Sequence[str], given: Sequence[Path], folder: Path = MINI_DIR) -> Mapping[str, Path]:
-    """Weight files by the name of the recipe that made them: those given first, else the ones in `folder`."""
+def need_extra() -> None:
+    """ImportError that says what to install where the training loop's package is missing."""
+    if importlib.util.find_spec("accelerate") is None:
+        raise ImportError(
+            'training needs accelerate, which is not installed: pip install "figura[train]", or in a clone '
+            'pip install -e ".[train]"'
+        )
+
+
+def weight_folders(data: Path) -> tuple[Path, ...]:
+    """Where weights of earlier recipes are looked for: those trained on these data, then the shipped ones."""
+    return data / WEIGHTS, MINI_DIR
+
+
+def find_init(
+    needs: Sequence[str], given: Sequence[Path], folders: Sequence[Path] = (MINI_DIR,)
+) -> Mapping[str, Path]:
+    """Weight files by the name of the recipe that made them: those given, else the first in `folders`.
+
+    Raises FileNotFoundError that names the recipe and the folders.
+    """
     found = dict(map(named_file, given))
     for name in needs:
-        found.setdefault(name, folder / f"{name}.safetensors")
+        if name not in found:
+            found[name] = _first_file(name, folders)
         if not found[name].is_file():
             raise FileNotFoundError(
-                f"no weights of recipe {name!r} at {found[name]}: train it first or give --init FILE"
+                f"no weights of recipe {name!r} at {found[name]}: give another --init FILE"
             )
     return found
+
+
+def _first_file(name: str, folders: Sequence[Path]) -> Path:
+    for folder in folders:
+        if (folder / f"{name}.safetensors").is_file():
+            return folder / f"{name}.safetensors"
+    places = " or ".join(str(folder / f"{name}.safetensors") for folder in folders)
+    raise FileNotFoundError(f"no weights of recipe {name!r} at {places}: train it first or give --init FILE")
 
 
 def named_file(given: Path) -> tuple[str, Path]:

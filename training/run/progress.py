@@ -25,7 +25,14 @@ class TrainingLog:
         self.count, self.last_step, self.last_time = 0, first_step, time.monotonic()
 
     def add(self, step: int, scalars: Mapping[str, float], fraction: float, seconds: float) -> None:
-        """Collect the scalars of one step; writes when it is time."""
+        """Collect the scalars of one step; writes when it is time.
+
+        Args:
+            step: its number, from 0.
+            scalars: numbers by name.
+            fraction: part of the run that is done, 0..1.
+            seconds: that the run has taken.
+        """
         for name, value in scalars.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1

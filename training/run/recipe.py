@@ -72,7 +72,14 @@ class Recipe(Protocol):
         """Optimizer groups [{"params": ..., "lr": ...}]."""
 
     def batch(self, data: Any, step: int, seed: int, batch_size: int) -> Batch:
-        """A batch of tensors, a pure function of its arguments."""
+        """A batch of tensors, a pure function of its arguments.
+
+        Args:
+            data: one part of what `prepare` gave.
+            step: number of the batch, from 0.
+            seed: of the run.
+            batch_size: samples in it.
+        """
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
@@ -115,7 +122,17 @@ def random_generator(*numbers: int) -> torch.Generator:
 
 
 def learning_rate_factor(step: int, fraction: float, warmup_steps: int, final: float) -> float:
-    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1."""
+    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1.
+
+    Args:
+        step: number of the optimizer step, from 0.
+        fraction: part of the run that is done; below 0 and above 1 count as these.
+        warmup_steps: steps until the full rate.
+        final: the factor at the end.
+
+    Returns:
+        What to multiply the plan's learning rate with, 0..1.
+    """
     warm = min(1.0, (step + 1) / max(1, warmup_steps))
     cosine = 0.5 * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
     return warm * (final + (1 - final) * cosine)

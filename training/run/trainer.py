@@ -338,10 +338,27 @@ def train(
     resume: bool = True,
     start: Path | None = None,
 ) -> dict[str, float] | None:
-    """Run a recipe and write its weights to `out`; the scores, or None when it was stopped before the end.
-    Of several processes the first one writes; the others have no scores.
+    """Run a recipe to the end of its plan and write its weights.
 
-    `start`: weights of an earlier run of this recipe, to begin with.
+    Of several processes the first one writes; the others have no scores. A run that was at its end before
+    writes nothing over `out`, and the log says so.
+
+    Args:
+        recipe: what to train.
+        data_root: folder of the data sets that the recipe prepares.
+        init: weight files by the names of the recipes that made them.
+        out: the weights file to write.
+        work: folder of the checkpoint, the log and the sample pictures.
+        plan: None is the recipe's own.
+        resume: go on from the checkpoint in `work` when there is one.
+        start: weights of an earlier run of this recipe, to begin with.
+
+    Returns:
+        Held-out scores by name, none when nothing was written; None when it was stopped before the end.
+
+    Raises:
+        ValueError: the checkpoint or `start` is of another run or recipe, or the loss is no number.
+        FileNotFoundError: data that the recipe needs were not made.
     """
     from accelerate import PartialState
 
@@ -350,6 +367,10 @@ def train(
         data = recipe.prepare(Path(data_root), init)
     trainer = Trainer(recipe, data, init, plan, work, resume=resume, start=start)
     logger.info("%s: %s", recipe.name, asdict(plan))
+    if trainer.step > 0 and trainer.fraction() >= 1.0:
+        logger.info("%s: %s", recipe.name, at_its_end(trainer, Path(out)))
+        if Path(out).exists():
+            return {}
     if not trainer.run():
         logger.info("%s: stopped at step %d, run the same command again to go on", recipe.name, trainer.step)
         return None
@@ -358,6 +379,20 @@ def train(
     scores = trainer.export(Path(out))
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
     return scores
+
+
+def at_its_end(trainer: Trainer, out: Path) -> str:
+    """What to say of a run that was at the end of its plan, or beyond it, before it began."""
+    steps = trainer.plan.steps
+    beyond = trainer.plan.minutes is None and trainer.step > steps
+    found = f"is at step {trainer.step} already"
+    found = f"{found}, beyond the {steps} asked for" if beyond else f"{found}: finished"
+    if not out.exists():
+        return f"{found}; its weights are written now"
+    return (
+        f"{found}; {out} stays as it is. --steps N or --minutes M beyond that goes on, --no-resume begins "
+        "anew, --out FILE writes these weights elsewhere"
+    )
 
 
 def start_from(module: torch.nn.Module, path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from figura.models.cfld import checkpoint
-from figura.models.cfld.config import CFLDConfig, config_to_metadata, released_config
+from figura.models.cfld.config import CFLDConfig, released_config
 from figura.models.cfld.networks import CFLDModel, CFLDNetworks
 from figura.models.cfld.sampling import Weights, appearance_of, repose
 from figura.models.diffusion import networks as shared
-from figura.models.diffusion.checkpoint import load_file, save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, load_file, save_module
 from figura.tests.models.cfld import tiny
 from safetensors.torch import save_file
 

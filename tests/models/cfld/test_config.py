@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from figura.models.cfld.config import CFLDConfig, config_from_metadata, config_to_metadata, released_config
+from figura.models.cfld.config import CFLDConfig, released_config
+from figura.models.diffusion.checkpoint import config_from_metadata, config_to_metadata
 
 
 def test_blocks_are_counted_as_comfyui_does() -> None:
@@ -21,4 +22,4 @@ def test_an_unknown_kind_of_prompt_is_refused() -> None:
 def test_the_configuration_survives_json() -> None:
     config = released_config("pooled", appearance=False)
     stored = json.loads(json.dumps(config_to_metadata(config)))
-    assert config_from_metadata(stored) == config
+    assert config_from_metadata(CFLDConfig, stored) == config

@@ -7,7 +7,8 @@ import pytest
 import torch
 from figura.models.cfld import pipeline as pictures
 from figura.models.cfld.pipeline import Given
-from figura.models.cfld.sampling import SCHEDULERS, Weights
+from figura.models.cfld.sampling import Weights
+from figura.models.diffusion.schedulers import SCHEDULERS
 from figura.people.keypoints import Person, Pose
 from figura.people.skeleton import PALETTE_18
 from figura.tests.models.cfld import tiny

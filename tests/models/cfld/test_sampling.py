@@ -54,16 +54,6 @@ def make(model, parts, **change) -> torch.Tensor:
     return sampling.repose(model, parts[0], torch.ones(2, 21, 64, 64), **settings)
 
 
-@pytest.mark.parametrize("scheduler", sampling.SCHEDULERS)
-def test_every_scheduler_makes_pictures_and_repeats_itself(model, parts, scheduler: str) -> None:
-    seen = []
-    first = make(model, parts, scheduler=scheduler, on_step=lambda done, total, _: seen.append((done, total)))
-    torch.manual_seed(99)
-    assert first.shape == (2, 3, 64, 64) and bool(first.isfinite().all())
-    assert torch.equal(make(model, parts, scheduler=scheduler), first)
-    assert seen[-1][0] == seen[-1][1] == len(seen)
-
-
 def test_pictures_of_one_batch_have_noise_of_their_own(model, parts) -> None:
     looks = parts[0]._replace(
         prompt=parts[0].prompt[:1].expand(2, -1, -1),
@@ -73,23 +63,3 @@ def test_pictures_of_one_batch_have_noise_of_their_own(model, parts) -> None:
     assert torch.equal(same[0], same[1])
     other = make(model, (looks,), seed=[4, 5])
     assert torch.equal(other[0], same[0]) and not torch.allclose(other[1], same[1], atol=1e-3)
-
-
-def test_ddpm_walks_the_released_time_steps() -> None:
-    scheduler = sampling.scheduler_of("ddpm", [0])
-    scheduler.set_timesteps(50)
-    assert scheduler.timesteps.tolist() == list(range(981, 0, -20))
-
-
-def test_the_noise_of_steps_is_not_the_one_at_the_start() -> None:
-    scheduler = sampling.scheduler_of("ddpm", [3])
-    scheduler.set_timesteps(50)
-    start, zero = sampling.draw_noise([3], (4, 8, 8)), torch.zeros(1, 4, 8, 8)
-    added = scheduler.step(zero, scheduler.timesteps[0], zero)[0]
-    correlation = torch.corrcoef(torch.stack([added.flatten(), start.flatten()]))[0, 1]
-    assert added.std() > 0 and abs(float(correlation)) < 0.3
-
-
-def test_an_unknown_scheduler_is_refused() -> None:
-    with pytest.raises(ValueError, match="scheduler is 'euler'; it is one of ddpm, ddim, pndm"):
-        sampling.scheduler_of("euler", [0])

@@ -10,10 +10,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from figura.models.cfld.attention import key_value_names
 from figura.models.cfld.checkpoint import KIND, change_tensors
-from figura.models.cfld.config import CFLDConfig, config_to_metadata
+from figura.models.cfld.config import CFLDConfig
 from figura.models.cfld.networks import CFLDModel, CFLDNetworks
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import densepose
 
 SIZE, LATENTS = 64, 4
@@ -88,6 +88,6 @@ def write_mini_family(folder: Path, *names: str, **change: Any) -> Path:
     labels = densepose.DensePoseConfig(64, (8, 8, 16, 16), 1)
     save_module(
         folder / densepose.MINI_FILE, densepose.KIND, densepose.DensePoseNet(labels).state_dict(),
-        densepose.config_to_metadata(labels),
+        config_to_metadata(labels),
     )  # fmt: skip
     return folder

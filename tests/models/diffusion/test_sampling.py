@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from figura.models.diffusion import sampling
+from figura.models.diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from torch import Tensor
 
 
@@ -13,7 +14,7 @@ class Oracle:
 
     def __init__(self, clean: Tensor) -> None:
         self.clean, self.times = clean, []
-        self.scheduler = sampling.ddim_scheduler()
+        self.scheduler = scheduler_of(DDIM)
 
     def __call__(self, latents: Tensor, t: Tensor) -> Tensor:
         self.times.append(int(t))
@@ -35,9 +36,9 @@ def test_a_right_predictor_arrives_at_the_clean_latents(steps: int) -> None:
 
 
 def test_every_count_gives_that_many_falling_steps() -> None:
-    scheduler = sampling.ddim_scheduler()
+    scheduler = scheduler_of(DDIM)
     for steps in range(1, 1001):
-        times = sampling.timesteps_of(scheduler, steps)
+        times = timesteps_of(scheduler, steps)
         assert len(times) == steps and times[-1] >= 0 and times[0] == 999
         assert (times[1:] < times[:-1]).all()
 
@@ -58,7 +59,7 @@ def test_exactly_the_asked_steps_execute(steps: int, strength: float) -> None:
 
 def test_half_strength_with_twenty_steps_is_the_last_half_of_forty() -> None:
     assert sampling.schedule_for(20, 0.5) == (40, 20)
-    assert int(sampling.timesteps_of(sampling.ddim_scheduler(), 40)[20]) == 499
+    assert int(timesteps_of(scheduler_of(DDIM), 40)[20]) == 499
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_impossible_strengths_and_steps_are_refused(steps: int, strength: float)
 
 
 def test_noise_level_at_half_is_that_of_the_reference() -> None:
-    scheduler = sampling.ddim_scheduler()
+    scheduler = scheduler_of(DDIM)
     one, zero = torch.ones(1), torch.zeros(1)
     assert sampling.noised(scheduler, one, zero, 499).item() == pytest.approx(0.527, abs=1e-3)
     assert sampling.noised(scheduler, zero, one, 499).item() == pytest.approx(0.850, abs=1e-3)
@@ -78,7 +79,7 @@ def test_noise_level_at_half_is_that_of_the_reference() -> None:
 
 
 def test_fusion_keeps_the_known_latents_exactly() -> None:
-    scheduler, known = sampling.ddim_scheduler(), clean_latents()
+    scheduler, known = scheduler_of(DDIM), clean_latents()
     noise = sampling.draw_noise([5, 6], known.shape[1:])
     mask = torch.zeros(2, 1, 3, 3)
     mask[..., 1, 1] = 1
@@ -90,7 +91,7 @@ def test_fusion_keeps_the_known_latents_exactly() -> None:
 
 
 def test_before_every_prediction_the_known_part_has_the_noise_of_that_step() -> None:
-    scheduler, known = sampling.ddim_scheduler(), clean_latents()
+    scheduler, known = scheduler_of(DDIM), clean_latents()
     noise = sampling.draw_noise([5, 6], known.shape[1:])
     fuse = sampling.keep_known(scheduler, known, noise, torch.zeros(2, 1, 3, 3))
 
@@ -102,7 +103,7 @@ def test_before_every_prediction_the_known_part_has_the_noise_of_that_step() -> 
 
 
 def test_a_growing_mask_is_asked_at_every_step() -> None:
-    scheduler, known = sampling.ddim_scheduler(), clean_latents()
+    scheduler, known = scheduler_of(DDIM), clean_latents()
     steps: list[int] = []
 
     def growing(step: int) -> Tensor:
@@ -142,3 +143,20 @@ def test_seeds_count_up_or_are_given() -> None:
 
 def test_the_largest_seed_of_the_host_is_taken() -> None:
     assert sampling.draw_noise([2**64 - 1], (1,)).isfinite().all()
+
+
+def test_all_64_bits_of_a_seed_count() -> None:
+    seeds = [0, 1, 2**32 - 1, 2**32, 2**32 + 1, 2**53, 2**63, 2**64 - 1]
+    noise = sampling.draw_noise(seeds, (4, 3, 3)).flatten(1)
+    assert torch.cdist(noise, noise)[~torch.eye(len(seeds), dtype=torch.bool)].min() > 1
+
+
+def test_seeds_of_32_bits_are_pytorchs_own() -> None:
+    for seed in (0, 7, 10_000_007, 2**32 - 1):
+        own = torch.randn(4, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(sampling.draw_noise([seed], (4,))[0], own)
+
+
+def test_a_salt_gives_other_noise_of_the_same_seed() -> None:
+    plain, salted = (torch.randn(9, generator=sampling.cpu_generator(5, salt)) for salt in (0, 0x5DEECE66D))
+    assert not torch.equal(plain, salted)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 from figura.models.diffusion.predict import Control, noise_predictor, predict_once
-from figura.models.diffusion.sampling import ddim_scheduler, draw_noise, noised, sample
+from figura.models.diffusion.sampling import draw_noise, noised, sample
+from figura.models.diffusion.schedulers import DDIM, scheduler_of
 from figura.models.hands import sampling as hands
 from figura.people.skeleton import draw_hand
 from figura.tests.models.hands import tiny
@@ -148,7 +149,7 @@ def final_latents(monkeypatch: pytest.MonkeyPatch, **given: Any) -> Tensor:
 def test_a_constant_mask_is_plain_masked_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
     given = bodies()
     predict = noise_predictor(BODY, given["texts"], 1.0, control=Control(BODY.controlnet, given["skeleton"]))
-    scheduler, known = ddim_scheduler(), BODY.encode(given["canvas"])
+    scheduler, known = scheduler_of(DDIM), BODY.encode(given["canvas"])
     noise = draw_noise([7, 8], BODY.latent_shape)
     free = torch.ones(2, 1, 4, 4)
     free[..., 1:2, 1:3] = 0
@@ -179,7 +180,7 @@ def test_off_fuses_nothing_and_only_pastes() -> None:
     assert not torch.equal(first.image, other.image)
     predict = noise_predictor(BODY, given["texts"], 1.0, control=Control(BODY.controlnet, given["skeleton"]))
     with torch.no_grad():
-        plain = sample(predict, draw_noise([0, 1], BODY.latent_shape), ddim_scheduler(), 2)
+        plain = sample(predict, draw_noise([0, 1], BODY.latent_shape), scheduler_of(DDIM), 2)
         torch.testing.assert_close(first.blended, BODY.decode(plain), atol=1e-4, rtol=1e-4)
     nothing = hands.outpaint_body(BODY, **{**given, "known_mask": torch.zeros(2, 1, SIZE, SIZE)})
     assert torch.equal(nothing.image, nothing.blended)

@@ -2,15 +2,13 @@
 
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_from_metadata, config_to_metadata, save_module
 from figura.models.diffusion.networks import parameter_count
 from figura.models.perception.densepose import (
     KIND,
     DensePoseConfig,
     DensePoseNet,
     ScriptedEstimator,
-    config_from_metadata,
-    config_to_metadata,
     decode_labels,
     estimate_labels,
     load_densepose_net,
@@ -55,7 +53,7 @@ class TestNetwork:
         net = DensePoseNet(SMALL)
         path = save_module(tmp_path / "net.safetensors", KIND, net.state_dict(), config_to_metadata(SMALL))
         loaded = load_densepose_net(path)
-        assert loaded.config == SMALL == config_from_metadata(config_to_metadata(SMALL))
+        assert loaded.config == SMALL == config_from_metadata(DensePoseConfig, config_to_metadata(SMALL))
         pictures = torch.rand(1, 3, 32, 32)
         torch.testing.assert_close(loaded(pictures), net(pictures), atol=1e-2, rtol=1e-2)
 

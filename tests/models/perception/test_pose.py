@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import pose_external
 from figura.models.perception.pose import (
     KIND,
     PoseDetector,
     View,
-    config_to_metadata,
     decode_heatmaps,
     detect_joints,
     load_pose_detector,

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.sampling import draw_noise
 from figura.models.perception.pose_completion import (
     KIND,
     Known,
     PoseCompletion,
     complete_person,
-    config_to_metadata,
     frame_of,
     known_in,
     load_pose_completion,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.sam import (
     Region,
     build_mini_sam,
@@ -20,7 +20,6 @@ from figura.models.perception.sam_networks import (
     SamConfig,
     build_sam,
     config_from_tensors,
-    config_to_metadata,
     load_sam,
 )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.pocold.checkpoint import KIND, load_mini_pocold, load_networks, load_pocold
-from figura.models.pocold.networks import PoCoLDConfig, PoCoLDNetworks, config_to_metadata
+from figura.models.pocold.networks import PoCoLDConfig, PoCoLDNetworks
 from figura.tests.models.pocold import tiny
 
 

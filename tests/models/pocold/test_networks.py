@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from figura.models.diffusion.checkpoint import config_from_metadata, config_to_metadata
 from figura.models.diffusion.networks import parameter_count
 from figura.models.pocold.attention import CrossAttention
 from figura.models.pocold.losses import Constraint
@@ -11,8 +12,6 @@ from figura.models.pocold.networks import (
     PoCoLDConfig,
     PoCoLDModel,
     PoCoLDNetworks,
-    config_from_metadata,
-    config_to_metadata,
     released_config,
 )
 from figura.tests.models.pocold import tiny
@@ -104,7 +103,7 @@ class TestMini:
 
 def test_configurations_survive_json():
     config = tiny.tiny_config("vanilla", "released")
-    assert config_from_metadata(config_to_metadata(config)) == config
+    assert config_from_metadata(PoCoLDConfig, config_to_metadata(config)) == config
 
 
 def test_an_autoencoder_of_other_latents_is_refused():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from figura.models.diffusion.guidance import cumulative
-from figura.models.diffusion.sampling import pndm_scheduler, timesteps_of
+from figura.models.diffusion.schedulers import PNDM, scheduler_of, timesteps_of
 from figura.models.pocold import sampling
 from figura.models.pocold.attention import CrossAttention
 from figura.models.pocold.pipeline import Given, check_given, pad_to_multiple, repose_pictures
@@ -106,14 +106,14 @@ class TestGenerate:
 
     @pytest.mark.parametrize("steps", [1, 2, 7, 50, 61])
     def test_pndm_walks_the_whole_schedule(self, steps):
-        times = timesteps_of(pndm_scheduler(), steps).tolist()
+        times = timesteps_of(scheduler_of(PNDM), steps).tolist()
         assert times[0] == 999 and times == sorted(times, reverse=True) and times[-1] >= 0
         assert len(set(times)) == len(times) - (steps > 1) and len(times) >= steps
 
     def test_pndm_finds_a_known_picture(self):
         # A perfect predictor knows z_0, so that every step count has to arrive there.
         clean = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
-        scheduler = pndm_scheduler()
+        scheduler = scheduler_of(PNDM)
 
         def predict(latents, t):
             alpha = scheduler.alphas_cumprod[t]

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import densepose
 from figura.models.pocold.checkpoint import KIND
-from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks, config_to_metadata
+from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
 
 LATENTS = 4
 
@@ -50,6 +50,6 @@ def write_mini_family(folder: Path) -> Path:
     save_module(folder / "pocold.safetensors", KIND, model.state_dict(), config_to_metadata(model.config))
     save_module(
         folder / densepose.MINI_FILE, densepose.KIND, estimator.state_dict(),
-        densepose.config_to_metadata(config),
+        config_to_metadata(config),
     )  # fmt: skip
     return folder

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.cfld.checkpoint import change_tensors
-from figura.models.cfld.config import POOLED, CFLDConfig, config_to_metadata
+from figura.models.cfld.config import POOLED, CFLDConfig
 from figura.models.cfld.networks import CFLDNetworks
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.pose import PoseConfig, PoseDetector
-from figura.models.perception.pose import config_to_metadata as detector_metadata
 from figura.training.evaluation import cfld as evaluation
 from figura.training.evaluation.command import eval_command
 from figura.training.reports.tables import meaning, table
@@ -32,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_module(folder / "base.safetensors", "unet", base.state_dict(), networks.plain_config(base))
     save_module(
         folder / "pose_detector.safetensors", "pose_detector", detector.state_dict(),
-        detector_metadata(PoseConfig()),
+        config_to_metadata(PoseConfig()),
     )  # fmt: skip
     for name, config in (("cfld", CFLDConfig()), ("cfld_clip", CFLDConfig(prompt=POOLED, appearance=False))):
         tensors = change_tensors(CFLDNetworks(config), base.state_dict())

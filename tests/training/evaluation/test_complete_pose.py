@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
-from figura.models.perception.pose_completion import KIND, PoseCompletion, config_to_metadata
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
+from figura.models.perception.pose_completion import KIND, PoseCompletion
 from figura.people.boxes import Box
 from figura.people.synthetic import render_people
 from figura.training.evaluation import command as reports

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.hand_pose import HAND_CONFIG, KIND
-from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
+from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.tests.nodes import hands_helpers as helpers
 from figura.training.evaluation import hands as evaluation
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
-from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
+from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.people.keypoints import body18_from_coco17, coco17_from_body18
 from figura.tests.models.humansd import tiny
 from figura.training.evaluation import humansd as evaluation

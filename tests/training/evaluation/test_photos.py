@@ -7,19 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.pose import (
     KIND,
     PoseConfig,
     PoseDetector,
     box_view,
-    config_to_metadata,
     detect_joints,
 )
 from figura.models.perception.sam import build_mini_sam
 from figura.models.perception.sam_networks import KIND as SAM_KIND
 from figura.models.perception.sam_networks import MINI
-from figura.models.perception.sam_networks import config_to_metadata as sam_metadata
 from figura.people.boxes import Box
 from figura.training.data.photos import PhotographedPerson
 from figura.training.evaluation.command import eval_command
@@ -118,7 +116,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     detector = PoseDetector(config).state_dict()
     save_module(folder / "pose_detector.safetensors", KIND, detector, config_to_metadata(config))
     sam = build_mini_sam().state_dict()
-    save_module(folder / "sam.safetensors", SAM_KIND, sam, sam_metadata(MINI))
+    save_module(folder / "sam.safetensors", SAM_KIND, sam, config_to_metadata(MINI))
     return folder
 
 

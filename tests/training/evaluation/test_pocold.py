@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import pose
 from figura.models.pocold.checkpoint import KIND
-from figura.models.pocold.networks import VANILLA, PoCoLDConfig, PoCoLDNetworks, config_to_metadata
+from figura.models.pocold.networks import VANILLA, PoCoLDConfig, PoCoLDNetworks
 from figura.training.data.people import HELD_OUT_SEED
 from figura.training.evaluation.command import eval_command
 from figura.training.evaluation.pocold import FILES, ORDER, evaluate_pocold, load_family, pocold_rows
@@ -29,7 +29,7 @@ def write_family(folder: Path, names: tuple[str, ...]) -> Path:
         folder / "pose_detector.safetensors",
         pose.KIND,
         detector.state_dict(),
-        pose.config_to_metadata(config),
+        config_to_metadata(config),
     )
     for name in names:
         attention = VANILLA if name == "vanilla" else "sparse"

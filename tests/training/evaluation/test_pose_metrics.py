@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import sys
 
 import numpy as np
 import pytest
-import torch
 from figura.training.evaluation import pose_metrics as metrics
 from figura.training.evaluation.pose_metrics import Detection
 
@@ -147,24 +145,6 @@ def test_pictures_must_agree(measure) -> None:
         measure([[]], [[], []])
     with pytest.raises(ValueError, match="at least 1"):
         measure([], [])
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "weights"),
-    [
-        ("fid", torch.zeros(2, 3, 8, 8), "pt_inception"),
-        ("kid", torch.zeros(2, 3, 8, 8), "pt_inception"),
-        ("clip_similarity", ["a", "b"], "clip-vit-base-patch16"),
-    ],
-)
-def test_picture_metrics_say_what_to_install_and_which_weights_they_need(
-    monkeypatch: pytest.MonkeyPatch, name: str, given, weights: str
-) -> None:
-    for module in ("torchmetrics", "torchmetrics.image.fid", "torchmetrics.image.kid"):
-        monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setitem(sys.modules, "torchmetrics.multimodal.clip_score", None)
-    with pytest.raises(ImportError, match=rf"{weights}.*pip install figura\[metrics\]"):
-        getattr(metrics, name)(torch.zeros(2, 3, 8, 8), given)
 
 
 def test_pycocotools_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import load_file, save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, load_file, save_module
 from figura.models.diffusion.networks import encode_image, load_unet, load_vae
-from figura.models.perception.pose import PoseConfig, PoseDetector, config_to_metadata
+from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.tests.training.run import test_trainer as trainer_tests
 from figura.training.recipes import load_recipe
 from figura.training.recipes.humansd import HumanSDRecipe

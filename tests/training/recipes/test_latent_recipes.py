@@ -34,12 +34,12 @@ def test_unknown_recipes_and_missing_weights(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="known recipes: base"):
         load_recipe("nothing")
     with pytest.raises(FileNotFoundError, match="recipe 'vae'"):
-        find_init(["vae"], [], tmp_path)
+        find_init(["vae"], [], [tmp_path])
 
 
 def test_given_weights_come_first(toy_weights: Mapping[str, Path]) -> None:
     folder = toy_weights["text"].parent
-    found = find_init(["vae", "text"], [toy_weights["vae"]], folder)
+    found = find_init(["vae", "text"], [toy_weights["vae"]], [folder])
     assert found == {"vae": toy_weights["vae"], "text": folder / "text.safetensors"}
 
 

@@ -1,0 +1,83 @@
+"""`figura eval` and `figura bench`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import say
+
+if TYPE_CHECKING:
+    from .console import Commands
+
+
+def add_eval(commands: Commands) -> None:
+    """Declare `figura eval`."""
+    evaluate = commands.add_parser(
+        "eval", help="measure a method on held-out synthetic people, or perception on photographs"
+    )
+    evaluate.add_argument("method")
+    folder = "photos: pictures and annotations.json (COCO) of the people in them"
+    evaluate.add_argument("folder", nargs="?", type=Path, metavar="DIR", help=folder)
+    evaluate.add_argument("--samples", type=int, default=256)
+    seed = "first person's seed; numbers below 10000000 count from there, so that all are held out"
+    evaluate.add_argument("--seed", type=int, default=10_000_000, help=seed)
+    evaluate.add_argument("--json", type=Path, metavar="FILE")
+    evaluate.add_argument("--table", type=Path, metavar="FILE", help="also write the figures as Markdown")
+    evaluate.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="also draw a contact sheet of all stages"
+    )
+    evaluate.add_argument("--sheet-samples", type=int, default=32, help="people on the contact sheet")
+    prompts = "phac: compare the five kinds of prompt with one another and with none"
+    evaluate.add_argument("--prompts", action="store_true", help=prompts)
+    evaluate.add_argument("--weights", type=Path, metavar="DIR", help="folder of the mini family")
+    against = "photos: folder of other weights, measured in the same run"
+    evaluate.add_argument("--against", type=Path, metavar="DIR", help=against)
+    evaluate.add_argument("--device", default="cpu")
+    evaluate.set_defaults(command=eval_command)
+
+
+def add_bench(commands: Commands) -> None:
+    """Declare `figura bench`."""
+    bench = commands.add_parser("bench", help="measure speed")
+    what = (
+        "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
+        "memory of its attention; all on one thread"
+    )
+    bench.add_argument("what", choices=["synth", "humansd", "pocold"], help=what)
+    bench.add_argument("--json", type=Path, metavar="FILE")
+    bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
+    bench.set_defaults(command=bench_command)
+
+
+def eval_command(args: argparse.Namespace) -> int:
+    """Hand over to training/evaluation/command.py and show the figures."""
+    from ..host.plain import device_named
+    from ..training.evaluation import command as reports
+
+    device_named(args.device)
+    names = ("device", "table", "sheet", "sheet_samples", "weights", "prompts", "folder", "against")
+    extras = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))
+
+
+def bench_command(args: argparse.Namespace) -> int:
+    """Hand over to training/bench/ and show the figures."""
+    from ..training.bench.command import BENCHES
+    from ..training.reports.bench_tables import write_bench_table
+    from ..training.reports.document import write_report
+
+    measured = BENCHES[args.what]()
+    if args.json:
+        write_report(args.json, measured)
+    if args.table:
+        write_bench_table(args.table, measured)
+    return _show(measured)
+
+
+def _show(measured: Mapping[str, Any]) -> int:
+    for name, value in measured["metrics"].items():
+        say(f"{name} {value:.5g}")
+    return 0

@@ -1,0 +1,139 @@
+"""`figura demo` and `figura run`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..headless.graph import Classes, Graph, GraphError, load_graph
+from ..headless.jobs import Job, JobResult, make_jobs
+from ..headless.settings import same_everywhere
+from ..headless.shipped import find_workflow, workflow_names
+from ..models.sentences import message_of
+from .console import ProgressLine, complain, say
+
+if TYPE_CHECKING:
+    from .console import Commands
+
+DEMO_WORKFLOW = "phac_pose"
+
+
+def add_demo(commands: Commands) -> None:
+    """Declare `figura demo`."""
+    demo = commands.add_parser("demo", help="complete an occluded person; saves every stage")
+    demo.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    demo.set_defaults(command=demo_command)
+
+
+def add_run(commands: Commands) -> None:
+    """Declare `figura run`."""
+    run = commands.add_parser(
+        "run", help="run a workflow saved in API format, here or on ComfyUI servers",
+        epilog=f"Shipped workflows: {', '.join(workflow_names())}.",
+    )  # fmt: skip
+    run.add_argument("workflow", help="a file in API format, or the name of a shipped workflow")
+    pictures = "picture, or folder of pictures, for the LoadImage node; may be repeated"
+    run.add_argument(
+        "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=pictures
+    )
+    points = "the points on your picture, as the editor's Export writes them: for every Point Prompt"
+    run.add_argument("--points", type=Path, metavar="FILE", help=points)
+    run.add_argument("--text", help="what your person looks like: for every Figura node that takes a text")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="NODE.INPUT=VALUE", dest="settings",
+        help="one input of a node, which is named by its id, title or class; may be repeated",
+    )  # fmt: skip
+    run.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
+    run.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best there is; not with --server)")
+    run.set_defaults(command=run_command)
+
+
+def demo_command(args: argparse.Namespace) -> int:
+    """Complete the demo person and say where every stage was saved."""
+    started = time.monotonic()
+    graph = load_graph(find_workflow(DEMO_WORKFLOW))
+    status = _tell([*run_here([Job("", graph)], args.output)])
+    say(f"done in {time.monotonic() - started:.0f} s")
+    return status
+
+
+def run_command(args: argparse.Namespace) -> int:
+    """Run a workflow for every input, here or on servers."""
+    from ..headless.runner import all_node_classes
+
+    graph = load_graph(find_workflow(args.workflow))
+    jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes())
+    if args.server:
+        from ..headless.server import run_on_servers
+
+        return _tell(run_on_servers(args.server, jobs, args.output, ProgressLine().report))
+    return _tell(run_here(jobs, args.output, args.device))
+
+
+def settings_of(args: argparse.Namespace, graph: Graph) -> list[str]:
+    """What --points, --text and --set say, as --set says it; the last word on an input counts."""
+    settings = []
+    if args.points is not None:
+        points = read_points(args.points)
+        settings += same_everywhere(graph, "--points", "points", points, "FiguraPointPrompt")
+    if args.text is not None:
+        settings += same_everywhere(graph, "--text", "text", args.text, "Figura")
+    return [*settings, *args.settings]
+
+
+def read_points(path: Path) -> str:
+    """The text of a file of points; ValueError when it is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--points {path}: this is no text file; give the JSON of the points") from error
+
+
+def run_here(
+    jobs: Sequence[Job], output: Path, device: str | None = None, classes: Classes | None = None
+) -> list[JobResult]:
+    """Run jobs one after another in this process. One that fails does not keep the others from running.
+
+    Args:
+        jobs: the graphs, in order.
+        output: folder for what they save.
+        device: as PyTorch writes it; None for the best there is.
+        classes: node classes by name; None for all there are.
+    """
+    from ..headless.runner import NodeError, Runner
+    from ..host.plain import PlainHost, device_named
+
+    host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
+    runner = Runner(host, classes)
+    results = []
+    for job in jobs:
+        host.report = _reporter(job.graph)
+        try:
+            results.append(JobResult(job, runner.run(job.graph).files))
+        except (GraphError, NodeError) as error:
+            results.append(JobResult(job, error=error))
+    return results
+
+
+def _reporter(graph: Graph) -> Callable[..., None]:
+    line = ProgressLine()
+
+    def report(node_id: str, done: int, total: int, preview: object = None) -> None:
+        line.report(f"node {node_id} ({graph.get(node_id, {}).get('class_type', '?')})", done, total)
+
+    return report
+
+
+def _tell(results: Sequence[JobResult]) -> int:
+    """Say what was saved and what went wrong; the exit status."""
+    for result in results:
+        for path in result.files:
+            say(str(path))
+        if result.error is not None:
+            name = f"{result.job.name}: " if result.job.name else ""
+            complain(name + message_of(result.error))
+    return 1 if any(result.error for result in results) else 0

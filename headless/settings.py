@@ -1,0 +1,115 @@
+"""What --set, --points and --text change in a graph: one constant of one node at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .graph import Classes, Graph, GraphError, InputSpec, input_specs, is_link
+
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def apply_setting(graph: Graph, text: str, classes: Classes) -> tuple[str, str]:
+    """Change one input in place: "NODE.INPUT=VALUE"; gives the node's id and the input's name.
+
+    NODE is an id, or a title or class that occurs once; titles also without what stands in brackets at their
+    end. VALUE is read as the type that the node's class declares for the input: texts are taken as they are.
+    Raises GraphError.
+    """
+    target, equals, value = text.partition("=")
+    node_name, dot, input_name = target.rpartition(".")
+    if not (equals and dot and node_name and input_name):
+        raise GraphError(f"--set {text!r} is not of the form NODE.INPUT=VALUE, for example 3.seed=7")
+    node_id = node_named(graph, node_name)
+    node = graph[node_id]
+    specs = input_specs(classes[node["class_type"]]) if node["class_type"] in classes else {}
+    if input_name not in node["inputs"] and input_name not in specs:
+        known = ", ".join({**node["inputs"], **specs}) or "none"
+        raise GraphError(f"--set {target}: node {node_name} ({node['class_type']}) has the inputs {known}")
+    try:
+        node["inputs"][input_name] = _read(value, specs.get(input_name), node["inputs"].get(input_name))
+    except ValueError as error:
+        raise GraphError(f"--set {target}: got {value[:60]!r}, but {error}") from error
+    return node_id, input_name
+
+
+def node_named(graph: Graph, name: str) -> str:
+    """The id of the node with that id, title or class; GraphError when there is none or more than one."""
+    if name in graph:
+        return name
+    found = [key for key, node in graph.items() if name.lower() in _names(node)]
+    if len(found) == 1:
+        return found[0]
+    problem = "more than one node is" if found else "no node is"
+    known = ", ".join(f"{key} ({title_of(graph[key])})" for key in found or graph)
+    raise GraphError(f"--set: {problem} called {name!r}; use one of the ids {known}")
+
+
+def title_of(node: dict[str, Any]) -> str:
+    """What the page shows above a node: its title, else its class."""
+    return str(node.get("_meta", {}).get("title", "")) or str(node["class_type"])
+
+
+def same_everywhere(graph: Graph, option: str, input_name: str, value: str, node_type: str) -> list[str]:
+    """Settings that give one value to an input of all nodes whose class begins with `node_type`.
+
+    Args:
+        graph: is not changed.
+        option: the user's own option that stands behind it, for the error.
+        input_name: nodes without such an input are passed over.
+        value: as in "NODE.INPUT=VALUE".
+        node_type: the whole class name, or its beginning.
+
+    Raises GraphError when there is no such node.
+    """
+    nodes = [
+        key for key, node in graph.items()
+        if node["class_type"].startswith(node_type) and input_name in node["inputs"]
+    ]  # fmt: skip
+    if not nodes:
+        raise GraphError(f"{option}: the workflow has no {node_type} node with an input {input_name!r}")
+    return [f"{key}.{input_name}={value}" for key in nodes]
+
+
+def _names(node: dict[str, Any]) -> set[str]:
+    title = title_of(node).lower()
+    return {title, title.rpartition(" (")[0] if title.endswith(")") else title, node["class_type"].lower()}
+
+
+def _read(text: str, spec: InputSpec | None, current: Any) -> Any:
+    """A value of the declared type; ValueError says what is accepted. Without a declaration: as it was."""
+    if spec is None:
+        return text if isinstance(current, str) else _json_or_text(text)
+    if spec.choices is not None:
+        return next((choice for choice in spec.choices if str(choice) == text), text)
+    if spec.type == "STRING":
+        return text
+    if spec.type == "BOOLEAN":
+        return _boolean(text)
+    if spec.type in ("INT", "FLOAT"):
+        return _number(text, whole=spec.type == "INT")
+    value = _json_or_text(text)
+    if not is_link(value):
+        raise ValueError(f'a {spec.type} comes from another node: a link like ["3", 0] is accepted')
+    return value
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in YES + NO:
+        raise ValueError("true or false is accepted")
+    return text.lower() in YES
+
+
+def _number(text: str, whole: bool) -> int | float:
+    try:
+        return int(text) if whole else float(text)
+    except ValueError:
+        raise ValueError("a whole number is accepted" if whole else "a number is accepted") from None

@@ -1,0 +1,35 @@
+"""The pictures that workflows start from, in the input folder, where ComfyUI's server looks for them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from functools import partial
+from pathlib import Path
+
+from ..models.files import write_then_rename
+from .chosen import get_host, inside_comfyui
+
+log = logging.getLogger(__name__)
+SHIPPED_PICTURES = Path(__file__).resolve().parent.parent / "web" / "pictures"
+
+
+def offer_pictures() -> list[Path]:
+    """Copy those that ComfyUI's input folder lacks; gives the new files, none outside ComfyUI.
+
+    The page uploads them when a workflow is opened, but a graph that is posted to a fresh server needs them
+    there before. What stands under their names stays.
+    """
+    if not inside_comfyui():
+        return []
+    folder = get_host().input_dir()
+    lacking = [
+        picture for picture in sorted(SHIPPED_PICTURES.glob("*.png")) if not (folder / picture.name).exists()
+    ]
+    try:
+        return [
+            write_then_rename(folder / picture.name, partial(shutil.copyfile, picture)) for picture in lacking
+        ]
+    except OSError as error:
+        log.warning("Figura: the example pictures could not be put into the input folder: %s", error)
+        return []

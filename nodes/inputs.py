@@ -1,0 +1,80 @@
+"""Inputs that several nodes have, as ComfyUI declares them: (type or choices, options)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..models import store
+from ..models.diffusion.schedulers import SCHEDULERS, TRAINING_STEPS
+
+Choice = tuple[list[str], dict[str, Any]]
+Number = tuple[str, dict[str, Any]]
+
+AUTOMATIC = "automatic"
+AUTOMATIC_FEATHER = -1.0
+LARGEST_SEED = 2**64 - 1
+TEXT_TOOLTIP = (
+    "What the person looks like, such as: a woman in a red striped shirt and blue trousers. Clothes that "
+    "can be seen need no words; say what is hidden. Empty: no guidance by text."
+)
+SCHEDULER_TOOLTIP = (
+    "How the noise is taken away; 20 steps mostly do. ddpm wants 50, lcm takes 4 to 8 with a model that was "
+    "distilled for it."
+)
+COARSE_INPUT: Number = (
+    "IMAGE",
+    {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
+)
+VISIBLE_MASK_INPUT: Number = (
+    "MASK",
+    {"tooltip": "1 on the visible part of the person (Visible Mask)."},
+)
+
+
+def model_input(names: Sequence[str], tooltip: str) -> Choice:
+    """The shipped model, or one of the files found."""
+    return [store.MINI, *names], {"default": store.MINI, "tooltip": tooltip}
+
+
+def automatic_input(names: Sequence[str], tooltip: str) -> Choice:
+    """One of the files found, or what goes with the model."""
+    return [AUTOMATIC, *names], {"default": AUTOMATIC, "tooltip": tooltip}
+
+
+def text_and_vae_input(checkpoints: Sequence[str]) -> Choice:
+    """Where the parts come from that a U-Net's file may lack; read by `common.find_stack`."""
+    tooltip = "The checkpoint that text encoder and VAE come from. automatic: the model's own file."
+    return automatic_input(checkpoints, tooltip)
+
+
+def scheduler_input(default: str, note: str = "") -> Choice:
+    """The choice of a scheduler. note: what is to be said of the method's own."""
+    return list(SCHEDULERS), {"default": default, "tooltip": " ".join([SCHEDULER_TOOLTIP, note]).strip()}
+
+
+def steps_input(default: int, tooltip: str) -> Number:
+    """Denoising steps."""
+    return "INT", {"default": default, "min": 1, "max": TRAINING_STEPS, "tooltip": tooltip}
+
+
+def seed_input(tooltip: str) -> Number:
+    """A seed that the page may change after every run."""
+    limits = {"default": 0, "min": 0, "max": LARGEST_SEED, "control_after_generate": True}
+    return "INT", {**limits, "tooltip": tooltip}
+
+
+def guidance_input(default: float, tooltip: str) -> Number:
+    """A weight of guidance; 1 is none."""
+    return "FLOAT", {"default": default, "min": 0.0, "max": 20.0, "step": 0.1, "tooltip": tooltip}
+
+
+def strength_input(tooltip: str) -> Number:
+    """How strictly a pose is followed: 0 not at all, 1 as trained."""
+    return "FLOAT", {"default": 1.0, "min": 0.0, "max": 2.0, "step": 0.05, "tooltip": tooltip}
+
+
+def feather_input(tooltip: str) -> Number:
+    """Width of a soft edge in pixels; -1 is the method's own."""
+    limits = {"default": AUTOMATIC_FEATHER, "min": AUTOMATIC_FEATHER, "max": 64.0, "step": 0.5}
+    return "FLOAT", {**limits, "tooltip": tooltip}

@@ -1,0 +1,94 @@
+"""--set, --points and --text."""
+
+import pytest
+from figura.headless.graph import GraphError
+from figura.headless.settings import apply_setting, same_everywhere
+
+
+class Sampler:
+    RETURN_TYPES = ("IMAGE",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "seed": ("INT", {}), "cfg": ("FLOAT", {}), "text": ("STRING", {}), "model": ("MODEL",),
+                "fast": ("BOOLEAN", {}), "method": (["a", "b"],), "level": ([1, 2],),
+            },
+            "optional": {"points": ("STRING", {})},
+        }  # fmt: skip
+
+
+CLASSES = {"KSampler": Sampler}
+
+
+def graph():
+    return {
+        "3": {"class_type": "LoadImage", "inputs": {"image": "x.png"}, "_meta": {"title": "Photo v1.0"}},
+        "7": {
+            "class_type": "KSampler", "inputs": {"seed": 0, "text": ["3", 0], "model": ["3", 0]},
+            "_meta": {"title": "My Sampler (Figura)"},
+        },
+        "8": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "out"}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": ["7", 0]}},
+        "10": {"class_type": "Unknown", "inputs": {"a_text": "7", "a_number": 7}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("setting", "node", "name", "value"),
+    [
+        ("7.seed=42", "7", "seed", 42),
+        ("7.cfg=2", "7", "cfg", 2.0),
+        ("7.fast=False", "7", "fast", False),
+        ("7.method=b", "7", "method", "b"),
+        ("7.level=2", "7", "level", 2),
+        ('7.model=["3", 0]', "7", "model", ["3", 0]),
+        ("KSampler.text=a = b.c", "7", "text", "a = b.c"),
+        ("My Sampler (Figura).seed=1", "7", "seed", 1),
+        ("my sampler.seed=1", "7", "seed", 1),
+        ('My Sampler.points={"people": [{"x": 1.5}]}', "7", "points", '{"people": [{"x": 1.5}]}'),
+        ("7.text=true", "7", "text", "true"),
+        ("7.text=", "7", "text", ""),
+        ('7.text="7"', "7", "text", '"7"'),
+        ("Photo v1.0.image=y.png", "3", "image", "y.png"),
+        ("10.a_text=42", "10", "a_text", "42"),
+        ("10.a_number=42", "10", "a_number", 42),
+    ],
+)
+def test_a_setting_changes_one_input_as_its_type_says(setting, node, name, value):
+    changed = graph()
+    assert apply_setting(changed, setting, CLASSES) == (node, name)
+    given = changed[node]["inputs"].pop(name)
+    assert given == value and type(given) is type(value)
+    expected = graph()
+    expected[node]["inputs"].pop(name, None)
+    assert changed == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("seed=3", "not of the form"),
+        ("7.seed", "not of the form"),
+        ("5.seed=3", "no node is called '5'; use one of the ids 3 \\(Photo v1.0\\), 7"),
+        (
+            "SaveImage.filename_prefix=x",
+            "more than one node is called 'SaveImage'; use .* 8 .*, 9",
+        ),
+        ("7.sed=3", "has the inputs seed, text, model, cfg, fast, method, level, points"),
+        ("7.seed=3.5", "--set 7.seed: got '3.5', but a whole number is accepted"),
+        ("7.cfg=much", "a number is accepted"),
+        ("7.fast=quick", "true or false is accepted"),
+        ("7.model=x", "a MODEL comes from another node"),
+    ],
+)
+def test_a_wrong_setting_says_what_is_accepted(setting, said):
+    with pytest.raises(GraphError, match=said):
+        apply_setting(graph(), setting, CLASSES)
+
+
+def test_one_value_for_all_nodes_of_a_type():
+    assert same_everywhere(graph(), "--text", "text", "hello", "KS") == ["7.text=hello"]
+    with pytest.raises(GraphError, match="--text: the workflow has no Figura node with an input 'text'"):
+        same_everywhere(graph(), "--text", "text", "hello", "Figura")

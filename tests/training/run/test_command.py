@@ -1,0 +1,85 @@
+"""`figura train`: where weights go and come from, and runs that are at their end already."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import pytest
+from figura.models.diffusion.checkpoint import load_file
+from figura.tests.training import fake
+from figura.training.run import command
+
+
+@pytest.fixture(autouse=True)
+def quick_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recipe is the one that takes no time."""
+    monkeypatch.setattr(command, "load_recipe", lambda name: fake.FakeRecipe())
+
+
+def train(data: Path, *words: str) -> int:
+    return command.main(["text", "--data", str(data), "--device", "cpu", *words])
+
+
+def test_weights_go_beside_the_data_and_not_over_the_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr(command, "MINI_DIR", shipped)
+    with caplog.at_level(logging.INFO):
+        assert train(tmp_path / "data") == 0
+    written = tmp_path / "data" / "weights" / "fake.safetensors"
+    assert written.is_file() and not shipped.exists() and f"wrote {written}" in caplog.text
+
+
+def test_own_weights_come_before_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped, own = tmp_path / "shipped", tmp_path / "data" / "weights"
+    for folder, names in ((shipped, ("vae", "text")), (own, ("text",))):
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.safetensors").touch()
+    monkeypatch.setattr(command, "MINI_DIR", shipped)
+    found = command.find_init(("vae", "text"), [], command.weight_folders(tmp_path / "data"))
+    assert found == {"vae": shipped / "vae.safetensors", "text": own / "text.safetensors"}
+    with pytest.raises(FileNotFoundError, match=r"recipe 'base' at .*data.*base\.safetensors or .*shipped"):
+        command.find_init(("base",), [], command.weight_folders(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [((), "finished"), (("--steps", "5"), "step 12 already, beyond the 5 asked for")]
+)
+def test_a_run_at_its_end_is_not_exported_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, words: tuple[str, ...], said: str
+) -> None:
+    out = tmp_path / "weights" / "fake.safetensors"
+    assert train(tmp_path) == 0
+    out.write_bytes(b"kept")
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        assert train(tmp_path, *words) == 0
+    assert out.read_bytes() == b"kept"
+    assert said in caplog.text and "--steps N" in caplog.text and "--no-resume" in caplog.text
+
+
+def test_a_run_at_its_end_goes_on_begins_anew_or_writes_what_is_missing(tmp_path: Path) -> None:
+    out = tmp_path / "weights" / "fake.safetensors"
+    assert train(tmp_path) == 0
+    out.unlink()
+    assert train(tmp_path) == 0 and load_file(out)[1]["steps"] == 12
+    assert train(tmp_path, "--steps", "14") == 0 and load_file(out)[1]["steps"] == 14
+    assert train(tmp_path, "--steps", "3", "--no-resume") == 0 and load_file(out)[1]["steps"] == 3
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "accelerate" else find_spec(name, *rest),
+    )
+    with pytest.raises(ImportError, match=r'pip install "figura\[train\]".*pip install -e "\.\[train\]"'):
+        train(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,103 @@
+"""How sure a mean over people is: bootstrap intervals, of metrics and of differences between two of them.
+
+People are drawn again with replacement, as many as there are; the interval holds the middle 95 % of the means
+so found. Two metrics of the same people are compared on the same draws.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DRAWS = 1000
+PERCENTILES = (2.5, 97.5)
+
+
+class Interval(NamedTuple):
+    """Where the middle 95 % of the bootstrapped values are."""
+
+    low: float
+    high: float
+
+
+class Weighted(NamedTuple):
+    """values (N,): a metric of each person. weights (N,): how much each counts, such as joints."""
+
+    values: Tensor
+    weights: Tensor
+
+
+def per_person(values: Tensor, counted: Tensor | None = None) -> Weighted:
+    """Values of people as a mean of each and its weight.
+
+    Args:
+        values: (N,), NaN where a person has nothing to measure; or (N,J), of joints.
+        counted: (N,J) bool, the joints that count; None for (N,) values.
+    """
+    values = values.detach().double().cpu()
+    if counted is None:
+        known = ~values.isnan()
+        return Weighted(torch.where(known, values, 0.0), known.double())
+    counted = counted.cpu()
+    weights = counted.sum(1).double()
+    sums = torch.where(counted, values, 0.0).sum(1)
+    return Weighted(sums / weights.clamp_min(1), weights)
+
+
+def bootstrap_interval(people: Weighted, seed: int = 0, draws: int = DRAWS) -> Interval | None:
+    """The 95 % interval of the mean over people; None where nobody has anything to measure.
+
+    >>> bootstrap_interval(per_person(torch.full((8,), 0.25)))
+    Interval(low=0.25, high=0.25)
+    """
+    return _interval(_means(people, _picks(len(people.values), seed, draws)))
+
+
+def bootstrap_difference(
+    first: Weighted, second: Weighted, seed: int = 0, draws: int = DRAWS
+) -> Interval | None:
+    """The 95 % interval of the mean of `first` minus that of `second`, of the same people in the same order.
+
+    Args:
+        first: a metric of each person.
+        second: another one of the same people in the same order.
+        seed: of the draws.
+        draws: how many.
+
+    Returns:
+        None where nobody has anything to measure.
+
+    Raises:
+        ValueError: they are of different numbers of people.
+    """
+    if len(first.values) != len(second.values):
+        raise ValueError(
+            f"values of {len(first.values)} and of {len(second.values)} people cannot be compared in pairs"
+        )
+    picks = _picks(len(first.values), seed, draws)
+    return _interval(_means(first, picks) - _means(second, picks))
+
+
+def _picks(people: int, seed: int, draws: int) -> np.ndarray:
+    """(draws, people): numbers of people drawn with replacement."""
+    return np.random.default_rng(seed).integers(max(people, 1), size=(draws, people))
+
+
+def _means(people: Weighted, picks: np.ndarray) -> np.ndarray:
+    """(draws,): the weighted mean of each draw, NaN where nobody drawn has anything to measure."""
+    values, weights = people.values.numpy(), people.weights.numpy()
+    drawn = weights[picks]
+    total = drawn.sum(1)
+    sums = (values[picks] * drawn).sum(1)
+    return np.divide(sums, total, out=np.full(len(picks), np.nan), where=total > 0)
+
+
+def _interval(means: np.ndarray) -> Interval | None:
+    known = means[~np.isnan(means)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, PERCENTILES)
+    return Interval(float(low), float(high))
