@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 def add_eval(commands: Commands) -> None:
     """Declare `figura eval`."""
-    evaluate = commands.add_parser("eval", help="measure a method on held-out synthetic people")
+    evaluate = commands.add_parser(
+        "eval", help="measure a method on held-out synthetic people, or perception on photographs"
+    )
     evaluate.add_argument("method")
+    folder = "photos: pictures and annotations.json (COCO) of the people in them"
+    evaluate.add_argument("folder", nargs="?", type=Path, metavar="DIR", help=folder)
     evaluate.add_argument("--samples", type=int, default=256)
     seed = "first person's seed; numbers below 10000000 count from there, so that all are held out"
     evaluate.add_argument("--seed", type=int, default=10_000_000, help=seed)
@@ -29,6 +33,8 @@ def add_eval(commands: Commands) -> None:
     prompts = "phac: compare the five kinds of prompt with one another and with none"
     evaluate.add_argument("--prompts", action="store_true", help=prompts)
     evaluate.add_argument("--weights", type=Path, metavar="DIR", help="folder of the mini family")
+    against = "photos: folder of other weights, measured in the same run"
+    evaluate.add_argument("--against", type=Path, metavar="DIR", help=against)
     evaluate.add_argument("--device", default="cpu")
     evaluate.set_defaults(command=eval_command)
 
@@ -52,7 +58,7 @@ def eval_command(args: argparse.Namespace) -> int:
     from ..training.evaluation import command as reports
 
     device_named(args.device)
-    names = ("device", "table", "sheet", "sheet_samples", "weights", "prompts")
+    names = ("device", "table", "sheet", "sheet_samples", "weights", "prompts", "folder", "against")
     extras = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))
 

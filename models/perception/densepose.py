@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.densepose import LABELS
 from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
-from .layers import Residual
+from .layers import Hourglass, Residual
 from .pose import resample_view, whole_view
 
 KIND = "densepose"
 MINI_FILE = "densepose.safetensors"
-FOLD = 2
-"""Pixels a side that enter and leave the network as one position."""
 SCRIPT_SUFFIX = ".torchscript"
 
 
@@ -28,41 +26,26 @@ class DensePoseConfig:
     """Input side in pixels; channels at 1/2, 1/4, 1/8, 1/16 of it; residual blocks at 1/16."""
 
     image_size: int = 128
-    channels: tuple[int, int, int, int] = (24, 32, 48, 64)
-    blocks: int = 1
+    channels: tuple[int, int, int, int] = (24, 48, 80, 96)
+    blocks: int = 2
 
 
-class DensePoseNet(nn.Module):
-    """A U-Net from pictures (B,3,S,S) in 0..1 to label logits (B,25,S,S)."""
+class DensePoseNet(Hourglass):
+    """The pose detector's hourglass and a step up: pictures (B,3,S,S) in 0..1 to logits (B,25,S/2,S/2)."""
 
     def __init__(self, config: DensePoseConfig = DensePoseConfig(), operations: Any = torch.nn) -> None:
-        super().__init__()
+        super().__init__(config.channels, (1, config.blocks), operations)
         self.config = config
-        conv, widths = operations.Conv2d, config.channels
-        self.stem = conv(3 * FOLD**2, widths[0], 3, padding=1)
-        self.enter = nn.ModuleList(Residual(width, operations) for width in widths[:-1])
-        self.down = nn.ModuleList(
-            conv(before, after, 3, stride=2, padding=1) for before, after in zip(widths, widths[1:])
-        )
-        self.deep = nn.Sequential(*(Residual(widths[-1], operations) for _ in range(config.blocks)))
-        self.up = nn.ModuleList(
-            conv(before, after, 1) for before, after in zip(widths[:0:-1], widths[-2::-1])
-        )
-        self.leave = nn.ModuleList(Residual(width, operations) for width in widths[-2::-1])
-        self.norm = operations.GroupNorm(8, widths[0])
-        self.head = conv(widths[0], LABELS * FOLD**2, 3, padding=1)
+        half, quarter = config.channels[:2]
+        self.up2, self.join2 = operations.Conv2d(quarter, half, 1), Residual(half, operations)
+        self.norm = operations.GroupNorm(8, half)
+        self.head = operations.Conv2d(half, LABELS, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of the label of every pixel."""
-        hidden = self.stem(F.pixel_unshuffle(images * 2 - 1, FOLD))
-        skips = []
-        for enter, down in zip(self.enter, self.down):
-            skips.append(enter(hidden))
-            hidden = down(skips[-1])
-        hidden = self.deep(hidden)
-        for up, leave in zip(self.up, self.leave):
-            hidden = leave(skips.pop() + F.interpolate(up(hidden), scale_factor=2.0))
-        return F.pixel_shuffle(self.head(F.silu(self.norm(hidden))), FOLD)
+        """Logits of the label of every second pixel."""
+        x2, y4 = self.features(images)
+        y2 = self.join2(x2 + F.interpolate(self.up2(y4), scale_factor=2.0))
+        return self.head(F.silu(self.norm(y2)))
 
 
 @torch.no_grad()
@@ -80,7 +63,7 @@ def _labels_of(net: DensePoseNet, pictures: Tensor) -> Tensor:
     height, width = pictures.shape[-2:]
     view, size = whole_view(height, width), net.config.image_size
     logits = net(torch.cat([resample_view(picture[None], view, size) for picture in pictures])).float()
-    if view.side != size:
+    if view.side != logits.shape[-1]:
         logits = F.interpolate(logits, (view.side, view.side), mode="bilinear", align_corners=False)
     top, left = -view.top, -view.left
     return logits[..., top : top + height, left : left + width].argmax(1).to(torch.uint8)

@@ -11,7 +11,7 @@ from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
 from .pose import LETTERBOX_GREY, PoseConfig, PoseDetector, decode_heatmaps
 
 KIND = "hand_detector"
-HAND_CONFIG = PoseConfig(image_size=96, joints=21)
+HAND_CONFIG = PoseConfig(96, (16, 40, 64, 80), (1, 2), joints=21)
 MARGIN = 1.6
 """Side of the square that is looked at, over the longer side of the box round the joints."""
 

@@ -14,9 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...people.boxes import Box
 from ...people.keypoints import HFLIP_18, Person, Pose
 from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
-from .layers import Residual
+from .layers import Hourglass
 
 KIND = "pose_detector"
 JOINTS = 18
@@ -24,6 +25,8 @@ CONFIDENCE = 0.3
 LETTERBOX_GREY = 0.5
 LOOK_AGAIN_BELOW = 0.6
 LOOK_AGAIN_MARGIN = 0.3
+BOX_VIEW = 1.25
+"""Side of the square that is looked at round a given box, over the box's longer side."""
 SECOND_LOOK_TRUST = 0.9
 SEARCH_PARTS = (2, 4)
 
@@ -33,42 +36,28 @@ class PoseConfig:
     """Input side in pixels; channels at 1/2, 1/4, 1/8, 1/16 of it; residual blocks at 1/8, 1/16; joints."""
 
     image_size: int = 128
-    channels: tuple[int, int, int, int] = (16, 40, 64, 80)
+    channels: tuple[int, int, int, int] = (24, 48, 80, 96)
     blocks: tuple[int, int] = (1, 2)
     joints: int = JOINTS
 
 
-class PoseDetector(nn.Module):
+class PoseDetector(Hourglass):
     """An hourglass from pictures (B,3,S,S) in 0..1 to heatmap logits (B,J,S/4,S/4), one for each joint.
 
     Of bodies J is 18 in OpenPose-18 order.
     """
 
     def __init__(self, config: PoseConfig = PoseConfig(), operations: Any = torch.nn) -> None:
-        super().__init__()
+        super().__init__(config.channels, config.blocks, operations)
         self.config = config
-        half, quarter, eighth, deep = config.channels
-        conv = operations.Conv2d
-        self.stem = conv(3, half, 5, stride=2, padding=2)
-        self.down4, self.block4 = conv(half, quarter, 3, stride=2, padding=1), Residual(quarter, operations)
-        self.down8 = conv(quarter, eighth, 3, stride=2, padding=1)
-        self.blocks8 = nn.Sequential(*(Residual(eighth, operations) for _ in range(config.blocks[0])))
-        self.down16 = conv(eighth, deep, 3, stride=2, padding=1)
-        self.blocks16 = nn.Sequential(*(Residual(deep, operations) for _ in range(config.blocks[1])))
-        self.up8, self.join8 = conv(deep, eighth, 1), Residual(eighth, operations)
-        self.up4, self.join4 = conv(eighth, quarter, 1), Residual(quarter, operations)
+        quarter = config.channels[1]
         self.norm = operations.GroupNorm(8, quarter)
-        self.head = conv(quarter, config.joints, 1)
+        self.head = operations.Conv2d(quarter, config.joints, 1)
         nn.init.constant_(self.head.bias, -5.0)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of the probability that a joint lies in a cell."""
-        x4 = self.block4(self.down4(F.silu(self.stem(images * 2 - 1))))
-        x8 = self.blocks8(self.down8(x4))
-        x16 = self.blocks16(self.down16(x8))
-        y8 = self.join8(x8 + F.interpolate(self.up8(x16), scale_factor=2.0))
-        y4 = self.join4(x4 + F.interpolate(self.up4(y8), scale_factor=2.0))
-        return self.head(F.silu(self.norm(y4)))
+        return self.head(F.silu(self.norm(self.features(images)[1])))
 
 
 def target_heatmaps(
@@ -102,18 +91,23 @@ def decode_heatmaps(logits: torch.Tensor, stride: int = 4) -> torch.Tensor:
 
 
 @torch.no_grad()
-def detect_joints(net: PoseDetector, images: torch.Tensor) -> torch.Tensor:
+def detect_joints(net: PoseDetector, images: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:
     """Joints (B,18,3) x_px, y_px, confidence of one person in each picture (B,3,H,W) 0..1 of any size.
 
     Pictures are letterboxed to the network's size. In larger ones smaller views are tried as well, the one
-    with the most certain joints is taken, and a closer look at the part round the joints refines them. Treat
-    joints under `CONFIDENCE` as not seen.
+    with the most certain joints is taken, and a closer look at the part round the joints refines them.
+    boxes: (B,4) x0, y0, x1, y1 px round the person of each picture, if known; then only the square round it
+    is looked at. Treat joints under `CONFIDENCE` as not seen.
     """
     net = net.eval()
     images = images.to(next(net.parameters()).device)
-    if max(images.shape[-2:]) > net.config.image_size:
+    height, width = images.shape[-2:]
+    if boxes is not None:
+        views = [box_view(Box(*box), height, width) for box in boxes.tolist()]
+        return torch.cat([_look(net, image[None], [view]) for image, view in zip(images, views, strict=True)])
+    if max(height, width) > net.config.image_size:
         return torch.stack([_search(net, image[None]) for image in images])
-    whole = whole_view(*images.shape[-2:])
+    whole = whole_view(height, width)
     return torch.cat([_look(net, part, [whole] * len(part)) for part in images.split(32)])
 
 
@@ -129,6 +123,14 @@ def whole_view(height: int, width: int) -> View:
     """The square that holds a picture in its middle."""
     side = max(height, width)
     return View((width - side) // 2, (height - side) // 2, side)
+
+
+def box_view(box: Box, height: int, width: int) -> View:
+    """The square round the part of a box that lies in a picture, with a margin."""
+    inside = box.clip(height, width)
+    side = max(1, round(max(inside.width, inside.height) * BOX_VIEW))
+    (x, y) = inside.centre
+    return View(round(x - side / 2), round(y - side / 2), side)
 
 
 def search_views(height: int, width: int, model_size: int) -> list[View]:

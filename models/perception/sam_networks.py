@@ -36,7 +36,9 @@ Tensors = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class SamConfig:
-    """Numbers of a SAM. `stem_channels` > 0 replaces the linear patch embedding by a convolutional stem."""
+    """Numbers of a SAM. `stem_widths`, channels at 1/2, 1/4, 1/8, 1/16 of the side, replace the linear patch
+    embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16.
+    """
 
     image_size: int = 1024
     patch_size: int = 16
@@ -55,14 +57,15 @@ class SamConfig:
     num_multimask_outputs: int = 3
     iou_head_depth: int = 3
     iou_head_hidden_dim: int = 256
-    stem_channels: int = 0
+    stem_widths: tuple[int, ...] = ()
+    stem_blocks: int = 1
 
 
 MINI = SamConfig(
     image_size=128,
     patch_size=4,
     embed_dim=64,
-    depth=2,
+    depth=1,
     num_heads=2,
     mlp_ratio=2.0,
     window_size=8,
@@ -73,7 +76,8 @@ MINI = SamConfig(
     decoder_heads=4,
     decoder_mlp_dim=128,
     iou_head_hidden_dim=64,
-    stem_channels=24,
+    stem_widths=(24, 48, 80, 96),
+    stem_blocks=2,
 )
 
 
@@ -81,17 +85,20 @@ class ConvStem(nn.Module):
     """Patch embedding with context: (B,3,S,S) normalised -> (B,S/4,S/4,embed_dim), channels last.
 
     A small transformer learns shapes slowly from few pictures, and attention over 32x32 tokens is slow on a
-    CPU. So a convolutional hourglass adds edges and context to the embedding of each 4x4 patch; the rest of
-    the image encoder stays as it is.
+    CPU. So a convolutional hourglass, of the same shape as the pose detector's, adds edges and context to the
+    embedding of each 4x4 patch; the rest of the image encoder stays as it is.
     """
 
-    def __init__(self, embed_dim: int, channels: int, operations: Any = torch.nn) -> None:
+    def __init__(
+        self, embed_dim: int, widths: tuple[int, ...], blocks: int, operations: Any = torch.nn
+    ) -> None:
         super().__init__()
-        conv, widths = operations.Conv2d, [channels, 2 * channels, 3 * channels, 4 * channels]
+        conv = operations.Conv2d
         self.proj = conv(3, embed_dim, 4, stride=4)
         self.first = conv(3, widths[0], 5, stride=2, padding=2)
         self.down = nn.ModuleList(conv(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         self.blocks = nn.ModuleList(Residual(width, operations) for width in widths[1:])
+        self.deep = nn.Sequential(*(Residual(widths[-1], operations) for _ in range(blocks - 1)))
         self.up = nn.ModuleList(conv(b, a, 1) for a, b in pairwise(widths[1:]))
         self.join = nn.ModuleList(Residual(width, operations) for width in widths[1:-1])
         self.out = conv(widths[1], embed_dim, 1)
@@ -101,7 +108,7 @@ class ConvStem(nn.Module):
         levels = [F.silu(self.first(images))]
         for down, block in zip(self.down, self.blocks, strict=True):
             levels.append(block(down(levels[-1])))
-        x = levels.pop()
+        x = self.deep(levels.pop())
         for up, join in zip(reversed(self.up), reversed(self.join), strict=True):
             x = join(levels.pop() + F.interpolate(up(x), scale_factor=2.0))
         return (self.proj(images) + self.out(x)).permute(0, 2, 3, 1)
@@ -167,7 +174,11 @@ def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
         raise ValueError(
             f"{path} holds {meta['kind']!r} weights, but SAM weights are needed here: choose another file"
         )
-    return config_from_metadata(SamConfig, meta["config"])
+    config = dict(meta["config"])
+    first = config.pop("stem_channels", 0)  # as files had it before the widths were free
+    if first:
+        config["stem_widths"] = [first, 2 * first, 3 * first, 4 * first]
+    return config_from_metadata(SamConfig, config)
 
 
 def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:
@@ -250,8 +261,8 @@ def _image_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
         window_size=config.window_size,
         global_attn_indexes=config.global_attn_indexes,
     )
-    if config.stem_channels:
-        encoder.patch_embed = ConvStem(config.embed_dim, config.stem_channels)
+    if config.stem_widths:
+        encoder.patch_embed = ConvStem(config.embed_dim, config.stem_widths, config.stem_blocks)
     return encoder
 
 

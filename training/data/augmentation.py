@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from ...people.keypoints import HFLIP_18
 
+FILLS = 3
+
 
 @dataclass(frozen=True)
 class ViewRange:
@@ -42,17 +44,26 @@ class Views:
         self, pictures: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
     ) -> torch.Tensor:
         """Pictures or masks (B,C,S,S) moved; what comes from outside is `fill` (a number or (B,C,1,1))."""
+        return sampled(pictures, self.grid(), fill, mode)
+
+    def grid(self) -> torch.Tensor:
+        """Where in the pictures every pixel of the moved ones comes from, (B,S,S,2), for `sampled`."""
         inverse = torch.linalg.inv(self.matrix)
         offset = -(inverse @ (self.shift_px * 2 / self.size)[:, :, None])
-        grid = F.affine_grid(torch.cat([inverse, offset], dim=2), list(pictures.shape), align_corners=False)
-        return (
-            F.grid_sample(pictures - fill, grid, mode=mode, padding_mode="zeros", align_corners=False) + fill
-        )
+        shape = [len(self.matrix), 1, self.size, self.size]
+        return F.affine_grid(torch.cat([inverse, offset], dim=2), shape, align_corners=False)
 
     def move(self, points_px: torch.Tensor) -> torch.Tensor:
         """Points (B,n,2) moved; left and right are not exchanged."""
         centre = self.size / 2
         return (points_px - centre) @ self.matrix.transpose(1, 2) + centre + self.shift_px[:, None]
+
+
+def sampled(
+    pictures: torch.Tensor, grid: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
+) -> torch.Tensor:
+    """Pictures or masks (B,C,S,S) at the places of a grid; what lies outside is `fill`."""
+    return F.grid_sample(pictures - fill, grid, mode=mode, padding_mode="zeros", align_corners=False) + fill
 
 
 def random_views(count: int, size: int, generator: torch.Generator, ranges: ViewRange = ViewRange()) -> Views:
@@ -115,3 +126,13 @@ def _soft(images: torch.Tensor) -> torch.Tensor:
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     rows = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
     return (rows[..., :-2, :] + 2 * rows[..., 1:-1, :] + rows[..., 2:, :]) / 16
+
+
+def random_fill(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """What lies outside a moved picture (B,3,1,1): its mean border colour, mid-grey, or a random colour."""
+    sides = [images[..., 0], images[..., -1], images[..., 0, :], images[..., -1, :]]
+    border = torch.cat(sides, dim=2).mean(dim=2)
+    choice = torch.randint(FILLS, (len(images), 1), generator=generator)
+    colours = torch.rand(len(images), 3, generator=generator)
+    fill = torch.where(choice == 0, border, torch.where(choice == 1, 0.5, colours))
+    return fill[:, :, None, None]

@@ -71,8 +71,9 @@ class PeopleDataset:
         """The finished data set in `root`; FileNotFoundError says how to make it."""
         root = Path(root)
         if not (root / "captions.json").is_file():
+            step = "perception_data" if root.name == "perception" else "data"
             raise FileNotFoundError(
-                f"no finished data set in {root}: run `figura train data --data {root.parent}`"
+                f"no finished data set in {root}: run `figura train {step} --data {root.parent}`"
             )
         arrays = {
             f.name: np.load(root / f"{f.name}.npy", mmap_mode="r")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from .loop import Method, OnDone
 
 METHODS = {
     "phac": "phac", "complete-pose": "complete_pose", "hands": "hands", "humansd": "humansd",
-    "pocold": "pocold", "cfld": "cfld", "synth": "truth",
+    "pocold": "pocold", "cfld": "cfld", "synth": "truth", "photos": "photos",
 }  # fmt: skip
 """Method -> its file in this folder."""
 PROMPTS = "prompts"
 """The file that `--prompts` measures with."""
+PHOTOS = "photos"
+"""The method whose people are on photographs."""
 SHEET_PEOPLE = 32
 Rows = Callable[[Any], Iterable[Row]]
 
@@ -41,7 +43,8 @@ class EvalOptions:
     samples: number of people. seed: the first person's; numbers below 10 000 000 count from there, so that no
     person is one that training has seen. sheet: picture file for a contact sheet of the first sheet_samples
     people. table: Markdown file for the metrics. weights: folder of the mini family. prompts: method phac:
-    compare the kinds of prompt instead.
+    compare the kinds of prompt instead. folder: method photos: the photographs and annotations.json. against:
+    method photos: a folder of other weights, whose metrics come along with the suffix ".against".
     """
 
     samples: int = 256
@@ -53,6 +56,8 @@ class EvalOptions:
     table: Path | None = None
     weights: Path = MINI_DIR
     prompts: bool = False
+    folder: Path | None = None
+    against: Path | None = None
 
     @property
     def seeds(self) -> range:
@@ -70,8 +75,8 @@ def eval_command(
 ) -> dict[str, Any]:
     """Measure one of METHODS ("synth" are the synthetic people themselves); gives the report.
 
-    others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, or no
-    people.
+    others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, no
+    people, or an option of another method.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; those that can be measured are {', '.join(METHODS)}")
@@ -80,11 +85,13 @@ def eval_command(
             f"samples is {samples} and seed {seed}; at least one person and a seed from 0 are needed"
         )
     options = EvalOptions(samples, seed, json_path, **others)
-    if options.prompts and method != "phac":
-        raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
-    with tqdm(total=samples, unit="person", desc=f"eval {method}") as bar:
-        metrics, sheets = _measure(method_of(PROMPTS if options.prompts else method), options, bar.update)
-    done = report(method, samples, options.seeds[0], options.device, torch.get_num_threads(), metrics)
+    _check_options(method, options)
+    subjects = _subjects(options)
+    with tqdm(total=len(subjects), unit="person", desc=f"eval {method}") as bar:
+        asked = method_of(PROMPTS if options.prompts else method)
+        metrics, sheets = _measure(asked, options, subjects, bar.update)
+    first = options.seeds[0] if options.folder is None else 0
+    done = report(method, len(subjects), first, options.device, torch.get_num_threads(), metrics)
     if options.json_path is not None:
         write_report(options.json_path, done)
     if options.table is not None:
@@ -95,8 +102,26 @@ def eval_command(
     return done
 
 
+def _check_options(method: str, options: EvalOptions) -> None:
+    if options.prompts and method != "phac":
+        raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
+    if method == PHOTOS and options.folder is None:
+        raise ValueError("photos needs a folder of pictures and annotations.json: figura eval photos DIR")
+    if method != PHOTOS and (options.folder or options.against) is not None:
+        raise ValueError(f"a folder of photographs and --against are for photos; they are not for {method!r}")
+
+
+def _subjects(options: EvalOptions) -> Sequence[Any]:
+    """Whom to measure: people on photographs, or the seeds of synthetic ones."""
+    if options.folder is None:
+        return options.seeds
+    from ..data.photos import open_photos
+
+    return open_photos(options.folder)[: options.samples]
+
+
 def _measure(
-    method: Method, options: EvalOptions, on_done: OnDone
+    method: Method, options: EvalOptions, subjects: Sequence[Any], on_done: OnDone
 ) -> tuple[dict[str, float], dict[Path, Sheet]]:
     """The metrics, and the sheets by their files; without a file for them nothing is drawn."""
     sheets = _sheets(method, options)
@@ -106,7 +131,10 @@ def _measure(
             sheet.add(rows(batch))
 
     networks = method.load(options.weights, options.device)
-    metrics = method.evaluate(networks, options.seeds, on_batch=show if sheets else None, on_done=on_done)
+    metrics = method.evaluate(networks, subjects, on_batch=show if sheets else None, on_done=on_done)
+    if options.against is not None:
+        others = method.evaluate(method.load(options.against, options.device), subjects)
+        metrics |= {f"{name}.against": value for name, value in others.items() if "samples." not in name}
     return metrics, {path: sheet for path, (_, sheet) in sheets.items()}
 
 

@@ -14,6 +14,7 @@ from ..reports.sheets import Row
 from .metrics import Mean, mean_of
 
 BatchT = TypeVar("BatchT")
+SubjectT = TypeVar("SubjectT")
 OnDone = Callable[[int], object]
 """Told the number of people done in a batch."""
 BATCH = 16
@@ -22,7 +23,7 @@ BATCH = 16
 class Method(NamedTuple):
     """What `figura eval` needs of a method.
 
-    load(folder, device) -> its networks. evaluate(networks, seeds, on_batch=, on_done=) -> every metric by
+    load(folder, device) -> its networks. evaluate(networks, people, on_batch=, on_done=) -> every metric by
     its name. rows: a batch -> rows of the contact sheet. columns: of that sheet. more: further sheets, what
     is added to the file's name -> (rows, how many people).
     """
@@ -35,8 +36,8 @@ class Method(NamedTuple):
 
 
 def in_batches(
-    seeds: Sequence[int],
-    measure: Callable[[list[int]], BatchT | None],
+    subjects: Sequence[SubjectT],
+    measure: Callable[[list[SubjectT]], BatchT | None],
     *,
     batch_size: int = BATCH,
     on_batch: Callable[[BatchT], object] | None = None,
@@ -45,14 +46,14 @@ def in_batches(
     """Measure people batch by batch.
 
     Args:
-        seeds: the people.
-        measure: gets the seeds of a batch; gives what a sheet shows of it, or None when nobody was seen.
+        subjects: the people, mostly as seeds.
+        measure: gets those of a batch; gives what a sheet shows of it, or None when nobody was seen.
         batch_size: people in a batch.
         on_batch: gets what `measure` gave, unless that is None.
         on_done: gets the number of people of every batch that is finished.
     """
-    for start in range(0, len(seeds), batch_size):
-        part = list(seeds[start : start + batch_size])
+    for start in range(0, len(subjects), batch_size):
+        part = list(subjects[start : start + batch_size])
         batch = measure(part)
         if batch is not None and on_batch is not None:
             on_batch(batch)

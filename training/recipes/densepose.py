@@ -12,13 +12,17 @@ from torch.nn import functional as F
 
 from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.perception.densepose import KIND, DensePoseNet, estimate_labels
-from ...people.densepose import LABELS, MIRRORED, paint_labels
-from ..data.augmentation import jitter_colours
-from ..data.people import PeopleDataset, open_split, rows, sample_indices
+from ...models.perception.pose import load_pose_detector
+from ...people.densepose import LABELS, paint_labels
+from ..data.people import PeopleDataset, rows, sample_indices
+from ..data.perception import Framing, PerceptionData, draw_people, open_perception
 from ..run.progress import picture_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
-SOURCES = ("unoccluded", "complete", "cutout", "occluded")
+MEASURED = ("unoccluded", "complete")
+SHARES = (0.3, 0.4, 0.15, 0.15)
+"""Of SOURCES: whole people mostly, whose labels the methods ask for."""
+FRAMING = Framing(upper=0.15, distant=0.08)
 BODY_WEIGHT = 2.0
 """What a pixel of the body counts, against one of the background, of which there are more."""
 
@@ -27,35 +31,31 @@ class DensePoseRecipe(BaseRecipe):
     """Whole people in front of anything; of occluded ones the part that can be seen."""
 
     name = "densepose"
+    needs = ("pose_detector",)
     plan = TrainingPlan(
         minutes=20, batch_size=32, learning_rate=2e-3, weight_decay=0.01, ema_decay=0.998,
         mixed_precision="bf16", device="cpu",
     )  # fmt: skip
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people."""
-        return open_split(data_root)
+        """Open the rendered people and the photographs for their backgrounds."""
+        return open_perception(data_root)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """A fresh network."""
-        return DensePoseNet()
+        """A network that begins with what the pose detector sees."""
+        net = DensePoseNet()
+        detector = load_pose_detector(init["pose_detector"])
+        own = net.state_dict()
+        shared = {n: v for n, v in detector.state_dict().items() if n in own and own[n].shape == v.shape}
+        net.load_state_dict(shared, strict=False)
+        return net
 
-    def batch(self, data: PeopleDataset, step: int, seed: int, batch_size: int) -> Batch:
-        """images (B,3,S,S) and labels (B,S,S); half of them mirrored, with left and right exchanged."""
-        generator = random_generator(seed, step, 41)
-        indices = sample_indices(len(data), step, seed, batch_size)
-        kinds = torch.randint(len(SOURCES), (batch_size,), generator=generator).numpy()
-        images = torch.empty(batch_size, 3, data.size, data.size)
-        labels = torch.empty(batch_size, data.size, data.size, dtype=torch.long)
-        for number, source in enumerate(SOURCES):
-            where = np.flatnonzero(kinds == number)
-            if len(where):
-                images[where] = data.pictures(source, indices[where])
-                labels[where] = labels_of(data, indices[where], source)
-        flip = torch.rand(batch_size, generator=generator) < 0.5
-        images[flip] = images[flip].flip(-1)
-        labels[flip] = torch.tensor(MIRRORED)[labels[flip]].flip(-1)
-        return {"images": jitter_colours(images, generator), "labels": labels}
+    def batch(self, data: PerceptionData, step: int, seed: int, batch_size: int) -> Batch:
+        """images (B,3,S,S) and labels (B,S/2,S/2)."""
+        indices = sample_indices(len(data.people), step, seed, batch_size)
+        drawn = draw_people(data, indices, random_generator(seed, step, 41), FRAMING, SHARES)
+        labels = F.interpolate(drawn.labels, scale_factor=0.5, mode="nearest-exact")
+        return {"images": drawn.images, "labels": labels[:, 0].long()}
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
@@ -70,24 +70,26 @@ class DensePoseRecipe(BaseRecipe):
         """Pictures, the labels found, the true ones."""
         images = batch["images"][:8]
         found = estimate_labels(module, images)
-        return picture_grid([images, paint_labels(found), paint_labels(batch["labels"][:8])])
+        truth = batch["labels"][:8].repeat_interleave(2, 1).repeat_interleave(2, 2)
+        return picture_grid([images, paint_labels(found), paint_labels(truth)])
 
-    def evaluate(self, module: Any, held_out: PeopleDataset) -> dict[str, float]:
+    def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
         """By kind of picture: share of the body's pixels rightly labelled, and mean IoU of the parts."""
-        everyone = np.arange(len(held_out))
+        people = held_out.people
+        everyone = np.arange(len(people))
         scores = {}
-        for source in SOURCES[:2]:
+        for source in MEASURED:
             parts = [everyone[start : start + 32] for start in range(0, len(everyone), 32)]
             found = torch.cat(
-                [estimate_labels(module, held_out.pictures(source, part)).cpu() for part in parts]
+                [estimate_labels(module, people.pictures(source, part)).cpu() for part in parts]
             )
-            truth = labels_of(held_out, everyone, source)
+            truth = labels_of(people, everyone, source)
             body = truth > 0
             scores[f"accuracy.{source}"] = float((found[body] == truth[body]).float().mean())
             scores[f"iou.{source}"] = mean_iou(found, truth)
         return scores
 
-    def export(self, module: Any, held_out: PeopleDataset) -> Export:
+    def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The network with its configuration."""
         return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 

@@ -24,9 +24,9 @@ from ...models.perception.hand_pose import (
     to_view,
 )
 from ...models.perception.pose import PoseDetector, decode_heatmaps, target_heatmaps
-from ..data.augmentation import jitter_colours
 from ..data.hands import CloseUps, Gestures, HandsData, open_hands
 from ..data.people import rows, sample_indices
+from ..data.photographic import photographed
 from ..run.progress import picture_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
@@ -78,7 +78,7 @@ class HandDetectorRecipe(BaseRecipe):
         views = look_at(pictures, frames, size)
         points = torch.cat([to_view(frames, joints[..., :2]), joints[..., 2:]], dim=2)
         if data.augment:
-            views = jitter_colours(coarsened(views, generator), generator)
+            views = photographed(coarsened(views, generator), generator)
         return {"images": views, "joints": points}
 
     @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,88 +18,103 @@ from ...models.perception.pose import (
     detect_joints,
     target_heatmaps,
 )
+from ...people.densepose import LABELS
 from ...people.skeleton import draw_skeleton
-from ..data.augmentation import ViewRange, exchange_sides, jitter_colours, move_joints, random_views
-from ..data.people import PeopleDataset, open_split, rows, sample_indices
+from ..data.people import PeopleDataset, rows, sample_indices
+from ..data.perception import SOURCES, PerceptionData, draw_people, open_perception
 from ..run.progress import picture_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
-SOURCES = ("occluded", "unoccluded", "complete", "cutout")
-SHARES = (0.45, 0.15, 0.2, 0.2)
-FILLS = 3
-RANGES = ViewRange(stray=0.06)
+STRIDE = 4
+PARTS_WEIGHT = 4.0
 
 
-class PoseData(NamedTuple):
-    """A data set and whether its pictures are changed at random."""
+class PoseTraining(PoseDetector):
+    """The detector and, from the same features, DensePose labels at 1/4 of the side (B,25,S/4,S/4).
 
-    people: PeopleDataset
-    augment: bool
+    Labels say something of every pixel, joints only of a few: with both the features are learned sooner.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = torch.nn.Conv2d(self.config.channels[1], LABELS, 1)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        """Logits of the joints and of the labels."""
+        features = F.silu(self.norm(self.features(images)[1]))
+        return self.head(features), self.parts(features)
+
+    def detector(self) -> PoseDetector:
+        """The detector alone, with copies of the weights."""
+        net = PoseDetector(self.config)
+        net.load_state_dict(
+            {n: value for n, value in self.state_dict().items() if not n.startswith("parts.")}
+        )
+        return net.to(self.head.weight.device)
 
 
 class PoseRecipe(BaseRecipe):
-    """Occluded, unoccluded, completed and cut-out pictures; in the first, covered joints do not count."""
+    """Pictures of every kind that `draw_people` makes; joints that cannot be seen have empty heatmaps."""
 
     name = "pose_detector"
     plan = TrainingPlan(
-        minutes=25,
+        minutes=30,
         batch_size=32,
         learning_rate=2e-3,
-        weight_decay=0.01,
+        weight_decay=0.02,
         ema_decay=0.998,
         mixed_precision="bf16",
         device="cpu",
     )
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people."""
-        train, held_out = open_split(data_root)
-        return Split(PoseData(train, True), PoseData(held_out, False))
+        """Open the rendered people and the photographs for their backgrounds."""
+        return open_perception(data_root)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh detector."""
-        return PoseDetector()
+        return PoseTraining()
 
-    def batch(self, data: PoseData, step: int, seed: int, batch_size: int) -> Batch:
-        """images (B,3,S,S), joints (B,18,3), present (B,18) 0/1."""
+    def batch(self, data: PerceptionData, step: int, seed: int, batch_size: int) -> Batch:
+        """images (B,3,S,S), joints (B,18,3), present (B,18) 0/1, labels (B,S/4,S/4)."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
-        generator = random_generator(seed, step, 11)
-        images, joints, present = draw_pictures(data.people, indices, generator)
-        if not data.augment:
-            return {"images": images, "joints": joints, "present": present}
-        views = random_views(len(images), images.shape[-1], generator, RANGES)
-        images = views.warp(images, random_fill(images, generator))
-        moved = move_joints(views, joints)
-        present = exchange_sides(views, present) * (moved[..., 2] > 0)
-        return {"images": jitter_colours(images, generator), "joints": moved, "present": present}
+        drawn = draw_people(data, indices, random_generator(seed, step, 11))
+        return {
+            "images": drawn.images, "joints": drawn.joints, "present": drawn.present,
+            "labels": drawn.labels[:, 0, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long(),
+        }  # fmt: skip
 
     def loss(
-        self, module: PoseDetector, batch: Batch, generator: torch.Generator
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Cross-entropy against the Gaussians, summed over cells: the peak tends to the probability."""
-        logits = module(batch["images"]).float()
+        """Cross-entropy against the Gaussians, summed over cells: the peak tends to the probability. And that
+        of the labels.
+        """
+        logits, parts = module(batch["images"])
         target = target_heatmaps(batch["joints"], batch["present"], batch["images"].shape[-1])
-        loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(2, 3)).mean()
-        return loss, {}
+        error = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
+        joints = error.sum(dim=(2, 3)).mean()
+        labels = F.cross_entropy(parts.float(), batch["labels"])
+        return joints + PARTS_WEIGHT * labels, {"joints": joints.detach(), "labels": labels.detach()}
 
-    def sample(self, module: PoseDetector, batch: Batch) -> torch.Tensor:
+    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Pictures, what was found, and the truth, as skeletons."""
         images = batch["images"][:8]
-        found = detect_joints(module, images).cpu()
+        found = detect_joints(module.detector(), images).cpu()
         truth = torch.cat([batch["joints"][:8, :, :2], batch["present"][:8, :, None]], dim=2).cpu()
         found[..., 2] = (found[..., 2] >= CONFIDENCE).float()
         size = images.shape[-1]
         return picture_grid([images, draw_skeleton(found, size, size), draw_skeleton(truth, size, size)])
 
-    def evaluate(self, module: Any, held_out: PoseData) -> dict[str, float]:
+    def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
         """Mean joint error as a fraction of the side, recall and false alarms, by kind of picture."""
-        people = held_out.people
+        people, net = held_out.people, module.detector()
         everyone = np.arange(len(people))
         scores = {}
         for source in SOURCES:
             joints, present = joints_of(people, everyone, source)
             parts = [everyone[start : start + 64] for start in range(0, len(everyone), 64)]
-            found = torch.cat([detect_joints(module, people.pictures(source, part)).cpu() for part in parts])
+            found = torch.cat([detect_joints(net, people.pictures(source, part)).cpu() for part in parts])
             error = (found[..., :2] - joints[..., :2]).norm(dim=2) / people.size
             there = present > 0
             scores[f"joint_err.{source}"] = float(error[there].mean())
@@ -110,9 +125,9 @@ class PoseRecipe(BaseRecipe):
                 scores["false_alarm.occluded"] = float((found[..., 2][hidden] >= CONFIDENCE).float().mean())
         return scores
 
-    def export(self, module: PoseDetector, held_out: PoseData) -> Export:
+    def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The detector with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+        return Export(KIND, module.detector().state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def joints_of(people: PeopleDataset, indices: np.ndarray, source: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,32 +137,6 @@ def joints_of(people: PeopleDataset, indices: np.ndarray, source: str) -> tuple[
     if source == "occluded":
         present = present * rows(people.joint_visible, indices).float()
     return joints, present
-
-
-def draw_pictures(
-    people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A kind of picture drawn for each index: images, joints, and which joints count."""
-    shares = torch.tensor(SHARES)
-    choice = torch.multinomial(shares, len(indices), replacement=True, generator=generator).numpy()
-    joints, present = joints_of(people, indices, "complete")
-    images = torch.empty(len(indices), 3, people.size, people.size)
-    for number, source in enumerate(SOURCES):
-        where = np.flatnonzero(choice == number)
-        if len(where):
-            images[where] = people.pictures(source, indices[where])
-            present[where] = joints_of(people, indices[where], source)[1]
-    return images, joints, present
-
-
-def random_fill(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """What lies outside a moved picture (B,3,1,1): its mean border colour, mid-grey, or a random colour."""
-    sides = [images[..., 0], images[..., -1], images[..., 0, :], images[..., -1, :]]
-    border = torch.cat(sides, dim=2).mean(dim=2)
-    choice = torch.randint(FILLS, (len(images), 1), generator=generator)
-    colours = torch.rand(len(images), 3, generator=generator)
-    fill = torch.where(choice == 0, border, torch.where(choice == 1, 0.5, colours))
-    return fill[:, :, None, None]
 
 
 RECIPES = {"pose_detector": PoseRecipe}

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ...models.diffusion.checkpoint import config_to_metadata
+from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.perception.sam import (
     NEGATIVE,
     POSITIVE,
@@ -26,8 +27,8 @@ from ...models.perception.sam import (
     visible_mask,
 )
 from ...models.perception.sam_networks import KIND, MINI
-from ..data.augmentation import ViewRange, Views, exchange_sides, jitter_colours, move_joints, random_views
-from ..data.people import PeopleDataset, open_split, rows, sample_indices
+from ..data.people import PeopleDataset, rows, sample_indices
+from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes, open_perception
 from ..run.progress import picture_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
@@ -36,14 +37,15 @@ MOST_POINTS = (1, 3, 6, 18, 18)
 NEGATIVES = 3
 JITTER_PX = 1.2
 BOXED = 4
-RANGES = ViewRange(scale=(0.8, 1.3), degrees=10.0, shift=0.1, unchanged=0.4)
-
-
-class SamData(NamedTuple):
-    """A data set and whether its pictures are changed at random."""
-
-    people: PeopleDataset
-    augment: bool
+SHARES = (0.6, 0.3, 0.1, 0.0)
+FRAMING = Framing(sides=(1.05, 2.0), upper=0.25)
+STEM_NAMES = {
+    "stem.": "first.", "down4.": "down.0.", "block4.": "blocks.0.", "down8.": "down.1.",
+    "blocks8.0.": "blocks.1.",
+    "down16.": "down.2.", "blocks16.0.": "blocks.2.", "blocks16.1.": "deep.0.", "up8.": "up.1.",
+    "join8.": "join.1.", "up4.": "up.0.", "join4.": "join.0.",
+}  # fmt: skip
+"""The layers of the detector's hourglass, and what they are called in SAM's stem."""
 
 
 class SamTraining(torch.nn.Module):
@@ -74,6 +76,7 @@ class SamRecipe(BaseRecipe):
     """Binary cross-entropy, heavier near the outline, plus Dice, plus the error of the predicted IoU."""
 
     name = "sam"
+    needs = ("pose_detector",)
     plan = TrainingPlan(
         minutes=60,
         batch_size=16,
@@ -85,35 +88,25 @@ class SamRecipe(BaseRecipe):
     )
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people."""
-        train, held_out = open_split(data_root)
-        return Split(SamData(train, True), SamData(held_out, False))
+        """Open the rendered people and the photographs for their backgrounds."""
+        return open_perception(data_root)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """A fresh mini SAM."""
-        return SamTraining()
+        """A mini SAM that begins with what the pose detector sees."""
+        training = SamTraining()
+        stem_from_detector(training.sam, load_pose_detector(init["pose_detector"]))
+        return training
 
-    def batch(self, data: SamData, step: int, seed: int, batch_size: int) -> Batch:
+    def batch(self, data: PerceptionData, step: int, seed: int, batch_size: int) -> Batch:
         """images, masks (B,1,S,S), points, labels, boxes of the prompts."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
         generator = random_generator(seed, step, 12)
-        images = data.people.pictures("occluded", indices)
-        masks = (data.people.pictures("visible_mask", indices) > 0.5).float()
-        joints, seen = visible_joints(data.people, indices)
-        if data.augment:
-            views = random_views(len(images), images.shape[-1], generator, RANGES)
-            images = jitter_colours(warp_pictures(views, images, generator), generator)
-            masks = (views.warp(masks) > 0.5).float()
-            joints, seen = move_joints(views, joints), exchange_sides(views, seen)
-            seen = seen * (joints[..., 2] > 0)
-        points, labels = random_points(masks, joints, seen, generator)
+        drawn = draw_people(data, indices, generator, FRAMING, SHARES)
+        points, labels = random_points(drawn.mask, drawn.joints, drawn.present, generator)
         return {
-            "images": images,
-            "masks": masks,
-            "points": points,
-            "labels": labels,
-            "boxes": random_boxes(masks, generator),
-        }
+            "images": drawn.images, "masks": drawn.mask, "points": points, "labels": labels,
+            "boxes": random_boxes(drawn.mask, generator),
+        }  # fmt: skip
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
@@ -136,7 +129,7 @@ class SamRecipe(BaseRecipe):
         marked = mark_points(batch["images"][:count], batch["points"][:count, 0], batch["labels"][:count, 0])
         return picture_grid([marked, found, batch["masks"][:count].expand(-1, 3, -1, -1)])
 
-    def evaluate(self, module: Any, held_out: SamData) -> dict[str, float]:
+    def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
         """Mean IoU on held-out people: all visible joints, displaced by 2 px, every other one, only three."""
         people = held_out.people
         generator = random_generator(0, 13)
@@ -146,7 +139,7 @@ class SamRecipe(BaseRecipe):
                 results.setdefault(name, []).append(value)
         return {name: float(np.mean(values)) for name, values in results.items()}
 
-    def export(self, module: Any, held_out: SamData) -> Export:
+    def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The whole SAM with its configuration."""
         return Export(KIND, module.sam.state_dict(), config_to_metadata(MINI), int8=True)
 
@@ -157,11 +150,26 @@ def visible_joints(people: PeopleDataset, indices: np.ndarray) -> tuple[torch.Te
     return joints, (joints[..., 2] > 0).float() * rows(people.joint_visible, indices).float()
 
 
-def warp_pictures(views: Views, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Moved pictures; outside lies the padding colour SAM uses, or the picture's mean colour."""
-    padding = torch.tensor([0.485, 0.456, 0.406])[None, :, None, None]
-    use_mean = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
-    return views.warp(images, torch.where(use_mean, images.mean(dim=(2, 3), keepdim=True), padding))
+def stem_from_detector(sam: Any, detector: PoseDetector) -> None:
+    """Give the image encoder's stem the weights of the detector's hourglass, which has the same shape.
+
+    SAM normalises colours, the detector takes them from -1 to 1: the first layer is converted.
+    """
+    stem = sam.image_encoder.patch_embed
+    weights = {
+        own + name.removeprefix(other): value
+        for other, own in STEM_NAMES.items() for name, value in detector.state_dict().items()
+        if name.startswith(other)
+    }  # fmt: skip
+    mean, spread = sam.pixel_mean.view(1, 3, 1, 1) / 255, sam.pixel_std.view(1, 3, 1, 1) / 255
+    kernel = weights["first.weight"]
+    weights["first.bias"] = weights["first.bias"] + (kernel * (2 * mean - 1)).sum(dim=(1, 2, 3))
+    weights["first.weight"] = kernel * 2 * spread
+    missing = stem.load_state_dict(weights, strict=False).missing_keys
+    if set(missing) != {"proj.weight", "proj.bias", "out.weight", "out.bias"}:
+        raise ValueError(
+            f"the pose detector has no weights for the stem's {', '.join(missing)}: train it again"
+        )
 
 
 def random_points(
@@ -211,20 +219,8 @@ def negative_points(masks: torch.Tensor, generator: torch.Generator) -> tuple[to
 def random_boxes(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Boxes (B,K,4) px round the masks, each side displaced by up to 3 px; all of it for an empty mask."""
     side = masks.shape[-1]
-    ends = [_extent(masks[:, 0].amax(dim=dim)) for dim in (1, 2)]
-    exact = torch.stack([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], dim=1).float()
     noise = (torch.rand(len(masks), PROMPTS, 4, generator=generator) * 2 - 1) * 3
-    return (exact[:, None] + noise).clamp(0, side)
-
-
-def _extent(line: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """First and one past the last index where rows of `line` (B,n) are set; (0, n) where nothing is."""
-    length = line.shape[1]
-    positions = torch.arange(length)
-    low = torch.where(line > 0, positions, length).amin(dim=1)
-    high = torch.where(line > 0, positions + 1, 0).amax(dim=1)
-    empty = high == 0
-    return torch.where(empty, 0, low), torch.where(empty, length, high)
+    return (mask_boxes(masks)[:, None] + noise).clamp(0, side)
 
 
 def mask_loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:

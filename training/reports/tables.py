@@ -64,7 +64,18 @@ RE_POSED = {
     "joint_missing": "share of the joints in the true picture that the detector does not find",
     "order": "1 where the first has the better figure, as in the paper",
 }
-OWN_MEANINGS = {
+OWN_MEANINGS: dict[str, dict[str, str]] = {
+    "photos": {
+        "pck": "share of the labelled joints found within 20 % of the torso's length",
+        "pck.certain": "found, and certain enough to count as seen",
+        "pck.crop": "found when the detector is shown the person's box alone",
+        "oks": "COCO's object keypoint similarity, mean over people",
+        "mask_iou": "visible mask from the labelled joints against the annotated one",
+        "mask_iou.points": "visible mask from three of the joints",
+        "mask_iou.box": "visible mask from the joints and the person's box",
+        "samples.joints": "joints behind pck",
+        "samples.masks": "people behind mask_iou",
+    },
     "pocold": RE_POSED,
     "cfld": RE_POSED,
     "hands": {
@@ -97,7 +108,7 @@ VARIANTS = {
     "loss_official": "heatmap-guided loss of the released code",
     "no_appearance": "without the query biases", "clip": "one token of the whole picture as prompt",
     "full_no_appearance": "query biases, none", "full_clip": "the decoder's prompt, one token",
-    "pocold": "PoCoLD on the same people",
+    "pocold": "PoCoLD on the same people", "against": "the other weights",
     "composite": "before the refinement", "telea": "OpenCV Telea in the same mask", "coarse": "coarse stage",
 }  # fmt: skip
 
@@ -120,11 +131,9 @@ def write_table(path: Path, report: Mapping[str, Any]) -> Path:
 def table(report: Mapping[str, Any], machine: str, day: date) -> str:
     """A report as Markdown: where the figures come from, the metrics in order, the curve over s."""
     metrics: Mapping[str, float] = report["metrics"]
-    last = report["seed"] + report["samples"] - 1
     head = [
         f"# figura eval {report['name']}", "",
-        f"{report['samples']} held-out people (seeds {report['seed']} to {last}), {machine}, "
-        f"{report['threads']} threads, {day.isoformat()}.", "",
+        f"{_people_of(report)}, {machine}, {report['threads']} threads, {day.isoformat()}.", "",
         f"`{command_of(report)}`", "",
         "| metric | value | what |", "| --- | --- | --- |",
     ]  # fmt: skip
@@ -136,8 +145,18 @@ def table(report: Mapping[str, Any], machine: str, day: date) -> str:
     return "\n".join([*head, *rows, *beside, *_curve(metrics)]) + "\n"
 
 
+def _people_of(report: Mapping[str, Any]) -> str:
+    if report["name"] == "photos":
+        return f"{report['samples']} people on photographs"
+    last = report["seed"] + report["samples"] - 1
+    return f"{report['samples']} held-out people (seeds {report['seed']} to {last})"
+
+
 def command_of(report: Mapping[str, Any]) -> str:
     """The command that measures this again."""
+    if report["name"] == "photos":
+        against = " --against OTHER_WEIGHTS" if "pck.against" in report["metrics"] else ""
+        return f"figura eval photos DIR{against}"
     prompts = " --prompts" if any(name.startswith("gain_per_point.") for name in report["metrics"]) else ""
     return f"figura eval {report['name']}{prompts} --samples {report['samples']} --seed {report['seed']}"
 

@@ -14,7 +14,7 @@ from ..recipes import CONTINUES, load_recipe, recipe_names
 from .recipe import BF16_COPY, changed_plan
 from .trainer import train
 
-DATA_STEPS = ("data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
+DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
 WEIGHTS = "weights"
@@ -26,6 +26,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe", choices=[*DATA_STEPS, *recipe_names()], metavar="RECIPE",
         help=f"one of {', '.join(recipe_names())}; or data (render the people), "
+        "perception_data (people in all views, for perception), "
         "hands_data (render hands, and people who show them), pairs_data (the same people in two poses), "
         "coarse_outputs (draw what invisible_mask learns from), human_body (the body that people are drawn with)",
     )  # fmt: skip
@@ -57,7 +58,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--count",
         type=int,
-        help=f"training people (data, pairs_data: {PEOPLE}, hands_data: 8000 of each, "
+        help=f"training people (data, perception_data, pairs_data: {PEOPLE}, hands_data: 8000 of each, "
         f"coarse_outputs: {COARSE_PEOPLE})",
     )
     group.add_argument("--processes", type=int, default=2)
@@ -77,8 +78,8 @@ def train_command(args: argparse.Namespace) -> int:
     """
     if args.recipe in DATA_STEPS:
         {
-            "data": build_data, "hands_data": build_hands, "pairs_data": build_pair_data,
-            "coarse_outputs": build_coarse_outputs, "human_body": build_human_body,
+            "data": build_data, "perception_data": build_perception_data, "hands_data": build_hands,
+            "pairs_data": build_pair_data, "coarse_outputs": build_coarse_outputs, "human_body": build_human_body,
         }[args.recipe](args)  # fmt: skip
         return 0
     need_extra()
@@ -99,6 +100,13 @@ def build_data(args: argparse.Namespace) -> None:
     from ..data.people import build_split
 
     build_split(args.data, args.count or PEOPLE, args.held_out or 256, processes=args.processes)
+
+
+def build_perception_data(args: argparse.Namespace) -> None:
+    """Render the people that perception learns from."""
+    from ..data.framed_people import PEOPLE, build_perception
+
+    build_perception(args.data, args.count or PEOPLE, args.processes)
 
 
 def build_hands(args: argparse.Namespace) -> None:

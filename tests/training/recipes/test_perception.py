@@ -6,21 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from figura.models.perception.pose import detect_joints, load_pose_detector
-from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, visible_mask
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
+from figura.models.perception.densepose import DensePoseNet, estimate_labels, load_densepose_net
+from figura.models.perception.pose import KIND as POSE
+from figura.models.perception.pose import PoseDetector, detect_joints, load_pose_detector
+from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, build_mini_sam, visible_mask
 from figura.models.perception.sam_networks import load_sam
-from figura.training.data.people import build_split
+from figura.training.data.people import HELD_OUT_SEED, build_people
+from figura.training.data.perception import PerceptionData
 from figura.training.recipes import load_recipe
-from figura.training.recipes.pose_detector import PoseData, joints_of
+from figura.training.recipes.pose_detector import joints_of
 from figura.training.recipes.sam import (
     PROMPTS,
-    SamData,
     intersection_over_union,
     mask_loss,
     negative_points,
     pixels_where,
     random_boxes,
     random_points,
+    stem_from_detector,
 )
 from figura.training.run.trainer import Split, random_generator, train
 
@@ -28,8 +32,17 @@ from figura.training.run.trainer import Split, random_generator, train
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    build_split(folder, count=8, held_out=4, size=128, processes=1)
+    build_people(folder / "perception", 8)
+    build_people(folder / "held_out", 4, HELD_OUT_SEED)
     return folder
+
+
+@pytest.fixture(scope="module")
+def init(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("init") / "pose_detector.safetensors"
+    net = PoseDetector()
+    return {"pose_detector": save_module(path, POSE, net.state_dict(), config_to_metadata(net.config))}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +55,7 @@ def sam_split(root: Path) -> Split:
     return load_recipe("sam").prepare(root, {})
 
 
-@pytest.mark.parametrize("name", ["pose_detector", "sam"])
+@pytest.mark.parametrize("name", ["pose_detector", "sam", "densepose"])
 def test_batches_depend_on_step_and_seed_only(name: str, root: Path) -> None:
     recipe = load_recipe(name)
     data = recipe.prepare(root, {}).train
@@ -64,7 +77,7 @@ def test_held_out_pictures_are_not_changed(pose_split: Split) -> None:
     stored = {
         name: pose_split.held_out.people.pictures(name, np.arange(4)) for name in ("occluded", "cutout")
     }
-    assert isinstance(pose_split.held_out, PoseData) and not pose_split.held_out.augment
+    assert isinstance(pose_split.held_out, PerceptionData) and not pose_split.held_out.augment
     assert all(0 <= picture.min() and picture.max() <= 1 for picture in batch["images"])
     assert batch["images"].shape == stored["occluded"].shape
 
@@ -132,11 +145,11 @@ def test_pose_training_runs_exports_and_loads(root: Path, tmp_path: Path) -> Non
     assert detect_joints(load_pose_detector(out), torch.rand(1, 3, 128, 128)).shape == (1, 18, 3)
 
 
-def test_sam_training_runs_exports_and_loads(root: Path, tmp_path: Path) -> None:
+def test_sam_training_runs_exports_and_loads(root: Path, init: dict[str, Path], tmp_path: Path) -> None:
     recipe = load_recipe("sam")
     plan = replace(recipe.plan, steps=2, minutes=None, batch_size=4, mixed_precision="no")
     out = tmp_path / "sam.safetensors"
-    scores = train(recipe, root, {}, out, tmp_path / "work", plan)
+    scores = train(recipe, root, init, out, tmp_path / "work", plan)
     assert scores is not None and 0 <= scores["visible_iou"] <= 1
     mask, _ = visible_mask(
         load_sam(out), torch.rand(3, 128, 128), torch.tensor([[64.0, 64.0]]), torch.ones(1)
@@ -144,11 +157,11 @@ def test_sam_training_runs_exports_and_loads(root: Path, tmp_path: Path) -> None
     assert mask.shape == (128, 128)
 
 
-def test_the_sam_loss_falls(sam_split: Split) -> None:
+def test_the_sam_loss_falls(sam_split: Split, init: dict[str, Path]) -> None:
     recipe = load_recipe("sam")
     torch.manual_seed(0)
-    module = recipe.build({})
-    batch = recipe.batch(SamData(sam_split.train.people, False), 0, 0, 4)
+    module = recipe.build(init)
+    batch = recipe.batch(PerceptionData(sam_split.train.people, None, False), 0, 0, 4)
     optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], 2e-3)
     losses = []
     for _ in range(8):
@@ -158,3 +171,49 @@ def test_the_sam_loss_falls(sam_split: Split) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] and 0 <= scalars["iou"] <= 1
+
+
+def test_the_stem_sees_what_the_pose_detector_sees(init: dict[str, Path]) -> None:
+    detector, sam = load_pose_detector(init["pose_detector"]), build_mini_sam()
+    stem_from_detector(sam, detector)
+    stem = sam.image_encoder.patch_embed
+    torch.nn.init.zeros_(stem.proj.weight), torch.nn.init.zeros_(stem.proj.bias)
+    # All that the stem adds to the features is a linear layer: made to hand them on, it shows them.
+    torch.nn.init.dirac_(stem.out.weight), torch.nn.init.zeros_(stem.out.bias)
+    images = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        seen = stem(sam.preprocess(images * 255)).permute(0, 3, 1, 2)
+        known = detector.features(images)[1]
+    # Near the border the padding is black to one and grey to the other.
+    inner = (..., slice(12, 20), slice(12, 20))
+    difference = (seen[:, : known.shape[1]] - known)[inner].abs().mean()
+    assert difference < 0.05 * known[inner].abs().mean()
+
+
+def test_a_detector_of_another_shape_is_refused(init: dict[str, Path]) -> None:
+    small = PoseDetector(replace(PoseDetector().config, blocks=(1, 1)))
+    with pytest.raises(ValueError, match="train it again"):
+        stem_from_detector(build_mini_sam(), small)
+
+
+def test_the_labels_are_learned_beside_the_joints_and_left_out_of_the_file(pose_split: Split) -> None:
+    recipe = load_recipe("pose_detector")
+    module = recipe.build({})
+    batch = recipe.batch(pose_split.held_out, 0, 0, 2)
+    assert batch["labels"].shape == (2, 32, 32)
+    recipe.loss(module, batch, random_generator(0))[0].backward()
+    assert module.parts.weight.grad.abs().sum() > 0
+    exported = recipe.export(module, pose_split.held_out)
+    assert set(exported.tensors) == set(PoseDetector().state_dict())
+
+
+def test_densepose_begins_with_the_pose_detector(root: Path, init: dict[str, Path], tmp_path: Path) -> None:
+    recipe = load_recipe("densepose")
+    detector, net = load_pose_detector(init["pose_detector"]), recipe.build(init)
+    assert torch.equal(net.blocks16[1].conv2.weight, detector.blocks16[1].conv2.weight)
+    assert net.head.weight.shape == DensePoseNet().head.weight.shape
+    plan = replace(recipe.plan, steps=2, minutes=None, batch_size=2, mixed_precision="no")
+    out = tmp_path / "densepose.safetensors"
+    scores = train(recipe, root, init, out, tmp_path / "work", plan)
+    assert scores is not None and 0 <= scores["iou.unoccluded"] <= 1
+    assert estimate_labels(load_densepose_net(out), torch.rand(1, 3, 100, 60)).shape == (1, 100, 60)

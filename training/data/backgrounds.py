@@ -1,0 +1,77 @@
+"""Photographs without people, which training shows behind and in front of synthetic people."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "backgrounds"
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+KEPT_PX = 384
+"""Shorter side of the photographs in memory."""
+LEAST_CROP = 0.25
+"""Smallest side of a crop as a share of the photograph's shorter side."""
+
+
+class Backgrounds:
+    """Photographs as uint8 (3,H,W); crops of them stand in for what surrounds a person."""
+
+    def __init__(self, pictures: list[Tensor]) -> None:
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def crops(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """(count,3,size,size) in 0..1, some mirrored."""
+        made = torch.empty(count, 3, size, size)
+        draws = torch.rand(count, 5, generator=generator).tolist()
+        for number, (which, extent, x, y, flip) in enumerate(draws):
+            picture = self.pictures[int(which * len(self.pictures))]
+            height, width = picture.shape[-2:]
+            side = max(round(min(height, width) * (LEAST_CROP + (1 - LEAST_CROP) * extent)), 2)
+            left, top = int(x * (width - side)), int(y * (height - side))
+            part = picture[None, :, top : top + side, left : left + side].float() / 255
+            step = max(1, side // (2 * size))
+            part = F.interpolate(
+                part[..., ::step, ::step], (size, size), mode="bilinear", align_corners=False
+            )
+            made[number] = part[0].flip(-1) if flip < 0.5 else part[0]
+        return made
+
+
+def open_backgrounds(data_root: Path) -> Backgrounds | None:
+    """The photographs in the data's folder `backgrounds`; None, and a line in the log, when it has none."""
+    folder = Path(data_root) / FOLDER
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
+    pictures = [picture for picture in map(_read, files) if picture is not None]
+    if not pictures:
+        logger.info("no photographs in %s: people keep the backgrounds they were rendered with", folder)
+        return None
+    return Backgrounds(pictures)
+
+
+def _read(file: Path) -> Tensor | None:
+    """A photograph reduced to KEPT_PX; None for a file that is no picture."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as opened:
+            opened.draft("RGB", (4 * KEPT_PX, 4 * KEPT_PX))
+            picture = opened.convert("RGB")
+    except (UnidentifiedImageError, OSError) as error:
+        logger.warning("%s is left out of the backgrounds: %s", file, error)
+        return None
+    scale = KEPT_PX / min(picture.size)
+    if scale < 1:
+        picture = picture.resize(
+            (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
+        )
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()

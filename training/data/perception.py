@@ -1,0 +1,276 @@
+"""Batches that perception learns from: people of a data set in surroundings, company and frames of all kinds.
+
+A picture is drawn in steps: a kind of picture of the person; a photograph in place of its background;
+another person beside, behind or in front; a frame round all or part of the person, turned and mirrored;
+something in front; a camera's effects; the picture's own borders, beyond which all is one colour. Joints,
+mask and DensePose labels go along, and what gets covered is no longer there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...models.perception.pose import LETTERBOX_GREY
+from ...people.densepose import MIRRORED
+from ..run.recipe import Split
+from .augmentation import Views, exchange_sides, move_joints, random_fill, sampled
+from .backgrounds import Backgrounds, open_backgrounds
+from .people import PeopleDataset, rows
+from .photographic import photographed, random_covers
+
+FOLDER = "perception"
+"""Of the data set: people in all views."""
+SOURCES = ("occluded", "unoccluded", "complete", "cutout")
+SHARES = (0.5, 0.3, 0.1, 0.1)
+REPLACED = (0.35, 0.45, 0.35, 0.5)
+"""Share of each kind of picture whose background a photograph takes."""
+COMPANY = 0.3
+IN_FRONT = 0.35
+"""Share of pictures with a further person, and how many of those stand in front."""
+COVERED = 0.3
+BORDER_NEAR, BORDER_FAR = -0.05, 0.25
+"""Where a border lies, from the person outwards, as a share of the frame's side; it may cut a little off."""
+ENDING = 0.8
+"""How often the picture ends where the part of a person that is framed does."""
+GREY_BORDERS = 0.7
+
+
+class PerceptionData(NamedTuple):
+    """A data set, photographs to set its people in, and whether its pictures are changed at random."""
+
+    people: PeopleDataset
+    backgrounds: Backgrounds | None
+    augment: bool
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a person's box (w x h) is framed; the frame's side is over the longer side of the box, or its part.
+
+    upper: share of frames that show the upper part alone. distant: share that are up to `farthest` as wide.
+    bordered: share of frames in which the picture ends near the person, by side.
+    """
+
+    sides: tuple[float, float] = (1.0, 1.7)
+    farthest: float = 3.0
+    distant: float = 0.12
+    upper: float = 0.4
+    degrees: float = 14.0
+    stray: float = 0.12
+    bordered: float = 0.3
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """images (B,3,S,S) in 0..1; mask (B,1,S,S) of what can be seen of the person; labels (B,1,S,S) DensePose;
+    joints (B,18,3) px; present (B,18) 0/1, joints that can be seen.
+    """
+
+    images: Tensor
+    mask: Tensor
+    labels: Tensor
+    joints: Tensor
+    present: Tensor
+
+
+def open_perception(data_root: Path) -> Split:
+    """The people rendered for perception, and photographs beside them; held out are the family's people."""
+    root = Path(data_root)
+    train, held_out = PeopleDataset.open(root / FOLDER), PeopleDataset.open(root / "held_out")
+    return Split(PerceptionData(train, open_backgrounds(root), True), PerceptionData(held_out, None, False))
+
+
+def draw_people(
+    data: PerceptionData,
+    indices: np.ndarray,
+    generator: torch.Generator,
+    framing: Framing = Framing(),
+    shares: tuple[float, ...] = SHARES,
+) -> Drawn:
+    """A picture for each index, its kind drawn by `shares` of SOURCES; unchanged without `data.augment`."""
+    kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
+    drawn = pictures_of(data.people, indices, kinds)
+    if not data.augment:
+        return drawn
+    if data.backgrounds is not None:
+        drawn = with_photographs(drawn, kinds, data.backgrounds, generator)
+    drawn = with_company(drawn, data.people, generator)
+    drawn, ends = framed(drawn, framing, generator)
+    drawn = behind_things(drawn, data.backgrounds, generator)
+    drawn = replace(drawn, images=photographed(drawn.images, generator))
+    return within_borders(drawn, ends, framing.bordered, generator)
+
+
+def pictures_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Drawn:
+    """The pictures as rendered; kinds (B,) number SOURCES."""
+    joints, size = rows(people.joints, indices).float(), people.size
+    images = torch.empty(len(indices), 3, size, size)
+    for number, source in enumerate(SOURCES):
+        where = np.flatnonzero(kinds.numpy() == number)
+        if len(where):
+            images[where] = people.pictures(source, indices[where])
+    occluded = kinds[:, None] == SOURCES.index("occluded")
+    visible = people.pictures("visible_mask", indices) > 0.5
+    mask = torch.where(occluded[:, :, None, None], visible, people.pictures("amodal_mask", indices) > 0.5)
+    uncovered = rows(people.joint_visible, indices) | ~occluded
+    labels = rows(people.densepose_i, indices)[:, None].float() * mask
+    return Drawn(images, mask.float(), labels, joints, ((joints[..., 2] > 0) & uncovered).float())
+
+
+def with_photographs(
+    drawn: Drawn, kinds: Tensor, backgrounds: Backgrounds, generator: torch.Generator
+) -> Drawn:
+    """A photograph in place of all but the person in some of the pictures."""
+    chance = torch.tensor(REPLACED)[kinds]
+    where = torch.nonzero(torch.rand(len(kinds), generator=generator) < chance)[:, 0]
+    if len(where):
+        crops = backgrounds.crops(len(where), drawn.images.shape[-1], generator)
+        drawn.images[where] = torch.lerp(crops, drawn.images[where], drawn.mask[where])
+    return drawn
+
+
+def with_company(drawn: Drawn, people: PeopleDataset, generator: torch.Generator) -> Drawn:
+    """Another of the data set's people beside, behind or in front of some."""
+    count, size = len(drawn.images), drawn.images.shape[-1]
+    where = torch.nonzero(torch.rand(count, generator=generator) < COMPANY)[:, 0]
+    if not len(where):
+        return drawn
+    others = torch.randint(len(people), (len(where),), generator=generator).numpy()
+    views = _beside(len(where), size, generator)
+    pictures = [people.pictures(name, others) for name in ("unoccluded", "amodal_mask")]
+    picture, shape = views.warp(torch.cat(pictures, dim=1)).split([3, 1], dim=1)
+    front = (torch.rand(len(where), 1, 1, 1, generator=generator) < IN_FRONT).float()
+    shape = (shape > 0.5).float() * torch.maximum(1 - drawn.mask[where], front)
+    drawn.images[where] = torch.lerp(drawn.images[where], picture, shape)
+    cover = torch.zeros(count, 1, size, size)
+    cover[where] = shape
+    return hidden_by(drawn, cover)
+
+
+def _beside(count: int, size: int, generator: torch.Generator) -> Views:
+    """Views that move people to either side, some nearer and some farther away."""
+    draw = torch.rand(count, 4, generator=generator)
+    scale = 0.6 * 2 ** draw[:, 0]
+    side = torch.where(draw[:, 1] < 0.5, -1.0, 1.0)
+    shift = torch.stack([side * (0.18 + 0.35 * draw[:, 2]), 0.24 * draw[:, 3] - 0.12], dim=1) * size
+    matrix = scale[:, None, None] * torch.eye(2)
+    return Views(matrix, shift, torch.zeros(count, dtype=torch.bool), size)
+
+
+def framed(drawn: Drawn, framing: Framing, generator: torch.Generator) -> tuple[Drawn, Tensor]:
+    """Every picture as a frame round the person shows it, and the line (B,) px at which an upper part ends,
+    infinite for whole people.
+    """
+    boxes, upper = part_boxes(mask_boxes(drawn.mask), framing.upper, generator)
+    views = person_views(boxes, drawn.images.shape[-1], framing, generator)
+    moved, grid = move_joints(views, drawn.joints), views.grid()
+    labels = sampled(drawn.labels, grid, mode="nearest")
+    mirrored = torch.tensor(MIRRORED, dtype=torch.float32)[labels.long()]
+    labels = torch.where(views.flipped[:, None, None, None], mirrored, labels)
+    present = exchange_sides(views, drawn.present) * (moved[..., 2] > 0)
+    images = sampled(drawn.images, grid, random_fill(drawn.images, generator))
+    mask = (sampled(drawn.mask, grid) > 0.5).float()
+    bottom = torch.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], dim=1)
+    ends = torch.where(upper, views.move(bottom[:, None])[:, 0, 1], torch.inf)
+    return Drawn(images, mask, labels, moved, present), ends
+
+
+def part_boxes(boxes: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Boxes (B,4), of a share of people their upper part, and which these are (B,) bool."""
+    draw = torch.rand(len(boxes), 2, generator=generator)
+    upper = draw[:, 0] < share
+    part = torch.where(upper, 0.25 + 0.55 * draw[:, 1], 1.0)
+    height = boxes[:, 3] - boxes[:, 1]
+    return torch.cat([boxes[:, :3], (boxes[:, 1] + part * height)[:, None]], dim=1), upper
+
+
+def person_views(boxes: Tensor, size: int, framing: Framing, generator: torch.Generator) -> Views:
+    """A frame round each box (B,4) px; turned and mirrored at random."""
+    count = len(boxes)
+    draw = torch.rand(count, 6, generator=generator)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    nearest, widest = framing.sides
+    wide = torch.where(draw[:, 0] < framing.distant, framing.farthest, widest)
+    side = (high - low).amax(1).clamp_min(8) * (nearest * (wide / nearest) ** draw[:, 1])
+    centre = (low + high) / 2 + (draw[:, 2:4] * 2 - 1) * framing.stray * side[:, None]
+    angle = torch.randn(count, generator=generator).clamp(-3, 3) * (framing.degrees * torch.pi / 180)
+    flipped, scale = draw[:, 4] < 0.5, size / side
+    mirror = torch.where(flipped, -1.0, 1.0)
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    lines = [torch.stack([cos * mirror, -sin], dim=1), torch.stack([sin * mirror, cos], dim=1)]
+    matrix = torch.stack(lines, dim=1)
+    shift = -(matrix @ (centre - size / 2)[:, :, None])[..., 0]
+    return Views(matrix, shift, flipped, size)
+
+
+def within_borders(drawn: Drawn, ends: Tensor, share: float, generator: torch.Generator) -> Drawn:
+    """The pictures end near the person on some sides, most often at `ends` (B,), the line where a part does.
+
+    Beyond, all is grey, as where a frame reaches out of a photograph, or of another colour.
+    """
+    count, size = len(ends), drawn.images.shape[-1]
+    x0, y0, x1, y1 = mask_boxes(drawn.mask).unbind(1)
+    draw = torch.rand(count, 9, generator=generator)
+    margin = (BORDER_NEAR + (BORDER_FAR - BORDER_NEAR) * draw[:, :4]) * size
+    far = torch.full((count,), float(size))
+    used = draw[:, 4:8] < torch.tensor([share, share / 2, share, share])
+    left = torch.where(used[:, 0], x0 - margin[:, 0], 0.0)
+    top = torch.where(used[:, 1], y0 - margin[:, 1], 0.0)
+    right = torch.where(used[:, 2], x1 + margin[:, 2], far)
+    bottom = torch.where(used[:, 3], y1 + margin[:, 3], far)
+    bottom = torch.where(draw[:, 8] < ENDING, torch.minimum(bottom, ends), bottom)
+    axis = torch.arange(size) + 0.5
+    across = (axis >= left[:, None]) & (axis < right[:, None])
+    down = (axis >= top[:, None]) & (axis < bottom[:, None])
+    beyond = ~(down[:, None, :, None] & across[:, None, None, :])
+    colours = torch.rand(count, 3, 1, 1, generator=generator)
+    grey = torch.rand(count, 1, 1, 1, generator=generator) < GREY_BORDERS
+    images = torch.where(beyond, torch.where(grey, LETTERBOX_GREY, colours), drawn.images)
+    return hidden_by(replace(drawn, images=images), beyond.float())
+
+
+def mask_boxes(masks: Tensor) -> Tensor:
+    """Boxes (B,4) px round masks (B,1,S,S); all of the picture for an empty one."""
+    (x0, x1), (y0, y1) = (_extent(masks[:, 0].amax(dim=dim)) for dim in (1, 2))
+    return torch.stack([x0, y0, x1, y1], dim=1).float()
+
+
+def _extent(line: Tensor) -> tuple[Tensor, Tensor]:
+    """First and one past the last index where rows of `line` (B,n) are set; (0, n) where nothing is."""
+    length = line.shape[1]
+    positions = torch.arange(length)
+    low = torch.where(line > 0, positions, length).amin(dim=1)
+    high = torch.where(line > 0, positions + 1, 0).amax(dim=1)
+    empty = high == 0
+    return torch.where(empty, 0, low), torch.where(empty, length, high)
+
+
+def behind_things(drawn: Drawn, backgrounds: Backgrounds | None, generator: torch.Generator) -> Drawn:
+    """Rectangles and ellipses of photographs, or of one colour, in front of some."""
+    count, size = len(drawn.images), drawn.images.shape[-1]
+    cover = random_covers(count, size, COVERED, generator)
+    where = torch.nonzero(cover.flatten(1).any(1))[:, 0]
+    if not len(where):
+        return drawn
+    things = torch.rand(len(where), 3, 1, 1, generator=generator).expand(-1, -1, size, size).clone()
+    if backgrounds is not None:
+        half = len(where) // 2
+        things[half:] = backgrounds.crops(len(where) - half, size, generator)
+    drawn.images[where] = torch.lerp(drawn.images[where], things, cover[where])
+    return hidden_by(drawn, cover)
+
+
+def hidden_by(drawn: Drawn, cover: Tensor) -> Drawn:
+    """The same with what lies under `cover` (B,1,S,S) 0/1 no longer to be seen."""
+    size = cover.shape[-1]
+    column, line = (drawn.joints[..., axis].long().clamp(0, size - 1) for axis in (0, 1))
+    under = cover.flatten(1).gather(1, line * size + column)
+    open_ = 1 - cover
+    present = drawn.present * (under < 0.5)
+    return Drawn(drawn.images, drawn.mask * open_, drawn.labels * open_, drawn.joints, present)

@@ -1,0 +1,202 @@
+"""Annotated photographs: a folder of pictures and `annotations.json` in COCO's format of people.
+
+What an annotation lacks is None here. Annotations of crowds are left out, as are those without a box, a
+segmentation or a joint, which say nothing of where the person is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...people.boxes import Box
+
+ANNOTATIONS = "annotations.json"
+JOINTS = 17
+VISIBLE = 2
+"""COCO's flag of a joint that can be seen; 1 is one that is labelled though something covers it."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotographedPerson:
+    """One annotated person on a photograph of height x width pixels.
+
+    box: px. area: px^2, as COCO's object keypoint similarity counts it. joints: (17,3) x_px, y_px, COCO's
+    flag 0, 1 or 2. mask: (H,W) bool.
+    """
+
+    file: Path
+    height: int
+    width: int
+    box: Box
+    area: float
+    joints: np.ndarray | None
+    mask: np.ndarray | None
+
+    def picture(self) -> Tensor:
+        """The photograph (3,H,W) in 0..1. Raises ValueError when the file has another size than annotated."""
+        from PIL import Image
+
+        with Image.open(self.file) as opened:
+            pixels = np.array(opened.convert("RGB"))
+        if pixels.shape[:2] != (self.height, self.width):
+            raise ValueError(
+                f"{self.file} has {pixels.shape[1]}x{pixels.shape[0]} pixels, but {ANNOTATIONS} says "
+                f"{self.width}x{self.height}: put the annotated picture there or correct its size"
+            )
+        return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+
+
+def open_photos(folder: Path) -> list[PhotographedPerson]:
+    """Everybody annotated on the pictures of `folder`, picture by picture in the order of the file.
+
+    Raises FileNotFoundError without annotations or pictures, ValueError for a file that is not COCO's.
+    """
+    path = Path(folder) / ANNOTATIONS
+    if not path.is_file():
+        raise FileNotFoundError(f"no {ANNOTATIONS} in {folder}: put COCO annotations beside the pictures")
+    content = _content(path)
+    people = [
+        person
+        for image in content["images"]
+        for person in _people_of(Path(folder), image, content["annotations"], path)
+    ]
+    if not people:
+        raise ValueError(
+            f"{path} annotates no person: every annotation needs a bbox, joints or a segmentation"
+        )
+    return people
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    parts = [content.get(name) for name in ("images", "annotations")] if isinstance(content, dict) else []
+    if not parts or not all(isinstance(part, list) for part in parts):
+        raise ValueError(f"{path} is not COCO's: it needs the lists images and annotations")
+    return content
+
+
+def _people_of(
+    folder: Path, image: Mapping[str, Any], annotations: Sequence[Any], path: Path
+) -> list[PhotographedPerson]:
+    try:
+        file = folder / image["file_name"]
+        own = [each for each in annotations if each["image_id"] == image["id"] and not each.get("iscrowd")]
+        return list(_people(own, file, *_size(image, file))) if own else []
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{path}: an image or annotation is not COCO's ({error!r})") from error
+
+
+def _size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
+    """Height and width as annotated, else the file's own."""
+    if not file.is_file():
+        raise FileNotFoundError(f"no picture {file}: it is named in {ANNOTATIONS}")
+    if "height" in image and "width" in image:
+        return int(image["height"]), int(image["width"])
+    from PIL import Image
+
+    with Image.open(file) as opened:
+        return opened.height, opened.width
+
+
+def _people(
+    annotations: Sequence[Mapping[str, Any]], file: Path, height: int, width: int
+) -> Iterator[PhotographedPerson]:
+    for each in annotations:
+        joints = _joints(each.get("keypoints"), file)
+        mask = decode_segmentation(each["segmentation"], height, width) if each.get("segmentation") else None
+        if mask is not None and not mask.any():
+            mask = None
+        box = _box(each.get("bbox"), joints, mask)
+        if not box.is_empty:
+            drawn = box.width * box.height if mask is None else float(mask.sum())
+            area = float(each.get("area") or drawn)
+            yield PhotographedPerson(file, height, width, box, area, joints, mask)
+
+
+def _joints(values: Any, file: Path) -> np.ndarray | None:
+    """(17,3), or None where none is labelled."""
+    if not values:
+        return None
+    joints = np.asarray(values, np.float32).reshape(-1, 3)
+    if len(joints) != JOINTS:
+        raise ValueError(f"{file} has a person of {len(joints)} joints; COCO's people have {JOINTS}")
+    return joints if (joints[:, 2] > 0).any() else None
+
+
+def _box(given: Any, joints: np.ndarray | None, mask: np.ndarray | None) -> Box:
+    """The box given, else that of the mask, else that of the joints."""
+    if given:
+        left, top, width, height = (float(value) for value in given)
+        return Box(left, top, left + width, top + height)
+    if mask is not None:
+        return Box.around_mask(torch.from_numpy(mask))
+    points = np.zeros((1, 2)) if joints is None else joints[joints[:, 2] > 0, :2]
+    (x0, y0), (x1, y1) = points.min(0), points.max(0)
+    return Box(float(x0), float(y0), float(x1), float(y1))
+
+
+# Masks
+
+
+def decode_segmentation(value: Any, height: int, width: int) -> np.ndarray:
+    """(H,W) bool of COCO's polygons [[x0, y0, x1, y1, ...], ...] or run lengths {"size", "counts"}."""
+    if isinstance(value, Mapping):
+        rows, columns = value["size"]
+        counts = value["counts"]
+        runs = read_counts(counts) if isinstance(counts, str) else list(counts)
+        if (rows, columns) != (height, width) or sum(runs) != height * width:
+            raise ValueError(
+                f"a run-length mask of {columns}x{rows} does not fit its picture of {width}x{height} pixels"
+            )
+        inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+        return inside.reshape(width, height).T.copy()
+    return _draw_polygons(value, height, width)
+
+
+def read_counts(text: str) -> list[int]:
+    """The run lengths that COCO packs into a string: 5 bits a character, differences to two runs before."""
+    runs: list[int] = []
+    value, shift = 0, 0
+    for character in text:
+        code = ord(character) - 48
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        if code & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value, shift = 0, 0
+    return runs
+
+
+def _draw_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
+    """Pixels whose centre lies in one of the polygons."""
+    mask = np.zeros((height, width), bool)
+    for polygon in polygons:
+        mask |= _inside(np.asarray(polygon, float).reshape(-1, 2), height, width)
+    return mask
+
+
+def _inside(corners: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pixels to whose left an odd number of edges of the polygon (n,2) crosses their line."""
+    across = np.arange(width) + 0.5
+    inside = np.zeros((height, width), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        low, high = np.clip(np.ceil(np.array([min(y0, y1), max(y0, y1)]) - 0.5), 0, height).astype(int)
+        lines = np.arange(low, high) + 0.5
+        if len(lines):
+            crossing = x0 + (lines - y0) * (x1 - x0) / (y1 - y0)
+            inside[low:high] ^= crossing[:, None] <= across
+    return inside
