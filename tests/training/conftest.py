@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
+from figura.models.perception.pose import KIND as POSE
+from figura.models.perception.pose import PoseDetector
 from figura.training.data.people import HELD_OUT_SEED, build_people, open_split
 from figura.training.recipes.controlled import ControlledUNet
 
@@ -46,12 +48,14 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Map
     text = TextEncoder(WordTokenizer.from_captions(open_split(toy_data).train.captions))
     change, config = ControlledUNet(inpaint).change("inpaint")
     phac_config = {"prompt": "pose", **config}
+    detector = PoseDetector()
     contents = {
         "vae": ("vae", vae.state_dict(), networks.plain_config(vae)),
         "text": ("text", text.state_dict(), text.config()),
         "base": ("unet", base.state_dict(), networks.plain_config(base)),
         "inpaint": ("unet", inpaint.state_dict(), networks.plain_config(inpaint)),
         "phac": ("phac", change, phac_config),
+        "pose_detector": (POSE, detector.state_dict(), config_to_metadata(detector.config)),
     }
     return {
         # An autoencoder is stored in int8 rows, as its recipe does it.

@@ -198,11 +198,14 @@ class TestRecipes:
 
 
 def test_the_densepose_recipe_makes_a_file(toy_data, toy_weights, tmp_path):
-    recipe = load_recipe("densepose")
+    recipe, root = load_recipe("densepose"), tmp_path / "data"
+    root.mkdir()
+    for name, of in (("perception", "train"), ("held_out", "held_out")):
+        (root / name).symlink_to(toy_data / of)
     plan = replace(
         recipe.plan, steps=2, minutes=None, batch_size=4, mixed_precision="no", checkpoint_seconds=1e9
     )
-    scores = train(recipe, toy_data, {}, tmp_path / "densepose.safetensors", tmp_path / "work", plan)
+    scores = train(recipe, root, toy_weights, tmp_path / "densepose.safetensors", tmp_path / "work", plan)
     assert scores and 0 <= scores["accuracy.unoccluded"] <= 1
     assert load_file(tmp_path / "densepose.safetensors", kind="densepose")[1]["recipe"] == "densepose"
 
