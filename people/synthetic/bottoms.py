@@ -48,7 +48,9 @@ def straightened(worn: Cover, points: Tensor, piece: Piece) -> Tensor:
 
 
 def make_skirt(worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014) -> Layer:
-    """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; gap: metres it is open in front."""
+    """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the hips,
+    over the rest, open in front by `gap` metres.
+    """
     figure = worn.figure
     asset = figure.asset
     span = asset.ranges["skirt"]
@@ -62,18 +64,22 @@ def make_skirt(worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0
         flare = flare * (1 - 0.25 * (0.35 - piece.wide) * down / 0.4)
     waves = 1 + 0.09 * piece.wide * (down / 0.5).clamp(0, 1) * torch.cos(11 * angle + 3.0 * piece.cloth.phase[0])
     points = rest + flat * (flare * waves - 1)[:, None]
+    coat = name == "jacket"
+    if coat:
+        points = points + 0.028 * flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-4)
     moves = asset.skinning[span] @ torch.cat([figure.bone_rotation.flatten(1), figure.bone_shift], 1)
     beside = _skirt_neighbours(faces, len(mean))
     moves = relaxed(moves, beside, 0.8, 6)
     world = (moves[:, :9].view(-1, 3, 3) @ points[..., None])[..., 0] + moves[:, 9:]
     normals = vertex_normals(world, faces)
-    field = torch.minimum(WAIST_Y + 0.005 - mean[:, 1], mean[:, 1] - piece.hem)
+    field = torch.minimum((0.16 if coat else WAIST_Y + 0.005) - mean[:, 1], mean[:, 1] - piece.hem)
+    edge = mean[:, 1] - piece.hem if coat else field
     if gap > 0:
         field = torch.where(mean[:, 2] > 0.02, torch.minimum(field, mean[:, 0].abs() - gap), field)
     sheet = torch.stack([mean[:, 0], mean[:, 1], mean[:, 2] - 0.02], 1)
     along = (moves[:, :9].view(-1, 3, 3) @ mean.new_tensor([0.0, -1, 0])).contiguous()
-    table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
-                       0 * field[:, None]], 1)  # fmt: skip
+    table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, edge[:, None],
+                       0 * edge[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], piece.cloth, lift, 0.008)
 
 

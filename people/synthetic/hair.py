@@ -48,7 +48,7 @@ class Cut:
 
 CUTS: dict[str, Cut] = {
     "bald": Cut("bald", 0.0, 0.9, 0, 0), "cropped": Cut("cropped", 0.15, 1.6, 0.005, 0.003),
-    "short": Cut("short", 0.7, 3.0, 0.022, 0.010, rough=0.25), "swept": Cut("short", 0.2, 2.2, 0.034, 0.010, rough=0.3),
+    "short": Cut("short", 0.7, 3.0, 0.020, 0.007, rough=0.25), "swept": Cut("short", 0.2, 2.2, 0.032, 0.007, rough=0.3),
     "messy": Cut("short", 0.3, 1.4, 0.034, 0.020, rough=0.55, fringe=0.955),
     "pixie": Cut("short", 1.0, 0.2, 0.024, 0.016, rough=0.35, fringe=0.945),
     "bob": Cut("bobbed", 1.6, 0.0, 0.024, 0.026, 0.835, 0.15), "fringed bob": Cut("bobbed", 1.0, 0.0, 0.024, 0.028, 0.83, 0.1, fringe=0.928),
@@ -242,6 +242,7 @@ def _thickness(known: Skull, hair: Hair) -> Tensor:
         thick = thick * (1 - 0.45 * gap)
     coarse, fine = spots(known.angle / 60 + hair.phase, known.height / 60, 1.0)
     lumps = _smooth((0.55 * fine + 0.25 * coarse)[:, None], SKULL_ROWS)[:, 0]
+    lumps = lumps * ((88 - known.height) / 40).clamp(0, 1)
     return thick * hair.volume * (1 + kind.rough * lumps.clamp(-0.6, 0.7))
 
 

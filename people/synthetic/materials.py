@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .accessories import Thing
 from .asset import body_asset
 from .cloths import paint_cloth, paint_shoe
 from .eyes import Eyes, paint_eyes
 from .hair import Strands, paint_hair
 from .rasterize import Samples
-from .shells import Weave
 from .skin import Skin, hollows, paint_skin
-from .wardrobe import Cloth, Piece
+from .wardrobe import Piece
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,6 @@ class Surface:
     normal: Tensor
     shine: Tensor
     sss: Tensor
-
-
-@dataclass(frozen=True)
-class Plain:
-    """A thing of one colour."""
-
-    colour: tuple[float, float, float]
-    shine: float = 0.3
 
 
 class Mixer:
@@ -88,8 +80,5 @@ def _one(material: object, samples: Samples, which: Tensor, mix: Mixer) -> tuple
             return albedo, normal, shine, none
         albedo, tilted, shine = paint_cloth(kind, weave, mix, normal, pixel, samples.inside[which])
         return albedo, tilted, shine, none
-    plain = material if isinstance(material, Plain) else Plain((0.5, 0.5, 0.5))
+    plain = material if isinstance(material, Thing) else Thing((0.5, 0.5, 0.5))
     return normal.new_tensor(plain.colour).expand_as(normal), normal, torch.full_like(pixel, plain.shine), none
-
-
-__all__ = ["Cloth", "Plain", "Surface", "Weave", "paint"]

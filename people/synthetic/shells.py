@@ -144,6 +144,7 @@ class Cover:
     out: Tensor
     radius: Tensor
     middle: Tensor
+    bend: Tensor
 
 
 def cover(figure: Figure) -> Cover:
@@ -162,7 +163,8 @@ def cover(figure: Figure) -> Cover:
         middle[own] = first + ((rest[own] - first) @ line)[:, None] * line
     out = rest - middle
     radius = out.norm(dim=1)
-    return Cover(figure, known, rest, vertex_normals(rest, faces), moves, out / radius[:, None].clamp_min(1e-4), radius, middle)
+    normals, out = vertex_normals(rest, faces), out / radius[:, None].clamp_min(1e-4)
+    return Cover(figure, known, rest, normals, moves, out, radius, middle, bending(known, moves))
 
 
 def hanging(worn: Cover, points: Tensor, fit: float) -> Tensor:
@@ -217,18 +219,22 @@ class Weave:
 
 def garment(
     name: str, worn: Cover, points: Tensor, field: Tensor, material: object, lift: float, thickness: float = 0.006,
-    rounds: int = 2,
+    rounds: int = 2, upper: bool = False,
 ) -> Layer:  # fmt: skip
-    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed and cut where field (v,) is below 0."""
+    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed and cut where field (v,) is below 0.
+
+    upper: the cloth of the trunk goes on over the thighs.
+    """
     asset, known = worn.figure.asset, worn.fields
     span = asset.ranges["tights"]
     faces = asset.faces["tights"] - span.start
-    world = posed(worn, points)
-    world = relaxed(world, known.beside, 0.5, rounds, vertex_normals(world, faces))
+    turned = (worn.moves[:, :9].view(-1, 3, 3) @ worn.normals[..., None])[..., 0]
+    world = relaxed(posed(worn, points), known.beside, 0.5, rounds, turned)
     normals = vertex_normals(world, faces)
     along = (worn.moves[:, :9].view(-1, 3, 3) @ known.direction[..., None])[..., 0]
-    table = torch.cat([world, normals, known.sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
-                       bending(worn)[:, None]], 1)  # fmt: skip
+    sheet = torch.where((upper & (known.leg > 0.5))[:, None], known.mean - known.mean.new_tensor([0.0, 0, 0.015]), known.sheet)
+    table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
+                       worn.bend[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], material, lift, thickness)
 
 
@@ -249,10 +255,10 @@ def cloth_layer(
                  lift=lift, normals=normals)  # fmt: skip
 
 
-def bending(worn: Cover) -> Tensor:
+def bending(known: Fields, moves: Tensor) -> Tensor:
     """(v,) 0..1: how much cloth is bent where it is: elbows, knees, hips and waist."""
-    turn = worn.moves[:, :9].view(-1, 3, 3)
-    here = (turn @ worn.fields.direction[..., None])[..., 0]
-    other = here[worn.fields.beside]
+    turn = moves[:, :9].view(-1, 3, 3)
+    here = (turn @ known.direction[..., None])[..., 0]
+    other = here[known.beside]
     apart = (1 - (other * here[:, None]).sum(2)).clamp_min(0).amax(1)
-    return relaxed(apart[:, None].clamp_max(0.4), worn.fields.beside, 0.7, 2)[:, 0].mul(5).clamp(0, 1)
+    return relaxed(apart[:, None].clamp_max(0.4), known.beside, 0.7, 2)[:, 0].mul(5).clamp(0, 1)

@@ -177,6 +177,8 @@ def _face(skin: Skin, albedo: Tensor, place: Tensor, hollow: Tensor, pixel: Tens
     albedo = torch.lerp(albedo, place.new_tensor(skin.lips), (0.8 * mouth)[:, None])
     line = torch.exp(-(((y - 0.8352) / 0.0011) ** 2)) * (a < 0.026) * front
     albedo = albedo * (1 - 0.55 * line)[:, None]
+    within = (z < 0.1615 - 32 * a * a) & (a < 0.03) & (y > 0.8255) & (y < 0.846) & (z > 0.05)
+    albedo = torch.where(within[:, None], place.new_tensor([0.28, 0.10, 0.10]), albedo)
     nostril = torch.exp(-(((a - 0.0088) / 0.0042) ** 2) - ((y - 0.8622) / 0.0026) ** 2) * (z > 0.13)
     albedo = albedo * (1 - 0.75 * nostril)[:, None]
     shadow = torch.exp(-(((a - 0.0325) / 0.016) ** 2) - ((y - 0.9105) / 0.007) ** 2) * front

@@ -26,7 +26,7 @@ def make_top(worn: Cover, piece: Piece) -> Layer:
     points = loosened(worn, base, sleeve_width(known, piece), 0.0 if piece.tucked else piece.fit, 4)
     name = "jacket" if piece.kind in _OVER else "top"
     lift = 0.016 if name == "jacket" else (0.004 if piece.tucked else 0.012)
-    return garment(name, worn, points, top_field(known, piece), piece.cloth, lift)
+    return garment(name, worn, points, top_field(known, piece), piece.cloth, lift, upper=True)
 
 
 def sleeve_width(known: Fields, piece: Piece) -> Tensor:
