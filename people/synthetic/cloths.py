@@ -93,7 +93,7 @@ def _seams(
     stitched = torch.exp(-(((edge - 0.018) / soft) ** 2)) * 0.28 * strength
     if cloth.fabric not in ("knit", "coarse knit"):
         stitched = stitched + torch.exp(-((deep / soft) ** 2)) * 0.25 * strength * (across.abs() > 0.03)
-    front = deep > 0.03
+    front = deep > 0.062
     if "placket" in cloth.details:
         line = torch.exp(-(((across - 0.016) / soft) ** 2)) + torch.exp(-(((across + 0.016) / soft) ** 2))
         stitched = stitched + 0.25 * line * strength * front

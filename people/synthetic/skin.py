@@ -14,6 +14,7 @@ from .asset import body_asset
 from .draws import Draws
 from .layers import vertex_normals
 from .meshes import neighbours, relaxed
+from .nails import nails
 from .patterns import scattered
 from .shapes import Shape
 from .wardrobe import Colour
@@ -150,7 +151,18 @@ def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tupl
     albedo = albedo + (0.4 * ruddy + _ruddy(x, y, z))[:, None] * red
     albedo = albedo * (1 - 0.5 * hollow)[:, None]
     shine = torch.full_like(x, 0.16).index_copy(0, face, gloss)
+    hand = (x.abs() > 0.46).nonzero()[:, 0]
+    nail = nails(place[hand])
+    albedo = albedo.index_copy(0, hand, torch.lerp(albedo[hand], _nail_colour(skin, tone), 0.75 * nail[:, None]))
+    shine = shine.index_copy(0, hand, torch.lerp(shine[hand], torch.full_like(nail, 0.6), nail))
     return albedo.clamp(0.02, 0.98), shine, torch.full_like(x, 0.9 if skin.tone < 3 else 0.6)
+
+
+def _nail_colour(skin: Skin, tone: Tensor) -> Tensor:
+    """(3,): a little paler and pinker than the skin, or painted as the lips are."""
+    if skin.made_up > 0.75:
+        return tone.new_tensor(skin.lips)
+    return 0.75 * tone + 0.25 * tone.new_tensor([0.95, 0.74, 0.72])
 
 
 def _ruddy(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
