@@ -60,15 +60,26 @@ def make_glasses(figure: Figure, frame: Colour, dark: bool) -> list[Layer]:
     right, left = joints[_EYES[0]], joints[_EYES[1]]
     across, up, front = head.unbind(1)
     turn = torch.arange(20, device=head.device) * (torch.pi / 10)
-    bent = torch.stack([turn.cos().sign() * turn.cos().abs() ** 0.7, turn.sin().sign() * turn.sin().abs() ** 0.7], 1)
+    bent = torch.stack(
+        [turn.cos().sign() * turn.cos().abs() ** 0.7, turn.sin().sign() * turn.sin().abs() ** 0.7], 1
+    )
     lines, fills = [], []
-    centres = [eye + 0.016 * front - 0.003 * up + side * 0.002 * across for eye, side in ((right, -1), (left, 1))]
+    centres = [
+        eye + 0.016 * front - 0.003 * up + side * 0.002 * across for eye, side in ((right, -1), (left, 1))
+    ]
     for centre in centres:
-        rim = centre + bent[:, :1] * 0.0235 * across + bent[:, 1:] * 0.0175 * up - (bent[:, :1] ** 2) * 0.002 * front
+        rim = (
+            centre
+            + bent[:, :1] * 0.0235 * across
+            + bent[:, 1:] * 0.0175 * up
+            - (bent[:, :1] ** 2) * 0.002 * front
+        )
         lines.append(torch.cat([rim, rim[:1]]))
         fills.append(torch.cat([centre[None], rim]))
     gap = 0.0225 * across
-    lines.append(torch.stack([centres[0] + gap, (centres[0] + centres[1]) / 2 + 0.003 * up, centres[1] - gap]))
+    lines.append(
+        torch.stack([centres[0] + gap, (centres[0] + centres[1]) / 2 + 0.003 * up, centres[1] - gap])
+    )
     for centre, ear, side in zip(centres, _EARS, (-1, 1), strict=True):
         hinge = centre + side * 0.0235 * across + 0.004 * up
         behind = joints[ear] + side * 0.012 * across + 0.022 * up
@@ -77,7 +88,15 @@ def make_glasses(figure: Figure, frame: Colour, dark: bool) -> list[Layer]:
     if dark:
         fan = torch.arange(1, 21, device=head.device)
         faces = torch.stack([torch.zeros_like(fan), fan, fan % 20 + 1], 1)
-        made.append(_thing("glasses", torch.cat(fills), torch.cat([faces, faces + 21]), Thing((0.05, 0.05, 0.06), 0.9), 0.003))
+        made.append(
+            _thing(
+                "glasses",
+                torch.cat(fills),
+                torch.cat([faces, faces + 21]),
+                Thing((0.05, 0.05, 0.06), 0.9),
+                0.003,
+            )
+        )
     return made
 
 
@@ -86,14 +105,21 @@ def _wires(lines: list[Tensor], head: Tensor, half: float) -> tuple[Tensor, Tens
     across, up, front = head.unbind(1)
     vertices, faces, start = [], [], 0
     for line in lines:
-        corners = torch.stack([half * (a * up + b * front + 0.6 * a * b * across) for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))])
+        corners = torch.stack(
+            [
+                half * (a * up + b * front + 0.6 * a * b * across)
+                for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))
+            ]
+        )
         vertices.append((line[:, None] + corners[None]).reshape(-1, 3))
         faces.append(tube(len(line), 4).to(line.device) + start)
         start += 4 * len(line)
     return torch.cat(vertices), torch.cat(faces)
 
 
-def _thing(name: str, vertices: Tensor, faces: Tensor, material: object, lift: float, part: int = 24) -> Layer:
+def _thing(
+    name: str, vertices: Tensor, faces: Tensor, material: object, lift: float, part: int = 24
+) -> Layer:
     label = torch.full((len(vertices),), part, device=vertices.device)
     middle = torch.full_like(vertices[:, :2], 0.5)
     return Layer(name, vertices, faces, vertices, middle, label, middle, material, two_sided=True, lift=lift)
@@ -119,7 +145,21 @@ def make_hat(figure: Figure, hair: Hair, kind: str, cloth: Cloth) -> list[Layer]
     world, normals, sheet, along, edge = table.split([3, 3, 3, 3, 1], 1)
     part, middle = torch.where(sheet[:, 0] > 0, 24, 23), torch.full_like(world[:, :2], 0.5)
     weave = Weave(sheet, along, edge[:, 0], torch.zeros_like(edge[:, 0]))
-    made = [Layer("hat", world, faces, sheet, middle, part, middle, (cloth, weave), two_sided=True, lift=0.03, normals=normals)]
+    made = [
+        Layer(
+            "hat",
+            world,
+            faces,
+            sheet,
+            middle,
+            part,
+            middle,
+            (cloth, weave),
+            two_sided=True,
+            lift=0.03,
+            normals=normals,
+        )
+    ]
     if not beanie:
         made.append(_peak(figure, rest, known.angle, known.place, cloth))
     return made
@@ -138,7 +178,9 @@ def _peak(figure: Figure, rest: Tensor, angle: Tensor, place: Tensor, cloth: Clo
             for share in (0.0, 0.5, 1.0)]  # fmt: skip
     world = figure.pose_rigid(torch.cat(rows), "head")
     index = (torch.arange(2)[:, None] * 13 + torch.arange(12)[None]).flatten().to(rest.device)
-    faces = torch.cat([torch.stack([index, index + 13, index + 1], 1), torch.stack([index + 1, index + 13, index + 14], 1)])
+    faces = torch.cat(
+        [torch.stack([index, index + 13, index + 1], 1), torch.stack([index + 1, index + 13, index + 14], 1)]
+    )
     return _thing("hat", world, faces, Thing(tuple(0.9 * c for c in cloth.colour), 0.1), 0.008)  # type: ignore[arg-type]
 
 
@@ -152,8 +194,17 @@ def make_backpack(worn: Cover, colour: str) -> list[Layer]:
     turn = torch.arange(20, device=x.device) * (torch.pi / 10)
     c, s = turn.cos(), turn.sin()
     rings = []
-    for height, wide, deep in ((0.27, 0.08, 0.03), (0.28, 0.135, 0.07), (0.45, 0.145, 0.085), (0.62, 0.13, 0.07), (0.67, 0.09, 0.04)):
-        ring = torch.stack([wide * c.sign() * c.abs() ** 0.5, torch.full_like(c, height), deep * s.sign() * s.abs() ** 0.6], 1)
+    for height, wide, deep in (
+        (0.27, 0.08, 0.03),
+        (0.28, 0.135, 0.07),
+        (0.45, 0.145, 0.085),
+        (0.62, 0.13, 0.07),
+        (0.67, 0.09, 0.04),
+    ):
+        ring = torch.stack(
+            [wide * c.sign() * c.abs() ** 0.5, torch.full_like(c, height), deep * s.sign() * s.abs() ** 0.6],
+            1,
+        )
         rings.append(ring + torch.stack([back * 0, foot, back - 0.075]))
     rest = torch.cat(rings)
     world = rest @ moves[:9].view(3, 3).T + moves[9:]

@@ -19,7 +19,11 @@ def make_trousers(worn: Cover, piece: Piece) -> Layer:
     known = worn.fields
     tight = piece.kind == "leggings"
     base = 0.003 if tight else 0.009
-    points = worn.rest + base * worn.normals if tight else loosened(worn, base, torch.zeros_like(known.leg), 0.0, 4)
+    points = (
+        worn.rest + base * worn.normals
+        if tight
+        else loosened(worn, base, torch.zeros_like(known.leg), 0.0, 4)
+    )
     if not tight:
         points = straightened(worn, points, piece)
     y = known.mean[:, 1]
@@ -47,7 +51,9 @@ def straightened(worn: Cover, points: Tensor, piece: Piece) -> Tensor:
     return points + out / radius[:, None].clamp_min(1e-4) * ((new - radius) * on)[:, None]
 
 
-def make_skirt(worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014) -> Layer:
+def make_skirt(
+    worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014
+) -> Layer:
     """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the hips,
     over the rest, open in front by `gap` metres.
     """
@@ -62,7 +68,9 @@ def make_skirt(worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0
     flare = 1 + 1.1 * piece.wide * down
     if piece.wide < 0.35:
         flare = flare * (1 - 0.25 * (0.35 - piece.wide) * down / 0.4)
-    waves = 1 + 0.09 * piece.wide * (down / 0.5).clamp(0, 1) * torch.cos(11 * angle + 3.0 * piece.cloth.phase[0])
+    waves = 1 + 0.09 * piece.wide * (down / 0.5).clamp(0, 1) * torch.cos(
+        11 * angle + 3.0 * piece.cloth.phase[0]
+    )
     points = rest + flat * (flare * waves - 1)[:, None]
     coat = name == "jacket"
     if coat:
@@ -100,4 +108,6 @@ def make_lining(worn: Cover, colour: tuple[float, float, float]) -> Layer:
     y = known.mean[:, 1]
     field = torch.minimum(0.29 - y, y + 0.10)
     field = torch.where(known.arm > 0.3, -torch.ones_like(field), field)
-    return garment("lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), 0.002)
+    return garment(
+        "lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), 0.002
+    )

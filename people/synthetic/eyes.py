@@ -31,7 +31,9 @@ class Eyes:
 def sample_eyes(draws: Draws, tone: int) -> Eyes:
     """Dark eyes for most, light ones on lighter skin."""
     light = (1.0, 0.8, 0.25, 0.05, 0.02)[tone]
-    name = list(IRISES)[draws.choice([1.2, 0.5 + 1.5 * (1 - light), 0.6 * light, 0.5 * light, 0.9 * light, 0.4 * light])]
+    name = list(IRISES)[
+        draws.choice([1.2, 0.5 + 1.5 * (1 - light), 0.6 * light, 0.5 * light, 0.9 * light, 0.4 * light])
+    ]
     return Eyes(IRISES[name], draws.uniform(0.8, 1.35))
 
 
@@ -48,6 +50,10 @@ def paint_eyes(eyes: Eyes, place: Tensor) -> tuple[Tensor, Tensor]:
     rim = 1 - 0.65 * ((angle - 0.30) / 0.1).clamp(0, 1)
     colour = place.new_tensor(eyes.iris) * (rays * rim)[:, None]
     white = place.new_tensor([0.80, 0.76, 0.73]) * (1 - 0.16 * (angle - 0.5).clamp(0, 1))[:, None]
-    albedo = torch.lerp(torch.lerp(white, colour, iris[:, None]), torch.full_like(colour, 0.02), pupil[:, None])
-    shade = 1 - 0.5 * ((local[:, 1] - 0.08) / 0.35).clamp(0, 1) - 0.15 * ((-local[:, 1] - 0.2) / 0.3).clamp(0, 1)
+    albedo = torch.lerp(
+        torch.lerp(white, colour, iris[:, None]), torch.full_like(colour, 0.02), pupil[:, None]
+    )
+    shade = (
+        1 - 0.5 * ((local[:, 1] - 0.08) / 0.35).clamp(0, 1) - 0.15 * ((-local[:, 1] - 0.2) / 0.3).clamp(0, 1)
+    )
     return (albedo * shade[:, None]).clamp(0.01, 1), torch.full_like(angle, 0.85)

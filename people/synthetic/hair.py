@@ -109,9 +109,15 @@ def sample_hair(draws: Draws, shape: Shape) -> Hair:
     ])]  # fmt: skip
     dark, warm = draws.normal(0, 0.14), draws.normal(0, 0.03)
     red, green, blue = HAIRS[name]
-    colour = (min(red * (1 + dark + warm), 0.95), min(green * (1 + dark), 0.95), min(blue * (1 + dark - warm), 0.95))
+    colour = (
+        min(red * (1 + dark + warm), 0.95),
+        min(green * (1 + dark), 0.95),
+        min(blue * (1 + dark - warm), 0.95),
+    )
     receding = 0.0 if shape.woman else max(0.0, draws.uniform(-0.02, 0.012) + 0.03 * shape.oldness)
-    return Hair(cut, name, colour, draws.uniform(0.8, 1.25), draws.uniform(-35, 35), receding, draws.uniform(0, 30))
+    return Hair(
+        cut, name, colour, draws.uniform(0.8, 1.25), draws.uniform(-35, 35), receding, draws.uniform(0, 30)
+    )
 
 
 def roots(hair: Hair) -> float:
@@ -247,7 +253,9 @@ def _thickness(known: Skull, hair: Hair) -> Tensor:
 
 
 def _skull_moves(figure: Figure, known: Skull) -> Tensor:
-    moves = figure.asset.skinning[known.near[:, 0]] @ torch.cat([figure.bone_rotation.flatten(1), figure.bone_shift], 1)
+    moves = figure.asset.skinning[known.near[:, 0]] @ torch.cat(
+        [figure.bone_rotation.flatten(1), figure.bone_shift], 1
+    )
     return _smooth(moves, SKULL_ROWS)
 
 
@@ -259,7 +267,9 @@ def _with_hanging(
     keep = int((known.height.view(SKULL_ROWS, AROUND)[:, 0] > 2).sum())
     n = keep * AROUND
     last, angle = rest[n - AROUND : n], known.angle[:AROUND]
-    head = asset.mean.new_tensor([0.0, 0.0, 0.0]) + (rest[n - AROUND : n].mean(0) - known.place[n - AROUND : n].mean(0))
+    head = asset.mean.new_tensor([0.0, 0.0, 0.0]) + (
+        rest[n - AROUND : n].mean(0) - known.place[n - AROUND : n].mean(0)
+    )
     a = torch.deg2rad(angle)
     length = kind.length or 0.8
     ragged = spots(angle / 20 + hair.phase, angle * 0, 1.0)[1] * 0.008 * (0.5 + kind.rough)
@@ -272,7 +282,10 @@ def _with_hanging(
     wide = 0.100 + 0.03 * kind.side / 0.025 * 0.5
     x_low = a.sin() * wide * wave
     z_low = torch.where(a.cos() > 0, a.cos() * 0.125 + 0.0, a.cos() * 0.105) * wave + 0.005
-    x, z = torch.lerp(last[:, 0].expand(rows, -1), x_low, low**1.5), torch.lerp(last[:, 2].expand(rows, -1), z_low + head[2], low)
+    x, z = (
+        torch.lerp(last[:, 0].expand(rows, -1), x_low, low**1.5),
+        torch.lerp(last[:, 2].expand(rows, -1), z_low + head[2], low),
+    )
     inward = 1 - 0.12 * share**4 * (length > 0.78)
     hung = torch.stack([x * inward, y, z * inward], -1).view(-1, 3)
     open_ = _curtain(angle.expand(rows, -1), y - head[1], hair) - 0.004 * share

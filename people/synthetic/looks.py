@@ -21,7 +21,14 @@ from .skeleton import Figure
 from .skin import Skin, sample_skin
 from .tops import make_top, top_field
 from .wardrobe import (
-    COLOURS, Colour, Piece, sample_bottom, sample_dress, sample_outer, sample_shoes, sample_top,
+    COLOURS,
+    Colour,
+    Piece,
+    sample_bottom,
+    sample_dress,
+    sample_outer,
+    sample_shoes,
+    sample_top,
 )  # fmt: skip
 
 _HIDDEN_M = 0.025
@@ -69,7 +76,11 @@ def sample_look(seed: int, shape: Shape) -> Look:
     if bottom.kind == "shorts" or (bare and draws.chance(0.25)):
         socks = (COLOURS[draws.pick(("white", "black", "grey", "navy"))], draws.pick((0.13, 0.16, 0.2, 0.3)))
     worn = None if bottom.kind == "dress" else _detailed(top, draws)
-    belt = draws.pick(((0.12, 0.09, 0.07), (0.25, 0.16, 0.09))) if bottom.kind in ("trousers", "jeans") and draws.chance(0.5) else None
+    belt = (
+        draws.pick(((0.12, 0.09, 0.07), (0.25, 0.16, 0.09)))
+        if bottom.kind in ("trousers", "jeans") and draws.chance(0.5)
+        else None
+    )
     things = sample_accessories(Draws(seed, "accessories"), shape, hair.kind)
     return Look(shape.woman, skin, sample_eyes(face, skin.tone), hair, worn, _detailed(bottom, draws), outer, shoes,
                 socks, belt, things)  # fmt: skip
@@ -144,4 +155,3 @@ def hidden_faces(figure: Figure, fields: list[Tensor], boots: float = 0.0) -> Te
     bare = (asset.mean[asset.ranges["body"], 1] > 0.80) | (part == 3) | (part == 4)
     under = (under & ~bare) | in_shoes(figure, boots)
     return under[asset.faces["body"]].all(1)
-

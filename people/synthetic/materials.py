@@ -46,7 +46,11 @@ def paint(samples: Samples) -> Surface:
     """The surface at every sample, by what its layer is made of."""
     count, device = len(samples.depth), samples.depth.device
     albedo = torch.full((count, 3), 0.5, device=device)
-    normal, shine, sss = samples.normal.clone(), torch.zeros(count, device=device), torch.zeros(count, device=device)
+    normal, shine, sss = (
+        samples.normal.clone(),
+        torch.zeros(count, device=device),
+        torch.zeros(count, device=device),
+    )
     start = 0
     for number, layer in enumerate(samples.layers):
         which = (samples.layer == number).nonzero()[:, 0]
@@ -58,7 +62,9 @@ def paint(samples: Samples) -> Surface:
     return Surface(albedo, normal, shine, sss)
 
 
-def _one(material: object, samples: Samples, which: Tensor, mix: Mixer) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _one(
+    material: object, samples: Samples, which: Tensor, mix: Mixer
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Albedo, normal, shine, glow of one layer's samples."""
     normal, pixel = samples.normal[which], samples.pixel_size[which]
     none = torch.zeros_like(pixel)
@@ -81,4 +87,9 @@ def _one(material: object, samples: Samples, which: Tensor, mix: Mixer) -> tuple
         albedo, tilted, shine = paint_cloth(kind, weave, mix, normal, pixel, samples.inside[which])
         return albedo, tilted, shine, none
     plain = material if isinstance(material, Thing) else Thing((0.5, 0.5, 0.5))
-    return normal.new_tensor(plain.colour).expand_as(normal), normal, torch.full_like(pixel, plain.shine), none
+    return (
+        normal.new_tensor(plain.colour).expand_as(normal),
+        normal,
+        torch.full_like(pixel, plain.shine),
+        none,
+    )

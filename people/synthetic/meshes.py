@@ -62,7 +62,11 @@ def hem(
     pi = start + 2 * torch.arange(len(edges), device=faces.device)
     qi = pi + 1
     strip = torch.cat([torch.stack([p, pi, q], 1), torch.stack([q, pi, qi], 1)])
-    return torch.cat([table, rim.flatten(0, 1)]), torch.cat([source, source[edges].flatten()]), torch.cat([faces, strip])
+    return (
+        torch.cat([table, rim.flatten(0, 1)]),
+        torch.cat([source, source[edges].flatten()]),
+        torch.cat([faces, strip]),
+    )
 
 
 def neighbours(faces: Tensor, count: int) -> Tensor:
@@ -77,7 +81,9 @@ def neighbours(faces: Tensor, count: int) -> Tensor:
     return table
 
 
-def relaxed(points: Tensor, beside: Tensor, share: float, rounds: int, normals: Tensor | None = None) -> Tensor:
+def relaxed(
+    points: Tensor, beside: Tensor, share: float, rounds: int, normals: Tensor | None = None
+) -> Tensor:
     """Points (v,3) drawn towards the middle of their neighbours, a few times; along their normals alone where
     those are given, so that nothing slides over the surface.
     """

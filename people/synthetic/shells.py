@@ -55,7 +55,11 @@ def fields(device: str) -> Fields:
     along, segment, place, direction, sheet = _limbs(asset, mean, arm, leg, joints)
     angle = torch.atan2(mean[:, 0], mean[:, 2] - 0.02) / (2 * torch.pi) % 1
     row = ((0.74 - mean[:, 1]) / (0.74 - 0.08) * (HEIGHTS - 1)).clamp(0, HEIGHTS - 1)
-    grid = torch.stack(torch.meshgrid(torch.arange(HEIGHTS), torch.arange(ANGLES), indexing="ij"), -1).view(-1, 2).to(mean)
+    grid = (
+        torch.stack(torch.meshgrid(torch.arange(HEIGHTS), torch.arange(ANGLES), indexing="ij"), -1)
+        .view(-1, 2)
+        .to(mean)
+    )
     trunk = arm < 0.35
     apart = (angle[None] - grid[:, 1:] / ANGLES + 0.5) % 1 - 0.5
     far = (apart * 1.2) ** 2 + ((row[None] - grid[:, :1]) / HEIGHTS) ** 2 + 10.0 * ~trunk[None]
@@ -97,7 +101,9 @@ def _limbs(
     direction = torch.where(on_lower[:, None], lower, upper)
     leg_start = torch.where(on_shin[:, None], knee, hip)
     leg_direction = torch.where(on_shin[:, None], shin, thigh)
-    origin = torch.where(is_arm[:, None], start, torch.where(is_leg[:, None], leg_start, torch.zeros_like(own)))
+    origin = torch.where(
+        is_arm[:, None], start, torch.where(is_leg[:, None], leg_start, torch.zeros_like(own))
+    )
     down = mean.new_tensor([0.0, -1, 0]).expand_as(own)
     direction = torch.where(is_arm[:, None], direction, torch.where(is_leg[:, None], leg_direction, down))
     place = ((own - origin) * direction).sum(1)
@@ -111,11 +117,19 @@ def _limbs(
     across = across * torch.where(is_arm | is_leg, 1.0, -1.0)[:, None]
     height = torch.where(is_arm, shoulder[1] - along, own[:, 1])
     sheet = torch.stack([(out * across).sum(1) * side[:, 0], height, (out * ahead).sum(1)], 1)
-    segment = torch.where(is_arm, torch.where(on_lower, 2, 1), torch.where(is_leg, torch.where(on_shin, 4, 3), 0))
+    segment = torch.where(
+        is_arm, torch.where(on_lower, 2, 1), torch.where(is_leg, torch.where(on_shin, 4, 3), 0)
+    )
     flat = ((own[:, 1] - 0.56) / 0.1).clamp(0, 1) * ~(is_arm | is_leg)
     ahead_by = torch.tanh(sheet[:, 2] / 0.02) * torch.maximum(sheet[:, 2].abs(), 0.11 * flat)
     sheet[:, 2] = torch.lerp(sheet[:, 2], ahead_by, flat)
-    return torch.where(is_arm, along, torch.zeros_like(along)), segment * side[:, 0].long(), place, direction * side, sheet
+    return (
+        torch.where(is_arm, along, torch.zeros_like(along)),
+        segment * side[:, 0].long(),
+        place,
+        direction * side,
+        sheet,
+    )
 
 
 def _ends(segment: Tensor, place: Tensor) -> list[tuple[int, Tensor, Tensor]]:
@@ -232,7 +246,9 @@ def garment(
     world = relaxed(posed(worn, points), known.beside, 0.5, rounds, turned)
     normals = vertex_normals(world, faces)
     along = (worn.moves[:, :9].view(-1, 3, 3) @ known.direction[..., None])[..., 0]
-    sheet = torch.where((upper & (known.leg > 0.5))[:, None], known.mean - known.mean.new_tensor([0.0, 0, 0.015]), known.sheet)
+    sheet = torch.where(
+        (upper & (known.leg > 0.5))[:, None], known.mean - known.mean.new_tensor([0.0, 0, 0.015]), known.sheet
+    )
     table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
                        worn.bend[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], material, lift, thickness)

@@ -117,7 +117,9 @@ def hairline(place: Tensor, receding: float = 0.0) -> Tensor:
     index = torch.bucketize(angle, table[:, 0].contiguous()).clamp(1, len(table) - 1)
     low, high = table[index - 1], table[index]
     share = ((angle - low[:, 0]) / (high[:, 0] - low[:, 0])).clamp(0, 1)
-    back = receding * torch.exp(-(((angle - 30) / 28) ** 2)) + 0.6 * receding * torch.exp(-((angle / 30) ** 2))
+    back = receding * torch.exp(-(((angle - 30) / 28) ** 2)) + 0.6 * receding * torch.exp(
+        -((angle / 30) ** 2)
+    )
     return place[:, 1] - low[:, 1] - share * (high[:, 1] - low[:, 1]) - back
 
 
@@ -133,7 +135,9 @@ def _noise(device: str) -> Tensor:
 def spots(x: Tensor, y: Tensor, scale: float) -> Tensor:
     """(2,p): coarse and fine noise at x, y metres; a texture spans `scale` metres."""
     place = torch.stack([(x / scale) % 1, (y / scale) % 1], -1) * 2 - 1
-    return F.grid_sample(_noise(str(x.device)), place[None, None], align_corners=False, padding_mode="border")[0, :, 0]
+    return F.grid_sample(
+        _noise(str(x.device)), place[None, None], align_corners=False, padding_mode="border"
+    )[0, :, 0]
 
 
 def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,7 +157,9 @@ def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tupl
     shine = torch.full_like(x, 0.16).index_copy(0, face, gloss)
     hand = (x.abs() > 0.46).nonzero()[:, 0]
     nail = nails(place[hand])
-    albedo = albedo.index_copy(0, hand, torch.lerp(albedo[hand], _nail_colour(skin, tone), 0.75 * nail[:, None]))
+    albedo = albedo.index_copy(
+        0, hand, torch.lerp(albedo[hand], _nail_colour(skin, tone), 0.75 * nail[:, None])
+    )
     shine = shine.index_copy(0, hand, torch.lerp(shine[hand], torch.full_like(nail, 0.6), nail))
     return albedo.clamp(0.02, 0.98), shine, torch.full_like(x, 0.9 if skin.tone < 3 else 0.6)
 
@@ -196,13 +202,19 @@ def _face(skin: Skin, albedo: Tensor, place: Tensor, hollow: Tensor, pixel: Tens
     shadow = torch.exp(-(((a - 0.0325) / 0.016) ** 2) - ((y - 0.9105) / 0.007) ** 2) * front
     bags = torch.exp(-(((a - 0.031) / 0.013) ** 2) - ((y - 0.8985) / 0.003) ** 2) * front
     albedo = albedo * (1 - (0.12 + 0.18 * skin.made_up) * shadow - (0.06 + 0.14 * skin.age) * bags)[:, None]
-    albedo = torch.lerp(albedo, place.new_tensor(skin.brows), (_brow(skin, a, y, fine, soft) * front)[:, None])
+    albedo = torch.lerp(
+        albedo, place.new_tensor(skin.brows), (_brow(skin, a, y, fine, soft) * front)[:, None]
+    )
     lash = _lashes(a, y, soft) * front * (z > 0.1)
-    albedo = torch.lerp(albedo, place.new_tensor([0.06, 0.05, 0.05]), (lash * (0.4 + 0.4 * skin.made_up))[:, None])
+    albedo = torch.lerp(
+        albedo, place.new_tensor([0.06, 0.05, 0.05]), (lash * (0.4 + 0.4 * skin.made_up))[:, None]
+    )
     if skin.age > 0.25:
         albedo = albedo * (1 - (skin.age - 0.25) * 0.16 * _lines(a, y, z))[:, None]
     hairy = torch.maximum(beard_share(skin, place, fine), _roots(skin, place, fine))
-    albedo = torch.lerp(albedo, place.new_tensor(skin.hair) * (0.9 + 0.15 * fine.clamp(-1, 1))[:, None], hairy[:, None])
+    albedo = torch.lerp(
+        albedo, place.new_tensor(skin.hair) * (0.9 + 0.15 * fine.clamp(-1, 1))[:, None], hairy[:, None]
+    )
     oily = 0.14 * torch.exp(-((a / 0.03) ** 2) - ((y - 0.94) / 0.05) ** 2)
     return albedo, (0.2 + oily + (0.25 + 0.2 * skin.made_up) * mouth) * (1 - hairy)
 
@@ -236,8 +248,16 @@ def _lines(a: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Wrinkles of the forehead, beside the eyes and from nose to mouth."""
     brow = sum(torch.exp(-(((y - at + 0.3 * a * a / 0.06) / 0.0016) ** 2)) for at in (0.944, 0.953, 0.962))
     brow = brow * (a < 0.045) * (z > 0.08)
-    fold = torch.exp(-(((a - 0.022 - 0.5 * (0.862 - y).clamp_min(0)) / 0.0025) ** 2)) * ((y - 0.838) * 80).clamp(0, 1) * (y < 0.866)
-    crow = torch.exp(-(((a - 0.056) / 0.008) ** 2)) * (0.5 + 0.5 * torch.cos((y - 0.905) * 1600)) * ((y - 0.905).abs() < 0.012)
+    fold = (
+        torch.exp(-(((a - 0.022 - 0.5 * (0.862 - y).clamp_min(0)) / 0.0025) ** 2))
+        * ((y - 0.838) * 80).clamp(0, 1)
+        * (y < 0.866)
+    )
+    crow = (
+        torch.exp(-(((a - 0.056) / 0.008) ** 2))
+        * (0.5 + 0.5 * torch.cos((y - 0.905) * 1600))
+        * ((y - 0.905).abs() < 0.012)
+    )
     return (brow + fold + 0.7 * crow) * (z > 0.03)
 
 
@@ -247,7 +267,9 @@ def beard_region(style: str, place: Tensor) -> Tensor:
     a = x.abs()
     cheek = 0.850 + 0.75 * (a - 0.028).clamp_min(0) - 0.010 * torch.exp(-((a / 0.02) ** 2))
     moustache = torch.minimum(0.8555 - 0.22 * a - y, torch.minimum(y - 0.841, 0.031 - a))
-    full = torch.minimum(cheek - y, torch.minimum(y - 0.785 - 0.25 * (0.11 - z).clamp_min(0), (z - 0.035) * 0.8))
+    full = torch.minimum(
+        cheek - y, torch.minimum(y - 0.785 - 0.25 * (0.11 - z).clamp_min(0), (z - 0.035) * 0.8)
+    )
     chin = 0.026 - ((a / 1.05) ** 2 + (0.7 * (y - 0.822)) ** 2).sqrt()
     goatee = torch.maximum(torch.minimum(chin, 0.846 - y), moustache)
     region = {"moustache": moustache, "goatee": goatee}.get(style, torch.maximum(full, moustache))

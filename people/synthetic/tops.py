@@ -43,7 +43,9 @@ def sleeve_width(known: Fields, piece: Piece) -> Tensor:
 
 def top_field(known: Fields, piece: Piece) -> Tensor:
     """Metres (v,) inside the garment's edges: hem, sleeves' ends, neck, and the open front."""
-    inside = torch.minimum(known.mean[:, 1] - (0.22 if piece.tucked else piece.hem), neck_field(known, piece.neck))
+    inside = torch.minimum(
+        known.mean[:, 1] - (0.22 if piece.tucked else piece.hem), neck_field(known, piece.neck)
+    )
     inside = torch.minimum(inside, sleeve_field(known, piece.sleeve))
     if piece.open:
         x, y, z = known.mean.unbind(1)
@@ -57,7 +59,9 @@ def sleeve_field(known: Fields, length: float) -> Tensor:
     if length <= 0:
         x, y, z = known.mean.unbind(1)
         hole = 0.145 + 0.6 * (0.56 - y).clamp_min(0)
-        return torch.where((y > 0.4) | (known.arm > 0.02), hole - x.abs(), 0.2 + 0 * x) if length == 0 else hole
+        return (
+            torch.where((y > 0.4) | (known.arm > 0.02), hole - x.abs(), 0.2 + 0 * x) if length == 0 else hole
+        )
     return torch.where(known.arm > 0.02, length - known.along_arm, torch.full_like(known.arm, 0.2))
 
 

@@ -80,7 +80,9 @@ def sample_top(draws: Draws, woman: bool) -> Piece:
     fit = draws.uniform(0.15, 0.6) if woman else draws.uniform(0.45, 1.0)
     if kind in ("hoodie", "jumper"):
         fit = min(1.0, fit + 0.25)
-    return Piece(kind, colour, cloth, fit, draws.uniform(*sleeve), draws.uniform(0.115, 0.17), neck, 0.3, tucked)
+    return Piece(
+        kind, colour, cloth, fit, draws.uniform(*sleeve), draws.uniform(0.115, 0.17), neck, 0.3, tucked
+    )
 
 
 def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
@@ -91,7 +93,9 @@ def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
         fabric = draws.pick(("cotton", "denim", "silk", "leather", "cotton"))
     elif kind == "trousers":
         fabric = draws.pick(("cotton", "cotton", "wool", "wool", "leather"))
-    cloth, colour = _cloth(draws, fabric, [0.82, 0.02, 0.05, 0.06, 0.02, 0.03 if kind == "skirt" else 0.0], kind)
+    cloth, colour = _cloth(
+        draws, fabric, [0.82, 0.02, 0.05, 0.06, 0.02, 0.03 if kind == "skirt" else 0.0], kind
+    )
     if colour == top.colour:
         colour = {"navy": "beige", "black": "grey"}.get(colour, "navy")
         cloth = replace(cloth, colour=_jittered(COLOURS[colour], draws))
@@ -105,7 +109,9 @@ def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
 
 def sample_dress(draws: Draws) -> Piece:
     """One piece from the shoulders to the legs."""
-    cloth, colour = _cloth(draws, draws.pick(("cotton", "silk", "cotton", "knit")), [0.45, 0.12, 0.03, 0.1, 0.12, 0.18])
+    cloth, colour = _cloth(
+        draws, draws.pick(("cotton", "silk", "cotton", "knit")), [0.45, 0.12, 0.03, 0.1, 0.12, 0.18]
+    )
     sleeve = draws.pick((0.0, 0.0, 0.16, 0.2, 0.35, 0.51))
     hem = draws.pick((-0.12, -0.2, -0.26, -0.36, -0.5)) + draws.normal(0, 0.03)
     return Piece("dress", colour, cloth, draws.uniform(0.0, 0.35), sleeve, hem, draws.pick(("crew", "v", "scoop")),
@@ -120,7 +126,9 @@ def sample_outer(draws: Draws, woman: bool) -> Piece | None:
     fabrics = {"jacket": ("denim", "leather", "cotton", "wool"), "coat": ("wool", "wool", "cotton"),
                "cardigan": ("knit", "coarse knit")}[kind]  # fmt: skip
     fabric = draws.pick(fabrics)
-    cloth, colour = _cloth(draws, fabric, [0.86, 0.02, 0.04, 0.08, 0, 0], "jeans" if fabric == "denim" else kind)
+    cloth, colour = _cloth(
+        draws, fabric, [0.86, 0.02, 0.04, 0.08, 0, 0], "jeans" if fabric == "denim" else kind
+    )
     if fabric == "leather":
         colour = draws.pick(("black", "brown", "black", "red"))
         cloth = replace(cloth, colour=_jittered(COLOURS[colour], draws), pattern="plain")
@@ -135,7 +143,11 @@ def sample_shoes(draws: Draws, woman: bool) -> Piece:
     kind = ("trainers", "shoes", "boots")[draws.choice([3.0, 2.0, 1.2 if woman else 0.9])]
     colour = draws.pick(("white", "black", "grey", "navy", "red", "white", "blue") if kind == "trainers" else
                         ("black", "brown", "brown", "black", "beige", "red" if woman else "navy"))  # fmt: skip
-    cloth = Cloth(_jittered(COLOURS[colour], draws), COLOURS["white"], fabric="canvas" if kind == "trainers" else "leather")
+    cloth = Cloth(
+        _jittered(COLOURS[colour], draws),
+        COLOURS["white"],
+        fabric="canvas" if kind == "trainers" else "leather",
+    )
     return Piece(kind, colour, cloth, hem=draws.uniform(0.12, 0.34) if kind == "boots" else 0.0)
 
 
