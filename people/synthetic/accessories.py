@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .hair import AROUND, SKULL_ROWS, Cut, Hair, skull
+from .hair import AROUND, SKULL_ROWS, skull
+from .haircuts import Cut, Hair
 from .layers import Layer, vertex_normals
 from .meshes import cut, tube
 from .shapes import Shape
@@ -31,8 +32,8 @@ class Thing:
 
 @dataclass(frozen=True)
 class Accessories:
-    """glasses: their frames' colour and whether they are dark; hat: "cap" or "beanie", its colour's name and cloth;
-    bag: the colour's name of a backpack. None: not worn.
+    """glasses: their frames' colour and whether they are dark; hat: "cap" or "beanie", its colour's
+    name and cloth; bag: the colour's name of a backpack. None: not worn.
     """
 
     glasses: tuple[Colour, bool] | None = None
@@ -174,8 +175,12 @@ def _peak(figure: Figure, rest: Tensor, angle: Tensor, place: Tensor, cloth: Clo
     a = torch.deg2rad(columns)
     reach = 0.075 * torch.cos(a * 1.55).clamp_min(0.0)
     forward = rest.new_tensor([0.0, -0.30, 1.0])
-    rows = [rim + forward * (reach * share)[:, None] - rest.new_tensor([0.0, 0.012, 0]) * (a[:, None] ** 2) * share
-            for share in (0.0, 0.5, 1.0)]  # fmt: skip
+    rows = [
+        rim
+        + forward * (reach * share)[:, None]
+        - rest.new_tensor([0.0, 0.012, 0]) * (a[:, None] ** 2) * share
+        for share in (0.0, 0.5, 1.0)
+    ]
     world = figure.pose_rigid(torch.cat(rows), "head")
     index = (torch.arange(2)[:, None] * 13 + torch.arange(12)[None]).flatten().to(rest.device)
     faces = torch.cat(
@@ -215,8 +220,18 @@ def make_backpack(worn: Cover, colour: str) -> list[Layer]:
 
 def _strap(worn: Cover, side: int, material: Thing) -> Layer:
     """A strap from under the arm over the shoulder, on top of the clothes."""
-    points = ((0.15, 0.40, -0.04), (0.155, 0.38, 0.03), (0.13, 0.38, 0.10), (0.105, 0.46, 0.14), (0.105, 0.56, 0.14), (0.10, 0.64, 0.10), (0.095, 0.71, 0.06),
-              (0.09, 0.74, 0.0), (0.085, 0.71, -0.06), (0.08, 0.65, -0.09))  # fmt: skip
+    points = (
+        (0.15, 0.40, -0.04),
+        (0.155, 0.38, 0.03),
+        (0.13, 0.38, 0.10),
+        (0.105, 0.46, 0.14),
+        (0.105, 0.56, 0.14),
+        (0.10, 0.64, 0.10),
+        (0.095, 0.71, 0.06),
+        (0.09, 0.74, 0.0),
+        (0.085, 0.71, -0.06),
+        (0.08, 0.65, -0.09),
+    )
     mean = worn.rest.new_tensor([(side * a, b, c) for a, b, c in points])
     trunk = (worn.fields.arm < 0.3).nonzero()[:, 0]
     near = trunk[torch.cdist(mean, worn.fields.mean[trunk]).argmin(1)]

@@ -54,8 +54,8 @@ def straightened(worn: Cover, points: Tensor, piece: Piece) -> Tensor:
 def make_skirt(
     worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014
 ) -> Layer:
-    """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the hips,
-    over the rest, open in front by `gap` metres.
+    """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the
+    hips, over the rest, open in front by `gap` metres.
     """
     figure = worn.figure
     asset = figure.asset

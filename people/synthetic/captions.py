@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .hair import BALD
+from .haircuts import BALD
 from .looks import Look
 from .skin import SKIN_NAMES
 from .wardrobe import Piece

@@ -12,10 +12,30 @@ from .patterns import pattern, scattered
 from .shells import Weave
 from .wardrobe import Cloth, Piece
 
-_SHINE = {"cotton": 0.04, "silk": 0.42, "knit": 0.0, "coarse knit": 0.0, "fleece": 0.0, "flannel": 0.0, "denim": 0.05,
-          "leather": 0.55, "wool": 0.02, "stretch": 0.16}  # fmt: skip
-_FOLDS = {"cotton": 1.0, "silk": 1.1, "knit": 0.55, "coarse knit": 0.4, "fleece": 0.65, "flannel": 0.9, "denim": 0.9,
-          "leather": 0.8, "wool": 0.55, "stretch": 0.16}  # fmt: skip
+_SHINE = {
+    "cotton": 0.04,
+    "silk": 0.42,
+    "knit": 0.0,
+    "coarse knit": 0.0,
+    "fleece": 0.0,
+    "flannel": 0.0,
+    "denim": 0.05,
+    "leather": 0.55,
+    "wool": 0.02,
+    "stretch": 0.16,
+}
+_FOLDS = {
+    "cotton": 1.0,
+    "silk": 1.1,
+    "knit": 0.55,
+    "coarse knit": 0.4,
+    "fleece": 0.65,
+    "flannel": 0.9,
+    "denim": 0.9,
+    "leather": 0.8,
+    "wool": 0.55,
+    "stretch": 0.16,
+}
 _THREAD = 0.0035
 
 Mix = Callable[[Tensor], Tensor]

@@ -66,8 +66,20 @@ def make_collar(worn: Cover, piece: Piece, out: float = 0.0) -> Layer | None:
     span = asset.ranges["tights"]
     vertex = near[:, 0].repeat(count)
     weave = Weave(sheet, along, edge, torch.zeros_like(edge))
-    return Layer("collar", world, faces, sheet, asset.uv[span][vertex], asset.part[span][vertex], asset.part_uv[span][vertex],
-                 (piece.cloth, weave), cloth=True, two_sided=True, lift=0.024 if out else 0.02, normals=normals)  # fmt: skip
+    return Layer(
+        "collar",
+        world,
+        faces,
+        sheet,
+        asset.uv[span][vertex],
+        asset.part[span][vertex],
+        asset.part_uv[span][vertex],
+        (piece.cloth, weave),
+        cloth=True,
+        two_sided=True,
+        lift=0.024 if out else 0.02,
+        normals=normals,
+    )
 
 
 def _in_gap(angle: Tensor) -> Tensor:

@@ -12,9 +12,13 @@ from .patterns import scattered
 from .wardrobe import Colour
 
 IRISES: dict[str, Colour] = {
-    "brown": (0.26, 0.15, 0.08), "dark": (0.14, 0.09, 0.06), "hazel": (0.40, 0.30, 0.15), "green": (0.33, 0.42, 0.27),
-    "blue": (0.33, 0.47, 0.62), "grey": (0.45, 0.51, 0.55),
-}  # fmt: skip
+    "brown": (0.26, 0.15, 0.08),
+    "dark": (0.14, 0.09, 0.06),
+    "hazel": (0.40, 0.30, 0.15),
+    "green": (0.33, 0.42, 0.27),
+    "blue": (0.33, 0.47, 0.62),
+    "grey": (0.45, 0.51, 0.55),
+}
 _CENTRE = (0.0309, 0.9096, 0.1359)
 _IRIS, _PUPIL = 0.40, 0.17
 """Radius as an angle at the eyeball's middle."""

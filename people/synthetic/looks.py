@@ -12,7 +12,8 @@ from .bottoms import make_lining, make_skirt, make_trousers
 from .collars import make_collar
 from .draws import Draws
 from .eyes import Eyes, sample_eyes
-from .hair import Hair, make_hair, roots, sample_hair
+from .hair import make_hair
+from .haircuts import Hair, roots, sample_hair
 from .layers import Layer
 from .shapes import Shape
 from .shells import Cover, cover
@@ -82,14 +83,31 @@ def sample_look(seed: int, shape: Shape) -> Look:
         else None
     )
     things = sample_accessories(Draws(seed, "accessories"), shape, hair.kind)
-    return Look(shape.woman, skin, sample_eyes(face, skin.tone), hair, worn, _detailed(bottom, draws), outer, shoes,
-                socks, belt, things)  # fmt: skip
+    return Look(
+        shape.woman,
+        skin,
+        sample_eyes(face, skin.tone),
+        hair,
+        worn,
+        _detailed(bottom, draws),
+        outer,
+        shoes,
+        socks,
+        belt,
+        things,
+    )
 
 
 def _detailed(piece: Piece, draws: Draws) -> Piece:
     """A garment with its buttons, zips and pockets."""
-    details = {"shirt": ("placket",), "polo shirt": (), "jeans": ("fly",), "trousers": ("fly",), "shorts": ("fly",),
-               "hoodie": ("zip",) if draws.chance(0.4) else ()}.get(piece.kind, ())  # fmt: skip
+    details = {
+        "shirt": ("placket",),
+        "polo shirt": (),
+        "jeans": ("fly",),
+        "trousers": ("fly",),
+        "shorts": ("fly",),
+        "hoodie": ("zip",) if draws.chance(0.4) else (),
+    }.get(piece.kind, ())
     return replace(piece, cloth=replace(piece.cloth, details=details))
 
 

@@ -13,7 +13,7 @@ def cut(table: Tensor, faces: Tensor, field: Tensor) -> tuple[Tensor, Tensor, Te
         table (v,c): values of the vertices, normals in columns 3..5, which the edge takes from the vertex
             inside. faces (f,3). field (v,): linear within a triangle.
     Returns:
-        table (v+n,c) with the vertices of the edge behind the others; source (v+n,): the vertex that each comes
+        table (v+n,c) with the vertices of the edge behind the others; source (v+n,): the vertex each comes
         of; faces (g,3); edges (e,2), pairs of vertices.
     """
     inside = field[faces] > 0
@@ -96,8 +96,8 @@ def relaxed(
 
 
 def tube(rings: int, around: int) -> Tensor:
-    """Faces (f,3) of a closed tube of `rings` rings of `around` vertices, ring after ring, outer side out when
-    the rings go upwards and each runs from +x over +z.
+    """Faces (f,3) of a closed tube of `rings` rings of `around` vertices, ring after ring, outer side out
+    when the rings go upwards and each runs from +x over +z.
     """
     i = torch.arange(rings - 1)[:, None] * around
     j = torch.arange(around)[None, :]

@@ -78,7 +78,7 @@ def _share(asset: BodyAsset, names: tuple[str, ...]) -> Tensor:
 def _limbs(
     asset: BodyAsset, mean: Tensor, arm: Tensor, leg: Tensor, joints: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Along the arm, the bone of the nearest limb, the share along it, its direction, and woven coordinates."""
+    """Along the arm, the bone of the nearest limb, the share along it, its direction, woven coordinates."""
     left = mean[:, 0] > 0
     side = torch.where(left, 1.0, -1.0)[:, None] * mean.new_tensor([1.0, 0, 0]) + mean.new_tensor([0.0, 1, 1])
     own = mean * side
@@ -232,11 +232,18 @@ class Weave:
 
 
 def garment(
-    name: str, worn: Cover, points: Tensor, field: Tensor, material: object, lift: float, thickness: float = 0.006,
-    rounds: int = 2, upper: bool = False,
-) -> Layer:  # fmt: skip
-    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed and cut where field (v,) is below 0.
-
+    name: str,
+    worn: Cover,
+    points: Tensor,
+    field: Tensor,
+    material: object,
+    lift: float,
+    thickness: float = 0.006,
+    rounds: int = 2,
+    upper: bool = False,
+) -> Layer:
+    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed, and cut where field (v,) is below
+    0.
     upper: the cloth of the trunk goes on over the thighs.
     """
     asset, known = worn.figure.asset, worn.fields
@@ -267,8 +274,20 @@ def cloth_layer(
     table, faces, source = table[used], number[faces], source[used]
     place, normals, sheet, uv, part_uv, along, edge, bend = table.split([3, 3, 3, 2, 2, 3, 1, 1], 1)
     weave = Weave(sheet, along, edge[:, 0], bend[:, 0])
-    return Layer(name, place, faces, sheet, uv, part[source], part_uv, (material, weave), cloth=True, two_sided=True,
-                 lift=lift, normals=normals)  # fmt: skip
+    return Layer(
+        name,
+        place,
+        faces,
+        sheet,
+        uv,
+        part[source],
+        part_uv,
+        (material, weave),
+        cloth=True,
+        two_sided=True,
+        lift=lift,
+        normals=normals,
+    )
 
 
 def bending(known: Fields, moves: Tensor) -> Tensor:

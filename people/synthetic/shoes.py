@@ -62,12 +62,28 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
         [faces.to(place.device), torch.stack([torch.zeros_like(bottom), bottom, bottom + 1], 1)]
     )
     inner = (place - heel) @ frame.T
-    weave = Weave(torch.stack([inner[:, 2] - middle, place[:, 1], inner[:, 0] / length], 1), torch.zeros_like(place),
-                  torch.full_like(place[:, 0], 0.1), torch.zeros_like(place[:, 0]))  # fmt: skip
+    weave = Weave(
+        torch.stack([inner[:, 2] - middle, place[:, 1], inner[:, 0] / length], 1),
+        torch.zeros_like(place),
+        torch.full_like(place[:, 0], 0.1),
+        torch.zeros_like(place[:, 0]),
+    )
     near = torch.cdist(place, foot).argmin(1)
     normals = vertex_normals(moved, faces)
-    return Layer("shoes", moved, faces, weave.sheet, asset.uv[own][near], asset.part[own][near], asset.part_uv[own][near],
-                 (piece, weave), cloth=True, two_sided=True, lift=0.004, normals=normals)  # fmt: skip
+    return Layer(
+        "shoes",
+        moved,
+        faces,
+        weave.sheet,
+        asset.uv[own][near],
+        asset.part[own][near],
+        asset.part_uv[own][near],
+        (piece, weave),
+        cloth=True,
+        two_sided=True,
+        lift=0.004,
+        normals=normals,
+    )
 
 
 def _frame(foot: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +101,7 @@ def _frame(foot: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _rings(length: Tensor, half: Tensor, middle: Tensor, ankle: Tensor) -> Tensor:
-    """(rings,AROUND,3) forward, up, side: the outlines of a foot at all heights, rounder towards the ankle."""
+    """(rings,AROUND,3) forward, up, side: the outlines of a foot by height, rounder towards the ankle."""
     height, front, wide, out, round_ = half.new_tensor(_RINGS).T[..., None]
     angle = torch.arange(AROUND, device=half.device) * (2 * torch.pi / AROUND)
     c, s = torch.cos(angle), torch.sin(angle)

@@ -23,15 +23,27 @@ SKIN_NAMES = ("pale", "light", "beige", "brown", "dark")
 TONES = ((0.93, 0.77, 0.68), (0.87, 0.68, 0.55), (0.76, 0.56, 0.42), (0.57, 0.39, 0.28), (0.37, 0.25, 0.19))
 _DIRECTIONS = 64
 BEARDS = ("none", "stubble", "moustache", "goatee", "beard")
-_HAIRLINE = ((0, 0.979), (25, 0.976), (42, 0.966), (58, 0.944), (72, 0.908), (80, 0.905), (88, 0.926), (100, 0.918),
-             (115, 0.892), (135, 0.862), (155, 0.848), (180, 0.846))  # fmt: skip
+_HAIRLINE = (
+    (0, 0.979),
+    (25, 0.976),
+    (42, 0.966),
+    (58, 0.944),
+    (72, 0.908),
+    (80, 0.905),
+    (88, 0.926),
+    (100, 0.918),
+    (115, 0.892),
+    (135, 0.862),
+    (155, 0.848),
+    (180, 0.846),
+)
 """Degrees from the front, and the hairline's height there on the mean head at rest."""
 
 
 @dataclass(frozen=True)
 class Skin:
-    """tone: number among SKIN_NAMES; colour 0..1; lips, brows and hair: colours; beard of BEARDS; roots: 0 for a
-    bald head to 1; receding: metres; freckles, made_up, wear of age 0..1; phase of the spots.
+    """tone: number among SKIN_NAMES; colour 0..1; lips, brows and hair: colours; beard of BEARDS; roots: 0 for
+    a bald head to 1; receding: metres; freckles, made_up, wear of age 0..1; phase of the spots.
     """
 
     tone: int
@@ -52,10 +64,15 @@ class Skin:
 def sample_skin(draws: Draws, shape: Shape, hair: Colour, roots: float, receding: float) -> Skin:
     """Skin that suits where the person's face is from."""
     african, asian, european = shape.origins
-    tone = draws.choice([
-        1.6 * european + 0.3 * asian, 1.4 * european + 1.2 * asian, 0.4 * european + 1.3 * asian + 0.2 * african,
-        0.12 * european + 0.35 * asian + 1.3 * african, 1.5 * african,
-    ])  # fmt: skip
+    tone = draws.choice(
+        [
+            1.6 * european + 0.3 * asian,
+            1.4 * european + 1.2 * asian,
+            0.4 * european + 1.3 * asian + 0.2 * african,
+            0.12 * european + 0.35 * asian + 1.3 * african,
+            1.5 * african,
+        ]
+    )
     warm, light = draws.normal(0, 0.012), draws.normal(0, 0.02)
     red, green, blue = TONES[tone]
     colour = (red + light + warm, green + light, blue + light - warm)
@@ -65,9 +82,21 @@ def sample_skin(draws: Draws, shape: Shape, hair: Colour, roots: float, receding
     lips = _mixed(natural, painted, 0.75 * made_up if made_up > 0.45 else 0.15 * made_up)
     brows = _mixed(hair, (0.1, 0.08, 0.07), 0.45)
     beard = "none" if shape.woman else BEARDS[draws.choice([4.2, 2.4, 0.5, 0.8, 2.0])]
-    return Skin(tone, colour, lips, brows, hair, beard, roots, receding, draws.uniform(0.7, 1.4) * (0.85 if shape.woman else 1.15),
-                draws.uniform(0.3, 1.0) if tone < 2 and draws.chance(0.25) else 0.0, made_up, shape.oldness,
-                draws.uniform(0, 50))  # fmt: skip
+    return Skin(
+        tone,
+        colour,
+        lips,
+        brows,
+        hair,
+        beard,
+        roots,
+        receding,
+        draws.uniform(0.7, 1.4) * (0.85 if shape.woman else 1.15),
+        draws.uniform(0.3, 1.0) if tone < 2 and draws.chance(0.25) else 0.0,
+        made_up,
+        shape.oldness,
+        draws.uniform(0, 50),
+    )
 
 
 def _mixed(a: Colour, b: Colour, share: float) -> Colour:
@@ -189,8 +218,11 @@ def _face(skin: Skin, albedo: Tensor, place: Tensor, hollow: Tensor, pixel: Tens
     soft = (0.7 * pixel).clamp_min(0.0009)
     if skin.freckles:
         many = scattered((x / 0.003).floor(), (y / 0.003).floor())
-        albedo = torch.lerp(albedo, albedo * place.new_tensor([0.82, 0.7, 0.62]),
-                            (skin.freckles * 0.6 * (many > 0.8) * _ruddy(x, y, z).clamp(0, 1))[:, None])  # fmt: skip
+        albedo = torch.lerp(
+            albedo,
+            albedo * place.new_tensor([0.82, 0.7, 0.62]),
+            (skin.freckles * 0.6 * (many > 0.8) * _ruddy(x, y, z).clamp(0, 1))[:, None],
+        )
     mouth = lips(a, y, soft) * front
     albedo = torch.lerp(albedo, place.new_tensor(skin.lips), (0.8 * mouth)[:, None])
     line = torch.exp(-(((y - 0.8352) / 0.0011) ** 2)) * (a < 0.026) * front

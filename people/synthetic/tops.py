@@ -11,8 +11,17 @@ from .wardrobe import Piece
 
 SHOULDER_SEAM = 0.015
 """Metres beyond the shoulder joint where a garment without sleeves ends."""
-_THICK = {"cotton": 0.004, "silk": 0.003, "knit": 0.008, "coarse knit": 0.011, "fleece": 0.009, "flannel": 0.005,
-          "denim": 0.006, "leather": 0.006, "wool": 0.008}  # fmt: skip
+_THICK = {
+    "cotton": 0.004,
+    "silk": 0.003,
+    "knit": 0.008,
+    "coarse knit": 0.011,
+    "fleece": 0.009,
+    "flannel": 0.005,
+    "denim": 0.006,
+    "leather": 0.006,
+    "wool": 0.008,
+}
 _OVER = {"jacket": 0.012, "coat": 0.014, "cardigan": 0.008}
 
 
