@@ -42,8 +42,8 @@ _HAIRLINE = (
 
 @dataclass(frozen=True)
 class Skin:
-    """tone: number among SKIN_NAMES; colour 0..1; lips, brows and hair: colours; beard of BEARDS; roots: 0 for
-    a bald head to 1; receding: metres; freckles, made_up, wear of age 0..1; phase of the spots.
+    """tone: number among SKIN_NAMES; colour 0..1; lips, brows and hair: colours; beard of BEARDS; roots: 0
+    for a bald head to 1; receding: metres; freckles, made_up, wear of age 0..1; phase of the spots.
     """
 
     tone: int

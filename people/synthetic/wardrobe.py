@@ -24,7 +24,7 @@ _PITCH = {
     "dotted": (0.03, 0.075),
     "flowered": (0.06, 0.13),
 }
-_TOPS = {  # how often for women and men; sleeves' length in metres; cloth
+_TOPS: dict[str, tuple[float, float, tuple[float, float], tuple[str, ...]]] = {  # how often for women and men; sleeves' length in metres; cloth
     "t-shirt": (3.2, 4.2, (0.13, 0.23), ("cotton",)), "tank top": (1.2, 0.35, (0.0, 0.0), ("cotton",)),
     "shirt": (2.6, 4.0, (0.50, 0.53), ("cotton", "cotton", "flannel", "silk")),
     "polo shirt": (0.5, 1.2, (0.15, 0.22), ("cotton",)),
@@ -78,7 +78,7 @@ class Piece:
 
 def sample_top(draws: Draws, woman: bool) -> Piece:
     """What is worn above the hips."""
-    kind = list(_TOPS)[draws.choice([values[0 if woman else 1] for values in _TOPS.values()])]
+    kind = list(_TOPS)[draws.choice([women if woman else men for women, men, _, _ in _TOPS.values()])]
     _, _, sleeve, fabrics = _TOPS[kind]
     cloth, colour = _cloth(draws, draws.pick(fabrics), [0.5, 0.2, 0.04, 0.12, 0.07, 0.07 if woman else 0.02])
     necks = {
@@ -116,7 +116,7 @@ def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
         colour = {"navy": "beige", "black": "grey"}.get(colour, "navy")
         cloth = replace(cloth, colour=_jittered(COLOURS[colour], draws))
     hem = {
-        "skirt": draws.pick((-0.05, -0.16, -0.24, -0.35, -0.5)) + draws.normal(0, 0.03),
+        "skirt": draws.pick((-0.11, -0.18, -0.25, -0.35, -0.5)) + draws.normal(0, 0.025),
         "shorts": draws.uniform(-0.24, -0.02),
     }.get(kind, -0.70 + max(0.0, draws.uniform(-0.06, 0.05)))
     wide = draws.uniform(0, 1) ** 1.4
