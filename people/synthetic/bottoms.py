@@ -19,7 +19,11 @@ def make_trousers(worn: Cover, piece: Piece) -> Layer:
     known = worn.fields
     tight = piece.kind == "leggings"
     base = 0.003 if tight else 0.009
-    points = worn.rest + base * worn.normals if tight else loosened(worn, base, torch.zeros_like(known.leg), 0.0, 4)
+    points = (
+        worn.rest + base * worn.normals
+        if tight
+        else loosened(worn, base, torch.zeros_like(known.leg), 0.0, 4)
+    )
     if not tight:
         points = straightened(worn, points, piece)
     y = known.mean[:, 1]
@@ -47,8 +51,12 @@ def straightened(worn: Cover, points: Tensor, piece: Piece) -> Tensor:
     return points + out / radius[:, None].clamp_min(1e-4) * ((new - radius) * on)[:, None]
 
 
-def make_skirt(worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014) -> Layer:
-    """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; gap: metres it is open in front."""
+def make_skirt(
+    worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014
+) -> Layer:
+    """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the
+    hips, over the rest, open in front by `gap` metres.
+    """
     figure = worn.figure
     asset = figure.asset
     span = asset.ranges["skirt"]
@@ -60,20 +68,26 @@ def make_skirt(worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0
     flare = 1 + 1.1 * piece.wide * down
     if piece.wide < 0.35:
         flare = flare * (1 - 0.25 * (0.35 - piece.wide) * down / 0.4)
-    waves = 1 + 0.09 * piece.wide * (down / 0.5).clamp(0, 1) * torch.cos(11 * angle + 3.0 * piece.cloth.phase[0])
+    waves = 1 + 0.09 * piece.wide * (down / 0.5).clamp(0, 1) * torch.cos(
+        11 * angle + 3.0 * piece.cloth.phase[0]
+    )
     points = rest + flat * (flare * waves - 1)[:, None]
+    coat = name == "jacket"
+    if coat:
+        points = points + 0.028 * flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-4)
     moves = asset.skinning[span] @ torch.cat([figure.bone_rotation.flatten(1), figure.bone_shift], 1)
     beside = _skirt_neighbours(faces, len(mean))
     moves = relaxed(moves, beside, 0.8, 6)
     world = (moves[:, :9].view(-1, 3, 3) @ points[..., None])[..., 0] + moves[:, 9:]
     normals = vertex_normals(world, faces)
-    field = torch.minimum(WAIST_Y + 0.005 - mean[:, 1], mean[:, 1] - piece.hem)
+    field = torch.minimum((0.16 if coat else WAIST_Y + 0.005) - mean[:, 1], mean[:, 1] - piece.hem)
+    edge = mean[:, 1] - piece.hem if coat else field
     if gap > 0:
         field = torch.where(mean[:, 2] > 0.02, torch.minimum(field, mean[:, 0].abs() - gap), field)
     sheet = torch.stack([mean[:, 0], mean[:, 1], mean[:, 2] - 0.02], 1)
     along = (moves[:, :9].view(-1, 3, 3) @ mean.new_tensor([0.0, -1, 0])).contiguous()
-    table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
-                       0 * field[:, None]], 1)  # fmt: skip
+    table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, edge[:, None],
+                       0 * edge[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], piece.cloth, lift, 0.008)
 
 
@@ -94,4 +108,6 @@ def make_lining(worn: Cover, colour: tuple[float, float, float]) -> Layer:
     y = known.mean[:, 1]
     field = torch.minimum(0.29 - y, y + 0.10)
     field = torch.where(known.arm > 0.3, -torch.ones_like(field), field)
-    return garment("lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), 0.002)
+    return garment(
+        "lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), 0.002
+    )

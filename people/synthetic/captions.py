@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .hair import BALD
+from .haircuts import BALD
 from .looks import Look
 from .skin import SKIN_NAMES
 from .wardrobe import Piece
@@ -19,8 +19,16 @@ def describe(look: Look) -> str:
 def _head(look: Look) -> str:
     hair = "no hair" if look.hair.cut == BALD else f"{look.hair.kind.word} {look.hair.name} hair"
     beard = {"beard": "a beard", "goatee": "a goatee", "moustache": "a moustache"}.get(look.skin.beard)
-    things = [hair, *([beard] if beard else [])]
-    return " and ".join(things)
+    things = [hair, *([beard] if beard else []), *_things(look)]
+    return things[0] if len(things) == 1 else ", ".join(things[:-1]) + " and " + things[-1]
+
+
+def _things(look: Look) -> list[str]:
+    """Glasses, hat and bag as they are called."""
+    worn = look.things
+    glasses = [] if worn.glasses is None else ["sunglasses" if worn.glasses[1] else "glasses"]
+    hat = [] if worn.hat is None else [with_article(f"{worn.hat[1]} {worn.hat[0]}")]
+    return glasses + hat + ([] if worn.bag is None else [with_article(f"{worn.bag} backpack")])
 
 
 def _wears(look: Look) -> str:
@@ -36,7 +44,12 @@ def named(piece: Piece) -> str:
     look = piece.colour if piece.cloth.pattern == "plain" else f"{piece.cloth.pattern} {piece.colour}"
     if piece.kind in _PLURAL:
         return f"{look} {piece.kind}"
-    return f"{'an' if look[0] in 'aeiou' else 'a'} {look} {piece.kind}"
+    return with_article(f"{look} {piece.kind}")
+
+
+def with_article(words: str) -> str:
+    """As in "a red cap" and "an orange cap"."""
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def sleeve_words(look: Look) -> str:

@@ -12,10 +12,30 @@ from .patterns import pattern, scattered
 from .shells import Weave
 from .wardrobe import Cloth, Piece
 
-_SHINE = {"cotton": 0.04, "silk": 0.42, "knit": 0.0, "coarse knit": 0.0, "fleece": 0.0, "flannel": 0.0, "denim": 0.05,
-          "leather": 0.55, "wool": 0.02, "stretch": 0.16}  # fmt: skip
-_FOLDS = {"cotton": 1.0, "silk": 1.1, "knit": 0.55, "coarse knit": 0.4, "fleece": 0.65, "flannel": 0.9, "denim": 0.9,
-          "leather": 0.8, "wool": 0.55, "stretch": 0.16}  # fmt: skip
+_SHINE = {
+    "cotton": 0.04,
+    "silk": 0.42,
+    "knit": 0.0,
+    "coarse knit": 0.0,
+    "fleece": 0.0,
+    "flannel": 0.0,
+    "denim": 0.05,
+    "leather": 0.55,
+    "wool": 0.02,
+    "stretch": 0.16,
+}
+_FOLDS = {
+    "cotton": 1.0,
+    "silk": 1.1,
+    "knit": 0.55,
+    "coarse knit": 0.4,
+    "fleece": 0.65,
+    "flannel": 0.9,
+    "denim": 0.9,
+    "leather": 0.8,
+    "wool": 0.55,
+    "stretch": 0.16,
+}
 _THREAD = 0.0035
 
 Mix = Callable[[Tensor], Tensor]
@@ -80,12 +100,21 @@ def _threads(
         fade = torch.exp(-((u.abs() / 0.05) ** 2)) * torch.exp(-(((v + 0.12) / 0.2) ** 2))
         light = light * (0.9 + 0.38 * fade)
     elif cloth.fabric in ("wool", "flannel"):
-        light = light + 0.10 * (scattered((u / 0.004).floor(), (v / 0.004).floor()) - 0.5) * (0.004 / pixel).clamp(0, 1)
+        light = light + 0.10 * (scattered((u / 0.004).floor(), (v / 0.004).floor()) - 0.5) * (
+            0.004 / pixel
+        ).clamp(0, 1)
     return slope_u, slope_v, light
 
 
 def _seams(
-    cloth: Cloth, albedo: Tensor, u: Tensor, v: Tensor, across: Tensor, deep: Tensor, edge: Tensor, pixel: Tensor
+    cloth: Cloth,
+    albedo: Tensor,
+    u: Tensor,
+    v: Tensor,
+    across: Tensor,
+    deep: Tensor,
+    edge: Tensor,
+    pixel: Tensor,
 ) -> Tensor:
     """Stitched hems and side seams; a placket with buttons, a fly, pockets."""
     soft = pixel.clamp_min(0.0015)
@@ -93,19 +122,23 @@ def _seams(
     stitched = torch.exp(-(((edge - 0.018) / soft) ** 2)) * 0.28 * strength
     if cloth.fabric not in ("knit", "coarse knit"):
         stitched = stitched + torch.exp(-((deep / soft) ** 2)) * 0.25 * strength * (across.abs() > 0.03)
-    front = deep > 0.03
+    front = deep > 0.062
     if "placket" in cloth.details:
         line = torch.exp(-(((across - 0.016) / soft) ** 2)) + torch.exp(-(((across + 0.016) / soft) ** 2))
         stitched = stitched + 0.25 * line * strength * front
         button = ((across**2 + ((v % 0.085) - 0.0425) ** 2).sqrt() < 0.0055) & front
-        albedo = torch.where(button[:, None], albedo * 0.35 + 0.5 * (1 - albedo.mean(1, keepdim=True)), albedo)
+        albedo = torch.where(
+            button[:, None], albedo * 0.35 + 0.5 * (1 - albedo.mean(1, keepdim=True)), albedo
+        )
     if "zip" in cloth.details:
         zip_ = ((across.abs() < 0.006 + 0 * soft) & front)[:, None]
         albedo = torch.where(zip_, albedo * 0.4 + 0.12, albedo)
     if "fly" in cloth.details:
         near = (across.abs() < 0.10) & front & (v > 0.1)
         fly = torch.exp(-(((across - 0.012) / soft) ** 2)) * near
-        pocket = torch.exp(-(((v - 0.235 + 1.1 * (across.abs() - 0.05)) / (1.3 * soft)) ** 2)) * ((across.abs() > 0.055) & front & (v > 0.16))
+        pocket = torch.exp(-(((v - 0.235 + 1.1 * (across.abs() - 0.05)) / (1.3 * soft)) ** 2)) * (
+            (across.abs() > 0.055) & front & (v > 0.16)
+        )
         band = torch.exp(-(((v - 0.226) / soft) ** 2)) * (v > 0.1)
         stitched = stitched + strength * (0.3 * fly + 0.4 * pocket + 0.3 * band)
     return albedo * (1 - stitched.clamp(0, 0.6))[:, None]
@@ -119,9 +152,17 @@ def paint_shoe(piece: Piece, sheet: Tensor, pixel: Tensor) -> tuple[Tensor, Tens
     sole_colour = (0.86, 0.86, 0.84) if trainers else (0.10, 0.09, 0.08)
     sole = ((0.0125 - height) / pixel.clamp_min(0.001) + 0.5).clamp(0, 1)
     if trainers:
-        laces = ((height * 90) % 1 < 0.45) & (side.abs() < 0.022) & (forward > 0.42) & (height > 0.045) & (height < 0.088)
+        laces = (
+            ((height * 90) % 1 < 0.45)
+            & (side.abs() < 0.022)
+            & (forward > 0.42)
+            & (height > 0.045)
+            & (height < 0.088)
+        )
         upper = torch.where(laces[:, None], sheet.new_tensor(piece.cloth.second).expand_as(upper), upper)
-        stripe = ((forward * 8 - height * 60) % 1 < 0.4) & (forward > 0.35) & (forward < 0.6) & (height < 0.05)
+        stripe = (
+            ((forward * 8 - height * 60) % 1 < 0.4) & (forward > 0.35) & (forward < 0.6) & (height < 0.05)
+        )
         upper = torch.where(stripe[:, None], 0.5 * upper + 0.25, upper)
     else:
         cap = torch.exp(-(((forward - 0.78) / 0.012) ** 2))

@@ -14,7 +14,15 @@ AROUND = 48
 # out from the neck, height over its base, both metres: from the inside over the fold to the outer edge
 _SHIRT = ((0.004, -0.012), (0.004, 0.020), (0.009, 0.026), (0.016, 0.018), (0.024, -0.004), (0.027, -0.012))
 _COAT = ((0.012, -0.015), (0.012, 0.026), (0.020, 0.034), (0.032, 0.022), (0.046, -0.008), (0.050, -0.020))
-_HOOD = ((0.022, -0.010), (0.018, 0.030), (0.032, 0.052), (0.062, 0.050), (0.086, 0.015), (0.080, -0.030), (0.058, -0.055))
+_HOOD = (
+    (0.022, -0.010),
+    (0.018, 0.030),
+    (0.032, 0.052),
+    (0.062, 0.050),
+    (0.086, 0.015),
+    (0.080, -0.030),
+    (0.058, -0.055),
+)
 _PROFILES = {"collar": _SHIRT, "lapels": _COAT, "hood": _HOOD}
 
 
@@ -39,7 +47,9 @@ def make_collar(worn: Cover, piece: Piece, out: float = 0.0) -> Layer | None:
     flat = 1 - (0.35 * front**4 if piece.neck != "hood" else 0.8 * front**2)
     rings = []
     for away, height in profile:
-        ring = mean + shift + radial * (away + out) + radial.new_tensor([0.0, 1, 0]) * (height * flat)[:, None]
+        ring = (
+            mean + shift + radial * (away + out) + radial.new_tensor([0.0, 1, 0]) * (height * flat)[:, None]
+        )
         rings.append(_opened(ring, angle, away, piece))
     rest, count = torch.cat(rings), len(profile)
     turn = moves.repeat(count, 1)
@@ -56,8 +66,20 @@ def make_collar(worn: Cover, piece: Piece, out: float = 0.0) -> Layer | None:
     span = asset.ranges["tights"]
     vertex = near[:, 0].repeat(count)
     weave = Weave(sheet, along, edge, torch.zeros_like(edge))
-    return Layer("collar", world, faces, sheet, asset.uv[span][vertex], asset.part[span][vertex], asset.part_uv[span][vertex],
-                 (piece.cloth, weave), cloth=True, two_sided=True, lift=0.024 if out else 0.02, normals=normals)  # fmt: skip
+    return Layer(
+        "collar",
+        world,
+        faces,
+        sheet,
+        asset.uv[span][vertex],
+        asset.part[span][vertex],
+        asset.part_uv[span][vertex],
+        (piece.cloth, weave),
+        cloth=True,
+        two_sided=True,
+        lift=0.024 if out else 0.02,
+        normals=normals,
+    )
 
 
 def _in_gap(angle: Tensor) -> Tensor:

@@ -31,10 +31,10 @@ def textures(device: str) -> Tensor:
         height = height / height.std()
         heights.append(0.7 - (height**2 + 0.15).sqrt() + 0.35 * height)
     stacked = torch.stack(heights)
-    across = (stacked.roll(-1, 2) - stacked.roll(1, 2)) / 2
-    down = (stacked.roll(-1, 1) - stacked.roll(1, 1)) / 2
-    scale = torch.stack([across, down]).flatten(2).pow(2).mean((0, 2)).sqrt()[:, None, None]
-    return torch.cat([stacked, across / scale, down / scale])[None].to(device)
+    slope_u = (stacked.roll(-1, 2) - stacked.roll(1, 2)) / 2
+    slope_v = (stacked.roll(-1, 1) - stacked.roll(1, 1)) / 2
+    scale = torch.stack([slope_u, slope_v]).flatten(2).pow(2).mean((0, 2)).sqrt()[:, None, None]
+    return torch.cat([stacked, slope_u / scale, slope_v / scale])[None].to(device)
 
 
 def folds(u: Tensor, v: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

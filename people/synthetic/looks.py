@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .accessories import Accessories, make_backpack, make_glasses, make_hat, sample_accessories
 from .bottoms import make_lining, make_skirt, make_trousers
 from .collars import make_collar
 from .draws import Draws
 from .eyes import Eyes, sample_eyes
-from .hair import Hair, make_hair, roots, sample_hair
+from .hair import make_hair
+from .haircuts import Hair, roots, sample_hair
 from .layers import Layer
 from .shapes import Shape
 from .shells import Cover, cover
@@ -20,7 +22,14 @@ from .skeleton import Figure
 from .skin import Skin, sample_skin
 from .tops import make_top, top_field
 from .wardrobe import (
-    COLOURS, Cloth, Colour, Piece, sample_bottom, sample_dress, sample_outer, sample_shoes, sample_top,
+    COLOURS,
+    Colour,
+    Piece,
+    sample_bottom,
+    sample_dress,
+    sample_outer,
+    sample_shoes,
+    sample_top,
 )  # fmt: skip
 
 _HIDDEN_M = 0.025
@@ -41,6 +50,7 @@ class Look:
     shoes: Piece
     socks: tuple[Colour, float] | None
     belt: Colour | None
+    things: Accessories
 
 
 def sample_look(seed: int, shape: Shape) -> Look:
@@ -60,19 +70,44 @@ def sample_look(seed: int, shape: Shape) -> Look:
     if bottom.kind == "skirt":
         top = replace(top, tucked=True)
     shoes = sample_shoes(draws, shape.woman)
+    if bottom.kind in ("trousers", "jeans"):
+        shoes = replace(shoes, hem=0.0)
     bare = bottom.kind in ("skirt", "dress", "shorts")
     socks = None
     if bottom.kind == "shorts" or (bare and draws.chance(0.25)):
         socks = (COLOURS[draws.pick(("white", "black", "grey", "navy"))], draws.pick((0.13, 0.16, 0.2, 0.3)))
     worn = None if bottom.kind == "dress" else _detailed(top, draws)
-    belt = draws.pick(((0.12, 0.09, 0.07), (0.25, 0.16, 0.09))) if bottom.kind in ("trousers", "jeans") and draws.chance(0.5) else None
-    return Look(shape.woman, skin, sample_eyes(face, skin.tone), hair, worn, _detailed(bottom, draws), outer, shoes, socks, belt)
+    belt = (
+        draws.pick(((0.12, 0.09, 0.07), (0.25, 0.16, 0.09)))
+        if bottom.kind in ("trousers", "jeans") and draws.chance(0.5)
+        else None
+    )
+    things = sample_accessories(Draws(seed, "accessories"), shape, hair.kind)
+    return Look(
+        shape.woman,
+        skin,
+        sample_eyes(face, skin.tone),
+        hair,
+        worn,
+        _detailed(bottom, draws),
+        outer,
+        shoes,
+        socks,
+        belt,
+        things,
+    )
 
 
 def _detailed(piece: Piece, draws: Draws) -> Piece:
     """A garment with its buttons, zips and pockets."""
-    details = {"shirt": ("placket",), "polo shirt": (), "jeans": ("fly",), "trousers": ("fly",), "shorts": ("fly",),
-               "hoodie": ("zip",) if draws.chance(0.4) else ()}.get(piece.kind, ())  # fmt: skip
+    details = {
+        "shirt": ("placket",),
+        "polo shirt": (),
+        "jeans": ("fly",),
+        "trousers": ("fly",),
+        "shorts": ("fly",),
+        "hoodie": ("zip",) if draws.chance(0.4) else (),
+    }.get(piece.kind, ())
     return replace(piece, cloth=replace(piece.cloth, details=details))
 
 
@@ -83,8 +118,21 @@ def dress(figure: Figure, look: Look) -> tuple[list[Layer], Tensor]:
     if look.socks:
         layers.append(make_socks(worn, *look.socks))
     layers += make_shoes(worn, look.shoes)
-    layers += make_hair(figure, look.hair)
+    hair = replace(look.hair, volume=0.45) if look.things.hat else look.hair
+    layers += make_hair(figure, hair) + _things(figure, worn, look)
     return layers, hidden_faces(figure, fields, look.shoes.hem)
+
+
+def _things(figure: Figure, worn: Cover, look: Look) -> list[Layer]:
+    """Glasses, hat and bag."""
+    things, layers = look.things, []
+    if things.glasses:
+        layers += make_glasses(figure, *things.glasses)
+    if things.hat:
+        layers += make_hat(figure, replace(look.hair, volume=0.45), things.hat[0], things.hat[2])
+    if things.bag:
+        layers += make_backpack(worn, things.bag)
+    return layers
 
 
 def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
@@ -104,7 +152,7 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     layers += [make_top(worn, top), *_collar(worn, top, 0.0)]
     fields.append(top_field(known, top))
     if look.outer is not None:
-        outer = replace(look.outer, hem=0.2) if look.outer.kind == "coat" else look.outer
+        outer = replace(look.outer, hem=0.13) if look.outer.kind == "coat" else look.outer
         layers += [make_top(worn, outer), *_collar(worn, outer, 0.012)]
         if look.outer.kind == "coat":
             layers.append(make_skirt(worn, look.outer, "jacket", 0.05 if look.outer.open else 0.0, 0.02))
@@ -125,6 +173,3 @@ def hidden_faces(figure: Figure, fields: list[Tensor], boots: float = 0.0) -> Te
     bare = (asset.mean[asset.ranges["body"], 1] > 0.80) | (part == 3) | (part == 4)
     under = (under & ~bare) | in_shoes(figure, boots)
     return under[asset.faces["body"]].all(1)
-
-
-__all__ = ["Cloth", "Look", "dress", "sample_look"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .accessories import Thing
 from .asset import body_asset
 from .cloths import paint_cloth, paint_shoe
 from .eyes import Eyes, paint_eyes
 from .hair import Strands, paint_hair
 from .rasterize import Samples
-from .shells import Weave
 from .skin import Skin, hollows, paint_skin
-from .wardrobe import Cloth, Piece
+from .wardrobe import Piece
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,6 @@ class Surface:
     normal: Tensor
     shine: Tensor
     sss: Tensor
-
-
-@dataclass(frozen=True)
-class Plain:
-    """A thing of one colour."""
-
-    colour: tuple[float, float, float]
-    shine: float = 0.3
 
 
 class Mixer:
@@ -54,7 +46,11 @@ def paint(samples: Samples) -> Surface:
     """The surface at every sample, by what its layer is made of."""
     count, device = len(samples.depth), samples.depth.device
     albedo = torch.full((count, 3), 0.5, device=device)
-    normal, shine, sss = samples.normal.clone(), torch.zeros(count, device=device), torch.zeros(count, device=device)
+    normal, shine, sss = (
+        samples.normal.clone(),
+        torch.zeros(count, device=device),
+        torch.zeros(count, device=device),
+    )
     start = 0
     for number, layer in enumerate(samples.layers):
         which = (samples.layer == number).nonzero()[:, 0]
@@ -66,7 +62,9 @@ def paint(samples: Samples) -> Surface:
     return Surface(albedo, normal, shine, sss)
 
 
-def _one(material: object, samples: Samples, which: Tensor, mix: Mixer) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _one(
+    material: object, samples: Samples, which: Tensor, mix: Mixer
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Albedo, normal, shine, glow of one layer's samples."""
     normal, pixel = samples.normal[which], samples.pixel_size[which]
     none = torch.zeros_like(pixel)
@@ -88,8 +86,10 @@ def _one(material: object, samples: Samples, which: Tensor, mix: Mixer) -> tuple
             return albedo, normal, shine, none
         albedo, tilted, shine = paint_cloth(kind, weave, mix, normal, pixel, samples.inside[which])
         return albedo, tilted, shine, none
-    plain = material if isinstance(material, Plain) else Plain((0.5, 0.5, 0.5))
-    return normal.new_tensor(plain.colour).expand_as(normal), normal, torch.full_like(pixel, plain.shine), none
-
-
-__all__ = ["Cloth", "Plain", "Surface", "Weave", "paint"]
+    plain = material if isinstance(material, Thing) else Thing((0.5, 0.5, 0.5))
+    return (
+        normal.new_tensor(plain.colour).expand_as(normal),
+        normal,
+        torch.full_like(pixel, plain.shine),
+        none,
+    )

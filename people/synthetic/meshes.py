@@ -13,7 +13,7 @@ def cut(table: Tensor, faces: Tensor, field: Tensor) -> tuple[Tensor, Tensor, Te
         table (v,c): values of the vertices, normals in columns 3..5, which the edge takes from the vertex
             inside. faces (f,3). field (v,): linear within a triangle.
     Returns:
-        table (v+n,c) with the vertices of the edge behind the others; source (v+n,): the vertex that each comes
+        table (v+n,c) with the vertices of the edge behind the others; source (v+n,): the vertex each comes
         of; faces (g,3); edges (e,2), pairs of vertices.
     """
     inside = field[faces] > 0
@@ -62,7 +62,11 @@ def hem(
     pi = start + 2 * torch.arange(len(edges), device=faces.device)
     qi = pi + 1
     strip = torch.cat([torch.stack([p, pi, q], 1), torch.stack([q, pi, qi], 1)])
-    return torch.cat([table, rim.flatten(0, 1)]), torch.cat([source, source[edges].flatten()]), torch.cat([faces, strip])
+    return (
+        torch.cat([table, rim.flatten(0, 1)]),
+        torch.cat([source, source[edges].flatten()]),
+        torch.cat([faces, strip]),
+    )
 
 
 def neighbours(faces: Tensor, count: int) -> Tensor:
@@ -77,7 +81,9 @@ def neighbours(faces: Tensor, count: int) -> Tensor:
     return table
 
 
-def relaxed(points: Tensor, beside: Tensor, share: float, rounds: int, normals: Tensor | None = None) -> Tensor:
+def relaxed(
+    points: Tensor, beside: Tensor, share: float, rounds: int, normals: Tensor | None = None
+) -> Tensor:
     """Points (v,3) drawn towards the middle of their neighbours, a few times; along their normals alone where
     those are given, so that nothing slides over the surface.
     """
@@ -90,8 +96,8 @@ def relaxed(points: Tensor, beside: Tensor, share: float, rounds: int, normals: 
 
 
 def tube(rings: int, around: int) -> Tensor:
-    """Faces (f,3) of a closed tube of `rings` rings of `around` vertices, ring after ring, outer side out when
-    the rings go upwards and each runs from +x over +z.
+    """Faces (f,3) of a closed tube of `rings` rings of `around` vertices, ring after ring, outer side out
+    when the rings go upwards and each runs from +x over +z.
     """
     i = torch.arange(rings - 1)[:, None] * around
     j = torch.arange(around)[None, :]

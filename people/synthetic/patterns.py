@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def pattern(name: str, u: Tensor, v: Tensor, pitch: float, pixel: Tensor, phase: tuple[float, float]) -> Tensor:
+def pattern(
+    name: str, u: Tensor, v: Tensor, pitch: float, pixel: Tensor, phase: tuple[float, float]
+) -> Tensor:
     """How much of the second colour shows (p,), 0..1; finer patterns than the pixels (p,) metres fade out."""
     a, b = u / pitch + phase[0], v / pitch + phase[1]
     soft = (2.2 * pixel / pitch).clamp(0.03, 1.0)

@@ -55,7 +55,11 @@ def fields(device: str) -> Fields:
     along, segment, place, direction, sheet = _limbs(asset, mean, arm, leg, joints)
     angle = torch.atan2(mean[:, 0], mean[:, 2] - 0.02) / (2 * torch.pi) % 1
     row = ((0.74 - mean[:, 1]) / (0.74 - 0.08) * (HEIGHTS - 1)).clamp(0, HEIGHTS - 1)
-    grid = torch.stack(torch.meshgrid(torch.arange(HEIGHTS), torch.arange(ANGLES), indexing="ij"), -1).view(-1, 2).to(mean)
+    grid = (
+        torch.stack(torch.meshgrid(torch.arange(HEIGHTS), torch.arange(ANGLES), indexing="ij"), -1)
+        .view(-1, 2)
+        .to(mean)
+    )
     trunk = arm < 0.35
     apart = (angle[None] - grid[:, 1:] / ANGLES + 0.5) % 1 - 0.5
     far = (apart * 1.2) ** 2 + ((row[None] - grid[:, :1]) / HEIGHTS) ** 2 + 10.0 * ~trunk[None]
@@ -74,7 +78,7 @@ def _share(asset: BodyAsset, names: tuple[str, ...]) -> Tensor:
 def _limbs(
     asset: BodyAsset, mean: Tensor, arm: Tensor, leg: Tensor, joints: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Along the arm, the bone of the nearest limb, the share along it, its direction, and woven coordinates."""
+    """Along the arm, the bone of the nearest limb, the share along it, its direction, woven coordinates."""
     left = mean[:, 0] > 0
     side = torch.where(left, 1.0, -1.0)[:, None] * mean.new_tensor([1.0, 0, 0]) + mean.new_tensor([0.0, 1, 1])
     own = mean * side
@@ -97,7 +101,9 @@ def _limbs(
     direction = torch.where(on_lower[:, None], lower, upper)
     leg_start = torch.where(on_shin[:, None], knee, hip)
     leg_direction = torch.where(on_shin[:, None], shin, thigh)
-    origin = torch.where(is_arm[:, None], start, torch.where(is_leg[:, None], leg_start, torch.zeros_like(own)))
+    origin = torch.where(
+        is_arm[:, None], start, torch.where(is_leg[:, None], leg_start, torch.zeros_like(own))
+    )
     down = mean.new_tensor([0.0, -1, 0]).expand_as(own)
     direction = torch.where(is_arm[:, None], direction, torch.where(is_leg[:, None], leg_direction, down))
     place = ((own - origin) * direction).sum(1)
@@ -111,11 +117,19 @@ def _limbs(
     across = across * torch.where(is_arm | is_leg, 1.0, -1.0)[:, None]
     height = torch.where(is_arm, shoulder[1] - along, own[:, 1])
     sheet = torch.stack([(out * across).sum(1) * side[:, 0], height, (out * ahead).sum(1)], 1)
-    segment = torch.where(is_arm, torch.where(on_lower, 2, 1), torch.where(is_leg, torch.where(on_shin, 4, 3), 0))
+    segment = torch.where(
+        is_arm, torch.where(on_lower, 2, 1), torch.where(is_leg, torch.where(on_shin, 4, 3), 0)
+    )
     flat = ((own[:, 1] - 0.56) / 0.1).clamp(0, 1) * ~(is_arm | is_leg)
     ahead_by = torch.tanh(sheet[:, 2] / 0.02) * torch.maximum(sheet[:, 2].abs(), 0.11 * flat)
     sheet[:, 2] = torch.lerp(sheet[:, 2], ahead_by, flat)
-    return torch.where(is_arm, along, torch.zeros_like(along)), segment * side[:, 0].long(), place, direction * side, sheet
+    return (
+        torch.where(is_arm, along, torch.zeros_like(along)),
+        segment * side[:, 0].long(),
+        place,
+        direction * side,
+        sheet,
+    )
 
 
 def _ends(segment: Tensor, place: Tensor) -> list[tuple[int, Tensor, Tensor]]:
@@ -144,6 +158,7 @@ class Cover:
     out: Tensor
     radius: Tensor
     middle: Tensor
+    bend: Tensor
 
 
 def cover(figure: Figure) -> Cover:
@@ -162,7 +177,8 @@ def cover(figure: Figure) -> Cover:
         middle[own] = first + ((rest[own] - first) @ line)[:, None] * line
     out = rest - middle
     radius = out.norm(dim=1)
-    return Cover(figure, known, rest, vertex_normals(rest, faces), moves, out / radius[:, None].clamp_min(1e-4), radius, middle)
+    normals, out = vertex_normals(rest, faces), out / radius[:, None].clamp_min(1e-4)
+    return Cover(figure, known, rest, normals, moves, out, radius, middle, bending(known, moves))
 
 
 def hanging(worn: Cover, points: Tensor, fit: float) -> Tensor:
@@ -216,19 +232,32 @@ class Weave:
 
 
 def garment(
-    name: str, worn: Cover, points: Tensor, field: Tensor, material: object, lift: float, thickness: float = 0.006,
+    name: str,
+    worn: Cover,
+    points: Tensor,
+    field: Tensor,
+    material: object,
+    lift: float,
+    thickness: float = 0.006,
     rounds: int = 2,
-) -> Layer:  # fmt: skip
-    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed and cut where field (v,) is below 0."""
+    upper: bool = False,
+) -> Layer:
+    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed, and cut where field (v,) is below
+    0.
+    upper: the cloth of the trunk goes on over the thighs.
+    """
     asset, known = worn.figure.asset, worn.fields
     span = asset.ranges["tights"]
     faces = asset.faces["tights"] - span.start
-    world = posed(worn, points)
-    world = relaxed(world, known.beside, 0.5, rounds, vertex_normals(world, faces))
+    turned = (worn.moves[:, :9].view(-1, 3, 3) @ worn.normals[..., None])[..., 0]
+    world = relaxed(posed(worn, points), known.beside, 0.5, rounds, turned)
     normals = vertex_normals(world, faces)
     along = (worn.moves[:, :9].view(-1, 3, 3) @ known.direction[..., None])[..., 0]
-    table = torch.cat([world, normals, known.sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
-                       bending(worn)[:, None]], 1)  # fmt: skip
+    sheet = torch.where(
+        (upper & (known.leg > 0.5))[:, None], known.mean - known.mean.new_tensor([0.0, 0, 0.015]), known.sheet
+    )
+    table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
+                       worn.bend[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], material, lift, thickness)
 
 
@@ -245,14 +274,26 @@ def cloth_layer(
     table, faces, source = table[used], number[faces], source[used]
     place, normals, sheet, uv, part_uv, along, edge, bend = table.split([3, 3, 3, 2, 2, 3, 1, 1], 1)
     weave = Weave(sheet, along, edge[:, 0], bend[:, 0])
-    return Layer(name, place, faces, sheet, uv, part[source], part_uv, (material, weave), cloth=True, two_sided=True,
-                 lift=lift, normals=normals)  # fmt: skip
+    return Layer(
+        name,
+        place,
+        faces,
+        sheet,
+        uv,
+        part[source],
+        part_uv,
+        (material, weave),
+        cloth=True,
+        two_sided=True,
+        lift=lift,
+        normals=normals,
+    )
 
 
-def bending(worn: Cover) -> Tensor:
+def bending(known: Fields, moves: Tensor) -> Tensor:
     """(v,) 0..1: how much cloth is bent where it is: elbows, knees, hips and waist."""
-    turn = worn.moves[:, :9].view(-1, 3, 3)
-    here = (turn @ worn.fields.direction[..., None])[..., 0]
-    other = here[worn.fields.beside]
+    turn = moves[:, :9].view(-1, 3, 3)
+    here = (turn @ known.direction[..., None])[..., 0]
+    other = here[known.beside]
     apart = (1 - (other * here[:, None]).sum(2)).clamp_min(0).amax(1)
-    return relaxed(apart[:, None].clamp_max(0.4), worn.fields.beside, 0.7, 2)[:, 0].mul(5).clamp(0, 1)
+    return relaxed(apart[:, None].clamp_max(0.4), known.beside, 0.7, 2)[:, 0].mul(5).clamp(0, 1)

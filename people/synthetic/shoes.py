@@ -47,21 +47,43 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
     place = _rings(length, half, middle, ankle).reshape(-1, 3) @ frame + heel
     shares = [min(max((ring[0] - 0.07) / 0.06, 0.0), 0.6) for ring in _RINGS for _ in range(AROUND)]
     if levels:
-        place = torch.cat([place, *(_shaft_ring(worn, letter, COLLAR + level, place[-AROUND:]) for level in levels)])
+        place = torch.cat(
+            [place, *(_shaft_ring(worn, letter, COLLAR + level, place[-AROUND:]) for level in levels)]
+        )
         shares += [min(0.6 + 8 * level, 1.0) for level in levels for _ in range(AROUND)]
     count = len(place) // AROUND
     share = torch.tensor(shares, device=place.device)[:, None]
-    moved = torch.lerp(figure.pose_rigid(place, f"foot.{letter}"), figure.pose_rigid(place, f"lowerleg02.{letter}"), share)
+    moved = torch.lerp(
+        figure.pose_rigid(place, f"foot.{letter}"), figure.pose_rigid(place, f"lowerleg02.{letter}"), share
+    )
     faces = tube(count, AROUND)
     bottom = torch.arange(1, AROUND - 1, device=place.device)
-    faces = torch.cat([faces.to(place.device), torch.stack([torch.zeros_like(bottom), bottom, bottom + 1], 1)])
+    faces = torch.cat(
+        [faces.to(place.device), torch.stack([torch.zeros_like(bottom), bottom, bottom + 1], 1)]
+    )
     inner = (place - heel) @ frame.T
-    weave = Weave(torch.stack([inner[:, 2] - middle, place[:, 1], inner[:, 0] / length], 1), torch.zeros_like(place),
-                  torch.full_like(place[:, 0], 0.1), torch.zeros_like(place[:, 0]))  # fmt: skip
+    weave = Weave(
+        torch.stack([inner[:, 2] - middle, place[:, 1], inner[:, 0] / length], 1),
+        torch.zeros_like(place),
+        torch.full_like(place[:, 0], 0.1),
+        torch.zeros_like(place[:, 0]),
+    )
     near = torch.cdist(place, foot).argmin(1)
     normals = vertex_normals(moved, faces)
-    return Layer("shoes", moved, faces, weave.sheet, asset.uv[own][near], asset.part[own][near], asset.part_uv[own][near],
-                 (piece, weave), cloth=True, two_sided=True, lift=0.004, normals=normals)  # fmt: skip
+    return Layer(
+        "shoes",
+        moved,
+        faces,
+        weave.sheet,
+        asset.uv[own][near],
+        asset.part[own][near],
+        asset.part_uv[own][near],
+        (piece, weave),
+        cloth=True,
+        two_sided=True,
+        lift=0.004,
+        normals=normals,
+    )
 
 
 def _frame(foot: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,14 +101,17 @@ def _frame(foot: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _rings(length: Tensor, half: Tensor, middle: Tensor, ankle: Tensor) -> Tensor:
-    """(rings,AROUND,3) forward, up, side: the outlines of a foot at all heights, rounder towards the ankle."""
+    """(rings,AROUND,3) forward, up, side: the outlines of a foot by height, rounder towards the ankle."""
     height, front, wide, out, round_ = half.new_tensor(_RINGS).T[..., None]
     angle = torch.arange(AROUND, device=half.device) * (2 * torch.pi / AROUND)
     c, s = torch.cos(angle), torch.sin(angle)
     end = length * front
     forward = end / 2 - (end / 2 + out) * ((-c).sign() * c.abs() ** 0.8)
     u = forward / length
-    width = half * wide * (0.74 + 0.26 * torch.sin(torch.pi * (u - 0.2).clamp(0, 1)).clamp_min(0) - 0.05 * u) + out
+    width = (
+        half * wide * (0.74 + 0.26 * torch.sin(torch.pi * (u - 0.2).clamp(0, 1)).clamp_min(0) - 0.05 * u)
+        + out
+    )
     side = middle * (0.4 + 0.6 * u.clamp(0, 1)) - width * (s.sign() * s.abs() ** 0.75)
     forward = torch.lerp(forward, (ankle[0] + 0.048 * c).expand_as(forward), round_.expand_as(forward))
     side = torch.lerp(side, (ankle[2] - 0.040 * s).expand_as(side), round_.expand_as(side))
@@ -101,7 +126,10 @@ def _shaft_ring(worn: Cover, letter: str, height: float, below: Tensor) -> Tenso
     near = own[away.topk(min(24, len(own)), largest=False).indices]
     middle, radius = worn.middle[near].mean(0), worn.radius[near].mean() + 0.010
     if height < 0.14:
-        middle, radius = torch.lerp(below.mean(0), middle, (height - COLLAR) / 0.05), radius.clamp(0.045, 0.056)
+        middle, radius = (
+            torch.lerp(below.mean(0), middle, (height - COLLAR) / 0.05),
+            radius.clamp(0.045, 0.056),
+        )
     out = (below - below.mean(0)) * below.new_tensor([1.0, 0, 1])
     ring = middle + out / out.norm(dim=1, keepdim=True) * radius
     ring[:, 1] = height

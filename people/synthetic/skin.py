@@ -14,6 +14,7 @@ from .asset import body_asset
 from .draws import Draws
 from .layers import vertex_normals
 from .meshes import neighbours, relaxed
+from .nails import nails
 from .patterns import scattered
 from .shapes import Shape
 from .wardrobe import Colour
@@ -22,15 +23,27 @@ SKIN_NAMES = ("pale", "light", "beige", "brown", "dark")
 TONES = ((0.93, 0.77, 0.68), (0.87, 0.68, 0.55), (0.76, 0.56, 0.42), (0.57, 0.39, 0.28), (0.37, 0.25, 0.19))
 _DIRECTIONS = 64
 BEARDS = ("none", "stubble", "moustache", "goatee", "beard")
-_HAIRLINE = ((0, 0.979), (25, 0.976), (42, 0.966), (58, 0.944), (72, 0.908), (80, 0.905), (88, 0.926), (100, 0.918),
-             (115, 0.892), (135, 0.862), (155, 0.848), (180, 0.846))  # fmt: skip
+_HAIRLINE = (
+    (0, 0.979),
+    (25, 0.976),
+    (42, 0.966),
+    (58, 0.944),
+    (72, 0.908),
+    (80, 0.905),
+    (88, 0.926),
+    (100, 0.918),
+    (115, 0.892),
+    (135, 0.862),
+    (155, 0.848),
+    (180, 0.846),
+)
 """Degrees from the front, and the hairline's height there on the mean head at rest."""
 
 
 @dataclass(frozen=True)
 class Skin:
-    """tone: number among SKIN_NAMES; colour 0..1; lips, brows and hair: colours; beard of BEARDS; roots: 0 for a
-    bald head to 1; receding: metres; freckles, made_up, wear of age 0..1; phase of the spots.
+    """tone: number among SKIN_NAMES; colour 0..1; lips, brows and hair: colours; beard of BEARDS; roots: 0
+    for a bald head to 1; receding: metres; freckles, made_up, wear of age 0..1; phase of the spots.
     """
 
     tone: int
@@ -51,10 +64,15 @@ class Skin:
 def sample_skin(draws: Draws, shape: Shape, hair: Colour, roots: float, receding: float) -> Skin:
     """Skin that suits where the person's face is from."""
     african, asian, european = shape.origins
-    tone = draws.choice([
-        1.6 * european + 0.3 * asian, 1.4 * european + 1.2 * asian, 0.4 * european + 1.3 * asian + 0.2 * african,
-        0.12 * european + 0.35 * asian + 1.3 * african, 1.5 * african,
-    ])  # fmt: skip
+    tone = draws.choice(
+        [
+            1.6 * european + 0.3 * asian,
+            1.4 * european + 1.2 * asian,
+            0.4 * european + 1.3 * asian + 0.2 * african,
+            0.12 * european + 0.35 * asian + 1.3 * african,
+            1.5 * african,
+        ]
+    )
     warm, light = draws.normal(0, 0.012), draws.normal(0, 0.02)
     red, green, blue = TONES[tone]
     colour = (red + light + warm, green + light, blue + light - warm)
@@ -64,9 +82,21 @@ def sample_skin(draws: Draws, shape: Shape, hair: Colour, roots: float, receding
     lips = _mixed(natural, painted, 0.75 * made_up if made_up > 0.45 else 0.15 * made_up)
     brows = _mixed(hair, (0.1, 0.08, 0.07), 0.45)
     beard = "none" if shape.woman else BEARDS[draws.choice([4.2, 2.4, 0.5, 0.8, 2.0])]
-    return Skin(tone, colour, lips, brows, hair, beard, roots, receding, draws.uniform(0.7, 1.4) * (0.85 if shape.woman else 1.15),
-                draws.uniform(0.3, 1.0) if tone < 2 and draws.chance(0.25) else 0.0, made_up, shape.oldness,
-                draws.uniform(0, 50))  # fmt: skip
+    return Skin(
+        tone,
+        colour,
+        lips,
+        brows,
+        hair,
+        beard,
+        roots,
+        receding,
+        draws.uniform(0.7, 1.4) * (0.85 if shape.woman else 1.15),
+        draws.uniform(0.3, 1.0) if tone < 2 and draws.chance(0.25) else 0.0,
+        made_up,
+        shape.oldness,
+        draws.uniform(0, 50),
+    )
 
 
 def _mixed(a: Colour, b: Colour, share: float) -> Colour:
@@ -116,7 +146,9 @@ def hairline(place: Tensor, receding: float = 0.0) -> Tensor:
     index = torch.bucketize(angle, table[:, 0].contiguous()).clamp(1, len(table) - 1)
     low, high = table[index - 1], table[index]
     share = ((angle - low[:, 0]) / (high[:, 0] - low[:, 0])).clamp(0, 1)
-    back = receding * torch.exp(-(((angle - 30) / 28) ** 2)) + 0.6 * receding * torch.exp(-((angle / 30) ** 2))
+    back = receding * torch.exp(-(((angle - 30) / 28) ** 2)) + 0.6 * receding * torch.exp(
+        -((angle / 30) ** 2)
+    )
     return place[:, 1] - low[:, 1] - share * (high[:, 1] - low[:, 1]) - back
 
 
@@ -132,7 +164,9 @@ def _noise(device: str) -> Tensor:
 def spots(x: Tensor, y: Tensor, scale: float) -> Tensor:
     """(2,p): coarse and fine noise at x, y metres; a texture spans `scale` metres."""
     place = torch.stack([(x / scale) % 1, (y / scale) % 1], -1) * 2 - 1
-    return F.grid_sample(_noise(str(x.device)), place[None, None], align_corners=False, padding_mode="border")[0, :, 0]
+    return F.grid_sample(
+        _noise(str(x.device)), place[None, None], align_corners=False, padding_mode="border"
+    )[0, :, 0]
 
 
 def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,7 +184,20 @@ def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tupl
     albedo = albedo + (0.4 * ruddy + _ruddy(x, y, z))[:, None] * red
     albedo = albedo * (1 - 0.5 * hollow)[:, None]
     shine = torch.full_like(x, 0.16).index_copy(0, face, gloss)
+    hand = (x.abs() > 0.46).nonzero()[:, 0]
+    nail = nails(place[hand])
+    albedo = albedo.index_copy(
+        0, hand, torch.lerp(albedo[hand], _nail_colour(skin, tone), 0.75 * nail[:, None])
+    )
+    shine = shine.index_copy(0, hand, torch.lerp(shine[hand], torch.full_like(nail, 0.6), nail))
     return albedo.clamp(0.02, 0.98), shine, torch.full_like(x, 0.9 if skin.tone < 3 else 0.6)
+
+
+def _nail_colour(skin: Skin, tone: Tensor) -> Tensor:
+    """(3,): a little paler and pinker than the skin, or painted as the lips are."""
+    if skin.made_up > 0.75:
+        return tone.new_tensor(skin.lips)
+    return 0.75 * tone + 0.25 * tone.new_tensor([0.95, 0.74, 0.72])
 
 
 def _ruddy(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
@@ -171,24 +218,35 @@ def _face(skin: Skin, albedo: Tensor, place: Tensor, hollow: Tensor, pixel: Tens
     soft = (0.7 * pixel).clamp_min(0.0009)
     if skin.freckles:
         many = scattered((x / 0.003).floor(), (y / 0.003).floor())
-        albedo = torch.lerp(albedo, albedo * place.new_tensor([0.82, 0.7, 0.62]),
-                            (skin.freckles * 0.6 * (many > 0.8) * _ruddy(x, y, z).clamp(0, 1))[:, None])  # fmt: skip
+        albedo = torch.lerp(
+            albedo,
+            albedo * place.new_tensor([0.82, 0.7, 0.62]),
+            (skin.freckles * 0.6 * (many > 0.8) * _ruddy(x, y, z).clamp(0, 1))[:, None],
+        )
     mouth = lips(a, y, soft) * front
     albedo = torch.lerp(albedo, place.new_tensor(skin.lips), (0.8 * mouth)[:, None])
     line = torch.exp(-(((y - 0.8352) / 0.0011) ** 2)) * (a < 0.026) * front
     albedo = albedo * (1 - 0.55 * line)[:, None]
+    within = (z < 0.1615 - 32 * a * a) & (a < 0.03) & (y > 0.8255) & (y < 0.846) & (z > 0.05)
+    albedo = torch.where(within[:, None], place.new_tensor([0.28, 0.10, 0.10]), albedo)
     nostril = torch.exp(-(((a - 0.0088) / 0.0042) ** 2) - ((y - 0.8622) / 0.0026) ** 2) * (z > 0.13)
     albedo = albedo * (1 - 0.75 * nostril)[:, None]
     shadow = torch.exp(-(((a - 0.0325) / 0.016) ** 2) - ((y - 0.9105) / 0.007) ** 2) * front
     bags = torch.exp(-(((a - 0.031) / 0.013) ** 2) - ((y - 0.8985) / 0.003) ** 2) * front
     albedo = albedo * (1 - (0.12 + 0.18 * skin.made_up) * shadow - (0.06 + 0.14 * skin.age) * bags)[:, None]
-    albedo = torch.lerp(albedo, place.new_tensor(skin.brows), (_brow(skin, a, y, fine, soft) * front)[:, None])
+    albedo = torch.lerp(
+        albedo, place.new_tensor(skin.brows), (_brow(skin, a, y, fine, soft) * front)[:, None]
+    )
     lash = _lashes(a, y, soft) * front * (z > 0.1)
-    albedo = torch.lerp(albedo, place.new_tensor([0.06, 0.05, 0.05]), (lash * (0.4 + 0.4 * skin.made_up))[:, None])
+    albedo = torch.lerp(
+        albedo, place.new_tensor([0.06, 0.05, 0.05]), (lash * (0.4 + 0.4 * skin.made_up))[:, None]
+    )
     if skin.age > 0.25:
         albedo = albedo * (1 - (skin.age - 0.25) * 0.16 * _lines(a, y, z))[:, None]
     hairy = torch.maximum(beard_share(skin, place, fine), _roots(skin, place, fine))
-    albedo = torch.lerp(albedo, place.new_tensor(skin.hair) * (0.9 + 0.15 * fine.clamp(-1, 1))[:, None], hairy[:, None])
+    albedo = torch.lerp(
+        albedo, place.new_tensor(skin.hair) * (0.9 + 0.15 * fine.clamp(-1, 1))[:, None], hairy[:, None]
+    )
     oily = 0.14 * torch.exp(-((a / 0.03) ** 2) - ((y - 0.94) / 0.05) ** 2)
     return albedo, (0.2 + oily + (0.25 + 0.2 * skin.made_up) * mouth) * (1 - hairy)
 
@@ -222,8 +280,16 @@ def _lines(a: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Wrinkles of the forehead, beside the eyes and from nose to mouth."""
     brow = sum(torch.exp(-(((y - at + 0.3 * a * a / 0.06) / 0.0016) ** 2)) for at in (0.944, 0.953, 0.962))
     brow = brow * (a < 0.045) * (z > 0.08)
-    fold = torch.exp(-(((a - 0.022 - 0.5 * (0.862 - y).clamp_min(0)) / 0.0025) ** 2)) * ((y - 0.838) * 80).clamp(0, 1) * (y < 0.866)
-    crow = torch.exp(-(((a - 0.056) / 0.008) ** 2)) * (0.5 + 0.5 * torch.cos((y - 0.905) * 1600)) * ((y - 0.905).abs() < 0.012)
+    fold = (
+        torch.exp(-(((a - 0.022 - 0.5 * (0.862 - y).clamp_min(0)) / 0.0025) ** 2))
+        * ((y - 0.838) * 80).clamp(0, 1)
+        * (y < 0.866)
+    )
+    crow = (
+        torch.exp(-(((a - 0.056) / 0.008) ** 2))
+        * (0.5 + 0.5 * torch.cos((y - 0.905) * 1600))
+        * ((y - 0.905).abs() < 0.012)
+    )
     return (brow + fold + 0.7 * crow) * (z > 0.03)
 
 
@@ -233,7 +299,9 @@ def beard_region(style: str, place: Tensor) -> Tensor:
     a = x.abs()
     cheek = 0.850 + 0.75 * (a - 0.028).clamp_min(0) - 0.010 * torch.exp(-((a / 0.02) ** 2))
     moustache = torch.minimum(0.8555 - 0.22 * a - y, torch.minimum(y - 0.841, 0.031 - a))
-    full = torch.minimum(cheek - y, torch.minimum(y - 0.785 - 0.25 * (0.11 - z).clamp_min(0), (z - 0.035) * 0.8))
+    full = torch.minimum(
+        cheek - y, torch.minimum(y - 0.785 - 0.25 * (0.11 - z).clamp_min(0), (z - 0.035) * 0.8)
+    )
     chin = 0.026 - ((a / 1.05) ** 2 + (0.7 * (y - 0.822)) ** 2).sqrt()
     goatee = torch.maximum(torch.minimum(chin, 0.846 - y), moustache)
     region = {"moustache": moustache, "goatee": goatee}.get(style, torch.maximum(full, moustache))

@@ -11,8 +11,17 @@ from .wardrobe import Piece
 
 SHOULDER_SEAM = 0.015
 """Metres beyond the shoulder joint where a garment without sleeves ends."""
-_THICK = {"cotton": 0.004, "silk": 0.003, "knit": 0.008, "coarse knit": 0.011, "fleece": 0.009, "flannel": 0.005,
-          "denim": 0.006, "leather": 0.006, "wool": 0.008}  # fmt: skip
+_THICK = {
+    "cotton": 0.004,
+    "silk": 0.003,
+    "knit": 0.008,
+    "coarse knit": 0.011,
+    "fleece": 0.009,
+    "flannel": 0.005,
+    "denim": 0.006,
+    "leather": 0.006,
+    "wool": 0.008,
+}
 _OVER = {"jacket": 0.012, "coat": 0.014, "cardigan": 0.008}
 
 
@@ -26,7 +35,7 @@ def make_top(worn: Cover, piece: Piece) -> Layer:
     points = loosened(worn, base, sleeve_width(known, piece), 0.0 if piece.tucked else piece.fit, 4)
     name = "jacket" if piece.kind in _OVER else "top"
     lift = 0.016 if name == "jacket" else (0.004 if piece.tucked else 0.012)
-    return garment(name, worn, points, top_field(known, piece), piece.cloth, lift)
+    return garment(name, worn, points, top_field(known, piece), piece.cloth, lift, upper=True)
 
 
 def sleeve_width(known: Fields, piece: Piece) -> Tensor:
@@ -43,7 +52,9 @@ def sleeve_width(known: Fields, piece: Piece) -> Tensor:
 
 def top_field(known: Fields, piece: Piece) -> Tensor:
     """Metres (v,) inside the garment's edges: hem, sleeves' ends, neck, and the open front."""
-    inside = torch.minimum(known.mean[:, 1] - (0.22 if piece.tucked else piece.hem), neck_field(known, piece.neck))
+    inside = torch.minimum(
+        known.mean[:, 1] - (0.22 if piece.tucked else piece.hem), neck_field(known, piece.neck)
+    )
     inside = torch.minimum(inside, sleeve_field(known, piece.sleeve))
     if piece.open:
         x, y, z = known.mean.unbind(1)
@@ -57,7 +68,9 @@ def sleeve_field(known: Fields, length: float) -> Tensor:
     if length <= 0:
         x, y, z = known.mean.unbind(1)
         hole = 0.145 + 0.6 * (0.56 - y).clamp_min(0)
-        return torch.where((y > 0.4) | (known.arm > 0.02), hole - x.abs(), 0.2 + 0 * x) if length == 0 else hole
+        return (
+            torch.where((y > 0.4) | (known.arm > 0.02), hole - x.abs(), 0.2 + 0 * x) if length == 0 else hole
+        )
     return torch.where(known.arm > 0.02, length - known.along_arm, torch.full_like(known.arm, 0.2))
 
 

@@ -16,9 +16,15 @@ COLOURS: dict[str, Colour] = {
     "beige": (0.78, 0.69, 0.55), "white": (0.89, 0.89, 0.88),
 }  # fmt: skip
 PATTERNS = ("plain", "striped", "pinstriped", "checked", "dotted", "flowered")
-_PITCH = {"plain": (0.1, 0.1), "striped": (0.03, 0.11), "pinstriped": (0.018, 0.035), "checked": (0.045, 0.12),
-          "dotted": (0.03, 0.075), "flowered": (0.06, 0.13)}  # fmt: skip
-_TOPS = {  # how often for women and men; sleeves' length in metres; cloth
+_PITCH = {
+    "plain": (0.1, 0.1),
+    "striped": (0.03, 0.11),
+    "pinstriped": (0.018, 0.035),
+    "checked": (0.045, 0.12),
+    "dotted": (0.03, 0.075),
+    "flowered": (0.06, 0.13),
+}
+_TOPS: dict[str, tuple[float, float, tuple[float, float], tuple[str, ...]]] = {  # how often for women and men; sleeves' length in metres; cloth
     "t-shirt": (3.2, 4.2, (0.13, 0.23), ("cotton",)), "tank top": (1.2, 0.35, (0.0, 0.0), ("cotton",)),
     "shirt": (2.6, 4.0, (0.50, 0.53), ("cotton", "cotton", "flannel", "silk")),
     "polo shirt": (0.5, 1.2, (0.15, 0.22), ("cotton",)),
@@ -27,8 +33,12 @@ _TOPS = {  # how often for women and men; sleeves' length in metres; cloth
     "blouse": (1.2, 0.0, (0.30, 0.52), ("silk", "cotton")),
 }  # fmt: skip
 _BOTTOMS = {
-    "trousers": (2.4, 4.2), "jeans": (2.6, 4.0), "leggings": (1.3, 0.0), "shorts": (0.8, 1.6), "skirt": (2.2, 0.0),
-}  # fmt: skip
+    "trousers": (2.4, 4.2),
+    "jeans": (2.6, 4.0),
+    "leggings": (1.3, 0.0),
+    "shorts": (0.8, 1.6),
+    "skirt": (2.2, 0.0),
+}
 _OUTER = {"jacket": (1.4, 1.5), "coat": (0.8, 0.7), "cardigan": (1.1, 0.5)}
 _SHADES = {"jeans": ("blue", "navy", "black", "grey", "blue")}
 
@@ -51,7 +61,7 @@ class Cloth:
 @dataclass(frozen=True)
 class Piece:
     """One garment. kind as captions call it, colour its name; fit 0 clings to 1 hangs; sleeve, metres from
-    the shoulder; hem: height on the mean body at rest; neck of NECKS; wide: width of legs or flare of a skirt 0..1.
+    the shoulder; hem: height on the mean body at rest; neck of NECKS; wide: of legs or of a skirt 0..1.
     """
 
     kind: str
@@ -68,11 +78,17 @@ class Piece:
 
 def sample_top(draws: Draws, woman: bool) -> Piece:
     """What is worn above the hips."""
-    kind = list(_TOPS)[draws.choice([values[0 if woman else 1] for values in _TOPS.values()])]
+    kind = list(_TOPS)[draws.choice([women if woman else men for women, men, _, _ in _TOPS.values()])]
     _, _, sleeve, fabrics = _TOPS[kind]
     cloth, colour = _cloth(draws, draws.pick(fabrics), [0.5, 0.2, 0.04, 0.12, 0.07, 0.07 if woman else 0.02])
-    necks = {"t-shirt": ("crew", "crew", "v", "scoop"), "tank top": ("scoop", "v", "scoop"), "blouse": ("v", "crew"),
-             "jumper": ("crew", "crew", "v"), "turtleneck": ("high",), "hoodie": ("hood",)}  # fmt: skip
+    necks = {
+        "t-shirt": ("crew", "crew", "v", "scoop"),
+        "tank top": ("scoop", "v", "scoop"),
+        "blouse": ("v", "crew"),
+        "jumper": ("crew", "crew", "v"),
+        "turtleneck": ("high",),
+        "hoodie": ("hood",),
+    }
     neck = draws.pick(necks.get(kind, ("collar",)))
     tucked = draws.chance(0.35 if kind in ("shirt", "blouse", "t-shirt", "tank top") else 0.05)
     if kind == "shirt" and draws.chance(0.25):
@@ -80,7 +96,9 @@ def sample_top(draws: Draws, woman: bool) -> Piece:
     fit = draws.uniform(0.15, 0.6) if woman else draws.uniform(0.45, 1.0)
     if kind in ("hoodie", "jumper"):
         fit = min(1.0, fit + 0.25)
-    return Piece(kind, colour, cloth, fit, draws.uniform(*sleeve), draws.uniform(0.115, 0.17), neck, 0.3, tucked)
+    return Piece(
+        kind, colour, cloth, fit, draws.uniform(*sleeve), draws.uniform(0.115, 0.17), neck, 0.3, tucked
+    )
 
 
 def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
@@ -91,12 +109,16 @@ def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
         fabric = draws.pick(("cotton", "denim", "silk", "leather", "cotton"))
     elif kind == "trousers":
         fabric = draws.pick(("cotton", "cotton", "wool", "wool", "leather"))
-    cloth, colour = _cloth(draws, fabric, [0.82, 0.02, 0.05, 0.06, 0.02, 0.03 if kind == "skirt" else 0.0], kind)
+    cloth, colour = _cloth(
+        draws, fabric, [0.82, 0.02, 0.05, 0.06, 0.02, 0.03 if kind == "skirt" else 0.0], kind
+    )
     if colour == top.colour:
         colour = {"navy": "beige", "black": "grey"}.get(colour, "navy")
         cloth = replace(cloth, colour=_jittered(COLOURS[colour], draws))
-    hem = {"skirt": draws.pick((-0.05, -0.16, -0.24, -0.35, -0.5)) + draws.normal(0, 0.03),
-           "shorts": draws.uniform(-0.24, -0.02)}.get(kind, -0.70 + max(0.0, draws.uniform(-0.06, 0.05)))  # fmt: skip
+    hem = {
+        "skirt": draws.pick((-0.11, -0.18, -0.25, -0.35, -0.5)) + draws.normal(0, 0.025),
+        "shorts": draws.uniform(-0.24, -0.02),
+    }.get(kind, -0.70 + max(0.0, draws.uniform(-0.06, 0.05)))
     wide = draws.uniform(0, 1) ** 1.4
     if kind == "leggings":
         wide = 0.0
@@ -105,11 +127,21 @@ def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
 
 def sample_dress(draws: Draws) -> Piece:
     """One piece from the shoulders to the legs."""
-    cloth, colour = _cloth(draws, draws.pick(("cotton", "silk", "cotton", "knit")), [0.45, 0.12, 0.03, 0.1, 0.12, 0.18])
+    cloth, colour = _cloth(
+        draws, draws.pick(("cotton", "silk", "cotton", "knit")), [0.45, 0.12, 0.03, 0.1, 0.12, 0.18]
+    )
     sleeve = draws.pick((0.0, 0.0, 0.16, 0.2, 0.35, 0.51))
     hem = draws.pick((-0.12, -0.2, -0.26, -0.36, -0.5)) + draws.normal(0, 0.03)
-    return Piece("dress", colour, cloth, draws.uniform(0.0, 0.35), sleeve, hem, draws.pick(("crew", "v", "scoop")),
-                 draws.uniform(0.05, 1.0))  # fmt: skip
+    return Piece(
+        "dress",
+        colour,
+        cloth,
+        draws.uniform(0.0, 0.35),
+        sleeve,
+        hem,
+        draws.pick(("crew", "v", "scoop")),
+        draws.uniform(0.05, 1.0),
+    )
 
 
 def sample_outer(draws: Draws, woman: bool) -> Piece | None:
@@ -120,22 +152,41 @@ def sample_outer(draws: Draws, woman: bool) -> Piece | None:
     fabrics = {"jacket": ("denim", "leather", "cotton", "wool"), "coat": ("wool", "wool", "cotton"),
                "cardigan": ("knit", "coarse knit")}[kind]  # fmt: skip
     fabric = draws.pick(fabrics)
-    cloth, colour = _cloth(draws, fabric, [0.86, 0.02, 0.04, 0.08, 0, 0], "jeans" if fabric == "denim" else kind)
+    cloth, colour = _cloth(
+        draws, fabric, [0.86, 0.02, 0.04, 0.08, 0, 0], "jeans" if fabric == "denim" else kind
+    )
     if fabric == "leather":
         colour = draws.pick(("black", "brown", "black", "red"))
         cloth = replace(cloth, colour=_jittered(COLOURS[colour], draws), pattern="plain")
     hem = draws.uniform(-0.38, -0.05) if kind == "coat" else draws.uniform(0.11, 0.19)
     neck = draws.pick(("lapels", "collar", "collar")) if kind != "cardigan" else "v"
-    return Piece(kind, colour, cloth, draws.uniform(0.5, 1.0), 0.525, hem, neck, draws.uniform(0.1, 0.5), False,
-                 draws.chance(0.7))  # fmt: skip
+    return Piece(
+        kind,
+        colour,
+        cloth,
+        draws.uniform(0.5, 1.0),
+        0.525,
+        hem,
+        neck,
+        draws.uniform(0.1, 0.5),
+        False,
+        draws.chance(0.7),
+    )
 
 
 def sample_shoes(draws: Draws, woman: bool) -> Piece:
     """Trainers, shoes, boots."""
     kind = ("trainers", "shoes", "boots")[draws.choice([3.0, 2.0, 1.2 if woman else 0.9])]
-    colour = draws.pick(("white", "black", "grey", "navy", "red", "white", "blue") if kind == "trainers" else
-                        ("black", "brown", "brown", "black", "beige", "red" if woman else "navy"))  # fmt: skip
-    cloth = Cloth(_jittered(COLOURS[colour], draws), COLOURS["white"], fabric="canvas" if kind == "trainers" else "leather")
+    colour = draws.pick(
+        ("white", "black", "grey", "navy", "red", "white", "blue")
+        if kind == "trainers"
+        else ("black", "brown", "brown", "black", "beige", "red" if woman else "navy")
+    )
+    cloth = Cloth(
+        _jittered(COLOURS[colour], draws),
+        COLOURS["white"],
+        fabric="canvas" if kind == "trainers" else "leather",
+    )
     return Piece(kind, colour, cloth, hem=draws.uniform(0.12, 0.34) if kind == "boots" else 0.0)
 
 
