@@ -87,7 +87,7 @@ def make_skirt(
     sheet = torch.stack([mean[:, 0], mean[:, 1], mean[:, 2] - 0.02], 1)
     along = (moves[:, :9].view(-1, 3, 3) @ mean.new_tensor([0.0, -1, 0])).contiguous()
     table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, edge[:, None],
-                       0 * edge[:, None]], 1)  # fmt: skip
+                       0 * edge[:, None], torch.full_like(edge, 0.17)[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], piece.cloth, lift, 0.008)
 
 

@@ -155,8 +155,17 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
         outer = replace(look.outer, hem=0.13) if look.outer.kind == "coat" else look.outer
         layers += [make_top(worn, outer), *_collar(worn, outer, 0.012)]
         if look.outer.kind == "coat":
-            layers.append(make_skirt(worn, look.outer, "jacket", 0.05 if look.outer.open else 0.0, 0.02))
+            outer = _over_skirt(look.outer, look.bottom)
+            layers.append(make_skirt(worn, outer, "jacket", 0.05 if look.outer.open else 0.0, 0.02))
     return layers, fields
+
+
+def _over_skirt(coat: Piece, bottom: Piece) -> Piece:
+    """A coat as wide, and in the same folds, as the skirt under it."""
+    if bottom.kind not in ("skirt", "dress"):
+        return coat
+    cloth = replace(coat.cloth, phase=bottom.cloth.phase)
+    return replace(coat, cloth=cloth, wide=max(coat.wide, bottom.wide))
 
 
 def _collar(worn: Cover, piece: Piece, out: float) -> list[Layer]:
