@@ -181,4 +181,4 @@ def hidden_faces(figure: Figure, fields: list[Tensor], boots: float = 0.0) -> Te
     part = asset.part[asset.ranges["body"]]
     bare = (asset.mean[asset.ranges["body"], 1] > 0.80) | (part == 3) | (part == 4)
     under = (under & ~bare) | in_shoes(figure, boots)
-    return under[asset.faces["body"]].all(1)
+    return under.index_select(0, asset.faces["body"].flatten()).view(-1, 3).all(1)

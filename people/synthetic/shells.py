@@ -268,7 +268,7 @@ def cloth_layer(
     name: str, table: Tensor, faces: Tensor, field: Tensor, part: Tensor, material: object, lift: float,
     thickness: float,
 ) -> Layer:  # fmt: skip
-    """A layer from a table (v,19): place, normal, sheet, uv, part_uv, along, edge, bend, girth; cut at the field."""
+    """A layer from a table (v,19): place, normal, sheet, uv, part_uv, along, edge, bend, girth; cut."""
     table, source, faces, edges = cut(table, faces, field)
     table, source, faces = hem(table, source, faces, edges, thickness)
     used = torch.zeros(len(table), dtype=torch.bool, device=table.device)
