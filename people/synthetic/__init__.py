@@ -1,4 +1,4 @@
-"""Synthetic people: real bodies, dressed, lit, in rooms and streets, partly hidden, with exact ground truth."""
+"""Synthetic people: real bodies, dressed, in rooms and streets, partly hidden, with exact ground truth."""
 
 from .render import (
     BACKGROUNDS,

@@ -145,7 +145,7 @@ def make_hat(figure: Figure, hair: Hair, kind: str, cloth: Cloth) -> list[Layer]
     table, _, faces, _ = cut(table, faces, inside)
     world, normals, sheet, along, edge = table.split([3, 3, 3, 3, 1], 1)
     part, middle = torch.where(sheet[:, 0] > 0, 24, 23), torch.full_like(world[:, :2], 0.5)
-    weave = Weave(sheet, along, edge[:, 0], torch.zeros_like(edge[:, 0]))
+    weave = Weave(sheet, along, edge[:, 0], torch.zeros_like(edge[:, 0]), torch.full_like(edge[:, 0], 0.1))
     made = [
         Layer(
             "hat",

@@ -64,7 +64,9 @@ def _load(device: str) -> BodyAsset:
     weights = weights / weights.sum(1, keepdim=True)
     bones = here["bones"].long()
     skinning = weights.new_zeros(len(bones), len(config["bone_names"])).scatter_add_(1, bones, weights)
-    quads = {name.partition(".")[2]: value.long() for name, value in here.items() if name.startswith("faces.")}
+    quads = {
+        name.partition(".")[2]: value.long() for name, value in here.items() if name.startswith("faces.")
+    }
     return BodyAsset(
         ranges={name: slice(*span) for name, span in config["ranges"].items()},
         mean=(low + (high - low) * ((tensors["mean"].float() + 32768) / _LEVELS)).to(device),

@@ -52,7 +52,7 @@ def straightened(worn: Cover, points: Tensor, piece: Piece) -> Tensor:
 
 
 def make_skirt(
-    worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.014
+    worn: Cover, piece: Piece, name: str = "bottom", gap: float = 0.0, lift: float = 0.03
 ) -> Layer:
     """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the
     hips, over the rest, open in front by `gap` metres.
@@ -77,7 +77,7 @@ def make_skirt(
         points = points + 0.028 * flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-4)
     moves = asset.skinning[span] @ torch.cat([figure.bone_rotation.flatten(1), figure.bone_shift], 1)
     beside = _skirt_neighbours(faces, len(mean))
-    moves = relaxed(moves, beside, 0.8, 6)
+    moves = relaxed(moves, beside, 0.8, 3)
     world = (moves[:, :9].view(-1, 3, 3) @ points[..., None])[..., 0] + moves[:, 9:]
     normals = vertex_normals(world, faces)
     field = torch.minimum((0.16 if coat else WAIST_Y + 0.005) - mean[:, 1], mean[:, 1] - piece.hem)
@@ -87,7 +87,7 @@ def make_skirt(
     sheet = torch.stack([mean[:, 0], mean[:, 1], mean[:, 2] - 0.02], 1)
     along = (moves[:, :9].view(-1, 3, 3) @ mean.new_tensor([0.0, -1, 0])).contiguous()
     table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, edge[:, None],
-                       0 * edge[:, None]], 1)  # fmt: skip
+                       0 * edge[:, None], torch.full_like(edge, 0.17)[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], piece.cloth, lift, 0.008)
 
 
@@ -109,5 +109,5 @@ def make_lining(worn: Cover, colour: tuple[float, float, float]) -> Layer:
     field = torch.minimum(0.29 - y, y + 0.10)
     field = torch.where(known.arm > 0.3, -torch.ones_like(field), field)
     return garment(
-        "lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), 0.002
+        "lining", worn, worn.rest + 0.003 * worn.normals, field, Cloth(dark, dark, fabric="stretch"), -0.02
     )

@@ -20,7 +20,7 @@ DEEP = 0.8
 
 @dataclass(frozen=True)
 class Trunk:
-    """Ellipses (12, 4) round the trunk at rest: half width, half depth, middle depth, and the height range."""
+    """Ellipses (12, 4) round the trunk at rest: half width, half depth, middle depth; and its heights."""
 
     rows: Tensor
     low: float
@@ -41,10 +41,12 @@ class Trunk:
         return cls(torch.tensor(rows), low, high)
 
     def closeness(self, points: Tensor, radius: float) -> Tensor:
-        """(n,): squared distance of points (n,3), at rest, from the middle line in half widths; large outside."""
+        """(n,): squared distance of points (n,3), at rest, from the middle line, in half widths."""
         place = (points[:, 1] - self.low) / (self.high - self.low) * _SLICES
         row = self.rows[place.long().clamp(0, _SLICES - 1)]
-        value = (points[:, 0] / (row[:, 0] + radius)) ** 2 + ((points[:, 2] - row[:, 2]) / (row[:, 1] + radius)) ** 2
+        value = (points[:, 0] / (row[:, 0] + radius)) ** 2 + (
+            (points[:, 2] - row[:, 2]) / (row[:, 1] + radius)
+        ) ** 2
         return torch.where((place >= 0) & (place < _SLICES), value, torch.inf)
 
 
@@ -52,7 +54,9 @@ def arm_points(place: dict[str, Array], letter: str) -> Array:
     """(6,3) along forearm and hand, from the places of the bones."""
     elbow, wrist, knuckle = (place[f"{bone}.{letter}"] for bone in ("lowerarm01", "wrist", "finger3-1"))
     tip = place[f"finger3-3.{letter}"]
-    return np.stack([elbow, elbow + (wrist - elbow) / 3, elbow + (wrist - elbow) * 2 / 3, wrist, knuckle, tip])
+    return np.stack(
+        [elbow, elbow + (wrist - elbow) / 3, elbow + (wrist - elbow) * 2 / 3, wrist, knuckle, tip]
+    )
 
 
 def moved_away(pose: Pose, side: int) -> Pose:

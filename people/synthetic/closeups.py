@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .camera import Camera, frame_points, look_at
+from .captions import sleeve_words
 from .draws import Draws
 from .gestures import LEFT, RIGHT, raise_hands, sample_hand
 from .layers import Layer
@@ -18,7 +19,6 @@ from .photograph import sample_photograph
 from .poses import Pose, sample_pose
 from .render import HAND_LABELS, hands_px
 from .scene import draw_behind, sample_scene
-from .captions import sleeve_words
 from .skin import SKIN_NAMES
 
 _ARM_LABELS = {RIGHT: (3, 20, 22, 16, 18), LEFT: (4, 19, 21, 15, 17)}
@@ -48,9 +48,11 @@ class SyntheticHands:
 def render_hands(seeds: Sequence[int], size: int = 128, device: torch.device | str = "cpu") -> SyntheticHands:
     """The hands of these seeds: both sides, skins, sleeves, backgrounds, turned every way, mostly upright."""
     rows = [_render(int(seed), size, device) for seed in seeds]
-    pictures, masks, joints = (torch.stack([row[i] for row in rows]) for i in range(3))
-    left = torch.tensor([row[3] for row in rows], device=device)
-    return SyntheticHands(pictures, masks, joints, left, [row[4] for row in rows])
+    pictures, masks, joints, left, captions = zip(*rows, strict=True)
+    sides = torch.tensor(left, device=device)
+    return SyntheticHands(
+        torch.stack(pictures), torch.stack(masks), torch.stack(joints), sides, list(captions)
+    )  # fmt: skip
 
 
 def _render(seed: int, size: int, device: torch.device | str) -> tuple[Tensor, Tensor, Tensor, bool, str]:

@@ -47,7 +47,7 @@ def paint_cloth(
     """Albedo (p,3), tilted normals (p,3), shine (p,)."""
     sheet, along, edge, bend = mix(weave.sheet), mix(weave.along), mix(weave.edge), mix(weave.bend)
     across, v, deep = sheet.unbind(1)
-    u = torch.atan2(across, deep) * (across**2 + deep**2).sqrt().clamp(0.04, 0.16)
+    u = torch.atan2(across, deep) * mix(weave.girth)
     albedo = _dyed(cloth, u, v, pixel)
     weights = _fold_weights(cloth, edge, bend)
     height, slope_u, slope_v = folds(u + cloth.phase[0], v + cloth.phase[1], weights)

@@ -65,7 +65,7 @@ def make_collar(worn: Cover, piece: Piece, out: float = 0.0) -> Layer | None:
     asset = worn.figure.asset
     span = asset.ranges["tights"]
     vertex = near[:, 0].repeat(count)
-    weave = Weave(sheet, along, edge, torch.zeros_like(edge))
+    weave = Weave(sheet, along, edge, torch.zeros_like(edge), torch.full_like(edge, 0.07))
     return Layer(
         "collar",
         world,

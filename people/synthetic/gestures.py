@@ -41,8 +41,8 @@ def raise_hands(pose: Pose, draws: Draws) -> tuple[Pose, tuple[bool, bool]]:
             angles |= {f"{name}_{part}": value for part, value in up.items()}
     angles = {name: limited(name, value) for name, value in angles.items()}
     yaw = draws.normal(0, 22)
-    hands = tuple(sample_hand(draws, yaw) if up else own for up, own in zip(raised, pose.hands, strict=True))
-    return replace(pose, name="showing", angles=angles, yaw=yaw, tilt=0.0, hands=hands), raised
+    right, left = (sample_hand(draws, yaw) if up else own for up, own in zip(raised, pose.hands, strict=True))
+    return replace(pose, name="showing", angles=angles, yaw=yaw, tilt=0.0, hands=(right, left)), raised
 
 
 def sample_hand(draws: Draws, yaw: float) -> Hand:

@@ -271,7 +271,7 @@ def paint_hair(
         wide = spots(bent + hair.phase, along * 0.25, 0.35)[0]
         thin = spots(bent, along * 0.05, 0.22)[1]
     seen = (0.0025 / pixel).clamp(0.25, 1)
-    light = 1 + 0.22 * wide.clamp(-1.5, 1.5) + 0.26 * seen * thin.clamp(-2, 2)
+    light = 1 + (1 - 0.5 * curl) * (0.22 * wide.clamp(-1.5, 1.5) + 0.26 * seen * thin.clamp(-2, 2))
     albedo = normal.new_tensor(hair.colour) * light[:, None]
     direction = mix(strands.along)
     direction = direction / direction.norm(dim=1, keepdim=True).clamp_min(1e-4)

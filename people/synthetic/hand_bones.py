@@ -24,7 +24,9 @@ _FOREARM = 1.5
 
 def palm_normal(skeleton: Skeleton, letter: str, side: int) -> Array:
     """(3,) out of the palm, at rest."""
-    wrist, index, little = (skeleton.joint(f"{bone}.{letter}") for bone in ("wrist", "finger2-1", "finger5-1"))
+    wrist, index, little = (
+        skeleton.joint(f"{bone}.{letter}") for bone in ("wrist", "finger2-1", "finger5-1")
+    )
     return unit(cross(index - wrist, little - wrist)) * -_SIGN[side]
 
 
@@ -41,9 +43,7 @@ def pose_hand(
     twist = min(max(twist, -_FOREARM), _FOREARM)
     skeleton.turn(f"lowerarm01.{letter}", forearm @ about(axis, 0.3 * twist))
     skeleton.turn(f"lowerarm02.{letter}", forearm @ about(axis, 0.75 * twist))
-    wrist = forearm @ about(axis, twist) @ about(
-        cross(axis, normal), math.radians(hand.bend)
-    )
+    wrist = forearm @ about(axis, twist) @ about(cross(axis, normal), math.radians(hand.bend))
     skeleton.turn(f"wrist.{letter}", wrist)
     for finger in range(2, 6):
         _bend_finger(skeleton, wrist, normal, letter, finger, hand)

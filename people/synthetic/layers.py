@@ -78,8 +78,15 @@ def body_layers(figure: Figure, hidden: Tensor | None, skin: Any, eyes: Any) -> 
             faces = faces[~hidden]
         made.append(
             Layer(
-                name, figure.vertices[span], faces - span.start, figure.rest[span], asset.uv[span],
-                asset.part[span], asset.part_uv[span], material, normals=normals,
+                name,
+                figure.vertices[span],
+                faces - span.start,
+                figure.rest[span],
+                asset.uv[span],
+                asset.part[span],
+                asset.part_uv[span],
+                material,
+                normals=normals,
             )  # fmt: skip
         )
     return made

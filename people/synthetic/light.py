@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,10 @@ from torch import Tensor
 from .draws import Draws
 from .finishes import Colour
 from .place import Lamp
+
+if TYPE_CHECKING:
+    from .materials import Surface
+    from .rasterize import Samples
 
 CHEST = 1.2
 _LUMINANCE = (0.3, 0.6, 0.1)
@@ -40,23 +44,6 @@ class Light:
         places = (rotation.cpu() @ torch.tensor([lamp.position for lamp in self.lamps]).T).T.tolist()
         lamps = [replace(lamp, position=tuple(p)) for lamp, p in zip(self.lamps, places, strict=True)]
         return replace(self, directions=self.directions @ rotation.T, lamps=lamps)
-
-
-class Samples(Protocol):
-    """Points of the person under the picture's fine pixels: position, normal, view (P, 3), world."""
-
-    position: Tensor
-    normal: Tensor
-    view: Tensor
-
-
-class Surface(Protocol):
-    """What those points are made of: albedo (P, 3) 0..1, normal (P, 3), shine and sss (P,) 0..1."""
-
-    albedo: Tensor
-    normal: Tensor
-    shine: Tensor
-    sss: Tensor
 
 
 class Shade(Protocol):

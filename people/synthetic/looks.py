@@ -32,6 +32,8 @@ from .wardrobe import (
     sample_top,
 )  # fmt: skip
 
+_OVER_HOOD_M = 0.035
+"""Hair lies on a hood, not in it."""
 _HIDDEN_M = 0.025
 """Skin is not drawn where cloth reaches that much further."""
 
@@ -119,7 +121,11 @@ def dress(figure: Figure, look: Look) -> tuple[list[Layer], Tensor]:
         layers.append(make_socks(worn, *look.socks))
     layers += make_shoes(worn, look.shoes)
     hair = replace(look.hair, volume=0.45) if look.things.hat else look.hair
-    layers += make_hair(figure, hair) + _things(figure, worn, look)
+    worn_hair = make_hair(figure, hair)
+    if look.top is not None and look.top.neck == "hood":
+        for layer in worn_hair:
+            layer.lift = _OVER_HOOD_M
+    layers += worn_hair + _things(figure, worn, look)
     return layers, hidden_faces(figure, fields, look.shoes.hem)
 
 
@@ -142,7 +148,9 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     layers, fields = [], []
     if look.bottom.kind in ("skirt", "dress"):
         layers += [make_lining(worn, look.bottom.cloth.colour), make_skirt(worn, look.bottom)]
-        fields.append(torch.where(trunk, torch.minimum(0.29 - y, y + 0.10), -1.0))
+        fields.append(
+            torch.where(trunk, torch.minimum(0.29 - y, y - min(-0.10, look.bottom.hem + 0.2)), -1.0)
+        )
     else:
         layers.append(make_trousers(worn, look.bottom))
         fields.append(torch.where(trunk, torch.minimum(0.27 - y, y - look.bottom.hem), -1.0))
@@ -155,8 +163,17 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
         outer = replace(look.outer, hem=0.13) if look.outer.kind == "coat" else look.outer
         layers += [make_top(worn, outer), *_collar(worn, outer, 0.012)]
         if look.outer.kind == "coat":
-            layers.append(make_skirt(worn, look.outer, "jacket", 0.05 if look.outer.open else 0.0, 0.02))
+            outer = _over_skirt(look.outer, look.bottom)
+            layers.append(make_skirt(worn, outer, "jacket", 0.05 if look.outer.open else 0.0, 0.036))
     return layers, fields
+
+
+def _over_skirt(coat: Piece, bottom: Piece) -> Piece:
+    """A coat as wide, and in the same folds, as the skirt under it."""
+    if bottom.kind not in ("skirt", "dress"):
+        return coat
+    cloth = replace(coat.cloth, phase=bottom.cloth.phase)
+    return replace(coat, cloth=cloth, wide=max(coat.wide, bottom.wide))
 
 
 def _collar(worn: Cover, piece: Piece, out: float) -> list[Layer]:
@@ -172,4 +189,4 @@ def hidden_faces(figure: Figure, fields: list[Tensor], boots: float = 0.0) -> Te
     part = asset.part[asset.ranges["body"]]
     bare = (asset.mean[asset.ranges["body"], 1] > 0.80) | (part == 3) | (part == 4)
     under = (under & ~bare) | in_shoes(figure, boots)
-    return under[asset.faces["body"]].all(1)
+    return under.index_select(0, asset.faces["body"].flatten()).view(-1, 3).all(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def cut(table: Tensor, faces: Tensor, field: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -16,7 +17,7 @@ def cut(table: Tensor, faces: Tensor, field: Tensor) -> tuple[Tensor, Tensor, Te
         table (v+n,c) with the vertices of the edge behind the others; source (v+n,): the vertex each comes
         of; faces (g,3); edges (e,2), pairs of vertices.
     """
-    inside = field[faces] > 0
+    inside = (field > 0).index_select(0, faces.flatten()).view(-1, 3)
     count = inside.sum(1)
     one, two = _first(faces, inside, count == 1), _first(faces, ~inside, count == 2)
     corner = torch.cat([one, two])
@@ -88,7 +89,7 @@ def relaxed(
     those are given, so that nothing slides over the surface.
     """
     for _ in range(rounds):
-        move = points.index_select(0, beside.flatten()).view(*beside.shape, -1).mean(1) - points
+        move = F.embedding_bag(beside, points, mode="mean") - points
         if normals is not None:
             move = (move * normals).sum(1, keepdim=True) * normals
         points = points + share * move

@@ -12,14 +12,14 @@ from .asset import body_asset
 from .camera import Camera
 from .draws import Draws
 from .layers import Layer, body_layers
-from .poses import Pose
-from .rasterize import Samples, rasterize
-from .shapes import sample_shape
-from .skeleton import Figure, pose_body
 from .light import Light, shade
-from .shadows import Shadows, cast
 from .looks import Look, dress, sample_look
 from .materials import paint
+from .poses import Pose
+from .rasterize import Samples, rasterize
+from .shadows import Shadows, cast
+from .shapes import sample_shape
+from .skeleton import Figure, pose_body
 
 SUPERSAMPLING = 2
 
@@ -81,7 +81,7 @@ def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) 
 
 
 def _nearest(samples: Samples, coverage: Tensor) -> tuple[Tensor, Tensor]:
-    """DensePose of each pixel: that of the nearest of its samples, 0 where the person covers less than half."""
+    """DensePose of each pixel: that of its nearest sample, 0 where the person covers less than half."""
     nearness = samples.picture(1 / samples.depth)
     _, where = F.max_pool2d(nearness[None], SUPERSAMPLING, return_indices=True)
     whole = coverage[0] >= 0.5

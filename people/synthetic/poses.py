@@ -111,7 +111,8 @@ class Pose:
     """How a person holds themselves.
 
     angles: name -> degrees; limbs as "r_..." and "l_...". yaw, degrees: 0 faces the camera, positive turns
-    to the person's left; tilt, degrees: -90 lies on the back. expression: name -> 0..1; gaze: degrees to the person's left and up.
+    to the person's left; tilt, degrees: -90 lies on the back. expression: name -> 0..1; gaze: degrees to the
+    person's left and up.
     """
 
     name: str
@@ -166,7 +167,8 @@ def sample_expression(draws: Draws) -> dict[str, float]:
     kind = draws.choice([5, 4, 1, 1, 1])
     much = draws.uniform(0.3, 1.0)
     faces = (
-        {"smile": 0.15 * much}, {"smile": 0.9 * much, "squint": 0.3 * much, "mouth open": 0.12 * draws.uniform()},
+        {"smile": 0.15 * much},
+        {"smile": 0.9 * much, "squint": 0.3 * much, "mouth open": 0.12 * draws.uniform()},
         {"mouth open": 0.5 * much, "brows up": 0.6 * much, "wide": 0.5 * much},
         {"frown": 0.7 * much, "brows down": 0.7 * much}, {"pucker": 0.5 * much, "brows up": 0.2 * much},
     )  # fmt: skip
@@ -175,7 +177,9 @@ def sample_expression(draws: Draws) -> dict[str, float]:
 
 def _relaxed_hand(draws: Draws) -> Hand:
     base = draws.uniform(0.18, 0.6) if draws.chance(0.85) else draws.uniform(0.75, 1.0)
-    curl = [min(max(base * factor + draws.normal(0, 0.06), 0.0), 1.0) for factor in (0.8, 0.85, 1, 1.08, 1.12)]
+    curl = [
+        min(max(base * factor + draws.normal(0, 0.06), 0.0), 1.0) for factor in (0.8, 0.85, 1, 1.08, 1.12)
+    ]
     return Hand((curl[0], curl[1], curl[2], curl[3], curl[4]), draws.uniform(0.05, 0.4), draws.normal(4, 8))
 
 

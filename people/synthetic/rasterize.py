@@ -19,8 +19,8 @@ _EDGE = 1e-5
 class Samples:
     """P pixels' centres that show something, of a picture of `size` pixels a side.
 
-    pixel (P,): row * size + column; layer (P,): number in `layers`; depth (P,) metres; position, normal (unit,
-    towards the camera), rest, view (unit, towards the camera) (P,3); uv, part_uv (P,2); part (P,) labels;
+    pixel (P,): row * size + column; layer (P,): number in `layers`; depth (P,) metres; position, normal
+    (unit, towards the camera), rest, view (unit, towards the camera) (P,3); uv, part_uv (P,2); part (P,);
     pixel_size (P,): metres that a pixel covers there; inside (P,) bool: the surface's inner side is seen;
     corners (P,3): the triangle's vertices, counted through all layers; weights (P,3): their shares.
     """
@@ -99,7 +99,7 @@ class _Plane:
         )
 
     def covered(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Every triangle and pixel (n,) whose centre is in it, and the weights of its second and third corner."""
+        """Every triangle and pixel (n,) whose centre is in it, with the second and third corner's weights."""
         numbers = torch.arange(len(self._count), device=self._count.device)
         triangle = torch.repeat_interleave(numbers, self._count)
         start = self._count.cumsum(0) - self._count
@@ -152,7 +152,7 @@ def _kept(layers: Sequence[Layer]) -> Tensor | None:
 
 
 def _usable(seen: Tensor, faces: Tensor, sided: Tensor) -> Tensor:
-    """(n,) faces before the camera that show their outer side, or have two, and hold a pixel's centre perhaps."""
+    """(n,) faces before the camera that show their outer side, or have two, and may hold a centre."""
     x, y, depth = (row.index_select(0, faces.T.reshape(-1)).view(3, -1) for row in seen.T.contiguous())
     area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
     # y points down in the picture, so the outer side runs the other way round there

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .camera import Camera
+from .captions import describe
 from .draws import Draws
 from .gestures import raise_hands, showing
 from .occluders import place
@@ -17,7 +18,6 @@ from .photograph import sample_photograph
 from .poses import sample_pose
 from .scene import draw_surroundings, sample_scene
 from .seats import seat_of
-from .captions import describe
 from .views import CLOSE, HANDS_RAISED, VIEWS, WHOLE, frame_person
 
 HELD_OUT_FIRST_SEED = 10_000_000
@@ -78,9 +78,9 @@ def render_people(
     Each is drawn by itself: a picture depends on its seeds and the options alone. occlusion: share of the
     person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each. view: "whole person";
     "hands raised", framed from the head to the hips; or "close", of which the border cuts a part off.
-    background: "scene", or "white" as in a studio. photographs (3,H,W) 0..1: one of them is behind half of the
-    people in place of a drawn scene. Raises ValueError for no seeds, a size below 16, a share
-    outside 0..0.9, another view or another background.
+    background: "scene", or "white" as in a studio. photographs (3,H,W) 0..1: one of them is behind half of
+    the people in place of a drawn scene. Raises ValueError for no seeds, a size below 16, a share outside
+    0..0.9, another view or another background.
     """
     _check(seeds, size, occlusion, view, background)
     poses = seeds if pose_seeds is None else pose_seeds
@@ -98,7 +98,9 @@ def _check(seeds: Sequence[int], size: int, occlusion: float | None, view: str, 
     if len(seeds) == 0:
         raise ValueError("no seeds were given; one is needed for each picture")
     if size < SMALLEST_SIZE:
-        raise ValueError(f"size is {size}; a picture of a person needs at least {SMALLEST_SIZE} pixels a side")
+        raise ValueError(
+            f"size is {size}; a picture of a person needs at least {SMALLEST_SIZE} pixels a side"
+        )
     if view not in VIEWS:
         raise ValueError(f"view is {view!r}; it is one of {', '.join(VIEWS)}")
     if background not in BACKGROUNDS:
@@ -130,7 +132,9 @@ def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
     caption = f"{describe(person.look)}, {pose.name}"
     drawing, layers = _photographed(seed, person, camera, joints, options)
     if raised is not None:
-        hands[..., 2] *= (torch.tensor(raised, device=hands.device) & hands_seen(hands, drawing.part))[:, None]
+        hands[..., 2] *= (torch.tensor(raised, device=hands.device) & hands_seen(hands, drawing.part))[
+            :, None
+        ]
         caption = showing(caption, sum(raised))
     return _truth(drawing, layers, joints, hands, caption)
 

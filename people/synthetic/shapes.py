@@ -81,4 +81,3 @@ def _three(value: float) -> list[float]:
 
 def _within(value: float, low: float = 0.06, high: float = 0.94) -> float:
     return min(max(value, low), high)
-

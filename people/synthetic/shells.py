@@ -222,13 +222,14 @@ def posed(worn: Cover, points: Tensor) -> Tensor:
 class Weave:
     """What paint needs of each vertex of cloth: sheet (v,3) woven coordinates in metres, along (v,3) the
     direction down the limb or trunk in the world, edge (v,): metres to the nearest edge of the garment, bend
-    (v,): 0..1 how much the joint near by is bent.
+    (v,): 0..1 how much the joint near by is bent, girth (v,): metres from the middle of trunk or limb.
     """
 
     sheet: Tensor
     along: Tensor
     edge: Tensor
     bend: Tensor
+    girth: Tensor
 
 
 def garment(
@@ -256,8 +257,10 @@ def garment(
     sheet = torch.where(
         (upper & (known.leg > 0.5))[:, None], known.mean - known.mean.new_tensor([0.0, 0, 0.015]), known.sheet
     )
+    thigh = (known.leg > 0.5) & (not upper)
+    girth = torch.where(known.arm > 0.5, 0.045, torch.where(thigh, 0.075, 0.125))
     table = torch.cat([world, normals, sheet, asset.uv[span], asset.part_uv[span], along, field[:, None],
-                       worn.bend[:, None]], 1)  # fmt: skip
+                       worn.bend[:, None], girth[:, None]], 1)  # fmt: skip
     return cloth_layer(name, table, faces, field, asset.part[span], material, lift, thickness)
 
 
@@ -265,15 +268,16 @@ def cloth_layer(
     name: str, table: Tensor, faces: Tensor, field: Tensor, part: Tensor, material: object, lift: float,
     thickness: float,
 ) -> Layer:  # fmt: skip
-    """A layer from a table (v,18): place, normal, sheet, uv, part_uv, along, edge, bend; cut at the field."""
+    """A layer from a table (v,19): place, normal, sheet, uv, part_uv, along, edge, bend, girth; cut."""
     table, source, faces, edges = cut(table, faces, field)
     table, source, faces = hem(table, source, faces, edges, thickness)
     used = torch.zeros(len(table), dtype=torch.bool, device=table.device)
     used[faces.flatten()] = True
     number = used.cumsum(0) - 1
     table, faces, source = table[used], number[faces], source[used]
-    place, normals, sheet, uv, part_uv, along, edge, bend = table.split([3, 3, 3, 2, 2, 3, 1, 1], 1)
-    weave = Weave(sheet, along, edge[:, 0], bend[:, 0])
+    columns = table.split([3, 3, 3, 2, 2, 3, 1, 1, 1], 1)
+    place, normals, sheet, uv, part_uv, along, edge, bend, girth = columns
+    weave = Weave(sheet, along, edge[:, 0], bend[:, 0], girth[:, 0])
     return Layer(
         name,
         place,

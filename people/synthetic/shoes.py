@@ -67,8 +67,9 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
         torch.zeros_like(place),
         torch.full_like(place[:, 0], 0.1),
         torch.zeros_like(place[:, 0]),
+        torch.full_like(place[:, 0], 0.05),
     )
-    near = torch.cdist(place, foot).argmin(1)
+    near = 3 * torch.cdist(place, foot[::3]).argmin(1)
     normals = vertex_normals(moved, faces)
     return Layer(
         "shoes",
@@ -124,7 +125,7 @@ def _shaft_ring(worn: Cover, letter: str, height: float, below: Tensor) -> Tenso
     own = (known.segment == (4 if letter == "L" else -4)).nonzero()[:, 0]
     away = (worn.rest[own, 1] - height).abs()
     near = own[away.topk(min(24, len(own)), largest=False).indices]
-    middle, radius = worn.middle[near].mean(0), worn.radius[near].mean() + 0.010
+    middle, radius = worn.middle[near].mean(0), (worn.radius[near].median() + 0.009).clamp_max(0.066)
     if height < 0.14:
         middle, radius = (
             torch.lerp(below.mean(0), middle, (height - COLLAR) / 0.05),

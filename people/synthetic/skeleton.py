@@ -31,7 +31,8 @@ _GAZE = (0.55, 0.4)
 class Figure:
     """A posed person. World: metres, x to the picture's right, y up, z to the camera; the ground is y = 0.
 
-    rest (V,3): the whole asset at rest; vertices: skin and eyes posed, its first ones; bone_rotation (J,3,3), bone_shift (J,3): world = R rest + t.
+    rest (V,3): the whole asset at rest; vertices: skin and eyes posed, its first ones; bone_rotation (J,3,3),
+    bone_shift (J,3): world = R rest + t.
     joints (18,3); hands (2,21,3), right and left; head (3,3): columns right (+x at rest), up, front.
     """
 
@@ -176,8 +177,8 @@ def move_bones(skeleton: Skeleton, pose: Pose) -> None:
     for number, name in enumerate(_NECK):
         skeleton.turn(name, torso @ part_of(nod, (number + 1) / len(_NECK)))
     left, up = (math.radians(value) * share for value, share in zip(pose.gaze, _GAZE, strict=True))
-    for side in SIDES:
-        skeleton.turn(f"eye.{side}", torso @ nod @ turn_y(left) @ turn_x(-up))
+    for letter in SIDES:
+        skeleton.turn(f"eye.{letter}", torso @ nod @ turn_y(left) @ turn_x(-up))
     for side in (RIGHT, LEFT):
         _move_arm(skeleton, torso, angle, hint, side, pose.hands[side], stance)
         _move_leg(skeleton, root, angle, side)
@@ -244,7 +245,7 @@ def _move_leg(skeleton: Skeleton, root: Array, angle: dict[str, float], side: in
 
 
 def _foot(lower: Array) -> float:
-    """Radians by which the toes rise against the shin so that the sole lies flat, as far as the ankle goes."""
+    """Radians by which the toes rise against the shin for a flat sole, as far as the ankle goes."""
     toes = lower @ np.array([0.0, 0, 1])
     level = -math.degrees(math.atan2(float(toes[1]), math.hypot(float(toes[0]), float(toes[2]))))
     if float((lower @ np.array([0.0, 1, 0]))[1]) < 0.1:

@@ -221,7 +221,7 @@ def _face(skin: Skin, albedo: Tensor, place: Tensor, hollow: Tensor, pixel: Tens
         albedo = torch.lerp(
             albedo,
             albedo * place.new_tensor([0.82, 0.7, 0.62]),
-            (skin.freckles * 0.6 * (many > 0.8) * _ruddy(x, y, z).clamp(0, 1))[:, None],
+            (skin.freckles * 0.35 * (many > 0.8) * _ruddy(x, y, z).clamp(0, 1))[:, None],
         )
     mouth = lips(a, y, soft) * front
     albedo = torch.lerp(albedo, place.new_tensor(skin.lips), (0.8 * mouth)[:, None])

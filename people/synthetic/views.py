@@ -44,7 +44,9 @@ def _close(person: Person, camera: Camera, draws: Draws, size: int) -> Camera:
         points = torch.cat([head, joints[[2, 5]], (joints[[2, 5]] + joints[[8, 11]]) / 2])
     else:
         centre = joints[draws.pick(_SHOWN_CLOSE)]
-        points = centre + torch.tensor([[-0.5, -0.5, 0], [0.5, 0.5, 0]], device=joints.device) * draws.uniform(0.8, 1.8)
+        points = centre + torch.tensor(
+            [[-0.5, -0.5, 0], [0.5, 0.5, 0]], device=joints.device
+        ) * draws.uniform(0.8, 1.8)
     place = (draws.uniform(0.1, 0.9), draws.uniform(0.2, 0.9))
     return frame_points(camera, points, draws.uniform(0.75, 1.1), place, size)
 

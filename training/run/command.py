@@ -28,7 +28,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(recipe_names())}; or data (render the people), "
         "perception_data (people in all views, for perception), "
         "hands_data (render hands, and people who show them), pairs_data (the same people in two poses), "
-        "coarse_outputs (draw what invisible_mask learns from), human_body (the body that people are drawn with)",
+        "coarse_outputs (draw what invisible_mask learns from), "
+        "human_body (make the body that people are drawn with)",
     )  # fmt: skip
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"

@@ -76,4 +76,3 @@ def test_a_close_up_depends_on_its_seed_alone(hands: SyntheticHands) -> None:
     for name in ("pictures", "masks", "joints", "left"):
         assert torch.equal(getattr(some, name), getattr(hands, name)[[9, 2]]), name
     assert some.captions == [hands.captions[9], hands.captions[2]]
-
