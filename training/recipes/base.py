@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import torch
 
-from ...models.diffusion.networks import mini_unet, plain_config
+from ...models.diffusion.networks import mini_unet
 from ..data.hands import CloseUps, Gestures, HandsData, open_hands
 from ..data.latents import TARGETS, LatentCache
 from ..data.people import rows, sample_indices
-from ..run.progress import picture_grid
-from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe, latents_of, target_caption
 
 SHARES = (0.5, 0.35, 0.15)
@@ -56,23 +55,6 @@ class BaseUNetRecipe(LatentRecipe):
         captions = [text for _, texts in parts for text in texts]
         latents = torch.cat([latents for latents, _ in parts])
         return {"latents": latents, "texts": self.encode_texts(captions, generator)}
-
-    def loss(
-        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The noise loss."""
-        return self.noise_loss(
-            lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"], generator
-        ), {}
-
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
-        """Pictures of the data above pictures from the same texts."""
-        made = self.generate(lambda z, t: module(z, t, batch["texts"]).sample, batch["latents"])
-        return picture_grid([self.decode(batch["latents"]), made])
-
-    def export(self, module: torch.nn.Module, held_out: BaseData) -> Export:
-        """The U-Net."""
-        return Export("unet", module.state_dict(), plain_config(module), int8=True)
 
 
 def people_pictures(

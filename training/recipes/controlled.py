@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
-from ..run.progress import picture_grid
 from ..run.recipe import Batch, Export
-from .latent import LatentRecipe
+from .latent import LatentRecipe, Predict
 
 CONTROL_RATE_FACTOR = 10.0
 
@@ -83,26 +82,18 @@ class ControlledRecipe(LatentRecipe):
         """Cross-attention at the rate, ControlNet at ten times the rate."""
         return module.parameter_groups(learning_rate)
 
-    def loss(
-        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The noise loss."""
-        return self.noise_loss(predictor(module, batch), batch["latents"], generator), {}
+    def predictor(self, module: Any, batch: Batch) -> Predict:
+        """What predicts the noise for a batch's texts, prompts and condition."""
+        return lambda z, t: module(z, t, batch["texts"], batch["prompt"], batch.get("condition"))
 
-    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
-        """Pictures of the data, prompts, and pictures made."""
-        made = self.generate(predictor(module, batch), batch["latents"])
-        return picture_grid([self.decode(batch["latents"]), batch["prompt"], made])
+    def shown(self, batch: Batch) -> list[torch.Tensor]:
+        """Pictures of the data, and prompts."""
+        return [*super().shown(batch), batch["prompt"]]
 
     def export(self, module: Any, held_out: Any) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
         tensors, config = module.change(self.backbone)
         return Export(self.name, tensors, config, int8=True)
-
-
-def predictor(module: Any, batch: Batch) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """eps(z_t, t) for a batch's texts, prompts and condition."""
-    return lambda z, t: module(z, t, batch["texts"], batch["prompt"], batch.get("condition"))
 
 
 def is_cross_attention(name: str) -> bool:

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from ...models.diffusion.networks import LATENT_CHANNELS, latent_mask, load_unet, plain_config
+from ...models.diffusion.networks import LATENT_CHANNELS, latent_mask, load_unet
 from ...models.hands.losses import MASK_WEIGHT, mask_loss
 from ...models.hands.networks import hand_unet
 from ..data.hands import CloseUps, open_hands
 from ..data.people import rows, sample_indices
 from ..evaluation.metrics import iou
 from ..run.progress import picture_grid
-from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe
 
 HAND_COUNTS = 4.0
@@ -34,6 +34,7 @@ class HandRecipe(LatentRecipe):
     name = "hands"
     needs = ("vae", "text", "base")
     empty_text = 0.12
+    file_kind = "hands"
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "hands", mask_weight: float = MASK_WEIGHT) -> None:
@@ -108,10 +109,6 @@ class HandRecipe(LatentRecipe):
             batch = {name: value.to(device) for name, value in self.batch(held_out, step, 0, 16).items()}
             scores.append(iou(self.make(module, batch)[1], batch["masks"]))
         return {"mask_iou_cells": float(torch.cat(scores).mean())}
-
-    def export(self, module: Any, held_out: CloseUps) -> Export:
-        """The U-Net."""
-        return Export("hands", module.state_dict(), plain_config(module), int8=True)
 
 
 def predict_both(

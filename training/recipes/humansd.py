@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ...models.diffusion.networks import load_unet, plain_config
+from ...models.diffusion.networks import load_unet
 from ...models.humansd.losses import MODES, emphasis
 from ...models.humansd.networks import pose_unet
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ..data.people import rows, sample_indices
 from ..data.skeletons import PosedPeople, with_skeletons
-from ..run.progress import picture_grid
-from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe, latents_of
 
 PLAIN = "plain"
@@ -63,6 +62,8 @@ class PosedRecipe(LatentRecipe):
 class HumanSDRecipe(PosedRecipe):
     """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official"."""
 
+    condition = "skeleton"
+    file_kind = "humansd"
     plan = TrainingPlan(steps=STEPS, batch_size=BATCH_SIZE, learning_rate=5e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "humansd", loss: str = PLAIN) -> None:
@@ -98,8 +99,7 @@ class HumanSDRecipe(PosedRecipe):
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The noise loss, with the emphasis of the chosen kind."""
-        predict = predictor(module, batch)
-        emphasised = self.emphasis(generator)
+        predict, emphasised = self.predictor(module, batch), self.emphasis(generator)
         return self.noise_loss(predict, batch["latents"], generator, emphasis=emphasised), {}
 
     def emphasis(self, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor] | None:
@@ -116,23 +116,9 @@ class HumanSDRecipe(PosedRecipe):
 
         return weights
 
-    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
-        """Pictures of the data, skeletons, and pictures made."""
-        made = self.generate(predictor(module, batch), batch["latents"])
-        return picture_grid([self.decode(batch["latents"]), self.decode(batch["skeleton"]), made])
-
-    def export(self, module: Any, held_out: PosedPeople) -> Export:
-        """The U-Net."""
-        return Export("humansd", module.state_dict(), plain_config(module), int8=True)
-
-
-def predictor(module: Any, batch: Batch) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """eps(z_t, t) of the widened U-Net for a batch's skeletons and texts."""
-
-    def predict(latents: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        return module(torch.cat([latents, batch["skeleton"]], dim=1), times, batch["texts"]).sample
-
-    return predict
+    def shown(self, batch: Batch) -> list[torch.Tensor]:
+        """Pictures of the data, and skeletons."""
+        return [*super().shown(batch), self.decode(batch["skeleton"])]
 
 
 RECIPES = {

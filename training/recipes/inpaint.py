@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, plain_config, widen_conv_in
+from ...models.diffusion.networks import LATENT_CHANNELS, load_unet, widen_conv_in
 from ..data.latents import LatentCache, random_target
 from ..data.people import rows, sample_indices
-from ..run.progress import picture_grid
-from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
+from ..run.recipe import BF16_COPY, Batch, TrainingPlan, random_generator
 from .latent import LatentRecipe, latents_of, target_caption
 
 CASES = {"refine": 0.40, "visible": 0.35, "random": 0.20, "full": 0.05}
@@ -28,6 +27,7 @@ class InpaintRecipe(LatentRecipe):
     name = "inpaint"
     needs = ("vae", "text", "base")
     empty_text = 0.15
+    condition = "condition"
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
@@ -54,28 +54,9 @@ class InpaintRecipe(LatentRecipe):
             "texts": self.encode_texts(captions, generator),
         }
 
-    def loss(
-        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The noise loss."""
-        return self.noise_loss(
-            lambda z, t: self._predict(module, batch, z, t), batch["latents"], generator
-        ), {}
-
-    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
-        """The targets, the masked pictures, and what was made of them."""
-        made = self.generate(lambda z, t: self._predict(module, batch, z, t), batch["latents"])
-        masked = self.decode(batch["condition"][:, 1:])
-        return picture_grid([self.decode(batch["latents"]), masked, made])
-
-    def _predict(
-        self, module: torch.nn.Module, batch: Batch, latents: torch.Tensor, times: torch.Tensor
-    ) -> torch.Tensor:
-        return module(torch.cat([latents, batch["condition"]], dim=1), times, batch["texts"]).sample
-
-    def export(self, module: torch.nn.Module, held_out: LatentCache) -> Export:
-        """The U-Net."""
-        return Export("unet", module.state_dict(), plain_config(module), int8=True)
+    def shown(self, batch: Batch) -> list[torch.Tensor]:
+        """The targets and the masked pictures."""
+        return [*super().shown(batch), self.decode(batch["condition"][:, 1:])]
 
 
 def case_target(case: str, index: int) -> str:

@@ -1,4 +1,4 @@
-"""What recipes on cached latents share: the noise loss, texts, and pictures made from noise for a look."""
+"""What recipes on cached latents share: texts, the noise loss, pictures made for a look, the weights file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...models.diffusion.networks import decode_latents, load_vae, noise_schedule
+from ...models.diffusion.networks import decode_latents, load_vae, noise_schedule, plain_config
 from ...models.diffusion.sampling import sample
 from ...models.diffusion.schedulers import DDIM, scheduler_of
 from ...models.diffusion.text import TextEncoder, load_text_encoder
 from ..data.latents import CUTOUT_SUFFIX, LatentCache, open_latents
-from ..run.recipe import BaseRecipe, Split, random_generator
+from ..run.progress import picture_grid
+from ..run.recipe import BaseRecipe, Batch, Export, Split, random_generator
+
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(noisy latents (B,C,h,w), times (B,)) -> the noise in them."""
 
 WEIGHT_LIMIT = 25.0
 """Most that the loss of a very noisy latent may count. Near pure noise an error of the predicted noise is an
@@ -22,10 +26,16 @@ error 1/sqrt(abar) times as large of the picture, and plain MSE leaves whole pic
 
 
 class LatentRecipe(BaseRecipe):
-    """What recipes on cached latents share: frozen autoencoder and text encoder, captions, noise loss."""
+    """Frozen autoencoder and text encoder; a U-Net learns to predict the noise.
+
+    empty_text: share of captions replaced by the empty text. condition: name in a batch of what the U-Net
+    gets as further input channels, (B,c,h,w). file_kind: of the weights file.
+    """
 
     needs: tuple[str, ...] = ("vae", "text")
     empty_text = 0.1
+    condition = ""
+    file_kind = "unet"
 
     def __init__(self) -> None:
         self.schedule = noise_schedule()
@@ -49,9 +59,37 @@ class LatentRecipe(BaseRecipe):
         dropped = torch.rand(len(captions), generator=generator) < self.empty_text
         return self.text.encode(["" if drop else text for text, drop in zip(captions, dropped, strict=True)])
 
+    def predictor(self, module: Any, batch: Batch) -> Predict:
+        """What predicts the noise for a batch's texts and condition."""
+
+        def predict(latents: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+            inputs = torch.cat([latents, batch[self.condition]], dim=1) if self.condition else latents
+            return module(inputs, times, batch["texts"]).sample
+
+        return predict
+
+    def loss(
+        self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The noise loss."""
+        return self.noise_loss(self.predictor(module, batch), batch["latents"], generator), {}
+
+    def shown(self, batch: Batch) -> list[torch.Tensor]:
+        """Rows of pictures above those that are made: the truth, and what is given."""
+        return [self.decode(batch["latents"])]
+
+    def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """What is shown of the batch, and below it the pictures made."""
+        made = self.generate(self.predictor(module, batch), batch["latents"])
+        return picture_grid([*self.shown(batch), made])
+
+    def export(self, module: Any, held_out: Any) -> Export:
+        """The U-Net."""
+        return Export(self.file_kind, module.state_dict(), plain_config(module), int8=True)
+
     def noise_loss(
         self,
-        predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        predict: Predict,
         latents: torch.Tensor,
         generator: torch.Generator,
         cells: torch.Tensor | None = None,
@@ -59,8 +97,12 @@ class LatentRecipe(BaseRecipe):
     ) -> torch.Tensor:
         """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most 25.
 
-        cells: (B,1,h,w), how much each cell counts beside the others; None is all alike. emphasis: from the
-        error (B,C,h,w), a factor on its square in each place.
+        Args:
+            predict: gives the noise in noisy latents.
+            latents: (B,C,h,w) without noise.
+            generator: where noise and times come from.
+            cells: (B,1,h,w), how much each cell counts beside the others; None is all alike.
+            emphasis: from the error (B,C,h,w), a factor on its square in each place.
         """
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         times = torch.randint(0, len(self.snr), (len(latents),), generator=generator)
@@ -77,7 +119,7 @@ class LatentRecipe(BaseRecipe):
     @torch.no_grad()
     def generate(
         self,
-        predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        predict: Predict,
         like: torch.Tensor,
         steps: int = 20,
     ) -> torch.Tensor:

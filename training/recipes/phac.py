@@ -17,9 +17,8 @@ from ...people.prompt_kinds import POSE, PROMPT_KINDS
 from ..data.latents import LatentCache
 from ..data.people import sample_indices
 from ..data.prompt_images import prompt_pictures
-from ..run.progress import picture_grid
 from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
-from .controlled import ControlledRecipe, predictor
+from .controlled import ControlledRecipe
 from .inpaint import visible_condition
 from .latent import latents_of, target_caption
 
@@ -55,11 +54,10 @@ class CoarseRecipe(ControlledRecipe):
             "prompt": prompt_pictures(self.kind, data.people, indices, generator),
         }
 
-    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
-        """Targets, what was visible, prompts, and the completions."""
-        made = self.generate(predictor(module, batch), batch["latents"])
-        masked = self.decode(batch["condition"][:, 1:])
-        return picture_grid([self.decode(batch["latents"]), masked, batch["prompt"], made])
+    def shown(self, batch: Batch) -> list[torch.Tensor]:
+        """Targets, what was visible, and prompts."""
+        target, prompt = super().shown(batch)
+        return [target, self.decode(batch["condition"][:, 1:]), prompt]
 
     def export(self, module: Any, held_out: LatentCache) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""

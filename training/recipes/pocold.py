@@ -30,9 +30,8 @@ from ...models.pocold.networks import (
 from ...models.pocold.sampling import latent_labels
 from ..data.pairs import Pairs, drawn_pairs, open_pairs
 from ..data.people import sample_indices
-from ..run.progress import picture_grid
 from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
-from .latent import LatentRecipe
+from .latent import LatentRecipe, Predict
 
 EVERYTHING, NO_POSE, NO_SOURCE, NEITHER = range(4)
 
@@ -146,10 +145,13 @@ class PoCoLDRecipe(LatentRecipe):
             batch["labels"], batch["source_labels"], switches.include_unmatched, switches.reduction
         )
 
-    def sample(self, module: Any, batch: Batch) -> torch.Tensor:
-        """Sources, truths, and what is made of them, without guidance."""
-        made = self.generate(lambda z, t: module(z, t, batch["labels"], batch["source"]), batch["latents"])
-        return picture_grid([self.decode(batch["source"]), self.decode(batch["latents"]), made])
+    def predictor(self, module: Any, batch: Batch) -> Predict:
+        """What predicts the noise from the pose's labels and the source, without guidance."""
+        return lambda z, t: module(z, t, batch["labels"], batch["source"])
+
+    def shown(self, batch: Batch) -> list[torch.Tensor]:
+        """Sources and truths."""
+        return [self.decode(batch["source"]), *super().shown(batch)]
 
     def export(self, module: Any, held_out: Pairs) -> Export:
         """All networks."""

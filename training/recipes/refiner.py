@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ...models.diffusion.compose import composite, dilate
-from ...models.diffusion.networks import encode_image, latent_mask, load_unet, load_vae, plain_config
+from ...models.diffusion.networks import encode_image, latent_mask, load_unet, load_vae
 from ...models.diffusion.sampling import (
     keep_known,
     noised,
@@ -41,7 +41,7 @@ from ..data.coarse_outputs import CoarseOutputs, open_outputs
 from ..data.masks import disturbed
 from ..data.people import sample_indices
 from ..run.progress import picture_grid
-from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .invisible_mask import SEGMENTER_REACH_PX, stage_inputs
 from .latent import LatentRecipe
 
@@ -63,6 +63,7 @@ class RefinerRecipe(LatentRecipe):
     name = "refiner"
     needs = ("vae", "text", "inpaint", "phac", "invisible_mask")
     empty_text = 0.15
+    file_kind = "refiner"
     plan = TrainingPlan(steps=8_000, batch_size=16, learning_rate=3e-4, mixed_precision=BF16_COPY)
 
     def __init__(self) -> None:
@@ -158,10 +159,6 @@ class RefinerRecipe(LatentRecipe):
                 errors.append(squared.flatten(1).sum(1) / batch["mask"].flatten(1).sum(1).clamp(min=1))
         psnr = [-10 * torch.cat(errors[which::2]).clamp(min=1e-6).log10().mean().item() for which in (0, 1)]
         return {"psnr_composite": psnr[0], "psnr_refined": psnr[1]}
-
-    def export(self, module: Any, held_out: CoarseOutputs) -> Export:
-        """The U-Net."""
-        return Export("refiner", module.state_dict(), plain_config(module), int8=True)
 
     @torch.no_grad()
     def _latents(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
