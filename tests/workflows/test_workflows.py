@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from figura import workflows
 from figura.headless.graph import input_specs, load_graph, validate
-from figura.headless.jobs import apply_setting
 from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
 from figura.headless.runner import NodeError, Runner, all_node_classes
+from figura.headless.settings import apply_setting
 from figura.host import use_host
 from figura.host.plain import PlainHost
 from figura.models import store
@@ -64,7 +64,7 @@ def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
     """The saved pictures of a shipped workflow by file stem without its number."""
     graph = load_graph(FOLDER / "api" / f"{name}.json")
     for setting in settings:
-        apply_setting(graph, setting)
+        apply_setting(graph, setting, all_node_classes())
     files = Runner(PlainHost(PICTURE.parent, output, device="cpu")).run(graph).files
     saved = [path for path in files if path.is_relative_to(output)]
     return {re.sub(r"_\d{5}_$", "", path.stem): np.asarray(Image.open(path)) for path in saved}

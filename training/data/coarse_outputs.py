@@ -21,7 +21,7 @@ import torch
 from ..run.recipe import Split, random_generator
 from .masks import disturbed
 from .people import HELD_OUT_SEED, PeopleDataset, create_arrays, rows, run_jobs, write_json
-from .prompt_images import prompt_images
+from .prompt_images import pose_prompt_images
 
 if TYPE_CHECKING:
     from ...models.phac.networks import PHACModel
@@ -273,7 +273,7 @@ def draw_requests(
     generator, repeated = random_generator(first_seed + index, 21), [index] * draws
     visible = disturbed((people.pictures("visible_mask", repeated) > 0.5).float(), generator)
     visible = torch.where(visible.amax(dim=(1, 2, 3), keepdim=True) > 0, visible, torch.ones_like(visible))
-    prompts = prompt_images(rows(people.joints, repeated), people.size, generator)
+    prompts = pose_prompt_images(rows(people.joints, repeated), people.size, generator)
     empty = torch.rand(draws, generator=generator) < EMPTY_TEXT
     texts = ["" if none else people.captions[index] for none in empty]
     return people.pictures("occluded", repeated), visible, prompts, texts

@@ -26,7 +26,7 @@ def prompt_pictures(
     """Prompts of that kind (B,3,S,S) for people of a data set; some are blank."""
     joints = rows(people.joints, indices)
     if not PROMPT_KINDS[kind].boxes:
-        return prompt_images(joints, people.size, generator)
+        return pose_prompt_images(joints, people.size, generator)
     joints = user_joints(joints, generator)
     boxes = {name: user_boxes(name, people, indices, generator) for name in PROMPT_KINDS[kind].boxes}
     blank = (torch.rand(len(joints), generator=generator) < BLANK_PROMPT).tolist()
@@ -37,7 +37,7 @@ def prompt_pictures(
     return draw_prompt(prompts, people.size, people.size)
 
 
-def prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+def pose_prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
     """Skeletons (B,3,S,S) of joints (B,18,3), as imprecise as a user's points; some joints lack, some all."""
     joints = user_joints(joints, generator)
     joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT

@@ -12,7 +12,7 @@ import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training.run import test_trainer as trainer_tests
 from figura.training import recipes
-from figura.training.data.prompt_images import prompt_images
+from figura.training.data.prompt_images import pose_prompt_images
 from figura.training.recipes import load_recipe, recipe_names
 from figura.training.run.command import find_init
 from figura.training.run.trainer import train
@@ -92,7 +92,7 @@ def test_the_kinds_with_a_box_begin_with_the_pose_change_and_are_files_of_their_
 def test_some_prompts_are_blank() -> None:
     joints = torch.full((40, 18, 3), 20.0)
     joints[..., 2] = 1
-    images = prompt_images(joints, 40, torch.Generator().manual_seed(0))
+    images = pose_prompt_images(joints, 40, torch.Generator().manual_seed(0))
     blank = (images.flatten(1).amax(dim=1) == 0).float().mean()
     assert images.shape == (40, 3, 40, 40) and 0.02 < blank < 0.4
 
