@@ -11,14 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...people.boxes import Box
 from ...people.densepose import LABELS
 from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
 from .layers import Hourglass, Residual
-from .pose import resample_view, whole_view
+from .pose import View, box_view, resample_view, whole_view
 
 KIND = "densepose"
 MINI_FILE = "densepose.safetensors"
 SCRIPT_SUFFIX = ".torchscript"
+BATCH = 16
+LOOK_AGAIN_BELOW = 0.85
+"""A closer look is taken when its side is below this share of the picture's."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,50 @@ class DensePoseNet(Hourglass):
 def estimate_labels(net: DensePoseNet, pictures: Tensor) -> Tensor:
     """Labels (B,H,W) uint8 of one person in each picture (B,3,H,W) 0..1 of any size.
 
-    Every picture is padded to a square, looked at in the network's size, and its logits are brought back.
+    Every picture is padded to a square and looked at in the network's size; then the square round what was
+    found there is, if it shows the person larger.
     """
     net = net.eval()
     pictures = pictures.to(next(net.parameters()).device)
-    return torch.cat([_labels_of(net, part) for part in pictures.split(16)])
+    whole = whole_view(*pictures.shape[-2:])
+    found = _labels_in(net, pictures, [whole] * len(pictures))
+    closer = [closer_view(labels, whole) for labels in found]
+    again = [index for index, view in enumerate(closer) if view is not None]
+    if again:
+        views = [view for view in closer if view is not None]
+        found[again] = _labels_in(net, pictures[again], views)
+    return found
 
 
-def _labels_of(net: DensePoseNet, pictures: Tensor) -> Tensor:
-    height, width = pictures.shape[-2:]
-    view, size = whole_view(height, width), net.config.image_size
-    logits = net(torch.cat([resample_view(picture[None], view, size) for picture in pictures])).float()
-    if view.side != logits.shape[-1]:
-        logits = F.interpolate(logits, (view.side, view.side), mode="bilinear", align_corners=False)
-    top, left = -view.top, -view.left
-    return logits[..., top : top + height, left : left + width].argmax(1).to(torch.uint8)
+def closer_view(labels: Tensor, whole: View) -> View | None:
+    """The square round the labelled pixels (H,W), or None if it is little smaller than the whole or empty."""
+    box = Box.around_mask(labels > 0)
+    view = box_view(box, *labels.shape)
+    return None if box.is_empty or view.side > LOOK_AGAIN_BELOW * whole.side else view
+
+
+def _labels_in(net: DensePoseNet, pictures: Tensor, views: list[View]) -> Tensor:
+    """Labels (B,H,W) of what a view of each picture shows; background beyond it."""
+    size, labels = net.config.image_size, []
+    for start in range(0, len(pictures), BATCH):
+        part = list(zip(pictures[start : start + BATCH], views[start : start + BATCH], strict=True))
+        logits = net(torch.cat([resample_view(picture[None], view, size) for picture, view in part])).float()
+        labels += [
+            _placed(each, view, pictures.shape[-2:]) for each, (_, view) in zip(logits, part, strict=True)
+        ]
+    return torch.stack(labels)
+
+
+def _placed(logits: Tensor, view: View, size: torch.Size) -> Tensor:
+    """Labels (H,W) of a picture from the logits (25,h,h) of a view of it."""
+    height, width = size
+    shown = F.interpolate(logits[None], (view.side, view.side), mode="bilinear", align_corners=False)
+    labels = torch.zeros(height, width, dtype=torch.uint8, device=logits.device)
+    top, left = max(view.top, 0), max(view.left, 0)
+    bottom, right = min(view.top + view.side, height), min(view.left + view.side, width)
+    inside = shown[0, :, top - view.top : bottom - view.top, left - view.left : right - view.left]
+    labels[top:bottom, left:right] = inside.argmax(0).to(torch.uint8)
+    return labels
 
 
 def load_densepose_net(path: str | Path) -> DensePoseNet:

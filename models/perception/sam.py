@@ -16,7 +16,11 @@ from .sam_networks import MINI, build_sam
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-CROP_MARGIN = 0.35
+CROP_MARGIN, FEW_MARGIN, BOX_MARGIN = 0.35, 1.0, 0.1
+"""Shares of the prompt's longer side that are shown beyond it: round joints, few of them, a box."""
+FEW_POINTS = 4
+SMALL_PX = 256
+"""Networks for pictures up to this side look at the mirror image as well, and the mean counts."""
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
 
 
@@ -90,18 +94,21 @@ def visible_mask(
     points_px: torch.Tensor,
     labels: torch.Tensor,
     box: tuple[float, float, float, float] | None = None,
+    around: tuple[float, float, float, float] | None = None,
 ) -> tuple[torch.Tensor, float]:
     """The mask of what the points lie on, without what hides it.
 
     image (3,H,W) in 0..1 of any size; points_px (n,2) continuous pixels; labels (n,) 1 = on the visible
-    person, 0 = not on it; box (x0,y0,x1,y1) pixels or None.
+    person, 0 = not on it; box (x0,y0,x1,y1) pixels or None. around: a box that tells where to look and is no
+    prompt; else it is looked at what is round the prompt.
     Returns the mask (H,W) of 0 and 1, and the predicted IoU 0..1.
     Raises ValueError when there is nothing to go by or a point or the box lies outside the picture.
     """
     points_px = torch.as_tensor(points_px, dtype=torch.float32).reshape(-1, 2)
     labels = torch.as_tensor(labels).reshape(-1)
     _check_prompt(points_px, labels, box, image.shape[-2:])
-    region = prompt_region(points_px[labels == POSITIVE], box, image.shape[-2:], sam.image_encoder.img_size)
+    shown = box if around is None else around
+    region = prompt_region(points_px[labels == POSITIVE], shown, image.shape[-2:], sam.image_encoder.img_size)
     while True:
         logits, score = _logits_in_region(sam, image, points_px, labels, box, region)
         wider = _widened(region, logits > 0, image.shape[-2:])
@@ -129,7 +136,9 @@ def prompt_region(
     spots = positive_px.tolist() + ([] if box is None else [list(box[:2]), list(box[2:])])
     xs, ys = zip(*spots)
     longest = max(max(xs) - min(xs), max(ys) - min(ys))
-    side = max(longest * (1 + 2 * CROP_MARGIN), model_size / 2 if longest else model_size)
+    few = FEW_MARGIN if len(spots) <= FEW_POINTS else CROP_MARGIN
+    margin = few if box is None else BOX_MARGIN
+    side = max(longest * (1 + 2 * margin), model_size / 2 if longest else model_size)
     return _square_region((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, side, height, width)
 
 
@@ -182,15 +191,33 @@ def _logits_in_region(
     points = (points_px - origin) * scale
     within = ((points >= 0) & (points < torch.tensor(inner[::-1]))).all(dim=1)
     corners = None if box is None else (torch.tensor(box).reshape(2, 2) - origin).reshape(1, 1, 4) * scale
+    views, spots = part[None], points[within][None]
+    if sam.image_encoder.img_size <= SMALL_PX:
+        views, spots, corners = _with_mirrored(views, spots, corners)
     logits, iou = decode_prompts(
         sam,
-        encode_pictures(sam, part[None]),
-        points[within][None, None].to(device),
-        labels[within][None, None].to(device),
+        encode_pictures(sam, views),
+        spots[:, None].to(device),
+        labels[within].expand(len(views), 1, -1).to(device),
         None if corners is None else corners.to(device),
     )
-    full = sam.postprocess_masks(logits.float(), inner, (height, width))
-    return full[0, 0], float(iou.clamp(0, 1))
+    full = sam.postprocess_masks(logits.float(), inner, (height, width))[:, 0]
+    if len(full) > 1:
+        full[1] = full[1].flip(-1)
+    return full.mean(0), float(iou.clamp(0, 1).mean())
+
+
+def _with_mirrored(
+    views: torch.Tensor, spots: torch.Tensor, corners: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Views (1,3,h,w), points (1,n,2) and boxes (1,1,4) or None, each with its mirror image."""
+    width = views.shape[-1]
+    across = torch.tensor([-1.0, 1.0])
+    moved = spots * across + torch.tensor([width, 0.0])
+    if corners is not None:
+        x0, y0, x1, y1 = corners.unbind(-1)
+        corners = torch.cat([corners, torch.stack([width - x1, y0, width - x0, y1], dim=-1)])
+    return torch.cat([views, views.flip(-1)]), torch.cat([spots, moved]), corners
 
 
 def _check_prompt(

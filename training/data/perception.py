@@ -30,6 +30,8 @@ SOURCES = ("occluded", "unoccluded", "complete", "cutout")
 SHARES = (0.5, 0.3, 0.1, 0.1)
 REPLACED = (0.35, 0.45, 0.35, 0.5)
 """Share of each kind of picture whose background a photograph takes."""
+AS_RENDERED = 0.2
+"""Share of pictures that are shown as they were rendered."""
 COMPANY = 0.3
 IN_FRONT = 0.35
 """Share of pictures with a further person, and how many of those stand in front."""
@@ -95,16 +97,21 @@ def draw_people(
 ) -> Drawn:
     """A picture for each index, its kind drawn by `shares` of SOURCES; unchanged without `data.augment`."""
     kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
-    drawn = pictures_of(data.people, indices, kinds)
+    rendered = pictures_of(data.people, indices, kinds)
     if not data.augment:
-        return drawn
+        return rendered
+    drawn = Drawn(*(value.clone() for value in vars(rendered).values()))
     if data.backgrounds is not None:
         drawn = with_photographs(drawn, kinds, data.backgrounds, generator)
     drawn = with_company(drawn, data.people, generator)
     drawn, ends = framed(drawn, framing, generator)
     drawn = behind_things(drawn, data.backgrounds, generator)
     drawn = replace(drawn, images=photographed(drawn.images, generator))
-    return within_borders(drawn, ends, framing.bordered, generator)
+    drawn = within_borders(drawn, ends, framing.bordered, generator)
+    kept = torch.rand(len(indices), generator=generator) < AS_RENDERED
+    for name, value in vars(drawn).items():
+        value[kept] = getattr(rendered, name)[kept]
+    return drawn
 
 
 def pictures_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Drawn:

@@ -83,8 +83,8 @@ def evaluate_photos(
 
     pck: share of the labelled joints that are found; pck.certain: and are at least CONFIDENCE; pck.crop:
     found when the detector is shown the box alone. oks: COCO's object keypoint similarity, mean over people.
-    mask_iou: of the mask that SAM makes from the joints that can be seen; .points: from three of them; .box:
-    from the joints and the box.
+    mask_iou: of the mask that SAM makes from the joints that can be seen, looking at the box; .points: from
+    three of them; .no_box: from the joints, looking at what is round them.
     """
     values: dict[str, list[float]] = defaultdict(list)
 
@@ -133,14 +133,17 @@ def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, n
     if not len(points):
         return {}
     some = np.random.default_rng(len(points)).permutation(len(points))[:FEW_POINTS]
-    prompts: dict[str, tuple[Tensor, Box | None]] = {
-        "mask_iou": (points, None), "mask_iou.points": (points[some], None),
-        "mask_iou.box": (points, person.box),
+    shown = (person.box.x0, person.box.y0, person.box.x1, person.box.y1)
+    prompts: dict[str, tuple[Tensor, bool]] = {
+        "mask_iou": (points, True), "mask_iou.points": (points[some], True),
+        "mask_iou.no_box": (points, False),
     }  # fmt: skip
     return {
-        name: visible_mask(sam, picture, spots, torch.ones(len(spots)), box)[0].cpu().numpy() > 0.5
-        for name, (spots, box) in prompts.items()
-    }
+        name: visible_mask(
+            sam, picture, spots, torch.ones(len(spots)), around=shown if boxed else None
+        )[0].cpu().numpy() > 0.5
+        for name, (spots, boxed) in prompts.items()
+    }  # fmt: skip
 
 
 # Metrics

@@ -23,8 +23,6 @@ MEASURED = ("unoccluded", "complete")
 SHARES = (0.3, 0.4, 0.15, 0.15)
 """Of SOURCES: whole people mostly, whose labels the methods ask for."""
 FRAMING = Framing(upper=0.15, distant=0.08)
-BODY_WEIGHT = 2.0
-"""What a pixel of the body counts, against one of the background, of which there are more."""
 
 
 class DensePoseRecipe(BaseRecipe):
@@ -60,11 +58,10 @@ class DensePoseRecipe(BaseRecipe):
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Cross-entropy, the body counting more."""
+        """Cross-entropy; a label counts by the inverse root of its pixels, so that hands are learned, too."""
         logits = module(batch["images"]).float()
-        weight = torch.full((LABELS,), BODY_WEIGHT, device=logits.device)
-        weight[0] = 1.0
-        return F.cross_entropy(logits, batch["labels"], weight), {}
+        pixels = torch.bincount(batch["labels"].flatten(), minlength=LABELS).float()
+        return F.cross_entropy(logits, batch["labels"], (pixels + 1).rsqrt()), {}
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Pictures, the labels found, the true ones."""

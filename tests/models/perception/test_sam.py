@@ -122,9 +122,40 @@ def test_small_pictures_are_looked_at_whole() -> None:
 
 
 def test_large_pictures_are_cropped_round_the_prompt() -> None:
-    region = prompt_region(torch.tensor([[900.0, 500.0], [1000.0, 900.0]]), None, (1500, 2000), 128)
+    points = torch.tensor([[900.0, 500.0], [1000.0, 900.0], [950, 600], [960, 700], [970, 800]])
+    region = prompt_region(points, None, (1500, 2000), 128)
     assert region.left < 900 < 1000 < region.right and region.top < 500 < 900 < region.bottom
     assert region.right - region.left == region.bottom - region.top == 680
+
+
+def test_few_points_say_little_of_the_size_and_a_box_says_all() -> None:
+    points = torch.tensor([[900.0, 500.0], [1000.0, 900.0]])
+    few = prompt_region(points, None, (1500, 2000), 128)
+    assert few.right - few.left == few.bottom - few.top == 1200
+    boxed = prompt_region(points, (850.0, 450.0, 1050.0, 950.0), (1500, 2000), 128)
+    assert boxed.right - boxed.left == boxed.bottom - boxed.top == 600
+
+
+def test_a_small_network_looks_at_the_mirror_image_as_well(mini: torch.nn.Module) -> None:
+    picture = torch.rand(3, 128, 128)
+    points = torch.tensor([[40.0, 50.0], [60.0, 90.0]])
+    mask, score = visible_mask(mini, picture, points, torch.ones(2))
+    turned = points * torch.tensor([-1.0, 1.0]) + torch.tensor([128.0, 0.0])
+    mirrored, same = visible_mask(mini, picture.flip(-1), turned, torch.ones(2))
+    assert torch.equal(mask, mirrored.flip(-1)) and score == pytest.approx(same, abs=1e-5)
+
+
+def test_where_to_look_can_be_told_without_a_prompt(
+    mini: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An untrained network's masks reach the border, where the region would be widened.
+    monkeypatch.setattr("figura.models.perception.sam._widened", lambda region, *_: region)
+    picture, points = torch.rand(3, 300, 300), torch.tensor([[150.0, 140.0], [152.0, 150.0]])
+    looked_at = (100.0, 100.0, 200.0, 200.0)
+    mask, score = visible_mask(mini, picture, points, torch.ones(2), around=looked_at)
+    picture[:, :80], picture[:, 220:], picture[..., :80], picture[..., 220:] = 0.0, 1.0, 1.0, 0.0
+    again, same = visible_mask(mini, picture, points, torch.ones(2), around=looked_at)
+    assert torch.equal(mask, again) and score == same
 
 
 def test_a_crop_at_the_border_stays_inside() -> None:
