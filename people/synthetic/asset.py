@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
-
-from ...models.diffusion.checkpoint import load_file
 
 FILE = Path(__file__).resolve().parent.parent.parent / "weights" / "human_body.safetensors"
 KIND = "human_body"
@@ -56,8 +57,7 @@ class BodyAsset:
 
 @lru_cache(maxsize=4)
 def _load(device: str) -> BodyAsset:
-    tensors, meta = load_file(FILE, kind=KIND)
-    config = meta["config"]
+    tensors, config = _read(FILE)
     low, high = torch.tensor(config["low"]), torch.tensor(config["high"])
     here = {name: value.to(device) for name, value in tensors.items()}
     weights = here["weights"].float()
@@ -83,8 +83,25 @@ def _load(device: str) -> BodyAsset:
     )  # fmt: skip
 
 
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and configuration of the body's file."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {path}: `figura train human_body` makes it, or take it from a fresh copy of Figura"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            meta = json.loads((file.metadata() or {}).get("figura", "{}"))
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: take it from a fresh copy of Figura") from error
+    if meta.get("kind") != KIND:
+        raise ValueError(f"{path} holds {meta.get('kind')!r}, but {KIND!r} is needed: choose another file")
+    return tensors, meta["config"]
+
+
 def body_asset(device: torch.device | str = "cpu") -> BodyAsset:
-    """The body on that device; read once. FileNotFoundError and ValueError as for any weight file."""
+    """The body on that device; read once. FileNotFoundError and ValueError name the file and say what to do."""
     return _load(str(torch.device(device)))
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from .poses import Hand
 from .rotations import Array, about, cross, unit
 
-if TYPE_CHECKING:
-    from .skeleton import Skeleton
+
+class Bones(Protocol):
+    """What a hand needs of the skeleton: where joints are at rest, and to turn bones."""
+
+    def joint(self, name: str) -> Array: ...
+
+    def turn(self, name: str, rotation: Array) -> None: ...
+
 
 _SIGN = (-1.0, 1.0)
 _BEND = (82.0, 98.0, 62.0)
@@ -22,7 +28,7 @@ _FOREARM = 1.5
 """Radians the hand turns about the forearm, either way."""
 
 
-def palm_normal(skeleton: Skeleton, letter: str, side: int) -> Array:
+def palm_normal(skeleton: Bones, letter: str, side: int) -> Array:
     """(3,) out of the palm, at rest."""
     wrist, index, little = (
         skeleton.joint(f"{bone}.{letter}") for bone in ("wrist", "finger2-1", "finger5-1")
@@ -31,7 +37,7 @@ def palm_normal(skeleton: Skeleton, letter: str, side: int) -> Array:
 
 
 def pose_hand(
-    skeleton: Skeleton, forearm: Array, rest_lower: Array, side: int, turn: float, hand: Hand,
+    skeleton: Bones, forearm: Array, rest_lower: Array, side: int, turn: float, hand: Hand,
     stance: Array,
 ) -> None:  # fmt: skip
     """Turn the forearm so that the palm faces where it shall, bend the wrist, and close the fingers."""
@@ -57,9 +63,7 @@ def _twist_to(axis: Array, normal: Array, facing: Array) -> float:
     return math.atan2(sine, float(flat[0] @ flat[1]))
 
 
-def _bend_finger(
-    skeleton: Skeleton, wrist: Array, normal: Array, letter: str, finger: int, hand: Hand
-) -> None:
+def _bend_finger(skeleton: Bones, wrist: Array, normal: Array, letter: str, finger: int, hand: Hand) -> None:
     """Bends are measured from the straight finger, so what the finger is bent at rest is taken off."""
     joints = [skeleton.joint(f"finger{finger}-{k}.{letter}") for k in (1, 2, 3)]
     along = unit(joints[1] - joints[0])
@@ -76,7 +80,7 @@ def _bend_finger(
         skeleton.turn(f"finger{finger}-{k + 1}.{letter}", turned)
 
 
-def _bend_thumb(skeleton: Skeleton, wrist: Array, normal: Array, letter: str, hand: Hand) -> None:
+def _bend_thumb(skeleton: Bones, wrist: Array, normal: Array, letter: str, hand: Hand) -> None:
     joints = [skeleton.joint(f"finger1-{k}.{letter}") for k in (1, 2, 3)]
     index, little = (skeleton.joint(f"finger{k}-1.{letter}") for k in (2, 5))
     across = unit(unit(little - index) + 0.55 * normal)
