@@ -101,7 +101,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def body_asset(device: torch.device | str = "cpu") -> BodyAsset:
-    """The body on that device; read once. FileNotFoundError and ValueError name the file and say what to do."""
+    """The body on that device; read once. FileNotFoundError and ValueError name the file."""
     return _load(str(torch.device(device)))
 
 

@@ -80,7 +80,8 @@ def train_command(args: argparse.Namespace) -> int:
     if args.recipe in DATA_STEPS:
         {
             "data": build_data, "perception_data": build_perception_data, "hands_data": build_hands,
-            "pairs_data": build_pair_data, "coarse_outputs": build_coarse_outputs, "human_body": build_human_body,
+            "pairs_data": build_pair_data, "coarse_outputs": build_coarse_outputs,
+            "human_body": build_human_body,
         }[args.recipe](args)  # fmt: skip
         return 0
     need_extra()
