@@ -15,9 +15,9 @@ def __getattr__(name: str) -> Any:
     if name not in ("NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import nodes
-    from .host.pictures import offer_pictures
+    from .host.images import offer_images
     from .host.routes import add_routes
 
     add_routes(nodes.NODE_CLASS_MAPPINGS["FiguraExamplePerson"])
-    offer_pictures()
+    offer_images()
     return getattr(nodes, name)

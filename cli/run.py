@@ -35,9 +35,9 @@ def add_run(commands: Commands) -> None:
         epilog=f"Shipped workflows: {', '.join(workflow_names())}.",
     )  # fmt: skip
     run.add_argument("workflow", help="a file in API format, or the name of a shipped workflow")
-    pictures = "picture, or folder of pictures, for the LoadImage node; may be repeated"
+    images = "picture, or folder of pictures, for the LoadImage node; may be repeated"
     run.add_argument(
-        "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=pictures
+        "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )
     points = "the points on your picture, as the editor's Export writes them: for every Point Prompt"
     run.add_argument("--points", type=Path, metavar="FILE", help=points)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..host.pictures import SHIPPED_PICTURES
+from ..host.images import SHIPPED_IMAGES
 from .graph import Classes, Graph, GraphError, is_link, needs
 from .settings import apply_setting, title_of
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-SHIPPED_NAMES = tuple(path.name for path in SHIPPED_PICTURES.glob("*.png"))
+SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
 OURS = "Figura"
 
@@ -55,21 +55,19 @@ def make_jobs(
     shipped = graph
     graph = copy.deepcopy(graph)
     given = {apply_setting(graph, setting, classes or {}) for setting in settings}
-    pictures = list(_pictures(inputs))
-    loader = _the_image_loader(graph) if pictures else ""
+    images = list(_images(inputs))
+    loader = _the_image_loader(graph) if images else ""
     for key in _loaders(graph):
-        before = _picture_name(shipped[key])
-        now = [path.name for path in pictures] if key == loader else [_picture_name(graph[key])]
+        before = _image_name(shipped[key])
+        now = [path.name for path in images] if key == loader else [_image_name(graph[key])]
         for other in [name for name in now if name != before][:1]:
             _drop_what_was_said(graph, key, before, other, given)
-    _find_shipped_pictures(graph)
-    if not pictures:
+    _find_shipped_images(graph)
+    if not images:
         return [Job("", graph)]
-    several = len(pictures) > 1
-    names = _unique([picture.stem for picture in pictures])
-    return [
-        Job(name, _for_picture(graph, loader, path, several, name)) for name, path in zip(names, pictures)
-    ]
+    several = len(images) > 1
+    names = _unique([image.stem for image in images])
+    return [Job(name, _for_image(graph, loader, path, several, name)) for name, path in zip(names, images)]
 
 
 def _drop_what_was_said(
@@ -118,7 +116,7 @@ def _loaders(graph: Graph) -> list[str]:
     return [key for key, node in graph.items() if node["class_type"] in IMAGE_LOADERS]
 
 
-def _picture_name(node: Mapping[str, Any]) -> str:
+def _image_name(node: Mapping[str, Any]) -> str:
     """Name of the file that a loader names, without its folder and ComfyUI's mark of one."""
     return Path(str(node["inputs"].get("image", "")).partition(" [")[0]).name
 
@@ -131,16 +129,16 @@ def local_images(graph: Graph) -> Iterable[tuple[str, str, Path]]:
             yield node_id, "image", Path(value)
 
 
-def _find_shipped_pictures(graph: Graph) -> None:
+def _find_shipped_images(graph: Graph) -> None:
     """Give the path of a picture that comes with the pack where no file of that name is here."""
     for node in graph.values():
         value = node["inputs"].get("image")
         if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and not Path(value).is_file():
-            shipped = SHIPPED_PICTURES / Path(value).name
+            shipped = SHIPPED_IMAGES / Path(value).name
             node["inputs"]["image"] = str(shipped) if shipped.is_file() else value
 
 
-def _pictures(inputs: Sequence[Path]) -> Iterable[Path]:
+def _images(inputs: Sequence[Path]) -> Iterable[Path]:
     for path in inputs:
         if path.is_dir():
             found = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
@@ -162,7 +160,7 @@ def _the_image_loader(graph: Graph) -> str:
     return loaders[0]
 
 
-def _for_picture(graph: Graph, loader: str, path: Path, several: bool, name: str) -> Graph:
+def _for_image(graph: Graph, loader: str, path: Path, several: bool, name: str) -> Graph:
     """A copy that loads the picture; of several, each saves into a folder of its own."""
     graph = copy.deepcopy(graph)
     graph[loader]["inputs"]["image"] = str(path.resolve())

@@ -44,8 +44,8 @@ class ComfyProgress:
         if preview is None or not self._throttle.ready():
             self._bar.update_absolute(done, self._total)
             return
-        picture = preview() if callable(preview) else preview
-        self._bar.update_absolute(done, self._total, ("JPEG", picture.convert("RGB"), PREVIEW_SIZE_PX))
+        image = preview() if callable(preview) else preview
+        self._bar.update_absolute(done, self._total, ("JPEG", image.convert("RGB"), PREVIEW_SIZE_PX))
 
 
 class ComfyHost:

@@ -34,7 +34,7 @@ def detected_people(asked: Any, example_node: Any) -> Frame:
     """The people in a picture: one picture of a POSE_KEYPOINT value, in pixels.
 
     asked: {"filename", "subfolder", "type"} of a picture in one of ComfyUI's folders, or {"example": {"seed",
-    "size", "occlusion", "slot"}} for the picture that `example_picture` draws; "box": [x0, y0, x1, y1] px, if
+    "size", "occlusion", "slot"}} for the picture that `example_image` draws; "box": [x0, y0, x1, y1] px, if
     given, is where the person is. example_node: the class of Example Person.
 
     Runs on the CPU, beside what the server is busy with, so that no model of a running graph is pushed out of
@@ -43,24 +43,22 @@ def detected_people(asked: Any, example_node: Any) -> Frame:
     if not isinstance(asked, Mapping):
         raise ValueError(f"a JSON object that names a picture is needed; got {type(asked).__name__}")
     example = asked.get("example")
-    picture = (
-        read_picture(picture_file(asked, get_host()))
-        if example is None
-        else example_picture(example, example_node)
+    image = (
+        read_image(image_file(asked, get_host())) if example is None else example_image(example, example_node)
     )
-    part = _part(asked.get("box"), picture)
-    pixels = to_tensor(picture.crop(part))[None]
+    part = _part(asked.get("box"), image)
+    pixels = to_tensor(image.crop(part))[None]
     with torch.inference_mode():
         joints = detect_joints(_detector(), pixels) + torch.tensor([part[0], part[1], 0.0])
-    (frame,) = write_pose_keypoint(poses_from_joints(joints, picture.height, picture.width))
+    (frame,) = write_pose_keypoint(poses_from_joints(joints, image.height, image.width))
     return frame
 
 
-def _part(box: Any, picture: Image.Image) -> tuple[int, int, int, int]:
+def _part(box: Any, image: Image.Image) -> tuple[int, int, int, int]:
     """The whole pixels of a picture that a box covers, with some room round it; without a box, all."""
-    whole = Box(0, 0, *picture.size)
+    whole = Box(0, 0, *image.size)
     if box is None:
-        return 0, 0, *picture.size
+        return 0, 0, *image.size
     try:
         given = Box(*(float(corner) for corner in box))
     except (TypeError, ValueError, OverflowError):
@@ -72,7 +70,7 @@ def _part(box: Any, picture: Image.Image) -> tuple[int, int, int, int]:
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def picture_file(named: Mapping[str, Any], host: Host) -> Path:
+def image_file(named: Mapping[str, Any], host: Host) -> Path:
     """The file that {"filename", "subfolder", "type"} name, which lies inside the folder of that type."""
     folder = {"input": host.input_dir, "temp": host.temp_dir, "output": host.output_dir}
     kind = named.get("type", "input")
@@ -90,7 +88,7 @@ def picture_file(named: Mapping[str, Any], host: Host) -> Path:
     return path
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """A picture file in RGB, turned as its EXIF says. Raises ValueError if it is no picture, or too large."""
     try:
         with Image.open(path) as opened:
@@ -103,7 +101,7 @@ def read_picture(path: Path) -> Image.Image:
         raise ValueError(f"{path.name} cannot be read as a picture") from error
 
 
-def example_picture(asked: Any, example_node: Any) -> Image.Image:
+def example_image(asked: Any, example_node: Any) -> Image.Image:
     """A picture of the node Example Person: {"seed", "size", "occlusion", "slot"}, slot is its output."""
     if not isinstance(asked, Mapping):
         raise ValueError("an example is {seed, size, occlusion, slot}")
@@ -113,8 +111,8 @@ def example_picture(asked: Any, example_node: Any) -> Image.Image:
     slot = _field(asked, "slot", "INT", {"min": 0, "max": len(types) - 1})
     if types[slot] != "IMAGE":
         raise ValueError(f"slot {slot} of Example Person gives no picture")
-    picture: Image.Image = to_pil_image(example_node().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
-    return picture
+    image: Image.Image = to_pil_image(example_node().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
+    return image
 
 
 def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:

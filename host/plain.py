@@ -38,10 +38,10 @@ class PlainProgress:
         self._host.check_cancelled()
         if self._host.report is None:
             return
-        picture: Image | None = None
+        image: Image | None = None
         if self._host.wants_previews and preview is not None and self._throttle.ready():
-            picture = preview() if callable(preview) else preview
-        self._host.report(self._node_id, done, self._total, picture)
+            image = preview() if callable(preview) else preview
+        self._host.report(self._node_id, done, self._total, image)
 
 
 class PlainHost:

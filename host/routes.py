@@ -54,10 +54,10 @@ async def example_person(example_node: Any, request: Any) -> Any:
     from aiohttp import web
 
     def png() -> bytes:
-        from .editor_data import example_picture
+        from .editor_data import example_image
 
         file = io.BytesIO()
-        example_picture(dict(request.query), example_node).save(file, format="PNG")
+        example_image(dict(request.query), example_node).save(file, format="PNG")
         return file.getvalue()
 
     async def answer() -> Any:

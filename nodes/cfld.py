@@ -11,7 +11,7 @@ from ..host import get_host
 from ..models import store
 from ..models.cfld.checkpoint import load_cfld, load_mini_cfld
 from ..models.cfld.networks import CFLDModel
-from ..models.cfld.pipeline import Given, repose_pictures
+from ..models.cfld.pipeline import Given, repose_images
 from ..models.cfld.sampling import STEPS, WEIGHT, Weights
 from ..models.diffusion.schedulers import DDPM
 from ..people.keypoints import read_pose_keypoint
@@ -185,7 +185,7 @@ class FiguraCFLDSampler:
             )
         given = read_inputs(source, pose_keypoint, second_source, mix, reference, mask)
         with get_host().managed(cfld, memory=working_memory(cfld)):
-            made, drawn = repose_pictures(
+            made, drawn = repose_images(
                 cfld, given, weights=Weights(w_pose, w_app), scheduler=scheduler, steps=steps, seed=seed,
                 on_step=progress_of(cfld, unique_id),
             )  # fmt: skip

@@ -19,7 +19,7 @@ from ..models.cfld.attention import fitted, level_size
 from ..models.cfld.checkpoint import check_unet_shapes
 from ..models.cfld.config import CFLDConfig
 from ..models.cfld.networks import CFLDModel
-from ..models.cfld.pipeline import check_mix, looks, pose_pictures
+from ..models.cfld.pipeline import check_mix, looks, pose_images
 from ..models.cfld.sampling import Branch, branches_of
 from .cfld import CATEGORY, CFLD_INPUT, MIX_INPUT, NO_MIX, POSE_INPUT, SECOND_INPUT, SOURCE_INPUT, read_inputs
 from .common import working_memory
@@ -86,7 +86,7 @@ class FiguraApplyCFLD:
         patched = patch_model(model, cfld)
         given = read_inputs(source, pose_keypoint, second_source, mix)
         check_mix(given.second, given.mix)
-        drawn = pose_pictures(given.poses, cfld.networks.config)
+        drawn = pose_images(given.poses, cfld.networks.config)
         with get_host().managed(cfld.networks, memory=working_memory(cfld)), torch.no_grad():
             none, posed, full = branches_of(cfld, looks(cfld, given), drawn)
         config = cfld.networks.config

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..host import get_host
 from ..models import store
 from ..models.diffusion.latent_model import LatentModel
-from ..models.diffusion.preview import preview_picture
+from ..models.diffusion.preview import preview_image
 from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, mask_to_b1hw
 
@@ -43,20 +43,18 @@ def same_batch(image: Tensor, coarse: Tensor, *masks: Tensor) -> tuple[Tensor, .
     return broadcast_batches(image=images, coarse=drawn, **own)
 
 
-def resized_to(pictures: Tensor, like: Tensor) -> Tensor:
+def resized_to(images: Tensor, like: Tensor) -> Tensor:
     """Pictures at the height and width of others; untouched at that size. ValueError for another aspect."""
-    (height, width), (h, w) = like.shape[-2:], pictures.shape[-2:]
+    (height, width), (h, w) = like.shape[-2:], images.shape[-2:]
     if (h, w) == (height, width):
-        return pictures
+        return images
     if abs(h * width - w * height) > max(h, w, height, width):
         raise ValueError(
             f"coarse has {w} x {h} pixels and image has {width} x {height}: they must show the same view. "
             "Crop or pad coarse to the shape of image"
         )
     size = (height, width)
-    return torch.nn.functional.interpolate(
-        pictures, size, mode="bilinear", antialias=True, align_corners=False
-    )
+    return torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 class WithAutoencoder(Protocol):
@@ -73,7 +71,7 @@ def progress_of(model: WithAutoencoder, node_id: str | None) -> Callable[[int, i
     def on_step(done: int, total: int, clean: Tensor) -> None:
         if not bars:
             bars.append(host.progress(total, node_id))
-        bars[0].step(done, lambda: preview_picture(model.vae, clean))
+        bars[0].step(done, lambda: preview_image(model.vae, clean))
 
     return on_step
 

@@ -114,19 +114,19 @@ class FiguraDensePose:
         return made, bchw_to_image(paint_labels(made.labels)), b1hw_to_mask(mask)
 
 
-def labels_of(pictures: Tensor, source: str) -> Tensor:
+def labels_of(images: Tensor, source: str) -> Tensor:
     """Labels (B,H,W) uint8 of pictures (B,3,H,W), by an estimator or read from their colours."""
     if source == COLOUR_MAP:
-        return labels_from_colours(pictures)
+        return labels_from_colours(images)
     host = get_host()
     path = host.find_model("densepose", source)
     if source == store.MINI:
         path = Path(path) / MINI_FILE
     if path.suffix.lower() == SCRIPT_SUFFIX:
         with torch.no_grad(), host.managed(load_scripted(path)) as module:
-            return ScriptedEstimator(module)(pictures.to(host.device()))
+            return ScriptedEstimator(module)(images.to(host.device()))
     with torch.no_grad(), host.managed(load_densepose_net(path)) as net:
-        return estimate_labels(net, pictures)
+        return estimate_labels(net, images)
 
 
 NODE_CLASS_MAPPINGS = {"FiguraDensePose": FiguraDensePose}

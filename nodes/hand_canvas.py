@@ -76,14 +76,14 @@ class FiguraHandCanvas:
     def run(
         self, image: Any, mask: Any, hand_pose: Any, pose_keypoint: Any, background: str, threshold: float
     ) -> tuple[Tensor, Tensor]:
-        pictures, masks = image_to_bchw(image), mask_to_b1hw(mask)
-        check_same_size(image=pictures, mask=masks)
+        images, masks = image_to_bchw(image), mask_to_b1hw(mask)
+        check_same_size(image=images, mask=masks)
         bodies = read_pose_keypoint(pose_keypoint)
-        hands = _close_ups(read_pose_keypoint(hand_pose), pictures)
-        _check_counts(pictures, masks, hands)
+        hands = _close_ups(read_pose_keypoint(hand_pose), images)
+        _check_counts(images, masks, hands)
         height, width = _common_size(bodies)
         canvas, known = make_canvas(
-            pictures,
+            images,
             (masks > threshold).float(),
             _assigned(hands, bodies),
             len(bodies),
@@ -94,9 +94,9 @@ class FiguraHandCanvas:
         return bchw_to_image(canvas), b1hw_to_mask(known)
 
 
-def _close_ups(poses: Sequence[Pose], pictures: Tensor) -> list[Hand]:
+def _close_ups(poses: Sequence[Pose], images: Tensor) -> list[Hand]:
     """The one hand of every close-up's pose, in the pixels of the close-ups as they came."""
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     return [_only_hand(pose, index, height, width) for index, pose in enumerate(poses)]
 
 
@@ -111,8 +111,8 @@ def _only_hand(pose: Pose, index: int, height: int, width: int) -> Hand:
     return Hand(hands[0].side, hands[0].joints * scale)
 
 
-def _check_counts(pictures: Tensor, masks: Tensor, hands: Sequence[Hand]) -> None:
-    lengths = {"image": len(pictures), "mask": len(masks), "hand_pose": len(hands)}
+def _check_counts(images: Tensor, masks: Tensor, hands: Sequence[Hand]) -> None:
+    lengths = {"image": len(images), "mask": len(masks), "hand_pose": len(hands)}
     if len(set(lengths.values())) > 1:
         came = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise ValueError(f"The batches do not match: {came}. One of each is needed for every hand.")

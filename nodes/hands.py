@@ -15,7 +15,7 @@ from ..models.diffusion.mask_expansion import EXPANSIONS, SEQUENTIAL
 from ..models.diffusion.schedulers import DDIM
 from ..models.hands.checkpoint import load_hands, load_mini_hands
 from ..models.hands.networks import HandsModel
-from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_pictures
+from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_images
 from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
@@ -206,10 +206,10 @@ class FiguraHandSampler:
                 on_step=progress_of(hands.generator, unique_id),
             )  # fmt: skip
         warn_of_empty(drawn.masks)
-        size = drawn.pictures.shape[-1]
+        size = drawn.images.shape[-1]
         poses = write_pose_keypoint([hand_pose(hand, size) for hand in drawn.hands])
-        pictures, skeletons = bchw_to_image(drawn.pictures), bchw_to_image(drawn.skeletons)
-        return pictures, b1hw_to_mask(drawn.masks), poses, skeletons
+        images, skeletons = bchw_to_image(drawn.images), bchw_to_image(drawn.skeletons)
+        return images, b1hw_to_mask(drawn.masks), poses, skeletons
 
 
 class FiguraBodyOutpaint:
@@ -306,15 +306,15 @@ class FiguraBodyOutpaint:
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (B,H,W,3)."""
-        pictures, masks = image_to_bchw(canvas, "canvas"), mask_to_b1hw(known_mask, "known_mask")
-        check_same_size(canvas=pictures, known_mask=masks)
-        size = (pictures.shape[-2], pictures.shape[-1])
+        images, masks = image_to_bchw(canvas, "canvas"), mask_to_b1hw(known_mask, "known_mask")
+        check_same_size(canvas=images, known_mask=masks)
+        size = (images.shape[-2], images.shape[-1])
         poses = read_pose_keypoint(pose_keypoint, size)
-        pictures, masks, poses = broadcast_batches(canvas=pictures, known_mask=masks, pose_keypoint=poses)
+        images, masks, poses = broadcast_batches(canvas=images, known_mask=masks, pose_keypoint=poses)
         host = get_host()
         with host.managed(hands, memory=working_memory(hands.body)):
-            made = outpaint_pictures(
-                hands.body, pictures, masks, poses, [text] * len(pictures), paste=paste_hand, seed=seed,
+            made = outpaint_images(
+                hands.body, images, masks, poses, [text] * len(images), paste=paste_hand, seed=seed,
                 steps=steps, cfg=cfg, expansion=expansion, control_strength=control_strength,
                 scheduler=scheduler,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(hands.body, unique_id),

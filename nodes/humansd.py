@@ -17,8 +17,8 @@ from ..models.humansd.pipeline import (
     Size,
     beside,
     draw_people,
-    picture_size,
-    skeleton_pictures,
+    image_size,
+    skeleton_images,
     split_texts,
     with_suffix,
 )
@@ -181,7 +181,7 @@ class FiguraHumanSDSampler:
             text=split_texts(text), pose_keypoint=read_pose_keypoint(pose_keypoint)
         )
         size = chosen_size(width, height, poses[0], humansd.size)
-        skeletons = skeleton_pictures(poses, size)
+        skeletons = skeleton_images(poses, size)
         texts = with_suffix(texts, known_phrases(humansd, suffix))
         share = size.width * size.height / humansd.size**2
         host = get_host()
@@ -232,7 +232,7 @@ class FiguraJoinPoses:
 
 def chosen_size(width: int, height: int, pose: Pose, side: int) -> Size:
     """The picture's size; a side that had to be rounded is logged."""
-    size = picture_size(width, height, pose, side)
+    size = image_size(width, height, pose, side)
     for name, asked, got in (("width", width, size.width), ("height", height, size.height)):
         if asked not in (AUTOMATIC, got):
             logger.warning("%s %d was rounded to %d, a multiple of %d", name, asked, got, SIDE_MULTIPLE)

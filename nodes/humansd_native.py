@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.humansd.pipeline import skeleton_pictures
+from ..models.humansd.pipeline import skeleton_images
 from ..models.humansd.sampling import SIDE_MULTIPLE
 from ..people.keypoints import read_pose_keypoint
 from .humansd import CATEGORY, POSE_INPUT, STRENGTH_INPUT, chosen_size, side_input
@@ -50,7 +50,7 @@ class FiguraHumanSDPose:
         poses = read_pose_keypoint(pose_keypoint)
         batch_length(pose_keypoint=poses)
         size = chosen_size(width, height, poses[0], STANDARD_SIZE)
-        return bchw_to_image(skeleton_pictures(poses, size)), size.width, size.height
+        return bchw_to_image(skeleton_images(poses, size)), size.width, size.height
 
 
 class FiguraApplyHumanSD:
@@ -144,14 +144,14 @@ def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:
     """Unscaled latents of the skeletons, (B,4,h,w), by ComfyUI's VAE; ComfyUI scales them itself, as HumanSD
     was trained. Strengths other than 1 lie on the line from a black picture.
     """
-    pictures = image_to_bchw(skeleton, "skeleton")
-    height, width = pictures.shape[-2:]
+    images = image_to_bchw(skeleton, "skeleton")
+    height, width = images.shape[-2:]
     if height % SIDE_MULTIPLE or width % SIDE_MULTIPLE:
         raise ValueError(
             f"skeleton has {width} x {height} pixels; both sides must be multiples of {SIDE_MULTIPLE}. Use "
             "HumanSD Pose, which rounds, or resize the picture."
         )
-    pose = vae.encode(bchw_to_image(pictures))
+    pose = vae.encode(bchw_to_image(images))
     if strength == 1.0:
         return pose
     black = vae.encode(torch.zeros(1, height, width, 3))

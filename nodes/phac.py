@@ -13,7 +13,7 @@ from ..models import store
 from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
-from ..models.phac.pipeline import complete_pictures, invisible_pictures
+from ..models.phac.pipeline import complete_images, invisible_images
 from ..people.prompts import PointPrompt
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
 from .inputs import (
@@ -186,7 +186,7 @@ class FiguraPHACSampler:
         )
         host = get_host()
         with host.managed(phac, memory=working_memory(phac)) as model:
-            coarse, latents = complete_pictures(
+            coarse, latents = complete_images(
                 model, images, masks, prompts, [text] * len(images), steps=steps, cfg=cfg, seed=seed,
                 control_strength=control_strength, scheduler=scheduler, on_step=progress_of(model, unique_id),
             )  # fmt: skip
@@ -264,7 +264,7 @@ class FiguraInvisibleMask:
         host = get_host()
         radius = None if dilation < 0 else float(dilation)
         with host.managed(phac) as model:
-            dilated, exact = invisible_pictures(
+            dilated, exact = invisible_images(
                 model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts
             )
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)

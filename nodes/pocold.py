@@ -12,7 +12,7 @@ from ..models import store
 from ..models.diffusion.schedulers import PNDM
 from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_file
 from ..models.pocold.networks import PoCoLDModel
-from ..models.pocold.pipeline import Given, repose_pictures
+from ..models.pocold.pipeline import Given, repose_images
 from ..models.pocold.sampling import STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
 from .common import found, progress_of
@@ -175,13 +175,13 @@ class FiguraPoCoLDSampler:
         given = read_inputs(target_densepose, source, source_densepose, reference, mask)
         memory = BYTES_PER_PIXEL * given.target.shape[-2] * given.target.shape[-1]
         with get_host().managed(pocold, memory=memory):
-            made = repose_pictures(
+            made = repose_images(
                 pocold, given, weights=Weights(w_pose, w_source, decay), scheduler=scheduler, steps=steps,
                 seed=seed, on_step=progress_of(pocold, unique_id),
             )  # fmt: skip
         matched = float(made.matched.nanmean())
-        pictures = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]
-        return pictures[0], pictures[1], 0.0 if math.isnan(matched) else matched, pictures[2]
+        images = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]
+        return images[0], images[1], 0.0 if math.isnan(matched) else matched, images[2]
 
 
 def read_inputs(

@@ -13,7 +13,7 @@ from ..models import store
 from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
-from ..models.phac.pipeline import refine_pictures
+from ..models.phac.pipeline import refine_images
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
 from .inputs import (
     AUTOMATIC,
@@ -168,7 +168,7 @@ class FiguraInpaintRefiner:
         warn_of_empty(invisible)
         host = get_host()
         with host.managed(refiner, memory=working_memory(refiner)) as model:
-            refined = refine_pictures(
+            refined = refine_images(
                 model, images, drawn, visible, invisible, [text] * len(images), strength=strength,
                 steps=steps, cfg=cfg, seed=seed, scheduler=scheduler, exact_masks=exact[0] if exact else None,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(model, unique_id),

@@ -153,10 +153,10 @@ def read_bounding_box(value: Any, name: str = "bounding_box") -> list[Box]:
         raise ValueError(
             f'{name} must be {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
         )
-    return [_read_picture(entry, name) for entry in value]
+    return [_read_image(entry, name) for entry in value]
 
 
-def _read_picture(entry: Any, name: str) -> Box:
+def _read_image(entry: Any, name: str) -> Box:
     if isinstance(entry, Mapping) or _is_corners(entry):
         return _read_box(entry, name)
     if not isinstance(entry, Sequence) or isinstance(entry, str):

@@ -63,22 +63,22 @@ def plan_crop(
             is.
     """
     height, width = source_size
-    picture = Box(0, 0, width, height)
-    wanted = picture if box.is_empty else box.outward()
-    if whole_at_model_size and source_size == model_size and wanted.union(picture) == picture:
-        return CropPlan(width, height, picture, width, height)
-    roomy = wanted.expand(margin * max(wanted.width, wanted.height)).intersect(picture)
+    image = Box(0, 0, width, height)
+    wanted = image if box.is_empty else box.outward()
+    if whole_at_model_size and source_size == model_size and wanted.union(image) == image:
+        return CropPlan(width, height, image, width, height)
+    roomy = wanted.expand(margin * max(wanted.width, wanted.height)).intersect(image)
     wanted = wanted.union(roomy).outward()
-    return CropPlan(width, height, _to_aspect(wanted, picture, model_size), model_size[1], model_size[0])
+    return CropPlan(width, height, _to_aspect(wanted, image, model_size), model_size[1], model_size[0])
 
 
-def _to_aspect(wanted: Box, picture: Box, model_size: tuple[int, int]) -> Box:
+def _to_aspect(wanted: Box, image: Box, model_size: tuple[int, int]) -> Box:
     scale = max(wanted.width / model_size[1], wanted.height / model_size[0])
     # The model's own sides first, then rounding: a hair's breadth above a whole number must not add a pixel.
     width = max(math.ceil(model_size[1] * scale - 1e-6), int(wanted.width))
     height = max(math.ceil(model_size[0] * scale - 1e-6), int(wanted.height))
-    x0 = _place(wanted.x0, wanted.x1, width, int(picture.x1))
-    y0 = _place(wanted.y0, wanted.y1, height, int(picture.y1))
+    x0 = _place(wanted.x0, wanted.x1, width, int(image.x1))
+    y0 = _place(wanted.y0, wanted.y1, height, int(image.y1))
     return Box(x0, y0, x0 + width, y0 + height)
 
 

@@ -128,16 +128,16 @@ def paint_labels(labels: Tensor, colours: str = VIRIDIS) -> Tensor:
     return table[labels.long()].permute(0, 3, 1, 2)
 
 
-def labels_from_colours(pictures: Tensor, name: str = "image") -> Tensor:
+def labels_from_colours(images: Tensor, name: str = "image") -> Tensor:
     """Labels (B,H,W) uint8 of colour maps (B,3,H,W) in 0..1, viridis or parula, by the nearest colour.
 
     One map for each picture. Raises ValueError, naming the input, for a picture that is of neither map.
     """
-    return torch.stack([_labels_of(picture, index, name) for index, picture in enumerate(pictures)])
+    return torch.stack([_labels_of(image, index, name) for index, image in enumerate(images)])
 
 
-def _labels_of(picture: Tensor, index: int, name: str) -> Tensor:
-    levels = (picture * 255).permute(1, 2, 0)
+def _labels_of(image: Tensor, index: int, name: str) -> Tensor:
+    levels = (image * 255).permute(1, 2, 0)
     shares = {}
     for colours, table in COLOUR_MAPS.items():
         labels, near = _nearest(levels, torch.tensor(table, device=levels.device, dtype=levels.dtype))

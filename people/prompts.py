@@ -133,7 +133,7 @@ def parse_points(
             kind needs joints or a box and there are none.
     """
     boxes = prompt_kind(kind).boxes
-    said = _to_picture(read_points_text(text), width, height)
+    said = _to_image(read_points_text(text), width, height)
     chosen = _choose_person(pose, said, box, person)
     seen = _rescaled(chosen, pose, width, height)
     joints, given = _merge_joints(seen, said)
@@ -151,7 +151,7 @@ def parse_points(
     return prompt
 
 
-def _to_picture(said: PointsText, width: int, height: int) -> PointsText:
+def _to_image(said: PointsText, width: int, height: int) -> PointsText:
     scale_x, scale_y = width / (said.width or width), height / (said.height or height)
     _check_inside(said, said.width or width, said.height or height)
 
@@ -181,16 +181,16 @@ def _check_inside(said: PointsText, width: float, height: float) -> None:
         named += [(f"{side}.{name}", joint.x, joint.y) for name, joint in hand.items()]
     named += [(f"positive[{index}]", x, y) for index, (x, y) in enumerate(said.positive)]
     named += [(f"negative[{index}]", x, y) for index, (x, y) in enumerate(said.negative)]
-    picture = Box(0, 0, width, height)
+    image = Box(0, 0, width, height)
     for name, x, y in named:
-        if not picture.contains(x, y):
+        if not image.contains(x, y):
             raise ValueError(
                 f"points: {name} at ({x:g}, {y:g}) lies outside the picture of {width:g} x {height:g} "
                 "pixels. Move it inside, or set width and height to the size the points were set on."
             )
     for key in BOXES:
         box = getattr(said, key)
-        if box is not None and box.intersect(picture).is_empty:
+        if box is not None and box.intersect(image).is_empty:
             raise ValueError(f"points: {key} lies outside the picture of {width:g} x {height:g} pixels.")
 
 

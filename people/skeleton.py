@@ -71,13 +71,13 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
     poses.
     """
     height, width = max(pose.height for pose in poses), max(pose.width for pose in poses)
-    pictures = []
+    images = []
     for pose in poses:
-        picture = torch.zeros(1, 3, height, width)
+        image = torch.zeros(1, 3, height, width)
         for person in pose.people:
-            picture = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=picture)
-        pictures.append(picture)
-    return torch.cat(pictures)
+            image = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=image)
+        images.append(image)
+    return torch.cat(images)
 
 
 def draw_hand(joints: torch.Tensor, height: int, width: int, thickness: float = 1.0) -> torch.Tensor:

@@ -7,11 +7,11 @@ With `--pictures` it also draws the example picture and runs every workflow for 
 import sys
 
 from ..cli.console import say
-from .files import write_all, write_pictures
-from .node_pictures import write_node_pictures
+from .files import write_all, write_images
+from .node_images import write_node_images
 
 options = sys.argv[1:]
-written = write_all() + (write_pictures() if "--pictures" in options else [])
-written += write_node_pictures() if "--node-pictures" in options else []
+written = write_all() + (write_images() if "--pictures" in options else [])
+written += write_node_images() if "--node-pictures" in options else []
 for path in written:
     say(str(path))

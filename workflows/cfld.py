@@ -212,12 +212,12 @@ def _add_sampler(flow: Flow, loaded: Node, person: Node, title: str = "", **valu
 
 def example_and_pose() -> list[Image]:
     """Whom cfld_native starts from, and the pose that the person is asked for, as the model sees it."""
-    from ..models.cfld.pipeline import pose_picture
+    from ..models.cfld.pipeline import pose_image
     from ..people.synthetic import render_people
     from ..training.reports.sheets import to_pil
 
     seeds, size = [EXAMPLE_SEED], NATIVE_SIZE
     person = render_people(seeds, size, occlusion=0.0, background=WHITE)
     other = render_people(seeds, size, pose_seeds=[EXAMPLE_SEED + 1], occlusion=0.0)
-    pictures = (person.complete[0], pose_picture(other.joints, size)[0, :3])
-    return [to_pil(each) for each in pictures]
+    images = (person.complete[0], pose_image(other.joints, size)[0, :3])
+    return [to_pil(each) for each in images]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..headless.native_nodes import SD15_CHECKPOINT
 from .flow import Color, Flow
-from .hand_scene import PICTURE_NAME
+from .hand_scene import IMAGE_NAME
 from .phac import add_saved
 
 TEXT = "photo of a woman in a blue sweater raising her hand, upper body, plain wall, soft light"
@@ -39,7 +39,7 @@ def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("mask_expansion_native", classes)
     flow.note("A person round a hand, with stock nodes", NOTE)
     with flow.group("1  What is there, and a stock model", Color.INPUT):
-        image = flow.add("LoadImage", image=PICTURE_NAME)
+        image = flow.add("LoadImage", image=IMAGE_NAME)
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SD15_CHECKPOINT)
     with flow.group("2  What to draw", Color.STAGE):
         positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=TEXT)

@@ -70,20 +70,20 @@ def write_all() -> list[Path]:
     return list(files)
 
 
-def write_pictures() -> list[Path]:
+def write_images() -> list[Path]:
     """Draw the example pictures and run every workflow for its thumbnail; gives the files' paths."""
     from . import hand_scene, scene
     from .thumbnails import QUALITY, side_by_side, thumbnail
 
     paths = []
-    for place, picture in (
-        (scene.PICTURE, scene.scene_picture()),
-        (hand_scene.PICTURE, hand_scene.hand_picture()),
+    for place, image in (
+        (scene.IMAGE, scene.scene_image()),
+        (hand_scene.IMAGE, hand_scene.hand_image()),
     ):
-        paths.append(write_then_rename(place, partial(picture.save, format="PNG", optimize=True)))
-    rings = side_by_side(hand_scene.rings_picture(), hand_scene.HELP_WIDTH)
+        paths.append(write_then_rename(place, partial(image.save, format="PNG", optimize=True)))
+    rings = side_by_side(hand_scene.rings_image(), hand_scene.HELP_WIDTH)
     paths.append(
-        write_then_rename(hand_scene.HELP_PICTURE, partial(rings.save, format="JPEG", quality=QUALITY))
+        write_then_rename(hand_scene.HELP_IMAGE, partial(rings.save, format="JPEG", quality=QUALITY))
     )
     for flow in all_flows():
         row = thumbnail(flow)

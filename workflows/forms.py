@@ -19,14 +19,14 @@ TITLE_HEIGHT = 30
 SLOT_HEIGHT = 20
 FIELD_HEIGHT = 28
 TEXT_HEIGHT = 110
-PICTURE_HEIGHT = 270
+IMAGE_HEIGHT = 270
 # The point editor, which the page shows in place of the text field `points`.
 HAS_EDITOR = ("FiguraPointPrompt",)
 EDITOR_WIDTH, EDITOR_HEIGHT = 560, 480
 GROUP_MARGIN = 20
 GROUP_TITLE = 60
 NOTE_SIZE = (420, 520)
-SHOWS_PICTURE = ("SaveImage", "PreviewImage", "MaskPreview", "LoadImage")
+SHOWS_IMAGE = ("SaveImage", "PreviewImage", "MaskPreview", "LoadImage")
 # These grow by a preview while they run, and keep it.
 SHOWS_PREVIEW = (
     "FiguraPHACSampler",
@@ -243,9 +243,9 @@ def _height(node: Node) -> int:
     specs = list(node.specs.values())
     sockets = max(sum(not is_widget(spec) for spec in specs), len(node.node_class.RETURN_TYPES))
     fields = sum(_field_height(spec) for spec in specs if is_widget(spec))
-    picture = PICTURE_HEIGHT if node.class_type in SHOWS_PICTURE else 0
+    image = IMAGE_HEIGHT if node.class_type in SHOWS_IMAGE else 0
     editor = EDITOR_HEIGHT - TEXT_HEIGHT if node.class_type in HAS_EDITOR else 0
-    return sockets * SLOT_HEIGHT + fields + picture + editor + 10
+    return sockets * SLOT_HEIGHT + fields + image + editor + 10
 
 
 def _room(node: Node) -> int:

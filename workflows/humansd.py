@@ -139,5 +139,5 @@ def example_and_skeleton() -> list[Image]:
 
     people = render_people([EXAMPLE_SEED], NATIVE_SIZE, occlusion=0.0)
     skeleton = draw_coco_bodies(people.joints, NATIVE_SIZE, NATIVE_SIZE)
-    pictures = (people.unoccluded[0], skeleton[0])
-    return [to_pil(each) for each in pictures]
+    images = (people.unoccluded[0], skeleton[0])
+    return [to_pil(each) for each in images]

@@ -8,7 +8,7 @@ from typing import Any
 
 from .flow import Color, Flow, Node, Output
 from .scene import HEIGHT as SCENE_HEIGHT
-from .scene import PICTURE_NAME
+from .scene import IMAGE_NAME
 from .scene import WIDTH as SCENE_WIDTH
 
 MINI_SIZE = 128
@@ -90,7 +90,7 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("phac_photo", classes)
     flow.note("Complete a person in your picture (PHAC)", PHOTO_NOTE)
     with flow.group("1  Your picture, and how the person goes on", Color.INPUT):
-        photo = flow.add("LoadImage", image=PICTURE_NAME)
+        photo = flow.add("LoadImage", image=IMAGE_NAME)
         text = points_text(SCENE_WIDTH, SCENE_HEIGHT, seen=SCENE_SEEN, given=SCENE_GIVEN)
         prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], points=text)
         add_saved(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
@@ -225,5 +225,5 @@ def add_saved(flow: Flow, title: str, name: str, image: Output, new_column: bool
 
 
 def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
-    picture = flow.add("MaskToImage", mask=mask, new_column=True)
-    add_saved(flow, title, name, picture["IMAGE"])
+    image = flow.add("MaskToImage", mask=mask, new_column=True)
+    add_saved(flow, title, name, image["IMAGE"])

@@ -47,11 +47,11 @@ def painted_photograph() -> np.ndarray:
     """The photograph with a striped board in front of the person, (512,512,3) uint8."""
     from skimage.data import astronaut
 
-    picture = astronaut().copy()
+    image = astronaut().copy()
     x0, y0, x1, y1 = BOARD
     rows = np.arange(y0, y1)[:, None, None] // 14 % 2
-    picture[y0:y1, x0:x1] = np.where(rows == 0, (96, 110, 92), (120, 134, 112)).astype(np.uint8)
-    return picture
+    image[y0:y1, x0:x1] = np.where(rows == 0, (96, 110, 92), (120, 134, 112)).astype(np.uint8)
+    return image
 
 
 def points_text(side: int = 512) -> str:
@@ -78,9 +78,9 @@ def run_photograph(folder: Path) -> PhotoRun:
     output = folder / "output"
     done = Runner(PlainHost(folder / "input", output)).run(graph)
     files = {
-        graph[number]["_meta"]["title"]: output / picture["subfolder"] / picture["filename"]
+        graph[number]["_meta"]["title"]: output / image["subfolder"] / image["filename"]
         for number, shown in done.ui.items()
-        for picture in shown.get("images", [])[:1]
+        for image in shown.get("images", [])[:1]
     }
     result = np.asarray(Image.open(files["Save picture"]).convert("RGB"))
     stitched = next(number for number, node in graph.items() if node["class_type"] == "FiguraStitch")

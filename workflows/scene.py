@@ -10,8 +10,8 @@ import torch
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PICTURE_NAME = "figura_scene.png"
-PICTURE = Path(__file__).resolve().parent.parent / "web" / "pictures" / PICTURE_NAME
+IMAGE_NAME = "figura_scene.png"
+IMAGE = Path(__file__).resolve().parent.parent / "web" / "pictures" / IMAGE_NAME
 WIDTH, HEIGHT = 640, 448
 BACKGROUND_SEED = 10_000_025
 # seed, size in pixels, left and top edge of each person's square; the last one keeps what hides it
@@ -24,18 +24,18 @@ def scene() -> torch.Tensor:
     """(1, 3, HEIGHT, WIDTH) float 0..1."""
     from ..people.synthetic.scene import paint_background
 
-    picture = paint_background(BACKGROUND_SEED, WIDTH)[None, :, -HEIGHT:]
+    image = paint_background(BACKGROUND_SEED, WIDTH)[None, :, -HEIGHT:]
     for seed, size, left, top in (*BESIDE, HIDDEN):
-        _place(picture, seed, size, left, top, seed == HIDDEN[0])
-    return picture
+        _place(image, seed, size, left, top, seed == HIDDEN[0])
+    return image
 
 
-def _place(picture: torch.Tensor, seed: int, size: int, left: int, top: int, hide: bool) -> None:
+def _place(image: torch.Tensor, seed: int, size: int, left: int, top: int, hide: bool) -> None:
     """Put one person, and with `hide` what stands in front of it, into the picture."""
     from ..people.synthetic import render_people
 
     people = render_people([seed], size=size, occlusion=HIDDEN_SHARE)
-    spot = picture[:, :, top : top + size, left : left + size]
+    spot = image[:, :, top : top + size, left : left + size]
     height, width = spot.shape[-2:]
     person = (people.amodal_mask > 0.5)[..., :height, :width]
     spot[:] = torch.where(person, people.unoccluded[..., :height, :width], spot)
@@ -45,7 +45,7 @@ def _place(picture: torch.Tensor, seed: int, size: int, left: int, top: int, hid
         spot[:] = torch.where(thing, people.occluded[..., :height, :width], spot)
 
 
-def scene_picture() -> Image:
+def scene_image() -> Image:
     """The scene as a PIL picture."""
     from PIL import Image
 

@@ -10,10 +10,10 @@ from ..headless.graph import Graph
 from .cfld import example_and_pose
 from .flow import Flow
 from .forms import api_form
-from .hand_scene import rings_picture
+from .hand_scene import rings_image
 from .humansd import example_and_skeleton
 from .prompts import BOX_KINDS, flow_name
-from .scene import PICTURE
+from .scene import IMAGE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,7 +40,7 @@ SHOWN = {
 }
 # Workflows that only ComfyUI can run: what they do is drawn.
 DRAWN = {
-    "mask_expansion_native": rings_picture,
+    "mask_expansion_native": rings_image,
     "humansd_native": example_and_skeleton,
     "cfld_native": example_and_pose,
 }
@@ -63,36 +63,36 @@ def run_files(graph: Graph, output: Path) -> dict[str, Path]:
     from ..headless.runner import Runner
     from ..host.plain import PlainHost
 
-    host = PlainHost(PICTURE.parent, output)
+    host = PlainHost(IMAGE.parent, output)
     result = Runner(host).run(graph)
     saved = {
         graph[node_id]["_meta"]["title"]: output / image["subfolder"] / image["filename"]
         for node_id, ui in result.ui.items()
         for image in ui.get("images", [])[:1]
     }
-    return saved | {"Load Image": PICTURE}
+    return saved | {"Load Image": IMAGE}
 
 
-def side_by_side(pictures: list[Image], width: int = WIDTH) -> Image:
+def side_by_side(images: list[Image], width: int = WIDTH) -> Image:
     """Pictures of one size in a row on white, `width` pixels wide; wide pictures one below the other."""
     from PIL import Image
 
-    if pictures[0].width >= 2 * pictures[0].height:
-        return below_each_other(pictures, width)
-    each = (width - GAP * (len(pictures) - 1)) // len(pictures)
-    height = round(each * pictures[0].height / pictures[0].width)
+    if images[0].width >= 2 * images[0].height:
+        return below_each_other(images, width)
+    each = (width - GAP * (len(images) - 1)) // len(images)
+    height = round(each * images[0].height / images[0].width)
     row = Image.new("RGB", (width, height), "white")
-    for index, picture in enumerate(pictures):
-        row.paste(picture.resize((each, height), Image.Resampling.LANCZOS), (index * (each + GAP), 0))
+    for index, image in enumerate(images):
+        row.paste(image.resize((each, height), Image.Resampling.LANCZOS), (index * (each + GAP), 0))
     return row
 
 
-def below_each_other(pictures: list[Image], width: int) -> Image:
+def below_each_other(images: list[Image], width: int) -> Image:
     """Pictures of one size in a column on white, `width` pixels wide."""
     from PIL import Image
 
-    height = round(width * pictures[0].height / pictures[0].width)
-    column = Image.new("RGB", (width, len(pictures) * (height + GAP) - GAP), "white")
-    for index, picture in enumerate(pictures):
-        column.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (0, index * (height + GAP)))
+    height = round(width * images[0].height / images[0].width)
+    column = Image.new("RGB", (width, len(images) * (height + GAP) - GAP), "white")
+    for index, image in enumerate(images):
+        column.paste(image.resize((width, height), Image.Resampling.LANCZOS), (0, index * (height + GAP)))
     return column

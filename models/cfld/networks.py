@@ -124,9 +124,9 @@ class CFLDNetworks(nn.Module):
         biases = () if self.appearance_encoder is None else tuple(self.appearance_encoder(maps))
         return Appearance(self.decoder(maps[-1]), biases)
 
-    def pose(self, pictures: Tensor) -> list[Tensor]:
+    def pose(self, images: Tensor) -> list[Tensor]:
         """Pose pictures (B,21,P,P) in 0..1 -> residuals of the levels with cross-attention."""
-        return self.pose_encoder(pictures.to(self.learnable_vector))
+        return self.pose_encoder(images.to(self.learnable_vector))
 
     def null_prompt(self, count: int) -> Tensor:
         """The learnt prompt of no appearance, (count,N,D)."""

@@ -35,7 +35,7 @@ LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.0, 3.0, 6.0
 # The pose picture
 
 
-def pose_picture(joints: Tensor, size: int) -> Tensor:
+def pose_image(joints: Tensor, size: int) -> Tensor:
     """What H_P reads, (B,21,size,size) in 0..1: a skeleton on black (RGB) and a heatmap of each joint.
 
     joints: (B,18,3) x_px, y_px in that picture, confidence; one of confidence 0 is not drawn and has an
@@ -103,11 +103,11 @@ def frame(height: int, width: int, aspect: tuple[int, int], side: int) -> CropPl
     return CropPlan(width, height, Box(left, top, left + frame_width, top + frame_height), side, side)
 
 
-def squared(pictures: Tensor, aspect: tuple[int, int], side: int) -> Tensor:
+def squared(images: Tensor, aspect: tuple[int, int], side: int) -> Tensor:
     """Pictures (B,3,H,W) in 0..1 as squares (B,3,side,side), their edges repeated in what is outside."""
-    plan = frame(pictures.shape[-2], pictures.shape[-1], aspect, side)
+    plan = frame(images.shape[-2], images.shape[-1], aspect, side)
     own_size = replace(plan, model_width=int(plan.box.width), model_height=int(plan.box.height))
-    return resized(crop(pictures, own_size), side, side)
+    return resized(crop(images, own_size), side, side)
 
 
 def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int) -> Tensor:
@@ -127,15 +127,15 @@ def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int)
     return whole[..., top : top + height, left : left + width]
 
 
-def resized(pictures: Tensor, height: int, width: int) -> Tensor:
+def resized(images: Tensor, height: int, width: int) -> Tensor:
     """Pictures (B,C,h,w) in 0..1 at that size, bicubic; untouched at their own."""
-    if tuple(pictures.shape[-2:]) == (height, width):
-        return pictures
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
     size = (height, width)
-    return F.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    return F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def pose_pictures(poses: Sequence[Pose], config: CFLDConfig) -> Tensor:
+def pose_images(poses: Sequence[Pose], config: CFLDConfig) -> Tensor:
     """The pose pictures (B,21,P,P) of one person in each pose: the one with the most joints.
 
     Raises ValueError for a pose without joints, naming the picture.
@@ -152,7 +152,7 @@ def pose_pictures(poses: Sequence[Pose], config: CFLDConfig) -> Tensor:
             )
         plan = frame(pose.height, pose.width, config.aspect, config.pose_size)
         bodies.append(torch.from_numpy(points_to_crop(np.asarray(body, np.float32), plan)))
-    return pose_picture(torch.stack(bodies), config.pose_size)
+    return pose_image(torch.stack(bodies), config.pose_size)
 
 
 def _joints(body: np.ndarray) -> int:
@@ -175,7 +175,7 @@ class Given(NamedTuple):
     mask: Tensor | None = None
 
 
-def repose_pictures(
+def repose_images(
     model: CFLDModel, given: Given, *, seed: int = 0, on_step: OnStep | None = None, **settings: Any
 ) -> tuple[Tensor, Tensor]:
     """People in other poses, in pictures of any size.
@@ -193,10 +193,10 @@ def repose_pictures(
         pixels where the mask is 0 are its own, bit for bit.
 
     Raises:
-        ValueError: as `check_given` and `pose_pictures`.
+        ValueError: as `check_given` and `pose_images`.
     """
     check_given(given)
-    drawn = pose_pictures(given.poses, model.networks.config)
+    drawn = pose_images(given.poses, model.networks.config)
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         cut = {
@@ -220,10 +220,10 @@ def _repose(
     made = repose(
         model, looks(model, given), pose, kept=kept, seed=seed, on_step=on_step, **settings
     ).cpu()  # fmt: skip
-    picture = unsquared(made, aspect, height, width)
+    image = unsquared(made, aspect, height, width)
     if given.reference is None or given.mask is None:
-        return picture
-    return composite(given.reference, picture, given.mask)
+        return image
+    return composite(given.reference, image, given.mask)
 
 
 def looks(model: CFLDModel, given: Given) -> Appearance:

@@ -17,8 +17,8 @@ from ..diffusion.sampling import (
     Kept,
     OnStep,
     draw_noise,
+    image_seeds,
     keep_outside,
-    picture_seeds,
     sample,
 )
 from ..diffusion.schedulers import DDPM, scheduler_of
@@ -96,7 +96,7 @@ def repose(
     Raises:
         ValueError: for an unknown scheduler, too many steps, and seeds that do not match.
     """
-    seeds = picture_seeds(seed, len(pose))
+    seeds = image_seeds(seed, len(pose))
     noise = draw_noise(seeds, model.latent_shape, model.device)
     steps_of = scheduler_of(scheduler, seeds)
     predict = Guided(model, branches_of(model, appearance, pose), weights or Weights())

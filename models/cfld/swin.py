@@ -25,8 +25,8 @@ class PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(3, channels, patch, stride=patch)
         self.norm = nn.LayerNorm(channels)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.norm(self.proj(pictures).permute(0, 2, 3, 1))
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(self.proj(images).permute(0, 2, 3, 1))
 
 
 class WindowAttention(nn.Module):
@@ -201,12 +201,12 @@ class SwinEncoder(nn.Module):
                       drops[start : start + depth], not last)
             )  # fmt: skip
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        if tuple(pictures.shape[1:]) != (3, self.size, self.size):
+    def forward(self, images: Tensor) -> list[Tensor]:
+        if tuple(images.shape[1:]) != (3, self.size, self.size):
             raise ValueError(
-                f"source pictures of shape {tuple(pictures.shape)}: (B,3,{self.size},{self.size}) is needed"
+                f"source pictures of shape {tuple(images.shape)}: (B,3,{self.size},{self.size}) is needed"
             )
-        tokens, maps = self.patch_embed(pictures), []
+        tokens, maps = self.patch_embed(images), []
         for stage in self.layers:
             own, tokens = stage(tokens)
             maps.append(own.permute(0, 3, 1, 2))
@@ -246,6 +246,6 @@ def resized_table(table: Tensor, like: Tensor) -> Tensor:
     if table.shape == like.shape or table.shape[1] != like.shape[1]:
         return table
     before, after = (round(len(each) ** 0.5) for each in (table, like))
-    picture = table.float().T.view(1, -1, before, before)
-    made = F.interpolate(picture, (after, after), mode="bicubic", align_corners=False)
+    image = table.float().T.view(1, -1, before, before)
+    made = F.interpolate(image, (after, after), mode="bicubic", align_corners=False)
     return made.flatten(2)[0].T.contiguous()

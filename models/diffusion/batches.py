@@ -10,15 +10,15 @@ from torch import Tensor
 
 from .sampling import OnStep
 
-PICTURES_AT_ONCE = 8
+IMAGES_AT_ONCE = 8
 
 Rows = TypeVar("Rows", slice, list[int])
 
 
 def chunks(count: int) -> list[slice]:
     """Slices of at most PICTURES_AT_ONCE."""
-    starts = range(0, count, PICTURES_AT_ONCE)
-    return [slice(start, min(start + PICTURES_AT_ONCE, count)) for start in starts]
+    starts = range(0, count, IMAGES_AT_ONCE)
+    return [slice(start, min(start + IMAGES_AT_ONCE, count)) for start in starts]
 
 
 def in_chunks(

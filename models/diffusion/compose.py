@@ -74,7 +74,7 @@ def _each_mask(mask: Tensor, change: Callable[[np.ndarray], np.ndarray]) -> Tens
     if mask.ndim != 4 or mask.shape[1] != 1:
         raise ValueError(f"a mask of shape {tuple(mask.shape)} came; (B,1,H,W) is needed")
     inside = (mask.detach() > 0.5).cpu().numpy()
-    rows = [change(picture[0]).astype(np.float32) for picture in inside]
+    rows = [change(image[0]).astype(np.float32) for image in inside]
     return torch.from_numpy(np.stack(rows)[:, None]).to(mask.device)
 
 

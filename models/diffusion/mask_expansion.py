@@ -91,7 +91,7 @@ def expanded(mask: Tensor, fraction: float, ring: float) -> Tensor:
 def _distance_to_known(mask: Tensor) -> Tensor:
     """Euclidean distance in cells to the nearest known cell, (B,1,h,w) float32; infinite without one."""
     free = ~(mask.detach() < 0.5).cpu().numpy()
-    rows = [_distance(picture) for picture in free[:, 0]]
+    rows = [_distance(image) for image in free[:, 0]]
     return torch.from_numpy(np.stack(rows)[:, None]).to(mask.device)
 
 

@@ -133,8 +133,8 @@ def encode_image(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
 def decode_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     """Scaled latents -> pictures (B,3,H,W) in 0..1."""
     latents = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-    pictures = functional.pixel_shuffle(vae.decode(latents).sample, fold_of(vae))
-    return (pictures / 2 + 0.5).clamp(0, 1)
+    images = functional.pixel_shuffle(vae.decode(latents).sample, fold_of(vae))
+    return (images / 2 + 0.5).clamp(0, 1)
 
 
 def hide(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

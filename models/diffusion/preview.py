@@ -15,7 +15,7 @@ CHART_CELLS = 6
 
 
 @torch.no_grad()
-def preview_picture(vae: Any, latents: Tensor) -> Image.Image:
+def preview_image(vae: Any, latents: Tensor) -> Image.Image:
     """The first of scaled latents (B,C,h,w) as a picture: decoded if that is cheap, else one RGB per cell."""
     first = latents[:1].to(next(vae.parameters()))
     if sum(parameter.numel() for parameter in vae.parameters()) <= SMALL_DECODER:
@@ -48,7 +48,7 @@ def _fit_colours(vae: Any) -> Tensor:
     return torch.linalg.lstsq(rows, wanted[0].flatten(1).T, driver="gelsd").solution
 
 
-def to_pil(picture: Tensor) -> Image.Image:
+def to_pil(image: Tensor) -> Image.Image:
     """The first of pictures (B,3,H,W) in 0..1 as an 8-bit PIL image."""
-    pixels = (picture[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    pixels = (image[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
     return Image.fromarray(pixels.cpu().numpy())

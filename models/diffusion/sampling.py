@@ -184,10 +184,10 @@ def check_kept(reference: Tensor | None, mask: Tensor | None, task: str) -> None
         raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
 
 
-def picture_seeds(seed: int | Sequence[int], count: int) -> list[int]:
+def image_seeds(seed: int | Sequence[int], count: int) -> list[int]:
     """One seed per picture: seed, seed+1, ...; a sequence is taken as it is and must have `count` entries.
 
-    >>> picture_seeds(7, 3)
+    >>> image_seeds(7, 3)
     [7, 8, 9]
     """
     if isinstance(seed, int):

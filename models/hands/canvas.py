@@ -23,22 +23,22 @@ SAMPLES_AT_MOST = 64
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where one hand belongs. picture: number of the body's picture. close_up, target: the hand's joints in
+    """Where one hand belongs. image: number of the body's picture. close_up, target: the hand's joints in
     the pixels of its close-up and of the body's picture.
     """
 
-    picture: int
+    image: int
     close_up: Hand
     target: Hand
 
     @property
     def name(self) -> str:
         """How errors name the hand."""
-        return f"the {self.target.side} hand of picture {self.picture}"
+        return f"the {self.target.side} hand of picture {self.image}"
 
 
 def make_canvas(
-    pictures: Tensor,
+    images: Tensor,
     masks: Tensor,
     placements: Sequence[Placement],
     count: int,
@@ -51,7 +51,7 @@ def make_canvas(
     A hand may reach out of the picture as long as at least 3 of its joints lie inside.
 
     Args:
-        pictures: hand close-ups (n,3,h,w) in 0..1.
+        images: hand close-ups (n,3,h,w) in 0..1.
         masks: (n,1,h,w), the hand is where they are above 0.5.
         placements: one for each close-up; of overlapping hands the later one lies in front.
         count: how many canvases.
@@ -68,16 +68,16 @@ def make_canvas(
             hand
             that would be enlarged, and one outside the picture.
     """
-    if not len(pictures) == len(masks) == len(placements):
+    if not len(images) == len(masks) == len(placements):
         raise ValueError(
-            f"{len(pictures)} hand pictures, {len(masks)} masks and {len(placements)} places came: one "
+            f"{len(images)} hand pictures, {len(masks)} masks and {len(placements)} places came: one "
             "of each is needed for every hand"
         )
-    canvas = pictures.new_full((count, 3, height, width), background)
-    known = pictures.new_zeros(count, 1, height, width)
-    for picture, mask, placement in zip(pictures, masks, placements):
-        cutout = _cut_out(picture, mask, placement)
-        _lay(cutout, alignment(placement, height, width), canvas[placement.picture], known[placement.picture])
+    canvas = images.new_full((count, 3, height, width), background)
+    known = images.new_zeros(count, 1, height, width)
+    for image, mask, placement in zip(images, masks, placements):
+        cutout = _cut_out(image, mask, placement)
+        _lay(cutout, alignment(placement, height, width), canvas[placement.image], known[placement.image])
     return canvas, known
 
 
@@ -116,9 +116,9 @@ def _check_inside(placement: Placement, height: int, width: int) -> None:
         )
 
 
-def _cut_out(picture: Tensor, mask: Tensor, placement: Placement) -> Tensor:
+def _cut_out(image: Tensor, mask: Tensor, placement: Placement) -> Tensor:
     """(4,h,w): colours multiplied by the hard mask, and the mask. So nothing of the background mixes in."""
-    hand = (mask > 0.5).to(picture.dtype)
+    hand = (mask > 0.5).to(image.dtype)
     if not bool(hand.any()):
         raise ValueError(
             f"the mask of {placement.name} is empty. Lower the threshold, or draw the hand again."
@@ -128,7 +128,7 @@ def _cut_out(picture: Tensor, mask: Tensor, placement: Placement) -> Tensor:
             f"the mask of {placement.name} covers its whole close-up, so its background cannot be removed. "
             "Raise the threshold, or draw the hand again."
         )
-    return torch.cat([picture * hand, hand])
+    return torch.cat([image * hand, hand])
 
 
 def _lay(cutout: Tensor, similarity: Similarity, canvas: Tensor, known: Tensor) -> None:

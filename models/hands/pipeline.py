@@ -34,11 +34,11 @@ CHOICES = (BOTH, *SIDES)
 
 @dataclass(frozen=True)
 class DrawnHands:
-    """N hands close up. pictures, skeletons: (N,3,S,S) 0..1. masks: (N,1,S,S) 0..1. hands: their joints in
+    """N hands close up. images, skeletons: (N,3,S,S) 0..1. masks: (N,1,S,S) 0..1. hands: their joints in
     these pictures.
     """
 
-    pictures: Tensor
+    images: Tensor
     masks: Tensor
     skeletons: Tensor
     hands: list[Hand]
@@ -52,11 +52,11 @@ def hands_to_draw(poses: Sequence[Pose], which: str = BOTH) -> list[Hand]:
     """
     if which not in CHOICES:
         raise ValueError(f"which is {which!r}; it is one of {', '.join(CHOICES)}")
-    hands = [_hands_of_picture(pose, index, which) for index, pose in enumerate(poses)]
+    hands = [_hands_of_image(pose, index, which) for index, pose in enumerate(poses)]
     return [hand for each in hands for hand in each]
 
 
-def _hands_of_picture(pose: Pose, index: int, which: str) -> list[Hand]:
+def _hands_of_image(pose: Pose, index: int, which: str) -> list[Hand]:
     hands = [hand for hand in hands_of(pose) if which in (BOTH, hand.side)]
     if not hands:
         kind = "hand" if which == BOTH else f"{which} hand"
@@ -116,25 +116,25 @@ def draw_hands(
     """
     near = [close_up(hand, model.size).moved(hand) for hand in hands]
     joints = torch.from_numpy(np.stack([hand.joints for hand in near]))
-    skeletons = sampling.skeleton_picture(joints, model.size)
+    skeletons = sampling.skeleton_image(joints, model.size)
     each = [text] * len(near) if isinstance(text, str) else list(text)
     texts = [side_named(words, hand.side) for words, hand in zip(each, near, strict=True)]
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
-        pictures, masks = sampling.generate_hands(
+        images, masks = sampling.generate_hands(
             model, skeletons[rows], texts[rows], seed=seed + rows.start, on_step=step, **settings
         )
-        masks = masks if sam is None else segmented(sam, pictures, joints[rows])
-        return pictures.cpu(), masks.cpu()
+        masks = masks if sam is None else segmented(sam, images, joints[rows])
+        return images.cpu(), masks.cpu()
 
-    pictures, masks = in_chunks(chunks(len(near)), work, on_step)
-    return DrawnHands(pictures, masks, skeletons, near)
+    images, masks = in_chunks(chunks(len(near)), work, on_step)
+    return DrawnHands(images, masks, skeletons, near)
 
 
 # Stage 2: the body
 
 
-def outpaint_pictures(
+def outpaint_images(
     model: BodyOutpainter,
     canvas: Tensor,
     known_masks: Tensor,
@@ -175,7 +175,7 @@ def outpaint_pictures(
     sampling.check_known(known_masks, settings.get("expansion", sampling.SEQUENTIAL))
     plan = plan_crop(EMPTY, (height, width), (model.size, model.size), margin=0.0)
     fitted = [pose_for(pose, height, width, index) for index, pose in enumerate(poses)]
-    skeletons = torch.cat([pose_picture(pose, plan) for pose in fitted])
+    skeletons = torch.cat([pose_image(pose, plan) for pose in fitted])
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         made = sampling.outpaint_body(
@@ -213,14 +213,14 @@ def pose_for(pose: Pose, height: int, width: int, index: int = 0) -> Pose:
     return _moved(pose, CropPlan(pose.width, pose.height, whole, width, height))
 
 
-def pose_picture(pose: Pose, plan: CropPlan) -> Tensor:
+def pose_image(pose: Pose, plan: CropPlan) -> Tensor:
     """Everybody's body and hands in the planned crop on black, (1,3,model_height,model_width)."""
-    picture = torch.zeros(1, 3, plan.model_height, plan.model_width)
+    image = torch.zeros(1, 3, plan.model_height, plan.model_width)
     for person in _moved(pose, plan).people:
         parts = [torch.from_numpy(part)[None] for part in _drawn_parts(person)]
         hands = torch.stack(parts[1:], dim=1)
-        picture = draw_skeleton(parts[0], plan.model_height, plan.model_width, hands=hands, onto=picture)
-    return picture
+        image = draw_skeleton(parts[0], plan.model_height, plan.model_width, hands=hands, onto=image)
+    return image
 
 
 def _moved(pose: Pose, plan: CropPlan) -> Pose:

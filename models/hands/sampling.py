@@ -37,8 +37,8 @@ from ..diffusion.predict import (
 from ..diffusion.sampling import (
     OnStep,
     draw_noise,
+    image_seeds,
     keep_known,
-    picture_seeds,
     sample,
 )
 from ..diffusion.schedulers import DDIM, scheduler_of
@@ -55,7 +55,7 @@ FEATHER_SHARE = 0.006
 """Soft edge of a pasted hand, as a share of the shorter side: 3 px at 512."""
 
 
-def skeleton_picture(joints: Tensor, size: int) -> Tensor:
+def skeleton_image(joints: Tensor, size: int) -> Tensor:
     """The hand generator's condition: one hand on black, (B,3,size,size) in 0..1.
 
     joints: (B,21,3) x_px, y_px in that picture, confidence. At 128 px joints have a radius of 2 px, edges of
@@ -86,7 +86,7 @@ def generate_hands(
 
     Args:
         model: the hand generator, of side S.
-        skeleton: of `skeleton_picture`, (B,3,S,S) in 0..1.
+        skeleton: of `skeleton_image`, (B,3,S,S) in 0..1.
         texts: one for each picture.
         steps: 1 to 1000.
         cfg: guidance by the text; 1 is none.
@@ -101,18 +101,18 @@ def generate_hands(
         ValueError: for sizes or batches that do not match, an unknown scheduler, and too many steps for it.
     """
     _check_inputs(model, texts, skeleton=(skeleton, 3))
-    seeds = picture_seeds(seed, len(skeleton))
+    seeds = image_seeds(seed, len(skeleton))
     noise, steps_of = draw_noise(seeds, model.latent_shape, model.device), scheduler_of(scheduler, seeds)
     if model.has_mask:
         predict = NoiseAndMask(model, skeleton, texts, cfg)
-        pictures = model.decode(sample(predict, noise, steps_of, steps, on_step=on_step))
-        return pictures, upsampled_mask(predict.mask, pictures)
+        images = model.decode(sample(predict, noise, steps_of, steps, on_step=on_step))
+        return images, upsampled_mask(predict.mask, images)
     described = [text + PLAIN_SUFFIX if text.strip() else text for text in texts]
     control = Control(model.controlnet, skeleton)
     with prompt_embedded_once(control.network):
         plain = noise_predictor(model, described, cfg, control=control)
-        pictures = model.decode(sample(plain, noise, steps_of, steps, on_step=on_step))
-    return pictures, region_before_plain(pictures)
+        images = model.decode(sample(plain, noise, steps_of, steps, on_step=on_step))
+    return images, region_before_plain(images)
 
 
 class NoiseAndMask:
@@ -142,9 +142,9 @@ class NoiseAndMask:
         return guided(unconditional[:, :channels], conditional[:, :channels], self.scale)
 
 
-def upsampled_mask(mask: Tensor, pictures: Tensor) -> Tensor:
+def upsampled_mask(mask: Tensor, images: Tensor) -> Tensor:
     """The predicted mask (B,1,h,w) at the size of the pictures (B,3,H,W), (B,1,H,W) in 0..1."""
-    return F.interpolate(mask.clamp(0, 1), pictures.shape[-2:], mode="bilinear", align_corners=False)
+    return F.interpolate(mask.clamp(0, 1), images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 # Stage 2: the body
@@ -221,7 +221,7 @@ def outpaint_body(
     control = Control(model.controlnet, skeleton, control_strength, in_uncond, attention)
     with prompt_embedded_once(control.network):
         predict = noise_predictor(model, texts, cfg, control=control)
-        seeds = picture_seeds(seed, len(canvas))
+        seeds = image_seeds(seed, len(canvas))
         steps_of, fuse = scheduler_of(scheduler, seeds), None
         noise = draw_noise(seeds, model.latent_shape, model.device)
         if expansion != OFF:

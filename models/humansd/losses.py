@@ -75,12 +75,12 @@ def emphasis(
     """
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}; it is one of {', '.join(MODES)}")
-    pictures = decode_latents(vae, error.to(next(vae.parameters()).dtype))
-    heatmaps = estimator(pictures).float()
+    images = decode_latents(vae, error.to(next(vae.parameters()).dtype))
+    heatmaps = estimator(images).float()
     if mode == PAPER:
         return (1 + weight * joint_presence(heatmaps, (error.shape[-2], error.shape[-1]), threshold)).square()
-    absent = (heatmaps <= threshold).sum(dim=1, keepdim=True).to(pictures)
-    counted = F.interpolate(absent, pictures.shape[-2:], mode="bicubic", align_corners=False)
+    absent = (heatmaps <= threshold).sum(dim=1, keepdim=True).to(images)
+    counted = F.interpolate(absent, images.shape[-2:], mode="bicubic", align_corners=False)
     return 1 + weight * encode_raw(vae, counted.expand(-1, 3, -1, -1), generator).to(error)
 
 
@@ -90,8 +90,8 @@ def joint_presence(heatmaps: Tensor, size: tuple[int, int], threshold: float = T
     return F.adaptive_avg_pool2d(highest, size)
 
 
-def encode_raw(vae: Any, pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def encode_raw(vae: Any, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Scaled latents of pictures (B,3,H,W) that are given to the autoencoder as they are, not as -1..1."""
-    posterior = vae.encode(F.pixel_unshuffle(pictures, fold_of(vae))).latent_dist
+    posterior = vae.encode(F.pixel_unshuffle(images, fold_of(vae))).latent_dist
     latents = posterior.mode() if generator is None else posterior.sample(generator)
     return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor

@@ -25,7 +25,7 @@ class Size(NamedTuple):
     height: int
 
 
-def picture_size(width: int, height: int, pose: Pose, side: int) -> Size:
+def image_size(width: int, height: int, pose: Pose, side: int) -> Size:
     """The picture's size in multiples of 64 px: what was asked for, rounded.
 
     Args:
@@ -99,20 +99,20 @@ def check_drawn(poses: Sequence[Pose]) -> None:
             )
 
 
-def skeleton_pictures(poses: Sequence[Pose], size: Size) -> Tensor:
+def skeleton_images(poses: Sequence[Pose], size: Size) -> Tensor:
     """The poses fitted into pictures of that size, in HumanSD's drawing, (B,3,height,width) in 0..1.
 
     Raises ValueError for a pose of which nothing can be seen.
     """
     check_drawn(poses)
-    pictures = draw_coco_poses([fitted(pose, size) for pose in poses])
-    for index, picture in enumerate(pictures):
-        if not picture.any():
+    images = draw_coco_poses([fitted(pose, size) for pose in poses])
+    for index, image in enumerate(images):
+        if not image.any():
             raise ValueError(
                 f"pose_keypoint of picture {index} lies outside its picture of {poses[index].width} x "
                 f"{poses[index].height} pixels: move the people into it"
             )
-    return pictures
+    return images
 
 
 def draw_people(
@@ -144,8 +144,8 @@ def draw_people(
         )
         return (made.cpu(),)
 
-    (pictures,) = in_chunks(chunks(len(skeletons)), work, on_step)
-    return pictures
+    (images,) = in_chunks(chunks(len(skeletons)), work, on_step)
+    return images
 
 
 def split_texts(text: str) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion.predict import UNCONDITIONAL, noise_predictor
-from ..diffusion.sampling import OnStep, draw_noise, picture_seeds, sample
+from ..diffusion.sampling import OnStep, draw_noise, image_seeds, sample
 from ..diffusion.schedulers import DDIM, STABLE_DIFFUSION, TRAINING_STEPS, ddim_leading, scheduler_of
 from ..diffusion.text import split_words
 from .networks import HumanSD
@@ -67,7 +67,7 @@ def generate_people(
     pose = pose_latents(model, skeletons, pose_strength)
     scale = model.cfg if cfg is None else cfg
     predict = noise_predictor(model, texts, scale, condition=pose, negative=negative)
-    seeds = picture_seeds(seed, len(skeletons))
+    seeds = image_seeds(seed, len(skeletons))
     noise = draw_noise(seeds, pose.shape[1:], model.device)
     if model.released_steps and scheduler == DDIM:
         # The released demo skips the first of its time steps and begins at t = 961 with pure noise.

@@ -53,21 +53,21 @@ class DensePoseNet(Hourglass):
 
 
 @torch.no_grad()
-def estimate_labels(net: DensePoseNet, pictures: Tensor) -> Tensor:
+def estimate_labels(net: DensePoseNet, images: Tensor) -> Tensor:
     """Labels (B,H,W) uint8 of one person in each picture (B,3,H,W) 0..1 of any size.
 
     Every picture is padded to a square and looked at in the network's size; then the square round what was
     found there is, if it shows the person larger.
     """
     net = net.eval()
-    pictures = pictures.to(next(net.parameters()).device)
-    whole = whole_view(*pictures.shape[-2:])
-    found = _labels_in(net, pictures, [whole] * len(pictures))
+    images = images.to(next(net.parameters()).device)
+    whole = whole_view(*images.shape[-2:])
+    found = _labels_in(net, images, [whole] * len(images))
     closer = [closer_view(labels, whole) for labels in found]
     again = [index for index, view in enumerate(closer) if view is not None]
     if again:
         views = [view for view in closer if view is not None]
-        found[again] = _labels_in(net, pictures[again], views)
+        found[again] = _labels_in(net, images[again], views)
     return found
 
 
@@ -78,14 +78,14 @@ def closer_view(labels: Tensor, whole: View) -> View | None:
     return None if box.is_empty or view.side > LOOK_AGAIN_BELOW * whole.side else view
 
 
-def _labels_in(net: DensePoseNet, pictures: Tensor, views: list[View]) -> Tensor:
+def _labels_in(net: DensePoseNet, images: Tensor, views: list[View]) -> Tensor:
     """Labels (B,H,W) of what a view of each picture shows; background beyond it."""
     size, labels = net.config.image_size, []
-    for start in range(0, len(pictures), BATCH):
-        part = list(zip(pictures[start : start + BATCH], views[start : start + BATCH], strict=True))
-        logits = net(torch.cat([resample_view(picture[None], view, size) for picture, view in part])).float()
+    for start in range(0, len(images), BATCH):
+        part = list(zip(images[start : start + BATCH], views[start : start + BATCH], strict=True))
+        logits = net(torch.cat([resample_view(image[None], view, size) for image, view in part])).float()
         labels += [
-            _placed(each, view, pictures.shape[-2:]) for each, (_, view) in zip(logits, part, strict=True)
+            _placed(each, view, images.shape[-2:]) for each, (_, view) in zip(logits, part, strict=True)
         ]
     return torch.stack(labels)
 
@@ -120,13 +120,13 @@ class ScriptedEstimator:
         self.module = module
 
     @torch.no_grad()
-    def __call__(self, pictures: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """Labels (B,H,W) uint8 of pictures (B,3,H,W) in 0..1, on the CPU."""
-        size = pictures.shape[-2], pictures.shape[-1]
-        return torch.stack([self._labels(picture, size) for picture in pictures])
+        size = images.shape[-2], images.shape[-1]
+        return torch.stack([self._labels(image, size) for image in images])
 
-    def _labels(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
-        made = self.module((picture.clamp(0, 1) * 255).round())
+    def _labels(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        made = self.module((image.clamp(0, 1) * 255).round())
         boxes, coarse, fine = read_output(made)
         return decode_labels(boxes.cpu(), coarse.cpu(), fine.cpu(), size)
 

@@ -30,7 +30,7 @@ def detect_hands(
     frames = hand_frames(boxes.to(device), left.to(device), net.config.image_size)
     views = look_at(images.to(device), frames, net.config.image_size)
     found = decode_heatmaps(net(views))
-    return torch.cat([to_picture(frames, found[..., :2]), found[..., 2:]], dim=2)
+    return torch.cat([to_image(frames, found[..., :2]), found[..., 2:]], dim=2)
 
 
 def hand_frames(
@@ -50,13 +50,13 @@ def look_at(images: torch.Tensor, frames: torch.Tensor, size: int) -> torch.Tens
     """The views (B,3,size,size) that the maps (B,2,3) show of pictures (B,3,H,W); outside is grey."""
     line = torch.arange(size, device=images.device) + 0.5
     y, x = torch.meshgrid(line, line, indexing="ij")
-    points = to_picture(frames, torch.stack([x, y], -1).reshape(1, -1, 2).expand(len(frames), -1, -1))
+    points = to_image(frames, torch.stack([x, y], -1).reshape(1, -1, 2).expand(len(frames), -1, -1))
     extent = points.new_tensor([images.shape[-1], images.shape[-2]])
     grid = (points / extent * 2 - 1).reshape(-1, size, size, 2)
     return F.grid_sample(images - LETTERBOX_GREY, grid, align_corners=False) + LETTERBOX_GREY
 
 
-def to_picture(frames: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+def to_image(frames: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Points (B,n,2) of the views in the pictures."""
     return points @ frames[:, :, :2].transpose(1, 2) + frames[:, None, :, 2]
 

@@ -53,14 +53,14 @@ def _openpose(folders: Sequence[Path], device: str | torch.device) -> Detector:
 
     def detect(images: torch.Tensor) -> list[Pose]:
         hands = network.hand_estimation is not None
-        return [_openpose_picture(network, picture, hands) for picture in to_bytes(images)]
+        return [_openpose_image(network, image, hands) for image in to_bytes(images)]
 
     return detect
 
 
-def _openpose_picture(network: Any, picture: np.ndarray, hands: bool) -> Pose:
-    height, width = picture.shape[:2]
-    found = network.detect_poses(picture, include_hand=hands)
+def _openpose_image(network: Any, image: np.ndarray, hands: bool) -> Pose:
+    height, width = image.shape[:2]
+    found = network.detect_poses(image, include_hand=hands)
     people = tuple(
         Person(
             _points(person.body.keypoints, width, height),
@@ -96,20 +96,20 @@ def _dwpose(folders: Sequence[Path], device: str | torch.device) -> Detector:
     network = DWposeDetector(det_ckpt=files[0], pose_ckpt=files[1], device=str(device)).pose_estimation
 
     def detect(images: torch.Tensor) -> list[Pose]:
-        return [_dwpose_picture(network, picture) for picture in to_bytes(images)]
+        return [_dwpose_image(network, image) for image in to_bytes(images)]
 
     return detect
 
 
-def _dwpose_picture(network: Any, picture: np.ndarray) -> Pose:
-    points, scores = network(np.ascontiguousarray(picture[:, :, ::-1]))
+def _dwpose_image(network: Any, image: np.ndarray) -> Pose:
+    points, scores = network(np.ascontiguousarray(image[:, :, ::-1]))
     seen = (scores >= DWPOSE_SCORE)[..., None]
     values = np.concatenate([points * seen, seen], axis=2).astype(np.float32)
     left, right = DWPOSE_HANDS
     people = tuple(
         Person(person[:18], _hand_if_seen(person[left]), _hand_if_seen(person[right])) for person in values
     )
-    return Pose(people, picture.shape[1], picture.shape[0])
+    return Pose(people, image.shape[1], image.shape[0])
 
 
 def _hand_if_seen(hand: np.ndarray) -> np.ndarray | None:
@@ -119,7 +119,7 @@ def _hand_if_seen(hand: np.ndarray) -> np.ndarray | None:
 def to_bytes(images: torch.Tensor) -> list[np.ndarray]:
     """Pictures (B,3,H,W) in 0..1 as RGB uint8 arrays (H,W,3)."""
     pixels = (images.detach().float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [np.ascontiguousarray(picture) for picture in pixels]
+    return [np.ascontiguousarray(image) for image in pixels]
 
 
 def _find_optional(name: str, folders: Sequence[Path]) -> Path | None:

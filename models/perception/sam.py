@@ -45,7 +45,7 @@ def attention_bytes(sam: Sam) -> int:
     return 4 * 4 * block.num_heads * patches**2
 
 
-def encode_pictures(sam: Sam, images: torch.Tensor) -> torch.Tensor:
+def encode_images(sam: Sam, images: torch.Tensor) -> torch.Tensor:
     """Embeddings (B,C,g,g) of pictures (B,3,h,w) in 0..1, h and w at most the model's image size."""
     return sam.image_encoder(sam.preprocess(images * 255))
 
@@ -196,7 +196,7 @@ def _logits_in_region(
         views, spots, corners = _with_mirrored(views, spots, corners)
     logits, iou = decode_prompts(
         sam,
-        encode_pictures(sam, views),
+        encode_images(sam, views),
         spots[:, None].to(device),
         labels[within].expand(len(views), 1, -1).to(device),
         None if corners is None else corners.to(device),

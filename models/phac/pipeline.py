@@ -85,7 +85,7 @@ def drawn_area(coarse: Tensor) -> Tensor:
 
 def crop_all(pictures: Tensor, plans: Sequence[CropPlan]) -> Tensor:
     """Every picture by its own plan, (B,C,S,S)."""
-    return torch.cat([crop(picture[None], plan) for picture, plan in zip(pictures, plans, strict=True)])
+    return torch.cat([crop(image[None], plan) for image, plan in zip(pictures, plans, strict=True)])
 
 
 def stitch_all(
@@ -94,7 +94,7 @@ def stitch_all(
     """Every patch into its picture; see people.crops.stitch.
 
     Args:
-        pictures: (B,C,H,W).
+        images: (B,C,H,W).
         patches: (B,C,S,S).
         masks: (B,1,S,S) in 0..1, where the patches count.
         plans: one for each picture.
@@ -103,11 +103,11 @@ def stitch_all(
         Pictures (B,C,H,W) and masks (B,1,H,W).
     """
     rows = zip(pictures, patches.cpu(), masks.cpu(), plans, strict=True)
-    done = [stitch(picture[None], patch[None], mask[None], plan) for picture, patch, mask, plan in rows]
-    return torch.cat([picture for picture, _ in done]), torch.cat([mask for _, mask in done])
+    done = [stitch(image[None], patch[None], mask[None], plan) for image, patch, mask, plan in rows]
+    return torch.cat([image for image, _ in done]), torch.cat([mask for _, mask in done])
 
 
-def complete_pictures(
+def complete_images(
     model: PHACModel,
     images: Tensor,
     visible_masks: Tensor,
@@ -248,7 +248,7 @@ def _by_kind(kinds: Sequence[str]) -> list[list[int]]:
     return [group[rows] for group in groups for rows in chunks(len(group))]
 
 
-def invisible_pictures(
+def invisible_images(
     model: PHACModel,
     images: Tensor,
     coarse: Tensor,
@@ -292,7 +292,7 @@ def invisible_pictures(
     return torch.maximum((dilated > 0.5).float() * inside, exact), exact
 
 
-def refine_pictures(
+def refine_images(
     refiner: Inpainter,
     images: Tensor,
     coarse: Tensor,

@@ -28,9 +28,9 @@ from ..diffusion.sampling import (
     Fuse,
     OnStep,
     draw_noise,
+    image_seeds,
     keep_known,
     noised,
-    picture_seeds,
     sample,
     schedule_for,
 )
@@ -97,7 +97,7 @@ def complete(
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
     described = [text + model.text_suffix if text.strip() else text for text in texts]
     predict = noise_predictor(model, described, cfg, condition=condition, control=control)
-    seeds = picture_seeds(seed, len(image))
+    seeds = image_seeds(seed, len(image))
     noise = draw_noise(seeds, model.latent_shape, model.device)
     steps_of, free, fuse = scheduler_of(scheduler, seeds), None, None
     if region is not None:
@@ -236,7 +236,7 @@ def refine(
     part = amodal * (1.0 - visible)
     base = made = composite(occluded, coarse, part)
     if changed.any():
-        walk = Walk(scheduler, steps, strength, cfg, picture_seeds(seed, len(base)))
+        walk = Walk(scheduler, steps, strength, cfg, image_seeds(seed, len(base)))
         made = denoise_inside(refiner, base, changed, texts, walk, on_step)
     soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
     alpha = torch.maximum(soft, part) * changed
@@ -303,10 +303,8 @@ def completed_part(coarse: Tensor, changed_mask: Tensor, visible_mask: Tensor) -
     whole.
     """
     drawn = (coarse < WHITE - WHITE_TOLERANCE).any(dim=1, keepdim=True).float()
-    filled = torch.stack([_without_holes(picture) for picture in drawn])
-    plain = torch.tensor(
-        [_border_share(1.0 - picture) >= PLAIN_SHARE for picture in drawn], device=coarse.device
-    )
+    filled = torch.stack([_without_holes(image) for image in drawn])
+    plain = torch.tensor([_border_share(1.0 - image) >= PLAIN_SHARE for image in drawn], device=coarse.device)
     person = torch.where(plain[:, None, None, None], filled, torch.ones_like(drawn))
     return person * (changed_mask > 0.5) * (visible_mask <= 0.5)
 

@@ -224,9 +224,9 @@ class PoCoLDModel(nn.Module):
         """Pixels a side in one latent; pictures have to be a multiple of it."""
         return fold_of(self.vae) * 2 ** (len(self.vae.config.block_out_channels) - 1)
 
-    def encode(self, pictures: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,H,W) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
-        return encode_image(self.vae, self._for_vae(pictures)).float()
+        return encode_image(self.vae, self._for_vae(images)).float()
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) -> pictures (B,3,H,W) in 0..1, float32."""

@@ -45,7 +45,7 @@ class Given(NamedTuple):
     mask: Tensor | None = None
 
 
-def repose_pictures(
+def repose_images(
     model: PoCoLDModel, given: Given, *, seed: int = 0, on_step: OnStep | None = None, **settings: Any
 ) -> Reposed:
     """Pictures of the size of the target labels; sides that are no multiple of the autoencoder's factor are

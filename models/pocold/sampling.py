@@ -20,9 +20,9 @@ from ..diffusion.sampling import (
     Kept,
     OnStep,
     draw_noise,
+    image_seeds,
     keep_outside,
     noised,
-    picture_seeds,
     sample,
 )
 from ..diffusion.schedulers import PNDM, scheduler_of
@@ -94,7 +94,7 @@ def generate(
     """
     side = target.shape[-2] // model.factor, target.shape[-1] // model.factor
     shape = (model.networks.config.latent_channels, *side)
-    seeds = picture_seeds(seed, len(target))
+    seeds = image_seeds(seed, len(target))
     noise = draw_noise(seeds, shape, model.device)
     steps_of = scheduler_of(scheduler, seeds)
     predict = Branches(

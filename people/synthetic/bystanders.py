@@ -94,23 +94,23 @@ def person_in_front(seed: int, share: float, amodal: Tensor, light: Light) -> Oc
             )
             both = torch.lerp(one, two, part)
             covered = F.avg_pool2d(F.pad(both[None, 3:], (1,) * 4, mode="replicate"), 3, 1)[0, 0]
-            picture = both[:3] / both[3:].clamp_min(0.05) * _relight(light)
-            return Occluder((1 - covered) * _RIM_PX / size, partial(_as_it_is, picture), 1.0)
+            image = both[:3] / both[3:].clamp_min(0.05) * _relight(light)
+            return Occluder((1 - covered) * _RIM_PX / size, partial(_as_it_is, image), 1.0)
         scale *= 1.35
     return None
 
 
-def _as_it_is(picture: Tensor, extent: float) -> Tensor:
-    return picture
+def _as_it_is(image: Tensor, extent: float) -> Tensor:
+    return image
 
 
 def put_behind(
-    others: list[Bystander], camera: Camera, light: Light, picture: Tensor, distance: Tensor
+    others: list[Bystander], camera: Camera, light: Light, image: Tensor, distance: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The linear picture (3, S, S) of surroundings `distance` (S, S) metres away with others standing in
     it, their mask (1, S, S) 0..1 and the distances with them. camera: of S pixels a side.
     """
-    mask = torch.zeros_like(picture[:1])
+    mask = torch.zeros_like(image[:1])
     for other in others:
         feet, head = camera.project(
             torch.tensor([[other.x, 0.0, other.z], [other.x, other.cutout.height, other.z]])
@@ -119,15 +119,15 @@ def put_behind(
         if not 8 <= height <= 3 * camera.size or feet[2] < 0.5:
             continue
         width = max(2, round(height * other.cutout.alpha.shape[-1] / other.cutout.alpha.shape[-2]))
-        colour, alpha = resized(other.cutout, height, width, picture.device)
+        colour, alpha = resized(other.cutout, height, width, image.device)
         layer = _canvas(torch.cat([colour, alpha]), camera.size, round(feet[0] - width / 2), round(head[1]))
         away = float(torch.tensor([other.x, 0.9, other.z]).sub(camera.eye.cpu()).norm())
         seen = layer[3:] * (distance > away - 0.3)[None]
-        picture = picture * _under_feet(camera, feet, seen)
-        picture = torch.lerp(picture, layer[:3] * _relight(light), seen)
+        image = image * _under_feet(camera, feet, seen)
+        image = torch.lerp(image, layer[:3] * _relight(light), seen)
         distance = torch.where(seen[0] > 0.5, torch.full_like(distance, away), distance)
         mask = torch.maximum(mask, seen)
-    return picture, mask, distance
+    return image, mask, distance
 
 
 def _under_feet(camera: Camera, feet: list[float], seen: Tensor) -> Tensor:

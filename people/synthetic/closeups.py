@@ -37,7 +37,7 @@ class SyntheticHands:
     1 where the point lies in the picture; left (B,) bool.
     """
 
-    pictures: Tensor
+    images: Tensor
     masks: Tensor
     joints: Tensor
     left: Tensor
@@ -48,10 +48,10 @@ class SyntheticHands:
 def render_hands(seeds: Sequence[int], size: int = 128, device: torch.device | str = "cpu") -> SyntheticHands:
     """The hands of these seeds: both sides, skins, sleeves, backgrounds, turned every way, mostly upright."""
     rows = [_render(int(seed), size, device) for seed in seeds]
-    pictures, masks, joints, left, captions = zip(*rows, strict=True)
+    images, masks, joints, left, captions = zip(*rows, strict=True)
     sides = torch.tensor(left, device=device)
     return SyntheticHands(
-        torch.stack(pictures), torch.stack(masks), torch.stack(joints), sides, list(captions)
+        torch.stack(images), torch.stack(masks), torch.stack(joints), sides, list(captions)
     )  # fmt: skip
 
 
@@ -70,9 +70,9 @@ def _render(seed: int, size: int, device: torch.device | str) -> tuple[Tensor, T
     behind = photograph.develop(draw_behind(scene, light, camera, size, shadows))
     mask = (drawing.part == HAND_LABELS[side])[None].float()
     colour = photograph.develop(drawing.colour)
-    picture = colour * drawing.coverage + behind * (1 - drawing.coverage)
+    image = colour * drawing.coverage + behind * (1 - drawing.coverage)
     text = f"a {SIDES[side]} hand{sleeve_words(person.look)}"
-    return picture, mask, hands_px(person, camera)[side], side == LEFT, text
+    return image, mask, hands_px(person, camera)[side], side == LEFT, text
 
 
 def _pose(seed: int, side: int, draws: Draws) -> Pose:

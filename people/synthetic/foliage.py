@@ -85,9 +85,9 @@ def _leaves(
             torch.where(wins, new, old) for new, old in ((angle, tone), (aside, rib), (c, tilt))
         )
         gap = torch.minimum(gap, start + 0.25 * (outside - 1).clamp_min(0).sqrt() + 0.45)
-    picture = _paint(draws, sheet, best, tone, rib, tilt)
+    image = _paint(draws, sheet, best, tone, rib, tilt)
     soft = sheet.size * draws.uniform(0.012, 0.04) if draws.chance(0.3) else 1.0
-    return Occluder(torch.where(best < 0, gap, reach), lambda extent: picture, soft)
+    return Occluder(torch.where(best < 0, gap, reach), lambda extent: image, soft)
 
 
 def _scattered(
@@ -115,6 +115,6 @@ def _paint(draws: Draws, sheet: Sheet, best: Tensor, tone: Tensor, rib: Tensor, 
     bent = (rib * 0.5).clamp(-0.7, 0.7)
     facing = (0.75 - bent * bent).clamp_min(0.05).sqrt()
     light = sheet.lit((bent * tilt, 0.35 + 0.3 * bent * (1 - tilt.abs()), facing))
-    picture = torch.lerp(green, other, tone * tone * 0.8) * level * light
-    picture = picture * (1 + 0.35 * (rib.abs() < 0.08) - 0.2 * (rib > 0))
-    return torch.where(best < 0, green * light * 0.12, picture)
+    image = torch.lerp(green, other, tone * tone * 0.8) * level * light
+    image = image * (1 + 0.35 * (rib.abs() < 0.08) - 0.2 * (rib > 0))
+    return torch.where(best < 0, green * light * 0.12, image)

@@ -95,8 +95,8 @@ def curtain(draws: Draws, sheet: Sheet) -> Occluder:
     fabric = cloth(draws)
     phase = sheet.x * folds * 6.28 + 1.5 * torch.sin(sheet.y * 2 + 4 * sheet.x)
     normal = (0.7 * torch.cos(phase), torch.zeros_like(phase), (1 - 0.49 * torch.cos(phase) ** 2).sqrt())
-    picture = sheet.finish(fabric, sheet.x, sheet.y) * sheet.lit(normal) * (0.75 + 0.25 * torch.sin(phase))
-    return Occluder(reach, lambda extent: picture, _soft(draws, sheet))
+    image = sheet.finish(fabric, sheet.x, sheet.y) * sheet.lit(normal) * (0.75 + 0.25 * torch.sin(phase))
+    return Occluder(reach, lambda extent: image, _soft(draws, sheet))
 
 
 def post(draws: Draws, sheet: Sheet) -> Occluder:
@@ -139,8 +139,8 @@ def board(draws: Draws, sheet: Sheet) -> Occluder:
         0.5,
         grain=0.04,
     )
-    picture = Finish(lively(draws), lively(draws), (0.3, 0.2), (0.1, 0.1), 0, 0.5, 0.5, 0.5, (0.1, 0.1))
-    border, inside = Finish(paper, grain=0.03), draws.pick((lines, lines, picture))
+    image = Finish(lively(draws), lively(draws), (0.3, 0.2), (0.1, 0.1), 0, 0.5, 0.5, 0.5, (0.1, 0.1))
+    border, inside = Finish(paper, grain=0.03), draws.pick((lines, lines, image))
     rim = draws.uniform(0.02, 0.2)
     tilted = (draws.normal(0, 0.15), draws.normal(0.05, 0.15), 0.95)
 

@@ -29,14 +29,14 @@ def furnish(draws: Draws, things: Things, left: float, right: float, back: float
         piece = draws.pick((_chair, _table, _sofa, _plant, _chair))
         piece(draws, things, draws.uniform(left + 0.5, right - 0.5), draws.uniform(back + 0.4, 0.8))
     for _ in range(draws.pick((0, 1, 2, 3))):
-        _picture(draws, things, draws.uniform(left + 0.4, right - 0.4), back)
+        _image(draws, things, draws.uniform(left + 0.4, right - 0.4), back)
     if draws.chance(0.35):
         x, z, half = draws.uniform(-0.6, 0.6), draws.uniform(-0.8, 0.4), draws.uniform(0.8, 1.4)
         things.begin()
         things.box((x - half, 0.0, z - half * 0.7), (x + half, 0.012, z + half * 0.7), cloth(draws))
 
 
-def _picture(draws: Draws, things: Things, x: float, back: float) -> None:
+def _image(draws: Draws, things: Things, x: float, back: float) -> None:
     wide, tall, y = draws.uniform(0.15, 0.55), draws.uniform(0.15, 0.45), draws.uniform(1.3, 1.9)
     frame = draws.pick((wood(draws), Finish((0.1, 0.1, 0.1)), WHITE))
     inside = Finish(

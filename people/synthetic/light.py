@@ -103,10 +103,10 @@ def shade(samples: Samples, surface: Surface, light: Light, shadows: Shade) -> T
         )
         gloss = gloss + amount[:, None] * colour
     fuzz = (edge * 0.25 * (1 - surface.shine) * (1 - surface.sss))[:, None]
-    return to_picture(albedo * total * (1 + fuzz) + gloss)
+    return to_image(albedo * total * (1 + fuzz) + gloss)
 
 
-def to_picture(linear: Tensor) -> Tensor:
+def to_image(linear: Tensor) -> Tensor:
     """Linear light 0.. to a picture 0..1: bright parts roll off as on film, then the display's
     curve, taken as a square root."""
     knee, room = _SHOULDER, 1 - _SHOULDER

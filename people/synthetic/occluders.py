@@ -27,7 +27,7 @@ from .foreground import (
     sofa,
     wall,
 )
-from .light import Light, to_picture
+from .light import Light, to_image
 from .sheet import Occluder, Sheet
 
 OCCLUDERS = {
@@ -47,7 +47,7 @@ class Front(NamedTuple):
     """coverage (1, S, S) 0..1, at least 0.5 where it hides; picture (3, S, S) 0..1; is_person."""
 
     coverage: Tensor
-    picture: Tensor
+    image: Tensor
     is_person: bool
 
 
@@ -73,10 +73,10 @@ def grown(thing: Occluder, share: float, amodal: Tensor) -> tuple[Tensor, Tensor
     size = amodal.shape[-1]
     extent = reach_for(thing.reach, share, amodal)
     coverage = ((extent - thing.reach) * size / max(thing.soft, 1.0) + 0.5).clamp(0, 1)
-    picture = to_picture(thing.paint(max(extent, 0.0)))
+    image = to_image(thing.paint(max(extent, 0.0)))
     if thing.soft > 1.5:
-        picture = blurred(picture[None], 0.8 * thing.soft)[0]
-    return coverage[None], picture
+        image = blurred(image[None], 0.8 * thing.soft)[0]
+    return coverage[None], image
 
 
 def reach_for(reach: Tensor, share: float, amodal: Tensor) -> float:
@@ -110,10 +110,10 @@ def _one(draws: Draws, joints: Tensor, light: Light, size: int) -> Occluder:
     kind = list(OCCLUDERS)[draws.choice(list(OCCLUDERS.values()))]
     joint = joints[draws.choice(_JOINTS), :2] / size
     hands = (joints[4, :2] + joints[7, :2]) / (2 * size)
-    sheet = Sheet(size, light, draws.uniform(0, 16), _on_picture(joint), _on_picture(hands))
+    sheet = Sheet(size, light, draws.uniform(0, 16), _on_image(joint), _on_image(hands))
     return kind(draws, sheet)
 
 
-def _on_picture(point: Tensor) -> tuple[float, float]:
+def _on_image(point: Tensor) -> tuple[float, float]:
     x, y = point.clamp(0.05, 0.95).tolist()
     return x, y

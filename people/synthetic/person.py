@@ -73,18 +73,18 @@ def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) 
     size = camera.size
     samples = rasterize(person.layers, camera.resized(size * SUPERSAMPLING))
     colour = shade(samples, paint(samples), light, shadows)
-    covered = samples.picture(torch.ones_like(samples.depth))
+    covered = samples.image(torch.ones_like(samples.depth))
     coverage = F.avg_pool2d(covered[None], SUPERSAMPLING)[0]
-    mean = F.avg_pool2d(samples.picture(colour)[None], SUPERSAMPLING)[0] / coverage.clamp_min(0.2)
+    mean = F.avg_pool2d(samples.image(colour)[None], SUPERSAMPLING)[0] / coverage.clamp_min(0.2)
     part, part_uv = _nearest(samples, coverage)
     return Drawing(mean, coverage, part, part_uv, samples)
 
 
 def _nearest(samples: Samples, coverage: Tensor) -> tuple[Tensor, Tensor]:
     """DensePose of each pixel: that of its nearest sample, 0 where the person covers less than half."""
-    nearness = samples.picture(1 / samples.depth)
+    nearness = samples.image(1 / samples.depth)
     _, where = F.max_pool2d(nearness[None], SUPERSAMPLING, return_indices=True)
     whole = coverage[0] >= 0.5
-    values = samples.picture(torch.cat([samples.part[:, None].float(), samples.part_uv], 1))
+    values = samples.image(torch.cat([samples.part[:, None].float(), samples.part_uv], 1))
     picked = values.flatten(1)[:, where.flatten()].view(3, *whole.shape) * whole
     return picked[0].to(torch.uint8), picked[1:]

@@ -41,9 +41,9 @@ class Photograph:
         """(3, S, S) 0..1 to the same. It works pixel by pixel, so layers are developed before they are put on
         one another and stay what they are where nothing covers them.
         """
-        picture = layer * (self.gain * self.shade)
-        picture = picture - 0.28 * (picture - 0.72).clamp(0, 0.6) ** 2 - 0.35 * (picture - 1).clamp_min(0)
-        bent = picture + self.contrast * picture * (1 - picture) * (picture - 0.45) * 4
+        image = layer * (self.gain * self.shade)
+        image = image - 0.28 * (image - 0.72).clamp(0, 0.6) ** 2 - 0.35 * (image - 1).clamp_min(0)
+        bent = image + self.contrast * image * (1 - image) * (image - 0.45) * 4
         luma = bent[:1] * _LUMA[0] + bent[1:2] * _LUMA[1] + bent[2:] * _LUMA[2]
         toned = self.black + (1 - self.black) * (luma + self.saturation * (bent - luma))
         grain = self.noise * (0.35 + 0.65 * (1 - luma.clamp(0, 1)))
@@ -79,69 +79,69 @@ def _noise(draws: Draws, size: int) -> Tensor:
 # -- what spreads from pixel to pixel: for training only
 
 
-def degrade(pictures: Tensor, seeds: Sequence[int]) -> Tensor:
+def degrade(images: Tensor, seeds: Sequence[int]) -> Tensor:
     """Pictures (B, 3, H, W) 0..1 as they come from phones and the net: out of focus, shaken, scaled down
     and up, sharpened, stored as JPEG. Each by its seed; size and range stay.
     """
     return torch.stack(
-        [_degrade(picture, Draws(seed, "photo")) for picture, seed in zip(pictures, seeds, strict=True)]
+        [_degrade(image, Draws(seed, "photo")) for image, seed in zip(images, seeds, strict=True)]
     )
 
 
-def _degrade(picture: Tensor, draws: Draws) -> Tensor:
-    side = min(picture.shape[-2:])
-    picture = picture[None]
+def _degrade(image: Tensor, draws: Draws) -> Tensor:
+    side = min(image.shape[-2:])
+    image = image[None]
     if draws.chance(0.35):
-        picture = defocus(picture, draws.uniform(0.3, 0.012 * side + 0.4))
+        image = defocus(image, draws.uniform(0.3, 0.012 * side + 0.4))
     if draws.chance(0.15):
-        picture = shake(picture, draws.uniform(1.0, 0.035 * side), draws.uniform(0, math.pi))
+        image = shake(image, draws.uniform(1.0, 0.035 * side), draws.uniform(0, math.pi))
     if draws.chance(0.35):
-        picture = resample(picture, draws.uniform(0.35, 0.9))
+        image = resample(image, draws.uniform(0.35, 0.9))
     if draws.chance(0.25):
-        picture = picture + draws.uniform(0.2, 0.9) * (picture - defocus(picture, 0.8))
+        image = image + draws.uniform(0.2, 0.9) * (image - defocus(image, 0.8))
     if draws.chance(0.6):
-        picture = jpeg(picture.clamp(0, 1), draws.uniform(25, 92))
-    return picture[0].clamp(0, 1)
+        image = jpeg(image.clamp(0, 1), draws.uniform(25, 92))
+    return image[0].clamp(0, 1)
 
 
-def defocus(pictures: Tensor, sigma: float) -> Tensor:
+def defocus(images: Tensor, sigma: float) -> Tensor:
     """Gaussian blur, sigma in pixels."""
     reach = max(1, math.ceil(2.5 * sigma))
-    line = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
+    line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (line / max(sigma, 1e-3)) ** 2)
     kernel = (kernel / kernel.sum()).repeat(3, 1)
-    padded = F.pad(pictures, (reach,) * 4, mode="replicate")
+    padded = F.pad(images, (reach,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(padded, kernel[:, None, None], groups=3), kernel[:, None, :, None], groups=3)
 
 
-def shake(pictures: Tensor, length: float, angle: float) -> Tensor:
+def shake(images: Tensor, length: float, angle: float) -> Tensor:
     """Motion blur over `length` pixels in a direction."""
     reach = max(1, math.ceil(length / 2))
-    line = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
+    line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     along = line[None, :] * math.cos(angle) + line[:, None] * math.sin(angle)
     aside = line[:, None] * math.cos(angle) - line[None, :] * math.sin(angle)
     kernel = (1 - aside.abs()).clamp_min(0) * (length / 2 + 0.5 - along.abs()).clamp(0, 1)
     kernel = (kernel / kernel.sum()).expand(3, 1, -1, -1)
-    return F.conv2d(F.pad(pictures, (reach,) * 4, mode="replicate"), kernel, groups=3)
+    return F.conv2d(F.pad(images, (reach,) * 4, mode="replicate"), kernel, groups=3)
 
 
-def resample(pictures: Tensor, factor: float) -> Tensor:
+def resample(images: Tensor, factor: float) -> Tensor:
     """Scaled down by a factor and up again."""
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     small = (max(8, round(height * factor)), max(8, round(width * factor)))
-    less = F.interpolate(pictures, small, mode="bilinear", align_corners=False, antialias=True)
+    less = F.interpolate(images, small, mode="bilinear", align_corners=False, antialias=True)
     return F.interpolate(less, (height, width), mode="bilinear", align_corners=False)
 
 
-def jpeg(pictures: Tensor, quality: float) -> Tensor:
+def jpeg(images: Tensor, quality: float) -> Tensor:
     """Pictures (B, 3, H, W) 0..1 through JPEG's transform and rounding at a quality 1..100, colour halved."""
-    height, width = pictures.shape[-2:]
-    padded = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate") * 255
+    height, width = images.shape[-2:]
+    padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate") * 255
     red, green, blue = padded.unbind(1)
     luma = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
     chroma = F.avg_pool2d(torch.stack([(blue - luma) * 0.564, (red - luma) * 0.713], 1), 2)
     scale = 50 / quality if quality < 50 else 2 - quality / 50
-    table = (torch.tensor(_QUANTISATION, device=pictures.device, dtype=pictures.dtype) * scale).clamp_min(1)
+    table = (torch.tensor(_QUANTISATION, device=images.device, dtype=images.dtype) * scale).clamp_min(1)
     luma = _rounded(luma[:, None] - 128, table)[:, 0] + 128
     chroma = F.interpolate(
         _rounded(chroma, table * 1.4),

@@ -47,7 +47,7 @@ class Samples:
         wanted = torch.tensor([each.name in names for each in self.layers], device=self.pixel.device)
         return wanted[self.layer].nonzero()[:, 0]
 
-    def picture(self, values: Tensor, empty: float = 0.0) -> Tensor:
+    def image(self, values: Tensor, empty: float = 0.0) -> Tensor:
         """(C,S,S) of values (P,C) or (P,), `empty` where nothing is seen."""
         flat = values.reshape(len(values), -1)
         out = flat.new_full((self.size * self.size, flat.shape[1]), empty)

@@ -168,7 +168,7 @@ def _photographed(
         behind, others = draw_surroundings(scene, light, camera, options.size, shadows)
         behind = photograph.develop(behind)
     drawing = replace(drawing, colour=photograph.develop(drawing.colour))
-    return drawing, Layers(behind, others, photograph.develop(front.picture), front.coverage, front.is_person)
+    return drawing, Layers(behind, others, photograph.develop(front.image), front.coverage, front.is_person)
 
 
 def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text: str) -> SyntheticPeople:
@@ -194,7 +194,7 @@ def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text
 def joints_px(person: Person, camera: Camera) -> Tensor:
     """(18,3) x_px, y_px and whether the joint is in the picture and, on the face, turned to the camera."""
     figure = person.figure
-    points = _in_picture(camera, figure.joints)
+    points = _in_image(camera, figure.joints)
     sight = camera.eye.to(points.device) - figure.head_centre
     for index, least in _FACE_SEEN.items():
         outward = figure.joints[index] - figure.head_centre
@@ -205,10 +205,10 @@ def joints_px(person: Person, camera: Camera) -> Tensor:
 
 def hands_px(person: Person, camera: Camera) -> Tensor:
     """(2,21,3) x_px, y_px and whether the point is in the picture."""
-    return _in_picture(camera, person.figure.hands.reshape(-1, 3)).view(2, -1, 3)
+    return _in_image(camera, person.figure.hands.reshape(-1, 3)).view(2, -1, 3)
 
 
-def _in_picture(camera: Camera, points: Tensor) -> Tensor:
+def _in_image(camera: Camera, points: Tensor) -> Tensor:
     seen = camera.project(points)
     inside = ((seen[:, :2] >= 0) & (seen[:, :2] < camera.size)).all(1)
     return torch.cat([seen[:, :2], inside[:, None].float()], 1)
@@ -221,11 +221,11 @@ def hands_seen(hands: Tensor, part: Tensor) -> Tensor:
     return (shown & (hands[..., 2] > 0)).float().mean(1) >= SEEN_SHARE
 
 
-def _at(picture: Tensor, points: Tensor) -> Tensor:
+def _at(image: Tensor, points: Tensor) -> Tensor:
     """(n,): the value of a one-channel picture (1,S,S) at each of n points."""
-    size = picture.shape[-1]
+    size = image.shape[-1]
     column, line = (points[:, i].long().clamp(0, size - 1) for i in (0, 1))
-    return picture[0, line, column]
+    return image[0, line, column]
 
 
 def without_occluder(people: SyntheticPeople) -> SyntheticPeople:

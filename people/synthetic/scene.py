@@ -18,7 +18,7 @@ from .camera import Camera, frame_points, look_at
 from .draws import Draws
 from .finishes import Finish, lively
 from .focus import blurred, focus
-from .light import Light, sample_light, to_picture
+from .light import Light, sample_light, to_image
 from .parks import sample_park
 from .place import Lamp, Place, warm
 from .raycast import Hits, Things, View, cast
@@ -157,13 +157,13 @@ def draw_surroundings(
     linear = torch.where(
         hits.sky, sky(scene.place, rays, scene.shift), in_haze(scene.place, linear, hits.distance)
     )
-    picture, distance = linear.view(3, side, side), hits.distance.view(side, side)
-    picture, others, distance = put_behind(scene.others, small, light, picture, distance)
+    image, distance = linear.view(3, side, side), hits.distance.view(side, side)
+    image, others, distance = put_behind(scene.others, small, light, image, distance)
     aperture_px = scene.aperture * small.focal_px
-    picture = focus(picture[None], distance[None, None], aperture_px, float(camera.eye.norm()))
-    both = torch.cat([picture, others[None]], 1)
+    image = focus(image[None], distance[None, None], aperture_px, float(camera.eye.norm()))
+    both = torch.cat([image, others[None]], 1)
     both = F.interpolate(both, (size, size), mode="bilinear", align_corners=False)[0]
-    return to_picture(both[:3]), (both[3:] >= 0.5).float()
+    return to_image(both[:3]), (both[3:] >= 0.5).float()
 
 
 def _rays(camera: Camera) -> Tensor:
@@ -201,15 +201,15 @@ def load_backgrounds(folder: str | Path) -> list[Tensor]:
     found = sorted(
         p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
     )
-    pictures = []
+    images = []
     for path in found:
-        with Image.open(path) as picture:
-            small = picture.convert("RGB")
+        with Image.open(path) as image:
+            small = image.convert("RGB")
             small.thumbnail((1024, 1024))
-            pictures.append(pil_to_tensor(small).float() / 255)
-    if not pictures:
+            images.append(pil_to_tensor(small).float() / 255)
+    if not images:
         raise ValueError(f"no .jpg, .png or .webp in {folder}; give a folder of photographs without people")
-    return pictures
+    return images
 
 
 def _crop(draws: Draws, photograph: Tensor, size: int) -> Tensor:

@@ -115,5 +115,5 @@ def _every_other(points: Tensor) -> tuple[int, Tensor]:
 
 def _back_to_all(values: Tensor, side: int) -> Tensor:
     coarse = (side + 1) // 2
-    picture = values.view(1, 1, coarse, coarse)
-    return F.interpolate(picture, (side, side), mode="bilinear", align_corners=False).reshape(-1)
+    image = values.view(1, 1, coarse, coarse)
+    return F.interpolate(image, (side, side), mode="bilinear", align_corners=False).reshape(-1)

@@ -51,8 +51,8 @@ def test_the_shipped_demo_saves_every_stage_in_time_and_memory(tmp_path):
     assert done.returncode == 0, done.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     for stage in STAGES:
-        with Image.open(tmp_path / "figura" / f"{stage}_00001_.png") as picture:
-            assert picture.size == (128, 128)
+        with Image.open(tmp_path / "figura" / f"{stage}_00001_.png") as image:
+            assert image.size == (128, 128)
     # The processor's seconds, so that other work on the machine does not count.
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert busy < CORES * LIMIT_S

@@ -35,7 +35,7 @@ from figura.host.plain import PlainHost  # noqa: E402
 from figura.models.cfld.attention import key_value_names  # noqa: E402
 from figura.models.cfld.config import CFLDConfig  # noqa: E402
 from figura.models.cfld.networks import CFLDModel, CFLDNetworks  # noqa: E402
-from figura.models.cfld.pipeline import looks, pose_pictures  # noqa: E402
+from figura.models.cfld.pipeline import looks, pose_images  # noqa: E402
 from figura.models.cfld.sampling import Guided, Weights, branches_of  # noqa: E402
 from figura.models.diffusion import single_file  # noqa: E402
 from figura.models.diffusion.sampling import draw_noise, sample  # noqa: E402
@@ -73,7 +73,7 @@ def sigmas_of(times: torch.Tensor) -> torch.Tensor:
 
 
 def ours(model: CFLDModel, given, noise: torch.Tensor, weights: Weights) -> torch.Tensor:
-    drawn = pose_pictures(given.poses, CONFIG)
+    drawn = pose_images(given.poses, CONFIG)
     guided = Guided(model, branches_of(model, looks(model, given), drawn), weights)
     return sample(guided, noise, scheduler_of(DDIM), STEPS)
 

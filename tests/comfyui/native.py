@@ -34,5 +34,5 @@ def saved(server: ComfyServer, graph: dict[str, Any]) -> np.ndarray:
     run = server.run(graph)
     assert run.end == "execution_success", run.events[-1]
     node_ids = [node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage"]
-    data = server.picture(run.images(node_ids[-1])[0])
+    data = server.image(run.images(node_ids[-1])[0])
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)

@@ -153,7 +153,7 @@ class ComfyServer:
             async with session.post(self.url + "/upload/image", data=form) as answer:
                 return await answer.json()
 
-    def picture(self, image: Mapping[str, Any]) -> bytes:
+    def image(self, image: Mapping[str, Any]) -> bytes:
         """The file of one entry of `Run.images`."""
         return self.get("/view?" + urllib.parse.urlencode(image))
 

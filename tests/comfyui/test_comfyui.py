@@ -17,7 +17,7 @@ from figura.models import store
 from figura.tests.comfyui.native import only
 from figura.workflows import FLOWS
 from figura.workflows.files import FOLDER
-from figura.workflows.scene import PICTURE, PICTURE_NAME
+from figura.workflows.scene import IMAGE, IMAGE_NAME
 from PIL import Image
 
 pytestmark = pytest.mark.comfyui
@@ -83,7 +83,7 @@ def test_texts_help_pages_and_scripts_are_served(comfyui):
         assert comfyui.get(f"/extensions/figura/docs/{node_id}.md").startswith(b"# ")
     scripts = [path for path in comfyui.json("/extensions") if path.startswith("/extensions/figura/")]
     assert scripts == ["/extensions/figura/figura.js"]
-    assert comfyui.get(f"/extensions/figura/pictures/{PICTURE_NAME}") == PICTURE.read_bytes()
+    assert comfyui.get(f"/extensions/figura/pictures/{IMAGE_NAME}") == IMAGE.read_bytes()
 
 
 def test_bad_points_are_refused_before_anything_runs(comfyui):
@@ -107,17 +107,17 @@ def test_phac_pose_shows_progress_and_gives_the_headless_picture(comfyui, tmp_pa
     here = headless(graph, tmp_path)
     for title in ("Save prompt", "Save visible mask", "Save coarse completion", "Save refined"):
         node_id = node_of(graph, "SaveImage", title)
-        there = pixels(comfyui.picture(run.images(node_id)[0]))
+        there = pixels(comfyui.image(run.images(node_id)[0]))
         assert np.abs(there - here[node_id]).max() <= GREY_LEVEL, title
 
 
 def headless(graph: dict, output: Path) -> dict[str, np.ndarray]:
     """The first picture of every output node, made by the headless runner."""
-    result = Runner(PlainHost(PICTURE.parent, output, device="cpu")).run(graph)
-    pictures = {node_id: ui["images"][0] for node_id, ui in result.ui.items() if ui.get("images")}
+    result = Runner(PlainHost(IMAGE.parent, output, device="cpu")).run(graph)
+    images = {node_id: ui["images"][0] for node_id, ui in result.ui.items() if ui.get("images")}
     return {
         node_id: pixels((output / image["subfolder"] / image["filename"]).read_bytes())
-        for node_id, image in pictures.items()
+        for node_id, image in images.items()
         if image["type"] == "output"
     }
 
@@ -154,11 +154,11 @@ def test_cancel_stops_within_a_step(comfyui):
 @needs_mini
 def test_phac_photo_runs_on_an_uploaded_photo_and_keeps_the_rest(comfyui):
     graph = api_graph("phac_photo")
-    graph[node_of(graph, "LoadImage")]["inputs"]["image"] = comfyui.upload(PICTURE)
+    graph[node_of(graph, "LoadImage")]["inputs"]["image"] = comfyui.upload(IMAGE)
     run = comfyui.run(graph)
     assert run.end == "execution_success", run.events[-1]
     saved = run.images(node_of(graph, "SaveImage", "Save picture"))[0]
-    after, before = pixels(comfyui.picture(saved)), pixels(PICTURE.read_bytes())
+    after, before = pixels(comfyui.image(saved)), pixels(IMAGE.read_bytes())
     changed = (after != before).any(-1)
     assert after.shape == before.shape and 0 < changed.mean() < 0.15
 

@@ -8,7 +8,7 @@ from figura.headless.graph import load_graph
 from figura.headless.native_nodes import SD15_CHECKPOINT
 from figura.tests.comfyui.native import only, saved, write_checkpoint
 from figura.workflows.files import FOLDER
-from figura.workflows.hand_scene import PICTURE, PICTURE_NAME
+from figura.workflows.hand_scene import IMAGE, IMAGE_NAME
 from PIL import Image
 
 pytestmark = pytest.mark.comfyui
@@ -21,10 +21,10 @@ RING_PERCENT = 20.0
 def stock(comfyui, tmp_path_factory):
     """A ComfyUI with a checkpoint and the example picture, made smaller."""
     checkpoint = write_checkpoint(comfyui, "tiny_checkpoint.py", SD15_CHECKPOINT)
-    small = tmp_path_factory.mktemp("picture") / PICTURE_NAME
-    with Image.open(PICTURE) as picture:
-        picture.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(small)
-    assert comfyui.upload(small) == PICTURE_NAME
+    small = tmp_path_factory.mktemp("picture") / IMAGE_NAME
+    with Image.open(IMAGE) as image:
+        image.resize((SIDE, SIDE), Image.Resampling.NEAREST).save(small)
+    assert comfyui.upload(small) == IMAGE_NAME
     yield comfyui
     checkpoint.unlink()
 
@@ -39,8 +39,8 @@ def graph_with(**sampler: object) -> dict:
 
 def shown() -> tuple[np.ndarray, np.ndarray]:
     """Colours and alpha of the picture that was uploaded."""
-    with Image.open(PICTURE) as picture:
-        pixels = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST)).astype(int)
+    with Image.open(IMAGE) as image:
+        pixels = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).astype(int)
     return pixels[..., :3], pixels[..., 3]
 
 

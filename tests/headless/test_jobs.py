@@ -47,7 +47,7 @@ def test_missing_pictures_and_loaders_are_told(tmp_path):
 
 
 def test_a_picture_that_comes_with_the_pack_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "SHIPPED_PICTURES", tmp_path)
+    monkeypatch.setattr(jobs, "SHIPPED_IMAGES", tmp_path)
     (tmp_path / "x.png").touch()
     (job,) = make_jobs(graph(), [], [])
     assert job.graph["3"]["inputs"]["image"] == str(tmp_path / "x.png")
@@ -59,9 +59,9 @@ def test_a_picture_that_comes_with_the_pack_is_found(tmp_path, monkeypatch):
 POINTS = '{"version": 1, "people": []}'
 
 
-def of_a_person(picture="figura_scene.png"):
+def of_a_person(image="figura_scene.png"):
     return {
-        "1": {"class_type": "LoadImage", "inputs": {"image": picture}},
+        "1": {"class_type": "LoadImage", "inputs": {"image": image}},
         "2": {"class_type": "LoadImage", "inputs": {"image": "other.png"}},
         "3": {
             "class_type": "FiguraPointPrompt", "inputs": {"image": ["1", 0], "points": POINTS},
@@ -73,7 +73,7 @@ def of_a_person(picture="figura_scene.png"):
     }  # fmt: skip
 
 
-class TestAnotherPicture:
+class TestAnotherImage:
     def test_its_points_are_asked_for(self):
         with pytest.raises(GraphError) as caught:
             make_jobs(of_a_person(), ["1.image=me.png"], [])

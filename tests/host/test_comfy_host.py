@@ -5,7 +5,7 @@ import types
 
 import pytest
 import torch
-from figura.host import chosen, get_host, pictures, use_host
+from figura.host import chosen, get_host, images, use_host
 from figura.host.comfy import ComfyHost
 from figura.host.plain import PlainHost
 from PIL import Image
@@ -180,19 +180,19 @@ def test_the_throttle_lets_eight_a_second_through():
 def test_workflows_pictures_are_put_into_the_input_folder_and_never_over_others(comfyui, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "figura_hand.png").write_bytes(b"of the user")
-    assert [path.name for path in pictures.offer_pictures()] == ["figura_scene.png"]
+    assert [path.name for path in images.offer_images()] == ["figura_scene.png"]
     assert (tmp_path / "in" / "figura_hand.png").read_bytes() == b"of the user"
     assert Image.open(tmp_path / "in" / "figura_scene.png").size == (640, 448)
-    assert pictures.offer_pictures() == []
+    assert images.offer_images() == []
 
 
 def test_an_input_folder_that_cannot_be_written_stops_nothing(comfyui, tmp_path, caplog):
     (tmp_path / "in").write_text("a file in the folder's place")
-    assert pictures.offer_pictures() == []
+    assert images.offer_images() == []
     assert "could not be put into the input folder" in caplog.text
 
 
 def test_outside_comfyui_no_pictures_are_copied(tmp_path):
     with use_host(PlainHost(tmp_path)):
-        assert pictures.offer_pictures() == []
+        assert images.offer_images() == []
     assert not list(tmp_path.iterdir())

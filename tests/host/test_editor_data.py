@@ -32,7 +32,7 @@ def people_of(asked):
 
 
 def example_of(asked):
-    return editor_data.example_picture(asked, FiguraExamplePerson)
+    return editor_data.example_image(asked, FiguraExamplePerson)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_turned_photograph_is_read_upright(host):
     exif[0x0112] = 6
     path = host.input_dir() / "turned.jpg"
     Image.new("RGB", (96, 64)).save(path, exif=exif)
-    assert editor_data.read_picture(path).size == (64, 96)
+    assert editor_data.read_image(path).size == (64, 96)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_what_names_no_picture_is_refused(host, named, says):
 def test_a_link_in_the_folder_is_followed_as_in_comfyui(host, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
     (host.input_dir() / "link.png").symlink_to(tmp_path / "elsewhere.png")
-    assert editor_data.read_picture(editor_data.picture_file({"filename": "link.png"}, host)).size == (8, 8)
+    assert editor_data.read_image(editor_data.image_file({"filename": "link.png"}, host)).size == (8, 8)
 
 
 def test_a_missing_picture_and_a_folder_are_not_there(host):
     for name in ("none.png", "sub"):
         with pytest.raises(FileNotFoundError, match="no picture"):
-            editor_data.picture_file({"filename": name}, host)
+            editor_data.image_file({"filename": name}, host)
 
 
 def test_a_picture_of_too_many_pixels_is_refused(host, monkeypatch):
@@ -158,10 +158,10 @@ def test_whatever_is_asked_gives_a_clear_error(tmp_path_factory, asked):
 class TestExample:
     @pytest.mark.parametrize("slot", [0, 1, 7])
     def test_it_is_the_picture_of_the_node(self, slot):
-        picture = example_of({**EXAMPLE, "slot": slot})
+        image = example_of({**EXAMPLE, "slot": slot})
         made = FiguraExamplePerson().run(EXAMPLE["seed"], EXAMPLE["size"], EXAMPLE["occlusion"])[slot]
-        assert picture.size == (64, 64)
-        difference = editor_data.to_tensor(picture) - made[0].permute(2, 0, 1)
+        assert image.size == (64, 64)
+        difference = editor_data.to_tensor(image) - made[0].permute(2, 0, 1)
         assert difference.abs().max() <= 1 / 255
 
     def test_fields_may_be_texts(self):

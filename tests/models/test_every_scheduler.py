@@ -26,7 +26,7 @@ WALK = {"steps": 3, "seed": [5, 6]}
 every_scheduler = pytest.mark.parametrize("scheduler", SCHEDULERS)
 
 
-def picture(number: int, size: int = SIZE, channels: int = 3) -> Tensor:
+def image(number: int, size: int = SIZE, channels: int = 3) -> Tensor:
     return torch.rand(2, channels, size, size, generator=torch.Generator().manual_seed(number))
 
 
@@ -38,49 +38,47 @@ def square(size: int = SIZE) -> Tensor:
 
 
 def complete(scheduler: str) -> Tensor:
-    given = picture(0), square(), picture(1), TEXTS
+    given = image(0), square(), image(1), TEXTS
     return phac.complete(tiny_phac.tiny_phac(), *given, scheduler=scheduler, **WALK)[0]
 
 
 def refine(scheduler: str) -> Tensor:
-    given = picture(0), picture(1), 1 - square(), square(), TEXTS
+    given = image(0), image(1), 1 - square(), square(), TEXTS
     return phac.refine(tiny_phac.tiny_refiner(), *given, scheduler=scheduler, **WALK).image
 
 
 def draw_people(scheduler: str) -> Tensor:
     return humansd.generate_people(
-        tiny_humansd.tiny_humansd(), picture(2, 64), TEXTS, scheduler=scheduler, **WALK
+        tiny_humansd.tiny_humansd(), image(2, 64), TEXTS, scheduler=scheduler, **WALK
     )
 
 
 def draw_people_with_the_released_model(scheduler: str) -> Tensor:
     model = tiny_humansd.tiny_humansd(released_steps=True)
-    return humansd.generate_people(model, picture(2, 64), TEXTS, scheduler=scheduler, **WALK)
+    return humansd.generate_people(model, image(2, 64), TEXTS, scheduler=scheduler, **WALK)
 
 
 def repose_cfld(scheduler: str) -> Tensor:
     model = tiny_cfld.tiny_cfld()
-    looks = cfld.appearance_of(model, picture(3))
+    looks = cfld.appearance_of(model, image(3))
     return cfld.repose(model, looks, torch.ones(2, 21, 64, 64), scheduler=scheduler, **WALK)
 
 
 def repose_pocold(scheduler: str) -> Tensor:
     labels = tiny_pocold.body_labels(2, 32, 32)
-    return pocold.generate(tiny_pocold.tiny_pocold(), labels, picture(4), scheduler=scheduler, **WALK)
+    return pocold.generate(tiny_pocold.tiny_pocold(), labels, image(4), scheduler=scheduler, **WALK)
 
 
 def draw_hands(scheduler: str) -> Tensor:
-    return hands.generate_hands(tiny_hands.tiny_generator(), picture(5), TEXTS, scheduler=scheduler, **WALK)[
-        0
-    ]
+    return hands.generate_hands(tiny_hands.tiny_generator(), image(5), TEXTS, scheduler=scheduler, **WALK)[0]
 
 
 def draw_hands_without_a_mask(scheduler: str) -> Tensor:
-    return hands.generate_hands(tiny_hands.tiny_stand_in(), picture(5), TEXTS, scheduler=scheduler, **WALK)[0]
+    return hands.generate_hands(tiny_hands.tiny_stand_in(), image(5), TEXTS, scheduler=scheduler, **WALK)[0]
 
 
 def outpaint(scheduler: str) -> Tensor:
-    given = picture(6), square(), picture(7), TEXTS
+    given = image(6), square(), image(7), TEXTS
     return hands.outpaint_body(tiny_hands.tiny_body(), *given, scheduler=scheduler, **WALK).image
 
 
@@ -108,15 +106,15 @@ def test_schedulers_differ(sampler: Callable[[str], Tensor]) -> None:
 @every_scheduler
 def test_what_the_refiner_may_not_change_is_exact(scheduler: str) -> None:
     made, outside = refine(scheduler), (square() == 0).expand(2, 3, -1, -1)
-    assert torch.equal(made[outside], picture(0)[outside])
-    assert not torch.allclose(made[~outside], picture(0)[~outside], atol=1e-3)
+    assert torch.equal(made[outside], image(0)[outside])
+    assert not torch.allclose(made[~outside], image(0)[~outside], atol=1e-3)
 
 
 @every_scheduler
 @pytest.mark.parametrize("strength", [0.3, 1.0])
 def test_the_refiner_executes_its_steps_at_any_strength(scheduler: str, strength: float) -> None:
     done: list[tuple[int, int]] = []
-    given = picture(0), picture(1), 1 - square(), square(), TEXTS
+    given = image(0), image(1), 1 - square(), square(), TEXTS
     phac.refine(
         tiny_phac.tiny_refiner(), *given, scheduler=scheduler, strength=strength, **WALK,
         on_step=lambda number, total, clean: done.append((number, total)),
@@ -127,7 +125,7 @@ def test_the_refiner_executes_its_steps_at_any_strength(scheduler: str, strength
 
 @every_scheduler
 def test_a_region_that_the_prompt_excludes_stays_white(scheduler: str) -> None:
-    given = picture(0), square(), picture(1), TEXTS
+    given = image(0), square(), image(1), TEXTS
     made, _ = phac.complete(tiny_phac.tiny_phac(), *given, region=square(), scheduler=scheduler, **WALK)
     assert made[(square() == 0).expand_as(made)].eq(1).all()
 
@@ -138,30 +136,30 @@ def test_known_hands_keep_their_latents_and_pixels(
     scheduler: str, expansion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, ends = tiny_hands.tiny_body(), []
-    monkeypatch.setattr(model, "decode", lambda latents: (ends.append(latents), picture(8))[1])
-    given = picture(6), square(), picture(7), TEXTS
+    monkeypatch.setattr(model, "decode", lambda latents: (ends.append(latents), image(8))[1])
+    given = image(6), square(), image(7), TEXTS
     made = hands.outpaint_body(
         model, *given, expansion=expansion, scheduler=scheduler, feather_px=0.0, **WALK
     )
     inside = (square() == 1).expand(2, 3, -1, -1)
-    assert torch.equal(made.image[inside], picture(6)[inside])
+    assert torch.equal(made.image[inside], image(6)[inside])
     if expansion != OFF:
         known = hands.known_cells(square(), model.latent_shape[1:]).expand_as(ends[0]) == 1
-        assert known.any() and torch.equal(ends[0][known], model.encode(picture(6))[known])
+        assert known.any() and torch.equal(ends[0][known], model.encode(image(6))[known])
 
 
 @every_scheduler
 def test_what_an_edit_keeps_is_exact(scheduler: str) -> None:
-    labels, kept = tiny_pocold.body_labels(2, 32, 32), pocold.Kept(picture(9), square())
+    labels, kept = tiny_pocold.body_labels(2, 32, 32), pocold.Kept(image(9), square())
     made = pocold.generate(
-        tiny_pocold.tiny_pocold(), labels, picture(4), kept=kept, scheduler=scheduler, **WALK
+        tiny_pocold.tiny_pocold(), labels, image(4), kept=kept, scheduler=scheduler, **WALK
     )
     outside = (square() == 0).expand_as(made)
-    assert torch.equal(made[outside], picture(9)[outside])
+    assert torch.equal(made[outside], image(9)[outside])
 
 
 def test_a_scheduler_that_cannot_take_as_many_steps_says_so() -> None:
-    given = picture(0), picture(1), 1 - square(), square(), TEXTS
+    given = image(0), image(1), 1 - square(), square(), TEXTS
     with pytest.raises(ValueError, match="steps is 60; this scheduler takes 1 to 50 .with a noise strength"):
         phac.refine(tiny_phac.tiny_refiner(), *given, scheduler="lcm", steps=30, strength=0.5)
 
@@ -171,5 +169,5 @@ def test_ddim_of_the_released_humansd_keeps_to_its_demo() -> None:
     model = tiny_humansd.tiny_humansd(released_steps=True)
     forward = model.unet.forward
     model.unet.forward = lambda z, t, *args, **named: (times.append(int(t)), forward(z, t, *args, **named))[1]
-    humansd.generate_people(model, picture(2, 64), TEXTS, scheduler=DDIM, steps=50, cfg=1.0)
+    humansd.generate_people(model, image(2, 64), TEXTS, scheduler=DDIM, steps=50, cfg=1.0)
     assert times == list(range(961, 0, -20))

@@ -28,7 +28,7 @@ def pose_value(height: int = 64, width: int = 44, count: int = 1) -> list[dict[s
     return write_pose_keypoint([Pose((person,), width, height)] * count)
 
 
-def picture(height: int = 64, width: int = 44, count: int = 1, channels: int = 3) -> torch.Tensor:
+def image(height: int = 64, width: int = 44, count: int = 1, channels: int = 3) -> torch.Tensor:
     return torch.rand(count, height, width, channels, generator=torch.Generator().manual_seed(1))
 
 
@@ -41,14 +41,14 @@ def sample(model: Any, source: torch.Tensor, pose: Any, **change: Any) -> torch.
 def test_one_serves_all(model: Any, count: int, sources: int) -> None:
     settings = {"w_pose": 1.0, "w_app": 1.0, "steps": 1, "scheduler": "ddim", "seed": 0}
     made, skeleton = nodes.FiguraCFLDSampler().run(
-        model, picture(50, 70, sources, 4), pose_value(33, 40, count), **settings
+        model, image(50, 70, sources, 4), pose_value(33, 40, count), **settings
     )
     assert made.shape == (max(count, sources), 33, 40, 3) and 0 <= made.min() and made.max() <= 1
     assert skeleton.shape == (max(count, sources), 64, 64, 3) and skeleton.max() > 0.4
 
 
 def test_mixing_goes_from_one_source_to_the_other(model: Any) -> None:
-    first, second = picture(), 1 - picture()
+    first, second = image(), 1 - image()
     made = [sample(model, first, pose_value(), second_source=second, mix=mix) for mix in (0.0, 0.5, 1.0)]
     assert torch.equal(made[0], sample(model, first, pose_value()))
     assert torch.equal(made[2], sample(model, second, pose_value()))
@@ -56,9 +56,9 @@ def test_mixing_goes_from_one_source_to_the_other(model: Any) -> None:
 
 
 def test_editing_leaves_the_rest_of_the_reference(model: Any) -> None:
-    reference, mask = picture(), torch.zeros(1, 64, 44)
+    reference, mask = image(), torch.zeros(1, 64, 44)
     mask[:, 10:30, 10:30] = 1
-    made = sample(model, 1 - picture(), pose_value(), reference=reference, mask=mask)
+    made = sample(model, 1 - image(), pose_value(), reference=reference, mask=mask)
     assert torch.equal(made[mask == 0], reference[mask == 0])
     assert not torch.equal(made[mask == 1], reference[mask == 1])
 
@@ -66,20 +66,20 @@ def test_editing_leaves_the_rest_of_the_reference(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"second_source": picture()}, "second_source came without mix"),
+        ({"second_source": image()}, "second_source came without mix"),
         ({"mix": 0.0}, "mix came without second_source"),
         ({"mask": torch.ones(1, 64, 44)}, "mask came without reference"),
-        ({"reference": picture()}, "reference came without mask"),
+        ({"reference": image()}, "reference came without mask"),
         ({"source": torch.full((1, 8, 8, 3), float("nan"))}, "source holds NaN"),
         ({"source": torch.zeros(1, 8, 8)[0]}, "source has shape"),
         ({"pose_keypoint": write_pose_keypoint([Pose((Person(np.zeros((18, 3), np.float32)),), 44, 64)])},
          "pose_keypoint of picture 0 has no joints"),
-        ({"pose_keypoint": pose_value(count=3), "source": picture(count=2)}, "The batches do not match"),
+        ({"pose_keypoint": pose_value(count=3), "source": image(count=2)}, "The batches do not match"),
         ({"steps": 0}, "steps is 0"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(model: Any, change: dict[str, Any], message: str) -> None:
-    things = {"source": picture(), "pose_keypoint": pose_value(), **change}
+    things = {"source": image(), "pose_keypoint": pose_value(), **change}
     source, pose = things.pop("source"), things.pop("pose_keypoint")
     with pytest.raises(ValueError, match=message):
         sample(model, source, pose, **things)
@@ -88,7 +88,7 @@ def test_bad_input_is_named(model: Any, change: dict[str, Any], message: str) ->
 def test_cancelling_stops_at_the_next_step(model: Any, host: PlainHost) -> None:
     host.cancel()
     with pytest.raises(Cancelled):
-        sample(model, picture(), pose_value(), steps=5)
+        sample(model, image(), pose_value(), steps=5)
 
 
 # Loading
@@ -115,7 +115,7 @@ def test_a_trained_file_is_offered_and_serves_without_a_checkpoint(host: PlainHo
     assert choices == ["mini", "mine.safetensors"]
     (loaded,) = nodes.FiguraLoadCFLD().run("mine.safetensors")
     with pytest.raises(ValueError, match="mine.safetensors was loaded without a U-Net: choose .*checkpoint"):
-        sample(loaded, picture(), pose_value())
+        sample(loaded, image(), pose_value())
 
 
 def test_defaults_are_the_released_ones() -> None:

@@ -58,7 +58,7 @@ def stand_in(model: Any, width: int | None = None, channels: int = 4) -> StandIn
 
 
 def apply(model: Any, stock: Any, **change: Any) -> Any:
-    return native.FiguraApplyCFLD().run(stock, model, shared.picture(), shared.pose_value(), **change)
+    return native.FiguraApplyCFLD().run(stock, model, shared.image(), shared.pose_value(), **change)
 
 
 def test_names_are_those_of_comfyui() -> None:
@@ -192,10 +192,10 @@ def test_models_that_do_not_fit_are_refused(model: Any) -> None:
 
 def test_a_second_source_needs_mix_here_too(model: Any) -> None:
     with pytest.raises(ValueError, match="second_source came without mix"):
-        apply(model, stand_in(model), second_source=shared.picture())
+        apply(model, stand_in(model), second_source=shared.image())
 
 
 def test_a_pose_without_joints_is_named_here_too(model: Any) -> None:
     nobody = [{"people": [], "canvas_width": 44, "canvas_height": 64}]
     with pytest.raises(ValueError, match="pose_keypoint of picture 0 has no joints"):
-        native.FiguraApplyCFLD().run(stand_in(model), model, shared.picture(), nobody)
+        native.FiguraApplyCFLD().run(stand_in(model), model, shared.image(), nobody)

@@ -10,7 +10,7 @@ from figura.people.densepose import paint_labels
 from figura.people.synthetic import render_people
 
 LABELS = render_people([3, 4], 48, occlusion=0.0).densepose_i
-PICTURE = paint_labels(LABELS, "parula").permute(0, 2, 3, 1)
+IMAGE = paint_labels(LABELS, "parula").permute(0, 2, 3, 1)
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def test_everything_is_described():
 
 
 def test_a_colour_map_gives_its_labels_and_their_preview():
-    densepose, preview, mask = FiguraDensePose().run(PICTURE, COLOUR_MAP)
+    densepose, preview, mask = FiguraDensePose().run(IMAGE, COLOUR_MAP)
     assert torch.equal(mask, (LABELS > 0).float())
     assert torch.equal(densepose.labels, LABELS)
     torch.testing.assert_close(preview, paint_labels(LABELS).permute(0, 2, 3, 1))
 
 
 def test_a_mirrored_map_has_its_sides_exchanged():
-    densepose, _, mask = FiguraDensePose().run(PICTURE, COLOUR_MAP, mirror=True, parts="hands")
+    densepose, _, mask = FiguraDensePose().run(IMAGE, COLOUR_MAP, mirror=True, parts="hands")
     hands = LABELS.flip(2) == 3
     assert hands.any() and (densepose.labels[hands] == 4).all() and (mask[hands] == 1).all()
 
@@ -49,9 +49,9 @@ def test_the_mini_estimator_labels_any_size(mini):
 
 
 def test_the_mask_is_of_the_parts_and_grows():
-    _, _, tight = FiguraDensePose().run(PICTURE, COLOUR_MAP, parts="torso")
+    _, _, tight = FiguraDensePose().run(IMAGE, COLOUR_MAP, parts="torso")
     assert torch.equal(tight, ((LABELS == 1) | (LABELS == 2)).float())
-    _, _, grown = FiguraDensePose().run(PICTURE, COLOUR_MAP, parts="torso", grow=2)
+    _, _, grown = FiguraDensePose().run(IMAGE, COLOUR_MAP, parts="torso", grow=2)
     near = torch.nn.functional.max_pool2d(tight[:, None], 5, 1, 2)[:, 0]
     assert (grown >= tight).all() and (grown <= near).all() and grown.sum() > tight.sum()
 
@@ -64,13 +64,13 @@ def test_a_photo_is_no_colour_map():
 @pytest.mark.parametrize("source", [store.MINI, COLOUR_MAP])
 def test_nan_is_told(mini, source):
     with pytest.raises(ValueError, match="image holds NaN"):
-        FiguraDensePose().run(PICTURE * torch.nan, source)
+        FiguraDensePose().run(IMAGE * torch.nan, source)
 
 
 def test_a_missing_mini_file_is_named_with_its_recipe(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "MINI_DIR", tmp_path)
     with pytest.raises(FileNotFoundError, match="lacks densepose.safetensors.*figura train densepose"):
-        FiguraDensePose().run(PICTURE, store.MINI)
+        FiguraDensePose().run(IMAGE, store.MINI)
 
 
 def test_an_empty_picture_is_told(caplog):

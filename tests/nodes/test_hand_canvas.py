@@ -38,7 +38,7 @@ def close_ups(*bodies: Pose, only: str | None = None) -> list[Pose]:
     return [hand_pose(close_up(hand, SIZE).moved(hand), SIZE) for hand in hands]
 
 
-def pictures(count: int, size: int = SIZE) -> torch.Tensor:
+def images(count: int, size: int = SIZE) -> torch.Tensor:
     """One colour per hand, as IMAGE."""
     return COLOURS[:count, None, None, :].expand(-1, size, size, -1).contiguous()
 
@@ -51,7 +51,7 @@ def masks(count: int, size: int = SIZE) -> torch.Tensor:
 
 def run(hands: list[Pose], bodies: list[Pose], **changes):
     values = {
-        "image": pictures(len(hands)),
+        "image": images(len(hands)),
         "mask": masks(len(hands)),
         "hand_pose": write_pose_keypoint(hands),
         "pose_keypoint": write_pose_keypoint(bodies),
@@ -61,9 +61,9 @@ def run(hands: list[Pose], bodies: list[Pose], **changes):
     return FiguraHandCanvas().run(**{**values, **changes})
 
 
-def colour_at(canvas: torch.Tensor, picture: int, side: str) -> torch.Tensor:
+def colour_at(canvas: torch.Tensor, image: int, side: str) -> torch.Tensor:
     x, y = PLACES[side]
-    return canvas[picture, int(y), int(x)]
+    return canvas[image, int(y), int(x)]
 
 
 def test_close_ups_go_in_order_to_right_and_left_hands_of_every_body():
@@ -71,19 +71,19 @@ def test_close_ups_go_in_order_to_right_and_left_hands_of_every_body():
     canvas, known = run(close_ups(*bodies), bodies)
     assert canvas.shape == (3, HEIGHT, WIDTH, 3) and known.shape == (3, HEIGHT, WIDTH)
     wanted = [(0, LEFT), (1, RIGHT), (1, LEFT), (2, RIGHT)]
-    for colour, (picture, side) in zip(COLOURS, wanted):
-        torch.testing.assert_close(colour_at(canvas, picture, side), colour, atol=1e-4, rtol=0)
-    for picture, side in ((0, RIGHT), (2, LEFT)):
-        assert colour_at(canvas, picture, side).tolist() == [0.5, 0.5, 0.5]
+    for colour, (image, side) in zip(COLOURS, wanted):
+        torch.testing.assert_close(colour_at(canvas, image, side), colour, atol=1e-4, rtol=0)
+    for image, side in ((0, RIGHT), (2, LEFT)):
+        assert colour_at(canvas, image, side).tolist() == [0.5, 0.5, 0.5]
     assert bool((canvas[known == 0] == 0.5).all())
 
 
 def test_close_ups_of_one_side_go_to_that_side_alone():
     bodies = [body(RIGHT, LEFT, seed=1), body(RIGHT, LEFT, seed=3)]
     canvas, _ = run(close_ups(*bodies, only=LEFT), bodies)
-    for picture in (0, 1):
-        torch.testing.assert_close(colour_at(canvas, picture, LEFT), COLOURS[picture], atol=1e-4, rtol=0)
-        assert colour_at(canvas, picture, RIGHT).tolist() == [0.5, 0.5, 0.5]
+    for image in (0, 1):
+        torch.testing.assert_close(colour_at(canvas, image, LEFT), COLOURS[image], atol=1e-4, rtol=0)
+        assert colour_at(canvas, image, RIGHT).tolist() == [0.5, 0.5, 0.5]
 
 
 @pytest.mark.parametrize(("background", "value"), [("grey", 0.5), ("black", 0.0), ("white", 1.0)])
@@ -104,9 +104,7 @@ def test_the_threshold_decides_what_is_hand():
 def test_close_ups_resized_after_hand_sampler_still_fit():
     bodies = [body(RIGHT, seed=5)]
     canvas, known = run(close_ups(*bodies), bodies)
-    double, known_double = run(
-        close_ups(*bodies), bodies, image=pictures(1, 2 * SIZE), mask=masks(1, 2 * SIZE)
-    )
+    double, known_double = run(close_ups(*bodies), bodies, image=images(1, 2 * SIZE), mask=masks(1, 2 * SIZE))
     torch.testing.assert_close(known, known_double, atol=0.05, rtol=0)
     assert (canvas - double).abs().max() < 0.1
 
@@ -137,7 +135,7 @@ NOBODY = Pose((), WIDTH, HEIGHT)
         ),
         ([BOTH], [BOTH], {}, "hand_pose picture 0 has 2 hands; each close-up shows one"),
         ([NOBODY], [BOTH], {}, "hand_pose picture 0 has 0 hands"),
-        (close_ups(BOTH), [BOTH], {"image": pictures(1)}, "image has 1, mask has 2, hand_pose has 2"),
+        (close_ups(BOTH), [BOTH], {"image": images(1)}, "image has 1, mask has 2, hand_pose has 2"),
         (close_ups(ONE), [ONE], {"mask": masks(1, 32)}, "mask has 32 x 32 pixels but image has 64 x 64"),
         (close_ups(ONE), [ONE], {"mask": torch.ones(1, SIZE, SIZE)}, "covers its whole close-up"),
         (close_ups(ONE), [ONE], {"image": torch.full((1, SIZE, SIZE, 3), float("nan"))}, "image holds NaN"),

@@ -138,9 +138,9 @@ class TestAutoencoders:
                 tensors = {name.replace(f".{new}.", f".{old}."): value for name, value in tensors.items()}
         save_file(tensors, str(tmp_path / "vae.safetensors"))
         loaded = load_vae_file(tmp_path / "vae.safetensors")
-        pictures = torch.rand(1, 3, 16, 16)
+        images = torch.rand(1, 3, 16, 16)
         torch.testing.assert_close(
-            loaded.encode(pictures).latent_dist.mode(), vae.encode(pictures).latent_dist.mode()
+            loaded.encode(images).latent_dist.mode(), vae.encode(images).latent_dist.mode()
         )
 
     def test_automatic_is_that_of_mini_only(self):

@@ -67,9 +67,9 @@ def test_a_plan_holds_its_box_and_keeps_inside_when_it_can(plan, x, y, width, he
     box = Box(x, y, x + width, y + height)
     made = plan_crop(box, size, model)
     assert made.box.union(box) == made.box
-    picture = Box(0, 0, size[1], size[0])
-    if picture.union(box) == picture and made.box.width <= size[1] and made.box.height <= size[0]:
-        assert picture.union(made.box) == picture
+    image = Box(0, 0, size[1], size[0])
+    if image.union(box) == image and made.box.width <= size[1] and made.box.height <= size[0]:
+        assert image.union(made.box) == image
 
 
 def test_the_crop_has_the_models_aspect():

@@ -30,9 +30,9 @@ def test_every_label_survives_its_colour(colours):
 @pytest.mark.parametrize("colours", COLOUR_MAPS)
 def test_a_little_noise_does_not_change_most_labels(colours):
     labels = render_people([1, 2], 48).densepose_i
-    picture = paint_labels(labels, colours)
-    noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(0)) - 0.5
-    noisy = (picture + 2 * 2 / 255 * noise).clamp(0, 1)
+    image = paint_labels(labels, colours)
+    noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    noisy = (image + 2 * 2 / 255 * noise).clamp(0, 1)
     assert (labels_from_colours(noisy) == labels).float().mean() > 0.95
 
 
@@ -50,11 +50,11 @@ def test_pictures_of_one_batch_may_be_of_different_maps():
 
 
 @pytest.mark.parametrize(
-    "picture", [torch.ones(1, 3, 8, 8), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))]
+    "image", [torch.ones(1, 3, 8, 8), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))]
 )
-def test_other_pictures_are_refused(picture):
+def test_other_pictures_are_refused(image):
     with pytest.raises(ValueError, match="photo number 0 is no DensePose colour map.*viridis"):
-        labels_from_colours(picture, "photo")
+        labels_from_colours(image, "photo")
 
 
 def test_mirroring_twice_gives_the_labels_again():

@@ -34,7 +34,7 @@ def pose_of(*people: np.ndarray, height: int, width: int) -> Pose:
 def golden(*people: np.ndarray, height: int, width: int, thickness: int) -> np.ndarray:
     """Every pixel by its distance to every limb of the table, later limbs and people on top."""
     rows, columns = np.mgrid[:height, :width].astype(float)
-    picture = np.zeros((height, width, 3), np.uint8)
+    image = np.zeros((height, width, 3), np.uint8)
     for joints in people:
         for colour, one, other in TABLE:
             (x0, y0, seen), (x1, y1, also) = joints[one].astype(float), joints[other].astype(float)
@@ -43,12 +43,12 @@ def golden(*people: np.ndarray, height: int, width: int, thickness: int) -> np.n
             length = max((x1 - x0) ** 2 + (y1 - y0) ** 2, 1e-9)
             share = np.clip(((columns - x0) * (x1 - x0) + (rows - y0) * (y1 - y0)) / length, 0, 1)
             away = np.hypot(columns - x0 - share * (x1 - x0), rows - y0 - share * (y1 - y0))
-            picture[away <= thickness / 2 + 0.5] = colour
-    return picture
+            image[away <= thickness / 2 + 0.5] = colour
+    return image
 
 
-def as_bytes(picture: torch.Tensor) -> np.ndarray:
-    return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+def as_bytes(image: torch.Tensor) -> np.ndarray:
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 @pytest.mark.parametrize(("height", "width", "thickness"), [(256, 320, 5), (128, 128, 4), (512, 512, 10)])

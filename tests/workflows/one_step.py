@@ -14,7 +14,7 @@ from figura.workflows.forms import api_form
 from PIL import Image
 
 
-def saved_pictures(
+def saved_images(
     describe: Callable[[Mapping[str, Any]], Flow], classes: Mapping[str, type], folder: Path, prefix: str
 ) -> dict[str, np.ndarray]:
     """The saved pictures of a flow by their names without prefix and number."""

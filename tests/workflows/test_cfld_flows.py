@@ -15,7 +15,7 @@ from figura.nodes import cfld as cfld_nodes
 from figura.nodes import cfld_native as native_nodes
 from figura.nodes import densepose as densepose_nodes
 from figura.tests.models.cfld import tiny
-from figura.tests.workflows.one_step import saved_pictures
+from figura.tests.workflows.one_step import saved_images
 from figura.workflows import cfld
 from figura.workflows.files import files_of
 from figura.workflows.flow import Flow, Node
@@ -42,7 +42,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(describe, folder: Path) -> dict[str, np.ndarray]:
-    return saved_pictures(describe, CLASSES, folder, "cfld_")
+    return saved_images(describe, CLASSES, folder, "cfld_")
 
 
 def only(flow: Flow, class_type: str) -> Node:
@@ -71,15 +71,15 @@ def test_it_runs_on_random_weights(
     describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MINI_DIR", family)
-    pictures = run(describe, tmp_path)
-    assert set(pictures) == SAVED[describe]
-    assert all(picture.shape == (128, 128, 3) for picture in pictures.values())
-    if "edited" in pictures:
-        inside = pictures["edit_mask"][..., 0] > 0
-        changed = (pictures["edited"] != pictures["reference"]).any(-1)
+    images = run(describe, tmp_path)
+    assert set(images) == SAVED[describe]
+    assert all(image.shape == (128, 128, 3) for image in images.values())
+    if "edited" in images:
+        inside = images["edit_mask"][..., 0] > 0
+        changed = (images["edited"] != images["reference"]).any(-1)
         assert changed.any() and not (changed & ~inside).any() and not inside.all()
-    if "mix_25" in pictures:
-        assert (pictures["mix_25"] != pictures["mix_75"]).any()
+    if "mix_25" in images:
+        assert (images["mix_25"] != images["mix_75"]).any()
 
 
 def test_the_reposed_person_has_the_truths_pose() -> None:

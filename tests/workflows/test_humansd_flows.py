@@ -40,5 +40,5 @@ def test_it_runs_on_random_weights(
     files = Runner(PlainHost(output_dir=tmp_path / "out", device="cpu")).run(graph).files
     assert len(files) == 2
     for path in files:
-        with Image.open(path) as picture:
-            assert picture.size == (width, 128)
+        with Image.open(path) as image:
+            assert image.size == (width, 128)

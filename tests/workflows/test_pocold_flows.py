@@ -11,7 +11,7 @@ from figura.models import store
 from figura.nodes import densepose as densepose_nodes
 from figura.nodes import pocold as pocold_nodes
 from figura.tests.models.pocold import tiny
-from figura.tests.workflows.one_step import saved_pictures
+from figura.tests.workflows.one_step import saved_images
 from figura.workflows import pocold
 from figura.workflows.files import files_of
 from figura.workflows.forms import api_form, ui_form
@@ -36,7 +36,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(describe, folder: Path) -> dict[str, np.ndarray]:
-    return saved_pictures(describe, CLASSES, folder, "pocold_")
+    return saved_images(describe, CLASSES, folder, "pocold_")
 
 
 @each_flow
@@ -54,12 +54,12 @@ def test_it_runs_on_random_weights(
     describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MINI_DIR", family)
-    pictures = run(describe, tmp_path)
-    assert set(pictures) == SAVED[describe]
-    assert all(picture.shape == (128, 128, 3) for picture in pictures.values())
-    if "mask" in pictures:
-        inside = pictures["mask"][..., 0] > 0
-        changed = (pictures["dressed"] != pictures["reference"]).any(-1)
+    images = run(describe, tmp_path)
+    assert set(images) == SAVED[describe]
+    assert all(image.shape == (128, 128, 3) for image in images.values())
+    if "mask" in images:
+        inside = images["mask"][..., 0] > 0
+        changed = (images["dressed"] != images["reference"]).any(-1)
         assert changed.any() and not (changed & ~inside).any() and not inside.all()
 
 

@@ -23,7 +23,7 @@ from figura.people.synthetic import render_people
 from figura.workflows import hand_scene, phac, prompts, scene
 from figura.workflows.flow import Flow, is_widget
 from figura.workflows.forms import api_form, node_title, ui_form
-from figura.workflows.scene import HEIGHT, PICTURE, PICTURE_NAME, WIDTH
+from figura.workflows.scene import HEIGHT, IMAGE, IMAGE_NAME, WIDTH
 from figura.workflows.thumbnails import DRAWN, SHOWN, thumbnail
 from PIL import Image
 
@@ -65,7 +65,7 @@ def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
     graph = load_graph(FOLDER / "api" / f"{name}.json")
     for setting in settings:
         apply_setting(graph, setting, all_node_classes())
-    files = Runner(PlainHost(PICTURE.parent, output, device="cpu")).run(graph).files
+    files = Runner(PlainHost(IMAGE.parent, output, device="cpu")).run(graph).files
     saved = [path for path in files if path.is_relative_to(output)]
     return {re.sub(r"_\d{5}_$", "", path.stem): np.asarray(Image.open(path)) for path in saved}
 
@@ -107,7 +107,7 @@ def test_prompts_can_be_read(flow):
 
 @every_flow
 def test_the_api_form_is_valid(flow):
-    with use_host(PlainHost(PICTURE.parent)):
+    with use_host(PlainHost(IMAGE.parent)):
         assert validate(api_form(flow), all_node_classes())
 
 
@@ -189,7 +189,7 @@ def test_a_wrong_description_is_refused():
         with pytest.raises(ValueError, match="there is no node Nobody"):
             flow.add("Nobody")
         with pytest.raises(ValueError, match="no input 'picture'"):
-            flow.add("PreviewImage", picture=mask["MASK"])
+            flow.add("PreviewImage", image=mask["MASK"])
         with pytest.raises(ValueError, match="images takes IMAGE, not MASK"):
             flow.add("PreviewImage", images=mask["MASK"])
         with pytest.raises(ValueError, match="nothing is connected to images"):
@@ -199,8 +199,8 @@ def test_a_wrong_description_is_refused():
 
 
 def test_the_example_picture_is_the_size_its_points_are_for():
-    with Image.open(PICTURE) as picture:
-        assert picture.size == (WIDTH, HEIGHT)
+    with Image.open(IMAGE) as image:
+        assert image.size == (WIDTH, HEIGHT)
     points = json.loads(api_form(FLOWS["phac_photo"])["2"]["inputs"]["points"])
     assert (points["width"], points["height"]) == (WIDTH, HEIGHT)
 
@@ -225,29 +225,29 @@ def test_points_and_boxes_fit_the_person_they_are_for():
 
 
 def test_the_page_uploads_the_example_pictures_under_the_names_the_workflows_use():
-    module = PICTURE.parent.parent / "example_picture.mjs"
-    assert f'PICTURE_NAMES = ["{PICTURE_NAME}", "{hand_scene.PICTURE_NAME}"]' in module.read_text("utf-8")
+    module = IMAGE.parent.parent / "example_picture.mjs"
+    assert f'PICTURE_NAMES = ["{IMAGE_NAME}", "{hand_scene.IMAGE_NAME}"]' in module.read_text("utf-8")
 
 
 def test_the_scene_is_drawn_again_as_shipped():
     from figura.workflows.scene import scene
 
-    shipped = np.asarray(Image.open(PICTURE), dtype=np.float32) / 255
+    shipped = np.asarray(Image.open(IMAGE), dtype=np.float32) / 255
     drawn = scene()[0].permute(1, 2, 0).numpy()
     assert np.abs(shipped - drawn).mean() < 1 / 255
 
 
 def test_the_hand_on_grey_is_transparent_where_it_is_to_be_drawn():
-    with Image.open(hand_scene.PICTURE) as picture:
-        pixels = np.asarray(picture)
+    with Image.open(hand_scene.IMAGE) as image:
+        pixels = np.asarray(image)
     assert pixels.shape == (hand_scene.SIZE, hand_scene.SIZE, 4)
     free = pixels[..., 3] == 0
     assert 0.9 < free.mean() < 0.99 and (np.abs(pixels[free][:, :3].astype(int) - 128) <= 1).all()
 
 
 def test_a_thumbnail_of_what_only_comfyui_runs_is_drawn():
-    picture = np.asarray(thumbnail(FLOWS["mask_expansion_native"]).convert("L"))
-    kept = [(panel > 60).mean() for panel in np.array_split(picture, 3, axis=1)]
+    image = np.asarray(thumbnail(FLOWS["mask_expansion_native"]).convert("L"))
+    kept = [(panel > 60).mean() for panel in np.array_split(image, 3, axis=1)]
     assert kept[0] > kept[1] > kept[2] > 0
 
 
@@ -276,31 +276,31 @@ def test_runs_headlessly_with_few_steps(name, tmp_path):
     if any(is_native(node.class_type) for node in FLOWS[name].nodes):
         pytest.skip("has nodes that only ComfyUI can run; tests/comfyui runs it there")
     samplers = [node.title or node.class_type for node in FLOWS[name].nodes if "steps" in node.values]
-    pictures = run(name, tmp_path, *(f"{sampler}.steps=2" for sampler in samplers))
+    images = run(name, tmp_path, *(f"{sampler}.steps=2" for sampler in samplers))
     if name in SAVED:
-        assert set(pictures) == SAVED[name]
+        assert set(images) == SAVED[name]
         return
     if name not in ("phac_pose", "phac_photo"):
-        assert {"prompt", f"{name.removeprefix('phac_')}_refined"} <= set(pictures)
+        assert {"prompt", f"{name.removeprefix('phac_')}_refined"} <= set(images)
         return
     prefix = "photo_" if name == "phac_photo" else ""
-    assert {prefix + stage for stage in DEMO_STAGES} <= set(pictures)
+    assert {prefix + stage for stage in DEMO_STAGES} <= set(images)
 
 
 @needs_mini
 @pytest.mark.slow
 def test_phac_pose_as_shipped_changes_only_what_was_hidden(tmp_path):
-    pictures = run("phac_pose", tmp_path)
-    changed = (pictures["refined"] != pictures["occluded"]).any(-1)
-    allowed = pictures["invisible_mask"][..., 0] > 127
+    images = run("phac_pose", tmp_path)
+    changed = (images["refined"] != images["occluded"]).any(-1)
+    allowed = images["invisible_mask"][..., 0] > 127
     assert changed.any() and not (changed & ~allowed).any()
 
 
 @needs_mini
 @pytest.mark.slow
 def test_phac_photo_as_shipped_keeps_the_photo_outside(tmp_path):
-    pictures = run("phac_photo", tmp_path)
-    photo = np.asarray(Image.open(PICTURE))
-    changed = (pictures["photo_refined"] != photo).any(-1)
-    assert pictures["photo_refined"].shape == photo.shape
+    images = run("phac_photo", tmp_path)
+    photo = np.asarray(Image.open(IMAGE))
+    changed = (images["photo_refined"] != photo).any(-1)
+    assert images["photo_refined"].shape == photo.shape
     assert 0 < changed.mean() < 0.15

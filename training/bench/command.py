@@ -42,7 +42,7 @@ def bench_synth(repeats: int = REPEATS, batch: int = BATCH, sizes: tuple[int, ..
     return report("synth", repeats * batch * len(sizes), FIRST_SEED, "cpu", 1, figures)
 
 
-def bench_humansd(repeats: int = 3 * REPEATS, pictures: int = 4, calls: int = 3) -> dict[str, Any]:
+def bench_humansd(repeats: int = 3 * REPEATS, images: int = 4, calls: int = 3) -> dict[str, Any]:
     """Time of a guided denoising step over that of the base in the same round, on one thread, at mini's size.
 
     Medians over the rounds. The weights are random: what was learned changes no time.
@@ -50,7 +50,7 @@ def bench_humansd(repeats: int = 3 * REPEATS, pictures: int = 4, calls: int = 3)
     import torch
 
     with one_thread(), torch.inference_mode():
-        steps = _humansd_steps(pictures)
+        steps = _humansd_steps(images)
         times: dict[str, list[float]] = {name: [] for name in steps}
         for number in range(repeats + 1):
             for name, step in steps.items():
@@ -67,11 +67,11 @@ def bench_humansd(repeats: int = 3 * REPEATS, pictures: int = 4, calls: int = 3)
         for name in ("humansd", "controlnet")
     }
     seconds = {f"step_seconds.{name}": statistics.median(own) for name, own in times.items()}
-    about = {"repeats": repeats, "pictures": pictures, "size_px": SIZES[0]}
+    about = {"repeats": repeats, "pictures": images, "size_px": SIZES[0]}
     return report("humansd", repeats * calls, FIRST_SEED, "cpu", 1, {**figures, **seconds, **about})
 
 
-def _humansd_steps(pictures: int) -> dict[str, Callable[[], object]]:
+def _humansd_steps(images: int) -> dict[str, Callable[[], object]]:
     """One prediction of each peer for that many pictures, in both branches of the guidance."""
     import torch
 
@@ -89,9 +89,9 @@ def _humansd_steps(pictures: int) -> dict[str, Callable[[], object]]:
     controlnet = mini_controlnet(base.unet).eval()
     # As while sampling: the prompt picture is read once, not in every step.
     controlnet.controlnet_cond_embedding = RememberedEmbedding(controlnet.controlnet_cond_embedding)
-    control = Control(controlnet, torch.rand(pictures, 3, MINI_SIZE, MINI_SIZE))
-    latents, pose = torch.randn(2, 2 * pictures, base.unet.config.in_channels, MINI_SIZE // 8, MINI_SIZE // 8)
-    text, t = TextStates(torch.randn(2 * pictures, TOKENS, TEXT_WIDTH)), torch.tensor(500)
+    control = Control(controlnet, torch.rand(images, 3, MINI_SIZE, MINI_SIZE))
+    latents, pose = torch.randn(2, 2 * images, base.unet.config.in_channels, MINI_SIZE // 8, MINI_SIZE // 8)
+    text, t = TextStates(torch.randn(2 * images, TOKENS, TEXT_WIDTH)), torch.tensor(500)
     return {
         "base": lambda: predict_once(base, latents, t, text),
         "humansd": lambda: predict_once(widened, latents, t, text, pose),

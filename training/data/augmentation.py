@@ -41,10 +41,10 @@ class Views:
     size: int
 
     def warp(
-        self, pictures: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
+        self, images: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
     ) -> torch.Tensor:
         """Pictures or masks (B,C,S,S) moved; what comes from outside is `fill` (a number or (B,C,1,1))."""
-        return sampled(pictures, self.grid(), fill, mode)
+        return sampled(images, self.grid(), fill, mode)
 
     def grid(self) -> torch.Tensor:
         """Where in the pictures every pixel of the moved ones comes from, (B,S,S,2), for `sampled`."""
@@ -60,10 +60,10 @@ class Views:
 
 
 def sampled(
-    pictures: torch.Tensor, grid: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
+    images: torch.Tensor, grid: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
 ) -> torch.Tensor:
     """Pictures or masks (B,C,S,S) at the places of a grid; what lies outside is `fill`."""
-    return F.grid_sample(pictures - fill, grid, mode=mode, padding_mode="zeros", align_corners=False) + fill
+    return F.grid_sample(images - fill, grid, mode=mode, padding_mode="zeros", align_corners=False) + fill
 
 
 def random_views(count: int, size: int, generator: torch.Generator, ranges: ViewRange = ViewRange()) -> Views:

@@ -22,22 +22,22 @@ LEAST_CROP = 0.25
 class Backgrounds:
     """Photographs as uint8 (3,H,W); crops of them stand in for what surrounds a person."""
 
-    def __init__(self, pictures: list[Tensor]) -> None:
-        self.pictures = pictures
+    def __init__(self, images: list[Tensor]) -> None:
+        self.images = images
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def crops(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         """(count,3,size,size) in 0..1, some mirrored."""
         made = torch.empty(count, 3, size, size)
         draws = torch.rand(count, 5, generator=generator).tolist()
         for number, (which, extent, x, y, flip) in enumerate(draws):
-            picture = self.pictures[int(which * len(self.pictures))]
-            height, width = picture.shape[-2:]
+            image = self.images[int(which * len(self.images))]
+            height, width = image.shape[-2:]
             side = max(round(min(height, width) * (LEAST_CROP + (1 - LEAST_CROP) * extent)), 2)
             left, top = int(x * (width - side)), int(y * (height - side))
-            part = picture[None, :, top : top + side, left : left + side].float() / 255
+            part = image[None, :, top : top + side, left : left + side].float() / 255
             step = max(1, side // (2 * size))
             part = F.interpolate(
                 part[..., ::step, ::step], (size, size), mode="bilinear", align_corners=False
@@ -50,11 +50,11 @@ def open_backgrounds(data_root: Path) -> Backgrounds | None:
     """The photographs in the data's folder `backgrounds`; None, and a line in the log, when it has none."""
     folder = Path(data_root) / FOLDER
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
-    pictures = [picture for picture in map(_read, files) if picture is not None]
-    if not pictures:
+    images = [image for image in map(_read, files) if image is not None]
+    if not images:
         logger.info("no photographs in %s: people keep the backgrounds they were rendered with", folder)
         return None
-    return Backgrounds(pictures)
+    return Backgrounds(images)
 
 
 def _read(file: Path) -> Tensor | None:
@@ -65,13 +65,13 @@ def _read(file: Path) -> Tensor | None:
     try:
         with Image.open(file) as opened:
             opened.draft("RGB", (4 * KEPT_PX, 4 * KEPT_PX))
-            picture = opened.convert("RGB")
+            image = opened.convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         logger.warning("%s is left out of the backgrounds: %s", file, error)
         return None
-    scale = KEPT_PX / min(picture.size)
+    scale = KEPT_PX / min(image.size)
     if scale < 1:
-        picture = picture.resize(
-            (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
+        image = image.resize(
+            (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
         )
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

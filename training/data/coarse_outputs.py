@@ -61,13 +61,13 @@ class CoarseOutputs:
     """
 
     people: PeopleDataset
-    pictures: np.ndarray
+    images: np.ndarray
 
     @classmethod
     def open(cls, root: Path, name: str) -> CoarseOutputs:
         """The finished outputs of the model `name` for the data set in `root`, or FileNotFoundError."""
         folder = Path(root) / f"coarse_{name}"
-        path = folder / "pictures.npy"
+        path = folder / "images.npy"
         if not path.is_file() or len(list(folder.glob("done_*"))) < shard_count(
             len(np.load(path, mmap_mode="r"))
         ):
@@ -78,7 +78,7 @@ class CoarseOutputs:
         return cls(PeopleDataset.open(root), np.load(path, mmap_mode="r"))
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def first(self) -> int:
@@ -87,7 +87,7 @@ class CoarseOutputs:
 
     def drawn(self, indices: np.ndarray, draws: np.ndarray) -> torch.Tensor:
         """Output number `draws[i]` of person number `first + indices[i]`: (B,3,S,S) in 0..1."""
-        picked = [self.pictures[index, draw] for index, draw in zip(indices, draws, strict=True)]
+        picked = [self.images[index, draw] for index, draw in zip(indices, draws, strict=True)]
         return torch.from_numpy(np.stack(picked)).float() / 255
 
 
@@ -164,7 +164,7 @@ def build_part(
     folder.mkdir(exist_ok=True)
     _check_settings(folder / SETTINGS, {**asdict(sampling), "count": count})
     shape = (count, sampling.draws, 3, people.size, people.size)
-    create_arrays(folder, {"pictures": (shape, "uint8")})
+    create_arrays(folder, {"images": (shape, "uint8")})
     files = tuple(str(init[name]) for name in NEEDS)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     missing = [number for number in range(shard_count(count)) if not _done_file(folder, number).is_file()]
@@ -200,12 +200,12 @@ def _draw_shard(
 ) -> None:
     people = PeopleDataset.open(root)
     model = coarse_model(files, people.size).to(device)
-    pictures = np.load(folder / "pictures.npy", mmap_mode="r+")
-    rows = range(number * SHARD, min((number + 1) * SHARD, len(pictures)))
-    indices = [len(people) - len(pictures) + row for row in rows]
+    images = np.load(folder / "images.npy", mmap_mode="r+")
+    rows = range(number * SHARD, min((number + 1) * SHARD, len(images)))
+    indices = [len(people) - len(images) + row for row in rows]
     drawn = draw_people(model, people, indices, sampling, first_seed)
-    pictures[rows.start : rows.stop] = (drawn * 255).round().byte().numpy()
-    pictures.flush()
+    images[rows.start : rows.stop] = (drawn * 255).round().byte().numpy()
+    images.flush()
     _done_file(folder, number).touch()
 
 
@@ -271,9 +271,9 @@ def draw_requests(
         first_seed: seed of the data set's first person.
     """
     generator, repeated = random_generator(first_seed + index, 21), [index] * draws
-    visible = disturbed((people.pictures("visible_mask", repeated) > 0.5).float(), generator)
+    visible = disturbed((people.images("visible_mask", repeated) > 0.5).float(), generator)
     visible = torch.where(visible.amax(dim=(1, 2, 3), keepdim=True) > 0, visible, torch.ones_like(visible))
     prompts = pose_prompt_images(rows(people.joints, repeated), people.size, generator)
     empty = torch.rand(draws, generator=generator) < EMPTY_TEXT
     texts = ["" if none else people.captions[index] for none in empty]
-    return people.pictures("occluded", repeated), visible, prompts, texts
+    return people.images("occluded", repeated), visible, prompts, texts

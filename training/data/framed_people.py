@@ -43,4 +43,4 @@ def render_views(root: Path, seeds: list[int], size: int) -> SyntheticPeople:
 @lru_cache(maxsize=1)
 def _photographs(root: Path) -> tuple[Tensor, ...]:
     backgrounds = open_backgrounds(root)
-    return tuple(picture.float() / 255 for picture in backgrounds.pictures) if backgrounds else ()
+    return tuple(image.float() / 255 for image in backgrounds.images) if backgrounds else ()

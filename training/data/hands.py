@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from ...models.hands.sampling import skeleton_picture
+from ...models.hands.sampling import skeleton_image
 from ..run.recipe import Split
 from .latents import encoder_name
 from .people import HELD_OUT_SEED, SHARD, create_arrays, render_arrays, rows
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HANDS, GESTURES = "hands", "gestures"
 COUNT, HELD_OUT = 8_000, 256
-Pictures = Callable[[np.ndarray], torch.Tensor]
+Images = Callable[[np.ndarray], torch.Tensor]
 """Numbers (n,) -> pictures (n,3,S,S) in 0..1."""
 ENCODED_AT_ONCE = 16
 
@@ -29,7 +29,7 @@ ENCODED_AT_ONCE = 16
 def hand_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
     """The arrays of hands close up."""
     return {
-        "pictures": ((count, 3, size, size), "uint8"),
+        "images": ((count, 3, size, size), "uint8"),
         "masks": ((count, 1, size, size), "uint8"),
         "joints": ((count, 21, 3), "float32"),
         "left": ((count,), "bool"),
@@ -82,7 +82,7 @@ def build_hands_data(
 class CloseUps:
     """Hands close up as read-only memory maps, with the latents of the pictures and of their skeletons."""
 
-    pictures: np.ndarray
+    images: np.ndarray
     masks: np.ndarray
     joints: np.ndarray
     left: np.ndarray
@@ -96,7 +96,7 @@ class CloseUps:
     @property
     def size(self) -> int:
         """Side of the pictures in pixels."""
-        return int(self.pictures.shape[-1])
+        return int(self.images.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,16 @@ def open_part(folder: Path, vae: AutoencoderKL) -> HandsData:
     """One part of the data."""
     close_ups = open_arrays(folder / HANDS, hand_layout)
     gestures = open_arrays(folder / GESTURES, gesture_layout)
-    pictures, people, joints = close_ups["pictures"], gestures["unoccluded"], close_ups["joints"]
-    size = pictures.shape[-1]
+    images, people, joints = close_ups["images"], gestures["unoccluded"], close_ups["joints"]
+    size = images.shape[-1]
 
     def skeletons(where: np.ndarray) -> torch.Tensor:
-        return skeleton_picture(rows(joints, where), size)
+        return skeleton_image(rows(joints, where), size)
 
     return HandsData(
         CloseUps(
             **close_ups,
-            latents=encoded(folder / HANDS, "latents", vae, len(pictures), scaled(pictures)),
+            latents=encoded(folder / HANDS, "latents", vae, len(images), scaled(images)),
             skeletons=encoded(folder / HANDS, "skeletons", vae, len(joints), skeletons),
         ),
         Gestures(**gestures, latents=encoded(folder / GESTURES, "latents", vae, len(people), scaled(people))),
@@ -176,13 +176,13 @@ def open_arrays(folder: Path, layout: Callable[[int, int], Any]) -> dict[str, An
     return {**arrays, "captions": captions}
 
 
-def scaled(array: np.ndarray) -> Pictures:
+def scaled(array: np.ndarray) -> Images:
     """A function that gives rows of an array of uint8 pictures as floats in 0..1."""
     return lambda where: rows(array, where).float() / 255
 
 
 @torch.no_grad()
-def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, pictures: Pictures) -> np.ndarray:
+def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, images: Images) -> np.ndarray:
     """Latents (N,C,h,w) float16 of `count` pictures, from disk or encoded there now, shard by shard.
 
     Args:
@@ -190,12 +190,12 @@ def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, pictures: P
         name: of the file; the encoder's own name is added to it.
         vae: the autoencoder.
         count: number of pictures.
-        pictures: gives the pictures (n,3,H,W) in 0..1 of n indices.
+        images: gives the pictures (n,3,H,W) in 0..1 of n indices.
     """
     from ...models.diffusion.networks import encode_image
 
     name = f"{name}_{encoder_name(vae)}"
-    shape = tuple(encode_image(vae, pictures(np.arange(1))).shape[1:])
+    shape = tuple(encode_image(vae, images(np.arange(1))).shape[1:])
     create_arrays(folder, {name: ((count, *shape), "float16")})
     for start in range(0, count, SHARD):
         done = folder / f"{name}_{start:07d}.done"
@@ -205,7 +205,7 @@ def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, pictures: P
         for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
             where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
             with torch.autocast("cpu", torch.bfloat16):
-                array[where] = encode_image(vae, pictures(where)).float().numpy()
+                array[where] = encode_image(vae, images(where)).float().numpy()
         array.flush()
         done.touch()
     return np.load(folder / f"{name}.npy", mmap_mode="r")

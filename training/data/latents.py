@@ -135,18 +135,18 @@ def _encode(
 ) -> dict[str, torch.Tensor]:
     from ...models.diffusion.networks import encode_image, inpaint_condition
 
-    pictures = {name: people.pictures(name, indices) for name in (*TARGETS, "occluded")}
-    values = {name: encode_image(vae, pictures[name]) for name in TARGETS}
+    images = {name: people.images(name, indices) for name in (*TARGETS, "occluded")}
+    values = {name: encode_image(vae, images[name]) for name in TARGETS}
     visible, hidden = _shard_masks(people, indices, generator)
-    chosen = torch.stack([pictures[random_target(index)][row] for row, index in enumerate(indices)])
+    chosen = torch.stack([images[random_target(index)][row] for row, index in enumerate(indices)])
     scribbled = random_masks(len(indices), people.size, generator)
     masked = {
-        "visible": (pictures["occluded"], 1 - visible),
-        "refine": (pictures["complete"], hidden),
+        "visible": (images["occluded"], 1 - visible),
+        "refine": (images["complete"], hidden),
         "random": (chosen, scribbled),
     }
-    for name, (picture, mask) in masked.items():
-        condition = inpaint_condition(vae, picture, mask)
+    for name, (image, mask) in masked.items():
+        condition = inpaint_condition(vae, image, mask)
         values[f"{name}_mask"], values[f"{name}_masked"] = condition[:, :1], condition[:, 1:]
     return values
 
@@ -163,8 +163,8 @@ def _shard_masks(
     people: PeopleDataset, indices: list[int], generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Visible masks as a segmenter's, and hidden regions grown by 2 to 10 px (random if there are none)."""
-    visible = (people.pictures("visible_mask", indices) > 0.5).float()
-    amodal = (people.pictures("amodal_mask", indices) > 0.5).float()
+    visible = (people.images("visible_mask", indices) > 0.5).float()
+    amodal = (people.images("amodal_mask", indices) > 0.5).float()
     radii = torch.randint(*REFINE_DILATION, (len(indices),), generator=generator)
     hidden = amodal * (1 - visible)
     grown = torch.cat([dilate_square(m[None], int(r)) for m, r in zip(hidden, radii, strict=True)])

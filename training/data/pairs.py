@@ -190,9 +190,9 @@ def _import_side(
     from PIL import Image
 
     height, width = sides
-    with Image.open(folder / line[side]) as picture:
-        scale = np.array([width / picture.width, height / picture.height, 1.0], np.float32)
-        resized = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    with Image.open(folder / line[side]) as image:
+        scale = np.array([width / image.width, height / image.height, 1.0], np.float32)
+        resized = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     arrays[side][number] = np.asarray(resized).transpose(2, 0, 1)
     arrays[f"{side}_densepose"][number] = read_labels(folder / line[f"{side}_densepose"], sides)
     if line.get(f"{side}_joints"):
@@ -204,8 +204,8 @@ def read_labels(path: Path, sides: Sides) -> np.ndarray:
     """Labels (H,W) uint8 at height x width `sides` of a DensePose picture; ValueError names the file."""
     from PIL import Image
 
-    with Image.open(path) as picture:
-        values = np.array(picture if picture.mode in ("L", "P", "I") else picture.convert("RGB"))
+    with Image.open(path) as image:
+        values = np.array(image if image.mode in ("L", "P", "I") else image.convert("RGB"))
     parts = values if values.ndim == 2 else values[..., 2]
     if parts.max() >= LABELS:
         if values.ndim == 2:

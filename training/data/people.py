@@ -21,7 +21,7 @@ from ..run.recipe import Split
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SEED = 10_000_000
-PICTURES = ("occluded", "unoccluded", "complete", "cutout")
+IMAGES = ("occluded", "unoccluded", "complete", "cutout")
 MASKS = ("amodal_mask", "visible_mask")
 SHARD = 64
 
@@ -40,7 +40,7 @@ def render(seeds: list[int], size: int) -> Any:
 def array_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and dtype of every array of a data set."""
     layout: dict[str, tuple[tuple[int, ...], str]] = {
-        name: ((count, 3, size, size), "uint8") for name in PICTURES
+        name: ((count, 3, size, size), "uint8") for name in IMAGES
     }
     layout |= {name: ((count, 1, size, size), "uint8") for name in MASKS}
     layout["densepose_i"] = ((count, size, size), "uint8")
@@ -90,7 +90,7 @@ class PeopleDataset:
         """Side of the pictures in pixels."""
         return int(self.occluded.shape[-1])
 
-    def pictures(self, name: str, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
+    def images(self, name: str, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
         """Pictures or masks `name` at `indices` as float32 in 0..1."""
         return rows(getattr(self, name), indices).float() / 255
 

@@ -97,7 +97,7 @@ def draw_people(
 ) -> Drawn:
     """A picture for each index, its kind drawn by `shares` of SOURCES; unchanged without `data.augment`."""
     kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
-    rendered = pictures_of(data.people, indices, kinds)
+    rendered = images_of(data.people, indices, kinds)
     if not data.augment:
         return rendered
     drawn = Drawn(*(value.clone() for value in vars(rendered).values()))
@@ -114,17 +114,17 @@ def draw_people(
     return drawn
 
 
-def pictures_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Drawn:
+def images_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Drawn:
     """The pictures as rendered; kinds (B,) number SOURCES."""
     joints, size = rows(people.joints, indices).float(), people.size
     images = torch.empty(len(indices), 3, size, size)
     for number, source in enumerate(SOURCES):
         where = np.flatnonzero(kinds.numpy() == number)
         if len(where):
-            images[where] = people.pictures(source, indices[where])
+            images[where] = people.images(source, indices[where])
     occluded = kinds[:, None] == SOURCES.index("occluded")
-    visible = people.pictures("visible_mask", indices) > 0.5
-    mask = torch.where(occluded[:, :, None, None], visible, people.pictures("amodal_mask", indices) > 0.5)
+    visible = people.images("visible_mask", indices) > 0.5
+    mask = torch.where(occluded[:, :, None, None], visible, people.images("amodal_mask", indices) > 0.5)
     uncovered = rows(people.joint_visible, indices) | ~occluded
     labels = rows(people.densepose_i, indices)[:, None].float() * mask
     return Drawn(images, mask.float(), labels, joints, ((joints[..., 2] > 0) & uncovered).float())
@@ -150,11 +150,11 @@ def with_company(drawn: Drawn, people: PeopleDataset, generator: torch.Generator
         return drawn
     others = torch.randint(len(people), (len(where),), generator=generator).numpy()
     views = _beside(len(where), size, generator)
-    pictures = [people.pictures(name, others) for name in ("unoccluded", "amodal_mask")]
-    picture, shape = views.warp(torch.cat(pictures, dim=1)).split([3, 1], dim=1)
+    images = [people.images(name, others) for name in ("unoccluded", "amodal_mask")]
+    image, shape = views.warp(torch.cat(images, dim=1)).split([3, 1], dim=1)
     front = (torch.rand(len(where), 1, 1, 1, generator=generator) < IN_FRONT).float()
     shape = (shape > 0.5).float() * torch.maximum(1 - drawn.mask[where], front)
-    drawn.images[where] = torch.lerp(drawn.images[where], picture, shape)
+    drawn.images[where] = torch.lerp(drawn.images[where], image, shape)
     cover = torch.zeros(count, 1, size, size)
     cover[where] = shape
     return hidden_by(drawn, cover)

@@ -40,7 +40,7 @@ class PhotographedPerson:
     joints: np.ndarray | None
     mask: np.ndarray | None
 
-    def picture(self) -> Tensor:
+    def image(self) -> Tensor:
         """The photograph (3,H,W) in 0..1. Raises ValueError when the file has another size than annotated."""
         from PIL import Image
 

@@ -20,7 +20,7 @@ ROI_MARGIN_PX = 8.0
 SMALLEST_BOX_PX = 2.0
 
 
-def prompt_pictures(
+def prompt_images(
     kind: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
 ) -> torch.Tensor:
     """Prompts of that kind (B,3,S,S) for people of a data set; some are blank."""
@@ -58,10 +58,10 @@ def user_boxes(
     """The box of that name, edges a few pixels off: round the whole person, or, with some margin, round the
     hidden part. None for a person of whom nothing is hidden.
     """
-    masks = people.pictures("amodal_mask", indices) > 0.5
+    masks = people.images("amodal_mask", indices) > 0.5
     margins = torch.zeros(len(masks))
     if name == ROI_BOX:
-        masks = masks & ~(people.pictures("visible_mask", indices) > 0.5)
+        masks = masks & ~(people.images("visible_mask", indices) > 0.5)
         margins = ROI_MARGIN_PX * torch.rand(len(masks), generator=generator)
     offsets = EDGE_JITTER_PX * torch.randn(len(masks), 4, generator=generator)
     moved = [

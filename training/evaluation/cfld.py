@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...models.cfld.checkpoint import load_mini_cfld
 from ...models.cfld.networks import CFLDModel
-from ...models.cfld.pipeline import pose_picture
+from ...models.cfld.pipeline import pose_image
 from ...models.cfld.sampling import Weights, appearance_of, repose
 from ...models.diffusion.networks import decode_latents, encode_image, load_vae
 from ...models.diffusion.schedulers import DDIM
@@ -121,7 +121,7 @@ def _repose(
     scale = pairs.target_joints.new_tensor([size / source.shape[-1], size / source.shape[-2], 1.0])
     looks = appearance_of(model, source, second, mix)
     made = repose(
-        model, looks, pose_picture(pairs.target_joints * scale, size), weights=WEIGHTS, scheduler=SCHEDULER,
+        model, looks, pose_image(pairs.target_joints * scale, size), weights=WEIGHTS, scheduler=SCHEDULER,
         steps=steps, seed=list(seeds),
     )  # fmt: skip
     return made.cpu()
@@ -165,10 +165,10 @@ def _mixtures(
 
 
 @torch.no_grad()
-def _through(vae: Any, pictures: Tensor) -> Tensor:
+def _through(vae: Any, images: Tensor) -> Tensor:
     """Pictures through the autoencoder alone."""
     device = next(vae.parameters()).device
-    return decode_latents(vae, encode_image(vae, pictures.to(device))).cpu()
+    return decode_latents(vae, encode_image(vae, images.to(device))).cpu()
 
 
 def cfld_rows(batch: Batch) -> Iterable[Row]:

@@ -23,8 +23,8 @@ from ...models.diffusion.networks import load_unet
 from ...models.hands.canvas import Placement, make_canvas
 from ...models.hands.checkpoint import load_mini_hands
 from ...models.hands.networks import HandGenerator, HandsModel
-from ...models.hands.pipeline import DrawnHands, draw_hands, outpaint_pictures
-from ...models.hands.sampling import generate_hands, pasted, skeleton_picture
+from ...models.hands.pipeline import DrawnHands, draw_hands, outpaint_images
+from ...models.hands.sampling import generate_hands, pasted, skeleton_image
 from ...models.perception.hand_pose import detect_hands, joint_boxes, load_hand_detector
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
 from ...people.hands import LEFT, hands_of
@@ -132,17 +132,17 @@ def evaluate_hands(
 def _measure_close_ups(
     family: Family, truth: SyntheticHands, seed: int, steps: int, measured: PerPerson
 ) -> None:
-    skeleton = skeleton_picture(truth.joints, truth.pictures.shape[-1])
+    skeleton = skeleton_image(truth.joints, truth.images.shape[-1])
     boxes = joint_boxes(truth.joints)
     generators = {"hands": family.hands.generator, **family.compared}
     for name, generator in generators.items():
-        pictures, masks = generate_hands(generator, skeleton, truth.captions, steps=steps, cfg=CFG, seed=seed)
-        found = detect_hands(family.hand_detector, pictures, boxes, truth.left).cpu()
+        images, masks = generate_hands(generator, skeleton, truth.captions, steps=steps, cfg=CFG, seed=seed)
+        found = detect_hands(family.hand_detector, images, boxes, truth.left).cpu()
         named = name.removeprefix("hands_")
         measured.add(f"close_up_joint_err.{named}", hand_error(found, truth.joints, boxes))
         if name == "hands":
             measured.add("mask_iou", metrics.iou(masks.cpu(), truth.masks))
-    found = detect_hands(family.hand_detector, truth.pictures, boxes, truth.left).cpu()
+    found = detect_hands(family.hand_detector, truth.images, boxes, truth.left).cpu()
     measured.add("close_up_joint_err.truth", hand_error(found, truth.joints, boxes))
 
 
@@ -169,12 +169,12 @@ def _make_people(family: Family, seeds: list[int], size: int, steps: int) -> Bat
     drawn = draw_hands(generator, targets, texts, steps=steps, cfg=CFG, seed=seeds[0])
     masks = with_something(drawn.masks)
     places = [Placement(*each) for each in zip(owner, drawn.hands, targets, strict=True)]
-    canvas, known = make_canvas(drawn.pictures, masks, places, len(poses), size, size)
+    canvas, known = make_canvas(drawn.images, masks, places, len(poses), size, size)
     given, seed = (body, canvas, known, poses, people.captions), seeds[0]
-    one = outpaint_pictures(*given, expansion=OFF, paste=False, steps=2 * steps, cfg=CFG, seed=seed)
+    one = outpaint_images(*given, expansion=OFF, paste=False, steps=2 * steps, cfg=CFG, seed=seed)
     made = {"one_stage": one.image, "hard": pasted(one.image, canvas, known)[0]}
     for name in (CONSTANT, SEQUENTIAL):
-        made[name] = outpaint_pictures(*given, expansion=name, steps=steps, cfg=CFG, seed=seed).image
+        made[name] = outpaint_images(*given, expansion=name, steps=steps, cfg=CFG, seed=seed).image
     return Batch(people, poses, drawn, owner, torch.cat([canvas, known], 1), made)
 
 
@@ -190,34 +190,34 @@ def with_something(masks: Tensor) -> Tensor:
 
 def _measure_people(family: Family, batch: Batch, measured: PerPerson) -> None:
     people, known = batch.people, (batch.canvas[:, 3:] > 0.5).float()
-    for name, pictures in {"truth": people.unoccluded, **batch.made}.items():
+    for name, images in {"truth": people.unoccluded, **batch.made}.items():
         named = "two_stage" if name == SEQUENTIAL else name
-        measured.add(f"hand_joint_err.{named}", _hand_errors(family, batch, pictures))
-        found = find_bodies(family.body_detector, pictures)
-        measured.add(f"body_joint_err.{named}", body_error(found, people.joints, pictures.shape[-1]))
-        measured.add(f"seam_err.{name}", seam_energy(pictures, known))
+        measured.add(f"hand_joint_err.{named}", _hand_errors(family, batch, images))
+        found = find_bodies(family.body_detector, images)
+        measured.add(f"body_joint_err.{named}", body_error(found, people.joints, images.shape[-1]))
+        measured.add(f"seam_err.{name}", seam_energy(images, known))
 
 
-def _hand_errors(family: Family, batch: Batch, pictures: Tensor) -> Tensor:
+def _hand_errors(family: Family, batch: Batch, images: Tensor) -> Tensor:
     hands = [hand for pose in batch.poses for hand in hands_of(pose)]
     truth = torch.from_numpy(np.stack([hand.joints for hand in hands]))
     left = torch.tensor([hand.side == LEFT for hand in hands])
     boxes = joint_boxes(truth)
-    found = detect_hands(family.hand_detector, pictures[batch.owner], boxes, left).cpu()
+    found = detect_hands(family.hand_detector, images[batch.owner], boxes, left).cpu()
     return hand_error(found, truth, boxes)
 
 
-def find_bodies(detector: PoseDetector, pictures: Tensor) -> Tensor:
+def find_bodies(detector: PoseDetector, images: Tensor) -> Tensor:
     """Joints (B,18,3) in pixels of the pictures (B,3,S,S), which show people from head to hips.
 
     The detector is shown each at half its size, above plain grey, as if the legs were hidden.
     """
-    size = pictures.shape[-1]
+    size = images.shape[-1]
     small = round(BODY_SHARE * size)
     left, scale = (size - small) // 2, size / small
-    shown = pictures.new_full(pictures.shape, 0.5)
+    shown = images.new_full(images.shape, 0.5)
     shown[..., :small, left : left + small] = F.interpolate(
-        pictures, (small, small), mode="bilinear", antialias=True
+        images, (small, small), mode="bilinear", antialias=True
     )
     found = detect_joints(detector, shown).cpu()
     found[..., 0] -= left
@@ -232,13 +232,13 @@ def body_error(found: Tensor, truth: Tensor, side: int) -> Tensor:
     return torch.where(both, distance, 0.0).sum(1) / torch.where(both.any(1), both.sum(1), torch.nan)
 
 
-def seam_energy(pictures: Tensor, known: Tensor) -> Tensor:
+def seam_energy(images: Tensor, known: Tensor) -> Tensor:
     """Mean strength of the gradients within 3 px of the pasted hands' outline, (B,); NaN without one.
 
     A picture without a seam has the outline of the hand there and nothing else: compare with the truth.
     """
-    blank = torch.zeros_like(pictures)
-    return metrics.seam_error(pictures, blank, known)
+    blank = torch.zeros_like(images)
+    return metrics.seam_error(images, blank, known)
 
 
 def pose_of(people: SyntheticPeople, index: int) -> Pose:
@@ -259,14 +259,14 @@ def hand_rows(batch: Batch) -> Iterable[Row]:
     canvas = batch.canvas[:, :3]
     for index, caption in enumerate(batch.people.captions):
         hand = batch.owner.index(index)
-        pictures = {
+        images = {
             "skeleton": skeletons[index], "hand skeleton": batch.drawn.skeletons[hand],
-            "hand": batch.drawn.pictures[hand], "its mask": batch.drawn.masks[hand], "canvas": canvas[index],
+            "hand": batch.drawn.images[hand], "its mask": batch.drawn.masks[hand], "canvas": canvas[index],
             "one stage": batch.made["one_stage"][index], "hard paste": batch.made["hard"][index],
             "constant mask": batch.made["constant"][index], "two stages": batch.made["sequential"][index],
             "drawn from": batch.people.unoccluded[index],
         }  # fmt: skip
-        yield Row(pictures, caption)
+        yield Row(images, caption)
 
 
 METHOD = Method(load_family, evaluate_hands, hand_rows)

@@ -24,7 +24,7 @@ from ...models.diffusion.controlnet import load_change
 from ...models.diffusion.latent_model import LatentModel
 from ...models.diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ...models.diffusion.predict import Control, noise_predictor
-from ...models.diffusion.sampling import draw_noise, picture_seeds, sample
+from ...models.diffusion.sampling import draw_noise, image_seeds, sample
 from ...models.diffusion.schedulers import DDIM, scheduler_of
 from ...models.diffusion.text import load_text_encoder
 from ...models.humansd.networks import HumanSD
@@ -132,7 +132,7 @@ def _draw_with_base(
     control = None if controlnet is None else Control(controlnet, skeletons, attention=attention)
     channels, side, _ = model.latent_shape
     cells = [length * side // model.size for length in skeletons.shape[-2:]]
-    noise = draw_noise(picture_seeds(seed, len(skeletons)), (channels, *cells), model.device)
+    noise = draw_noise(image_seeds(seed, len(skeletons)), (channels, *cells), model.device)
     predict = noise_predictor(model, texts, CFG, control=control)
     return model.decode(sample(predict, noise, scheduler_of(DDIM), steps)).cpu()
 
@@ -209,8 +209,8 @@ def _measure_alone(
 ) -> dict[str, Tensor]:
     truth = [[coco17_from_body18(body)] for body in people.joints.numpy()]
     made = {name: draw(skeletons, people.captions, seed) for name, draw in family.draws.items()}
-    for name, pictures in {**made, "truth": people.unoccluded}.items():
-        measured[name].add(truth, detect(family.detector, pictures))
+    for name, images in {**made, "truth": people.unoccluded}.items():
+        measured[name].add(truth, detect(family.detector, images))
     return made
 
 
@@ -227,21 +227,21 @@ def _measure_three(
         for row in range(len(wide))
     ]
     made = {name: family.draws[name](wide, texts, seed) for name in PEERS if name in family.draws}
-    for name, pictures in made.items():
-        measured[f"{name}.three"].add(truth, detect(family.detector, pictures))
+    for name, images in made.items():
+        measured[f"{name}.three"].add(truth, detect(family.detector, images))
     return made
 
 
-def side_by_side(pictures: Tensor) -> Tensor:
+def side_by_side(images: Tensor) -> Tensor:
     """Pictures (B,3,S,S) three in a row, (B // 3, 3, S, 3 S); those left over are dropped."""
-    rows = pictures[: len(pictures) // GROUP * GROUP].unflatten(0, (-1, GROUP))
+    rows = images[: len(images) // GROUP * GROUP].unflatten(0, (-1, GROUP))
     return torch.cat(list(rows.unbind(1)), dim=-1)
 
 
-def detect(detector: PoseDetector, pictures: Tensor) -> list[list[Detection]]:
+def detect(detector: PoseDetector, images: Tensor) -> list[list[Detection]]:
     """The people found in pictures (B,3,S,n S), at most one in each S x S part of it."""
-    parts = pictures.split(pictures.shape[-2], dim=-1)
-    found: list[list[Detection]] = [[] for _ in pictures]
+    parts = images.split(images.shape[-2], dim=-1)
+    found: list[list[Detection]] = [[] for _ in images]
     for number, part in enumerate(parts):
         for row, joints in zip(found, detect_joints(detector, part.contiguous()).cpu().numpy(), strict=True):
             coco = _shifted(coco17_from_body18(joints), number, part.shape[-1])
@@ -281,7 +281,7 @@ def _for_sheet(
 
 
 def _rows(made: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: side_by_side(pictures) for name, pictures in made.items()}
+    return {name: side_by_side(images) for name, images in made.items()}
 
 
 def turned(joints: Tensor) -> Tensor:
@@ -294,7 +294,7 @@ def humansd_rows(batch: Batch) -> Iterable[Row]:
     """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
     for index, text in enumerate(batch.texts):
         for kind, made in batch.shown.items():
-            yield Row({name: pictures[index] for name, pictures in made.items()}, f"{kind}: {text}")
+            yield Row({name: images[index] for name, images in made.items()}, f"{kind}: {text}")
 
 
 METHOD = Method(load_family, evaluate_humansd, humansd_rows)

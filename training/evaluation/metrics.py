@@ -130,15 +130,15 @@ def max_abs_diff_outside(made: Tensor, original: Tensor, changed_mask: Tensor) -
     return float(difference.max()) if difference.numel() else 0.0
 
 
-def telea(pictures: Tensor, mask: Tensor, radius_px: float = TELEA_RADIUS_PX) -> Tensor:
+def telea(images: Tensor, mask: Tensor, radius_px: float = TELEA_RADIUS_PX) -> Tensor:
     """The pictures with the mask filled by OpenCV's inpainting after Telea (2004)."""
-    filled = torch.stack([_telea(picture, inside, radius_px) for picture, inside in zip(pictures, mask)])
-    return torch.where(mask > 0.5, filled.to(pictures), pictures)
+    filled = torch.stack([_telea(image, inside, radius_px) for image, inside in zip(images, mask)])
+    return torch.where(mask > 0.5, filled.to(images), images)
 
 
-def _telea(picture: Tensor, mask: Tensor, radius_px: float) -> Tensor:
+def _telea(image: Tensor, mask: Tensor, radius_px: float) -> Tensor:
     cv2 = optional_import("cv2", "opencv-python-headless", "the comparison with Telea's inpainting")
-    levels = (picture.cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    levels = (image.cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     inside = (mask[0].cpu() > 0.5).to(torch.uint8).numpy()
     filled = cv2.inpaint(np.ascontiguousarray(levels), inside, radius_px, cv2.INPAINT_TELEA)
     return torch.from_numpy(filled).permute(2, 0, 1).float() / 255

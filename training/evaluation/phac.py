@@ -25,7 +25,7 @@ from ...models.perception.sam import visible_mask
 from ...models.perception.sam_networks import load_sam
 from ...models.phac.checkpoint import load_mini_phac, load_mini_refiner
 from ...models.phac.networks import Inpainter, PHACModel
-from ...models.phac.pipeline import complete_pictures, invisible_pictures, refine_pictures
+from ...models.phac.pipeline import complete_images, invisible_images, refine_images
 from ...models.phac.sampling import Refined
 from ...people.prompts import PointPrompt, draw_prompt
 from ...people.synthetic import SyntheticPeople, render_people
@@ -196,16 +196,16 @@ def withheld(prompt: PointPrompt) -> PointPrompt:
 
 
 @torch.no_grad()
-def visible_masks(sam: Sam, pictures: Tensor, spots: Sequence[Tensor]) -> Tensor:
+def visible_masks(sam: Sam, images: Tensor, spots: Sequence[Tensor]) -> Tensor:
     """M_v of every picture (B,1,S,S) from its points (n,2) px on the visible person; empty without points."""
-    masks = [_visible_mask(sam, picture, points) for picture, points in zip(pictures, spots, strict=True)]
+    masks = [_visible_mask(sam, image, points) for image, points in zip(images, spots, strict=True)]
     return torch.stack(masks)[:, None].cpu()
 
 
-def _visible_mask(sam: Sam, picture: Tensor, points: Tensor) -> Tensor:
+def _visible_mask(sam: Sam, image: Tensor, points: Tensor) -> Tensor:
     if len(points) == 0:
-        return torch.zeros_like(picture[0])
-    return visible_mask(sam, picture, points, torch.ones(len(points)))[0].to(picture.device)
+        return torch.zeros_like(image[0])
+    return visible_mask(sam, image, points, torch.ones(len(points)))[0].to(image.device)
 
 
 def complete_people(
@@ -217,11 +217,11 @@ def complete_people(
     settings: Settings,
 ) -> Completion:
     """Stages A, B and C as the nodes run them; picture number i is made with seed + i."""
-    coarse, _ = complete_pictures(
+    coarse, _ = complete_images(
         family.phac, people.occluded, visible, prompts, people.captions, seed=seed, steps=settings.steps,
         cfg=settings.cfg,
     )  # fmt: skip
-    changed, exact = invisible_pictures(family.phac, people.occluded, coarse, visible)
+    changed, exact = invisible_images(family.phac, people.occluded, coarse, visible)
     refined = refine_people(family.refiner, people, visible, coarse, (changed, exact), seed, settings)
     return Completion(coarse, changed, exact, refined)
 
@@ -238,7 +238,7 @@ def refine_people(
 ) -> Refined:
     """Stage C with noise of that strength; invisible: M_iv dilated, and before that."""
     changed, exact = invisible
-    return refine_pictures(
+    return refine_images(
         refiner, people.occluded, coarse, visible, changed, people.captions, strength=strength,
         steps=settings.steps, cfg=settings.refiner_cfg, seed=seed, exact_masks=exact,
     )  # fmt: skip
@@ -267,7 +267,7 @@ def _measure_batch(
     batch = Batch(people, prompts, visible, done)
     _add_masks(measured, batch)
     _add_joints(measured, family.detector, batch, without)
-    _add_pictures(measured, batch, without)
+    _add_images(measured, batch, without)
     if in_curve:
         _add_curve(measured, family.refiner, batch, seeds[0], settings, in_curve)
     return batch
@@ -295,22 +295,22 @@ def _add_joints(measured: Measured, detector: PoseDetector, batch: Batch, withou
     people, done = batch.people, batch.done
     measured.truth.append(people.joints.cpu())
     measured.hidden.append((people.joints[..., 2] > 0).cpu() & ~people.joint_visible.cpu())
-    pictures = {
+    images = {
         "pose": done.refined.image, "none": without.refined.image, "truth": people.complete,
         "pose.coarse": done.coarse, "none.coarse": without.coarse, "truth.coarse": people.cutout,
     }  # fmt: skip
-    for name, picture in pictures.items():
-        measured.joints[name].append(detect_joints(detector, picture).cpu())
+    for name, image in images.items():
+        measured.joints[name].append(detect_joints(detector, image).cpu())
 
 
-def _add_pictures(measured: Measured, batch: Batch, without: Completion) -> None:
+def _add_images(measured: Measured, batch: Batch, without: Completion) -> None:
     people, refined = batch.people, batch.done.refined
     telea = metrics.telea(people.occluded, refined.changed_mask)
-    pictures = {
+    images = {
         "": refined.image, ".composite": refined.composite, ".none": without.refined.image, ".telea": telea,
     }  # fmt: skip
-    for suffix, picture in pictures.items():
-        _add_region(measured, picture, people, suffix)
+    for suffix, image in images.items():
+        _add_region(measured, image, people, suffix)
     for result in (refined, without.refined):
         measured.see_outside(result, people.occluded)
 
@@ -330,11 +330,11 @@ def _add_curve(
         measured.see_outside(refined, people.occluded)
 
 
-def _add_region(measured: Measured, picture: Tensor, people: SyntheticPeople, suffix: str) -> None:
+def _add_region(measured: Measured, image: Tensor, people: SyntheticPeople, suffix: str) -> None:
     region = people.invisible_mask
-    measured.add(f"psnr_region{suffix}", metrics.psnr_region(picture, people.complete, region))
-    measured.add(f"ssim_region{suffix}", metrics.ssim_region(picture, people.complete, region))
-    measured.add(f"seam_err{suffix}", metrics.seam_error(picture, people.complete, region))
+    measured.add(f"psnr_region{suffix}", metrics.psnr_region(image, people.complete, region))
+    measured.add(f"ssim_region{suffix}", metrics.ssim_region(image, people.complete, region))
+    measured.add(f"seam_err{suffix}", metrics.seam_error(image, people.complete, region))
 
 
 def select(people: SyntheticPeople, kept: Tensor) -> SyntheticPeople:

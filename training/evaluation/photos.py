@@ -59,7 +59,7 @@ class Look(NamedTuple):
     joints, crop_joints: (17,3) px and confidence. masks: (H,W) bool by the metric they are for.
     """
 
-    picture: Tensor
+    image: Tensor
     person: PhotographedPerson
     joints: np.ndarray
     crop_joints: np.ndarray
@@ -103,18 +103,18 @@ def evaluate_photos(
 @torch.no_grad()
 def look_at_person(perception: Perception, person: PhotographedPerson) -> Look:
     """Joints and masks of one person."""
-    picture = person.picture()
-    found = detect_joints(perception.detector, picture[None], torch.tensor([person.box]))[0]
-    crop_joints = _joints_of_crop(perception.detector, picture, person.box)
-    return Look(picture, person, _coco(found), crop_joints, _masks(perception.sam, picture, person))
+    image = person.image()
+    found = detect_joints(perception.detector, image[None], torch.tensor([person.box]))[0]
+    crop_joints = _joints_of_crop(perception.detector, image, person.box)
+    return Look(image, person, _coco(found), crop_joints, _masks(perception.sam, image, person))
 
 
-def _joints_of_crop(detector: PoseDetector, picture: Tensor, box: Box) -> np.ndarray:
+def _joints_of_crop(detector: PoseDetector, image: Tensor, box: Box) -> np.ndarray:
     """Joints (17,3), in the picture's pixels, found in the box cut out of it."""
-    height, width = picture.shape[-2:]
+    height, width = image.shape[-2:]
     inside = box.clip(height, width)
     x0, y0 = int(inside.x0), int(inside.y0)
-    part = picture[:, y0 : max(round(inside.y1), y0 + 1), x0 : max(round(inside.x1), x0 + 1)]
+    part = image[:, y0 : max(round(inside.y1), y0 + 1), x0 : max(round(inside.x1), x0 + 1)]
     return _coco(detect_joints(detector, part[None])[0]) + np.array([x0, y0, 0], np.float32)
 
 
@@ -122,9 +122,9 @@ def _coco(joints: Tensor) -> np.ndarray:
     return joints.float().cpu().numpy()[list(COCO17_FROM_BODY18)]
 
 
-def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, np.ndarray]:
+def _masks(sam: Sam, image: Tensor, person: PhotographedPerson) -> dict[str, np.ndarray]:
     """Masks by the metric they are for; empty where there is no true mask or no joint to go by."""
-    height, width = picture.shape[-2:]
+    height, width = image.shape[-2:]
     if person.mask is None or person.joints is None:
         return {}
     x, y, flag = person.joints.T
@@ -140,7 +140,7 @@ def _masks(sam: Sam, picture: Tensor, person: PhotographedPerson) -> dict[str, n
     }  # fmt: skip
     return {
         name: visible_mask(
-            sam, picture, spots, torch.ones(len(spots)), around=shown if boxed else None
+            sam, image, spots, torch.ones(len(spots)), around=shown if boxed else None
         )[0].cpu().numpy() > 0.5
         for name, (spots, boxed) in prompts.items()
     }  # fmt: skip
@@ -200,10 +200,10 @@ def _distances(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def photo_rows(look: Look) -> Iterable[Row]:
     """The person with the labelled joints, those found, and both masks."""
-    picture, person = look.picture, look.person
-    height, width = picture.shape[-2:]
+    image, person = look.image, look.person
+    height, width = image.shape[-2:]
     view = box_view(person.box, height, width)
-    square = resample_view(picture[None], view, SHOWN_PX)
+    square = resample_view(image[None], view, SHOWN_PX)
     to_view = np.array([SHOWN_PX / view.side, SHOWN_PX / view.side, 1], np.float32)
     origin = np.array([view.left, view.top, 0], np.float32)
 

@@ -45,13 +45,13 @@ def measure(
     pictures is under "truth".
     """
     body = (pairs.target_densepose > 0).float()[:, None]
-    for name, pictures in {"source": pairs.source, "autoencoder": through, **made}.items():
+    for name, images in {"source": pairs.source, "autoencoder": through, **made}.items():
         for suffix, region in (("", torch.ones_like(body)), ("_body", body)):
-            measured.add(f"ssim{suffix}.{name}", metrics.ssim_region(pictures, pairs.target, region))
-            measured.add(f"psnr{suffix}.{name}", metrics.psnr_region(pictures, pairs.target, region))
-    for name, pictures in {"truth": pairs.target, "autoencoder": through, **made}.items():
-        found = detect_joints(detector, pictures).cpu()
-        measured.add(f"joint_err.{name}", joint_errors(found, pairs.target_joints, pictures.shape[-1]))
+            measured.add(f"ssim{suffix}.{name}", metrics.ssim_region(images, pairs.target, region))
+            measured.add(f"psnr{suffix}.{name}", metrics.psnr_region(images, pairs.target, region))
+    for name, images in {"truth": pairs.target, "autoencoder": through, **made}.items():
+        found = detect_joints(detector, images).cpu()
+        measured.add(f"joint_err.{name}", joint_errors(found, pairs.target_joints, images.shape[-1]))
         measured.add(f"joint_missing.{name}", joints_missing(found, pairs.target_joints))
 
 

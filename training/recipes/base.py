@@ -48,16 +48,16 @@ class BaseUNetRecipe(LatentRecipe):
         drawn = torch.multinomial(torch.tensor(SHARES), batch_size, replacement=True, generator=generator)
         counts = [int((drawn == kind).sum()) for kind in range(len(SHARES))]
         parts = [
-            people_pictures(data.people, step, seed, counts[0], generator),
-            other_pictures(data.hands.gestures, step, seed, counts[1]),
-            other_pictures(data.hands.close_ups, step, seed, counts[2]),
+            people_images(data.people, step, seed, counts[0], generator),
+            other_images(data.hands.gestures, step, seed, counts[1]),
+            other_images(data.hands.close_ups, step, seed, counts[2]),
         ]
         captions = [text for _, texts in parts for text in texts]
         latents = torch.cat([latents for latents, _ in parts])
         return {"latents": latents, "texts": self.encode_texts(captions, generator)}
 
 
-def people_pictures(
+def people_images(
     data: LatentCache, step: int, seed: int, count: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, list[str]]:
     """Latents and captions of `count` people, each in a kind of picture drawn at random."""
@@ -69,7 +69,7 @@ def people_pictures(
     return latents_of(data, kinds, indices), captions
 
 
-def other_pictures(
+def other_images(
     data: Gestures | CloseUps, step: int, seed: int, count: int
 ) -> tuple[torch.Tensor, list[str]]:
     """Latents and captions of `count` people who show their hands, or hands close up."""

@@ -21,7 +21,7 @@ from ...models.cfld.attention import key_value_names, predict_noise, take_query_
 from ...models.cfld.checkpoint import KIND, change_tensors
 from ...models.cfld.config import DECODER, POOLED, TOKENS, CFLDConfig, released_config
 from ...models.cfld.networks import CFLDNetworks
-from ...models.cfld.pipeline import pose_picture, resized
+from ...models.cfld.pipeline import pose_image, resized
 from ...models.cfld.swin import start_from
 from ...models.diffusion.checkpoint import config_to_metadata, read_metadata
 from ...models.diffusion.networks import load_unet
@@ -31,7 +31,7 @@ from ...models.diffusion.single_file import load_unet as load_full_unet
 from ...models.pocold.checkpoint import load_vae_file
 from ..data.pairs import Pairs, drawn_pairs, open_pairs
 from ..data.people import rows, sample_indices
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .cfld_prompt import start_with_prompt
 from .latent import LatentRecipe
@@ -128,17 +128,17 @@ class CFLDRecipe(LatentRecipe):
         swap, mirror, drop = torch.rand(3, batch_size, generator=generator)
         drawn = drawn_pairs(data, indices, swap < 0.5)
         first, second = (rows(getattr(data, side), indices) for side in ("source", "target"))
-        pictures = torch.where((swap < 0.5)[:, None, None, None], second, first).float() / 255
-        height, width = pictures.shape[-2:]
+        images = torch.where((swap < 0.5)[:, None, None, None], second, first).float() / 255
+        height, width = images.shape[-2:]
         joints = torch.cat([drawn["source_joints"], drawn["target_joints"]]).float()
         side = self.config.pose_size
         scaled = joints * joints.new_tensor([side / width, side / height, 1.0])
-        pictures = resized(pictures, self.config.source_size, self.config.source_size)
+        images = resized(images, self.config.source_size, self.config.source_size)
         flip = (mirror < self.switches.mirrored)[:, None, None, None]
         return {
             "latents": torch.cat([drawn["source_latents"], drawn["target_latents"]]),
-            "pose": pose_picture(scaled, side),
-            "source": torch.where(flip, pictures.flip(-1), pictures),
+            "pose": pose_image(scaled, side),
+            "source": torch.where(flip, images.flip(-1), images),
             "dropped": drop < self.switches.no_prompt,
         }
 
@@ -166,7 +166,7 @@ class CFLDRecipe(LatentRecipe):
         made = self.generate(lambda z, t: module(z, t, pose, batch["source"], none), truth)
         height, width = made.shape[-2:]
         shown = [resized(each, height, width) for each in (batch["source"], pose[:, :3])]
-        return picture_grid([*shown, self.decode(truth), made])
+        return image_grid([*shown, self.decode(truth), made])
 
     def export(self, module: Any, held_out: Pairs) -> Export:
         """The networks and the trained matrices."""

@@ -22,7 +22,7 @@ from ...models.cfld.pipeline import resized
 from ...models.diffusion.checkpoint import config_to_metadata, load_file, load_into
 from ...models.diffusion.text import TextEncoder, load_text_encoder
 from ..data.people import PeopleDataset, open_split, sample_indices
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from .latent import target_caption
 
@@ -39,9 +39,9 @@ class PromptMaker(nn.Module):
         self.backbone, self.decoder = networks.backbone, networks.decoder
         self.learnable_vector = networks.learnable_vector
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Square pictures (B,3,S,S) in 0..1 -> prompts (B,N,D)."""
-        return self.decoder(self.backbone(pictures * 2 - 1)[-1])
+        return self.decoder(self.backbone(images * 2 - 1)[-1])
 
 
 class PromptRecipe(BaseRecipe):
@@ -81,7 +81,7 @@ class PromptRecipe(BaseRecipe):
         generator = random_generator(seed, step, 43)
         indices = sample_indices(len(data), step, seed, batch_size)
         side = self.config.source_size
-        images = resized(data.pictures("cutout", indices), side, side)
+        images = resized(data.images("cutout", indices), side, side)
         flip = torch.rand(batch_size, generator=generator) < 0.5
         images[flip] = images[flip].flip(-1)
         return {"images": images, "tokens": self.tokens([worn(data.captions[index]) for index in indices])}
@@ -96,7 +96,7 @@ class PromptRecipe(BaseRecipe):
         """Pictures, and below each the one whose caption is nearest to its prompt."""
         made = module(batch["images"]).float()
         nearest = torch.cdist(made.flatten(1), batch["tokens"].flatten(1)).argmin(1)
-        return picture_grid([batch["images"], batch["images"][nearest]])
+        return image_grid([batch["images"], batch["images"][nearest]])
 
     def evaluate(self, module: nn.Module, held_out: PeopleDataset) -> dict[str, float]:
         """Share of the variance of held-out captions' tokens that the prompts explain."""

@@ -29,7 +29,7 @@ from ...models.perception.pose_completion import (
 from ...people.skeleton import draw_skeleton
 from ..data.people import open_split, sample_indices
 from ..data.pose_patterns import Poses, boxes_of, hidden_joints, random_poses, read_poses
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 BOX_SHARE = 0.5
@@ -118,7 +118,7 @@ class CompletePoseRecipe(BaseRecipe):
             shown = torch.maximum(known.joints, (present >= PRESENT).float())
             rows.append(torch.cat([frame.to_pixels(points), shown[..., None]], dim=2))
         rows.append(batch["truth"])
-        return picture_grid([draw_skeleton(row.cpu(), SHOWN_PX, SHOWN_PX) for row in rows])
+        return image_grid([draw_skeleton(row.cpu(), SHOWN_PX, SHOWN_PX) for row in rows])
 
     def evaluate(self, module: Any, held_out: Poses) -> dict[str, float]:
         """Errors on the held-out people's covered joints (training/pose_completion_evaluation.py)."""

@@ -16,7 +16,7 @@ from ...models.perception.pose import load_pose_detector
 from ...people.densepose import LABELS, paint_labels
 from ..data.people import PeopleDataset, rows, sample_indices
 from ..data.perception import Framing, PerceptionData, draw_people, open_perception
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 MEASURED = ("unoccluded", "complete")
@@ -68,7 +68,7 @@ class DensePoseRecipe(BaseRecipe):
         images = batch["images"][:8]
         found = estimate_labels(module, images)
         truth = batch["labels"][:8].repeat_interleave(2, 1).repeat_interleave(2, 2)
-        return picture_grid([images, paint_labels(found), paint_labels(truth)])
+        return image_grid([images, paint_labels(found), paint_labels(truth)])
 
     def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
         """By kind of picture: share of the body's pixels rightly labelled, and mean IoU of the parts."""
@@ -77,9 +77,7 @@ class DensePoseRecipe(BaseRecipe):
         scores = {}
         for source in MEASURED:
             parts = [everyone[start : start + 32] for start in range(0, len(everyone), 32)]
-            found = torch.cat(
-                [estimate_labels(module, people.pictures(source, part)).cpu() for part in parts]
-            )
+            found = torch.cat([estimate_labels(module, people.images(source, part)).cpu() for part in parts])
             truth = labels_of(people, everyone, source)
             body = truth > 0
             scores[f"accuracy.{source}"] = float((found[body] == truth[body]).float().mean())
@@ -95,7 +93,7 @@ def labels_of(people: PeopleDataset, indices: np.ndarray, source: str) -> torch.
     """Labels (B,S,S) int64 of that kind of picture: in occluded ones what is covered is background."""
     labels = rows(people.densepose_i, indices).long()
     if source == "occluded":
-        labels = labels * (people.pictures("visible_mask", indices)[:, 0] > 0.5)
+        labels = labels * (people.images("visible_mask", indices)[:, 0] > 0.5)
     return labels
 
 

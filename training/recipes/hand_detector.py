@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import decode_latents, load_vae
-from ...models.hands.sampling import skeleton_picture
+from ...models.hands.sampling import skeleton_image
 from ...models.perception.hand_pose import (
     HAND_CONFIG,
     KIND,
@@ -27,7 +27,7 @@ from ...models.perception.pose import PoseDetector, decode_heatmaps, target_heat
 from ..data.hands import CloseUps, Gestures, HandsData, open_hands
 from ..data.people import rows, sample_indices
 from ..data.photographic import photographed
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 GESTURE_SHARE, DECODED_SHARE = 0.7, 0.35
@@ -72,10 +72,10 @@ class HandDetectorRecipe(BaseRecipe):
                               generator),
             _of_close_ups(close_ups, sample_indices(len(close_ups), step, seed, batch_size - count)),
         ]  # fmt: skip
-        pictures, joints, left = (torch.cat(pair) for pair in zip(*parts, strict=True))
+        images, joints, left = (torch.cat(pair) for pair in zip(*parts, strict=True))
         frames = random_frames(joints, left, generator) if data.augment else plain_frames(joints, left)
         size = HAND_CONFIG.image_size
-        views = look_at(pictures, frames, size)
+        views = look_at(images, frames, size)
         points = torch.cat([to_view(frames, joints[..., :2]), joints[..., 2:]], dim=2)
         if data.augment:
             views = photographed(coarsened(views, generator), generator)
@@ -90,12 +90,12 @@ class HandDetectorRecipe(BaseRecipe):
         shown = hands[..., 2].amax(2) > 0
         drawn = torch.rand(shown.shape, generator=generator) * shown
         side = drawn.argmax(1)
-        pictures = rows(data.unoccluded, indices).float() / 255
+        images = rows(data.unoccluded, indices).float() / 255
         decoded = round(DECODED_SHARE * len(indices))
         with torch.autocast("cpu", torch.bfloat16):
             latents = rows(data.latents, indices[:decoded]).float()
-            pictures[:decoded] = decode_latents(self.vae, latents).float()
-        return pictures, hands[torch.arange(len(side)), side], side == 1
+            images[:decoded] = decode_latents(self.vae, latents).float()
+        return images, hands[torch.arange(len(side)), side], side == 1
 
     def loss(
         self, module: PoseDetector, batch: Batch, generator: torch.Generator
@@ -113,7 +113,7 @@ class HandDetectorRecipe(BaseRecipe):
         images = batch["images"][:8]
         found, size = decode_heatmaps(module(images)).cpu(), images.shape[-1]
         truth = batch["joints"][:8].cpu()
-        return picture_grid([images, skeleton_picture(found, size), skeleton_picture(truth, size)])
+        return image_grid([images, skeleton_image(found, size), skeleton_image(truth, size)])
 
     def evaluate(self, module: Any, held_out: Data) -> dict[str, float]:
         """Mean error as a fraction of the longer side of the joints' box; sharp and decoded pictures."""
@@ -123,16 +123,16 @@ class HandDetectorRecipe(BaseRecipe):
             errors = []
             for start in range(0, len(gestures), 32):
                 where = np.arange(start, min(start + 32, len(gestures)))
-                pictures = rows(gestures.unoccluded, where).float() / 255
+                images = rows(gestures.unoccluded, where).float() / 255
                 if name == "decoded":
                     with torch.no_grad():
-                        pictures = decode_latents(self.vae, rows(gestures.latents, where).float())
+                        images = decode_latents(self.vae, rows(gestures.latents, where).float())
                 for side in (0, 1):
                     truth = rows(gestures.hands, where)[:, side]
                     shown = truth[..., 2].amin(1) > 0
                     boxes = joint_boxes(truth[shown])
                     found = detect_hands(
-                        module, pictures[shown], boxes, torch.full((len(boxes),), side == 1)
+                        module, images[shown], boxes, torch.full((len(boxes),), side == 1)
                     ).cpu()
                     span = (boxes[:, 2:] - boxes[:, :2]).amax(1)
                     distance = (found[..., :2] - truth[shown][..., :2]).norm(dim=2).mean(1)
@@ -146,7 +146,7 @@ class HandDetectorRecipe(BaseRecipe):
 
 
 def _of_close_ups(data: CloseUps, indices: np.ndarray) -> tuple[torch.Tensor, ...]:
-    return rows(data.pictures, indices).float() / 255, rows(data.joints, indices), rows(data.left, indices)
+    return rows(data.images, indices).float() / 255, rows(data.joints, indices), rows(data.left, indices)
 
 
 def plain_frames(joints: torch.Tensor, left: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from ...models.hands.networks import hand_unet
 from ..data.hands import CloseUps, open_hands
 from ..data.people import rows, sample_indices
 from ..evaluation.metrics import iou
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe
 
@@ -87,7 +87,7 @@ class HandRecipe(LatentRecipe):
         """Pictures of the data, skeletons, pictures and masks made."""
         made, masks = self.make(module, batch)
         shown = F.interpolate(masks, made.shape[-2:]).expand(-1, 3, -1, -1)
-        return picture_grid([self.decode(batch["latents"]), self.decode(batch["skeleton"]), made, shown])
+        return image_grid([self.decode(batch["latents"]), self.decode(batch["skeleton"]), made, shown])
 
     @torch.no_grad()
     def make(self, module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -111,7 +111,7 @@ class HumanSDRecipe(PosedRecipe):
         def weights(error: torch.Tensor) -> torch.Tensor:
             vae, net = self.vae.to(error.device), detector.to(error.device)
             return emphasis(
-                error, vae, lambda pictures: net(pictures).sigmoid(), self.kind_of_loss, generator=generator
+                error, vae, lambda images: net(images).sigmoid(), self.kind_of_loss, generator=generator
             )
 
         return weights

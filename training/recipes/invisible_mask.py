@@ -20,7 +20,7 @@ from ..data.augmentation import ViewRange, jitter_colours, random_views
 from ..data.coarse_outputs import NEEDS, CoarseOutputs, open_outputs
 from ..data.masks import disturbed
 from ..data.people import sample_indices
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 BASE = 8
@@ -56,7 +56,7 @@ class InvisibleMaskRecipe(BaseRecipe):
         """I_ic, I_cc and the target, moved and mirrored alike; M_v as imprecise as a segmenter's."""
         generator = random_generator(seed, step, 17)
         indices = sample_indices(len(data), step, seed, batch_size)
-        draws = torch.randint(data.pictures.shape[1], (batch_size,), generator=generator).numpy()
+        draws = torch.randint(data.images.shape[1], (batch_size,), generator=generator).numpy()
         values = stage_inputs(data, indices, draws)
         views = random_views(batch_size, data.people.size, generator, VIEWS)
         fills: dict[str, torch.Tensor | float]
@@ -82,13 +82,13 @@ class InvisibleMaskRecipe(BaseRecipe):
         """I_ic, I_cc, M_v, the target and the probabilities."""
         made = module(batch["occluded"], batch["coarse"], batch["visible"]).sigmoid()
         masks = [mask.expand(-1, 3, -1, -1) for mask in (batch["visible"], batch["target"], made)]
-        return picture_grid([batch["occluded"], batch["coarse"], *masks])
+        return image_grid([batch["occluded"], batch["coarse"], *masks])
 
     def evaluate(self, module: Any, held_out: CoarseOutputs) -> dict[str, float]:
         """Mean IoU of the invisible mask on held-out people with at least 2 % of the picture hidden."""
         generator, overlaps = random_generator(22), []
         device = next(module.parameters()).device
-        for draw in range(held_out.pictures.shape[1]):
+        for draw in range(held_out.images.shape[1]):
             for index in range(len(held_out)):
                 values = stage_inputs(held_out, np.array([index]), np.array([draw]))
                 hidden = values["amodal"] * (1 - values["visible"])
@@ -113,10 +113,10 @@ def stage_inputs(data: CoarseOutputs, indices: np.ndarray, draws: np.ndarray) ->
     """
     people, where = data.people, data.first + indices
     return {
-        "occluded": people.pictures("occluded", where),
+        "occluded": people.images("occluded", where),
         "coarse": data.drawn(indices, draws),
-        "visible": (people.pictures("visible_mask", where) > 0.5).float(),
-        "amodal": (people.pictures("amodal_mask", where) > 0.5).float(),
+        "visible": (people.images("visible_mask", where) > 0.5).float(),
+        "amodal": (people.images("amodal_mask", where) > 0.5).float(),
     }
 
 

@@ -14,7 +14,7 @@ from ...models.diffusion.sampling import sample
 from ...models.diffusion.schedulers import DDIM, scheduler_of
 from ...models.diffusion.text import TextEncoder, load_text_encoder
 from ..data.latents import CUTOUT_SUFFIX, LatentCache, open_latents
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, random_generator
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -81,7 +81,7 @@ class LatentRecipe(BaseRecipe):
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """What is shown of the batch, and below it the pictures made."""
         made = self.generate(self.predictor(module, batch), batch["latents"])
-        return picture_grid([*self.shown(batch), made])
+        return image_grid([*self.shown(batch), made])
 
     def export(self, module: Any, held_out: Any) -> Export:
         """The U-Net."""

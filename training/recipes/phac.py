@@ -16,7 +16,7 @@ import torch
 from ...people.prompt_kinds import POSE, PROMPT_KINDS
 from ..data.latents import LatentCache
 from ..data.people import sample_indices
-from ..data.prompt_images import prompt_pictures
+from ..data.prompt_images import prompt_images
 from ..run.recipe import BF16_COPY, Batch, Export, TrainingPlan, random_generator
 from .controlled import ControlledRecipe
 from .inpaint import visible_condition
@@ -51,7 +51,7 @@ class CoarseRecipe(ControlledRecipe):
             "latents": latents_of(data, ["cutout"] * batch_size, indices),
             "condition": visible_condition(data, indices),
             "texts": self.encode_texts(captions, generator),
-            "prompt": prompt_pictures(self.kind, data.people, indices, generator),
+            "prompt": prompt_images(self.kind, data.people, indices, generator),
         }
 
     def shown(self, batch: Batch) -> list[torch.Tensor]:

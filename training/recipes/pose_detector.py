@@ -22,7 +22,7 @@ from ...people.densepose import LABELS
 from ...people.skeleton import draw_skeleton
 from ..data.people import PeopleDataset, rows, sample_indices
 from ..data.perception import SOURCES, PerceptionData, draw_people, open_perception
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 STRIDE = 4
@@ -104,7 +104,7 @@ class PoseRecipe(BaseRecipe):
         truth = torch.cat([batch["joints"][:8, :, :2], batch["present"][:8, :, None]], dim=2).cpu()
         found[..., 2] = (found[..., 2] >= CONFIDENCE).float()
         size = images.shape[-1]
-        return picture_grid([images, draw_skeleton(found, size, size), draw_skeleton(truth, size, size)])
+        return image_grid([images, draw_skeleton(found, size, size), draw_skeleton(truth, size, size)])
 
     def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
         """Mean joint error as a fraction of the side, recall and false alarms, by kind of picture."""
@@ -114,7 +114,7 @@ class PoseRecipe(BaseRecipe):
         for source in SOURCES:
             joints, present = joints_of(people, everyone, source)
             parts = [everyone[start : start + 64] for start in range(0, len(everyone), 64)]
-            found = torch.cat([detect_joints(net, people.pictures(source, part)).cpu() for part in parts])
+            found = torch.cat([detect_joints(net, people.images(source, part)).cpu() for part in parts])
             error = (found[..., :2] - joints[..., :2]).norm(dim=2) / people.size
             there = present > 0
             scores[f"joint_err.{source}"] = float(error[there].mean())

@@ -40,7 +40,7 @@ from ..data.augmentation import ViewRange, random_views
 from ..data.coarse_outputs import CoarseOutputs, open_outputs
 from ..data.masks import disturbed
 from ..data.people import sample_indices
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .invisible_mask import SEGMENTER_REACH_PX, stage_inputs
 from .latent import LatentRecipe
@@ -104,7 +104,7 @@ class RefinerRecipe(LatentRecipe):
         self, data: CoarseOutputs, indices: np.ndarray, generator: torch.Generator
     ) -> tuple[torch.Tensor, ...]:
         """I_base, the picture it should be, and the dilated mask, as the coarse stage and U_iv make them."""
-        draws = torch.randint(data.pictures.shape[1], (len(indices),), generator=generator).numpy()
+        draws = torch.randint(data.images.shape[1], (len(indices),), generator=generator).numpy()
         values = stage_inputs(data, indices, draws)
         visible = disturbed(values["visible"], generator, SEGMENTER_REACH_PX)
         if self.mask_net is None:
@@ -112,7 +112,7 @@ class RefinerRecipe(LatentRecipe):
         with torch.autocast("cpu", torch.bfloat16):
             probability = predict_invisible(self.mask_net, values["occluded"], values["coarse"], visible)
         exact = exact_invisible_mask(probability.float())
-        complete = data.people.pictures("complete", data.first + indices)
+        complete = data.people.images("complete", data.first + indices)
         return joined(values["occluded"], values["coarse"], complete, visible, exact, generator)
 
     def loss(
@@ -146,7 +146,7 @@ class RefinerRecipe(LatentRecipe):
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """The true pictures, I_base, the masks, and the refined pictures."""
         mask = batch["mask"].expand(-1, 3, -1, -1)
-        return picture_grid([batch["truth"], batch["base"], mask, self.refine(module, batch)])
+        return image_grid([batch["truth"], batch["base"], mask, self.refine(module, batch)])
 
     def evaluate(self, module: Any, held_out: CoarseOutputs) -> dict[str, float]:
         """PSNR inside the mask in dB, of I_base and of the refined picture."""
@@ -163,10 +163,10 @@ class RefinerRecipe(LatentRecipe):
     @torch.no_grad()
     def _latents(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Latents (B,8,h,w) of I_base and of the true picture, and the part of each to be made (B,1,h,w)."""
-        pictures = torch.cat([batch["base"], batch["truth"]])
-        vae = self.vae.to(pictures.device)
-        with torch.autocast(pictures.device.type, torch.bfloat16):
-            latents = encode_image(vae, pictures).float()
+        images = torch.cat([batch["base"], batch["truth"]])
+        vae = self.vae.to(images.device)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            latents = encode_image(vae, images).float()
         base, truth = latents.chunk(2)
         return base, truth, latent_mask(batch["mask"], base.shape[-2:])
 
@@ -176,13 +176,13 @@ def moved_composites(
 ) -> tuple[torch.Tensor, ...]:
     """The same for people without coarse outputs: drawn is the person itself, moved, in other colours."""
     people = data.people
-    pictures = {name: people.pictures(name, indices) for name in ("occluded", "complete")}
-    masks = {name: (people.pictures(f"{name}_mask", indices) > 0.5).float() for name in ("visible", "amodal")}
+    images = {name: people.images(name, indices) for name in ("occluded", "complete")}
+    masks = {name: (people.images(f"{name}_mask", indices) > 0.5).float() for name in ("visible", "amodal")}
     views = random_views(len(indices), people.size, generator, MOVED)
     tint = 1 + COLOUR_SPREAD * (2 * torch.rand(len(indices), 3, 1, 1, generator=generator) - 1)
-    drawn = (views.warp(pictures["complete"]) * tint).clamp(0, 1)
+    drawn = (views.warp(images["complete"]) * tint).clamp(0, 1)
     hidden = (views.warp(masks["amodal"]) > 0.5).float() * (1 - masks["visible"])
-    return joined(pictures["occluded"], drawn, pictures["complete"], masks["visible"], hidden, generator)
+    return joined(images["occluded"], drawn, images["complete"], masks["visible"], hidden, generator)
 
 
 def joined(
@@ -193,7 +193,7 @@ def joined(
     exact: torch.Tensor,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """I_base, the picture it should be, and the dilated mask: what `refine_pictures` makes of these."""
+    """I_base, the picture it should be, and the dilated mask: what `refine_images` makes of these."""
     low, high = DILATION_PX
     radii = (low + (high - low) * torch.rand(len(exact), generator=generator)).tolist()
     changed = torch.cat([dilate(mask[None], radius) for mask, radius in zip(exact, radii, strict=True)])

@@ -23,13 +23,13 @@ from ...models.perception.sam import (
     UNUSED,
     build_mini_sam,
     decode_prompts,
-    encode_pictures,
+    encode_images,
     visible_mask,
 )
 from ...models.perception.sam_networks import KIND, MINI
 from ..data.people import PeopleDataset, rows, sample_indices
 from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes, open_perception
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 PROMPTS = 1
@@ -61,7 +61,7 @@ class SamTraining(torch.nn.Module):
         self, images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """images (B,3,S,S); points (B,K,n,2) px; labels (B,K,n); boxes (B,K,4) px."""
-        embeddings = encode_pictures(self.sam, images)
+        embeddings = encode_images(self.sam, images)
         boxed = len(images) // BOXED
         parts = [decode_prompts(self.sam, embeddings[boxed:], points[boxed:], labels[boxed:])]
         if boxed:
@@ -127,7 +127,7 @@ class SamRecipe(BaseRecipe):
         logits, _ = module(*(batch[name] for name in ("images", "points", "labels", "boxes")))
         found = (logits[:count, :1] > 0).float().expand(-1, 3, -1, -1)
         marked = mark_points(batch["images"][:count], batch["points"][:count, 0], batch["labels"][:count, 0])
-        return picture_grid([marked, found, batch["masks"][:count].expand(-1, 3, -1, -1)])
+        return image_grid([marked, found, batch["masks"][:count].expand(-1, 3, -1, -1)])
 
     def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
         """Mean IoU on held-out people: all visible joints, displaced by 2 px, every other one, only three."""
@@ -246,12 +246,12 @@ def score_person(
 ) -> dict[str, float]:
     """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible."""
     where = np.array([index])
-    truth = people.pictures("visible_mask", where)[0, 0] > 0.5
+    truth = people.images("visible_mask", where)[0, 0] > 0.5
     joints, seen = visible_joints(people, where)
     points = joints[0, seen[0] > 0, :2]
     if not len(points) or not truth.any():
         return {}
-    image = people.pictures("occluded", where)[0]
+    image = people.images("occluded", where)[0]
     noise = torch.randn(points.shape, generator=generator) * 2
     shuffled = points[torch.randperm(len(points), generator=generator)]
     prompts = {
@@ -271,11 +271,11 @@ def _iou_of(sam: torch.nn.Module, image: torch.Tensor, points: torch.Tensor, tru
 def mark_points(images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Copies of pictures with the used points as 3x3 spots, green inside, red outside."""
     marked = images.clone()
-    for picture, spots, kinds in zip(marked, points.long(), labels, strict=True):
+    for image, spots, kinds in zip(marked, points.long(), labels, strict=True):
         for (x, y), kind in zip(spots.tolist(), kinds.tolist(), strict=True):
             if kind != UNUSED:
                 colour = torch.tensor([0.0, 1.0, 0.0] if kind == POSITIVE else [1.0, 0.0, 0.0])
-                picture[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = colour[:, None, None]
+                image[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = colour[:, None, None]
     return marked
 
 

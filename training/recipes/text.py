@@ -12,7 +12,7 @@ import torch.nn.functional as functional
 
 from ...models.diffusion.text import TextEncoder, WordTokenizer
 from ..data.people import PeopleDataset, open_split, sample_indices
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 IMAGE_SIZE = 64
@@ -89,7 +89,7 @@ class TextRecipe(BaseRecipe):
         tokens, mask = self.tokenizer([data.captions[i] for i in indices])
         whole = torch.rand(batch_size, generator=random_generator(seed, step, 12)) < 0.3
         pictures = torch.where(
-            whole[:, None, None, None], data.pictures("unoccluded", indices), data.pictures("cutout", indices)
+            whole[:, None, None, None], data.images("unoccluded", indices), data.images("cutout", indices)
         )
         return {
             "tokens": tokens,
@@ -109,7 +109,7 @@ class TextRecipe(BaseRecipe):
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Pictures, and below each the picture its caption finds."""
         found = module(batch["tokens"], batch["mask"], batch["pictures"]).argmax(dim=1)
-        return picture_grid([batch["pictures"], batch["pictures"][found]])
+        return image_grid([batch["pictures"], batch["pictures"][found]])
 
     def evaluate(self, module: torch.nn.Module, held_out: PeopleDataset) -> dict[str, float]:
         """Part of held-out pictures that find their caption among 64."""

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as functional
 
 from ...models.diffusion.networks import decode_latents, encode_image, fold_of, mini_vae, plain_config
-from ..data.people import PICTURES, PeopleDataset, open_split, sample_indices
-from ..run.progress import picture_grid
+from ..data.people import IMAGES, PeopleDataset, open_split, sample_indices
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
 CROP = 64
@@ -30,14 +30,14 @@ class AutoencoderTraining(torch.nn.Module):
         super().__init__()
         self.vae = mini_vae()
 
-    def forward(self, pictures: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, images: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures (B,3,H,W) in -1..1 and noise of the latents' shape -> (reconstruction, latents).
 
         The posterior has one small fixed width: a learned one starts wide and drowns the colours for
         thousands of steps.
         """
         fold = fold_of(self.vae)
-        latents = self.vae.encode(functional.pixel_unshuffle(pictures, fold)).latent_dist.mode()
+        latents = self.vae.encode(functional.pixel_unshuffle(images, fold)).latent_dist.mode()
         folded = self.vae.decode(latents + LATENT_NOISE * noise).sample
         return functional.pixel_shuffle(folded, fold), latents
 
@@ -68,14 +68,14 @@ class VAERecipe(BaseRecipe):
         generator = random_generator(seed, step, 11)
         indices = sample_indices(len(data), step, seed, batch_size)
         kinds = torch.multinomial(
-            torch.tensor([WEIGHTS[n] for n in PICTURES]), batch_size, True, generator=generator
+            torch.tensor([WEIGHTS[n] for n in IMAGES]), batch_size, True, generator=generator
         )
         crops = [
-            self._crop(data, PICTURES[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)
+            self._crop(data, IMAGES[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)
         ]
-        pictures, masks = zip(*crops, strict=True)
+        images, masks = zip(*crops, strict=True)
         progress = torch.tensor(step * batch_size)
-        return {"pictures": torch.stack(pictures) * 2 - 1, "masks": torch.stack(masks), "seen": progress}
+        return {"pictures": torch.stack(images) * 2 - 1, "masks": torch.stack(masks), "seen": progress}
 
     def _crop(
         self, data: PeopleDataset, kind: str, index: int, generator: torch.Generator
@@ -100,19 +100,19 @@ class VAERecipe(BaseRecipe):
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Squared error, then absolute error and edges, person weighted; a very small pull on the latents."""
-        pictures, weight = batch["pictures"], 1 + (PERSON_WEIGHT - 1) * batch["masks"]
-        shape = (len(pictures), 8, pictures.shape[-2] // 8, pictures.shape[-1] // 8)
-        noise = torch.randn(shape, generator=generator).to(pictures)
-        output, latents = (value.float() for value in module(pictures, noise))
-        error = output - pictures
-        loss = picture_loss(error, weight, min(1.0, float(batch["seen"]) / 20_000))
+        images, weight = batch["pictures"], 1 + (PERSON_WEIGHT - 1) * batch["masks"]
+        shape = (len(images), 8, images.shape[-2] // 8, images.shape[-1] // 8)
+        noise = torch.randn(shape, generator=generator).to(images)
+        output, latents = (value.float() for value in module(images, noise))
+        error = output - images
+        loss = image_loss(error, weight, min(1.0, float(batch["seen"]) / 20_000))
         loss = loss + LATENT_PENALTY * latents.square().mean()
         return loss, {"psnr": psnr_of(error.detach()), "size": latents.detach().std()}
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Crops above their reconstructions."""
-        pictures = batch["pictures"] / 2 + 0.5
-        return picture_grid([pictures, decode_latents(module.vae, encode_image(module.vae, pictures))])
+        images = batch["pictures"] / 2 + 0.5
+        return image_grid([images, decode_latents(module.vae, encode_image(module.vae, images))])
 
     def evaluate(self, module: Any, held_out: PeopleDataset) -> dict[str, float]:
         """PSNR in dB on whole held-out pictures by kind, and inside the person."""
@@ -128,17 +128,17 @@ def reconstruction_scores(vae: Any, held_out: PeopleDataset) -> dict[str, float]
     """Mean PSNR in dB of encoded and decoded held-out pictures: psnr.KIND, and psnr.person inside cutouts."""
     indices = np.arange(min(64, len(held_out)))
     scores: dict[str, float] = {}
-    for kind in PICTURES:
-        pictures = held_out.pictures(kind, indices)
-        error = (decode_latents(vae, encode_image(vae, pictures.to(vae.device))).cpu() - pictures).square()
+    for kind in IMAGES:
+        images = held_out.images(kind, indices)
+        error = (decode_latents(vae, encode_image(vae, images.to(vae.device))).cpu() - images).square()
         scores[f"psnr.{kind}"] = float(-10 * torch.log10(error.mean(dim=(1, 2, 3))).mean())
         if kind == "cutout":
-            mask = held_out.pictures("amodal_mask", indices).expand_as(error) > 0.5
+            mask = held_out.images("amodal_mask", indices).expand_as(error) > 0.5
             scores["psnr.person"] = float(-10 * torch.log10(error[mask].mean()))
     return scores
 
 
-def picture_loss(error: torch.Tensor, weight: torch.Tensor, sharp: float) -> torch.Tensor:
+def image_loss(error: torch.Tensor, weight: torch.Tensor, sharp: float) -> torch.Tensor:
     """Weighted squared error and, with `sharp` from 0 to 1, absolute error and edges.
 
     error: difference (B,3,H,W) of pictures in -1..1. weight: (B,1,H,W).
@@ -166,8 +166,8 @@ def edge_error(error: torch.Tensor, scales: int = 3) -> torch.Tensor:
 def normalise_latents(vae: Any, held_out: PeopleDataset) -> None:
     """Fold the latents' mean and deviation per channel into quant_conv and post_quant_conv (in place)."""
     indices = np.arange(min(64, len(held_out)))
-    pictures = torch.cat([held_out.pictures(kind, indices) for kind in PICTURES]).to(vae.device)
-    latents = torch.cat([encode_image(vae, part) for part in pictures.split(32)])
+    images = torch.cat([held_out.images(kind, indices) for kind in IMAGES]).to(vae.device)
+    latents = torch.cat([encode_image(vae, part) for part in images.split(32)])
     mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)).clamp(min=1e-4)
     channels = len(mean)
     first, last = vae.quant_conv, vae.post_quant_conv

@@ -18,10 +18,10 @@ import torch.nn.functional as functional
 from ...models.diffusion.networks import decode_latents, fold_of, load_vae, plain_config
 from ..data.latents import TARGETS, LatentCache, open_latents
 from ..data.people import sample_indices
-from ..run.progress import picture_grid
+from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from .latent import latents_of
-from .vae import PERSON_WEIGHT, picture_loss, psnr_of, reconstruction_scores
+from .vae import PERSON_WEIGHT, image_loss, psnr_of, reconstruction_scores
 
 WEIGHTS = {"complete": 0.4, "unoccluded": 0.2, "cutout": 0.4}
 NOISE = (0.1, 0.25)
@@ -65,12 +65,12 @@ class VAEDecoderRecipe(BaseRecipe):
         indices = sample_indices(len(data), step, seed, batch_size)
         chances = torch.tensor([WEIGHTS[name] for name in TARGETS])
         kinds = [TARGETS[int(k)] for k in torch.multinomial(chances, batch_size, True, generator=generator)]
-        pictures = [data.people.pictures(kind, [int(i)]) for kind, i in zip(kinds, indices, strict=True)]
+        images = [data.people.images(kind, [int(i)]) for kind, i in zip(kinds, indices, strict=True)]
         low, high = NOISE
         return {
             "latents": latents_of(data, kinds, indices),
-            "pictures": torch.cat(pictures) * 2 - 1,
-            "masks": data.people.pictures("amodal_mask", indices),
+            "pictures": torch.cat(images) * 2 - 1,
+            "masks": data.people.images("amodal_mask", indices),
             "level": low + (high - low) * torch.rand(batch_size, 1, 1, 1, generator=generator),
         }
 
@@ -80,7 +80,7 @@ class VAEDecoderRecipe(BaseRecipe):
         """Squared and absolute error and edges, person weighted, as the autoencoder's own at its end."""
         noise = torch.randn(batch["latents"].shape, generator=generator).to(batch["latents"])
         error = module(batch["latents"] + batch["level"] * noise).float() - batch["pictures"]
-        loss = picture_loss(error, 1 + (PERSON_WEIGHT - 1) * batch["masks"], sharp=1.0)
+        loss = image_loss(error, 1 + (PERSON_WEIGHT - 1) * batch["masks"], sharp=1.0)
         return loss, {"psnr": psnr_of(error.detach())}
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
@@ -89,7 +89,7 @@ class VAEDecoderRecipe(BaseRecipe):
         decoded = [
             decode_latents(module.vae, batch["latents"] + level * noise) for level in (0.0, SCORED_NOISE)
         ]
-        return picture_grid([batch["pictures"] / 2 + 0.5, *decoded])
+        return image_grid([batch["pictures"] / 2 + 0.5, *decoded])
 
     def evaluate(self, module: Any, held_out: LatentCache) -> dict[str, float]:
         """PSNR of held-out pictures as of recipe vae, and of cutouts from disturbed latents."""
@@ -97,7 +97,7 @@ class VAEDecoderRecipe(BaseRecipe):
         latents = latents_of(held_out, ["cutout"] * len(indices), indices)
         noise = torch.randn(latents.shape, generator=random_generator(6))
         output = decode_latents(module.vae, (latents + SCORED_NOISE * noise).to(module.vae.device)).cpu()
-        disturbed = psnr_of(2 * (output - held_out.people.pictures("cutout", indices)))
+        disturbed = psnr_of(2 * (output - held_out.people.images("cutout", indices)))
         return {
             **reconstruction_scores(module.vae, held_out.people),
             "psnr.cutout.disturbed": float(disturbed),

@@ -42,17 +42,17 @@ def people_sheet(first_seed: int = HELD_OUT_FIRST_SEED, size: int = SIZE) -> Ima
     from PIL import Image, ImageDraw, ImageFont
 
     rows = [_row(first_seed + COLUMNS * number, number, size) for number in range(ROWS)]
-    pictures = [[people.occluded[0] for people in row] for row in rows]
-    pictures += _truth(rows[TRUTH_ROW])
+    images = [[people.occluded[0] for people in row] for row in rows]
+    images += _truth(rows[TRUTH_ROW])
     step = size + GAP
-    sheet = Image.new("RGB", (COLUMNS * step - GAP, len(pictures) * step + TEXT_HEIGHT), PAPER)
-    for number, row in enumerate(pictures):
-        for column, picture in enumerate(row):
-            sheet.paste(to_pil(picture), (column * step, number * step))
+    sheet = Image.new("RGB", (COLUMNS * step - GAP, len(images) * step + TEXT_HEIGHT), PAPER)
+    for number, row in enumerate(images):
+        for column, image in enumerate(row):
+            sheet.paste(to_pil(image), (column * step, number * step))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     for column, people in enumerate(rows[TRUTH_ROW]):
         text = textwrap.fill(people.captions[0], LETTERS * size // SIZE)
-        draw.multiline_text((column * step + 2, len(pictures) * step), text, INK, font, spacing=1)
+        draw.multiline_text((column * step + 2, len(images) * step), text, INK, font, spacing=1)
     return sheet
 
 

@@ -33,7 +33,7 @@ HIDDEN_COLOUR = (0.95, 0.55, 0.15)
 class Row:
     """One person: pictures (3,H,W) in 0..1 by their captions, and a line of text."""
 
-    pictures: dict[str, Tensor]
+    images: dict[str, Tensor]
     text: str
 
 
@@ -58,8 +58,8 @@ class Sheet:
         if not self.rows:
             raise ValueError("a contact sheet needs at least one person: raise the number of samples")
         (height, side), count = (
-            next(iter(self.rows[0].pictures.values())).shape[-2:],
-            len(self.rows[0].pictures),
+            next(iter(self.rows[0].images.values())).shape[-2:],
+            len(self.rows[0].images),
         )
         block = count * (side + GAP) - GAP
         lines = -(-len(self.rows) // self.columns)
@@ -70,9 +70,9 @@ class Sheet:
             left = BLOCK_GAP // 2 + (index // lines) * (block + BLOCK_GAP)
             top = LINE + (index % lines) * (height + LINE + GAP)
             draw.text((left, top + height), _shortened(row.text, block, font), INK, font)
-            for number, (caption, picture) in enumerate(row.pictures.items()):
+            for number, (caption, image) in enumerate(row.images.items()):
                 x = left + number * (side + GAP)
-                sheet.paste(to_pil(picture), (x, top))
+                sheet.paste(to_pil(image), (x, top))
                 if index % lines == 0:
                     draw.text((x, 0), caption, INK, font)
         return sheet
@@ -89,7 +89,7 @@ def synthetic_row(seed: int, size: int = 128) -> Row:
     people = render_people([seed], size=size)
     other = render_people([seed], size=size, pose_seeds=[seed + OTHER_POSE], occlusion=0.0)
     masks = torch.tensor(HIDDEN_COLOUR)[:, None, None] * people.invisible_mask[0] + people.visible_mask[0]
-    pictures = {
+    images = {
         "occluded": people.occluded[0],
         "complete": people.complete[0],
         "cutout": people.cutout[0],
@@ -98,7 +98,7 @@ def synthetic_row(seed: int, size: int = 128) -> Row:
         "joints": skeleton_over(people)[0],
         "other pose": other.unoccluded[0],
     }
-    return Row(pictures, f"{seed}  {people.captions[0]}")
+    return Row(images, f"{seed}  {people.captions[0]}")
 
 
 def label_colours(labels: Tensor) -> Tensor:
@@ -109,11 +109,11 @@ def label_colours(labels: Tensor) -> Tensor:
     return torch.tensor(palette)[labels.long()].permute(0, 3, 1, 2)
 
 
-def to_pil(picture: Tensor) -> Image:
+def to_pil(image: Tensor) -> Image:
     """A picture (3,H,W) or a mask (1,H,W) in 0..1 as a PIL image."""
     from PIL import Image
 
-    levels = (picture.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
+    levels = (image.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(levels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
 
 

@@ -67,14 +67,14 @@ class TrainingLog:
             csv.writer(file).writerow([f"{name}={value}" for name, value in row.items()])
 
 
-def save_picture(path: Path, picture: torch.Tensor) -> None:
+def save_image(path: Path, image: torch.Tensor) -> None:
     """Save a picture (3,H,W) in 0..1 as PNG."""
     from PIL import Image
 
-    pixels = (picture.detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    pixels = (image.detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     Image.fromarray(pixels).save(path)
 
 
-def picture_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+def image_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
     """Rows of pictures, each (B,3,H,W) in 0..1, as one picture (3, rows*H, B*W)."""
     return torch.cat([torch.cat(list(row.detach().float().cpu()), dim=2) for row in rows], dim=1)

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from ...models.diffusion.checkpoint import load_file, save_module
-from .progress import TrainingLog, save_picture
+from .progress import TrainingLog, save_image
 from .recipe import BF16_COPY, Batch, Recipe, Split, TrainingPlan, learning_rate_factor, random_generator
 
 logger = logging.getLogger(__name__)
@@ -234,8 +234,8 @@ class Trainer:
         if self.accelerator.is_main_process:
             batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
             with self.average.applied():
-                picture = self.recipe.sample(self.module, batch)
-            save_picture(self.work / f"sample_{self.step:07d}.png", picture)
+                image = self.recipe.sample(self.module, batch)
+            save_image(self.work / f"sample_{self.step:07d}.png", image)
         return loss
 
     @torch.no_grad()
@@ -247,7 +247,7 @@ class Trainer:
             result = self.recipe.export(self.module, self.data.held_out)
             scores |= self.recipe.evaluate(self.module, self.data.held_out)
             batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
-            save_picture(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
+            save_image(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
             scores = {name: round(float(value), 6) for name, value in scores.items()}
             save_module(
                 path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from figura.models.cfld import pipeline as pictures
+from figura.models.cfld import pipeline as images
 from figura.models.cfld.pipeline import Given
 from figura.models.cfld.sampling import Weights
 from figura.models.diffusion.schedulers import SCHEDULERS
@@ -33,7 +33,7 @@ def pose(height: int = 64, width: int = 44) -> Pose:
 def test_heatmaps_are_one_at_their_joints_and_fall_as_a_gaussian() -> None:
     joints = torch.zeros(1, 18, 3)
     joints[0, 4] = torch.tensor([100.7, 50.2, 0.9])
-    maps = pictures.pose_picture(joints, 256)[:, 3:]
+    maps = images.pose_image(joints, 256)[:, 3:]
     assert maps[0, 4, 50, 100] == 1 and maps[0, 4].max() == 1
     torch.testing.assert_close(maps[0, 4, 50, 106], torch.tensor(-0.5).exp())
     torch.testing.assert_close(maps[0, 4, 56, 106], torch.tensor(-1.0).exp())
@@ -42,7 +42,7 @@ def test_heatmaps_are_one_at_their_joints_and_fall_as_a_gaussian() -> None:
 
 def test_the_skeleton_has_the_standard_colours() -> None:
     joints = tiny.person(256, 256)[None]
-    skeleton = pictures.pose_picture(joints, 256)[0, :3]
+    skeleton = images.pose_image(joints, 256)[0, :3]
     x, y = joints[0, 10, :2].int().tolist()
     torch.testing.assert_close(skeleton[:, y, x], torch.tensor(PALETTE_18[10]) / 255)
     knee, ankle = joints[0, 9, :2], joints[0, 10, :2]
@@ -52,7 +52,7 @@ def test_the_skeleton_has_the_standard_colours() -> None:
 
 
 def test_lines_keep_their_width_to_the_ends() -> None:
-    canvas = pictures.LineCanvas(torch.zeros(1, 3, 64, 64))
+    canvas = images.LineCanvas(torch.zeros(1, 3, 64, 64))
     start, end = torch.tensor([[10.0, 32, 1]]), torch.tensor([[50.0, 32, 1]])
     canvas.line(start, end, 1.0, (1.0, 1.0, 1.0))
     assert [float(canvas.pixels[0, 0, :, x].sum()) for x in (11, 30, 48)] == [2.0] * 3
@@ -61,14 +61,14 @@ def test_lines_keep_their_width_to_the_ends() -> None:
 def test_absent_joints_leave_no_trace() -> None:
     joints = tiny.person(64, 64)[None]
     joints[..., 2] = 0
-    assert not bool(pictures.pose_picture(joints, 64).any())
+    assert not bool(images.pose_image(joints, 64).any())
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=18, max_size=18))
 def test_joints_anywhere_give_values_from_0_to_1(places) -> None:
     joints = torch.tensor([[x, y, 1.0] for x, y in places])[None]
-    drawn = pictures.pose_picture(joints, 32)
+    drawn = images.pose_image(joints, 32)
     assert drawn.shape == (1, 21, 32, 32) and 0 <= drawn.min() and drawn.max() <= 1
 
 
@@ -76,15 +76,13 @@ def test_the_person_with_the_most_joints_is_drawn() -> None:
     whole, part = tiny.person(64, 44).numpy(), np.zeros((18, 3), np.float32)
     part[0] = (5, 5, 1)
     crowd = Pose((Person(part), Person(whole)), 44, 64)
-    assert torch.equal(
-        pictures.pose_pictures([crowd], tiny.CONFIG), pictures.pose_pictures([pose()], tiny.CONFIG)
-    )
+    assert torch.equal(images.pose_images([crowd], tiny.CONFIG), images.pose_images([pose()], tiny.CONFIG))
 
 
 @pytest.mark.parametrize("people", [(), (Person(np.zeros((18, 3), np.float32)),)])
 def test_a_pose_without_joints_is_refused(people) -> None:
     with pytest.raises(ValueError, match="pose_keypoint of picture 1 has no joints"):
-        pictures.pose_pictures([pose(), Pose(people, 44, 64)], tiny.CONFIG)
+        images.pose_images([pose(), Pose(people, 44, 64)], tiny.CONFIG)
 
 
 # Square and back
@@ -93,7 +91,7 @@ def test_a_pose_without_joints_is_refused(people) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_the_frame_is_the_smallest_of_its_aspect_that_holds_the_picture(height: int, width: int) -> None:
-    box = pictures.frame(height, width, (11, 16), 64).box
+    box = images.frame(height, width, (11, 16), 64).box
     assert box.x0 <= 0 and box.y0 <= 0 and box.x1 >= width and box.y1 >= height
     assert box.width == width or box.height == height
     assert abs(box.width * 16 - box.height * 11) <= 16
@@ -105,24 +103,24 @@ def test_a_smooth_picture_comes_back_from_the_square(
     height: int, width: int, aspect: tuple[int, int]
 ) -> None:
     ramp = torch.linspace(0.2, 0.8, height)[:, None] + torch.linspace(-0.1, 0.1, width)[None, :]
-    picture = ramp.expand(1, 3, -1, -1)
-    back = pictures.unsquared(pictures.squared(picture, aspect, 128), aspect, height, width)
-    assert back.shape == picture.shape
-    torch.testing.assert_close(back, picture, atol=0.04, rtol=0)
+    image = ramp.expand(1, 3, -1, -1)
+    back = images.unsquared(images.squared(image, aspect, 128), aspect, height, width)
+    assert back.shape == image.shape
+    torch.testing.assert_close(back, image, atol=0.04, rtol=0)
 
 
 def test_a_square_picture_of_the_models_size_is_only_copied() -> None:
-    picture = torch.rand(2, 3, 64, 64)
-    assert torch.equal(pictures.squared(picture, (1, 1), 64), picture)
-    assert torch.equal(pictures.unsquared(picture, (1, 1), 64, 64), picture)
+    image = torch.rand(2, 3, 64, 64)
+    assert torch.equal(images.squared(image, (1, 1), 64), image)
+    assert torch.equal(images.unsquared(image, (1, 1), 64, 64), image)
 
 
 def test_joints_and_pictures_become_square_alike() -> None:
     """A white cell at a joint lands where the joint's heatmap is 1."""
-    picture, lone = torch.zeros(1, 3, 80, 120), np.zeros((18, 3), np.float32)
-    picture[..., 28:32, 88:92], lone[3] = 1.0, (90, 30, 1)
-    square = pictures.squared(picture, tiny.CONFIG.aspect, tiny.CONFIG.pose_size)[0, 0]
-    heat = pictures.pose_pictures([Pose((Person(lone),), 120, 80)], tiny.CONFIG)[0, 3 + 3]
+    image, lone = torch.zeros(1, 3, 80, 120), np.zeros((18, 3), np.float32)
+    image[..., 28:32, 88:92], lone[3] = 1.0, (90, 30, 1)
+    square = images.squared(image, tiny.CONFIG.aspect, tiny.CONFIG.pose_size)[0, 0]
+    heat = images.pose_images([Pose((Person(lone),), 120, 80)], tiny.CONFIG)[0, 3 + 3]
     row, column = divmod(int(square.argmax()), 64)
     assert heat[row, column] > 0.5
 
@@ -133,7 +131,7 @@ def test_joints_and_pictures_become_square_alike() -> None:
 @pytest.mark.parametrize(("height", "width"), [(64, 44), (33, 90), (70, 20)])
 def test_the_result_has_the_size_of_the_pose(model, height: int, width: int) -> None:
     things = Given([pose(height, width)], torch.rand(1, 3, 50, 37))
-    made, drawn = pictures.repose_pictures(model, things, **FAST)
+    made, drawn = images.repose_images(model, things, **FAST)
     assert made.shape == (1, 3, height, width) and 0 <= made.min() and made.max() <= 1
     assert drawn.shape == (1, 21, 64, 64)
 
@@ -143,7 +141,7 @@ def test_pixels_outside_the_mask_are_the_references_own(model, scheduler: str) -
     reference, mask = torch.rand(1, 3, 64, 44), torch.zeros(1, 1, 64, 44)
     mask[..., 20:40, 10:30] = 1
     things = Given([pose()], torch.rand(1, 3, 64, 44), reference=reference, mask=mask)
-    made, _ = pictures.repose_pictures(model, things, **{**FAST, "steps": 2, "scheduler": scheduler})
+    made, _ = images.repose_images(model, things, **{**FAST, "steps": 2, "scheduler": scheduler})
     outside = (mask == 0).expand_as(made)
     assert torch.equal(made[outside], reference[outside])
     assert not torch.allclose(made[~outside], reference[~outside], atol=1e-3)
@@ -153,7 +151,7 @@ def test_ends_of_a_mixture_equal_single_sources_bit_for_bit(model) -> None:
     first, second = torch.rand(2, 1, 3, 64, 44)
 
     def make(things: Given) -> torch.Tensor:
-        return pictures.repose_pictures(model, things, seed=3, **{**FAST, "weights": Weights()})[0]
+        return images.repose_images(model, things, seed=3, **{**FAST, "weights": Weights()})[0]
 
     mixed = [make(Given([pose()], first, second, mix)) for mix in (0.0, 0.5, 1.0)]
     assert torch.equal(mixed[0], make(Given([pose()], first)))
@@ -163,32 +161,32 @@ def test_ends_of_a_mixture_equal_single_sources_bit_for_bit(model) -> None:
 
 def test_a_picture_is_the_same_alone_and_in_a_batch(model) -> None:
     sources = torch.rand(2, 3, 64, 44)
-    both, _ = pictures.repose_pictures(model, Given([pose(), pose()], sources), seed=5, **FAST)
-    alone, _ = pictures.repose_pictures(model, Given([pose()], sources[1:]), seed=6, **FAST)
+    both, _ = images.repose_images(model, Given([pose(), pose()], sources), seed=5, **FAST)
+    alone, _ = images.repose_images(model, Given([pose()], sources[1:]), seed=6, **FAST)
     torch.testing.assert_close(both[1:], alone, atol=1e-5, rtol=1e-4)
 
 
-PICTURE, MASK = torch.zeros(1, 3, 64, 44), torch.ones(1, 1, 64, 44)
+IMAGE, MASK = torch.zeros(1, 3, 64, 44), torch.ones(1, 1, 64, 44)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"second": PICTURE}, "second_source came without mix"),
+        ({"second": IMAGE}, "second_source came without mix"),
         ({"mix": 0.5}, "mix came without second_source"),
-        ({"second": PICTURE, "mix": 1.5}, "mix is 1.5; it is the share"),
-        ({"second": PICTURE, "mix": float("nan")}, "mix is nan"),
+        ({"second": IMAGE, "mix": 1.5}, "mix is 1.5; it is the share"),
+        ({"second": IMAGE, "mix": float("nan")}, "mix is nan"),
         ({"mask": MASK}, "mask came without reference"),
-        ({"reference": PICTURE}, "reference came without mask"),
-        ({"reference": PICTURE, "mask": torch.zeros_like(MASK)}, "mask is empty"),
+        ({"reference": IMAGE}, "reference came without mask"),
+        ({"reference": IMAGE, "mask": torch.zeros_like(MASK)}, "mask is empty"),
         (
-            {"reference": PICTURE[..., :40], "mask": MASK},
+            {"reference": IMAGE[..., :40], "mask": MASK},
             "reference has 40 x 64 pixels but pose_keypoint is of 44 x 64",
         ),
         ({"poses": [pose(), pose(32, 32)]}, "pose_keypoint has pictures of 2 sizes"),
     ],
 )
 def test_inputs_that_do_not_go_together_are_named(change: dict, message: str) -> None:
-    things = Given([pose()], PICTURE)._replace(**change)
+    things = Given([pose()], IMAGE)._replace(**change)
     with pytest.raises(ValueError, match=message):
-        pictures.check_given(things)
+        images.check_given(things)

@@ -37,9 +37,9 @@ def test_maps_equal_those_of_torchvision() -> None:
     ).eval()
     ours = SwinEncoder(64, 4, 8, DEPTHS, HEADS, WINDOW).eval()
     ours.load_state_dict(theirs_by_our_names(theirs.state_dict()))
-    pictures = torch.randn(2, 3, 64, 64)
+    images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        maps, hidden = ours(pictures), pictures
+        maps, hidden = ours(images), images
         for number, part in enumerate(theirs.features):
             hidden = part(hidden)
             if number % 2:
@@ -68,11 +68,11 @@ def test_a_shifted_window_lets_only_neighbours_see_each_other() -> None:
 def test_stochastic_depth_is_for_training_alone() -> None:
     torch.manual_seed(0)
     encoder = SwinEncoder(32, 4, 8, (2, 2), (1, 1), 4, drop_path=0.9)
-    pictures = torch.randn(4, 3, 32, 32)
+    images = torch.randn(4, 3, 32, 32)
     encoder.eval()
-    assert torch.equal(encoder(pictures)[-1], encoder(pictures)[-1])
+    assert torch.equal(encoder(images)[-1], encoder(images)[-1])
     encoder.train()
-    assert not torch.equal(encoder(pictures)[-1], encoder(pictures)[-1])
+    assert not torch.equal(encoder(images)[-1], encoder(images)[-1])
 
 
 def test_another_size_is_refused() -> None:

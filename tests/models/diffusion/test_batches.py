@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 def test_chunks_are_every_row_once_in_order_and_never_too_many(count: int) -> None:
     parts = batches.chunks(count)
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
-    assert all(0 < part.stop - part.start <= batches.PICTURES_AT_ONCE for part in parts)
+    assert all(0 < part.stop - part.start <= batches.IMAGES_AT_ONCE for part in parts)
 
 
 def test_results_are_joined_and_steps_counted_over_all_parts() -> None:

@@ -56,30 +56,30 @@ def test_a_fresh_controlnet_says_nothing() -> None:
 
 
 def test_the_autoencoder_folds_pictures(vae) -> None:
-    pictures = torch.rand(2, 3, 64, 48)
-    made = networks.encode_image(vae, pictures)
+    images = torch.rand(2, 3, 64, 48)
+    made = networks.encode_image(vae, images)
     assert made.shape == (2, networks.LATENT_CHANNELS, 8, 6)
     decoded = networks.decode_latents(vae, made)
-    assert decoded.shape == pictures.shape and 0 <= decoded.min() and decoded.max() <= 1
+    assert decoded.shape == images.shape and 0 <= decoded.min() and decoded.max() <= 1
     assert networks.fold_of(vae) == 2
 
 
 def test_condition_is_mask_then_masked_picture(vae) -> None:
-    picture, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    image, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
     mask[..., :12] = 1
-    condition = networks.inpaint_condition(vae, picture, mask)
+    condition = networks.inpaint_condition(vae, image, mask)
     assert condition.shape == (1, 9, 8, 8)
     assert condition[0, 0, 0, :3].tolist() == [1.0, 0.5, 0.0]
-    other = picture.clone()
+    other = image.clone()
     other[..., :12] = 0
     assert torch.equal(networks.inpaint_condition(vae, other, mask), condition)
 
 
 def test_hidden_pixels_are_grey_and_the_others_exact() -> None:
-    picture, mask = torch.rand(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    image, mask = torch.rand(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
     mask[..., 0] = 1
-    hidden = networks.hide(picture, mask)
-    assert (hidden[..., 0] == 0.5).all() and torch.equal(hidden[..., 1:], picture[..., 1:])
+    hidden = networks.hide(image, mask)
+    assert (hidden[..., 0] == 0.5).all() and torch.equal(hidden[..., 1:], image[..., 1:])
 
 
 def test_the_schedule_is_stable_diffusions() -> None:
@@ -99,9 +99,9 @@ def test_networks_come_back_from_their_files(vae, tmp_path: Path) -> None:
         )
     loaded = networks.load_unet(tmp_path / "unet")
     assert torch.equal(loaded(latents(), TIME, text()).sample, unet(latents(), TIME, text()).sample)
-    picture = torch.rand(1, 3, 32, 32)
+    image = torch.rand(1, 3, 32, 32)
     restored = networks.load_vae(tmp_path / "vae")
-    assert torch.equal(networks.encode_image(restored, picture), networks.encode_image(vae, picture))
+    assert torch.equal(networks.encode_image(restored, image), networks.encode_image(vae, image))
     with pytest.raises(ValueError, match="'vae' weights, but 'unet'"):
         networks.load_unet(tmp_path / "vae")
 

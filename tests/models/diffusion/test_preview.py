@@ -17,12 +17,12 @@ def tiny_vae() -> AutoencoderKL:
 
 
 def test_a_small_autoencoder_is_decoded_at_full_size() -> None:
-    assert preview.preview_picture(tiny_vae(), torch.randn(3, 4, 8, 6)).size == (12, 16)
+    assert preview.preview_image(tiny_vae(), torch.randn(3, 4, 8, 6)).size == (12, 16)
 
 
 def test_a_large_one_gives_one_colour_per_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "SMALL_DECODER", 0)
-    assert preview.preview_picture(tiny_vae(), torch.randn(3, 4, 8, 6)).size == (6, 8)
+    assert preview.preview_image(tiny_vae(), torch.randn(3, 4, 8, 6)).size == (6, 8)
 
 
 def test_the_linear_map_is_applied_to_every_cell() -> None:
@@ -33,5 +33,5 @@ def test_the_linear_map_is_applied_to_every_cell() -> None:
 
 
 def test_pixels_are_rounded_to_eight_bits() -> None:
-    picture = preview.to_pil(torch.tensor([0.0, 0.5, 2.0]).reshape(1, 3, 1, 1))
-    assert picture.getpixel((0, 0)) == (0, 128, 255)
+    image = preview.to_pil(torch.tensor([0.0, 0.5, 2.0]).reshape(1, 3, 1, 1))
+    assert image.getpixel((0, 0)) == (0, 128, 255)

@@ -135,10 +135,10 @@ def test_noise_depends_on_the_seed_of_its_picture_alone() -> None:
 
 
 def test_seeds_count_up_or_are_given() -> None:
-    assert sampling.picture_seeds(5, 3) == [5, 6, 7]
-    assert sampling.picture_seeds([9, 4], 2) == [9, 4]
+    assert sampling.image_seeds(5, 3) == [5, 6, 7]
+    assert sampling.image_seeds([9, 4], 2) == [9, 4]
     with pytest.raises(ValueError, match="2 seeds for 3"):
-        sampling.picture_seeds([1, 2], 3)
+        sampling.image_seeds([1, 2], 3)
 
 
 def test_the_largest_seed_of_the_host_is_taken() -> None:

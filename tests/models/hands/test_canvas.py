@@ -39,9 +39,9 @@ def on_red(colour: tuple[float, float, float] = SKIN) -> torch.Tensor:
     return torch.where(disc() > 0.5, plain(colour), plain(RED))
 
 
-def placed(similarity: Similarity, picture: int = 0, hand: Hand | None = None) -> Placement:
+def placed(similarity: Similarity, image: int = 0, hand: Hand | None = None) -> Placement:
     hand = hand or close_up_hand()
-    return Placement(picture, hand, similarity.moved(hand))
+    return Placement(image, hand, similarity.moved(hand))
 
 
 def centroid(mask: torch.Tensor) -> np.ndarray:
@@ -51,10 +51,10 @@ def centroid(mask: torch.Tensor) -> np.ndarray:
 
 
 def test_a_hand_in_its_own_place_is_its_close_up_cut_out():
-    picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    canvas, known = make_canvas(picture, disc(), [placed(Similarity(1.0, 0.0, (0.0, 0.0)))], 1, SIDE, SIDE)
+    image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    canvas, known = make_canvas(image, disc(), [placed(Similarity(1.0, 0.0, (0.0, 0.0)))], 1, SIDE, SIDE)
     torch.testing.assert_close(known, disc(), atol=1e-4, rtol=0)
-    torch.testing.assert_close(canvas, torch.where(disc() > 0.5, picture, 0.5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(canvas, torch.where(disc() > 0.5, image, 0.5), atol=1e-4, rtol=0)
 
 
 @settings(max_examples=25)
@@ -93,10 +93,10 @@ def test_fine_stripes_turn_to_their_mean_when_the_hand_shrinks():
 
 
 def test_of_overlapping_hands_the_later_lies_in_front():
-    pictures = torch.cat([plain((0.0, 1.0, 0.0)), plain((0.0, 0.0, 1.0))])
+    images = torch.cat([plain((0.0, 1.0, 0.0)), plain((0.0, 0.0, 1.0))])
     places = [placed(Similarity(0.8, 0.0, (x, 5.0))) for x in (5.0, 12.0)]
-    canvas, known = make_canvas(pictures, disc().expand(2, -1, -1, -1), places, 1, SIDE, SIDE)
-    alone = [make_canvas(p[None], disc(), [place], 1, SIDE, SIDE)[1] for p, place in zip(pictures, places)]
+    canvas, known = make_canvas(images, disc().expand(2, -1, -1, -1), places, 1, SIDE, SIDE)
+    alone = [make_canvas(p[None], disc(), [place], 1, SIDE, SIDE)[1] for p, place in zip(images, places)]
     assert torch.equal(canvas[0, 2][alone[1][0, 0] >= 0.5], torch.ones(int((alone[1] >= 0.5).sum())))
     behind = (alone[0] > 0.99) & (alone[1] == 0)
     assert bool((canvas[:, 1:2][behind] == 1).all())
@@ -109,11 +109,11 @@ def test_pictures_of_a_batch_are_independent():
         placed(Similarity(0.7, -1.0, (9.0, 20.0)), 0),
         placed(Similarity(0.4, 2.0, (40.0, 30.0)), 1),
     ]
-    pictures = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
-    canvas, known = make_canvas(pictures, disc().expand(3, -1, -1, -1), places, 2, 50, 70)
+    images = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
+    canvas, known = make_canvas(images, disc().expand(3, -1, -1, -1), places, 2, 50, 70)
     for row, chosen in ((0, [1]), (1, [0, 2])):
         own = [Placement(0, places[index].close_up, places[index].target) for index in chosen]
-        alone = make_canvas(pictures[chosen], disc().expand(len(chosen), -1, -1, -1), own, 1, 50, 70)
+        alone = make_canvas(images[chosen], disc().expand(len(chosen), -1, -1, -1), own, 1, 50, 70)
         assert torch.equal(canvas[row], alone[0][0]) and torch.equal(known[row], alone[1][0])
 
 

@@ -116,12 +116,12 @@ def test_trained_files_of_full_size_load_and_run(files: dict[str, Path], tokeniz
     assert model.generator.unet is not model.body.unet and model.body.attention.tensors()
     model.generator.size = model.body.size = 64
     joints = torch.rand(1, 21, 3) * 64 + 1
-    skeleton = sampling.skeleton_picture(joints, 64)
-    pictures, masks = sampling.generate_hands(model.generator, skeleton, ["a hand"], steps=1)
-    assert pictures.isfinite().all() and not masks.any(), "an untrained mask head says 0"
+    skeleton = sampling.skeleton_image(joints, 64)
+    images, masks = sampling.generate_hands(model.generator, skeleton, ["a hand"], steps=1)
+    assert images.isfinite().all() and not masks.any(), "an untrained mask head says 0"
     known = torch.zeros(1, 1, 64, 64)
     known[..., :20, :20] = 1
-    made = sampling.outpaint_body(model.body, pictures, known, skeleton, ["a man"], steps=1)
+    made = sampling.outpaint_body(model.body, images, known, skeleton, ["a man"], steps=1)
     assert made.image.isfinite().all()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from figura.models.diffusion import batches
-from figura.models.hands import pipeline as pictures
+from figura.models.hands import pipeline as images
 from figura.models.hands import sampling
 from figura.people.hands import LEFT, RIGHT, hands_of
 from figura.people.keypoints import Person, Pose
@@ -39,7 +39,7 @@ def outpaint(height: int, width: int, count: int = 1, **change: Any) -> sampling
     canvas, known = canvas_of(height, width, count)
     poses = [helpers.pose(height, width)] * count
     settings = {"steps": 1, "cfg": 1.0, **change}
-    return pictures.outpaint_pictures(BODY, canvas, known, poses, ["a man"] * count, **settings)
+    return images.outpaint_images(BODY, canvas, known, poses, ["a man"] * count, **settings)
 
 
 # Hands of poses
@@ -47,34 +47,34 @@ def outpaint(height: int, width: int, count: int = 1, **change: Any) -> sampling
 
 def test_hands_come_picture_by_picture_right_before_left() -> None:
     poses = [helpers.pose(), helpers.pose(left=False), helpers.pose()]
-    sides = [hand.side for hand in pictures.hands_to_draw(poses)]
+    sides = [hand.side for hand in images.hands_to_draw(poses)]
     assert sides == [RIGHT, LEFT, RIGHT, RIGHT, LEFT]
-    assert [hand.side for hand in pictures.hands_to_draw(poses, RIGHT)] == [RIGHT] * 3
+    assert [hand.side for hand in images.hands_to_draw(poses, RIGHT)] == [RIGHT] * 3
 
 
 def test_poses_without_the_hand_that_is_wanted_are_named() -> None:
     with pytest.raises(ValueError, match="picture 1 has no hand: "):
-        pictures.hands_to_draw([helpers.pose(), helpers.pose(left=False, right=False)])
+        images.hands_to_draw([helpers.pose(), helpers.pose(left=False, right=False)])
     with pytest.raises(ValueError, match="picture 0 has no left hand"):
-        pictures.hands_to_draw([helpers.pose(left=False)], LEFT)
+        images.hands_to_draw([helpers.pose(left=False)], LEFT)
     with pytest.raises(ValueError, match="which is 'front'; it is one of both, right, left"):
-        pictures.hands_to_draw([helpers.pose()], "front")
+        images.hands_to_draw([helpers.pose()], "front")
 
 
 def test_a_hand_outside_the_picture_is_named() -> None:
     person = helpers.pose().people[0]
     moved = replace(person, left_hand=person.left_hand + np.array([200, 0, 0], np.float32))
     with pytest.raises(ValueError, match="left hand of picture 0 lies outside .* 0 of its 21 joints"):
-        pictures.hands_to_draw([Pose((moved,), 128, 128)])
+        images.hands_to_draw([Pose((moved,), 128, 128)])
 
 
 def test_a_hand_with_too_few_joints_is_named() -> None:
     person = helpers.pose(left=False).people[0]
     few = person.right_hand.copy()
     few[2:] = 0
-    hands = pictures.hands_to_draw([Pose((replace(person, right_hand=few),), 128, 128)])
+    hands = images.hands_to_draw([Pose((replace(person, right_hand=few),), 128, 128)])
     with pytest.raises(ValueError, match="the right hand has 2 of 21 joints"):
-        pictures.draw_hands(GENERATOR, hands, "a hand", steps=1)
+        images.draw_hands(GENERATOR, hands, "a hand", steps=1)
 
 
 joints = hnp.arrays(np.float32, (21, 3), elements=st.floats(-200, 400, width=32))
@@ -85,8 +85,8 @@ def test_any_hand_is_either_shown_whole_in_the_middle_or_refused(hand: np.ndarra
     hand[hand[:, 2] <= 0] = 0
     pose = Pose((Person(np.zeros((18, 3), np.float32), right_hand=hand),), 128, 128)
     try:
-        (asked,) = pictures.hands_to_draw([pose])
-        near = pictures.close_up(asked, SIZE).moved(asked)
+        (asked,) = images.hands_to_draw([pose])
+        near = images.close_up(asked, SIZE).moved(asked)
     except ValueError as error:
         assert "hand" in str(error)
         return
@@ -107,19 +107,19 @@ def test_any_hand_is_either_shown_whole_in_the_middle_or_refused(hand: np.ndarra
     ],
 )
 def test_the_side_is_put_into_the_text(text: str, expected: str) -> None:
-    assert pictures.side_named(text, RIGHT) == expected
+    assert images.side_named(text, RIGHT) == expected
 
 
 def test_drawn_hands_are_one_per_hand_with_their_joints_in_the_close_up() -> None:
-    asked = pictures.hands_to_draw([helpers.pose()] * 2)
-    drawn = pictures.draw_hands(GENERATOR, asked, "a hand", steps=1, seed=3)
-    assert drawn.pictures.shape == drawn.skeletons.shape == (4, 3, SIZE, SIZE)
+    asked = images.hands_to_draw([helpers.pose()] * 2)
+    drawn = images.draw_hands(GENERATOR, asked, "a hand", steps=1, seed=3)
+    assert drawn.images.shape == drawn.skeletons.shape == (4, 3, SIZE, SIZE)
     assert drawn.masks.shape == (4, 1, SIZE, SIZE)
     assert [hand.side for hand in drawn.hands] == [RIGHT, LEFT] * 2
     shown = torch.from_numpy(np.stack([hand.joints for hand in drawn.hands]))
-    assert torch.equal(drawn.skeletons, sampling.skeleton_picture(shown, SIZE))
-    alone = pictures.draw_hands(GENERATOR, asked[1:2], "a hand", steps=1, seed=4)
-    torch.testing.assert_close(alone.pictures, drawn.pictures[1:2], atol=1e-4, rtol=1e-4)
+    assert torch.equal(drawn.skeletons, sampling.skeleton_image(shown, SIZE))
+    alone = images.draw_hands(GENERATOR, asked[1:2], "a hand", steps=1, seed=4)
+    torch.testing.assert_close(alone.images, drawn.images[1:2], atol=1e-4, rtol=1e-4)
 
 
 # Bodies in pictures
@@ -139,7 +139,7 @@ def test_the_result_has_the_size_of_the_canvas_and_its_hands(height: int, width:
 def test_a_picture_of_the_models_size_is_not_resampled() -> None:
     canvas, known = canvas_of(SIZE, SIZE)
     pose = helpers.pose(SIZE, SIZE)
-    skeleton = pictures.pose_picture(pose, pictures.plan_crop(pictures.EMPTY, (SIZE, SIZE), (SIZE, SIZE)))
+    skeleton = images.pose_image(pose, images.plan_crop(images.EMPTY, (SIZE, SIZE), (SIZE, SIZE)))
     plain = sampling.outpaint_body(BODY, canvas, known, skeleton, ["a man"], steps=2, cfg=1.0)
     made = outpaint(SIZE, SIZE, steps=2)
     assert torch.equal(made.blended, plain.blended) and torch.equal(made.image, plain.image)
@@ -148,8 +148,8 @@ def test_a_picture_of_the_models_size_is_not_resampled() -> None:
 def test_the_skeleton_shows_everybody_with_hands_where_they_are() -> None:
     person = helpers.pose().people[0]
     second = replace(person, body=person.body + np.array([5, 0, 0], np.float32), left_hand=None)
-    plan = pictures.plan_crop(pictures.EMPTY, (128, 128), (128, 128))
-    drawn = pictures.pose_picture(Pose((person, second), 128, 128), plan)
+    plan = images.plan_crop(images.EMPTY, (128, 128), (128, 128))
+    drawn = images.pose_image(Pose((person, second), 128, 128), plan)
     hands = torch.from_numpy(np.stack([person.left_hand, person.right_hand]))[None]
     first = draw_skeleton(torch.from_numpy(person.body)[None], 128, 128, hands=hands)
     hands[:, 0] = 0
@@ -158,20 +158,20 @@ def test_the_skeleton_shows_everybody_with_hands_where_they_are() -> None:
 
 
 def test_a_pose_set_on_another_size_is_scaled_and_of_another_shape_refused() -> None:
-    fitted = pictures.pose_for(helpers.pose(200, 160), 100, 80)
+    fitted = images.pose_for(helpers.pose(200, 160), 100, 80)
     expected = helpers.pose(100, 80)
     assert (fitted.height, fitted.width) == (100, 80)
     np.testing.assert_allclose(fitted.people[0].body, expected.people[0].body, atol=1e-4)
     for own, same in zip(hands_of(fitted), hands_of(expected), strict=True):
         np.testing.assert_allclose(own.joints, same.joints, atol=1e-4)
     with pytest.raises(ValueError, match="picture 3 is of 160 x 200 pixels and canvas has 200 x 160"):
-        pictures.pose_for(helpers.pose(200, 160), 160, 200, index=3)
+        images.pose_for(helpers.pose(200, 160), 160, 200, index=3)
 
 
 def test_a_pose_without_joints_is_named() -> None:
     for people in ((), (Person(np.zeros((18, 3), np.float32)),)):
         with pytest.raises(ValueError, match="picture 0 has no joints"):
-            pictures.pose_for(Pose(people, 64, 64), 64, 64)
+            images.pose_for(Pose(people, 64, 64), 64, 64)
 
 
 def test_without_pasting_the_image_is_what_was_blended() -> None:
@@ -182,7 +182,7 @@ def test_without_pasting_the_image_is_what_was_blended() -> None:
 def test_large_batches_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[tuple[int, int]] = []
     whole = outpaint(SIZE, SIZE, count=3, seed=4)
-    monkeypatch.setattr(batches, "PICTURES_AT_ONCE", 2)
+    monkeypatch.setattr(batches, "IMAGES_AT_ONCE", 2)
     parts = outpaint(SIZE, SIZE, count=3, seed=4, on_step=lambda done, total, z: steps.append((done, total)))
     torch.testing.assert_close(parts.image, whole.image, atol=1e-4, rtol=1e-4)
     assert steps == [(1, 2), (2, 2)]
@@ -193,8 +193,8 @@ def test_masks_that_leave_nothing_to_do_are_refused_before_any_work() -> None:
     pose = [helpers.pose(50, 40)]
     for mask, message in ((torch.zeros_like(known), "is empty"), (torch.ones_like(known), "is 1 everywhere")):
         with pytest.raises(ValueError, match=message):
-            pictures.outpaint_pictures(BODY, canvas, mask, pose, ["a man"], steps=1)
-    made = pictures.outpaint_pictures(
+            images.outpaint_images(BODY, canvas, mask, pose, ["a man"], steps=1)
+    made = images.outpaint_images(
         BODY, canvas, torch.zeros_like(known), pose, ["a man"], steps=1, expansion="off"
     )
     assert torch.equal(made.image, made.blended)
@@ -204,7 +204,5 @@ def test_a_hand_smaller_than_a_pixel_of_the_model_is_still_known() -> None:
     canvas, known = torch.full((1, 3, 400, 400), 0.5), torch.zeros(1, 1, 400, 400)
     known[..., 100:102, 200:202] = 1
     canvas[..., 100:102, 200:202] = 0.9
-    made = pictures.outpaint_pictures(
-        BODY, canvas, known, [helpers.pose(400, 400)], [""], steps=1, feather_px=0
-    )
+    made = images.outpaint_images(BODY, canvas, known, [helpers.pose(400, 400)], [""], steps=1, feather_px=0)
     assert torch.equal(made.image[..., 100:102, 200:202], canvas[..., 100:102, 200:202])

@@ -23,7 +23,7 @@ GENERATOR, STAND_IN, BODY = tiny.tiny_generator(), tiny.tiny_stand_in(), tiny.ti
 def close_ups(batch: int = 2) -> dict[str, Any]:
     joints = torch.rand(batch, 21, 3, generator=torch.Generator().manual_seed(0)) * SIZE
     joints[..., 2] = 1
-    return {"skeleton": hands.skeleton_picture(joints, SIZE), "texts": ["a hand", "no hand"][:batch]}
+    return {"skeleton": hands.skeleton_image(joints, SIZE), "texts": ["a hand", "no hand"][:batch]}
 
 
 def bodies(batch: int = 2, seed: int = 0) -> dict[str, Any]:
@@ -42,19 +42,19 @@ def test_the_hand_skeleton_is_the_standard_one_at_full_size_and_bolder_in_small_
     joints[..., 2] = 1
     for size in (512, 640):
         own = joints * torch.tensor([size, size, 1.0])
-        assert torch.equal(hands.skeleton_picture(own, size), draw_hand(own, size, size))
+        assert torch.equal(hands.skeleton_image(own, size), draw_hand(own, size, size))
     own = joints * torch.tensor([128, 128, 1.0])
-    bold, thin = hands.skeleton_picture(own, 128), draw_hand(own, 128, 128)
+    bold, thin = hands.skeleton_image(own, 128), draw_hand(own, 128, 128)
     assert bold.shape == (1, 3, 128, 128) and (bold > 0.5).sum() > 1.5 * (thin > 0.5).sum()
 
 
 def test_joints_of_128_px_have_a_radius_of_2_px_and_edges_of_1_px() -> None:
     joints = torch.zeros(1, 21, 3)
     joints[0, 0] = torch.tensor([64, 64, 1])
-    disc = hands.skeleton_picture(joints, 128)[0, 2]
+    disc = hands.skeleton_image(joints, 128)[0, 2]
     assert disc.sum() == pytest.approx(torch.pi * 2**2, rel=0.1)
     joints[0, 1] = torch.tensor([64, 100, 1])
-    edge = hands.skeleton_picture(joints, 128)[0, 0, 82]
+    edge = hands.skeleton_image(joints, 128)[0, 0, 82]
     assert edge.sum() == pytest.approx(2.0, rel=0.1)
 
 
@@ -62,9 +62,9 @@ def test_joints_of_128_px_have_a_radius_of_2_px_and_edges_of_1_px() -> None:
 
 
 def test_hands_and_masks_have_the_models_size_and_range() -> None:
-    pictures, masks = hands.generate_hands(GENERATOR, **close_ups(), steps=2)
-    assert pictures.shape == (2, 3, SIZE, SIZE) and masks.shape == (2, 1, SIZE, SIZE)
-    assert 0 <= min(pictures.min(), masks.min()) and max(pictures.max(), masks.max()) <= 1
+    images, masks = hands.generate_hands(GENERATOR, **close_ups(), steps=2)
+    assert images.shape == (2, 3, SIZE, SIZE) and masks.shape == (2, 1, SIZE, SIZE)
+    assert 0 <= min(images.min(), masks.min()) and max(images.max(), masks.max()) <= 1
 
 
 @pytest.mark.parametrize("model", [GENERATOR, STAND_IN], ids=["own", "stand-in"])
@@ -111,9 +111,9 @@ def test_the_mask_is_that_of_the_last_step(monkeypatch: pytest.MonkeyPatch) -> N
             return noise
 
     monkeypatch.setattr(hands, "NoiseAndMask", Watched)
-    pictures, masks = hands.generate_hands(GENERATOR, **close_ups(), steps=3)
+    images, masks = hands.generate_hands(GENERATOR, **close_ups(), steps=3)
     assert len(predicted) == 3 and not torch.equal(predicted[1], predicted[2])
-    assert torch.equal(masks, hands.upsampled_mask(predicted[2], pictures))
+    assert torch.equal(masks, hands.upsampled_mask(predicted[2], images))
 
 
 def test_a_mask_beyond_its_range_is_clamped_before_it_grows() -> None:

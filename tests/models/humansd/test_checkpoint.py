@@ -108,14 +108,14 @@ def test_texts_and_scaling_are_those_of_diffusers_on_the_same_weights(
     words = single_file.load_tokenizer(tokenizer)
     rows = [words([text_]).input_ids[0] for text_ in ("a man", "")]
     tokens = torch.tensor([row + [0] * (77 - len(row)) for row in rows])
-    pictures, latents = torch.rand(1, 3, 64, 64), torch.randn(2, 8, 8, 8)
+    images, latents = torch.rand(1, 3, 64, 64), torch.randn(2, 8, 8, 8)
     with torch.no_grad():
         states = text(input_ids=tokens, output_hidden_states=True).hidden_states[-2]
         norm = getattr(text, "text_model", text).final_layer_norm
-        encoded = vae.encode(pictures * 2 - 1).latent_dist.mode() * 0.18215
+        encoded = vae.encode(images * 2 - 1).latent_dist.mode() * 0.18215
         noise = unet(latents, 5, encoder_hidden_states=states).sample
         torch.testing.assert_close(model.text.encode(["a man", ""]), norm(states), atol=1e-4, rtol=0)
-        torch.testing.assert_close(model.encode(pictures), encoded, atol=1e-4, rtol=0)
+        torch.testing.assert_close(model.encode(images), encoded, atol=1e-4, rtol=0)
         ours = model.unet(latents, 5, encoder_hidden_states=states).sample
         torch.testing.assert_close(ours, noise, atol=1e-4, rtol=0)
 

@@ -15,15 +15,15 @@ def vae() -> torch.nn.Module:
     return tiny.phac.tiny_vae().eval()
 
 
-def left_half(pictures: torch.Tensor) -> torch.Tensor:
+def left_half(images: torch.Tensor) -> torch.Tensor:
     """An estimator that sees one joint in the left half, with 0.5, and never another."""
-    heat = torch.zeros(len(pictures), 2, 16, 16)
+    heat = torch.zeros(len(images), 2, 16, 16)
     heat[:, 0, :, :8] = 0.5
     return heat
 
 
-def nobody(pictures: torch.Tensor) -> torch.Tensor:
-    return torch.full((len(pictures), 17, 8, 8), 0.05)
+def nobody(images: torch.Tensor) -> torch.Tensor:
+    return torch.full((len(images), 17, 8, 8), 0.05)
 
 
 def error(count: int = 2) -> torch.Tensor:
@@ -63,9 +63,9 @@ def test_official_draws_from_the_posterior_with_a_generator(vae: torch.nn.Module
 def test_the_estimator_sees_the_decoded_error(vae: torch.nn.Module) -> None:
     seen: list[torch.Tensor] = []
 
-    def estimator(pictures: torch.Tensor) -> torch.Tensor:
-        seen.append(pictures)
-        return nobody(pictures)
+    def estimator(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images)
+        return nobody(images)
 
     losses.emphasis(error(), vae, estimator)
     with torch.no_grad():

@@ -21,10 +21,10 @@ def skeletons(count: int = 2, height: int = 64, width: int = 64) -> Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(2))
 
 
-def made(model: torch.nn.Module, pictures: Tensor | None = None, text: str = "a man", **settings) -> Tensor:
-    pictures = skeletons() if pictures is None else pictures
-    texts = [text] * len(pictures)
-    return sampling.generate_people(model, pictures, texts, **{"steps": 3, "cfg": 3.0, **settings})
+def made(model: torch.nn.Module, images: Tensor | None = None, text: str = "a man", **settings) -> Tensor:
+    images = skeletons() if images is None else images
+    texts = [text] * len(images)
+    return sampling.generate_people(model, images, texts, **{"steps": 3, "cfg": 3.0, **settings})
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 192), (128, 64)])
@@ -34,7 +34,7 @@ def test_pictures_have_the_size_of_the_skeletons(model, height: int, width: int)
 
 
 def test_pose_text_negative_and_seed_all_count(model) -> None:
-    changes = [{}, {"pictures": skeletons().flip(-1)}, {"text": "a woman"}, {"negative": "bad"}, {"seed": 5}]
+    changes = [{}, {"images": skeletons().flip(-1)}, {"text": "a woman"}, {"negative": "bad"}, {"seed": 5}]
     results = [made(model, **change) for change in changes]
     assert torch.equal(results[0], made(model))
     for index, one in enumerate(results):
@@ -94,7 +94,7 @@ def test_every_step_is_reported(model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "change", "message"),
+    ("images", "change", "message"),
     [
         (skeletons(1, 64, 100), {}, "100 x 64 pixels: both sides must be multiples of 64"),
         (skeletons(1)[:, :1], {}, r"\(B,3,H,W\) is needed"),
@@ -103,9 +103,9 @@ def test_every_step_is_reported(model) -> None:
         (skeletons(2), {"seed": [1]}, "1 seeds for 2 pictures"),
     ],
 )
-def test_bad_input_is_named(model, pictures: Tensor, change: dict, message: str) -> None:
+def test_bad_input_is_named(model, images: Tensor, change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        made(model, pictures, **change)
+        made(model, images, **change)
 
 
 def test_one_text_is_needed_for_each_skeleton(model) -> None:

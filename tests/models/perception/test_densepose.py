@@ -54,16 +54,16 @@ class TestNetwork:
         path = save_module(tmp_path / "net.safetensors", KIND, net.state_dict(), config_to_metadata(SMALL))
         loaded = load_densepose_net(path)
         assert loaded.config == SMALL == config_from_metadata(DensePoseConfig, config_to_metadata(SMALL))
-        pictures = torch.rand(1, 3, 32, 32)
-        torch.testing.assert_close(loaded(pictures), net(pictures), atol=1e-2, rtol=1e-2)
+        images = torch.rand(1, 3, 32, 32)
+        torch.testing.assert_close(loaded(images), net(images), atol=1e-2, rtol=1e-2)
 
     @pytest.mark.parametrize("size", [(32, 32), (48, 32), (30, 40), (64, 96)])
     def test_labels_lie_where_the_picture_has_them(self, size):
         height, width = size
         labels = torch.zeros(2, height, width)
         labels[:, height // 4 : -height // 4, width // 4 : -width // 4] = 12
-        pictures = (labels / 24)[:, None].repeat(1, 3, 1, 1)
-        found = estimate_labels(Painted(SMALL), pictures)
+        images = (labels / 24)[:, None].repeat(1, 3, 1, 1)
+        found = estimate_labels(Painted(SMALL), images)
         assert found.shape == labels.shape and found.dtype == torch.uint8
         middle = found[:, height // 4 + 4 : -height // 4 - 4, width // 4 + 4 : -width // 4 - 4]
         # Along the border the padding is part of what the network sees of a pixel.

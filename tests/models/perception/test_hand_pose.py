@@ -7,7 +7,7 @@ from figura.models.perception.hand_pose import (
     hand_frames,
     joint_boxes,
     look_at,
-    to_picture,
+    to_image,
     to_view,
 )
 from figura.models.perception.pose import PoseDetector, target_heatmaps
@@ -22,10 +22,10 @@ def joints_in(box: tuple[float, float, float, float], count: int = 2) -> torch.T
 
 
 def test_a_left_hand_is_shown_mirrored() -> None:
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     boxes = torch.tensor([[20.0, 10.0, 44.0, 40.0]])
-    right = look_at(picture, hand_frames(boxes, torch.tensor([False]), SIZE), SIZE)
-    left = look_at(picture, hand_frames(boxes, torch.tensor([True]), SIZE), SIZE)
+    right = look_at(image, hand_frames(boxes, torch.tensor([False]), SIZE), SIZE)
+    left = look_at(image, hand_frames(boxes, torch.tensor([True]), SIZE), SIZE)
     torch.testing.assert_close(left, right.flip(-1), atol=1e-5, rtol=1e-5)
 
 
@@ -34,7 +34,7 @@ def test_points_go_to_the_view_and_back() -> None:
     frames = hand_frames(joint_boxes(joints), torch.tensor([False, True]), SIZE)
     views = to_view(frames, joints[..., :2])
     assert (views > 0).all() and (views < SIZE).all()
-    torch.testing.assert_close(to_picture(frames, views), joints[..., :2], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(to_image(frames, views), joints[..., :2], atol=1e-4, rtol=1e-4)
 
 
 def test_absent_joints_do_not_count_in_the_box() -> None:

@@ -34,10 +34,10 @@ class SpotDetector(PoseDetector):
         return torch.logit(target_heatmaps(joints, torch.ones(len(images), 18), 128).clamp(1e-6, 1 - 1e-6))
 
 
-def picture_with_spot(height: int, width: int, x: int, y: int, radius: int) -> torch.Tensor:
-    picture = torch.zeros(1, 3, height, width)
-    picture[..., y - radius : y + radius, x - radius : x + radius] = 1
-    return picture
+def image_with_spot(height: int, width: int, x: int, y: int, radius: int) -> torch.Tensor:
+    image = torch.zeros(1, 3, height, width)
+    image[..., y - radius : y + radius, x - radius : x + radius] = 1
+    return image
 
 
 def test_the_network_is_small_and_makes_one_heatmap_per_joint() -> None:
@@ -61,8 +61,8 @@ def test_joints_that_are_not_present_have_empty_heatmaps() -> None:
 
 
 def test_a_picture_of_the_networks_size_is_not_resampled() -> None:
-    picture = torch.rand(1, 3, 128, 128)
-    assert resample_view(picture, View(0, 0, 128), 128) is picture
+    image = torch.rand(1, 3, 128, 128)
+    assert resample_view(image, View(0, 0, 128), 128) is image
 
 
 @pytest.mark.parametrize("size", [(1, 1), (128, 128), (90, 40), (333, 777)])
@@ -73,7 +73,7 @@ def test_any_size_gives_joints_in_its_own_pixels(size: tuple[int, int]) -> None:
 
 
 def test_a_second_look_refines_a_small_person_in_a_large_picture() -> None:
-    joints = detect_joints(SpotDetector(), picture_with_spot(1500, 2000, 1203, 411, 20))
+    joints = detect_joints(SpotDetector(), image_with_spot(1500, 2000, 1203, 411, 20))
     assert (joints[0, :, :2] - torch.tensor([1203.0, 411.0])).abs().max() < 25
 
 
@@ -116,8 +116,8 @@ def test_the_weights_file_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "pose_detector.safetensors"
     save_module(path, KIND, net.state_dict(), config_to_metadata(net.config), dtype=torch.float32)
     loaded = load_pose_detector(path)
-    picture = torch.rand(1, 3, 128, 128)
-    torch.testing.assert_close(net(picture), loaded(picture))
+    image = torch.rand(1, 3, 128, 128)
+    torch.testing.assert_close(net(image), loaded(image))
 
 
 def test_an_unknown_detector_is_refused() -> None:
@@ -147,14 +147,14 @@ Found = namedtuple("Found", "body left_hand right_hand")
 class FakeOpenPose:
     """Answers like controlnet_aux: fractions of the picture, None or negative where a point is absent."""
 
-    def detect_poses(self, picture: np.ndarray, include_hand: bool) -> list[Found]:
-        assert picture.dtype == np.uint8 and picture.shape == (40, 80, 3)
+    def detect_poses(self, image: np.ndarray, include_hand: bool) -> list[Found]:
+        assert image.dtype == np.uint8 and image.shape == (40, 80, 3)
         hand = [Keypoint(0.5, 0.5)] * 20 + [Keypoint(-1 / 80, -1 / 40)]
         return [Found(Body([Keypoint(0.25, 0.5), None] + [Keypoint(0.1, 0.1)] * 16), hand, None)]
 
 
 def test_openpose_results_become_pixels() -> None:
-    pose = pose_external._openpose_picture(FakeOpenPose(), np.zeros((40, 80, 3), np.uint8), True)
+    pose = pose_external._openpose_image(FakeOpenPose(), np.zeros((40, 80, 3), np.uint8), True)
     person = pose.people[0]
     assert person.body[0].tolist() == [20, 20, 1] and person.body[1].tolist() == [0, 0, 0]
     assert person.left_hand is not None and person.left_hand[20, 2] == 0 and person.left_hand[0, 2] == 1
@@ -164,6 +164,6 @@ def test_openpose_results_become_pixels() -> None:
 def test_dwpose_results_keep_only_confident_points() -> None:
     points, scores = np.full((1, 134, 2), 7.0), np.zeros((1, 134))
     scores[0, :5], scores[0, 113:134] = 0.9, 0.8
-    pose = pose_external._dwpose_picture(lambda picture: (points, scores), np.zeros((10, 20, 3), np.uint8))
+    pose = pose_external._dwpose_image(lambda image: (points, scores), np.zeros((10, 20, 3), np.uint8))
     person = pose.people[0]
     assert person.body[:, 2].sum() == 5 and person.left_hand is None and person.right_hand is not None

@@ -10,7 +10,7 @@ from figura.models.perception.sam import (
     Region,
     build_mini_sam,
     decode_prompts,
-    encode_pictures,
+    encode_images,
     prompt_region,
     visible_mask,
 )
@@ -62,7 +62,7 @@ def test_batched_decoding_equals_the_original_decoder(mini: torch.nn.Module) -> 
     labels = torch.tensor([1, 1, 0, -1]).expand(2, 3, 4)
     boxes = torch.tensor([10.0, 20.0, 90.0, 120.0]).expand(2, 3, 4)
     with torch.no_grad():
-        embeddings = encode_pictures(mini, torch.rand(2, 3, 128, 128))
+        embeddings = encode_images(mini, torch.rand(2, 3, 128, 128))
         for chosen in (None, boxes):
             logits, iou = decode_prompts(mini, embeddings, points, labels, chosen)
             for index in range(2):
@@ -76,7 +76,7 @@ def test_batched_decoding_equals_the_original_decoder(mini: torch.nn.Module) -> 
 
 def test_mini_masks_have_the_resolution_of_the_picture(mini: torch.nn.Module) -> None:
     with torch.no_grad():
-        embeddings = encode_pictures(mini, torch.rand(1, 3, 128, 128))
+        embeddings = encode_images(mini, torch.rand(1, 3, 128, 128))
         logits, _ = decode_prompts(mini, embeddings, torch.rand(1, 1, 2, 2) * 128, torch.ones(1, 1, 2))
     assert logits.shape == (1, 1, 128, 128)
 
@@ -137,11 +137,11 @@ def test_few_points_say_little_of_the_size_and_a_box_says_all() -> None:
 
 
 def test_a_small_network_looks_at_the_mirror_image_as_well(mini: torch.nn.Module) -> None:
-    picture = torch.rand(3, 128, 128)
+    image = torch.rand(3, 128, 128)
     points = torch.tensor([[40.0, 50.0], [60.0, 90.0]])
-    mask, score = visible_mask(mini, picture, points, torch.ones(2))
+    mask, score = visible_mask(mini, image, points, torch.ones(2))
     turned = points * torch.tensor([-1.0, 1.0]) + torch.tensor([128.0, 0.0])
-    mirrored, same = visible_mask(mini, picture.flip(-1), turned, torch.ones(2))
+    mirrored, same = visible_mask(mini, image.flip(-1), turned, torch.ones(2))
     assert torch.equal(mask, mirrored.flip(-1)) and score == pytest.approx(same, abs=1e-5)
 
 
@@ -150,11 +150,11 @@ def test_where_to_look_can_be_told_without_a_prompt(
 ) -> None:
     # An untrained network's masks reach the border, where the region would be widened.
     monkeypatch.setattr("figura.models.perception.sam._widened", lambda region, *_: region)
-    picture, points = torch.rand(3, 300, 300), torch.tensor([[150.0, 140.0], [152.0, 150.0]])
+    image, points = torch.rand(3, 300, 300), torch.tensor([[150.0, 140.0], [152.0, 150.0]])
     looked_at = (100.0, 100.0, 200.0, 200.0)
-    mask, score = visible_mask(mini, picture, points, torch.ones(2), around=looked_at)
-    picture[:, :80], picture[:, 220:], picture[..., :80], picture[..., 220:] = 0.0, 1.0, 1.0, 0.0
-    again, same = visible_mask(mini, picture, points, torch.ones(2), around=looked_at)
+    mask, score = visible_mask(mini, image, points, torch.ones(2), around=looked_at)
+    image[:, :80], image[:, 220:], image[..., :80], image[..., 220:] = 0.0, 1.0, 1.0, 0.0
+    again, same = visible_mask(mini, image, points, torch.ones(2), around=looked_at)
     assert torch.equal(mask, again) and score == same
 
 

@@ -61,13 +61,13 @@ def test_the_refiner_is_a_network_of_its_own_that_sees_the_whole_composite(folde
     own, _ = load_file(folder / "refiner.safetensors", kind="refiner")
     assert all(torch.equal(value, own[name].float()) for name, value in refiner.unet.state_dict().items())
     side = refiner.size
-    picture, mask = torch.rand(1, 3, side, side), torch.zeros(1, 1, side, side)
+    image, mask = torch.rand(1, 3, side, side), torch.zeros(1, 1, side, side)
     mask[..., 32:96, 32:96] = 1
-    condition = refiner.condition(picture, mask)
-    torch.testing.assert_close(condition[:, 1:], refiner.encode(picture))
+    condition = refiner.condition(image, mask)
+    torch.testing.assert_close(condition[:, 1:], refiner.encode(image))
     assert condition[0, 0, 4:12, 4:12].all() and condition[0, 0].sum() == 64
     backbone = checkpoint.load_mini_phac(folder)
-    assert not torch.allclose(backbone.condition(picture, mask)[:, 1:], backbone.encode(picture))
+    assert not torch.allclose(backbone.condition(image, mask)[:, 1:], backbone.encode(image))
 
 
 def test_tensors_that_the_change_leaves_out_are_the_backbones(folder: Path, tmp_path: Path) -> None:

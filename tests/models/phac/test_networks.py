@@ -9,10 +9,10 @@ from figura.models.phac.networks import InvisibleMaskUNet
 
 def inputs(batch: int, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    picture = torch.rand(batch, 3, height, width, generator=generator)
+    image = torch.rand(batch, 3, height, width, generator=generator)
     other = torch.rand(batch, 3, height, width, generator=generator)
     mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.5).float()
-    return picture, other, mask
+    return image, other, mask
 
 
 def tiny() -> InvisibleMaskUNet:

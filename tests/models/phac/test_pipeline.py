@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from figura.models.phac.pipeline import LARGEST_ZOOM, plan_region, refine_pictures
+from figura.models.phac.pipeline import LARGEST_ZOOM, plan_region, refine_images
 from figura.people.boxes import Box
 from figura.tests.models.phac import tiny
 from hypothesis import given
@@ -44,16 +44,16 @@ def test_an_empty_mask_plans_the_whole_picture() -> None:
 
 @pytest.mark.parametrize("given", [True, False])
 def test_the_white_round_the_coarse_person_is_not_pasted(given: bool) -> None:
-    picture, red = torch.full((1, 3, 64, 64), 0.3), torch.tensor([0.8, 0.1, 0.1])[:, None, None]
+    image, red = torch.full((1, 3, 64, 64), 0.3), torch.tensor([0.8, 0.1, 0.1])[:, None, None]
     coarse = torch.ones(1, 3, 64, 64)
     coarse[..., 20:40, 24:40] = red
     visible, exact, changed = torch.zeros(3, 1, 1, 64, 64)
     visible[..., 10:20, 24:40], exact[..., 20:44, 20:44], changed[..., 18:48, 16:48] = 1, 1, 1
-    refined = refine_pictures(
-        tiny.tiny_refiner(), picture, coarse, visible, changed, ["a person"], steps=1,
+    refined = refine_images(
+        tiny.tiny_refiner(), image, coarse, visible, changed, ["a person"], steps=1,
         exact_masks=exact if given else None,
     )  # fmt: skip
-    expected = picture.clone()
+    expected = image.clone()
     expected[..., 20:40, 24:40] = red
     assert torch.equal(refined.composite, expected)
     assert refined.amodal_mask.sum() == 30 * 16

@@ -26,7 +26,7 @@ def refiner() -> Any:
     return tiny.tiny_refiner()
 
 
-def pictures(batch: int = 2, seed: int = 0) -> dict[str, Tensor]:
+def images(batch: int = 2, seed: int = 0) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
     visible = torch.zeros(batch, 1, SIZE, SIZE)
@@ -41,12 +41,12 @@ def pictures(batch: int = 2, seed: int = 0) -> dict[str, Tensor]:
 
 
 def refine_inputs(batch: int = 2) -> dict[str, Any]:
-    given = pictures(batch)
+    given = images(batch)
     hidden = torch.zeros(batch, 1, SIZE, SIZE)
     hidden[..., 14:28, 8:24] = 1
     return {
         "occluded": given["image"],
-        "coarse": pictures(batch, seed=1)["image"], "visible_mask": given["visible_mask"],
+        "coarse": images(batch, seed=1)["image"], "visible_mask": given["visible_mask"],
         "invisible_mask": hidden, "texts": given["texts"], "steps": 2,
     }  # fmt: skip
 
@@ -55,25 +55,25 @@ def refine_inputs(batch: int = 2) -> dict[str, Any]:
 
 
 def test_coarse_picture_has_the_size_and_range(model: Any) -> None:
-    coarse, latents = phac.complete(model, **pictures(), steps=2)
+    coarse, latents = phac.complete(model, **images(), steps=2)
     assert coarse.shape == (2, 3, SIZE, SIZE) and latents.shape == (2, *model.latent_shape)
     assert coarse.min() >= 0 and coarse.max() <= 1
 
 
 def test_batch_equals_single(model: Any) -> None:
-    both, _ = phac.complete(model, **pictures(), steps=2, seed=5)
-    given = {name: value[1:2] for name, value in pictures().items()}
+    both, _ = phac.complete(model, **images(), steps=2, seed=5)
+    given = {name: value[1:2] for name, value in images().items()}
     one, _ = phac.complete(model, **given, steps=2, seed=6)
     torch.testing.assert_close(both[1:2], one, atol=1e-4, rtol=1e-4)
 
 
 def test_a_seed_repeats_and_another_does_not(model: Any) -> None:
-    runs = [phac.complete(model, **pictures(), steps=2, seed=seed)[0] for seed in (1, 1, 2)]
+    runs = [phac.complete(model, **images(), steps=2, seed=seed)[0] for seed in (1, 1, 2)]
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 
 def test_visible_pixels_matter_and_hidden_ones_do_not(model: Any) -> None:
-    given = pictures()
+    given = images()
     first, _ = phac.complete(model, **given, steps=1)
     hidden = (given["visible_mask"] == 0).expand_as(given["image"])
     other = torch.where(hidden, 1 - given["image"], given["image"])
@@ -83,7 +83,7 @@ def test_visible_pixels_matter_and_hidden_ones_do_not(model: Any) -> None:
 
 
 def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:
-    given = pictures()
+    given = images()
     condition = model.condition(given["image"], 1 - given["visible_mask"])
     latents, t = torch.randn(2, *model.latent_shape), torch.tensor(500)
     control = predict.Control(model.controlnet("pose"), given["prompt_image"])
@@ -101,7 +101,7 @@ def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:
 
 
 def test_control_strength_zero_ignores_the_prompt(model: Any) -> None:
-    given = pictures()
+    given = images()
     blank = {**given, "prompt_image": torch.zeros_like(given["prompt_image"])}
     off, off_blank = (phac.complete(model, **g, steps=1, control_strength=0.0)[0] for g in (given, blank))
     on, on_blank = (phac.complete(model, **g, steps=1)[0] for g in (given, blank))
@@ -120,7 +120,7 @@ def test_each_kind_is_sampled_with_its_own_cross_attention(model: Any) -> None:
     other.add_kind("roi_box", network, replaced(other, 3.0))
     other.add_kind("full_box", network, replaced(other, -2.0))
     before = {name: value.clone() for name, value in other.unet.state_dict().items()}
-    given = {**pictures(), "steps": 1, "control_in_uncond": True}
+    given = {**images(), "steps": 1, "control_in_uncond": True}
     made = {kind: phac.complete(other, **given, kind=kind)[1] for kind in ("roi_box", "full_box")}
     assert not torch.equal(made["roi_box"], made["full_box"])
     changed = tiny.tiny_phac()
@@ -131,7 +131,7 @@ def test_each_kind_is_sampled_with_its_own_cross_attention(model: Any) -> None:
 
 
 def test_outside_the_region_the_coarse_picture_is_white_and_the_visible_part_stays(model: Any) -> None:
-    given = pictures()
+    given = images()
     region = torch.zeros(2, 1, SIZE, SIZE)
     region[..., 16:24, 8:20] = 1
     coarse, _ = phac.complete(model, **given, steps=1, region=region)
@@ -141,15 +141,15 @@ def test_outside_the_region_the_coarse_picture_is_white_and_the_visible_part_sta
 
 def test_a_region_that_is_everything_changes_nothing(model: Any) -> None:
     everywhere = torch.ones(2, 1, SIZE, SIZE)
-    plain, _ = phac.complete(model, **pictures(), steps=1)
-    same, _ = phac.complete(model, **pictures(), steps=1, region=everywhere)
+    plain, _ = phac.complete(model, **images(), steps=1)
+    same, _ = phac.complete(model, **images(), steps=1, region=everywhere)
     torch.testing.assert_close(plain, same)
 
 
 def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None:
     inputs = torch.randn(4, 9, 4, 4)
     text = model.text_condition(["a"] * 4).for_network(inputs)
-    image = pictures()["prompt_image"]
+    image = images()["prompt_image"]
 
     def middle(control: predict.Control) -> Tensor:
         residuals = predict.control_residuals(control, inputs, torch.tensor(5), text)
@@ -168,7 +168,7 @@ def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None
 def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:
     model = tiny.tiny_phac()
     model.controlnets["pose"] = tiny.tiny_controlnet(tiny.tiny_unet(tiny.LATENTS)).eval()
-    assert phac.complete(model, **pictures(), steps=1)[0].isfinite().all()
+    assert phac.complete(model, **images(), steps=1)[0].isfinite().all()
 
 
 def test_the_prompt_is_read_once_and_again_when_it_changes() -> None:
@@ -190,13 +190,13 @@ def test_the_prompt_is_read_once_and_again_when_it_changes() -> None:
 
 
 def test_without_text_and_prompt_guidance_changes_nothing(model: Any) -> None:
-    given = {**pictures(), "texts": ["", ""], "control_in_uncond": True}
+    given = {**images(), "texts": ["", ""], "control_in_uncond": True}
     low, high = (phac.complete(model, **given, steps=1, cfg=scale)[0] for scale in (1.0, 4.0))
     torch.testing.assert_close(low, high, atol=1e-4, rtol=1e-4)
 
 
 def test_guidance_acts_on_the_prompt_of_kinds_that_were_trained_here(model: Any) -> None:
-    given = {**pictures(), "texts": ["", ""], "steps": 1, "cfg": 4.0}
+    given = {**images(), "texts": ["", ""], "steps": 1, "cfg": 4.0}
     prompt = given["prompt_image"]
     public = phac.complete(model, **given)[0]
     torch.testing.assert_close(public, phac.complete(model, **given, control_in_uncond=True)[0])
@@ -213,7 +213,7 @@ def test_guidance_acts_on_the_prompt_of_kinds_that_were_trained_here(model: Any)
 def test_the_text_says_that_the_background_is_plain(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(model.text, "encode", lambda t: (seen.extend(t), tiny.LetterText().encode(t))[1])
-    phac.complete(model, **{**pictures(), "texts": ["a man", ""]}, steps=1)
+    phac.complete(model, **{**images(), "texts": ["a man", ""]}, steps=1)
     assert "a man, on a white background" in seen and seen.count("") == 3
 
 
@@ -226,7 +226,7 @@ def test_cancel_stops_within_a_step(model: Any, refiner: Any) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        phac.complete(model, **pictures(), steps=6, on_step=stop)
+        phac.complete(model, **images(), steps=6, on_step=stop)
     with pytest.raises(KeyboardInterrupt):
         phac.refine(refiner, **{**refine_inputs(), "steps": 6}, on_step=stop)
     assert steps == [1, 2, 1, 2]
@@ -247,7 +247,7 @@ def test_cancel_stops_within_a_step(model: Any, refiner: Any) -> None:
 )
 def test_wrong_inputs_are_named(model: Any, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        phac.complete(model, **{**pictures(), "steps": 1, **change})
+        phac.complete(model, **{**images(), "steps": 1, **change})
 
 
 # Invisible mask

@@ -32,8 +32,8 @@ def test_a_trained_file_runs_in_half_precision(tmp_path):
     write(tmp_path / "net.safetensors", tiny.tiny_config())
     model = load_pocold(tmp_path / "net.safetensors", tiny.tiny_vae(), torch.bfloat16)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
-    pictures = model.decode(model.encode(torch.rand(1, 3, 32, 32)))
-    assert pictures.dtype == torch.float32 and not model.training
+    images = model.decode(model.encode(torch.rand(1, 3, 32, 32)))
+    assert images.dtype == torch.float32 and not model.training
 
 
 def test_mini_is_read_from_its_folder(tmp_path):

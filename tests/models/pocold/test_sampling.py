@@ -10,7 +10,7 @@ from figura.models.diffusion.guidance import cumulative
 from figura.models.diffusion.schedulers import PNDM, scheduler_of, timesteps_of
 from figura.models.pocold import sampling
 from figura.models.pocold.attention import CrossAttention
-from figura.models.pocold.pipeline import Given, check_given, pad_to_multiple, repose_pictures
+from figura.models.pocold.pipeline import Given, check_given, pad_to_multiple, repose_images
 from figura.models.pocold.sampling import Branches, Kept, Weights, generate, latent_labels, trace_source
 from figura.tests.models.pocold import tiny
 
@@ -150,13 +150,13 @@ class TestTracing:
         assert trace_source(model, REFERENCE, TARGET, SOURCE).matched.isnan().all()
 
 
-class TestPictures:
+class TestImages:
     def test_other_sizes_are_padded_and_cropped_back(self, model):
         target = tiny.body_labels(1, 27, 37)
         reference, mask = REFERENCE[:1, :, :27, :30].repeat(1, 1, 1, 2)[..., :37], torch.zeros(1, 1, 27, 37)
         mask[..., 20:, 30:] = 1
         source = SOURCE[:1, :, :21]
-        made = repose_pictures(
+        made = repose_images(
             model, Given(target, source, tiny.body_labels(1, 21, 32), reference, mask), steps=2
         )
         assert made.image.shape == made.carried.shape == (1, 3, 27, 37)
@@ -171,9 +171,9 @@ class TestPictures:
         assert labels.shape == TARGET.shape and (labels[:, 29:] == 0).all()
 
     def test_steps_of_all_chunks_count(self, model, monkeypatch):
-        monkeypatch.setattr("figura.models.diffusion.batches.PICTURES_AT_ONCE", 1)
+        monkeypatch.setattr("figura.models.diffusion.batches.IMAGES_AT_ONCE", 1)
         seen = []
-        made = repose_pictures(
+        made = repose_images(
             model,
             Given(TARGET, SOURCE),
             steps=2,
@@ -185,7 +185,7 @@ class TestPictures:
         torch.testing.assert_close(made.image, whole, atol=1e-4, rtol=1e-3)
 
     def test_a_size_far_from_the_trained_one_is_told(self, model, caplog):
-        repose_pictures(model, Given(tiny.body_labels(1, 80, 80)), steps=1)
+        repose_images(model, Given(tiny.body_labels(1, 80, 80)), steps=1)
         assert "trained on pictures of 32 x 32" in caplog.text
 
     mask = torch.ones(2, 1, SIZE, SIZE)

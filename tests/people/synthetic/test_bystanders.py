@@ -38,10 +38,10 @@ def test_somebody_in_front_hides_the_share_asked_for(share: float, light: Light)
     for seed in range(10_000_500, 10_000_504):
         thing = person_in_front(seed, share, amodal, light)
         assert thing is not None
-        coverage, picture = grown(thing, share, amodal)
+        coverage, image = grown(thing, share, amodal)
         hidden = ((coverage[0] >= 0.5) & (amodal > 0.5)).sum() / amodal.sum()
         assert abs(float(hidden) - share) < 0.01
-        assert torch.isfinite(picture).all() and picture.min() >= 0 and picture.max() <= 1
+        assert torch.isfinite(image).all() and image.min() >= 0 and image.max() <= 1
 
 
 def test_people_behind_have_a_mask_where_they_are_seen(
@@ -49,12 +49,12 @@ def test_people_behind_have_a_mask_where_they_are_seen(
 ) -> None:
     seen = 0
     for seed in range(10_000_600, 10_000_612):
-        pictures = {}
+        images = {}
         for often in (0.0, 1.0):
             monkeypatch.setattr(scenes, "_OTHERS", dict.fromkeys(scenes._OTHERS, often))
             scene = sample_scene(seed, camera)
-            pictures[often] = draw_surroundings(scene, scene.light(seed), camera, SIZE)
-        (alone, nobody), (crowded, others) = pictures[0.0], pictures[1.0]
+            images[often] = draw_surroundings(scene, scene.light(seed), camera, SIZE)
+        (alone, nobody), (crowded, others) = images[0.0], images[1.0]
         assert nobody.max() == 0 and ((others == 0) | (others == 1)).all()
         seen += int(others.sum() > 20)
         if others.sum() > 20:

@@ -19,10 +19,10 @@ def hands() -> SyntheticHands:
     return render_hands(SEEDS)
 
 
-def at(picture: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
-    size = picture.shape[-1]
+def at(image: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
+    size = image.shape[-1]
     x, y = (joints[..., axis].long().clamp(0, size - 1) for axis in (0, 1))
-    return picture.flatten(1).gather(1, y * size + x)
+    return image.flatten(1).gather(1, y * size + x)
 
 
 def test_shown_hands_are_where_their_joints_are_and_large_enough(people: SyntheticPeople) -> None:
@@ -61,8 +61,8 @@ def test_an_unknown_view_is_refused() -> None:
 
 
 def test_close_ups_show_one_hand_in_the_middle(hands: SyntheticHands) -> None:
-    assert hands.pictures.shape == (16, 3, 128, 128) and hands.pictures.min() >= 0
-    assert hands.pictures.max() <= 1 + 1e-5 and hands.joints[..., 2].min() == 1
+    assert hands.images.shape == (16, 3, 128, 128) and hands.images.min() >= 0
+    assert hands.images.max() <= 1 + 1e-5 and hands.joints[..., 2].min() == 1
     inside = at(hands.masks, hands.joints)
     assert inside.mean() > 0.85
     box = hands.joints[..., :2].amax(1) - hands.joints[..., :2].amin(1)
@@ -73,6 +73,6 @@ def test_close_ups_show_one_hand_in_the_middle(hands: SyntheticHands) -> None:
 
 def test_a_close_up_depends_on_its_seed_alone(hands: SyntheticHands) -> None:
     some = render_hands([SEEDS[9], SEEDS[2]])
-    for name in ("pictures", "masks", "joints", "left"):
+    for name in ("images", "masks", "joints", "left"):
         assert torch.equal(getattr(some, name), getattr(hands, name)[[9, 2]]), name
     assert some.captions == [hands.captions[9], hands.captions[2]]

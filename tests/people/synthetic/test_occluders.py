@@ -52,8 +52,8 @@ def test_every_kind_hides_the_share_asked_for(
         front = place(seed, share, amodal, joints, light)
         assert abs(hidden_share(front.coverage, amodal) - share) < 0.005
         assert front.coverage.min() >= 0 and front.coverage.max() <= 1
-        assert front.picture.shape == (3, SIZE, SIZE) and torch.isfinite(front.picture).all()
-        assert front.picture.min() >= 0 and front.picture.max() <= 1 and not front.is_person
+        assert front.image.shape == (3, SIZE, SIZE) and torch.isfinite(front.image).all()
+        assert front.image.min() >= 0 and front.image.max() <= 1 and not front.is_person
 
 
 def test_nothing_covers_anything_where_nothing_is_to_be_hidden(
@@ -78,7 +78,7 @@ def test_a_seed_gives_one_thing_and_another_seed_another(
 ) -> None:
     monkeypatch.setattr(occluders, "_PEOPLE", 0.0)
     first, again, other = (place(seed, 0.4, amodal, joints, light) for seed in (7, 7, 8))
-    assert torch.equal(first.coverage, again.coverage) and torch.equal(first.picture, again.picture)
+    assert torch.equal(first.coverage, again.coverage) and torch.equal(first.image, again.image)
     assert (first.coverage - other.coverage).abs().mean() > 0.01
 
 

@@ -48,11 +48,11 @@ def test_photographs_keep_most_of_what_they_show() -> None:
 
 
 def test_jpeg_at_full_quality_keeps_brightness_and_at_low_quality_shows_blocks() -> None:
-    picture = scene(5)[None]
-    assert (jpeg(picture, 100) - picture).abs().mean() < 0.01
-    rough = jpeg(picture, 8)
-    assert (rough - picture).abs().mean() > (jpeg(picture, 90) - picture).abs().mean()
-    assert rough.shape == picture.shape and rough.min() >= 0 and rough.max() <= 1
+    image = scene(5)[None]
+    assert (jpeg(image, 100) - image).abs().mean() < 0.01
+    rough = jpeg(image, 8)
+    assert (rough - image).abs().mean() > (jpeg(image, 90) - image).abs().mean()
+    assert rough.shape == image.shape and rough.min() >= 0 and rough.max() <= 1
 
 
 def test_jpeg_of_one_colour_is_that_colour() -> None:
@@ -67,9 +67,9 @@ def test_shaking_along_a_line_does_not_change_it() -> None:
 
 
 def test_degrading_depends_on_the_seed_alone() -> None:
-    pictures = torch.stack([scene(seed) for seed in range(6)])
-    together = degrade(pictures, range(6))
-    assert together.shape == pictures.shape and together.min() >= 0 and together.max() <= 1
-    alone = torch.cat([degrade(pictures[i : i + 1], [i]) for i in range(6)])
+    images = torch.stack([scene(seed) for seed in range(6)])
+    together = degrade(images, range(6))
+    assert together.shape == images.shape and together.min() >= 0 and together.max() <= 1
+    alone = torch.cat([degrade(images[i : i + 1], [i]) for i in range(6)])
     assert torch.equal(together, alone)
-    assert (together - pictures).abs().mean() > 0.002
+    assert (together - images).abs().mean() > 0.002

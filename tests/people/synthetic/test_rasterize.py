@@ -55,7 +55,7 @@ def test_coverage_and_depth_are_the_oracles(camera: Camera, seed: int) -> None:
     made = random_layer(seed)
     samples = rasterize([made], camera)
     number, nearest = oracle(made, camera)
-    covered = samples.picture(torch.ones(len(samples.pixel)))[0] > 0
+    covered = samples.image(torch.ones(len(samples.pixel)))[0] > 0
     assert (covered != (number >= 0)).sum() <= 1  # a centre on an edge
     along = ((samples.position - camera.eye) @ -camera.rotation[2]).double()
     truth = nearest.flatten()[samples.pixel]
@@ -72,10 +72,10 @@ def test_tiny_triangles_lose_no_pixel_between_them(camera: Camera, seed: int) ->
     quads = corner + torch.tensor([0, 1, steps + 1, steps])
     faces = torch.cat([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     covered = rasterize([layer(vertices, faces)], camera)
-    picture = covered.picture(torch.ones(len(covered.pixel)))[0]
-    rows = picture.nonzero()
+    image = covered.image(torch.ones(len(covered.pixel)))[0]
+    rows = image.nonzero()
     low, high = rows.amin(0) + 3, rows.amax(0) - 3
-    assert bool(picture[low[0] : high[0], low[1] : high[1]].all()) and len(rows) > 100
+    assert bool(image[low[0] : high[0], low[1] : high[1]].all()) and len(rows) > 100
 
 
 def test_positions_are_those_of_the_pixels(camera: Camera) -> None:

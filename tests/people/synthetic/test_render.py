@@ -63,8 +63,8 @@ def test_a_seed_gives_one_picture_in_any_batch_and_order(people: SyntheticPeople
 
 
 def test_different_seeds_give_different_people(people: SyntheticPeople) -> None:
-    pictures = people.cutout.flatten(1)
-    distances = torch.cdist(pictures, pictures) + 1e3 * torch.eye(len(pictures))
+    images = people.cutout.flatten(1)
+    distances = torch.cdist(images, images) + 1e3 * torch.eye(len(images))
     assert distances.min() > 1.0
 
 
@@ -95,8 +95,8 @@ def test_pictures_agree_inside_the_person(people: SyntheticPeople) -> None:
     share = whole.flatten(1).float().sum(1) / people.amodal_mask.flatten(1).sum(1)
     assert (share > 0.7).all()  # the rest is the rim, where the background shines through
     off_seam = whole * (1 - grown(people.visible_mask) * grown(people.invisible_mask))
-    for picture, where in ((people.complete, off_seam), (people.occluded, off_seam * people.visible_mask)):
-        differs = ((picture - people.cutout).abs().amax(1, keepdim=True) > 1e-3) * where
+    for image, where in ((people.complete, off_seam), (people.occluded, off_seam * people.visible_mask)):
+        differs = ((image - people.cutout).abs().amax(1, keepdim=True) > 1e-3) * where
         assert differs.sum() < 0.02 * where.sum()  # where the soft rim of the occluder grazes the person
 
 
@@ -238,8 +238,8 @@ def test_size_scales_the_same_person() -> None:
 def test_before_white_only_what_is_behind_changes(people: SyntheticPeople) -> None:
     studio = render_people(SEEDS, background="white")
     assert torch.equal(studio.unoccluded, people.cutout)
-    pictures = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete", "others")}
-    assert_same(dataclasses.replace(studio, **pictures), people)
+    images = {name: getattr(people, name) for name in ("occluded", "unoccluded", "complete", "others")}
+    assert_same(dataclasses.replace(studio, **images), people)
 
 
 @pytest.mark.parametrize(

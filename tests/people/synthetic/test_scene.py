@@ -34,12 +34,12 @@ def block() -> torch.Tensor:
 def test_every_kind_comes_and_no_two_scenes_are_alike(camera: Camera) -> None:
     drawn = [sample_scene(seed, camera) for seed in SEEDS]
     assert {scene.kind for scene in drawn} == {"room", "street", "park", "studio"}
-    pictures = torch.stack([
+    images = torch.stack([
         draw_behind(scene, scene.light(seed), camera, SIZE) for seed, scene in zip(SEEDS, drawn, strict=True)
     ])  # fmt: skip
-    assert pictures.shape == (len(SEEDS), 3, SIZE, SIZE)
-    assert torch.isfinite(pictures).all() and pictures.min() >= 0 and pictures.max() <= 1
-    distances = torch.cdist(pictures.flatten(1), pictures.flatten(1)) + 1e3 * torch.eye(len(SEEDS))
+    assert images.shape == (len(SEEDS), 3, SIZE, SIZE)
+    assert torch.isfinite(images).all() and images.min() >= 0 and images.max() <= 1
+    distances = torch.cdist(images.flatten(1), images.flatten(1)) + 1e3 * torch.eye(len(SEEDS))
     assert distances.min() > 3
 
 
@@ -52,11 +52,11 @@ def test_a_seed_gives_one_scene(camera: Camera) -> None:
 
 
 def test_scenes_are_exposed_for_the_eye(camera: Camera) -> None:
-    pictures = torch.stack([
+    images = torch.stack([
         draw_behind(scene, scene.light(seed), camera, SIZE)
         for seed, scene in ((seed, sample_scene(seed, camera)) for seed in SEEDS)
     ])  # fmt: skip
-    means = pictures.mean((1, 2, 3))
+    means = images.mean((1, 2, 3))
     assert means.min() > 0.1 and means.max() < 0.97 and 0.3 < means.mean() < 0.75
 
 
@@ -107,8 +107,8 @@ def test_photographs_stand_behind_some_people(camera: Camera) -> None:
     used = [scene.photograph is not None for scene in drawn]
     assert any(used) and not all(used)
     first = drawn[used.index(True)]
-    picture, others = draw_surroundings(first, first.light(1), camera, SIZE)
-    assert picture.shape == (3, SIZE, SIZE) and others.max() == 0
+    image, others = draw_surroundings(first, first.light(1), camera, SIZE)
+    assert image.shape == (3, SIZE, SIZE) and others.max() == 0
 
 
 def test_backgrounds_are_read_from_a_folder(tmp_path: Path) -> None:

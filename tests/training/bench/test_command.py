@@ -18,7 +18,7 @@ def test_synth_reports_a_rate_and_leaves_the_threads_as_they_were():
 
 def test_humansd_reports_its_step_and_a_controlnets_beside_the_bases():
     before = torch.get_num_threads()
-    measured = BENCHES["humansd"](repeats=2, pictures=1, calls=1)
+    measured = BENCHES["humansd"](repeats=2, images=1, calls=1)
     figures = measured["metrics"]
     assert measured["name"] == "humansd" and measured["threads"] == 1
     for name in ("humansd", "controlnet"):

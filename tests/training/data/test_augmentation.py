@@ -24,11 +24,11 @@ def spots(points: torch.Tensor) -> torch.Tensor:
     return torch.exp(-(dy[:, :, None] ** 2 + dx[:, None, :] ** 2) / 8)[:, None]
 
 
-def centre_of(pictures: torch.Tensor) -> torch.Tensor:
+def centre_of(images: torch.Tensor) -> torch.Tensor:
     axis = torch.arange(SIZE) + 0.5
-    total = pictures.sum(dim=(1, 2, 3))
-    x = (pictures.sum(dim=(1, 2)) * axis).sum(dim=1) / total
-    y = (pictures.sum(dim=(1, 3)) * axis).sum(dim=1) / total
+    total = images.sum(dim=(1, 2, 3))
+    x = (images.sum(dim=(1, 2)) * axis).sum(dim=1) / total
+    y = (images.sum(dim=(1, 3)) * axis).sum(dim=1) / total
     return torch.stack([x, y], dim=1)
 
 
@@ -41,8 +41,8 @@ def test_points_go_where_the_pixels_go() -> None:
 
 def test_unchanged_views_change_nothing() -> None:
     views = random_views(3, SIZE, generator(), ViewRange(unchanged=1.0, flip=0.0))
-    picture = torch.rand(3, 3, SIZE, SIZE)
-    torch.testing.assert_close(views.warp(picture), picture, atol=1e-5, rtol=0)
+    image = torch.rand(3, 3, SIZE, SIZE)
+    torch.testing.assert_close(views.warp(image), image, atol=1e-5, rtol=0)
 
 
 def test_mirroring_exchanges_left_and_right() -> None:
@@ -69,7 +69,7 @@ def test_what_comes_from_outside_has_the_fill_colour() -> None:
 
 
 def test_colours_stay_in_range_and_depend_on_the_seed_only() -> None:
-    picture = torch.rand(8, 3, 16, 16)
-    first, second = (jitter_colours(picture, generator(3)) for _ in range(2))
-    assert torch.equal(first, second) and not torch.equal(first, picture)
+    image = torch.rand(8, 3, 16, 16)
+    first, second = (jitter_colours(image, generator(3)) for _ in range(2))
+    assert torch.equal(first, second) and not torch.equal(first, image)
     assert 0 <= first.min() and first.max() <= 1

@@ -28,21 +28,21 @@ def drawn_data(toy_data: Path, toy_weights: Mapping[str, Path]) -> Path:
 def test_outputs_belong_to_the_last_people(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:
     data = open_outputs(drawn_data, toy_weights).train
     assert len(data) == 3 and data.first == len(data.people) - 3
-    assert data.pictures.shape == (3, 2, 3, data.people.size, data.people.size)
-    assert data.pictures.std() > 0 and not np.array_equal(data.pictures[0, 0], data.pictures[0, 1])
+    assert data.images.shape == (3, 2, 3, data.people.size, data.people.size)
+    assert data.images.std() > 0 and not np.array_equal(data.images[0, 0], data.images[0, 1])
 
 
 def test_an_unfinished_shard_is_missed_and_drawn_again(
     drawn_data: Path, toy_weights: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = drawn_data / "train" / f"coarse_{model_name(toy_weights)}"
-    before = np.load(folder / "pictures.npy").copy()
+    before = np.load(folder / "images.npy").copy()
     next(folder.glob("done_*")).unlink()
-    np.load(folder / "pictures.npy", mmap_mode="r+")[:] = 0
+    np.load(folder / "images.npy", mmap_mode="r+")[:] = 0
     with pytest.raises(FileNotFoundError, match="figura train coarse_outputs"):
         open_outputs(drawn_data, toy_weights)
     build_part(drawn_data / "train", toy_weights, 3, DRAWS)
-    np.testing.assert_array_equal(np.load(folder / "pictures.npy"), before)
+    np.testing.assert_array_equal(np.load(folder / "images.npy"), before)
     monkeypatch.setattr(coarse_outputs, "_draw_shard", None)
     build_part(drawn_data / "train", toy_weights, 3, DRAWS)
 

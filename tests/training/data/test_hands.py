@@ -12,7 +12,7 @@ import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.models.diffusion.networks import encode_image, load_vae
 from figura.models.hands.losses import MASK_WEIGHT
-from figura.models.hands.sampling import skeleton_picture
+from figura.models.hands.sampling import skeleton_image
 from figura.tests.training.run import test_trainer as trainer_tests
 from figura.training.data.hands import build_hands_data, open_hands
 from figura.training.data.people import rows
@@ -41,9 +41,9 @@ def test_latents_are_those_of_the_pictures_and_skeletons(
     assert len(close_ups) == len(gestures) == 6 and len(split.held_out.gestures) == 4
     vae, where = load_vae(toy_weights["vae"]), np.array([4])
     with torch.no_grad():
-        picture = encode_image(vae, rows(close_ups.pictures, where).float() / 255)
-        skeleton = encode_image(vae, skeleton_picture(rows(close_ups.joints, where), 64))
-    torch.testing.assert_close(rows(close_ups.latents, where).float(), picture, atol=0.05, rtol=0.05)
+        image = encode_image(vae, rows(close_ups.images, where).float() / 255)
+        skeleton = encode_image(vae, skeleton_image(rows(close_ups.joints, where), 64))
+    torch.testing.assert_close(rows(close_ups.latents, where).float(), image, atol=0.05, rtol=0.05)
     torch.testing.assert_close(rows(close_ups.skeletons, where).float(), skeleton, atol=0.05, rtol=0.05)
 
 

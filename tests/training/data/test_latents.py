@@ -21,7 +21,7 @@ def cache(toy_data: Path, toy_weights: Mapping[str, Path]) -> LatentCache:
 def test_latents_are_the_autoencoders_own(cache: LatentCache, toy_weights: Mapping[str, Path]) -> None:
     vae = load_vae(toy_weights["vae"])
     with torch.no_grad():
-        expected = encode_image(vae, cache.people.pictures("cutout", [0, 1]))
+        expected = encode_image(vae, cache.people.images("cutout", [0, 1]))
     np.testing.assert_allclose(cache.cutout[:2].astype("float32"), expected.numpy(), atol=5e-3)
 
 
@@ -29,7 +29,7 @@ def test_masks_are_parts_of_cells(cache: LatentCache) -> None:
     cells = cache.people.size // 8
     for mask in (cache.visible_mask, cache.refine_mask, cache.random_mask):
         assert mask.shape == (len(cache), 1, cells, cells) and 0 <= mask.min() < mask.max() <= 1
-    visible = cache.people.pictures("visible_mask", range(len(cache))).mean(dim=(1, 2, 3)).numpy()
+    visible = cache.people.images("visible_mask", range(len(cache))).mean(dim=(1, 2, 3)).numpy()
     made = cache.visible_mask.astype("float32").mean(axis=(1, 2, 3))
     np.testing.assert_allclose(1 - made, visible, atol=0.1)
 

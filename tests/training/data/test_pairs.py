@@ -71,10 +71,10 @@ class TestRenderedPairs:
         vae, truth = load_vae(toy_weights["vae"]), render_pairs([2], SIZE)
         assert np.array_equal(split.train.target_densepose[2], truth.target_densepose[0].numpy())
         np.testing.assert_allclose(split.train.target_joints[2], truth.target_joints[0].numpy())
-        picture = rows(split.train.source, np.array([2])).float() / 255
-        torch.testing.assert_close(picture, truth.source, atol=0.003, rtol=0)
+        image = rows(split.train.source, np.array([2])).float() / 255
+        torch.testing.assert_close(image, truth.source, atol=0.003, rtol=0)
         with torch.no_grad():
-            latents = encode_image(vae, picture)
+            latents = encode_image(vae, image)
         found = rows(split.train.source_latents, np.array([2])).float()
         torch.testing.assert_close(found, latents, atol=0.05, rtol=0.05)
 
@@ -92,7 +92,7 @@ class TestRenderedPairs:
             open_pairs(tmp_path, load_vae(toy_weights["vae"]))
 
 
-class TestOwnPictures:
+class TestOwnImages:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         """Two pairs a part, with labels in each form that is read."""

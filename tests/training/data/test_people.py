@@ -65,10 +65,10 @@ def test_a_finished_data_set_is_not_rendered_again(tmp_path: Path) -> None:
 
 def test_rendered_people_come_back_as_they_are(toy_data: Path) -> None:
     data = open_split(toy_data).train
-    pictures = data.pictures("unoccluded", [0, 3])
-    assert pictures.shape == (2, 3, data.size, data.size) and 0 <= pictures.min() < pictures.max() <= 1
+    images = data.images("unoccluded", [0, 3])
+    assert images.shape == (2, 3, data.size, data.size) and 0 <= images.min() < images.max() <= 1
     everyone = range(len(data))
-    visible, amodal = (data.pictures(f"{kind}_mask", everyone) > 0.5 for kind in ("visible", "amodal"))
+    visible, amodal = (data.images(f"{kind}_mask", everyone) > 0.5 for kind in ("visible", "amodal"))
     assert (visible & ~amodal).float().mean() < 0.01
 
 

@@ -15,10 +15,10 @@ from figura.training.data.perception import (
     draw_people,
     framed,
     hidden_by,
+    images_of,
     mask_boxes,
     open_perception,
     person_views,
-    pictures_of,
     with_company,
     with_photographs,
     within_borders,
@@ -48,7 +48,7 @@ def data(root: Path) -> PerceptionData:
 
 
 def as_rendered(data: PerceptionData, kind: int) -> Drawn:
-    return pictures_of(data.people, np.arange(COUNT), torch.full((COUNT,), kind))
+    return images_of(data.people, np.arange(COUNT), torch.full((COUNT,), kind))
 
 
 def on_mask(drawn: Drawn, reach: int) -> float:
@@ -183,4 +183,4 @@ def test_drawn_people_depend_on_the_generator_alone(data: PerceptionData) -> Non
 def test_held_out_people_are_shown_as_rendered(root: Path) -> None:
     held = open_perception(root).held_out
     drawn = draw_people(held, np.arange(2), random_generator(0), shares=(1.0, 0.0, 0.0, 0.0))
-    assert torch.equal(drawn.images, held.people.pictures("occluded", np.arange(2)))
+    assert torch.equal(drawn.images, held.people.images("occluded", np.arange(2)))

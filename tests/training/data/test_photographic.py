@@ -9,17 +9,17 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_pictures_stay_in_range_and_depend_on_the_seed_only() -> None:
-    pictures = torch.rand(16, 3, 32, 32)
-    first, same, other = (photographed(pictures, generator(seed)) for seed in (3, 3, 4))
+    images = torch.rand(16, 3, 32, 32)
+    first, same, other = (photographed(images, generator(seed)) for seed in (3, 3, 4))
     assert torch.equal(first, same) and not torch.equal(first, other)
-    assert 0 <= first.min() and first.max() <= 1 and first.shape == pictures.shape
+    assert 0 <= first.min() and first.max() <= 1 and first.shape == images.shape
 
 
 def test_the_given_pictures_are_left_as_they_are() -> None:
-    pictures = torch.rand(8, 3, 32, 32)
-    kept = pictures.clone()
-    photographed(pictures, generator())
-    assert torch.equal(pictures, kept)
+    images = torch.rand(8, 3, 32, 32)
+    kept = images.clone()
+    photographed(images, generator())
+    assert torch.equal(images, kept)
 
 
 def test_some_pictures_are_grey_and_most_are_not() -> None:
@@ -30,15 +30,15 @@ def test_some_pictures_are_grey_and_most_are_not() -> None:
 
 
 def test_soft_pictures_keep_their_mean_and_lose_their_detail() -> None:
-    picture = torch.rand(1, 3, 64, 64)
-    soft = softened(picture, 3)
-    assert abs(float(soft.mean() - picture.mean())) < 0.01 and soft.var() < 0.4 * picture.var()
+    image = torch.rand(1, 3, 64, 64)
+    soft = softened(image, 3)
+    assert abs(float(soft.mean() - image.mean())) < 0.01 and soft.var() < 0.4 * image.var()
 
 
 def test_jpeg_is_near_and_nearer_in_better_quality() -> None:
     axis = torch.linspace(0, 1, 32)
-    picture = torch.stack([axis.expand(32, -1), axis[:, None].expand(-1, 32), torch.full((32, 32), 0.5)])
-    poor, good = (float((jpeg(picture, quality) - picture).abs().mean()) for quality in (15, 90))
+    image = torch.stack([axis.expand(32, -1), axis[:, None].expand(-1, 32), torch.full((32, 32), 0.5)])
+    poor, good = (float((jpeg(image, quality) - image).abs().mean()) for quality in (15, 90))
     assert good < poor < 0.1
 
 

@@ -79,7 +79,7 @@ def test_a_person_has_what_the_annotation_has(tmp_path: Path) -> None:
     assert boxed.joints is None and boxed.mask is None and boxed.area == 64
     assert drawn.mask is not None and drawn.box == (2, 2, 20, 30) and drawn.area == drawn.mask.sum()
     assert jointed.box == (5, 8, 21, 9) and jointed.mask is None
-    assert whole.picture().shape == (3, HEIGHT, WIDTH)
+    assert whole.image().shape == (3, HEIGHT, WIDTH)
 
 
 def test_crowds_and_those_without_a_place_are_left_out(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_missing_picture_and_one_of_another_size_are_named(tmp_path: Path) -> 
     write_folder(tmp_path, {"bbox": [1, 1, 8, 8]}, size=(10, 12))
     (person,) = open_photos(tmp_path)
     with pytest.raises(ValueError, match="10x12"):
-        person.picture()
+        person.image()
     (tmp_path / "a.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"a\.png"):
         open_photos(tmp_path)

@@ -8,7 +8,7 @@ import torch
 from figura.people.boxes import EMPTY, Box
 from figura.people.prompt_kinds import PROMPT_KINDS
 from figura.training.data.people import PeopleDataset, open_split
-from figura.training.data.prompt_images import moved_edges, prompt_pictures, user_boxes
+from figura.training.data.prompt_images import moved_edges, prompt_images, user_boxes
 from figura.training.run.recipe import random_generator
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ def people(toy_data: Path) -> PeopleDataset:
 
 
 def drawn(kind: str, people: PeopleDataset, number: int = 0) -> torch.Tensor:
-    return prompt_pictures(kind, people, EVERYBODY, random_generator(number))
+    return prompt_images(kind, people, EVERYBODY, random_generator(number))
 
 
 @pytest.mark.parametrize("kind", PROMPT_KINDS)
@@ -34,8 +34,8 @@ def test_prompts_depend_on_the_generator_only(people: PeopleDataset, kind: str) 
 
 @pytest.mark.parametrize("kind", PROMPT_KINDS)
 def test_some_prompts_are_blank_whatever_the_kind(people: PeopleDataset, kind: str) -> None:
-    pictures = torch.cat([drawn(kind, people, number) for number in range(12)])
-    blank = (pictures.flatten(1).amax(dim=1) == 0).float().mean()
+    images = torch.cat([drawn(kind, people, number) for number in range(12)])
+    blank = (images.flatten(1).amax(dim=1) == 0).float().mean()
     assert 0.05 < blank < 0.3
 
 
@@ -43,17 +43,17 @@ def test_some_prompts_are_blank_whatever_the_kind(people: PeopleDataset, kind: s
 def test_only_kinds_with_joints_have_colours_and_only_kinds_with_a_box_white(
     people: PeopleDataset, kind: str
 ) -> None:
-    pictures = drawn(kind, people)
-    coloured = (pictures.amax(1) - pictures.amin(1)).amax() > 0.5
-    white = (pictures.amin(1) > 0.99).any()
+    images = drawn(kind, people)
+    coloured = (images.amax(1) - images.amin(1)).amax() > 0.5
+    white = (images.amin(1) > 0.99).any()
     assert bool(coloured) == PROMPT_KINDS[kind].joints and bool(white) == bool(PROMPT_KINDS[kind].boxes)
 
 
 def test_the_full_box_is_round_the_whole_person_and_the_roi_box_holds_the_hidden_part(
     people: PeopleDataset,
 ) -> None:
-    amodal = people.pictures("amodal_mask", EVERYBODY) > 0.5
-    hidden = amodal & ~(people.pictures("visible_mask", EVERYBODY) > 0.5)
+    amodal = people.images("amodal_mask", EVERYBODY) > 0.5
+    hidden = amodal & ~(people.images("visible_mask", EVERYBODY) > 0.5)
     for name, masks, widest in (("full_box", amodal, 10), ("roi_box", hidden, 18)):
         for number in range(4):
             boxes = user_boxes(name, people, EVERYBODY, random_generator(number))

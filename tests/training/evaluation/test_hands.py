@@ -69,22 +69,22 @@ def test_seam_energy_is_what_is_at_the_outline() -> None:
     smooth, seam, far = (torch.full((1, 3, 32, 32), 0.5) for _ in range(3))
     seam[..., 8:24, 8:24] = 1.0
     far[..., :2, :] = 1.0
-    values = [float(evaluation.seam_energy(picture, known)) for picture in (smooth, seam, far)]
+    values = [float(evaluation.seam_energy(image, known)) for image in (smooth, seam, far)]
     assert values[0] == 0 and values[1] > 0 and values[2] == 0
 
 
 def test_bodies_are_found_in_the_pictures_own_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
-    def at_the_brightest(detector: object, pictures: torch.Tensor) -> torch.Tensor:
-        seen["shape"] = pictures.shape
-        place = int(pictures[0].sum(0).flatten().argmax())
+    def at_the_brightest(detector: object, images: torch.Tensor) -> torch.Tensor:
+        seen["shape"] = images.shape
+        place = int(images[0].sum(0).flatten().argmax())
         x, y = place % 128 + 0.5, place // 128 + 0.5
         return torch.tensor([x, y, 1.0]).expand(1, 18, 3).clone()
 
     monkeypatch.setattr(evaluation, "detect_joints", at_the_brightest)
-    picture = torch.full((1, 3, 128, 128), 0.5)
-    picture[..., 40:44, 90:94] = 1.0
-    found = evaluation.find_bodies(PoseDetector(PoseConfig()), picture)
-    assert seen["shape"] == picture.shape
+    image = torch.full((1, 3, 128, 128), 0.5)
+    image[..., 40:44, 90:94] = 1.0
+    found = evaluation.find_bodies(PoseDetector(PoseConfig()), image)
+    assert seen["shape"] == image.shape
     assert (found[0, 0, :2] - torch.tensor([92.0, 42.0])).abs().max() <= 2

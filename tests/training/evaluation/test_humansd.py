@@ -58,7 +58,7 @@ def test_every_figure_of_the_weights_that_are_there(family: evaluation.Family) -
     sheet = Sheet(3)
     sheet.add(humansd_rows(batches[0]))
     assert set(batches[0].shown) == {"one each", "three", "lying"}
-    assert sheet.rows[0].pictures["humansd"].shape == (3, 128, 384)
+    assert sheet.rows[0].images["humansd"].shape == (3, 128, 384)
     width, height = sheet.image().size
     assert width > 5 * 384 and 3 * 128 < height < 4 * 128
 
@@ -115,16 +115,16 @@ def sees_people_in(*bright: float) -> torch.nn.Module:
 
 
 def test_each_part_of_a_wide_picture_is_looked_at_alone() -> None:
-    pictures = torch.zeros(1, 3, 128, 384)
-    pictures[..., 256:] = 1.0
-    (found,) = evaluation.detect(sees_people_in(1.0), pictures)
+    images = torch.zeros(1, 3, 128, 384)
+    images[..., 256:] = 1.0
+    (found,) = evaluation.detect(sees_people_in(1.0), images)
     assert len(found) == 1 and found[0].score == pytest.approx(0.982, abs=1e-3)
     np.testing.assert_allclose(found[0].joints[:, :2], np.tile([256 + 64, 66], (17, 1)), atol=1.0)
 
 
 def test_side_by_side_keeps_order_and_drops_the_rest() -> None:
-    pictures = torch.arange(7.0).reshape(7, 1, 1, 1).expand(7, 3, 4, 4)
-    rows = evaluation.side_by_side(pictures)
+    images = torch.arange(7.0).reshape(7, 1, 1, 1).expand(7, 3, 4, 4)
+    rows = evaluation.side_by_side(images)
     assert rows.shape == (2, 3, 4, 12)
     assert rows[1, 0, 0].tolist() == [3.0] * 4 + [4.0] * 4 + [5.0] * 4
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 GENERATOR = torch.Generator().manual_seed(3)
 
 
-def random_pictures(count: int = 2, size: int = 40) -> torch.Tensor:
+def random_images(count: int = 2, size: int = 40) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=GENERATOR)
 
 
@@ -74,13 +74,13 @@ class TestJointError:
 class TestPsnr:
     def test_equals_scikit_image_on_the_pixels_of_the_region(self) -> None:
         skimage = pytest.importorskip("skimage.metrics")
-        made, truth, region = random_pictures(), random_pictures(), square()
+        made, truth, region = random_images(), random_images(), square()
         for value, a, b in zip(metrics.psnr_region(made, truth, region), made, truth):
             part = [p[:, 12:28, 12:28].numpy() for p in (a, b)]
             assert value == pytest.approx(skimage.peak_signal_noise_ratio(*part, data_range=1.0), abs=1e-5)
 
     def test_blind_outside_the_region(self) -> None:
-        truth, region = random_pictures(), square()
+        truth, region = random_images(), square()
         made = truth + 0.1
         changed = torch.where(region > 0, made, made * 0)
         value = metrics.psnr_region(made, truth, region)
@@ -88,17 +88,17 @@ class TestPsnr:
         assert value[0] == pytest.approx(20.0, abs=1e-4)
 
     def test_equal_is_capped_and_empty_unknown(self) -> None:
-        picture = random_pictures(1)
-        assert metrics.psnr_region(picture, picture, square(1)).tolist() == [100.0]
-        assert metrics.psnr_region(picture, picture, 0 * square(1)).isnan().all()
+        image = random_images(1)
+        assert metrics.psnr_region(image, image, square(1)).tolist() == [100.0]
+        assert metrics.psnr_region(image, image, 0 * square(1)).isnan().all()
 
 
 def ssim_of_the_paper(made: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     line = torch.exp(-torch.arange(-5, 6, dtype=torch.float64).square() / (2 * 1.5**2))
     window = torch.outer(line, line)[None, None] / line.sum() ** 2
 
-    def blurred(pictures: torch.Tensor) -> torch.Tensor:
-        return F.conv2d(pictures.flatten(0, 1)[:, None], window, padding=5).view_as(pictures)
+    def blurred(images: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(images.flatten(0, 1)[:, None], window, padding=5).view_as(images)
 
     a, b = blurred(made), blurred(truth)
     variances = blurred(made.square()) - a.square() + blurred(truth.square()) - b.square()
@@ -109,19 +109,19 @@ def ssim_of_the_paper(made: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 class TestSsim:
     def test_map_is_that_of_the_paper(self) -> None:
         """Wang et al. 2004 with their Gaussian window, away from the border, where there is no padding."""
-        truth = random_pictures()
-        made = (truth + 0.1 * random_pictures()).clamp(0, 1)
+        truth = random_images()
+        made = (truth + 0.1 * random_images()).clamp(0, 1)
         expected = ssim_of_the_paper(made.double(), truth.double())[..., 12:28, 12:28].mean((1, 2, 3))
         assert torch.allclose(metrics.ssim_region(made, truth, square()), expected, atol=1e-6)
 
     def test_equal_is_one_and_worse_is_less(self) -> None:
-        truth, region = random_pictures(), square()
+        truth, region = random_images(), square()
         assert metrics.ssim_region(truth, truth, region).tolist() == pytest.approx([1, 1])
-        near, far = (metrics.ssim_region(truth + k * random_pictures(), truth, region) for k in (0.05, 0.5))
+        near, far = (metrics.ssim_region(truth + k * random_images(), truth, region) for k in (0.05, 0.5))
         assert (near > far).all()
 
     def test_far_away_changes_do_not_matter(self) -> None:
-        truth, region = random_pictures(1), square(1, low=0, high=8)
+        truth, region = random_images(1), square(1, low=0, high=8)
         made = truth.clone()
         made[..., 30:, 30:] = 0
         assert metrics.ssim_region(made, truth, region).tolist() == pytest.approx([1.0])
@@ -136,11 +136,11 @@ class TestSeam:
         assert value.item() == pytest.approx(0.5 / 6)  # one of six columns in the band has the step
 
     def test_a_constant_offset_is_no_seam(self) -> None:
-        truth = random_pictures()
+        truth = random_images()
         assert metrics.seam_error(truth + 0.25, truth, square()).tolist() == pytest.approx([0, 0], abs=1e-6)
 
     def test_errors_far_from_the_boundary_are_not_seen(self) -> None:
-        truth, region = random_pictures(), square()
+        truth, region = random_images(), square()
         made = truth.clone()
         made[..., 18:22, 18:22] = 0
         made[..., :4, :4] = 0
@@ -149,13 +149,13 @@ class TestSeam:
         assert metrics.seam_error(made, truth, region).min() > 0
 
     def test_no_boundary_is_unknown(self) -> None:
-        picture = random_pictures(1)
-        assert metrics.seam_error(picture, picture, torch.zeros(1, 1, 40, 40)).isnan().all()
+        image = random_images(1)
+        assert metrics.seam_error(image, image, torch.zeros(1, 1, 40, 40)).isnan().all()
 
 
 class TestOutside:
     def test_sees_one_changed_pixel_outside_and_none_inside(self) -> None:
-        original, mask = random_pictures(), square()
+        original, mask = random_images(), square()
         made = torch.where(mask > 0.5, 1 - original, original)
         assert metrics.max_abs_diff_outside(made, original, mask) == 0.0
         made[1, 2, 0, 0] += 0.25
@@ -176,7 +176,7 @@ class TestTelea:
     def test_missing_opencv_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "cv2", None)
         with pytest.raises(ImportError, match="pip install opencv-python-headless"):
-            metrics.telea(random_pictures(), square())
+            metrics.telea(random_images(), square())
 
 
 @given(st.lists(st.one_of(st.just(math.nan), st.floats(-10, 10)), max_size=6))

@@ -28,9 +28,9 @@ NAMES = (
 )  # fmt: skip
 
 
-def disc(sam: object, picture: torch.Tensor, points: torch.Tensor, labels: torch.Tensor):
+def disc(sam: object, image: torch.Tensor, points: torch.Tensor, labels: torch.Tensor):
     """Stands in for an untrained segmenter, which finds nothing: the pixels within 4 px of a point."""
-    line = torch.arange(picture.shape[-1]) + 0.5
+    line = torch.arange(image.shape[-1]) + 0.5
     grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
     return ((grid[None] - points[:, None, None]).norm(dim=-1).amin(0) < 4).float(), 1.0
 
@@ -85,13 +85,13 @@ def test_progress_counts_people_and_batches_carry_the_stages(family) -> None:
     assert done == [2, 1]
     rows = [row for batch in batches for row in phac_rows(batch)]
     assert len(rows) == 3
-    assert list(rows[0].pictures)[:2] == ["occluded", "prompt"] and len(rows[0].pictures) == 9
+    assert list(rows[0].images)[:2] == ["occluded", "prompt"] and len(rows[0].images) == 9
 
 
 def test_people_without_a_visible_mask_are_counted_and_left_out(family, monkeypatch) -> None:
-    def blind(sam, picture, points, labels):
-        mask, score = disc(sam, picture, points, labels)
-        return mask * float(picture.mean() < 0.5), score
+    def blind(sam, image, points, labels):
+        mask, score = disc(sam, image, points, labels)
+        return mask * float(image.mean() < 0.5), score
 
     monkeypatch.setattr(evaluation, "visible_mask", blind)
     people = render_people(SEEDS, size=tiny.SIZE)

@@ -98,13 +98,13 @@ def test_a_given_box_is_what_the_detector_looks_at() -> None:
     torch.manual_seed(0)
     net = PoseDetector(PoseConfig(32, (8, 8, 8, 8), (1, 1)))
     torch.nn.init.normal_(net.head.weight)
-    picture = torch.rand(1, 3, 80, 120)
+    image = torch.rand(1, 3, 80, 120)
     box = torch.tensor([[30.0, 20.0, 70.0, 60.0]])
-    before = detect_joints(net, picture, box)
+    before = detect_joints(net, image, box)
     view = box_view(Box(*box[0].tolist()), 80, 120)
-    picture[..., : view.left], picture[..., view.left + view.side :] = 0.0, 1.0
-    picture[..., : view.top, :], picture[..., view.top + view.side :, :] = 1.0, 0.0
-    assert torch.equal(before, detect_joints(net, picture, box))
+    image[..., : view.left], image[..., view.left + view.side :] = 0.0, 1.0
+    image[..., : view.top, :], image[..., view.top + view.side :, :] = 1.0, 0.0
+    assert torch.equal(before, detect_joints(net, image, box))
     assert (before[0, :, 0] >= view.left).all() and (before[0, :, 0] <= view.left + view.side).all()
 
 

@@ -55,7 +55,7 @@ def test_every_model_is_measured(tmp_path):
     assert figures["samples.people"] == sum(done) == 3
     rows = list(pocold_rows(batches[0]))
     assert len(rows) == 2
-    assert list(rows[0].pictures) == ["source", "pose", "vanilla", "sparse", "full", "truth"]
+    assert list(rows[0].images) == ["source", "pose", "vanilla", "sparse", "full", "truth"]
     assert all(meaning(name, "pocold") for name in figures)
     assert not any("hidden" in meaning(name, "pocold") for name in figures)
 

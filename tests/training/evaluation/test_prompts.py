@@ -52,7 +52,7 @@ def test_every_kind_has_its_figures(family) -> None:
     assert done == [3, 1] and figures["max_abs_diff_outside"] == 0
     rows = [row for batch in batches for row in prompt_rows(batch)]
     assert len(rows) == 4
-    assert [name for name in rows[0].pictures if name in PROMPT_KINDS] == list(PROMPT_KINDS)
+    assert [name for name in rows[0].images if name in PROMPT_KINDS] == list(PROMPT_KINDS)
     assert figures["points.roi_box"] == figures["points.full_box"] == 2
     assert figures["points.pose_roi_box"] == pytest.approx(figures["points.pose"] + 2)
 

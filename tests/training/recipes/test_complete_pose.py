@@ -32,7 +32,7 @@ def recipe(root: Path):
 
 def test_boxes_are_those_of_the_masks(root: Path, recipe) -> None:
     people = open_split(root).train
-    truth = torch.tensor([Box.around_mask(mask[0]) for mask in people.pictures("amodal_mask", range(48))])
+    truth = torch.tensor([Box.around_mask(mask[0]) for mask in people.images("amodal_mask", range(48))])
     poses = recipe.split.train
     torch.testing.assert_close(boxes_of(poses.joints, poses.margins), truth)
     assert mask_boxes(np.zeros((1, 4, 6), np.uint8)).tolist() == [[0, 0, 6, 4]]

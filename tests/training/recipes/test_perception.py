@@ -74,11 +74,9 @@ def test_covered_joints_do_not_count_in_occluded_pictures(pose_split: Split) -> 
 
 def test_held_out_pictures_are_not_changed(pose_split: Split) -> None:
     batch = load_recipe("pose_detector").batch(pose_split.held_out, 0, 0, 4)
-    stored = {
-        name: pose_split.held_out.people.pictures(name, np.arange(4)) for name in ("occluded", "cutout")
-    }
+    stored = {name: pose_split.held_out.people.images(name, np.arange(4)) for name in ("occluded", "cutout")}
     assert isinstance(pose_split.held_out, PerceptionData) and not pose_split.held_out.augment
-    assert all(0 <= picture.min() and picture.max() <= 1 for picture in batch["images"])
+    assert all(0 <= image.min() and image.max() <= 1 for image in batch["images"])
     assert batch["images"].shape == stored["occluded"].shape
 
 

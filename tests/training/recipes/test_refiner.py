@@ -44,7 +44,7 @@ def test_outside_the_mask_the_composite_is_the_true_picture(prepared: tuple[Refi
     # One pixel round the mask is mixed with it when the crop is resampled.
     outside = 1 - torch.nn.functional.max_pool2d(batch["mask"], 5, 1, 2)
     assert (difference * outside).max() < 1e-5
-    assert all(picture.max() > 0.05 for picture in difference * batch["mask"])
+    assert all(image.max() > 0.05 for image in difference * batch["mask"])
 
 
 def test_a_batch_depends_on_seed_and_step_alone(prepared: tuple[RefinerRecipe, Split]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..headless.graph import Graph, input_specs, is_link
 from ..models.files import write_then_rename
 from .forms import api_form
-from .scene import PICTURE
+from .scene import IMAGE
 from .thumbnails import DRAWN, QUALITY
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BEFORE, AFTER = 3, 2
 """At most so many pictures on either side of the arrow."""
 
 
-def write_node_pictures() -> list[Path]:
+def write_node_images() -> list[Path]:
     """Draw FOLDER/<node id>.jpg of every node that makes something to be seen; gives the files."""
     paths = []
     for node_id, (before, after) in sorted(shown_nodes().items()):
@@ -51,8 +51,8 @@ def shown_nodes() -> dict[str, tuple[list[Image], list[Image]]]:
                 first, *rest = DRAWN[flow.name]()
                 shown.setdefault(name, ([first], rest))
         else:
-            for name, pictures in _run_and_show(graph):
-                shown.setdefault(name, pictures)
+            for name, images in _run_and_show(graph):
+                shown.setdefault(name, images)
     return shown
 
 
@@ -61,19 +61,19 @@ def _run_and_show(graph: Graph) -> Iterator[tuple[str, tuple[list[Image], list[I
     from ..host.plain import PlainHost
 
     with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(PlainHost(PICTURE.parent, folder))
+        runner = Runner(PlainHost(IMAGE.parent, folder))
         outputs = runner.run(graph).outputs
     for node_id, node in graph.items():
         node_class: Any = runner.classes[node["class_type"]]
         if not node["class_type"].startswith("Figura"):
             continue
         before = [
-            picture
+            image
             for name in input_specs(node_class)
-            if (picture := _linked(graph, outputs, runner.classes, node["inputs"].get(name))) is not None
+            if (image := _linked(graph, outputs, runner.classes, node["inputs"].get(name))) is not None
         ]
         made = zip(node_class.RETURN_TYPES, outputs[node_id], strict=True)
-        after = [picture for kind, value in made if (picture := drawn(kind, value)) is not None]
+        after = [image for kind, value in made if (image := drawn(kind, value)) is not None]
         if after:
             yield node["class_type"], (before[:BEFORE], after[:AFTER])
 
@@ -104,23 +104,23 @@ def drawn(kind: str, value: Any) -> Image | None:
     from ..people.skeleton import draw_poses
 
     if kind == "IMAGE" and isinstance(value, Tensor):
-        picture = value[0, ..., :3].permute(2, 0, 1)
+        image = value[0, ..., :3].permute(2, 0, 1)
     elif kind == "MASK" and isinstance(value, Tensor):
-        picture = value[0].expand(3, -1, -1)
+        image = value[0].expand(3, -1, -1)
     elif kind == "POSE_KEYPOINT":
-        picture = draw_poses(read_pose_keypoint(value)[:1])[0]
+        image = draw_poses(read_pose_keypoint(value)[:1])[0]
     elif kind == "FIGURA_DENSEPOSE":
-        picture = paint_labels(value.labels)[0]
+        image = paint_labels(value.labels)[0]
     else:
         return None
-    return _square(to_pil_image(picture.float().clamp(0, 1)))
+    return _square(to_pil_image(image.float().clamp(0, 1)))
 
 
-def _square(picture: Image) -> Image:
+def _square(image: Image) -> Image:
     """The whole picture on a white square of SIDE pixels."""
     from PIL import Image, ImageOps
 
-    small = ImageOps.contain(picture, (SIDE, SIDE), Image.Resampling.LANCZOS)
+    small = ImageOps.contain(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
     square = Image.new("RGB", (SIDE, SIDE), "white")
     square.paste(small, ((SIDE - small.width) // 2, (SIDE - small.height) // 2))
     return square
@@ -130,11 +130,11 @@ def before_and_after(before: list[Image], after: list[Image]) -> Image:
     """Pictures in a row with an arrow between what came in and what came out."""
     from PIL import Image, ImageDraw
 
-    pictures = [_square(picture) for picture in [*before, *after]]
+    images = [_square(image) for image in [*before, *after]]
     room = ARROW if before else 0
-    row = Image.new("RGB", (len(pictures) * (SIDE + GAP) - GAP + room, SIDE), "white")
-    for index, picture in enumerate(pictures):
-        row.paste(picture, (index * (SIDE + GAP) + (room if index >= len(before) else 0), 0))
+    row = Image.new("RGB", (len(images) * (SIDE + GAP) - GAP + room, SIDE), "white")
+    for index, image in enumerate(images):
+        row.paste(image, (index * (SIDE + GAP) + (room if index >= len(before) else 0), 0))
     if before:
         left, middle = len(before) * (SIDE + GAP), SIDE // 2
         draw = ImageDraw.Draw(row)

@@ -11,10 +11,10 @@ from ..models.files import write_then_rename
 from .chosen import get_host, inside_comfyui
 
 log = logging.getLogger(__name__)
-SHIPPED_PICTURES = Path(__file__).resolve().parent.parent / "web" / "pictures"
+SHIPPED_IMAGES = Path(__file__).resolve().parent.parent / "web" / "pictures"
 
 
-def offer_pictures() -> list[Path]:
+def offer_images() -> list[Path]:
     """Copy those that ComfyUI's input folder lacks; gives the new files, none outside ComfyUI.
 
     The page uploads them when a workflow is opened, but a graph that is posted to a fresh server needs them
@@ -23,13 +23,9 @@ def offer_pictures() -> list[Path]:
     if not inside_comfyui():
         return []
     folder = get_host().input_dir()
-    lacking = [
-        picture for picture in sorted(SHIPPED_PICTURES.glob("*.png")) if not (folder / picture.name).exists()
-    ]
+    lacking = [image for image in sorted(SHIPPED_IMAGES.glob("*.png")) if not (folder / image.name).exists()]
     try:
-        return [
-            write_then_rename(folder / picture.name, partial(shutil.copyfile, picture)) for picture in lacking
-        ]
+        return [write_then_rename(folder / image.name, partial(shutil.copyfile, image)) for image in lacking]
     except OSError as error:
         log.warning("Figura: the example pictures could not be put into the input folder: %s", error)
         return []
