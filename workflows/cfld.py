@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..headless.native_nodes import SD15_CHECKPOINT
 from ..people.synthetic import WHITE
 from .flow import Color, Flow, Node
-from .phac import MINI_SIZE, add_saved, add_saved_mask
+from .parts import add_changes, add_saved, add_saved_mask, add_studio_person
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -97,7 +97,7 @@ def cfld_repose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("cfld_repose", classes)
     flow.note("A person in another pose (CFLD)", REPOSE_NOTE)
     with flow.group("1  A person, and a pose", Color.INPUT):
-        example = _add_person(flow, EXAMPLE_SEED)
+        example = add_studio_person(flow, EXAMPLE_SEED)
         add_saved(flow, "Save source", "cfld_source", example["complete"])
     with flow.group("2  Drawn in that pose", Color.STAGE):
         loaded = flow.add("FiguraLoadCFLD")
@@ -114,7 +114,7 @@ def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("cfld_interpolate", classes)
     flow.note("Between two people's looks (CFLD)", INTERPOLATE_NOTE)
     with flow.group("1  Two people, and a pose", Color.INPUT):
-        first, second = (_add_person(flow, seed) for seed in (EXAMPLE_SEED, SECOND_SEED))
+        first, second = (add_studio_person(flow, seed) for seed in (EXAMPLE_SEED, SECOND_SEED))
         add_saved(flow, "Save first", "cfld_first", first["complete"], new_column=True)
         add_saved(flow, "Save second", "cfld_second", second["complete"])
     with flow.group("2  Drawn at several mixes", Color.STAGE):
@@ -138,8 +138,8 @@ def cfld_edit(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("cfld_edit", classes)
     flow.note("A person dressed like another (CFLD)", EDIT_NOTE)
     with flow.group("1  A reference, and whom to dress it like", Color.INPUT):
-        reference = _add_person(flow, REFERENCE_SEED, "Reference")
-        other = _add_person(flow, DRESSED_SEED, "Source")
+        reference = add_studio_person(flow, REFERENCE_SEED, "Reference")
+        other = add_studio_person(flow, DRESSED_SEED, "Source")
         add_saved(flow, "Save reference", "cfld_reference", reference["complete"], new_column=True)
         add_saved(flow, "Save source", "cfld_edit_source", other["complete"])
     with flow.group("2  What changes", Color.MASK):
@@ -153,11 +153,7 @@ def cfld_edit(classes: Mapping[str, Any]) -> Flow:
         )  # fmt: skip
     with flow.group("4  The person, and what changed", Color.RESULT):
         add_saved(flow, "Save person", "cfld_edited", drawn["image"])
-        compared = flow.add(
-            "FiguraCompare", image_a=reference["complete"], image_b=drawn["image"], mask=parts["mask"],
-            new_column=True,
-        )  # fmt: skip
-        flow.add("PreviewImage", "What changed", images=compared["difference"])
+        add_changes(flow, reference["complete"], drawn["image"], parts["mask"])
     return flow
 
 
@@ -167,7 +163,7 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
     width, height = ASPECT_SIZE
     flow.note("CFLD with stock nodes", NATIVE_NOTE)
     with flow.group("1  A person, and a pose", Color.INPUT):
-        example = _add_person(flow, EXAMPLE_SEED, size=NATIVE_SIZE)
+        example = add_studio_person(flow, EXAMPLE_SEED, size=NATIVE_SIZE)
         source = flow.add(
             "FiguraCropPerson", image=example["complete"], width=width, height=height,
             pose_keypoint=example["pose_keypoint"],
@@ -195,11 +191,6 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
         )
         add_saved(flow, "Save person", "cfld_native", shaped["IMAGE"], new_column=True)
     return flow
-
-
-def _add_person(flow: Flow, seed: int, title: str = "", size: int = MINI_SIZE) -> Node:
-    """Before white, as in a studio: such pictures the models know."""
-    return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0, background=WHITE)
 
 
 def _add_sampler(flow: Flow, loaded: Node, person: Node, title: str = "", **values: Any) -> Node:

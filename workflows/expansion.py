@@ -8,7 +8,7 @@ from typing import Any
 from ..headless.native_nodes import SD15_CHECKPOINT
 from .flow import Color, Flow
 from .hand_scene import IMAGE_NAME
-from .phac import add_saved
+from .parts import add_saved
 
 TEXT = "photo of a woman in a blue sweater raising her hand, upper body, plain wall, soft light"
 NEGATIVE = "text, frame, extra hands, extra fingers, deformed, blurry"

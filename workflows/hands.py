@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .flow import Color, Flow
-from .phac import MINI_SIZE, add_saved, add_saved_mask
+from .parts import MINI_SIZE, add_saved, add_saved_mask
 
 EXAMPLE_SEED = 10_000_008
 HAND_TEXT = "a hand with brown skin"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .flow import Color, Flow
-from .phac import MINI_SIZE, add_saved
+from .parts import MINI_SIZE, add_saved
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .flow import Color, Flow, Node, Output
+from .parts import MINI_SIZE, add_changes, add_saved, add_saved_mask
 from .scene import HEIGHT as SCENE_HEIGHT
 from .scene import IMAGE_NAME
 from .scene import WIDTH as SCENE_WIDTH
-
-MINI_SIZE = 128
 
 EXAMPLE_SEED = 10_000_026
 EXAMPLE_HIDDEN = 0.4
@@ -113,14 +112,7 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
             mask=refined["changed_mask"],
         )
         add_saved(flow, "Save picture", "photo_refined", whole["image"])
-        compared = flow.add(
-            "FiguraCompare",
-            image_a=photo["IMAGE"],
-            image_b=whole["image"],
-            mask=whole["changed_mask"],
-            new_column=True,
-        )
-        flow.add("PreviewImage", "What changed", images=compared["difference"])
+        add_changes(flow, photo["IMAGE"], whole["image"], whole["changed_mask"])
     return flow
 
 
@@ -217,13 +209,3 @@ def add_stages(
         add_saved(flow, "Save cutout", f"{prefix}cutout", refined["cutout"], new_column=True)
         add_saved_mask(flow, "Save amodal mask", f"{prefix}amodal_mask", refined["amodal_mask"])
     return refined, hidden
-
-
-def add_saved(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
-    prefix = name if name.startswith("figura/") else f"figura/{name}"
-    flow.add("SaveImage", title, images=image, filename_prefix=prefix, new_column=new_column)
-
-
-def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
-    image = flow.add("MaskToImage", mask=mask, new_column=True)
-    add_saved(flow, title, name, image["IMAGE"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..people.synthetic import WHITE
-from .flow import Color, Flow, Node
-from .phac import MINI_SIZE, add_saved, add_saved_mask
+from .flow import Color, Flow
+from .parts import MINI_SIZE, add_changes, add_saved, add_saved_mask, add_studio_person
 
 SOURCE_SEED, POSE_SEED, REFERENCE_SEED = 10_000_045, 10_000_017, 10_000_033
 MINI_STEPS, MINI_WEIGHT = 20, 2.0
@@ -70,7 +69,7 @@ def pocold_repose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("pocold_repose", classes)
     flow.note("A person in another pose (PoCoLD)", REPOSE_NOTE)
     with flow.group("1  A person, and the labels of another pose", Color.INPUT):
-        example = _add_person(flow, SOURCE_SEED)
+        example = add_studio_person(flow, SOURCE_SEED)
         add_saved(flow, "Save source", "pocold_source", example["complete"])
     with flow.group("2  Drawn in that pose", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
@@ -95,7 +94,7 @@ def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("pocold_pose_only", classes)
     flow.note("Somebody in a given pose (PoCoLD)", POSE_NOTE)
     with flow.group("1  A picture that shows the pose", Color.INPUT):
-        example = _add_person(flow, POSE_SEED)
+        example = add_studio_person(flow, POSE_SEED)
         flow.add("PreviewImage", "Pose", images=example["complete"])
     with flow.group("2  Its labels", Color.PROMPT):
         labelled = flow.add("FiguraDensePose", image=example["complete"])
@@ -117,7 +116,7 @@ def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
     flow.note("One person's clothes on another (PoCoLD)", TRANSFER_NOTE)
     with flow.group("1  Who wears the clothes, and who shall", Color.INPUT):
         source, reference = (
-            _add_person(flow, seed, title)
+            add_studio_person(flow, seed, title)
             for title, seed in (("Source", SOURCE_SEED), ("Reference", REFERENCE_SEED))
         )
         add_saved(flow, "Save source", "pocold_clothes", source["complete"], new_column=True)
@@ -139,14 +138,5 @@ def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
     with flow.group("4  The reference in the source's clothes", Color.RESULT):
         add_saved(flow, "Save person", "pocold_dressed", made["image"])
         add_saved(flow, "Save attention", "pocold_dressed_attention", made["attention"])
-        compared = flow.add(
-            "FiguraCompare", image_a=reference["complete"], image_b=made["image"], mask=labelled["mask"],
-            new_column=True,
-        )  # fmt: skip
-        flow.add("PreviewImage", "What changed", images=compared["difference"])
+        add_changes(flow, reference["complete"], made["image"], labelled["mask"])
     return flow
-
-
-def _add_person(flow: Flow, seed: int, title: str = "") -> Node:
-    """Whole, before white as in a studio: such pictures the small model knows."""
-    return flow.add("FiguraExamplePerson", title, seed=seed, size=MINI_SIZE, occlusion=0.0, background=WHITE)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
 from .flow import Color, Flow, Node
-from .phac import EXAMPLE_JOINTS, MINI_SIZE, add_comparison, add_example, add_saved, add_stages, points_text
+from .parts import MINI_SIZE, add_saved
+from .phac import EXAMPLE_JOINTS, add_comparison, add_example, add_stages, points_text
 
 # Of the example person's hidden part, and of all of them, drawn by hand.
 EXAMPLE_BOXES = {ROI_BOX: (64, 58, 103, 123), FULL_BOX: (67, 2, 106, 122)}

@@ -1,0 +1,29 @@
+"""What the descriptions of several methods put into their workflows."""
+
+from __future__ import annotations
+
+from ..people.synthetic import WHITE
+from .flow import Flow, Node, Output
+
+MINI_SIZE = 128
+
+
+def add_studio_person(flow: Flow, seed: int, title: str = "", size: int = MINI_SIZE) -> Node:
+    """A whole example person before white, as in a studio: the small models know such pictures."""
+    return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0, background=WHITE)
+
+
+def add_saved(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
+    prefix = name if name.startswith("figura/") else f"figura/{name}"
+    flow.add("SaveImage", title, images=image, filename_prefix=prefix, new_column=new_column)
+
+
+def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
+    image = flow.add("MaskToImage", mask=mask, new_column=True)
+    add_saved(flow, title, name, image["IMAGE"])
+
+
+def add_changes(flow: Flow, before: Output, after: Output, mask: Output) -> None:
+    """A preview of what differs between two pictures inside a mask."""
+    compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask, new_column=True)
+    flow.add("PreviewImage", "What changed", images=compared["difference"])
