@@ -11,7 +11,7 @@ from .parts import MINI_SIZE, add_saved
 from .phac import EXAMPLE_JOINTS, add_comparison, add_example, add_stages, points_text
 
 # Of the example person's hidden part, and of all of them, drawn by hand.
-EXAMPLE_BOXES = {ROI_BOX: (64, 58, 103, 123), FULL_BOX: (67, 2, 106, 122)}
+EXAMPLE_BOXES = {ROI_BOX: (71, 69, 101, 124), FULL_BOX: (65, 12, 118, 124)}
 BOX_NOTE = """\
 Somebody stands behind something. {said}
 Press **Run**: it works as it is, on the models that come with Figura, in about half a minute on a CPU.
