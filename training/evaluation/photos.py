@@ -214,8 +214,9 @@ def photo_rows(look: Look) -> Iterable[Row]:
     def cut_out(mask: np.ndarray | None) -> Tensor:
         if mask is None:
             return torch.zeros_like(square[0])
+        # Beyond the picture a view is grey, 0.5.
         inside = resample_view(torch.from_numpy(mask).float()[None, None], view, SHOWN_PX)
-        return (square * (0.2 + 0.8 * (inside > 0.5)))[0]
+        return (square * (0.2 + 0.8 * (inside > 0.6)))[0]
 
     known = person.joints if person.joints is not None else np.zeros_like(look.joints)
     sure = np.concatenate([look.joints[:, :2], look.joints[:, 2:] >= CONFIDENCE], 1).astype(np.float32)
