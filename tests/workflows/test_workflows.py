@@ -188,7 +188,7 @@ def test_a_wrong_description_is_refused():
         mask = flow.add("SolidMask")
         with pytest.raises(ValueError, match="there is no node Nobody"):
             flow.add("Nobody")
-        with pytest.raises(ValueError, match="no input 'picture'"):
+        with pytest.raises(ValueError, match="no input 'image'"):
             flow.add("PreviewImage", image=mask["MASK"])
         with pytest.raises(ValueError, match="images takes IMAGE, not MASK"):
             flow.add("PreviewImage", images=mask["MASK"])
