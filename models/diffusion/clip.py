@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ class OpenCLIPTextCondition(torch.nn.Module):
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Texts -> normalised states of the last layer but one, (B, 77, 1024)."""
-        tokens = zeros_behind_end(tokens_of(self.tokenizer, texts), self.tokenizer.eos_token_id)
+        cleaned = [unescaped(text) for text in texts]
+        tokens = zeros_behind_end(tokens_of(self.tokenizer, cleaned), self.tokenizer.eos_token_id)
         return self.model(input_ids=tokens.to(next(self.parameters()).device)).last_hidden_state
 
 
@@ -51,6 +53,11 @@ class SDXLTextCondition(torch.nn.Module):
 
     def _ended(self, tokens: Tensor) -> Tensor:
         return zeros_behind_end(tokens, self.tokenizer.eos_token_id)
+
+
+def unescaped(text: str) -> str:
+    """Text as open_clip's tokenizer reads it: "&amp;" is "&", also when it was escaped twice."""
+    return html.unescape(html.unescape(text)).strip()
 
 
 def tokens_of(tokenizer: Any, texts: Sequence[str]) -> Tensor:

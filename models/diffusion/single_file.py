@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,10 +236,17 @@ def _build_open_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dty
         raise ValueError(_lacks(where, "OpenCLIP text encoder", SD2_CLIP_PREFIX + "*"))
     # diffusers takes the width from this matrix, which the encoder itself does not need.
     named = {f"{SD2_CLIP_PREFIX}text_projection": width.new_zeros(width.shape[1], 1), **tensors}
+    # Counted in the file: of a file with 24 layers diffusers' converter leaves out the last one by itself.
+    used = count(tensors, re.escape(SD2_CLIP_PREFIX) + r"transformer\.resblocks\.(\d+)\.") - 1
     own = convert_open_clip_checkpoint(None, named, prefix=SD2_CLIP_PREFIX)
-    last = count(own, r"text_model\.encoder\.layers\.(\d+)\.") - 1
-    own = {key: value for key, value in own.items() if f".layers.{last}." not in key}
+    own = {key: value for key, value in own.items() if _layer(key) < used}
     return _filled(CLIPTextModel, own, where, dtype, _clip_config(own, "gelu"))
+
+
+def _layer(key: str) -> int:
+    """The number of the text layer that a tensor belongs to; -1 for one outside the layers."""
+    found = re.match(r"text_model\.encoder\.layers\.(\d+)\.", key)
+    return int(found[1]) if found else -1
 
 
 def _clip_config(tensors: Mapping[str, Tensor], activation: str) -> Any:

@@ -21,6 +21,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 FULL_SIZE = 865_910_724 + 320 * 4 * 9
 """Parameters of SD 2.1's U-Net and of 4 more input channels."""
+RELEASED_TEXT_LAYERS = 24
+"""Of OpenCLIP ViT-H/14's text encoder; SD2 uses the states before the last one."""
 
 
 class Malicious:
@@ -98,11 +100,19 @@ def test_a_pickle_is_converted_once_and_the_copy_serves_as_well(
         assert all(torch.equal(one, two) for one, two in pairs)
 
 
+@pytest.mark.parametrize("text", ["a man &amp; a woman", "a man &amp;amp; a woman", " a man & a woman "])
+def test_escaped_texts_are_read_as_open_clip_reads_them(released: Path, tokenizer: Path, text: str) -> None:
+    model = checkpoint.load_humansd(released, tokenizer)
+    assert torch.equal(model.text.encode([text]), model.text.encode(["a man & a woman"]))
+    assert not torch.equal(model.text.encode(["a man &"]), model.text.encode(["a man"]))
+
+
+@pytest.mark.parametrize("layers", [3, RELEASED_TEXT_LAYERS])
 def test_texts_and_scaling_are_those_of_diffusers_on_the_same_weights(
-    tokenizer: Path, tmp_path: Path
+    tokenizer: Path, tmp_path: Path, layers: int
 ) -> None:
     torch.manual_seed(3)
-    text, vae, unet = tiny.open_clip(), tiny.makers.vae().eval(), tiny.sd2_unet().eval()
+    text, vae, unet = tiny.open_clip(layers), tiny.makers.vae().eval(), tiny.sd2_unet().eval()
     path = tiny.makers.write(tmp_path / "x.safetensors", tiny.released_tensors(unet, text, vae))
     model = checkpoint.load_humansd(path, tokenizer)
     words = single_file.load_tokenizer(tokenizer)
@@ -112,6 +122,7 @@ def test_texts_and_scaling_are_those_of_diffusers_on_the_same_weights(
     with torch.no_grad():
         states = text(input_ids=tokens, output_hidden_states=True).hidden_states[-2]
         norm = getattr(text, "text_model", text).final_layer_norm
+        assert model.text.model.config.num_hidden_layers == layers - 1
         encoded = vae.encode(images * 2 - 1).latent_dist.mode() * 0.18215
         noise = unet(latents, 5, encoder_hidden_states=states).sample
         torch.testing.assert_close(model.text.encode(["a man", ""]), norm(states), atol=1e-4, rtol=0)
