@@ -28,8 +28,9 @@ from .networks import Appearance, CFLDModel
 from .sampling import appearance_of, repose
 
 STANDARD_SIZE = 256
-LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.0, 3.0, 6.0
-"""In pixels of a pose picture of STANDARD_SIZE; they scale with it."""
+LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.65, 3.0, 6.0
+"""In pixels of a pose picture of STANDARD_SIZE; they scale with it. The released networks were trained with
+OpenCV's antialiased lines of thickness 2, which are about 3.3 px wide."""
 
 
 # The pose picture
@@ -39,16 +40,18 @@ def pose_image(joints: Tensor, size: int) -> Tensor:
     """What H_P reads, (B,21,size,size) in 0..1: a skeleton on black (RGB) and a heatmap of each joint.
 
     joints: (B,18,3) x_px, y_px in that picture, confidence; one of confidence 0 is not drawn and has an
-    empty heatmap. As released: lines of 2 px in 0.6 of the OpenPose colours, discs of radius 3 px, heatmaps
-    exp(-d^2 / (2 6^2)) round the joint's whole pixel, all for 256 px.
+    empty heatmap. As released: OpenCV's antialiased lines of thickness 2 in 0.6 of the OpenPose colours, its
+    filled circles of radius 3, heatmaps exp(-d^2 / (2 6^2)), all round the middle of the joint's whole pixel
+    and all for 256 px.
     """
     canvas = LineCanvas(torch.zeros(len(joints), 3, size, size, device=joints.device))
     scale, joints = size / STANDARD_SIZE, joints.float()
+    middles = torch.cat([joints[..., :2].floor() + 0.5, joints[..., 2:]], dim=2)
     for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
         shaded = tuple(int(channel * LIMB_SHADE) / 255 for channel in colour)
-        canvas.line(joints[:, start], joints[:, end], LINE_HALF_WIDTH * scale, shaded)  # type: ignore[arg-type]
+        canvas.line(middles[:, start], middles[:, end], LINE_HALF_WIDTH * scale, shaded)  # type: ignore[arg-type]
     for index, (red, green, blue) in enumerate(PALETTE_18):
-        canvas.disc(joints[:, index], JOINT_RADIUS * scale, (red / 255, green / 255, blue / 255))
+        canvas.spot(middles[:, index], JOINT_RADIUS * scale, (red / 255, green / 255, blue / 255))
     return torch.cat([canvas.pixels, heatmaps(joints, size, HEAT_SIGMA * scale)], dim=1)
 
 
@@ -60,7 +63,19 @@ def heatmaps(joints: Tensor, size: int, sigma: float) -> Tensor:
 
 
 class LineCanvas(Canvas):
-    """Pictures on which lines of even width can be painted as well."""
+    """Pictures on which lines of even width, and discs of whole pixels, can be painted as well."""
+
+    def spot(self, centre: Tensor, radius: float, colour: tuple[float, float, float]) -> None:
+        """Paint the pixels whose middles are at most `radius` px from centre (B,3) x_px, y_px, confidence."""
+        present = centre[:, 2] > 0
+        index = self._window(centre[:, :2], torch.full_like(centre[:, 0], radius), present)
+        if index is None:
+            return
+        rows, columns = index
+        x = (columns + 0.5 - centre[:, 0, None])[:, None, :]
+        y = (rows + 0.5 - centre[:, 1, None])[:, :, None]
+        inside = (x**2 + y**2 <= radius**2 + 1e-3) & present[:, None, None]
+        self._blend(rows, columns, inside.to(centre.dtype), colour)
 
     def line(self, start: Tensor, end: Tensor, half_width: float, colour: tuple[float, float, float]) -> None:
         """Paint a line with round ends from start to end, both (B,3) x_px, y_px, confidence."""

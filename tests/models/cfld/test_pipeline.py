@@ -9,7 +9,7 @@ from figura.models.cfld import pipeline as images
 from figura.models.cfld.pipeline import Given
 from figura.models.cfld.sampling import Weights
 from figura.models.diffusion.schedulers import SCHEDULERS
-from figura.people.keypoints import Person, Pose
+from figura.people.keypoints import LIMBS, Person, Pose
 from figura.people.skeleton import PALETTE_18
 from figura.tests.models.cfld import tiny
 from hypothesis import given, settings
@@ -49,6 +49,35 @@ def test_the_skeleton_has_the_standard_colours() -> None:
     x, y = ((knee + ankle) / 2).int().tolist()
     shin = torch.tensor([int(0.6 * channel) / 255 for channel in PALETTE_18[8]])
     torch.testing.assert_close(skeleton[:, y, x], shin, atol=0.05, rtol=0)
+
+
+def drawn_by_opencv(joints: torch.Tensor, size: int) -> np.ndarray:
+    """The skeleton as the released code draws it: lines first, then filled circles, at whole pixels."""
+    cv2 = pytest.importorskip("cv2")
+    image = np.zeros((size, size, 3), np.uint8)
+    places = [tuple(int(value) for value in joint[:2]) for joint in joints]
+    seen = [bool(joint[2] > 0) for joint in joints]
+    for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
+        if seen[start] and seen[end]:
+            shaded = [int(0.6 * channel) for channel in colour]
+            cv2.line(image, places[start], places[end], shaded, 2, cv2.LINE_AA)
+    for colour, place, there in zip(PALETTE_18, places, seen, strict=True):
+        if there:
+            cv2.circle(image, place, 3, list(colour), -1)
+    return image.astype(np.float32) / 255
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_skeleton_is_what_opencv_draws_at_the_released_size(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    joints = tiny.person(256, 256)[None]
+    joints[..., :2] += torch.randn(1, 18, 2, generator=generator) * 12
+    joints[..., :2].clamp_(6, 250)
+    ours = pictures.pose_picture(joints, 256)[0, :3].permute(1, 2, 0).numpy()
+    theirs = drawn_by_opencv(joints[0], 256)
+    assert np.abs(ours - theirs).mean() < 0.0015
+    assert (np.abs(ours - theirs).max(2) > 0.25).mean() < 0.01
+    assert abs(ours.sum() / theirs.sum() - 1) < 0.03
 
 
 def test_lines_keep_their_width_to_the_ends() -> None:
