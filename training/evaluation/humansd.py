@@ -153,8 +153,12 @@ class Measured:
         """Every metric by its name; precisions in percent, as the paper has them."""
         precision = average_precision(self.truth, self.found)
         cap = cosine_average_precision(self.truth, self.found)
-        released = cosine_average_precision(self.truth, self.found, released=True)
-        shares = {"ap": precision.all, "ap_medium": precision.medium, "cap": cap, "cap_released": released}
+        released = average_precision(self.truth, self.found, released=True)
+        cap_released = cosine_average_precision(self.truth, self.found, released=True)
+        shares = {
+            "ap": precision.all, "ap_medium": precision.medium, "ap_released": released.all, "cap": cap,
+            "cap_released": cap_released,
+        }  # fmt: skip
         percent = {name: 100 * value for name, value in shares.items() if np.isfinite(value)}
         return {**percent, "pce": people_count_error(self.truth, self.found)}
 

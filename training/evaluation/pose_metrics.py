@@ -21,6 +21,8 @@ SIGMAS = np.array(
 ) / 10  # fmt: skip
 MOST_DETECTIONS = 20
 MEDIUM = (32.0**2, 96.0**2)
+MISSING = (-1.0, -1.0)
+"""Where the released code has the joints that are missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +48,13 @@ class Precision(NamedTuple):
     medium: float
 
 
-def average_precision(truth: Truth, found: Found) -> Precision:
-    """COCO's AP and AP(m) by object keypoint similarity (HumanSD: distance-based AP), by pycocotools."""
-    return _evaluated(truth, found, None)
+def average_precision(truth: Truth, found: Found, *, released: bool = False) -> Precision:
+    """COCO's AP and AP(m) by object keypoint similarity (HumanSD: distance-based AP), by pycocotools.
+
+    released: as the released code computes it, in which missing joints of the truth count as points at
+    (-1, -1) in a person's area, and so in the tolerance.
+    """
+    return _evaluated(truth, found, None, placeholders=released)
 
 
 def cosine_average_precision(truth: Truth, found: Found, *, released: bool = False) -> float:
@@ -67,13 +73,18 @@ def pose_cosine(truth: np.ndarray, found: np.ndarray, *, released: bool = False)
     """Cosine similarity of two poses (17,3), each divided by the joints' tolerances and stretched to its own
     box: 1 when they agree but for their sizes. Joints whose truth is not visible are left out.
 
-    released: as the released code computes it, in which y of the detection is overwritten by x.
+    released: as the released code computes it: in place of y of the detection stands its x, once more divided
+    by the length of that y.
     """
     seen = truth[:, 2] > 0
     (tx, ty), (fx, fy) = (_directions(pose[seen], SIGMAS[seen]) for pose in (truth, found))
     if released:
-        fy = fx
-    return float(tx @ fx + ty @ fy) / 2
+        fy = fx / (np.linalg.norm(_stretched(found[seen, 1] / SIGMAS[seen])) or 1.0)
+    lengths = (
+        np.hypot(np.linalg.norm(tx), np.linalg.norm(ty)),
+        np.hypot(np.linalg.norm(fx), np.linalg.norm(fy)),
+    )
+    return float(tx @ fx + ty @ fy) / max(float(np.prod(lengths)), 1e-12)
 
 
 def _directions(pose: np.ndarray, sigmas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +103,9 @@ def _unit(values: np.ndarray) -> np.ndarray:
     return values / length if length > 0 else values
 
 
-def _evaluated(truth: Truth, found: Found, cosine_released: bool | None) -> Precision:
+def _evaluated(
+    truth: Truth, found: Found, cosine_released: bool | None, placeholders: bool = False
+) -> Precision:
     """Precision by OKS, or by `pose_cosine` when `cosine_released` is not None."""
     if len(truth) != len(found) or not truth:
         raise ValueError(f"{len(truth)} pictures and detections of {len(found)}: they must agree, at least 1")
@@ -100,7 +113,7 @@ def _evaluated(truth: Truth, found: Found, cosine_released: bool | None) -> Prec
         return Precision(0.0, 0.0)
     # pycocotools reports its progress by print.
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = _coco_eval(_coco(truth), found)
+        evaluation = _coco_eval(_coco(truth, placeholders), found)
         if cosine_released is not None:
             evaluation.computeOks = lambda image, kind: _cosines(evaluation, image, kind, cosine_released)
         evaluation.evaluate()
@@ -108,8 +121,10 @@ def _evaluated(truth: Truth, found: Found, cosine_released: bool | None) -> Prec
     return Precision(*(_mean_precision(evaluation, label) for label in ("all", "medium")))
 
 
-def _coco(truth: Truth) -> Any:
-    """The truth as pycocotools wants it; areas are those of the boxes round the visible joints."""
+def _coco(truth: Truth, placeholders: bool = False) -> Any:
+    """The truth as pycocotools wants it; areas are those of the boxes round the visible joints, and round
+    (-1, -1) where joints are missing and count as `placeholders`.
+    """
     coco = optional_import("pycocotools.coco", "pycocotools", "average precision").COCO()
     people = [(image, joints) for image, row in enumerate(truth, start=1) for joints in row]
     coco.dataset = {
@@ -117,16 +132,18 @@ def _coco(truth: Truth) -> Any:
         "images": [{"id": image} for image in range(1, len(truth) + 1)],
         "categories": [{"id": 1, "name": "person"}],
         "annotations": [
-            _annotation(number, image, joints) for number, (image, joints) in enumerate(people, start=1)
+            _annotation(number, image, joints, placeholders)
+            for number, (image, joints) in enumerate(people, start=1)
         ],
     }
     coco.createIndex()
     return coco
 
 
-def _annotation(number: int, image: int, joints: np.ndarray) -> dict[str, Any]:
+def _annotation(number: int, image: int, joints: np.ndarray, placeholders: bool) -> dict[str, Any]:
     visible = joints[joints[:, 2] > 0, :2].astype(float)
-    low, size = (visible.min(0), np.ptp(visible, axis=0)) if len(visible) else (np.zeros(2), np.zeros(2))
+    spanned = np.concatenate([visible, [MISSING]]) if placeholders and len(visible) < len(joints) else visible
+    low, size = (spanned.min(0), np.ptp(spanned, axis=0)) if len(spanned) else (np.zeros(2), np.zeros(2))
     return {
         "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "num_keypoints": len(visible),
         "keypoints": np.column_stack([joints[:, :2], 2 * (joints[:, 2] > 0)]).astype(float).ravel().tolist(),

@@ -38,6 +38,7 @@ MEANINGS = {
     "ap": "COCO's average precision of the poses found against those asked for, in percent",
     "ap_medium": "the same of people whose joints span 32^2 to 96^2 square pixels",
     "cap": "the same by the cosine of poses, each stretched to its own box (CAP)",
+    "ap_released": "AP as HumanSD's released code computes it: missing joints count in a person's area",
     "cap_released": "CAP as HumanSD's released code computes it, with x in place of y",
     "pce": "mean difference of the number of people found and asked for",
     "samples.threes": "pictures with three people",

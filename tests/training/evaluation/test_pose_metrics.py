@@ -108,14 +108,34 @@ def test_the_cosine_by_hand() -> None:
     assert metrics.pose_cosine(truth, truth, released=True) == pytest.approx(0.5)
 
 
-def test_the_released_cosine_never_looks_at_y_of_the_detection() -> None:
+def test_the_released_cosine_takes_x_for_y_and_only_the_length_of_y() -> None:
     truth, found = person(5), moved(person(5), 9)
-    scrambled = found.copy()
-    scrambled[:, 1] = np.random.default_rng(1).uniform(0, 100, 17)
-    assert metrics.pose_cosine(truth, found, released=True) == metrics.pose_cosine(
-        truth, scrambled, released=True
+    truth[:, 2] = 1
+    xg, yg, xd, yd = (
+        (values - values.min()) / (values.max() - values.min())
+        for values in (pose[:, axis] / metrics.SIGMAS for pose in (truth, found) for axis in (0, 1))
     )
-    assert metrics.pose_cosine(truth, found) != metrics.pose_cosine(truth, scrambled)
+    asked = np.concatenate([xg / np.sqrt((xg**2).sum()), yg / np.sqrt((yg**2).sum())])
+    xd = xd / np.sqrt((xd**2).sum())
+    seen = np.concatenate([xd, xd / np.sqrt((yd**2).sum())])
+    expected = asked @ seen / np.linalg.norm(asked) / np.linalg.norm(seen)
+    assert metrics.pose_cosine(truth, found, released=True) == pytest.approx(expected, abs=1e-9)
+    turned = found.copy()
+    turned[:, 1] = metrics.SIGMAS * np.roll(found[:, 1] / metrics.SIGMAS, 1)
+    assert metrics.pose_cosine(truth, turned, released=True) == pytest.approx(expected, abs=1e-9)
+    assert metrics.pose_cosine(truth, found) != pytest.approx(metrics.pose_cosine(truth, turned))
+
+
+def test_the_released_precision_counts_missing_joints_in_the_area() -> None:
+    truth = person(8) + [400, 400, 0]
+    truth[:, 2] = 1
+    off = moved(truth, 6)
+    assert metrics.average_precision([[truth]], [[Detection(off, 1.0)]], released=True) == (
+        metrics.average_precision([[truth]], [[Detection(off, 1.0)]])
+    )
+    truth[3, 2] = 0
+    given = [[truth]], [[Detection(off, 1.0)]]
+    assert metrics.average_precision(*given, released=True).all > metrics.average_precision(*given).all
 
 
 def test_only_people_of_medium_size_count_for_ap_m() -> None:
