@@ -73,7 +73,7 @@ def test_the_skeleton_is_what_opencv_draws_at_the_released_size(seed: int) -> No
     joints = tiny.person(256, 256)[None]
     joints[..., :2] += torch.randn(1, 18, 2, generator=generator) * 12
     joints[..., :2].clamp_(6, 250)
-    ours = pictures.pose_picture(joints, 256)[0, :3].permute(1, 2, 0).numpy()
+    ours = images.pose_image(joints, 256)[0, :3].permute(1, 2, 0).numpy()
     theirs = drawn_by_opencv(joints[0], 256)
     assert np.abs(ours - theirs).mean() < 0.0015
     assert (np.abs(ours - theirs).max(2) > 0.25).mean() < 0.01
