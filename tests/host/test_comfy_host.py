@@ -8,6 +8,7 @@ import torch
 from figura.host import chosen, get_host, images, use_host
 from figura.host.comfy import ComfyHost
 from figura.host.plain import PlainHost
+from figura.workflows.scene import HEIGHT, WIDTH
 from PIL import Image
 
 
@@ -182,7 +183,7 @@ def test_workflows_pictures_are_put_into_the_input_folder_and_never_over_others(
     (tmp_path / "in" / "figura_hand.png").write_bytes(b"of the user")
     assert [path.name for path in images.offer_images()] == ["figura_scene.png"]
     assert (tmp_path / "in" / "figura_hand.png").read_bytes() == b"of the user"
-    assert Image.open(tmp_path / "in" / "figura_scene.png").size == (640, 448)
+    assert Image.open(tmp_path / "in" / "figura_scene.png").size == (WIDTH, HEIGHT)
     assert images.offer_images() == []
 
 
