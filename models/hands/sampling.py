@@ -182,9 +182,7 @@ def outpaint_body(
     scheduler: str = DDIM,
     on_step: OnStep | None = None,
 ) -> Outpainted:
-    """A whole picture round what is known of it, denoised from pure noise by blended latents (eq. 11):
-
-    z_{t-1} = m_t q(E(I_c), t-1) + (1 - m_t) z_{t-1}.
+    """A picture round what is known of it by blended latents, z = m_t q(E(I_c), t) + (1 - m_t) z (eq. 11).
 
     Args:
         model: the body outpainter, of side S.
@@ -192,17 +190,14 @@ def outpaint_body(
         known_mask: (B,1,S,S), 1 on the hands.
         skeleton: the body with its hands, (B,3,S,S) in 0..1.
         texts: one for each picture.
-        expansion: "sequential" starts with a ring of the background round the hands in m_t, which shrinks;
-            "constant" has none; "off" fuses nothing, so that only the skeleton guides, and known_mask may be
-                empty.
+        expansion: "sequential" has a ring of background round the hands in m_t at first, which shrinks;
+            "constant" has none; "off" fuses nothing, and known_mask may be empty.
         ring: its largest width as a share of S; None is that of the paper (`ring_share`).
-        steps: 1 to 1000.
-        cfg: guidance by the text; 1 is none.
+        steps, cfg: 1 to 1000; guidance by the text, 1 is none.
         seed: one number (picture i is made with seed + i), or one for each picture.
         control_strength: factor on the ControlNet's residuals.
         control_in_uncond: see `Control`; None leaves the skeleton out of that branch for a ControlNet that
-            was
-            trained here and in it for a public one.
+            was trained here and in it for a public one.
         feather_px: soft edge of the pasted hands, inside known_mask; None is 0.6 % of S.
         scheduler: a name of `schedulers.SCHEDULERS`.
         on_step: called after every prediction; may raise, which ends the sampling.
@@ -216,14 +211,12 @@ def outpaint_body(
     _check_inputs(model, texts, canvas=(canvas, 3), known_mask=(known_mask, 1), skeleton=(skeleton, 3))
     check_known(known_mask, expansion)
     canvas, known_mask = canvas.to(model.device), known_mask.to(model.device)
-    attention = model.attention.tensors()
-    in_uncond = not attention if control_in_uncond is None else control_in_uncond
-    control = Control(model.controlnet, skeleton, control_strength, in_uncond, attention)
+    control = _control(model, skeleton, control_strength, control_in_uncond)
     with prompt_embedded_once(control.network):
         predict = noise_predictor(model, texts, cfg, control=control)
         seeds = image_seeds(seed, len(canvas))
-        steps_of, fuse = scheduler_of(scheduler, seeds), None
-        noise = draw_noise(seeds, model.latent_shape, model.device)
+        steps_of, noise = scheduler_of(scheduler, seeds), draw_noise(seeds, model.latent_shape, model.device)
+        fuse = None
         if expansion != OFF:
             free = free_masks(known_mask, model.latent_shape[1:], steps, expansion, ring)
             fuse = keep_known(steps_of, model.encode(canvas), noise, free)
@@ -231,6 +224,13 @@ def outpaint_body(
     blended = model.decode(latents)
     image, alpha = pasted(blended, canvas, known_mask, feather_px)
     return Outpainted(image, blended, alpha)
+
+
+def _control(model: BodyOutpainter, skeleton: Tensor, strength: float, in_uncond: bool | None) -> Control:
+    """The skeleton as the model's ControlNet reads it, see `outpaint_body`."""
+    attention = model.attention.tensors()
+    given = not attention if in_uncond is None else in_uncond
+    return Control(model.controlnet, skeleton, strength, given, attention)
 
 
 def known_cells(known_mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -77,8 +77,7 @@ def complete(
         seed: one number (picture i is made with seed + i), or one for each picture.
         control_strength: factor on the ControlNet's residuals.
         control_in_uncond: see `Control`; None leaves the prompt out of that branch for kinds that were
-            trained here,
-            with black prompt images among them, and in it for public ControlNets.
+            trained here, with black prompt images among them, and in it for public ControlNets.
         region: (B,1,S,S), where the hidden part may lie; elsewhere the picture is known to be white. None is
             everywhere.
         scheduler: a name of `schedulers.SCHEDULERS`.
@@ -207,8 +206,7 @@ def refine(
         coarse: I_cc, (B,3,S,S) in 0..1.
         visible_mask: M_v, (B,1,S,S).
         invisible_mask: the dilated M_iv, (B,1,S,S); nothing outside of it changes. A picture whose mask is
-            empty
-            comes back as it was.
+            empty comes back as it was.
         texts: one for each picture.
         exact_mask: M_iv before dilation, the part that is taken from the coarse picture; None finds it
             (`completed_part`).

@@ -8,89 +8,24 @@ run equals an uninterrupted one.
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ...models.diffusion.checkpoint import load_file, save_module
+from .copies import HalfCopy, MovingAverage
 from .progress import TrainingLog, save_image
 from .recipe import BF16_COPY, Batch, Recipe, Split, TrainingPlan, learning_rate_factor, random_generator
 
 logger = logging.getLogger(__name__)
-
-
-class MovingAverage:
-    """Exponential moving average of the trainable parameters; the decay grows from 0 as (1+n)/(10+n)."""
-
-    def __init__(self, module: torch.nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.shadow = [p.detach().clone() for p in self.parameters]
-
-    @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Move the average towards the current parameters after optimizer step number `step` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Inside, the module carries the averaged weights; afterwards its own again."""
-        own = [p.detach().clone() for p in self.parameters]
-        self._copy(self.shadow)
-        try:
-            yield
-        finally:
-            self._copy(own)
-
-    @torch.no_grad()
-    def _copy(self, values: Sequence[torch.Tensor]) -> None:
-        for parameter, value in zip(self.parameters, values, strict=True):
-            parameter.copy_(value)
-
-
-class HalfCopy:
-    """A bfloat16 copy of a module that does the forward and backward passes for its float32 weights.
-
-    Autocast converts weights and many results at every layer, which costs small networks on CPUs more than it
-    saves. Float tensors given to the copy are converted.
-    """
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        # Not diffusers' own `to`, which warns about it.
-        self.module = torch.nn.Module.to(copy.deepcopy(module), torch.bfloat16)
-        self.module.register_forward_pre_hook(_to_bfloat16, with_kwargs=True)
-        pairs = zip(module.parameters(), self.module.parameters(), strict=True)
-        trained = [(own, half) for own, half in pairs if own.requires_grad]
-        self.own: list[torch.Tensor] = [own for own, _ in trained]
-        self.half: list[torch.Tensor] = [half for _, half in trained]
-
-    @torch.no_grad()
-    def refresh(self) -> None:
-        """Give the copy the current weights."""
-        torch._foreach_copy_(self.half, self.own)
-
-    def hand_over_gradients(self) -> None:
-        """Move the copy's gradients to the float32 weights."""
-        for own, half in zip(self.own, self.half, strict=True):
-            own.grad, half.grad = None if half.grad is None else half.grad.float(), None
-
-
-def _to_bfloat16(module: torch.nn.Module, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    def converted(value: Any) -> Any:
-        return value.bfloat16() if torch.is_tensor(value) and value.is_floating_point() else value
-
-    return tuple(map(converted, values)), {name: converted(value) for name, value in named.items()}
 
 
 class Trainer:

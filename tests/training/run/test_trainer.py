@@ -13,8 +13,9 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training import fake
+from figura.training.run.copies import HalfCopy, MovingAverage
 from figura.training.run.recipe import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
-from figura.training.run.trainer import HalfCopy, MovingAverage, Trainer, start_from, train
+from figura.training.run.trainer import Trainer, start_from, train
 
 PROGRAM = Path(__file__).parent.with_name("fake.py")
 PLAN = fake.FakeRecipe.plan
