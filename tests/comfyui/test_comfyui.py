@@ -15,7 +15,7 @@ from figura.headless.runner import Runner
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.tests.comfyui.native import only
-from figura.workflows import FLOWS
+from figura.workflows import all_flows
 from figura.workflows.files import FOLDER
 from figura.workflows.scene import IMAGE, IMAGE_NAME
 from PIL import Image
@@ -66,7 +66,7 @@ def test_the_pack_loads_without_a_warning_of_its_own(comfyui):
 
 
 def test_templates_with_thumbnails_are_served(comfyui):
-    names = [flow.__name__ for flow in FLOWS]
+    names = [flow.name for flow in all_flows()]
     assert sorted(comfyui.json("/workflow_templates")["figura"]) == sorted(names)
     for name in names:
         served = comfyui.json(f"/api/workflow_templates/figura/{name}.json")
