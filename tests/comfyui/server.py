@@ -143,12 +143,13 @@ class ComfyServer:
         return json.loads(text) if text else {}
 
     def upload(self, path: Path) -> str:
-        """Send a picture into the input folder as the browser does; gives its name there."""
+        """Send a picture into the input folder, over one of its name; gives its name there."""
         return str(asyncio.run(self._upload(path))["name"])
 
     async def _upload(self, path: Path) -> Any:
         form = aiohttp.FormData()
         form.add_field("image", path.read_bytes(), filename=path.name, content_type="image/png")
+        form.add_field("overwrite", "true")
         async with aiohttp.ClientSession() as session:
             async with session.post(self.url + "/upload/image", data=form) as answer:
                 return await answer.json()
