@@ -28,7 +28,7 @@ from ...models.pocold.checkpoint import load_mini_pocold
 from ...people.skeleton import draw_skeleton
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row
-from .loop import BATCH, Method, OnDone, PerPerson, in_batches
+from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
 from .pocold import WEIGHTS as POCOLD_WEIGHTS
 from .reposing import SIZE, STEPS, measure, summary, there
 
@@ -136,7 +136,7 @@ def evaluate_cfld(
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
     measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if on_batch is not None else ())
 
@@ -192,5 +192,10 @@ def mixture_rows(batch: Batch) -> Iterable[Row]:
 
 
 METHOD = Method(
-    load_family, evaluate_cfld, cfld_rows, columns=2, more={"mixtures": (mixture_rows, INTERPOLATIONS)}
+    load_family,
+    evaluate_cfld,
+    cfld_rows,
+    columns=2,
+    more={"mixtures": (mixture_rows, INTERPOLATIONS)},
+    pairs=ORDER,
 )

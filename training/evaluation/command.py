@@ -16,7 +16,8 @@ from ...people.synthetic import HELD_OUT_FIRST_SEED
 from ..reports.document import report, write_report
 from ..reports.sheets import Row, Sheet
 from ..reports.tables import write_table
-from .loop import Method, OnDone
+from .intervals import differences_of, intervals_of
+from .loop import Method, Metrics, OnDone
 
 METHODS = {
     "phac": "phac", "complete-pose": "complete_pose", "hands": "hands", "humansd": "humansd",
@@ -73,10 +74,21 @@ def eval_command(
     json_path: Path | None = None,
     **others: Any,
 ) -> dict[str, Any]:
-    """Measure one of METHODS ("synth" are the synthetic people themselves); gives the report.
+    """Measure one of METHODS ("synth" are the synthetic people themselves) and write what was asked for.
 
-    others: further fields of EvalOptions. Raises ValueError for an unknown method, a negative seed, no
-    people, or an option of another method.
+    Args:
+        method: its name.
+        samples: number of people.
+        seed: the first person's; see `EvalOptions`.
+        json_path: file for the report.
+        others: further fields of EvalOptions.
+
+    Returns:
+        The report: "metrics"; and of those that are means over people "intervals", name -> [low, high] of
+        95 % by bootstrap, and "differences" of variants that are compared, with theirs.
+
+    Raises:
+        ValueError: an unknown method, a negative seed, no people, or an option of another method.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; those that can be measured are {', '.join(METHODS)}")
@@ -92,6 +104,9 @@ def eval_command(
         metrics, sheets = _measure(asked, options, subjects, bar.update)
     first = options.seeds[0] if options.folder is None else 0
     done = report(method, len(subjects), first, options.device, torch.get_num_threads(), metrics)
+    if isinstance(metrics, Metrics):
+        done["intervals"] = {name: list(each) for name, each in intervals_of(metrics.people).items()}
+        done["differences"] = differences_of(metrics.people, asked.pairs)
     if options.json_path is not None:
         write_report(options.json_path, done)
     if options.table is not None:

@@ -30,7 +30,8 @@ from ...people.keypoints import LIMBS
 from ...people.skeleton import draw_skeleton
 from ...people.synthetic import SyntheticPeople, render_people
 from ..reports.sheets import Row
-from .loop import Method, OnDone, in_batches
+from .intervals import per_person
+from .loop import Method, Metrics, OnDone, in_batches
 
 WEIGHTS = "complete_pose.safetensors"
 BATCH = 32
@@ -39,6 +40,8 @@ DRAWS = 8
 SHOWN_DRAWS = 3
 GROUPS = ((1, 3), (4, 6), (7, 9), (10, 18))
 FACE = (0, 14, 15, 16, 17)
+Values = tuple[Tensor, Tensor]
+"""Values (N,J) of joints or limbs, and which of them count (N,J) bool."""
 
 
 class Batch(NamedTuple):
@@ -60,7 +63,7 @@ def evaluate_pose_completion(
     *,
     on_batch: Callable[[Batch], object] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name over the people of `seeds`; see `completion_scores`."""
     batches: list[Batch] = []
 
@@ -80,29 +83,38 @@ def evaluate_pose_completion(
 
 def completion_scores(
     net: PoseCompletion, joints: Tensor, visible: Tensor, boxes: Tensor, size: int
-) -> dict[str, float]:
-    """Metrics by name over people with joints (N,18,3) px, of which `visible` (N,18) bool are known.
+) -> Metrics:
+    """Metrics by name over people of whose joints some are known.
 
     joint_err: of the covered joints, as a fraction of the side `size`: the middle proposal (no suffix), one
     drawn (sample), the best of 8 drawn (best_of_8), and the mean pose (mean_pose). limb_err: difference of
     the lengths of limbs with a covered end, as a fraction of the person's longer side. told: share of joints
     the camera could not tell, or could, that were recognised as such. "box": with the box; "hidden_1_3":
     people with so many covered.
+
+    Args:
+        net: the network.
+        joints: (N,18,3) px and presence.
+        visible: (N,18) bool, the joints that are known.
+        boxes: (N,4) px, of the whole persons.
+        size: side of the pictures in pixels.
     """
-    result: dict[str, float] = {}
+    values: dict[str, Values] = {}
     hidden = (joints[..., 2] > 0) & ~visible
     counts = hidden.sum(1)
     for suffix, boxed in (("", False), (".box", True)):
         # Somebody of whom nothing at all is known has no place without a box.
         kept = (counts > 0) & (visible.any(1) | boxed)
         part = joints[kept], visible[kept].float(), boxes[kept].float()
-        result |= _scores(net, *part, hidden[kept], boxed, size, suffix)
+        values |= _values(net, *part, hidden[kept], boxed, size, suffix)
+    result = {name: _mean(*each) for name, each in values.items()}
     for low, high in GROUPS:
         result[f"samples.hidden_{low}_{high}"] = int(((counts >= low) & (counts <= high)).sum())
-    return result | {"samples.people": len(joints), "samples.hidden_joints": int(hidden.sum())}
+    result |= {"samples.people": len(joints), "samples.hidden_joints": int(hidden.sum())}
+    return Metrics(result, {name: per_person(*each) for name, each in values.items()})
 
 
-def _scores(
+def _values(
     net: PoseCompletion,
     joints: Tensor,
     seen: Tensor,
@@ -111,7 +123,7 @@ def _scores(
     boxed: bool,
     size: int,
     suffix: str,
-) -> dict[str, float]:
+) -> dict[str, Values]:
     frame, known = frame_and_known(net, joints, seen, boxes, boxed, size)
     proposals, present = proposals_of(net, known, frame)
     errors = {name: _joint_errors(points, joints, hidden) / size for name, points in proposals.items()}
@@ -119,22 +131,22 @@ def _scores(
     means = (drawn * hidden).sum(2) / hidden.sum(1)
     best = drawn[means.argmin(0), torch.arange(len(joints))]
     errors |= {"sample": drawn[0], "best_of_8": best}
-    result = {}
+    result: dict[str, Values] = {}
     counts = hidden.sum(1)
     for name, error in errors.items():
         base = f"joint_err{suffix}" + (f".{name}" if name != "middle" else "")
-        result[base] = _mean(error, hidden)
+        result[base] = error, hidden
         for low, high in GROUPS:
             those = hidden & ((counts >= low) & (counts <= high))[:, None]
             if those.any():
-                result[f"{base}.hidden_{low}_{high}"] = _mean(error, those)
+                result[f"{base}.hidden_{low}_{high}"] = error, those
     longer = (boxes[:, 2:] - boxes[:, :2]).amax(1)
     for name in ("middle", "draw_0", "mean_pose"):
         base = {"middle": "", "draw_0": ".sample"}.get(name, f".{name}")
-        result[f"limb_err{suffix}{base}"] = limb_error(proposals[name], joints, hidden, longer)
+        result[f"limb_err{suffix}{base}"] = limb_errors(proposals[name], joints, hidden, longer)
     missing = (seen == 0)[:, list(FACE)]
     right = (present >= PRESENT) == (joints[..., 2] > 0)
-    result[f"told{suffix}"] = _mean(right[:, list(FACE)].float(), missing)
+    result[f"told{suffix}"] = right[:, list(FACE)].float(), missing
     return result
 
 
@@ -161,13 +173,20 @@ def proposals_of(net: PoseCompletion, known: Known, frame: Frame) -> tuple[dict[
     return {name: frame.to_pixels(pose) for name, pose in poses.items()}, present
 
 
-def limb_error(points: Tensor, joints: Tensor, hidden: Tensor, longer: Tensor) -> float:
-    """Mean difference of the lengths of limbs with a hidden end, both in the truth, over `longer` (N,)."""
+def limb_errors(points: Tensor, joints: Tensor, hidden: Tensor, longer: Tensor) -> Values:
+    """Differences of the lengths of limbs (N,L) over `longer` (N,); those with a hidden end count.
+
+    Args:
+        points: (N,18,2) px, proposed.
+        joints: (N,18,3) px and presence; limbs lacking there do not count.
+        hidden: (N,18) bool.
+        longer: (N,) px, the longer side of each person's box.
+    """
     starts, ends = (torch.tensor(side) for side in zip(*LIMBS, strict=True))
     lengths, truths = ((each[:, starts] - each[:, ends]).norm(dim=2) for each in (points, joints[..., :2]))
     present = (joints[:, starts, 2] > 0) & (joints[:, ends, 2] > 0)
     counts = present & (hidden[:, starts] | hidden[:, ends])
-    return _mean((lengths - truths).abs() / longer[:, None], counts)
+    return (lengths - truths).abs() / longer[:, None], counts
 
 
 def _joint_errors(points: Tensor, joints: Tensor, hidden: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ from ...people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hand
 from ...people.synthetic.render import HANDS_RAISED
 from ..reports.sheets import Row
 from . import metrics
-from .loop import BATCH, Method, OnDone, PerPerson, in_batches
+from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
 from .phac import select
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 SIZE = 128
 COMPARED = ("hands_with_mask", "hands_without_mask")
 """Files of the comparison, which are not shipped: generators trained equally long, with and without it."""
+PAIRS = (("two_stage", "one_stage"), ("sequential", "hard"), ("with_mask", "without_mask"))
 TEXT = "a hand with {} skin"
 """The skin is the next of SKIN_NAMES for every person: the captions do not name it."""
 STEPS, CFG = 20, 2.0
@@ -104,7 +105,7 @@ def evaluate_hands(
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name over the people of `seeds`; people of whom no hand can be seen are left out.
 
     Close-ups are those of `render_hands` for the same seeds.
@@ -123,7 +124,7 @@ def evaluate_hands(
     result["samples.people"] = measured.count("body_joint_err.truth")
     result["samples.hands"] = measured.count("hand_joint_err.truth")
     result["samples.close_ups"] = len(seeds)
-    return result
+    return Metrics(result, measured.weighted())
 
 
 # Stage 1 alone
@@ -269,4 +270,4 @@ def hand_rows(batch: Batch) -> Iterable[Row]:
         yield Row(images, caption)
 
 
-METHOD = Method(load_family, evaluate_hands, hand_rows)
+METHOD = Method(load_family, evaluate_hands, hand_rows, pairs=PAIRS)

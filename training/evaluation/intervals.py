@@ -6,7 +6,8 @@ so found. Two metrics of the same people are compared on the same draws.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -101,3 +102,31 @@ def _interval(means: np.ndarray) -> Interval | None:
         return None
     low, high = np.percentile(known, PERCENTILES)
     return Interval(float(low), float(high))
+
+
+def intervals_of(people: Mapping[str, Weighted]) -> dict[str, Interval]:
+    """The interval of every metric by its name."""
+    found = {name: bootstrap_interval(each) for name, each in people.items()}
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def differences_of(
+    people: Mapping[str, Weighted], pairs: Sequence[tuple[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """METRIC.FIRST_minus_SECOND -> {"mean", "interval"} for every metric that both of a pair have."""
+    found: dict[str, dict[str, Any]] = {}
+    for first, second in pairs:
+        for name in [name for name in people if name.endswith(f".{first}")]:
+            metric = name.removesuffix(f".{first}")
+            own, other = people[name], people.get(f"{metric}.{second}")
+            if other is None or len(own.values) != len(other.values):
+                continue
+            interval = bootstrap_difference(own, other)
+            if interval is not None:
+                mean = _mean_of(own) - _mean_of(other)
+                found[f"{metric}.{first}_minus_{second}"] = {"mean": mean, "interval": list(interval)}
+    return found
+
+
+def _mean_of(people: Weighted) -> float:
+    return float((people.values * people.weights).sum() / people.weights.sum())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..reports.sheets import Row
+from .intervals import Weighted, per_person
 from .metrics import Mean, mean_of
 
 BatchT = TypeVar("BatchT")
@@ -25,7 +26,8 @@ class Method(NamedTuple):
 
     load(folder, device) -> its networks. evaluate(networks, people, on_batch=, on_done=) -> every metric by
     its name. rows: a batch -> rows of the contact sheet. columns: of that sheet. more: further sheets, what
-    is added to the file's name -> (rows, how many people).
+    is added to the file's name -> (rows, how many people). pairs: variants whose metrics are compared person
+    by person, such as the full method and one without a part of it.
     """
 
     load: Callable[[Path, str], Any]
@@ -33,6 +35,15 @@ class Method(NamedTuple):
     rows: Callable[[Any], Iterable[Row]]
     columns: int = 1
     more: Mapping[str, tuple[Callable[[Any], Iterable[Row]], int]] = {}
+    pairs: Sequence[tuple[str, str]] = ()
+
+
+class Metrics(dict[str, float]):
+    """Every metric by its name. people: what each person has of those that are means over people."""
+
+    def __init__(self, values: Mapping[str, float], people: Mapping[str, Weighted]) -> None:
+        super().__init__(values)
+        self.people = people
 
 
 def in_batches(
@@ -78,3 +89,7 @@ class PerPerson:
     def means(self) -> dict[str, Mean]:
         """Mean and number of the values of every metric that are not NaN, by name."""
         return {name: mean_of(torch.cat(parts)) for name, parts in self.values.items()}
+
+    def weighted(self) -> dict[str, Weighted]:
+        """What each person has of every metric, for intervals."""
+        return {name: per_person(torch.cat(parts)) for name, parts in self.values.items()}

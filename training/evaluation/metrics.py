@@ -52,6 +52,23 @@ class JointError(NamedTuple):
     wanted: int
 
 
+class JointDistances(NamedTuple):
+    """Of single joints, (B,18) each: distance_px; found, those of the wanted ones that count; wanted."""
+
+    distance_px: Tensor
+    found: Tensor
+    wanted: Tensor
+
+
+def joint_distances(
+    found: Tensor, truth: Tensor, *, wanted: Tensor | None = None, threshold: float = 0.0
+) -> JointDistances:
+    """Euclidean distances between joints (B,18,3), and which of them `joint_error` averages."""
+    asked = truth[..., 2] > 0 if wanted is None else wanted & (truth[..., 2] > 0)
+    both = asked & (found[..., 2] > 0) & (found[..., 2] >= threshold)
+    return JointDistances((found[..., :2] - truth[..., :2]).double().norm(dim=-1), both, asked)
+
+
 def joint_error(
     found: Tensor,
     truth: Tensor,
@@ -77,11 +94,10 @@ def joint_error(
     if unit not in UNITS:
         raise ValueError(f"unit is {unit!r}; it is one of {', '.join(UNITS)}")
     _same_shape(found, truth)
-    asked = truth[..., 2] > 0 if wanted is None else wanted & (truth[..., 2] > 0)
-    both = asked & (found[..., 2] > 0) & (found[..., 2] >= threshold)
-    distance = (found[..., :2] - truth[..., :2]).double().norm(dim=-1)[both]
-    count, total = int(both.sum()), int(asked.sum())
-    error = float(distance.mean()) / (side if unit == "normalized" else 1.0) if count else 0.0
+    each = joint_distances(found, truth, wanted=wanted, threshold=threshold)
+    count, total = int(each.found.sum()), int(each.wanted.sum())
+    distance = float(each.distance_px[each.found].mean()) if count else 0.0
+    error = distance / (side if unit == "normalized" else 1.0)
     return JointError(error, (total - count) / total if total else 0.0, count, total)
 
 

@@ -31,7 +31,8 @@ from ...people.prompts import PointPrompt, draw_prompt
 from ...people.synthetic import SyntheticPeople, render_people
 from ..reports.sheets import Row
 from . import metrics
-from .loop import BATCH, Method, OnDone, PerPerson, in_batches
+from .intervals import Weighted, per_person
+from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -96,6 +97,16 @@ class Measured(PerPerson):
         self.truth: list[Tensor] = []
         self.largest_outside = 0.0
 
+    def weighted(self, size: int = SIZE) -> dict[str, Weighted]:
+        """What each person has of every metric; of the joint errors those at that side in pixels."""
+        people = super().weighted()
+        wanted, truth = torch.cat(self.hidden), torch.cat(self.truth)
+        for name, parts in self.joints.items():
+            each = metrics.joint_distances(torch.cat(parts), truth, wanted=wanted, threshold=CONFIDENCE)
+            people[f"joint_err.{name}"] = per_person(each.distance_px / size, each.found)
+            people[f"joint_missing.{name}"] = per_person(1 - each.found.double(), each.wanted)
+        return people
+
     def see_outside(self, refined: Refined, occluded: Tensor) -> None:
         """Remember the largest change outside the mask that was to be changed."""
         difference = metrics.max_abs_diff_outside(refined.image, occluded, refined.changed_mask)
@@ -125,7 +136,7 @@ def evaluate_phac(
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name, over the people of `seeds`; a person's noise is drawn by the person's seed.
 
     on_batch gets every batch with its stages, on_done the number of people done in it. The curve over s is
@@ -141,7 +152,7 @@ def evaluate_phac(
     return summary(measured, len(seeds), size)
 
 
-def summary(measured: Measured, people: int, size: int) -> dict[str, float]:
+def summary(measured: Measured, people: int, size: int) -> Metrics:
     """The means of all metrics, the joint errors, and how many people or joints are behind them.
 
     Raises ValueError when nobody was found in any picture.
@@ -161,7 +172,7 @@ def summary(measured: Measured, people: int, size: int) -> dict[str, float]:
     result["samples.invisible_iou"] = means["invisible_iou"].known
     curve = means.get(f"ssim_region.s{STRENGTH}")
     result["samples.curve"] = curve.known if curve else 0
-    return result
+    return Metrics(result, measured.weighted(size))
 
 
 # The user's part
@@ -363,4 +374,4 @@ def phac_rows(batch: Batch) -> Iterable[Row]:
         yield Row({name: stage[index] for name, stage in stages.items()}, caption)
 
 
-METHOD = Method(load_family, evaluate_phac, phac_rows, columns=2)
+METHOD = Method(load_family, evaluate_phac, phac_rows, columns=2, pairs=(("pose", "none"),))

@@ -21,7 +21,7 @@ from ...models.pocold.networks import PoCoLDModel
 from ...models.pocold.sampling import Weights, generate, trace_source
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row, label_colours
-from .loop import BATCH, Method, OnDone, PerPerson, in_batches
+from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
 from .reposing import SIZE, STEPS, measure, summary, there
 
 WEIGHTS = Weights(2.0, 2.0)
@@ -74,7 +74,7 @@ def evaluate_pocold(
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
     measured = PerPerson()
 
@@ -119,4 +119,4 @@ def pocold_rows(batch: Batch) -> Iterable[Row]:
         yield Row({name: stage[index] for name, stage in stages.items()}, caption)
 
 
-METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2)
+METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2, pairs=ORDER)

@@ -24,7 +24,7 @@ from ...people.synthetic import SyntheticPeople, render_people
 from ..data.prompt_images import moved_edges
 from ..reports.sheets import Row
 from . import metrics
-from .loop import BATCH, Method, OnDone, in_batches
+from .loop import BATCH, Method, Metrics, OnDone, in_batches
 from .phac import (
     LEAST_HIDDEN,
     SIZE,
@@ -71,7 +71,7 @@ def evaluate_prompts(
     batch_size: int = BATCH,
     on_batch: Callable[[PromptBatch], None] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Metrics by kind over the people of `seeds`: joint errors, gain per point, the paper's order.
 
     Kinds that the model has no ControlNet for are left out, and the log names them. Raises ValueError when
@@ -163,7 +163,7 @@ def _add_kind(
     measured.see_outside(done.refined, people.occluded)
 
 
-def _summary(measured: Measured, points: dict[str, float], people: int, size: int) -> dict[str, float]:
+def _summary(measured: Measured, points: dict[str, float], people: int, size: int) -> Metrics:
     if not measured.truth:
         raise ValueError("the segmenter found nobody in any picture: train `figura train sam` for longer")
     wanted, truth = torch.cat(measured.hidden), torch.cat(measured.truth)
@@ -182,7 +182,7 @@ def _summary(measured: Measured, points: dict[str, float], people: int, size: in
     result["samples.people"], result["samples.completed"] = people, len(truth)
     result["samples.hidden_joints"] = int((wanted & (truth[..., 2] > 0)).sum())
     result["samples.invisible_iou"] = means[f"invisible_iou.{NONE}"].known
-    return result
+    return Metrics(result, measured.weighted(size))
 
 
 def gains(errors: dict[str, float], points: dict[str, float]) -> dict[str, float]:
@@ -216,4 +216,4 @@ def prompt_rows(batch: PromptBatch) -> Iterable[Row]:
         yield Row({name: stage[index] for name, stage in stages.items()}, caption)
 
 
-METHOD = Method(load_family, evaluate_prompts, prompt_rows)
+METHOD = Method(load_family, evaluate_prompts, prompt_rows, pairs=PAPER_ORDER)

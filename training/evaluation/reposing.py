@@ -12,7 +12,7 @@ from torch import Tensor
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
 from ..data.pairs import RenderedPairs
 from . import metrics
-from .loop import PerPerson
+from .loop import Metrics, PerPerson
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +55,10 @@ def measure(
         measured.add(f"joint_missing.{name}", joints_missing(found, pairs.target_joints))
 
 
-def summary(measured: PerPerson, pairs: Sequence[tuple[str, str]], people: int) -> dict[str, float]:
+def summary(measured: PerPerson, pairs: Sequence[tuple[str, str]], people: int) -> Metrics:
     """The mean of every metric, whether the order of `pairs` holds in each, and how many people these are."""
     means = {name: mean.value for name, mean in sorted(measured.means().items())}
-    return {**means, **order(means, pairs), "samples.people": people}
+    return Metrics({**means, **order(means, pairs), "samples.people": people}, measured.weighted())
 
 
 def order(result: Mapping[str, float], pairs: Sequence[tuple[str, str]]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...models.diffusion.compose import dilate
 from ...people.synthetic import SyntheticPeople, render_people
 from ..reports.sheets import synthetic_row
-from .loop import Method, OnDone, PerPerson, in_batches
+from .loop import Method, Metrics, OnDone, PerPerson, in_batches
 
 
 def evaluate_truth(
@@ -19,7 +19,7 @@ def evaluate_truth(
     *,
     on_batch: Callable[[list[int]], object] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Metrics of the people of `seeds` at 128 pixels; there are no networks.
 
     hidden_share: of the person. person_share: of the picture. joints_on_person, hidden_joints: of the
@@ -37,7 +37,9 @@ def evaluate_truth(
     means = {name: mean.value for name, mean in measured.means().items()}
     means["split_err"] *= len(seeds)
     means["outside_diff"] = float(torch.cat(measured.values["outside_diff"]).max())
-    return means
+    people = measured.weighted()
+    del people["split_err"], people["outside_diff"]  # a sum and a maximum
+    return Metrics(means, people)
 
 
 def _values(people: SyntheticPeople) -> dict[str, Tensor]:

@@ -130,7 +130,7 @@ def write_table(path: Path, report: Mapping[str, Any]) -> Path:
 
 
 def table(report: Mapping[str, Any], machine: str, day: date) -> str:
-    """A report as Markdown: where the figures come from, the metrics in order, the curve over s."""
+    """A report as Markdown: where the figures come from, the metrics, comparisons, the curve over s."""
     metrics: Mapping[str, float] = report["metrics"]
     head = [
         f"# figura eval {report['name']}", "",
@@ -142,8 +142,12 @@ def table(report: Mapping[str, Any], machine: str, day: date) -> str:
     rows = [
         f"| {name} | {_number(value)} | {meaning(name, report['name'])} |" for name, value in shown.items()
     ]
+    if "intervals" in report:
+        head[-2:] = ["| metric | value | what | 95 % |", "| --- | --- | --- | --- |"]
+        intervals = report["intervals"]
+        rows = [f"{row} {_range(intervals.get(name))} |" for row, name in zip(rows, shown, strict=True)]
     beside = _side_by_side(metrics, SIDE_BY_SIDE.get(report["name"], {}))
-    return "\n".join([*head, *rows, *beside, *_curve(metrics)]) + "\n"
+    return "\n".join([*head, *rows, *beside, *_differences(report), *_curve(metrics)]) + "\n"
 
 
 def _people_of(report: Mapping[str, Any]) -> str:
@@ -203,6 +207,22 @@ def _side_by_side(metrics: Mapping[str, float], variants: Mapping[str, str]) -> 
         cells = ["" if value is None else _number(value) for value in values]
         lines.append(f"| {metric} | {' | '.join(cells)} |")
     return lines
+
+
+def _differences(report: Mapping[str, Any]) -> list[str]:
+    """One line for each metric of two variants that are compared person by person."""
+    differences: Mapping[str, Mapping[str, Any]] = report.get("differences", {})
+    if not differences:
+        return []
+    lines = ["", "## Differences, person by person", "", "| | mean | 95 % |", "| --- | --- | --- |"]
+    for name, each in differences.items():
+        named = name.replace("_minus_", " - ")
+        lines.append(f"| {named} | {each['mean']:.3g} | {_range(each['interval'])} |")
+    return lines
+
+
+def _range(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
 
 
 def _curve(metrics: Mapping[str, float]) -> list[str]:

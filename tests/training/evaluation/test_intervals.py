@@ -6,7 +6,13 @@ import math
 
 import pytest
 import torch
-from figura.training.evaluation.intervals import bootstrap_difference, bootstrap_interval, per_person
+from figura.training.evaluation.intervals import (
+    bootstrap_difference,
+    bootstrap_interval,
+    differences_of,
+    intervals_of,
+    per_person,
+)
 
 PEOPLE = 400
 
@@ -71,3 +77,19 @@ def test_a_small_difference_that_all_people_share_is_seen() -> None:
 def test_pairs_need_the_same_people() -> None:
     with pytest.raises(ValueError, match="3 and of 2 people"):
         bootstrap_difference(per_person(torch.zeros(3)), per_person(torch.zeros(2)))
+
+
+def test_differences_are_of_the_pairs_that_were_measured() -> None:
+    values = drawn(0)
+    people = {
+        "ssim.full": per_person(values),
+        "ssim.plain": per_person(values - 0.5),
+        "psnr.full": per_person(values),
+    }
+    found = differences_of(people, [("full", "plain"), ("full", "other")])
+    assert list(found) == ["ssim.full_minus_plain"]
+    assert found["ssim.full_minus_plain"]["mean"] == pytest.approx(0.5)
+    assert found["ssim.full_minus_plain"]["interval"] == pytest.approx([0.5, 0.5])
+    intervals = intervals_of({**people, "nothing": per_person(torch.full((3,), torch.nan))})
+    assert set(intervals) == set(people)
+    assert intervals["ssim.full"].low < float(values.mean()) < intervals["ssim.full"].high

@@ -33,7 +33,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
 def test_eval_synth_measures_and_writes_everything(written) -> None:
     done, folder = written
     assert json.loads((folder / "synth.json").read_text()) == done
-    assert list(done) == ["name", "samples", "seed", "device", "threads", "metrics"]
+    names = ["name", "samples", "seed", "device", "threads", "metrics", "intervals", "differences"]
+    assert list(done) == names and not done["differences"]
+    low, high = done["intervals"]["hidden_share"]
+    assert low <= done["metrics"]["hidden_share"] <= high
     assert done["name"] == "synth" and done["samples"] == 3 and done["seed"] == 10_000_005
     assert done["metrics"]["split_err"] == 0 and done["metrics"]["outside_diff"] < 1e-5
     assert 0.05 < done["metrics"]["hidden_share"] < 0.65 and done["metrics"]["joints_on_person"] > 0.9
@@ -72,6 +75,18 @@ def test_table_says_where_the_figures_come_from() -> None:
     assert "prompt: joints; coarse stage" in text and "| max_abs_diff_outside | 0 |" in text
     assert "| s | ssim_region | seam_err |" in text and "| 0.5 | 0.71 | 0.1 |" in text
     assert "| ssim_region.s0.1 |" not in text
+
+
+def test_table_shows_intervals_and_differences_where_there_are_some() -> None:
+    difference = {"mean": -0.02, "interval": [-0.03, -0.01]}
+    report = {
+        **REPORT, "intervals": {"joint_err.pose": [0.025, 0.0371]},
+        "differences": {"joint_err.pose_minus_none": difference},
+    }  # fmt: skip
+    text = results.table(report, "a machine", date(2026, 1, 2))
+    assert "| metric | value | what | 95 % |" in text and "| 0.025 to 0.0371 |" in text
+    assert "| joint_err.pose - none | -0.02 | -0.03 to -0.01 |" in text
+    assert "95 %" not in results.table(REPORT, "a machine", date(2026, 1, 2))
 
 
 def test_table_from_a_report_on_disk(tmp_path: Path) -> None:
