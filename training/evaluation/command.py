@@ -20,8 +20,8 @@ from .intervals import differences_of, intervals_of
 from .loop import Method, Metrics, OnDone
 
 METHODS = {
-    "phac": "phac", "complete-pose": "complete_pose", "hands": "hands", "humansd": "humansd",
-    "pocold": "pocold", "cfld": "cfld", "synth": "truth", "photos": "photos",
+    "phac": "phac", "amodal-mask": "amodal_mask", "complete-pose": "complete_pose", "hands": "hands",
+    "humansd": "humansd", "pocold": "pocold", "cfld": "cfld", "synth": "truth", "photos": "photos",
 }  # fmt: skip
 """Method -> its file in this folder."""
 PROMPTS = "prompts"

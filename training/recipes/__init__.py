@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..run.recipe import Recipe
 
 FILES: dict[str, tuple[str, ...]] = {
+    "amodal_mask": ("amodal_mask",),
     "base": ("base",),
     "body": ("body",),
     "cfld": ("cfld", "cfld_no_appearance", "cfld_clip", "cfld_swin"),
