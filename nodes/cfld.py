@@ -49,7 +49,6 @@ class FiguraLoadCFLD:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        checkpoints = found("checkpoint")
         return {
             "required": {
                 "model": inputs.model_input(
@@ -62,7 +61,7 @@ class FiguraLoadCFLD:
             },
             "optional": {
                 "checkpoint": inputs.automatic_input(
-                    checkpoints,
+                    found("checkpoint"),
                     "Stable Diffusion 1.5 (models/checkpoints), needed for CFLD Sampler with "
                     "a full-size model. automatic: that of mini; with a full-size model none, which is "
                     "enough for Apply CFLD.",

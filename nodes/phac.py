@@ -28,7 +28,6 @@ class FiguraLoadPHAC:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         checkpoints = found("checkpoint")
-        prompt_networks = [inputs.AUTOMATIC, *found("controlnet"), *found("phac")]
         return {
             "required": {
                 "model": inputs.model_input(
@@ -39,15 +38,11 @@ class FiguraLoadPHAC:
                 ),
             },
             "optional": {
-                "prompt_network": (
-                    prompt_networks,
-                    {
-                        "default": inputs.AUTOMATIC,
-                        "tooltip": "What reads the prompt picture. automatic: that of mini. With a "
-                        "checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a "
-                        "PHAC file trained with Figura on that "
-                        "checkpoint (models/figura).",
-                    },
+                "prompt_network": inputs.automatic_input(
+                    [*found("controlnet"), *found("phac")],
+                    "What reads the prompt picture. automatic: that of mini. With a checkpoint choose an "
+                    "OpenPose ControlNet for SD1.5 (models/controlnet), or a PHAC file trained with Figura "
+                    "on that checkpoint (models/figura).",
                 ),
                 "text_and_vae": inputs.text_and_vae_input(checkpoints),
             },

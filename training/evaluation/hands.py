@@ -94,7 +94,8 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
 
 
 def _generator(like: HandGenerator, path: Path) -> HandGenerator:
-    return HandGenerator(like.vae, load_unet(path, kind="hands"), like.text, like.size, path.name).eval()
+    unet = load_unet(path, kind="hands")
+    return HandGenerator(like.vae, unet, like.text, like.size, name=path.name).eval()
 
 
 def evaluate_hands(
