@@ -28,9 +28,9 @@ from ...models.pocold.checkpoint import load_mini_pocold
 from ...people.skeleton import draw_skeleton
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row
-from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
+from .loop import Method, Metrics, PerPerson, in_batches
 from .pocold import WEIGHTS as POCOLD_WEIGHTS
-from .reposing import SIZE, STEPS, measure, summary, there
+from .reposing import SIZE, STEPS, Reposed, measure, reposed_rows, summary, there
 
 WEIGHTS, SCHEDULER = Weights(2.0, 2.0), DDIM
 """Of CFLD. The paper has DDPM, for its 50 steps."""
@@ -61,11 +61,9 @@ class Family:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some people with what was made of them, and their mixtures with the next one, by share; for sheets."""
+class Batch(Reposed):
+    """With the people's mixtures with the next one, by share."""
 
-    pairs: RenderedPairs
-    made: dict[str, Tensor]
     mixtures: dict[float, Tensor]
 
 
@@ -128,17 +126,18 @@ def _repose(
 
 
 def evaluate_cfld(
-    family: Family,
-    seeds: Sequence[int],
-    *,
-    size: int = SIZE,
-    steps: int = STEPS,
-    batch_size: int = BATCH,
-    on_batch: Callable[[Batch], None] | None = None,
-    on_done: OnDone | None = None,
+    family: Family, seeds: Sequence[int], *, size: int = SIZE, steps: int = STEPS, **batches: Any
 ) -> Metrics:
-    """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
-    measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if on_batch is not None else ())
+    """Every metric by its name over the people of `seeds`, and whether the paper's order holds.
+
+    Args:
+        family: of `load_family`.
+        seeds: of the people; those that nobody trained with begin at `HELD_OUT_SEED`.
+        size: side of the pictures in pixels.
+        steps: denoising steps.
+        batches: batch_size, on_batch and on_done, as `in_batches` takes them.
+    """
+    measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if batches.get("on_batch") else ())
 
     def measure_batch(part: list[int]) -> Batch:
         pairs = render_pairs(part, size)
@@ -147,7 +146,7 @@ def evaluate_cfld(
         count = sum(seed in mixed for seed in part)
         return Batch(pairs, made, _mixtures(family, pairs, part, steps, count))
 
-    in_batches(seeds, measure_batch, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    in_batches(seeds, measure_batch, **batches)
     return summary(measured, ORDER, len(seeds))
 
 
@@ -173,12 +172,8 @@ def _through(vae: Any, images: Tensor) -> Tensor:
 
 def cfld_rows(batch: Batch) -> Iterable[Row]:
     """Source, pose, what every model makes of them, and the truth."""
-    pairs = batch.pairs
-    height, width = pairs.target.shape[-2:]
-    pose = draw_skeleton(pairs.target_joints, height, width)
-    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
-    for index, caption in enumerate(pairs.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+    height, width = batch.pairs.target.shape[-2:]
+    return reposed_rows(batch, draw_skeleton(batch.pairs.target_joints, height, width))
 
 
 def mixture_rows(batch: Batch) -> Iterable[Row]:

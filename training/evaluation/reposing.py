@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
 from ..data.pairs import RenderedPairs
+from ..reports.sheets import Row
 from . import metrics
 from .loop import Metrics, PerPerson
 
@@ -20,6 +22,22 @@ SIZE, STEPS = 128, 25
 """The same for all. The papers' 50 steps are for their own sizes."""
 BETTER = {"ssim": 1, "psnr": 1, "joint_err": -1, "wrong_mass": -1}
 """1: more is better; -1: less is."""
+
+
+@dataclass(frozen=True)
+class Reposed:
+    """Some people with what was made of them, (B,3,S,S) by name; for sheets."""
+
+    pairs: RenderedPairs
+    made: dict[str, Tensor]
+
+
+def reposed_rows(batch: Reposed, pose: Tensor) -> Iterable[Row]:
+    """Source, pose as the methods were shown it (B,3,S,S), what every model made, and the truth."""
+    pairs = batch.pairs
+    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
+    for index, caption in enumerate(pairs.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
 
 
 def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:

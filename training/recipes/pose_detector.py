@@ -58,14 +58,9 @@ class PoseRecipe(BaseRecipe):
 
     name = "pose_detector"
     plan = TrainingPlan(
-        minutes=30,
-        batch_size=32,
-        learning_rate=2e-3,
-        weight_decay=0.02,
-        ema_decay=0.998,
-        mixed_precision="bf16",
-        device="cpu",
-    )
+        minutes=30, batch_size=32, learning_rate=2e-3, weight_decay=0.02, ema_decay=0.998,
+        mixed_precision="bf16", device="cpu",
+    )  # fmt: skip
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Open the rendered people and the photographs for their backgrounds."""
