@@ -125,22 +125,15 @@ def _repose(
     return made.cpu()
 
 
-def evaluate_cfld(
-    family: Family, seeds: Sequence[int], *, size: int = SIZE, steps: int = STEPS, **batches: Any
-) -> Metrics:
+def evaluate_cfld(family: Family, seeds: Sequence[int], *, steps: int = STEPS, **batches: Any) -> Metrics:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds.
 
-    Args:
-        family: of `load_family`.
-        seeds: of the people; those that nobody trained with begin at `HELD_OUT_SEED`.
-        size: side of the pictures in pixels.
-        steps: denoising steps.
-        batches: batch_size, on_batch and on_done, as `in_batches` takes them.
+    batches: as `in_batches` takes them.
     """
     measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if batches.get("on_batch") else ())
 
     def measure_batch(part: list[int]) -> Batch:
-        pairs = render_pairs(part, size)
+        pairs = render_pairs(part, SIZE)
         made = {name: draw(pairs, part, steps) for name, draw in family.draws.items()}
         measure(measured, pairs, made, _through(family.vae, pairs.target), family.detector)
         count = sum(seed in mixed for seed in part)
