@@ -195,7 +195,19 @@ def read_inputs(
     reference: Tensor | None = None,
     mask: Tensor | None = None,
 ) -> Given:
-    """The inputs checked one by one, and repeated to one batch length."""
+    """The inputs checked one by one, and repeated to one batch length.
+
+    Args:
+        source: IMAGE (B,H,W,3) in 0..1, whose looks are taken.
+        pose_keypoint: POSE_KEYPOINT, the poses to draw.
+        second_source: IMAGE (B,H,W,3), whose looks are mixed in.
+        mix: share of the second, 0..1; below 0 none.
+        reference: IMAGE (B,H,W,3) of which only the mask changes.
+        mask: MASK (B,H,W), 1 on what may change.
+
+    Raises:
+        ValueError, TypeError: naming the input and what it takes.
+    """
     poses, source, second, reference, mask = broadcast_batches(
         pose_keypoint=read_pose_keypoint(pose_keypoint),
         source=image_to_bchw(source, "source"),

@@ -12,7 +12,16 @@ from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.prompts import PointPrompt
-from . import tensors
+from .tensors import (
+    b1hw_to_mask,
+    bchw_to_image,
+    broadcast_batches,
+    check_same_size,
+    image_to_bchw,
+    mask_to_b1hw,
+    read_bounding_box,
+    write_bounding_box,
+)
 
 
 class FiguraCropPerson:
@@ -73,14 +82,14 @@ class FiguraCropPerson:
         bounding_box: Any = None,
         mask: Any = None,
     ) -> tuple[Any, ...]:
-        pixels = tensors.image_to_bchw(image)
-        masks = None if mask is None else tensors.mask_to_b1hw(mask)
+        pixels = image_to_bchw(image)
+        masks = None if mask is None else mask_to_b1hw(mask)
         if masks is not None:
-            tensors.check_same_size(image=pixels, mask=masks)
+            check_same_size(image=pixels, mask=masks)
         size = int(pixels.shape[2]), int(pixels.shape[3])
         poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size)
-        boxes = None if bounding_box is None else tensors.read_bounding_box(bounding_box)
-        pixels, prompts, poses, boxes, masks = tensors.broadcast_batches(
+        boxes = None if bounding_box is None else read_bounding_box(bounding_box)
+        pixels, prompts, poses, boxes, masks = broadcast_batches(
             image=pixels, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes, mask=masks
         )
         plans = [
@@ -89,11 +98,11 @@ class FiguraCropPerson:
         ]
         masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
         return (
-            tensors.bchw_to_image(_crop_each(pixels, plans)),
-            tensors.b1hw_to_mask(_crop_each(masks, plans, fill=0.0)),
+            bchw_to_image(_crop_each(pixels, plans)),
+            b1hw_to_mask(_crop_each(masks, plans, fill=0.0)),
             plans,
             [each.cropped(plan) for each, plan in zip(prompts or [], plans)],
-            tensors.write_bounding_box([plan.box for plan in plans]),
+            write_bounding_box([plan.box for plan in plans]),
         )
 
 
@@ -174,19 +183,17 @@ class FiguraStitch:
         }
 
     def run(self, image: Any, patch: Any, crop: list[CropPlan], mask: Any = None) -> tuple[Any, ...]:
-        pixels, patches = tensors.image_to_bchw(image), tensors.image_to_bchw(patch, "patch")
-        masks = torch.ones_like(patches[:, :1]) if mask is None else tensors.mask_to_b1hw(mask)
-        tensors.check_same_size(patch=patches, mask=masks)
-        pixels, patches, plans, masks = tensors.broadcast_batches(
-            image=pixels, patch=patches, crop=crop, mask=masks
-        )
+        pixels, patches = image_to_bchw(image), image_to_bchw(patch, "patch")
+        masks = torch.ones_like(patches[:, :1]) if mask is None else mask_to_b1hw(mask)
+        check_same_size(patch=patches, mask=masks)
+        pixels, patches, plans, masks = broadcast_batches(image=pixels, patch=patches, crop=crop, mask=masks)
         height, width = patches.shape[2:]
         done = [
             stitch(*each[:3], replace(each[3], model_width=width, model_height=height))
             for each in zip(pixels.split(1), patches.split(1), masks.split(1), plans, strict=True)
         ]
         stitched, changed = (torch.cat(part) for part in zip(*done, strict=True))
-        return tensors.bchw_to_image(stitched), tensors.b1hw_to_mask(changed)
+        return bchw_to_image(stitched), b1hw_to_mask(changed)
 
 
 class FiguraCompare:
@@ -237,10 +244,10 @@ class FiguraCompare:
         }
 
     def run(self, image_a: Any, image_b: Any, gain: float = 1.0, mask: Any = None) -> tuple[Any, ...]:
-        first, second = tensors.image_to_bchw(image_a, "image_a"), tensors.image_to_bchw(image_b, "image_b")
-        masks = None if mask is None else tensors.mask_to_b1hw(mask)
-        tensors.check_same_size(image_a=first, image_b=second, **({} if masks is None else {"mask": masks}))
-        first, second, masks = tensors.broadcast_batches(image_a=first, image_b=second, mask=masks)
+        first, second = image_to_bchw(image_a, "image_a"), image_to_bchw(image_b, "image_b")
+        masks = None if mask is None else mask_to_b1hw(mask)
+        check_same_size(image_a=first, image_b=second, **({} if masks is None else {"mask": masks}))
+        first, second, masks = broadcast_batches(image_a=first, image_b=second, mask=masks)
         inside = torch.ones_like(first[:, :1], dtype=torch.bool) if masks is None else masks > 0
         chosen, rest = compare(first, second, inside), compare(first, second, ~inside)
         figures = "\n".join(
@@ -248,7 +255,7 @@ class FiguraCompare:
         )
         difference = ((first - second).abs() * gain).clamp(0, 1)
         numbers = (chosen.psnr, chosen.ssim, chosen.max_abs_diff, rest.max_abs_diff, rest.changed_pixels)
-        return (figures, tensors.bchw_to_image(difference), *numbers)
+        return (figures, bchw_to_image(difference), *numbers)
 
 
 def _line(where: str, figures: Comparison) -> str:

@@ -15,8 +15,30 @@ from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_images, invisible_images
 from ..people.prompts import PointPrompt
-from . import inputs, tensors
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
+from .inputs import (
+    AUTOMATIC,
+    COARSE_INPUT,
+    TEXT_TOOLTIP,
+    VISIBLE_MASK_INPUT,
+    automatic_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+    strength_input,
+    text_and_vae_input,
+    threshold_input,
+)
+from .tensors import (
+    b1hw_to_mask,
+    bchw_to_image,
+    broadcast_batches,
+    check_same_size,
+    image_to_bchw,
+    mask_to_b1hw,
+)
 
 MASK_NET_FILE = "invisible_mask.safetensors"
 AUTOMATIC_DILATION = -1
@@ -30,7 +52,7 @@ class FiguraLoadPHAC:
         checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": inputs.model_input(
+                "model": model_input(
                     checkpoints,
                     "mini comes with Figura and works at once; it knows only Figura's drawn "
                     "people. For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
@@ -38,13 +60,13 @@ class FiguraLoadPHAC:
                 ),
             },
             "optional": {
-                "prompt_network": inputs.automatic_input(
+                "prompt_network": automatic_input(
                     [*found("controlnet"), *found("phac")],
                     "What reads the prompt picture. automatic: that of mini. With a checkpoint choose an "
                     "OpenPose ControlNet for SD1.5 (models/controlnet), or a PHAC file trained with Figura "
                     "on that checkpoint (models/figura).",
                 ),
-                "text_and_vae": inputs.text_and_vae_input(checkpoints),
+                "text_and_vae": text_and_vae_input(checkpoints),
             },
         }
 
@@ -59,7 +81,7 @@ class FiguraLoadPHAC:
     )
 
     def run(
-        self, model: str, prompt_network: str = inputs.AUTOMATIC, text_and_vae: str = inputs.AUTOMATIC
+        self, model: str, prompt_network: str = AUTOMATIC, text_and_vae: str = AUTOMATIC
     ) -> tuple[PHACModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
@@ -87,7 +109,7 @@ class FiguraPHACSampler:
             "required": {
                 "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
-                "visible_mask": inputs.VISIBLE_MASK_INPUT,
+                "visible_mask": VISIBLE_MASK_INPUT,
                 "prompt": (
                     "FIGURA_PROMPT",
                     {
@@ -96,21 +118,16 @@ class FiguraPHACSampler:
                         "hidden part may be."
                     },
                 ),
-                "text": (
-                    "STRING",
-                    {"default": "a person", "multiline": True, "tooltip": inputs.TEXT_TOOLTIP},
-                ),
-                "steps": inputs.steps_input(20, "Denoising steps."),
-                "cfg": inputs.guidance_input(
+                "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
+                "steps": steps_input(20, "Denoising steps."),
+                "cfg": guidance_input(
                     2.0,
                     "How strongly text and points count (with a public ControlNet the text "
                     "alone); 1 is no guidance and twice as fast. "
                     "Full-size models: about 5.",
                 ),
-                "seed": inputs.seed_input("Picture number i of the output is made with seed + i."),
-                "control_strength": inputs.strength_input(
-                    "How strictly the points are followed; 0 ignores them."
-                ),
+                "seed": seed_input("Picture number i of the output is made with seed + i."),
+                "control_strength": strength_input("How strictly the points are followed; 0 ignores them."),
                 "count": (
                     "INT",
                     {
@@ -122,7 +139,7 @@ class FiguraPHACSampler:
                     },
                 ),
             },
-            "optional": {"scheduler": inputs.scheduler_input(DDIM)},
+            "optional": {"scheduler": scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
 
@@ -156,11 +173,9 @@ class FiguraPHACSampler:
         unique_id: str | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Coarse pictures (B*count,H,W,3) and latents."""
-        images, masks = tensors.image_to_bchw(image), tensors.mask_to_b1hw(visible_mask, "visible_mask")
-        tensors.check_same_size(image=images, visible_mask=masks)
-        images, masks, prompts = tensors.broadcast_batches(
-            image=images, visible_mask=masks, prompt=list(prompt)
-        )
+        images, masks = image_to_bchw(image), mask_to_b1hw(visible_mask, "visible_mask")
+        check_same_size(image=images, visible_mask=masks)
+        images, masks, prompts = broadcast_batches(image=images, visible_mask=masks, prompt=list(prompt))
         images, masks, prompts = (
             images.repeat(count, 1, 1, 1),
             masks.repeat(count, 1, 1, 1),
@@ -172,7 +187,7 @@ class FiguraPHACSampler:
                 model, images, masks, prompts, [text] * len(images), steps=steps, cfg=cfg, seed=seed,
                 control_strength=control_strength, scheduler=scheduler, on_step=progress_of(model, unique_id),
             )  # fmt: skip
-        return tensors.bchw_to_image(coarse), {"samples": latents / phac.vae.config.scaling_factor}
+        return bchw_to_image(coarse), {"samples": latents / phac.vae.config.scaling_factor}
 
 
 class FiguraInvisibleMask:
@@ -184,9 +199,9 @@ class FiguraInvisibleMask:
             "required": {
                 "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person."}),
-                "coarse": inputs.COARSE_INPUT,
-                "visible_mask": inputs.VISIBLE_MASK_INPUT,
-                "threshold": inputs.threshold_input(
+                "coarse": COARSE_INPUT,
+                "visible_mask": VISIBLE_MASK_INPUT,
+                "threshold": threshold_input(
                     "Pixels more probable than this belong to the mask; lower takes more."
                 ),
                 "dilation": (
@@ -233,7 +248,7 @@ class FiguraInvisibleMask:
     ) -> tuple[Tensor, Tensor]:
         """Two masks (B,H,W), 0 or 1."""
         images, drawn, masks = same_batch(image, coarse, visible_mask)
-        images, drawn, masks, prompts = tensors.broadcast_batches(
+        images, drawn, masks, prompts = broadcast_batches(
             image=images, coarse=drawn, visible_mask=masks, prompt=None if prompt is None else list(prompt)
         )
         host = get_host()
@@ -242,12 +257,12 @@ class FiguraInvisibleMask:
             dilated, exact = invisible_images(
                 model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts
             )
-        return tensors.b1hw_to_mask(dilated), tensors.b1hw_to_mask(exact)
+        return b1hw_to_mask(dilated), b1hw_to_mask(exact)
 
 
 def find_prompt_network(name: str) -> Path:
     """Path of a ControlNet or of a trained PHAC file; ValueError when none was chosen."""
-    if name == inputs.AUTOMATIC:
+    if name == AUTOMATIC:
         raise ValueError(
             "prompt_network: choose an OpenPose ControlNet for SD1.5 (control_v11p_sd15_openpose, in "
             "models/controlnet) or a trained PHAC file (in models/figura); automatic goes with the model "

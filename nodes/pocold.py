@@ -15,8 +15,16 @@ from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.pipeline import Given, repose_images
 from ..models.pocold.sampling import STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
-from . import inputs
 from .common import found, progress_of
+from .inputs import (
+    AUTOMATIC,
+    automatic_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+)
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/PoCoLD"
@@ -31,7 +39,7 @@ class FiguraLoadPoCoLD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": inputs.model_input(
+                "model": model_input(
                     found("pocold"),
                     "mini comes with Figura and knows only Figura's drawn people. Nobody "
                     "publishes weights of PoCoLD: for photographs train it (figura train pocold) and put "
@@ -39,7 +47,7 @@ class FiguraLoadPoCoLD:
                 ),
             },
             "optional": {
-                "vae": inputs.automatic_input(
+                "vae": automatic_input(
                     [*found("vae"), *found("checkpoint")],
                     "The VAE that the model was trained with, such as sd-vae-ft-mse "
                     "(models/vae) or that of a Stable Diffusion 1.5 checkpoint. automatic: that of mini.",
@@ -57,7 +65,7 @@ class FiguraLoadPoCoLD:
         "ask and takes the looks from a source picture."
     )
 
-    def run(self, model: str, vae: str = inputs.AUTOMATIC) -> tuple[PoCoLDModel]:
+    def run(self, model: str, vae: str = AUTOMATIC) -> tuple[PoCoLDModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
         path = host.find_model("pocold", model)
@@ -79,13 +87,13 @@ class FiguraPoCoLDSampler:
                     "FIGURA_DENSEPOSE",
                     {"tooltip": "The pose to draw. The result has its size."},
                 ),
-                "steps": inputs.steps_input(STEPS, "Denoising steps. 20 are enough for a look."),
-                "w_pose": inputs.guidance_input(WEIGHT, "Guidance by the pose, w_p. 1 is none."),
-                "w_source": inputs.guidance_input(
+                "steps": steps_input(STEPS, "Denoising steps. 20 are enough for a look."),
+                "w_pose": guidance_input(WEIGHT, "Guidance by the pose, w_p. 1 is none."),
+                "w_source": guidance_input(
                     WEIGHT,
                     "Guidance by the source, w_s. 1 is none. Equal to w_pose it costs a third less time.",
                 ),
-                "seed": inputs.seed_input("Picture number i of the batch is made with seed + i."),
+                "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {
                 "source": (
@@ -124,7 +132,7 @@ class FiguraPoCoLDSampler:
                         "code.",
                     },
                 ),
-                "scheduler": inputs.scheduler_input(PNDM, "pndm is the authors'."),
+                "scheduler": scheduler_input(PNDM, "pndm is the authors'."),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
@@ -183,7 +191,18 @@ def read_inputs(
     reference: Tensor | None,
     mask: Tensor | None,
 ) -> Given:
-    """The inputs checked one by one, and repeated to one batch length."""
+    """The inputs checked one by one, and repeated to one batch length.
+
+    Args:
+        target_densepose: labels (B,H,W), 0..24, of the pose to draw.
+        source: IMAGE (B,H,W,3) in 0..1, whose looks are taken.
+        source_densepose: labels of the source.
+        reference: IMAGE (B,H,W,3) of which only the mask changes.
+        mask: MASK (B,H,W), 1 on what may change.
+
+    Raises:
+        ValueError, TypeError: naming the input and what it takes.
+    """
     values = broadcast_batches(
         target_densepose=read_densepose(target_densepose, "target_densepose"),
         source=None if source is None else image_to_bchw(source, "source"),
@@ -198,7 +217,7 @@ def read_inputs(
 
 def find_vae(name: str) -> Any:
     """Path of a chosen VAE; ValueError when none was chosen."""
-    if name == inputs.AUTOMATIC:
+    if name == AUTOMATIC:
         raise ValueError(
             "vae: choose the VAE that the model was trained with, such as sd-vae-ft-mse (models/vae); "
             "automatic goes with the model mini only"

@@ -14,8 +14,21 @@ from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images
-from . import inputs
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
+from .inputs import (
+    AUTOMATIC,
+    AUTOMATIC_FEATHER,
+    COARSE_INPUT,
+    TEXT_TOOLTIP,
+    VISIBLE_MASK_INPUT,
+    feather_input,
+    guidance_input,
+    model_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+    text_and_vae_input,
+)
 from .tensors import b1hw_to_mask, bchw_to_image
 
 logger = logging.getLogger(__name__)
@@ -29,7 +42,7 @@ class FiguraLoadRefiner:
         checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": inputs.model_input(
+                "model": model_input(
                     checkpoints,
                     "mini comes with Figura; it knows only Figura's drawn people. For "
                     "photographs choose an inpainting checkpoint of SDXL or Stable Diffusion 1.5 "
@@ -37,7 +50,7 @@ class FiguraLoadRefiner:
                 ),
             },
             "optional": {
-                "text_and_vae": inputs.text_and_vae_input(checkpoints),
+                "text_and_vae": text_and_vae_input(checkpoints),
             },
         }
 
@@ -50,7 +63,7 @@ class FiguraLoadRefiner:
         "Loads the inpainting model with which PHAC refines: mini, SD1.5 inpainting or SDXL inpainting."
     )
 
-    def run(self, model: str, text_and_vae: str = inputs.AUTOMATIC) -> tuple[Inpainter]:
+    def run(self, model: str, text_and_vae: str = AUTOMATIC) -> tuple[Inpainter]:
         """The refiner on the CPU; the host moves it when it is used."""
         host = get_host()
         if model == store.MINI:
@@ -69,8 +82,8 @@ class FiguraInpaintRefiner:
             "required": {
                 "refiner": ("FIGURA_REFINER", {"tooltip": "The networks of Load Refiner."}),
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
-                "coarse": inputs.COARSE_INPUT,
-                "visible_mask": inputs.VISIBLE_MASK_INPUT,
+                "coarse": COARSE_INPUT,
+                "visible_mask": VISIBLE_MASK_INPUT,
                 "invisible_mask": (
                     "MASK",
                     {
@@ -78,10 +91,7 @@ class FiguraInpaintRefiner:
                         "as they are."
                     },
                 ),
-                "text": (
-                    "STRING",
-                    {"default": "a person", "multiline": True, "tooltip": inputs.TEXT_TOOLTIP},
-                ),
+                "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
                 "strength": (
                     "FLOAT",
                     {
@@ -93,13 +103,13 @@ class FiguraInpaintRefiner:
                         "The paper found 0.5 best.",
                     },
                 ),
-                "steps": inputs.steps_input(20, "Exactly so many steps are executed, whatever the strength."),
-                "cfg": inputs.guidance_input(
+                "steps": steps_input(20, "Exactly so many steps are executed, whatever the strength."),
+                "cfg": guidance_input(
                     1.0,
                     "How strongly the text counts; 1 is no guidance and twice as fast, and "
                     "right for mini. Full-size models: 3 to 7.",
                 ),
-                "seed": inputs.seed_input("Picture number i of the batch is made with seed + i."),
+                "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {
                 "exact_mask": (
@@ -110,10 +120,10 @@ class FiguraInpaintRefiner:
                         "of invisible_mask that is not."
                     },
                 ),
-                "feather": inputs.feather_input(
+                "feather": feather_input(
                     "Width of the soft edge inside the mask, in pixels of the model. -1: 1.5 % of its size."
                 ),
-                "scheduler": inputs.scheduler_input(DDIM),
+                "scheduler": scheduler_input(DDIM),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
@@ -148,7 +158,7 @@ class FiguraInpaintRefiner:
         cfg: float,
         seed: int,
         exact_mask: Tensor | None = None,
-        feather: float = inputs.AUTOMATIC_FEATHER,
+        feather: float = AUTOMATIC_FEATHER,
         scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -232,4 +232,4 @@ def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: py
 
 def test_a_checkpoint_needs_a_prompt_network() -> None:
     with pytest.raises(ValueError, match="prompt_network.*openpose"):
-        nodes.find_prompt_network(nodes.inputs.AUTOMATIC)
+        nodes.find_prompt_network(nodes.AUTOMATIC)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from figura.headless.runner import all_node_classes
 from figura.models import store
 from figura.tests.models.pocold import tiny
-from figura.tests.workflows.one_step import saved_images
+from figura.tests.workflows.one_step import assert_changes_inside, saved_images
 from figura.workflows import pocold
 
 CLASSES = all_node_classes()
@@ -28,22 +27,16 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_mini_family(tmp_path_factory.mktemp("mini"))
 
 
-def run(describe, folder: Path) -> dict[str, np.ndarray]:
-    return saved_images(describe, CLASSES, folder, "pocold_")
-
-
 @each_flow
 def test_it_runs_on_random_weights(
     describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MINI_DIR", family)
-    images = run(describe, tmp_path)
+    images = saved_images(describe, tmp_path)
     assert set(images) == SAVED[describe]
-    assert all(image.shape == (128, 128, 3) for image in images.values())
+    assert {image.shape for image in images.values()} == {(128, 128, 3)}
     if "mask" in images:
-        inside = images["mask"][..., 0] > 0
-        changed = (images["dressed"] != images["reference"]).any(-1)
-        assert changed.any() and not (changed & ~inside).any() and not inside.all()
+        assert_changes_inside(images["mask"], images["reference"], images["dressed"])
 
 
 def test_the_reposed_person_has_the_truths_pose() -> None:

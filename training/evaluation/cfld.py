@@ -25,6 +25,7 @@ from ...models.diffusion.networks import decode_latents, encode_image, load_vae
 from ...models.diffusion.schedulers import DDIM
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
+from ...models.sentences import typed
 from ...people.skeleton import draw_skeleton
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row
@@ -82,7 +83,7 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
             model = load_mini_cfld(folder, file).to(device)
             draws[name], full = _draw_cfld(model), model if name == FULL else full
     if not set(draws) - {POCOLD}:
-        raise FileNotFoundError(f"no {FILES[FULL]} in {folder}: figura train cfld makes it")
+        raise FileNotFoundError(f"no {FILES[FULL]} in {folder}: {typed('train cfld')} makes it")
     vae = load_vae(folder / "vae.safetensors").to(device)
     return Family(draws, full, vae, load_pose_detector(folder / "pose_detector.safetensors").to(device))
 
@@ -125,22 +126,15 @@ def _repose(
     return made.cpu()
 
 
-def evaluate_cfld(
-    family: Family, seeds: Sequence[int], *, size: int = SIZE, steps: int = STEPS, **batches: Any
-) -> Metrics:
+def evaluate_cfld(family: Family, seeds: Sequence[int], *, steps: int = STEPS, **batches: Any) -> Metrics:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds.
 
-    Args:
-        family: of `load_family`.
-        seeds: of the people; those that nobody trained with begin at `HELD_OUT_SEED`.
-        size: side of the pictures in pixels.
-        steps: denoising steps.
-        batches: batch_size, on_batch and on_done, as `in_batches` takes them.
+    batches: as `in_batches` takes them.
     """
     measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if batches.get("on_batch") else ())
 
     def measure_batch(part: list[int]) -> Batch:
-        pairs = render_pairs(part, size)
+        pairs = render_pairs(part, SIZE)
         made = {name: draw(pairs, part, steps) for name, draw in family.draws.items()}
         measure(measured, pairs, made, _through(family.vae, pairs.target), family.detector)
         count = sum(seed in mixed for seed in part)

@@ -20,6 +20,7 @@ from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
 from ...models.pocold.networks import PoCoLDModel
 from ...models.pocold.sampling import Weights, generate, trace_source
+from ...models.sentences import typed
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row, label_colours
 from .loop import Method, Metrics, PerPerson, in_batches
@@ -53,27 +54,20 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
     models = {name: load_mini_pocold(folder, file).to(device) for name, file in there(folder, FILES).items()}
     if not models:
         raise FileNotFoundError(
-            f"none of {', '.join(FILES.values())} in {folder}: figura train pocold makes one"
+            f"none of {', '.join(FILES.values())} in {folder}: {typed('train pocold')} makes one"
         )
     return Family(models, load_pose_detector(folder / "pose_detector.safetensors").to(device))
 
 
-def evaluate_pocold(
-    family: Family, seeds: Sequence[int], *, size: int = SIZE, steps: int = STEPS, **batches: Any
-) -> Metrics:
+def evaluate_pocold(family: Family, seeds: Sequence[int], *, steps: int = STEPS, **batches: Any) -> Metrics:
     """Every metric by its name over the people of `seeds`, and whether the paper's order holds.
 
-    Args:
-        family: of `load_family`.
-        seeds: of the people; those that nobody trained with begin at `HELD_OUT_SEED`.
-        size: side of the pictures in pixels.
-        steps: denoising steps.
-        batches: batch_size, on_batch and on_done, as `in_batches` takes them.
+    batches: as `in_batches` takes them.
     """
     measured = PerPerson()
 
     def measure_batch(part: list[int]) -> Reposed:
-        pairs = render_pairs(part, size)
+        pairs = render_pairs(part, SIZE)
         made = {name: _repose(model, pairs, part, steps) for name, model in family.models.items()}
         batch = Reposed(pairs, made)
         _measure(family, batch, measured)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
+from ...models.sentences import typed
 from ..data.pairs import RenderedPairs
 from ..reports.sheets import Row
 from . import metrics
@@ -44,8 +45,8 @@ def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     """Those of `files` (name -> file) that are in the folder; the log names the others."""
     for name, file in files.items():
         if not (folder / file).is_file():
-            recipe = Path(file).stem
-            log.warning("no %s in %s: %r is left out; figura train %s makes it", file, folder, name, recipe)
+            command = typed(f"train {Path(file).stem}")
+            log.warning("no %s in %s: %r is left out; %s makes it", file, folder, name, command)
     return {name: file for name, file in files.items() if (folder / file).is_file()}
 
 
@@ -58,9 +59,15 @@ def measure(
 ) -> None:
     """Add the values of each person to `measured`, under METRIC.NAME.
 
-    made: pictures (B,3,S,S) by name. through: the true ones through the autoencoder ("autoencoder"). "source"
-    are the source pictures themselves. Joints are judged by the detector, whose own error on the true
-    pictures is under "truth".
+    Joints are judged by the detector, whose own error on the true pictures is under "truth". "source" are the
+    source pictures themselves.
+
+    Args:
+        measured: what is added to.
+        pairs: the people, S x S pixels.
+        made: pictures (B,3,S,S) in 0..1 by name.
+        through: the true ones through the autoencoder alone ("autoencoder").
+        detector: finds the joints.
     """
     body = (pairs.target_densepose > 0).float()[:, None]
     for name, images in {"source": pairs.source, "autoencoder": through, **made}.items():
