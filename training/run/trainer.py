@@ -331,14 +331,21 @@ def at_its_end(trainer: Trainer, out: Path) -> str:
 
 
 def start_from(module: torch.nn.Module, path: Path) -> None:
-    """Give `module` the weights in the file at `path`; what the file leaves out stays. ValueError if the
-    file has others.
+    """Give `module`, or that part of it which the file is of, the weights in the file at `path`; what the file
+    leaves out stays. ValueError if the file has others.
     """
     tensors, _ = load_file(path)
+    for part in (module, *module.children()):
+        if not _foreign(tensors, part):
+            part.load_state_dict(tensors, strict=False)
+            return
+    foreign = _foreign(tensors, module)
+    raise ValueError(
+        f"{path} is not of this recipe: {len(foreign)} weights have no place in it, first {foreign[0]}"
+    )
+
+
+def _foreign(tensors: Mapping[str, torch.Tensor], module: torch.nn.Module) -> list[str]:
+    """The names of tensors for which `module` has no weights of that shape."""
     own = module.state_dict()
-    foreign = [n for n, tensor in tensors.items() if n not in own or own[n].shape != tensor.shape]
-    if foreign:
-        raise ValueError(
-            f"{path} is not of this recipe: {len(foreign)} weights have no place in it, first {foreign[0]}"
-        )
-    module.load_state_dict(tensors, strict=False)
+    return [name for name, value in tensors.items() if name not in own or own[name].shape != value.shape]
