@@ -35,7 +35,7 @@ class Region(NamedTuple):
 
 
 def build_mini_sam() -> Sam:
-    """The untrained mini SAM (about 0.9 M parameters, 128x128 pictures, masks at full resolution)."""
+    """The untrained mini SAM (about 1.1 M parameters, 128x128 pictures, masks at full resolution)."""
     return build_sam(MINI)
 
 

@@ -42,13 +42,14 @@ def prompt_maps(
     along = (axis - points_px[..., None].float()).square()
     distance = (along[:, :, 1, :, None] + along[:, :, 0, None, :]).sqrt()
     discs = (side * DISC_RADIUS + 0.5 - distance).clamp(0, 1)
-    channels = [(discs * kind[..., None, None]).amax(dim=1) for kind in (inside, outside)]
-    if boxes is None:
-        channels.append(torch.zeros_like(channels[0]))
-    else:
+    empty = discs.new_zeros(len(discs), side, side)
+    channels = [empty, empty, empty]
+    if discs.shape[1]:
+        channels[:2] = [(discs * kind[..., None, None]).amax(dim=1) for kind in (inside, outside)]
+    if boxes is not None:
         low, high = boxes[:, :2, None].float(), boxes[:, 2:, None].float()
         within = ((axis >= low) & (axis <= high)).float()
-        channels.append(within[:, 1, :, None] * within[:, 0, None, :])
+        channels[2] = within[:, 1, :, None] * within[:, 0, None, :]
     return torch.stack(channels, dim=1)
 
 

@@ -44,7 +44,8 @@ PROMPTS = 1
 MOST_POINTS = (1, 2, 3, 3, 18, 18, 18, 18)
 NEGATIVES = 3
 JITTER_PX = 1.2
-BOXED = 4
+BOXED, BOX_ALONE = 4, 0.5
+"""One in so many pictures has a box, the first ones of a batch; that share of them has no points."""
 SHARES = (0.6, 0.3, 0.1, 0.0)
 FRAMING = Framing(sides=(1.05, 2.0), upper=0.25, together=0.5)
 COMPANY = Company(shares=(0.6, 0.25), nearest=0.08, exchanged=0.4)
@@ -110,6 +111,8 @@ class SamRecipe(BaseRecipe):
         generator = random_generator(seed, step, 12)
         drawn = draw_people(data, indices, generator, FRAMING, SHARES, COMPANY)
         points, labels = random_points(drawn, generator)
+        boxed = batch_size // BOXED
+        labels[:boxed][torch.rand(boxed, generator=generator) < BOX_ALONE] = UNUSED
         return {
             "images": drawn.images, "masks": drawn.mask, "points": points, "labels": labels,
             "boxes": random_boxes(drawn.mask, generator),
@@ -122,7 +125,9 @@ class SamRecipe(BaseRecipe):
         logits, predicted = module(batch["images"], batch["points"], batch["labels"], batch["boxes"])
         logits, predicted = logits.float(), predicted.float()
         masks = batch["masks"]
-        valid = (masks.sum(dim=(2, 3)) > 0) & (batch["labels"] == POSITIVE).any(dim=2)
+        prompted = (batch["labels"] == POSITIVE).any(dim=2)
+        prompted[: len(masks) // BOXED] = True
+        valid = (masks.sum(dim=(2, 3)) > 0) & prompted
         valid = valid.float() / valid.sum().clamp_min(1)
         iou = intersection_over_union(logits > 0, masks > 0.5)
         per_prompt = mask_loss(logits, masks) + (predicted - iou).square()

@@ -331,7 +331,7 @@ def at_its_end(trainer: Trainer, out: Path) -> str:
 
 
 def start_from(module: torch.nn.Module, path: Path) -> None:
-    """Give `module`, or that part of it which the file is of, the weights in the file at `path`; what the file
+    """Give `module`, or the part of it that the file is of, the weights in the file at `path`; what the file
     leaves out stays. ValueError if the file has others.
     """
     tensors, _ = load_file(path)

@@ -197,6 +197,16 @@ def test_a_run_may_begin_with_earlier_weights(tmp_path: Path) -> None:
     assert equal(load_file(start)[0], {name: p.half() for name, p in trainer.module.state_dict().items()})
 
 
+def test_a_file_may_be_of_a_part_of_what_is_trained(tmp_path: Path) -> None:
+    trained(tmp_path)
+    whole = torch.nn.ModuleDict({"other": torch.nn.Linear(2, 2), "part": fake.FakeRecipe().build({})})
+    start_from(whole, tmp_path / "out.safetensors")
+    assert equal(
+        load_file(tmp_path / "out.safetensors")[0],
+        {name: p.half() for name, p in whole["part"].state_dict().items()},
+    )
+
+
 def test_weights_of_another_recipe_are_no_beginning(tmp_path: Path) -> None:
     trained(tmp_path)
     with pytest.raises(ValueError, match=r"out\.safetensors.*2 weights have no place in it, first 1\."):
