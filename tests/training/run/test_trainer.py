@@ -13,9 +13,11 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training import fake
+from figura.tests.training.toy_runs import equal, stopped_after
 from figura.training.run.copies import HalfCopy, MovingAverage
 from figura.training.run.recipe import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
-from figura.training.run.trainer import Trainer, start_from, train
+from figura.training.run.start import start_from
+from figura.training.run.trainer import Trainer, train
 
 PROGRAM = Path(__file__).parent.with_name("fake.py")
 PLAN = fake.FakeRecipe.plan
@@ -25,25 +27,6 @@ def trained(work: Path, **changes: object) -> dict[str, torch.Tensor]:
     out = work / "out.safetensors"
     assert train(fake.FakeRecipe(), Path(), {}, out, work, replace(PLAN, **changes)) is not None
     return load_file(out, kind="fake")[0]
-
-
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def stopped_after(steps: int, recipe: object, data: Split, init: dict, plan: object, work: Path) -> Trainer:
-    """A trainer that was asked to stop after so many steps, and has."""
-    trainer = Trainer(recipe, data, init, plan, work)
-    one_step = trainer._train_step
-
-    def counted() -> dict[str, float]:
-        if trainer.step + 1 == steps:
-            trainer.stop.set()
-        return one_step()
-
-    trainer._train_step = counted
-    assert not trainer.run() and trainer.step == steps
-    return trainer
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:
@@ -195,16 +178,6 @@ def test_a_run_may_begin_with_earlier_weights(tmp_path: Path) -> None:
     start = tmp_path / "first" / "out.safetensors"
     trainer = Trainer(fake.FakeRecipe(), Split(None, None), {}, PLAN, tmp_path / "second", start=start)
     assert equal(load_file(start)[0], {name: p.half() for name, p in trainer.module.state_dict().items()})
-
-
-def test_a_file_may_be_of_a_part_of_what_is_trained(tmp_path: Path) -> None:
-    trained(tmp_path)
-    whole = torch.nn.ModuleDict({"other": torch.nn.Linear(2, 2), "part": fake.FakeRecipe().build({})})
-    start_from(whole, tmp_path / "out.safetensors")
-    assert equal(
-        load_file(tmp_path / "out.safetensors")[0],
-        {name: p.half() for name, p in whole["part"].state_dict().items()},
-    )
 
 
 def test_weights_of_another_recipe_are_no_beginning(tmp_path: Path) -> None:
