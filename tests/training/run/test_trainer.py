@@ -16,7 +16,8 @@ from figura.tests.training import fake
 from figura.tests.training.toy_runs import equal, stopped_after
 from figura.training.run.copies import HalfCopy, MovingAverage
 from figura.training.run.recipe import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
-from figura.training.run.trainer import Trainer, start_from, train
+from figura.training.run.start import start_from
+from figura.training.run.trainer import Trainer, train
 
 PROGRAM = Path(__file__).parent.with_name("fake.py")
 PLAN = fake.FakeRecipe.plan
