@@ -48,7 +48,7 @@ class HandGenerator(LatentModel):
     """
 
     def __init__(self, *parts: Any, name: str = "mini hand generator", controlnet: Any = None) -> None:
-        super().__init__(*parts, name=name)
+        super().__init__(*parts, name)
         unet, channels = self.unet, self.vae.config.latent_channels
         if controlnet is None:
             wanted = (2 * channels, channels + MASK_CHANNELS)
@@ -83,7 +83,7 @@ class BodyOutpainter(LatentModel):
         attention: dict[str, Tensor] | None = None,
         name: str = "mini body outpainter",
     ) -> None:
-        super().__init__(*parts, name=name)
+        super().__init__(*parts, name)
         unet, channels = self.unet, self.vae.config.latent_channels
         if unet.config.in_channels != channels:
             raise ValueError(
