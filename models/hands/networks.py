@@ -48,8 +48,9 @@ class HandGenerator(LatentModel):
     """
 
     def __init__(self, *parts: Any, name: str = "mini hand generator", controlnet: Any = None) -> None:
-        super().__init__(*parts, name=name)
-        unet, channels = self.unet, self.vae.config.latent_channels
+        vae, unet, text, size = parts
+        super().__init__(vae, unet, text, size, name)
+        channels = vae.config.latent_channels
         if controlnet is None:
             wanted = (2 * channels, channels + MASK_CHANNELS)
             named = "a hand generator has {} (latents, skeleton) and {} (noise, mask)"
@@ -83,8 +84,9 @@ class BodyOutpainter(LatentModel):
         attention: dict[str, Tensor] | None = None,
         name: str = "mini body outpainter",
     ) -> None:
-        super().__init__(*parts, name=name)
-        unet, channels = self.unet, self.vae.config.latent_channels
+        vae, unet, text, size = parts
+        super().__init__(vae, unet, text, size, name)
+        channels = vae.config.latent_channels
         if unet.config.in_channels != channels:
             raise ValueError(
                 f"{name}: the U-Net takes {unet.config.in_channels} channels; a text-to-image U-Net with "

@@ -243,7 +243,14 @@ def intersection_over_union(found: torch.Tensor, truth: torch.Tensor) -> torch.T
 def score_person(
     sam: torch.nn.Module, people: PeopleDataset, index: int, generator: torch.Generator
 ) -> dict[str, float]:
-    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible."""
+    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible.
+
+    Args:
+        sam: the model.
+        people: the data set.
+        index: of the person in it.
+        generator: chooses points.
+    """
     where = np.array([index])
     truth = people.images("visible_mask", where)[0, 0] > 0.5
     joints, seen = visible_joints(people, where)
