@@ -10,6 +10,7 @@ from torch import Tensor
 from ..models.humansd.pipeline import skeleton_images
 from ..models.humansd.sampling import SIDE_MULTIPLE
 from ..people.keypoints import read_pose_keypoint
+from ..people.skeleton_coco import THICKNESS
 from .humansd import CATEGORY, POSE_INPUT, STRENGTH_INPUT, chosen_size, side_input
 from .tensors import batch_length, bchw_to_image, image_to_bchw, repeat_batch
 
@@ -50,7 +51,7 @@ class FiguraHumanSDPose:
         poses = read_pose_keypoint(pose_keypoint)
         batch_length(pose_keypoint=poses)
         size = chosen_size(width, height, poses[0], STANDARD_SIZE)
-        return bchw_to_image(skeleton_images(poses, size)), size.width, size.height
+        return bchw_to_image(skeleton_images(poses, size, THICKNESS)), size.width, size.height
 
 
 class FiguraApplyHumanSD:

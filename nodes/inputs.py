@@ -53,6 +53,11 @@ def scheduler_input(default: str, note: str = "") -> Choice:
     return list(SCHEDULERS), {"default": default, "tooltip": " ".join([SCHEDULER_TOOLTIP, note]).strip()}
 
 
+def procedure_input(names: Sequence[str], tooltip: str) -> Choice:
+    """How a method's pictures are made: as released with released weights, or by name."""
+    return automatic_input(names, tooltip)
+
+
 def steps_input(default: int, tooltip: str) -> Number:
     """Denoising steps."""
     return "INT", {"default": default, "min": 1, "max": TRAINING_STEPS, "tooltip": tooltip}

@@ -125,8 +125,16 @@ def widen_conv_in(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionM
 
 def encode_image(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
     """Pictures (B,3,H,W) in 0..1 -> scaled latents (the mode of the posterior)."""
-    folded = functional.pixel_unshuffle(images * 2 - 1, fold_of(vae))
-    latents = vae.encode(folded).latent_dist.mode()
+    return scaled_latents(vae, image_posterior(vae, images).mode())
+
+
+def image_posterior(vae: AutoencoderKL, images: torch.Tensor) -> Any:
+    """Pictures (B,3,H,W) in 0..1 -> the posterior of their unscaled latents, diffusers' distribution."""
+    return vae.encode(functional.pixel_unshuffle(images * 2 - 1, fold_of(vae))).latent_dist
+
+
+def scaled_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """What the autoencoder gives -> what the U-Net works on."""
     return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
 
 

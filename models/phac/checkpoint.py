@@ -24,7 +24,8 @@ from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE
-"""The paper refines at 1024 what was completed at 512."""
+"""Our choice: twice the coarse stage's side, as SDXL's 1024 is that of Stable Diffusion 1.5. The paper names
+SDXL inpainting and no sizes."""
 
 
 def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:

@@ -2,7 +2,8 @@
 
 L = L_mse + lambda * sum over the attention modules of the pose constraint (eq. 8). U-Net, source encoder and
 label mapper learn on pairs of the same person. With one of Stable Diffusion's autoencoders they have the
-released sizes and begin from nothing, as in the paper; with mini's they are mini and begin from its base.
+released sizes and begin from nothing, as in the authors' script; with mini's they are mini and
+begin from its base.
 """
 
 from __future__ import annotations
