@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 PAIRS = "pairs"
 COUNT, HELD_OUT = 8_000, 256
+JOINTS, DENSEPOSE = "joints", "densepose"
+"""What a recipe may need of both pictures of a pair."""
+LOOKED_AT = 2000
+"""Most pairs of which it is seen to that they have it; importing looks at all."""
 COLUMNS = ("source", "target", "source_densepose", "target_densepose")
 Sides = tuple[int, int]
 
@@ -112,12 +116,32 @@ class Pairs:
         return len(self.captions)
 
 
-def open_pairs(root: Path, vae: AutoencoderKL) -> Split:
+def open_pairs(root: Path, vae: AutoencoderKL, needs: str | None = None) -> Split:
     """Both parts with latents by the autoencoder, encoded when missing.
 
-    Raises FileNotFoundError when the data were not made.
+    needs: JOINTS or DENSEPOSE, which must not be empty. Raises FileNotFoundError when the data were not made,
+    and ValueError that names a pair which lacks what is needed.
     """
-    return Split(*(open_part(Path(root) / part / PAIRS, vae) for part in ("train", "held_out")))
+    parts = [open_part(Path(root) / part / PAIRS, vae) for part in ("train", "held_out")]
+    for part in parts:
+        if needs is not None:
+            check_pairs(part, needs)
+    return Split(*parts)
+
+
+def check_pairs(data: Pairs, needs: str) -> None:
+    """ValueError that counts the pairs without joints, or without DensePose labels, and names the first."""
+    for side in ("source", "target"):
+        array = getattr(data, f"{side}_{needs}")
+        looked_at = np.unique(np.linspace(0, len(data) - 1, min(len(data), LOOKED_AT)).astype(int))
+        empty = [
+            row for row in looked_at if not (array[row][..., 2] if needs == JOINTS else array[row]).any()
+        ]
+        if empty:
+            raise ValueError(
+                f"{len(empty)} of {len(looked_at)} pairs looked at have no {needs} of the {side}, first number "
+                f"{empty[0]} ({data.captions[empty[0]]}): this recipe needs them. Import the pairs with {needs}"
+            )
 
 
 def open_part(folder: Path, vae: AutoencoderKL) -> Pairs:
