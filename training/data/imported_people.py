@@ -141,8 +141,8 @@ def pick_people(images: Path, annotations: Path, purpose: str) -> list[tuple[dic
         )
     if len(upside_down) >= 10 and np.mean(upside_down) > 0.5:
         raise ValueError(
-            f"{annotations}: most heads are below their feet: the joints are not in COCO's order (nose, eyes, "
-            "ears, shoulders, elbows, wrists, hips, knees, ankles; left before right)"
+            f"{annotations}: most heads are below their feet: the joints are not in COCO's order (nose, "
+            "eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; left before right)"
         )
     logger.info("%s: %d people taken, %d left out", annotations.name, len(picked), dropped)
     return picked
@@ -151,7 +151,9 @@ def pick_people(images: Path, annotations: Path, purpose: str) -> list[tuple[dic
 def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> bool:
     """Whether an annotation says enough for a purpose. ValueError for joints that are no numbers."""
     if not np.isfinite(joints).all():
-        raise ValueError(f"annotation {annotation.get('id')} has joints that are no numbers: correct the file")
+        raise ValueError(
+            f"annotation {annotation.get('id')} has joints that are no numbers: correct the file"
+        )
     if len(joints) == 0 or (joints[:, 2] > 0).sum() < LEAST_JOINTS:
         return False
     if max(annotation.get("bbox", (0, 0, 0, 0))[2:]) < LEAST_SIDE_PX:
@@ -235,7 +237,9 @@ class PeopleReader:
     ) -> dict[str, Any]:
         """The person with another one of the index pasted over."""
         if person.mask is None:
-            raise ValueError(f"{person.file} has a person without a mask: take annotations with segmentations")
+            raise ValueError(
+                f"{person.file} has a person without a mask: take annotations with segmentations"
+            )
         mask = (cut(torch.from_numpy(person.mask)[None].float(), square, size, edge=False) > 0.5).float()
         over, hiding = hidden_by(content, number, mask, size)
         cutout = torch.where(mask > 0.5, image, torch.ones_like(image))

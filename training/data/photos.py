@@ -63,7 +63,9 @@ def open_photos(folder: Path, annotations: Path | None = None) -> list[Photograp
     """
     path = annotations or Path(folder) / ANNOTATIONS
     people = [
-        person for image, own in read_annotations(path) for person in _people_of(Path(folder), image, own, path)
+        person
+        for image, own in read_annotations(path)
+        for person in _people_of(Path(folder), image, own, path)
     ]
     if not people:
         raise ValueError(

@@ -103,7 +103,7 @@ class CFLDRecipe(LatentRecipe):
         steps=45_500, batch_size=56, accumulation=4, learning_rate=1e-4, final_rate=0.1, falls=STEP,
         warmup_steps=1000, betas=(0.9, 0.999), mixed_precision="bf16",
     )  # fmt: skip
-    """The released code's: 100 epochs of 101 966 pairs in batches of 224, a tenth of the rate from half on."""
+    """The released code's: 100 epochs of 101 966 pairs in batches of 224, at the end a tenth of the rate."""
 
     def at_full_size(self) -> None:
         """Also the plain loss, and a published Swin Transformer to begin with."""

@@ -153,10 +153,11 @@ def build_hands(args: argparse.Namespace) -> None:
 
 def build_pair_data(args: argparse.Namespace) -> None:
     """Render the same people in two poses, or bring pairs of pictures to one size."""
-    from ..data.pairs import COUNT, build_pairs, import_pairs
+    from ..data.imported_pairs import import_pairs
+    from ..data.pairs import COUNT, build_pairs
 
     if args.pairs is not None:
-        import_pairs(args.data, args.pairs, tuple(args.sides))
+        import_pairs(args.data, args.pairs, tuple(args.sides), args.processes)
         return
     build_pairs(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
 
