@@ -62,7 +62,7 @@ def write_pairs(place: Path, folder: Path, lines: Sequence[Line], sides: Sides, 
     if (place / "captions.json").is_file():
         return
     place.mkdir(parents=True, exist_ok=True)
-    own = list({(line["source"], line["target"]): line for line in lines}.values())
+    own = list({json.dumps(line, sort_keys=True): line for line in lines}.values())
     if len(own) < len(lines):
         logger.info("%d of %d pairs were listed twice", len(lines) - len(own), len(lines))
     write_json(place / INDEX, own)

@@ -258,7 +258,10 @@ def person_of(content: Mapping[str, Any], number: int) -> tuple[PhotographedPers
     height, width = picture["size"]
     if height is None or width is None:
         raise ValueError(f"{name} has no height and width in the annotations: add them")
-    first = next(people_on(file, [picture["people"][own]], height, width))
+    wanted = picture["people"][own]
+    if content["purpose"] != PHAC:
+        wanted = {**wanted, "segmentation": None}
+    first = next(people_on(file, [wanted], height, width))
     rest = [each for index, each in enumerate(picture["people"]) if index != own and any(_joints(each))]
     return first, list(people_on(file, [{**each, "segmentation": None} for each in rest], height, width))
 
