@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("data", help="import pictures to train on, or draw some", add_help=False)
     measure.add_eval(commands)
     measure.add_bench(commands)
+    measure.add_check(commands)
     models_cli.add_models(commands)
     return parser
 

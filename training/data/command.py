@@ -149,6 +149,9 @@ def synth(args: argparse.Namespace) -> None:
     from .pairs import build_pairs
     from .people import build_split
 
-    builders = {"people": build_split, "hands": build_hands_data, "pairs": build_pairs}
-    for what in args.what:
-        builders[what](args.data, args.count, args.held_out, size=args.size, processes=args.processes)
+    if "people" in args.what:
+        build_split(args.data, args.count, args.held_out, args.size, args.processes)
+    if "hands" in args.what:
+        build_hands_data(args.data, args.count, args.held_out, args.size, args.processes)
+    if "pairs" in args.what:
+        build_pairs(args.data, args.count, args.held_out, args.size, args.processes)

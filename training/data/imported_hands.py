@@ -140,7 +140,8 @@ def close_up(hand: Mapping[str, Any], size: int) -> tuple[Tensor, Tensor, Tensor
     known = joints[joints[:, 2] > 0, :2]
     low, high = known.min(0), known.max(0)
     side = max(round(MARGIN * float((high - low).max())), 1)
-    square = Square(*(round(float(each)) for each in (low + high - side) / 2), side)
+    left, top = (round(float(each)) for each in (low + high - side) / 2)
+    square = Square(left, top, side)
     cut_mask = cut(mask, square, size, edge=False)
     if not (cut_mask > 0.5).any():
         raise ValueError(f"{hand['mask']} is empty at the hand: it must be 255 on the hand, 0 elsewhere")

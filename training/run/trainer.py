@@ -342,7 +342,7 @@ def checkpoint_gradients(module: torch.nn.Module) -> None:
     if not able:
         raise ValueError("gradient checkpointing: this recipe has no network of diffusers; leave it out")
     for part in able:
-        part.enable_gradient_checkpointing()
+        part.enable_gradient_checkpointing()  # type: ignore[operator]
 
 
 def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
