@@ -85,7 +85,7 @@ def mini_vae() -> AutoencoderKL:
         out_channels=12,
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(48, 96, 128),
+        block_out_channels=(32, 64, 96),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,

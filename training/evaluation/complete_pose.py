@@ -64,7 +64,14 @@ def evaluate_pose_completion(
     on_batch: Callable[[Batch], object] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Every metric by its name over the people of `seeds`; see `completion_scores`."""
+    """Every metric by its name; see `completion_scores`.
+
+    Args:
+        net: the flow.
+        seeds: of the people.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
+    """
     batches: list[Batch] = []
 
     def measure(part: list[int]) -> Batch:
@@ -153,7 +160,16 @@ def _values(
 def frame_and_known(
     net: PoseCompletion, joints: Tensor, seen: Tensor, boxes: Tensor, boxed: bool, size: int
 ) -> tuple[Frame, Known]:
-    """The person's unit and what is known in it."""
+    """The person's unit and what is known in it.
+
+    Args:
+        net: the flow.
+        joints: (B,18,2+) x, y in pixels.
+        seen: (B,18) 1 where a joint is known, else 0.
+        boxes: (B,4) x0, y0, x1, y1 of the whole people in pixels.
+        boxed: whether the boxes are known.
+        size: side of the pictures in pixels.
+    """
     has_box = torch.full((len(joints),), float(boxed))
     given = (joints[..., :2], seen, boxes, has_box)
     frame = frame_of(net, *given, torch.full_like(has_box, USUAL_SIZE * size))

@@ -30,6 +30,7 @@ from ...models.diffusion.text import load_text_encoder
 from ...models.humansd.networks import HumanSD
 from ...models.humansd.sampling import generate_people
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
+from ...models.sentences import typed
 from ...people.keypoints import coco17_from_body18
 from ...people.skeleton_coco import draw_coco_bodies
 from ...people.synthetic import SyntheticPeople, render_people
@@ -96,7 +97,7 @@ def load_family(folder: Path, device: str = "cpu", steps: int = STEPS) -> Family
         else:
             draws[name] = _drawer(name, folder / f"{file}.safetensors", vae, text, device, steps)
     if not draws:
-        raise FileNotFoundError(f"no model to measure in {folder}: run `figura train humansd`")
+        raise FileNotFoundError(f"no model to measure in {folder}: run `{typed('train humansd')}`")
     return Family(draws, detector)
 
 
@@ -171,9 +172,16 @@ def evaluate_humansd(
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
 ) -> dict[str, float]:
-    """Every metric by its name over the people of `seeds`: "ap.humansd" with one person in each picture,
-    "ap.humansd.three" with three, of the first IN_THREES people. "truth" is what the detector finds on the
-    people's own pictures.
+    """Every metric by its name: "ap.humansd" with one person in each picture, "ap.humansd.three" with three.
+
+    "truth" is what the detector finds on the people's own pictures.
+
+    Args:
+        family: of `load_family`.
+        seeds: of the people; the first IN_THREES of them are also drawn in threes.
+        batch_size: people in a batch.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
     """
     measured: dict[str, Measured] = defaultdict(Measured)
     in_threes, threes = set(seeds[:IN_THREES]), 0

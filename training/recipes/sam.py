@@ -8,6 +8,7 @@ picture a second prompt teaches little, so a picture is prompted once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from ...models.perception.sam import (
 )
 from ...models.perception.sam_networks import KIND, MINI
 from ..data.people import PeopleDataset, rows, sample_indices
-from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes, open_perception
+from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes
 from ..run.progress import image_grid
-from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import Batch, Export, random_generator
+from .perception import PerceptionRecipe
 
 PROMPTS = 1
 MOST_POINTS = (1, 3, 6, 18, 18)
@@ -72,24 +74,12 @@ class SamTraining(torch.nn.Module):
         return torch.cat(logits), torch.cat(ious)
 
 
-class SamRecipe(BaseRecipe):
+class SamRecipe(PerceptionRecipe):
     """Binary cross-entropy, heavier near the outline, plus Dice, plus the error of the predicted IoU."""
 
     name = "sam"
     needs = ("pose_detector",)
-    plan = TrainingPlan(
-        minutes=60,
-        batch_size=16,
-        learning_rate=1e-3,
-        weight_decay=0.02,
-        ema_decay=0.998,
-        mixed_precision="bf16",
-        device="cpu",
-    )
-
-    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people and the photographs for their backgrounds."""
-        return open_perception(data_root)
+    plan = replace(PerceptionRecipe.plan, minutes=60, batch_size=16, learning_rate=1e-3)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A mini SAM that begins with what the pose detector sees."""
@@ -175,7 +165,10 @@ def stem_from_detector(sam: Any, detector: PoseDetector) -> None:
 def random_points(
     masks: torch.Tensor, joints: torch.Tensor, seen: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts (B,K,n,2) px and labels (B,K,n) of a batch; n is drawn once, so few points are few tokens."""
+    """Prompts (B,K,n,2) px and labels (B,K,n) of a batch; n is drawn once, so few points are few tokens.
+
+    masks: (B,1,S,S). joints: (B,18,3) px. seen: (B,18) 0 or 1. generator: chooses.
+    """
     batch, most = len(masks), MOST_POINTS[int(torch.randint(len(MOST_POINTS), (1,), generator=generator))]
     rank = torch.rand(batch, PROMPTS, 18, generator=generator) + 2 * (1 - seen[:, None])
     order = rank.argsort(dim=2)[..., :most]
@@ -244,7 +237,14 @@ def intersection_over_union(found: torch.Tensor, truth: torch.Tensor) -> torch.T
 def score_person(
     sam: torch.nn.Module, people: PeopleDataset, index: int, generator: torch.Generator
 ) -> dict[str, float]:
-    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible."""
+    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible.
+
+    Args:
+        sam: the model.
+        people: the data set.
+        index: of the person in it.
+        generator: chooses points.
+    """
     where = np.array([index])
     truth = people.images("visible_mask", where)[0, 0] > 0.5
     joints, seen = visible_joints(people, where)

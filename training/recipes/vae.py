@@ -24,7 +24,7 @@ PERSON_WEIGHT = 3.0
 SKELETON = "skeleton"
 WEIGHTS = {"occluded": 0.3, "unoccluded": 0.1, "complete": 0.3, "cutout": 0.26, SKELETON: 0.04}
 """Shares of the kinds of picture. HumanSD and Giving a Hand encode skeletons, too."""
-SHARP_AFTER, CRITIC_AFTER = 20_000, 70_000
+SHARP_AFTER, CRITIC_AFTER = 5_000, 16_000
 """Pictures seen until absolute error and SSIM count wholly, and until the critic joins."""
 CRITIC_SHARE = 0.15
 """Of the reconstruction's pull on a picture, what the critic's is. More looks crisper and is less true."""
