@@ -166,7 +166,18 @@ def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> b
 def write_index(
     folder: Path, images: Path, picked: Sequence[tuple[Any, list[Any], int]], captions: Any, purpose: str
 ) -> None:
-    """What `PeopleReader` reads. ValueError names a picture without a caption."""
+    """Write what `PeopleReader` reads.
+
+    Args:
+        folder: of the arrays.
+        images: folder of the pictures.
+        picked: of `pick_people`.
+        captions: text by file name, or one text for all.
+        purpose: one of PURPOSES.
+
+    Raises:
+        ValueError: naming a picture without a caption.
+    """
     pictures: dict[str, Any] = {}
     people = []
     for image, own, number in picked:
@@ -316,8 +327,16 @@ def everybody_in(people: Sequence[PhotographedPerson], square: Square, size: int
 
 
 def hidden_by(content: Mapping[str, Any], number: int, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Another person of the index, moved so that a share of `mask` (1,S,S) is hidden: picture (3,S,S) and
-    where it covers (1,S,S). Nothing covers where no place is found.
+    """Another person of the index, moved so that a share of somebody is hidden.
+
+    Args:
+        content: of an index.
+        number: of the person to hide.
+        mask: where that person is, (1,S,S).
+        size: S in pixels.
+
+    Returns:
+        The picture (3,S,S) and where it covers (1,S,S); nothing covers where no place is found.
     """
     generator = random_generator(number, 61)
     for _ in range(PLACES):

@@ -113,7 +113,13 @@ def open_latents(
     precision: torch.dtype | None = torch.bfloat16,
     names: Sequence[str] = (),
 ) -> Split:
-    """Latent caches of both data sets in `root`; precision and names as in `LatentCache.build`."""
+    """Latent caches of both data sets.
+
+    Args:
+        root: folder of the data sets.
+        vae: the autoencoder.
+        precision, names: as in `LatentCache.build`.
+    """
     vae = vae.to(memory_format=torch.channels_last)
     name = encoder_name(vae)
     parts = (Path(root) / part for part in ("train", "held_out"))
