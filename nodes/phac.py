@@ -14,10 +14,12 @@ from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_images, invisible_images
+from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
 from .inputs import (
     AUTOMATIC,
+    COARSE_CROP_INPUT,
     COARSE_INPUT,
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
@@ -229,10 +231,12 @@ class FiguraInvisibleMask:
                 "prompt": (
                     "FIGURA_PROMPT",
                     {
-                        "tooltip": "The prompt that PHAC Sampler got. If the model has no ControlNet for its "
-                        "box, the mask stays inside the box. Not needed otherwise."
+                        "tooltip": "The prompt that the coarse picture was made by. It says where to look: "
+                        "round the visible part, its joints and its boxes. If the model has no ControlNet "
+                        "for its box, the mask stays inside the box."
                     },
                 ),
+                "crop": COARSE_CROP_INPUT,
             },
         }
 
@@ -255,18 +259,20 @@ class FiguraInvisibleMask:
         threshold: float,
         dilation: int,
         prompt: Sequence[PointPrompt] | None = None,
+        crop: Sequence[CropPlan] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two masks (B,H,W), 0 or 1."""
-        images, drawn, masks = same_batch(image, coarse, visible_mask)
-        images, drawn, masks, prompts = broadcast_batches(
-            image=images, coarse=drawn, visible_mask=masks, prompt=None if prompt is None else list(prompt)
+        images, drawn, masks = same_batch(image, coarse, visible_mask, crop=crop)
+        images, drawn, masks, prompts, plans = broadcast_batches(
+            image=images, coarse=drawn, visible_mask=masks, prompt=prompt or None, crop=crop
         )
         host = get_host()
         radius = None if dilation < 0 else float(dilation)
         with host.managed(phac) as model:
             dilated, exact = invisible_images(
-                model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts
-            )
+                model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts,
+                plans=plans,
+            )  # fmt: skip
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from figura.models.phac.pipeline import LARGEST_ZOOM, plan_region, refine_images
+from figura.models.phac.pipeline import refine_images
+from figura.models.phac.plans import LARGEST_ZOOM, plan_region
 from figura.people.boxes import Box
 from figura.tests.models.phac import tiny
 from hypothesis import given
