@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from .tensors import (
     image_to_bchw,
     mask_to_b1hw,
 )
+
+logger = logging.getLogger(__name__)
 
 MASK_NET_FILE = "invisible_mask.safetensors"
 AUTOMATIC_DILATION = -1
@@ -186,6 +189,7 @@ class FiguraPHACSampler:
             masks.repeat(count, 1, 1, 1),
             list(prompts) * count,
         )
+        warn_of_small(images, phac)
         host = get_host()
         with host.managed(phac, memory=working_memory(phac)) as model:
             coarse, latents = complete_images(
@@ -274,6 +278,17 @@ class FiguraInvisibleMask:
                 plans=plans,
             )  # fmt: skip
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
+
+
+def warn_of_small(images: Tensor, phac: PHACModel) -> None:
+    """Log that pictures are smaller than what the model works at, as after a crop made for another one."""
+    height, width = images.shape[-2:]
+    if max(height, width) < phac.size:
+        logger.warning(
+            "the picture has %d x %d pixels and is enlarged to the %d of %s: if it is a crop, connect Load "
+            "PHAC to Crop Person and set width and height to 0",
+            width, height, phac.size, phac.name,
+        )  # fmt: skip
 
 
 def find_prompt_network(name: str) -> Path:

@@ -170,8 +170,8 @@ def in_cells(mask: Tensor) -> Tensor:
 
 
 def _check_size(size: int) -> None:
-    if size < 64 or size % CELL:
-        raise ValueError(f"size is {size}; a multiple of {CELL} from 64 on is needed (512, 768, 1024 ...)")
+    if size < CELL or size % CELL:
+        raise ValueError(f"size is {size}; a multiple of {CELL} is needed (512, 768, 1024 ...)")
 
 
 def _check_something(masks: Tensor, name: str) -> None:
