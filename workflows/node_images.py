@@ -15,7 +15,7 @@ from ..headless.graph import Graph, input_specs, is_link
 from ..models.files import write_then_rename
 from .forms import api_form
 from .scene import IMAGE
-from .thumbnails import DRAWN, QUALITY
+from .thumbnails import DRAWN, QUALITY, runnable_part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +51,7 @@ def shown_nodes() -> dict[str, tuple[list[Image], list[Image]]]:
                 first, *rest = DRAWN[flow.name]()
                 shown.setdefault(name, ([first], rest))
         else:
-            for name, images in _run_and_show(graph):
+            for name, images in _run_and_show(runnable_part(graph)):
                 shown.setdefault(name, images)
     return shown
 
