@@ -65,7 +65,7 @@ def _run_and_show(graph: Graph) -> Iterator[tuple[str, tuple[list[Image], list[I
         outputs = runner.run(graph).outputs
     for node_id, node in graph.items():
         node_class: Any = runner.classes[node["class_type"]]
-        if not node["class_type"].startswith("Figura"):
+        if not node["class_type"].startswith("Figura") or node_id not in outputs:
             continue
         before = [
             image

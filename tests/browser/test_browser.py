@@ -26,7 +26,10 @@ KINDS = (
     "pocold",
     "cfld",
 )
-NEEDS_CHECKPOINT = {"mask_expansion_native", "humansd_native", "cfld_native"}
+NEEDS_CHECKPOINT = {
+    "mask_expansion_native", "humansd_native", "cfld_native",
+    "phac_native_sd15", "phac_native_sdxl", "phac_native_one_pass", "refine_anything",
+}  # fmt: skip
 TEMPLATES = sorted({path.stem for path in FOLDER.glob("*.json")} - NEEDS_CHECKPOINT)
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
