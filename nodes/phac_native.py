@@ -19,7 +19,14 @@ from ..models.phac.prepare import (
 from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
 from .common import CATEGORY, same_batch
-from .inputs import AUTOMATIC_FEATHER, COARSE_CROP_INPUT, COARSE_INPUT, VISIBLE_MASK_INPUT, feather_input
+from .inputs import (
+    AUTOMATIC_FEATHER,
+    COARSE_CROP_INPUT,
+    COARSE_INPUT,
+    VISIBLE_MASK_INPUT,
+    feather_input,
+    stock_model_input,
+)
 from .refine import warn_of_empty
 from .stock_model import check_sees_picture, size_for
 from .tensors import (
@@ -87,12 +94,9 @@ class FiguraCoarsePrepare:
                         "there is one."
                     },
                 ),
-                "model": (
-                    "MODEL",
-                    {
-                        "tooltip": "The model that is to draw: it sets the size where that is 0, and "
-                        "one that cannot see the person is refused."
-                    },
+                "model": stock_model_input(
+                    "The model that is to draw: it sets the size where that is 0, and one that cannot see "
+                    "the person is refused."
                 ),
             },
         }
@@ -175,10 +179,7 @@ class FiguraRefinePrepare:
                 "feather": feather_input(
                     "Width of the soft edge inside the mask, in pixels of the crop. -1: 1.5 % of its size."
                 ),
-                "model": (
-                    "MODEL",
-                    {"tooltip": "The model that is to refine: it sets the size where that is 0."},
-                ),
+                "model": stock_model_input("The model that is to refine: it sets the size where that is 0."),
             },
         }
 

@@ -232,7 +232,7 @@ def add_sampled(
     """What a stock inpainting model makes of pixels in a mask. pose: a ControlNet's loader, its picture."""
     positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=text, new_column=True)
     negative = flow.add("CLIPTextEncode", "Not wanted", clip=loaded["CLIP"], text=NEGATIVE)
-    said = {"positive": positive["CONDITIONING"], "negative": negative["CONDITIONING"]}
+    said: dict[str, Any] = {"positive": positive["CONDITIONING"], "negative": negative["CONDITIONING"]}
     if pose is not None:
         control, image = pose
         posed = flow.add(
@@ -261,7 +261,7 @@ def add_sampled(
 
 
 def add_refined(
-    flow: Flow, loaded: Node, photo: Node, coarse: Output, seen: Output, hidden: Node, **more: Output
+    flow: Flow, loaded: Node, photo: Node, coarse: Output, seen: Output, hidden: Node, **more: Any
 ) -> None:
     """The refinement, and the result put back. more: further inputs of Refine Prepare."""
     with flow.group("6  Refined in place", Color.STAGE):
@@ -290,7 +290,7 @@ def add_refined(
         )
 
 
-def add_whole(flow: Flow, photo: Node, **patch: Output) -> None:
+def add_whole(flow: Flow, photo: Node, **patch: Any) -> None:
     """What was drawn, in its place. patch: inputs of Stitch."""
     whole = flow.add("FiguraStitch", image=photo["IMAGE"], **patch)
     add_saved(flow, "Save picture", flow.name, whole["image"])

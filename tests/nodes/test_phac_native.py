@@ -58,14 +58,6 @@ def hidden() -> Tensor:
     return mask
 
 
-@pytest.mark.parametrize("node", [nodes.FiguraCoarsePrepare, nodes.FiguraRefinePrepare])
-def test_everything_is_described(node: Any) -> None:
-    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
-    for group in node.INPUT_TYPES().values():
-        for name, (_, options) in group.items():
-            assert options["tooltip"], name
-
-
 @pytest.mark.parametrize(
     ("context", "kind", "size"),
     [
