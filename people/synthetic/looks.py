@@ -150,7 +150,7 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     if look.bottom.kind in ("skirt", "dress"):
         layers += [make_lining(worn, look.bottom.cloth.colour), make_skirt(worn, look.bottom)]
         fields.append(
-            torch.where(trunk, torch.minimum(0.29 - y, y - min(-0.10, look.bottom.hem + 0.2)), -1.0)
+            torch.where(trunk, torch.minimum(0.29 - y, y - min(-0.10, look.bottom.hem + 0.12)), -1.0)
         )
     else:
         layers.append(make_trousers(worn, look.bottom))
