@@ -229,7 +229,16 @@ def add_sampled(
     denoise: float = 1.0,
     pose: tuple[Node, Output] | None = None,
 ) -> Output:
-    """What a stock inpainting model makes of pixels in a mask. pose: a ControlNet's loader, its picture."""
+    """What a stock inpainting model makes of pixels inside a mask.
+
+    Args:
+        flow: what the nodes are added to.
+        loaded: the checkpoint's loader.
+        pixels, mask: as InpaintModelConditioning takes them.
+        text: what is to be seen.
+        cfg, denoise: of KSampler.
+        pose: the loader of a ControlNet, and its picture.
+    """
     positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=text, new_column=True)
     negative = flow.add("CLIPTextEncode", "Not wanted", clip=loaded["CLIP"], text=NEGATIVE)
     said: dict[str, Any] = {"positive": positive["CONDITIONING"], "negative": negative["CONDITIONING"]}
@@ -263,7 +272,17 @@ def add_sampled(
 def add_refined(
     flow: Flow, loaded: Node, photo: Node, coarse: Output, seen: Output, hidden: Node, **more: Any
 ) -> None:
-    """The refinement, and the result put back. more: further inputs of Refine Prepare."""
+    """The refinement, and the result put back.
+
+    Args:
+        flow: what the nodes are added to.
+        loaded: the checkpoint's loader.
+        photo: the picture's loader.
+        coarse: the completed person.
+        seen: the visible mask.
+        hidden: the node of the invisible mask.
+        more: further inputs of Refine Prepare.
+    """
     with flow.group("6  Refined in place", Color.STAGE):
         start = flow.add(
             "FiguraRefinePrepare",

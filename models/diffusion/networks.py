@@ -152,8 +152,12 @@ def inpaint_condition(
 ) -> torch.Tensor:
     """The inpainting U-Net's extra channels (B,1+C,h,w): mask (1 = make), latents of the masked picture.
 
-    binary: the mask is 0 or 1 in every cell, that of its first pixel, as public weights were trained;
-    otherwise the covered part of each cell.
+    Args:
+        vae: the autoencoder.
+        images: (B,3,H,W) in 0..1.
+        mask: (B,1,H,W), 1 where something is to be made.
+        binary: the mask is 0 or 1 in every cell, that of its first pixel, as public weights were trained;
+            otherwise the covered part of each cell.
     """
     masked = encode_image(vae, hide(images, mask))
     size = (masked.shape[-2], masked.shape[-1])

@@ -254,8 +254,13 @@ def refine_images(
 def shown_part(
     coarse: Tensor, visible_masks: Tensor, invisible_masks: Tensor, exact_masks: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The coarse picture on white (B,3,H,W), and what is to be taken from it (B,1,H,W) float 0 or 1: of
-    exact_masks, or of all that may change, the part that shows the person.
+    """The coarse picture on white (B,3,H,W), and what is to be taken from it (B,1,H,W) float 0 or 1.
+
+    Args:
+        coarse: (B,3,H,W) in 0..1, or (B,4,H,W) with alpha.
+        visible_masks: (B,1,H,W); nothing is taken there.
+        invisible_masks: what may change, (B,1,H,W).
+        exact_masks: what of it may be taken; None is all of it that shows the person.
     """
     drawn = split_ground(coarse)
     shown = drawn.person * (invisible_masks > 0.5) * (visible_masks <= 0.5)
