@@ -130,7 +130,7 @@ class TestPosesForTheEditor:
     def shown(*inputs, **named) -> list:
         ui = FiguraPointPrompt().run(*inputs, **named)["ui"]
         # ComfyUI makes one list of the lists of a node's runs, and writes it as JSON.
-        assert list(ui) == ["figura_poses"] and isinstance(ui["figura_poses"], list)
+        assert list(ui) == ["figura_poses", "figura_picture"] and isinstance(ui["figura_poses"], list)
         return json.loads(json.dumps(ui["figura_poses"], allow_nan=False))
 
     @staticmethod
