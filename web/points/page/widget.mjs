@@ -35,6 +35,8 @@ export function addPointsEditor(node, app, api) {
     onPicture: (file) => takePicture(node, file, { app, api, page: pageOf(app) }),
   });
   const look = () => {
+    // Links belong to the graph: a node that is only being copied has none.
+    if (!node.graph) return;
     showPicture(editor, node, state, app, api);
     showIncoming(editor, node, app);
     editor.session.showPrompt(promptOf(node));
@@ -42,7 +44,7 @@ export function addPointsEditor(node, app, api) {
   };
   // Once a graph is queued, the page may give seeds their next values; what comes in belongs to those it was queued with.
   const remember = () => queueMicrotask(() => { state.queued = node.graph ? incomingKeys(node, app) : null; });
-  const widget = replaceField(node, editor, { changed: () => node.graph && look(), beforeQueued: remember });
+  const widget = replaceField(node, editor, { changed: () => look(), beforeQueued: remember });
   if (!widget) return null;
   keepGraphStill(editor.element, () => app.canvas?.ds ?? null);
   chain(node, "onConfigure", () => {
@@ -115,7 +117,7 @@ function incomingKeys(node, app) {
 }
 
 function showIncoming(editor, node, app) {
-  const pose = node.graph ? arrivedPose(nameOf(node), incomingKeys(node, app).pose) : null;
+  const pose = arrivedPose(nameOf(node), incomingKeys(node, app).pose);
   if (!pose) return editor.showIncoming(null);
   const person = widgetValue(node, "person") ?? pose.person;
   return editor.showIncoming(pose, Number.isInteger(person) ? person : -1);
@@ -129,8 +131,6 @@ function promptOf(node) {
 }
 
 function showPicture(editor, node, state, app, api) {
-  // Links belong to the graph: a node that is only being copied has none.
-  if (!node.graph) return;
   const { source, changes, before, key } = findPicture(node, IMAGE_INPUT, pageOf(app));
   const arrived = before || !source ? arrivedPicture(nameOf(node), key) : null;
   const note = noteFor(node, arrived ?? source, arrived ? null : before);
