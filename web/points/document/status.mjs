@@ -18,7 +18,7 @@ export function status(session, note = "") {
   if (tool === "place" && next) return say("status.place", { joint: jointLabel(next.part, next.name) });
   if (tool === "whole") return say(placedJoints(doc).length > 1 ? "status.whole" : "status.noSkeleton");
   const place = placeOf(doc, selection);
-  if (!place) return [lacks(session) ?? summary(session), unused(session)].filter(Boolean).join(". ");
+  if (!place) return [lacks(session) ?? summary(session), unused(session)].filter(Boolean).join(" · ");
   const [x, y] = place.map(rounded);
   return `${say("status.at", { target: targetLabel(doc, selection), x, y })}${lengthHint(session)}`;
 }

@@ -80,7 +80,8 @@ function named(getter) {
 
 /** The link at an input: {id, origin_id, origin_slot}, or null. */
 export function inputLink(node, slot) {
-  if (typeof node.getInputLink === "function") return node.getInputLink(slot);
+  // A node that holds a subgraph answers this question about the links inside of it.
+  if (!node.subgraph && typeof node.getInputLink === "function") return node.getInputLink(slot);
   const id = node.inputs?.[slot]?.link;
   return id === null || id === undefined ? null : linkOf(node.graph, id);
 }
