@@ -95,19 +95,17 @@ async function pictures() {
 /** Inside a subgraph the picture comes from outside. */
 async function subgraph() {
   await build({ load: load("figura_scene.png"), prompt: PROMPT }, [["load", 0, "prompt", "image"]]);
+  await page.evaluate(() => { window.holder = window.app.graph.convertToSubgraph(new Set([window.made.prompt])); });
+  await page.waitForTimeout(1500);
   await page.evaluate(() => {
-    const { graph, canvas: view } = window.app;
-    const { subgraph: inner, node } = graph.convertToSubgraph(new Set([window.made.prompt]));
-    view.setGraph ? view.setGraph(inner) : view.openSubgraph(inner, node);
+    const { subgraph: inner, node } = window.holder;
+    window.app.canvas.openSubgraph(inner, node);
     window.made.prompt = inner.nodes.find((one) => one.type === "FiguraPointPrompt");
-    view.ds.offset[0] = 700 - window.made.prompt.pos[0];
-    view.ds.offset[1] = 140 - window.made.prompt.pos[1];
   });
+  await page.waitForTimeout(1500);
   await takeEditor();
   const inside = await size();
   await shot("subgraph");
-  await page.evaluate(() => { window.app.canvas.setGraph(window.app.rootGraph ?? window.app.graph.rootGraph); });
-  await page.waitForTimeout(800);
   return inside;
 }
 
@@ -300,7 +298,7 @@ async function whole() {
   return { count: Object.keys(joints).length, moved: [moved.x - stood.x, moved.y - stood.y], steps: new Set(texts).size };
 }
 
-const STEPS = { pictures, subgraph, run, shape, panel, longStatus, pinch, history, connected, kinds, transfers, whole };
+const STEPS = { pictures, run, shape, panel, longStatus, pinch, history, connected, kinds, transfers, whole, subgraph };
 for (const [name, step] of Object.entries(STEPS)) {
   if (job.only && !job.only.includes(name)) continue;
   try {

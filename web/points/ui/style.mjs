@@ -75,7 +75,7 @@ select option { background: var(--field); color: var(--ink); }
 .chosen select { flex: 1; }
 .status { position: relative; display: flex; align-items: center; height: 24px; border-top: 1px solid var(--rule);
   color: var(--dim); font-size: 11.5px; }
-.status p { position: absolute; left: 0; right: 74px; bottom: 0; margin: 0; padding: 3px 8px; pointer-events: none; overflow: hidden;
+.status p { position: absolute; left: 0; right: 74px; bottom: 0; margin: 0; padding: 3px 8px 0; border-bottom: 4px solid transparent; pointer-events: none; overflow: hidden;
   overflow-wrap: anywhere; background: var(--back); border-radius: 0 5px 0 0; display: -webkit-box; -webkit-box-orient: vertical;
   -webkit-line-clamp: 5; }
 .status .size { margin-left: auto; padding-right: 8px; white-space: nowrap; }
@@ -101,7 +101,7 @@ dialog::backdrop { background: rgb(0 0 0 / 0.6); }
 .large .joint { height: 24px; font-size: 13px; }
 .large .joints h4, .large .joints h4 button { font-size: 12px; }
 .large .status { height: 28px; font-size: 13px; }
-.large .status p { padding-block: 4px; }
+.large .status p { border-bottom-width: 6px; }
 .large select { height: 26px; }
 .large .people .icon, .large .chosen .icon, .large .zoom .icon { width: 26px; height: 26px; }
 .away { display: grid; place-content: center; height: 100%; color: var(--descrip-text, #9a9a9f); font: 12px system-ui, sans-serif; }
