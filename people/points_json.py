@@ -5,7 +5,8 @@
  "roi_box": [x0, y0, x1, y1], "full_box": null, "positive": [[x, y]], "negative": []}
 
 Every key may be left out. A joint that is null is taken away, even if it was detected. Hands have the joints
-of HAND_21, in the same form. width and height are those of the picture the points were set on.
+of HAND_21, in the same form. width and height are those of the picture the points were set on. Boxes and points
+are the active person's; a person may have its own, in the same form, which count when there are none on top.
 """
 
 from __future__ import annotations
@@ -78,10 +79,10 @@ def read_points_text(text: str) -> PointsText:
         height=_side(value, "height"),
         joints=joints,
         removed=removed,
-        roi_box=_box(value, "roi_box"),
-        full_box=_box(value, "full_box"),
-        positive=_points(value, "positive"),
-        negative=_points(value, "negative"),
+        roi_box=_box(value, "roi_box") or _box(person, "roi_box"),
+        full_box=_box(value, "full_box") or _box(person, "full_box"),
+        positive=_points(value, "positive") or _points(person, "positive"),
+        negative=_points(value, "negative") or _points(person, "negative"),
         left_hand=left_hand,
         right_hand=right_hand,
         removed_left_hand=removed_left_hand,

@@ -143,3 +143,13 @@ def test_the_active_person_is_the_one_that_counts():
     people = [{"joints": {"neck": {"x": x, "y": 5}}} for x in (10, 20)]
     prompt: PointPrompt = parse_points(json.dumps({"people": people, "active": 1}), 100, 100)
     assert prompt.joints[1].tolist() == [20, 5, 1]
+
+
+def test_boxes_and_points_on_top_are_the_active_persons_and_others_keep_their_own():
+    people = [{"joints": {}, "roi_box": [1, 1, 9, 9], "positive": [[2, 2]]}, {"joints": {}, "full_box": [3, 3, 9, 9]}]
+    first = read_points_text(json.dumps({"people": people, "positive": [[5, 5]]}))
+    assert first.roi_box == (1, 1, 9, 9) and first.positive == ((5, 5),) and first.full_box is None
+    second = read_points_text(json.dumps({"people": people, "active": 1, "roi_box": [0, 0, 4, 4]}))
+    assert second.roi_box == (0, 0, 4, 4) and second.full_box == (3, 3, 9, 9) and second.positive == ()
+    with pytest.raises(ValueError, match="full_box .* has no area"):
+        read_points_text(json.dumps({"people": [{"full_box": [1, 1, 1, 5]}]}))
