@@ -114,10 +114,11 @@ def test_the_pages_undo_leaves_the_editors_own_history(seen):
 
 def test_a_text_can_be_connected_to_points(seen):
     connected = seen["connected"]
-    assert connected["isBeside"] and connected["linked"][1] == 0
-    assert connected["said"].startswith("points is connected")
+    assert connected["isBeside"] and connected["linked"][1] == 0 and connected["again"] == [512, 512, True]
     if seen["isVue"]:
         assert connected["dots"], "no dot for the input points"
+    else:
+        assert connected["said"].startswith("points is connected")
 
 
 def test_the_kind_of_prompt_says_what_it_lacks_and_does_not_show(seen):
