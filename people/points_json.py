@@ -7,10 +7,14 @@
 Every key may be left out. A joint that is null is taken away, even if it was detected. Hands have the joints
 of HAND_21, in the same form. width and height are those of the picture the points were set on. Boxes and points
 are the active person's; a person may have its own, in the same form, which count when there are none on top.
+
+Two other forms are read as well: the text of a POSE_KEYPOINT value or of an OpenPose file, whose first person
+counts; and what becomes of an object that is sent over the API instead of a text.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Mapping
@@ -18,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .boxes import Box
-from .keypoints import BODY_18, GIVEN, HAND_21, STATES
+from .keypoints import BODY_18, GIVEN, HAND_21, NORMALISED_UP_TO, STATES, Person, read_pose_keypoint
 
 VERSION = 1
 MAX_POINTS = 256
@@ -66,6 +70,12 @@ def read_points_text(text: str) -> PointsText:
     if not text.strip():
         return PointsText()
     value = _load(text)
+    if _is_pose(value):
+        return _read_pose(value)
+    if not isinstance(value, dict):
+        raise ValueError(
+            f'points: the text must be a JSON object like {{"people": [...]}}; got {_kind(value)}.'
+        )
     if value.get("version", VERSION) != VERSION:
         raise ValueError(
             f"points: version {_kind(value['version'])} is not known; this Figura reads version {VERSION}."
@@ -90,10 +100,13 @@ def read_points_text(text: str) -> PointsText:
     )
 
 
-def _load(text: str) -> Mapping[str, Any]:
+def _load(text: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
+        sent = _literal(text)
+        if sent is not None:
+            return sent
         raise ValueError(
             f"points: this is not JSON (line {error.lineno}, column {error.colno}: {error.msg})."
         ) from None
@@ -101,11 +114,57 @@ def _load(text: str) -> Mapping[str, Any]:
         raise ValueError("points: this JSON holds a number of too many digits.") from None
     except RecursionError:
         raise ValueError("points: this JSON is nested too deeply.") from None
-    if not isinstance(value, dict):
-        raise ValueError(
-            f'points: the text must be a JSON object like {{"people": [...]}}; got {_kind(value)}.'
-        )
-    return value
+
+
+def _literal(text: str) -> Any:
+    """The object or list that ComfyUI has made a text of, as Python writes it; None for any other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _is_pose(value: Any) -> bool:
+    """Whether a value is a POSE_KEYPOINT: one picture, or a list of them."""
+    frame = value[0] if isinstance(value, list) and value else value
+    people = frame.get("people") if isinstance(frame, dict) else None
+    first = people[0] if isinstance(people, list) and people else None
+    return isinstance(first, dict) and "pose_keypoints_2d" in first
+
+
+def _read_pose(value: Any) -> PointsText:
+    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints inside of it."""
+    frame = value[0] if isinstance(value, list) else value
+    has_canvas = frame.get("canvas_width") is not None and frame.get("canvas_height") is not None
+    try:
+        # Without a canvas, normalised places are shares of a picture of 1 x 1.
+        (pose,) = read_pose_keypoint(frame if has_canvas else {"people": frame["people"]}, size=(1, 1))
+    except ValueError as error:
+        raise ValueError(f"points: {error}") from None
+    people = [person for person in pose.people if (person.body[:, 2] > 0).any()]
+    if not people:
+        return PointsText()
+    furthest = max(float(person.body[:, :2].max()) for person in people)
+    sides = (pose.width, pose.height) if has_canvas or furthest <= NORMALISED_UP_TO else (None, None)
+    return PointsText(*sides, **_given_parts(people[0], *sides))
+
+
+def _given_parts(person: Person, width: float | None, height: float | None) -> dict[str, dict[str, JointPoint]]:
+    limits = (width or math.inf, height or math.inf)
+    parts = {"joints": (BODY_18, person.body), "left_hand": (HAND_21, person.left_hand)}
+    parts["right_hand"] = (HAND_21, person.right_hand)
+
+    def placed(names: tuple[str, ...], points: Any) -> dict[str, JointPoint]:
+        rows = zip(names, () if points is None else points.tolist(), strict=False)
+        return {
+            name: JointPoint(min(max(x, 0.0), limits[0]), min(max(y, 0.0), limits[1]), GIVEN)
+            for name, (x, y, confidence) in rows
+            if confidence > 0
+        }
+
+    return {key: placed(*part) for key, part in parts.items()}
 
 
 def _side(value: Mapping[str, Any], key: str) -> float | None:
