@@ -15,16 +15,8 @@ from ..models.cfld.pipeline import Given, repose_images
 from ..models.cfld.sampling import STEPS, WEIGHT, Weights
 from ..models.diffusion.schedulers import DDPM
 from ..people.keypoints import read_pose_keypoint
+from . import inputs
 from .common import FULL_SIZE_PARAMETERS, found, progress_of, working_memory
-from .inputs import (
-    AUTOMATIC,
-    automatic_input,
-    guidance_input,
-    model_input,
-    scheduler_input,
-    seed_input,
-    steps_input,
-)
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/CFLD"
@@ -57,10 +49,9 @@ class FiguraLoadCFLD:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": model_input(
+                "model": inputs.model_input(
                     found("cfld"),
                     "mini comes with Figura and knows only Figura's drawn people. For "
                     "photographs put the authors' pytorch_model.bin and pytorch_model_1.bin into "
@@ -69,13 +60,15 @@ class FiguraLoadCFLD:
                 ),
             },
             "optional": {
-                "checkpoint": automatic_input(
-                    checkpoints,
+                "checkpoint": inputs.automatic_input(
+                    found("checkpoint"),
                     "Stable Diffusion 1.5 (models/checkpoints), needed for CFLD Sampler with "
                     "a full-size model. automatic: that of mini; with a full-size model none, which is "
                     "enough for Apply CFLD.",
                 ),
-                "vae": automatic_input(found("vae"), "Another VAE. automatic: that of the checkpoint."),
+                "vae": inputs.automatic_input(
+                    found("vae"), "Another VAE. automatic: that of the checkpoint."
+                ),
             },
         }
 
@@ -94,7 +87,9 @@ class FiguraLoadCFLD:
         """Of a missing file, loading says its size, licence and source, which a list of choices does not."""
         return True
 
-    def run(self, model: str, checkpoint: str = AUTOMATIC, vae: str = AUTOMATIC) -> tuple[CFLDModel]:
+    def run(
+        self, model: str, checkpoint: str = inputs.AUTOMATIC, vae: str = inputs.AUTOMATIC
+    ) -> tuple[CFLDModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
         path = host.find_model("cfld", model)
@@ -105,7 +100,7 @@ class FiguraLoadCFLD:
 
 
 def _chosen(kind: str, name: str) -> Path | None:
-    return None if name == AUTOMATIC else get_host().find_model(kind, name)
+    return None if name == inputs.AUTOMATIC else get_host().find_model(kind, name)
 
 
 class FiguraCFLDSampler:
@@ -118,14 +113,14 @@ class FiguraCFLDSampler:
                 "cfld": CFLD_INPUT,
                 "source": SOURCE_INPUT,
                 "pose_keypoint": POSE_INPUT,
-                "w_pose": guidance_input(WEIGHT, "Guidance by the pose. 1 is none."),
-                "w_app": guidance_input(
+                "w_pose": inputs.guidance_input(WEIGHT, "Guidance by the pose. 1 is none."),
+                "w_app": inputs.guidance_input(
                     WEIGHT,
                     "Guidance by the source's looks. 1 is none. Equal to w_pose it costs a third less time.",
                 ),
-                "steps": steps_input(STEPS, "Denoising steps. ddpm wants 50, the others do with 20."),
-                "scheduler": scheduler_input(DDPM, "ddpm is the authors'."),
-                "seed": seed_input("Picture number i of the batch is made with seed + i."),
+                "steps": inputs.steps_input(STEPS, "Denoising steps. ddpm wants 50, the others do with 20."),
+                "scheduler": inputs.scheduler_input(DDPM, "ddpm is the authors'."),
+                "seed": inputs.seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {
                 "second_source": SECOND_INPUT,
@@ -200,7 +195,19 @@ def read_inputs(
     reference: Tensor | None = None,
     mask: Tensor | None = None,
 ) -> Given:
-    """The inputs checked one by one, and repeated to one batch length."""
+    """The inputs checked one by one, and repeated to one batch length.
+
+    Args:
+        source: IMAGE (B,H,W,3) in 0..1, whose looks are taken.
+        pose_keypoint: POSE_KEYPOINT, the poses to draw.
+        second_source: IMAGE (B,H,W,3), whose looks are mixed in.
+        mix: share of the second, 0..1; below 0 none.
+        reference: IMAGE (B,H,W,3) of which only the mask changes.
+        mask: MASK (B,H,W), 1 on what may change.
+
+    Raises:
+        ValueError, TypeError: naming the input and what it takes.
+    """
     poses, source, second, reference, mask = broadcast_batches(
         pose_keypoint=read_pose_keypoint(pose_keypoint),
         source=image_to_bchw(source, "source"),

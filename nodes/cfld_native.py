@@ -23,6 +23,7 @@ from ..models.cfld.pipeline import check_mix, looks, pose_images
 from ..models.cfld.sampling import Branch, branches_of
 from .cfld import CATEGORY, CFLD_INPUT, MIX_INPUT, NO_MIX, POSE_INPUT, SECOND_INPUT, SOURCE_INPUT, read_inputs
 from .common import working_memory
+from .inputs import stock_model_input
 
 KEY = "figura_cfld"
 RESIDUAL, BIAS = f"{KEY}_residual_", f"{KEY}_bias_"
@@ -43,12 +44,8 @@ class FiguraApplyCFLD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": (
-                    "MODEL",
-                    {
-                        "tooltip": "Stable Diffusion 1.5, of Load Checkpoint. Not SD2, SDXL or an inpainting "
-                        "model."
-                    },
+                "model": stock_model_input(
+                    "Stable Diffusion 1.5, of Load Checkpoint. Not SD2, SDXL or an inpainting model."
                 ),
                 "cfld": CFLD_INPUT,
                 "source": SOURCE_INPUT,

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..models.hands.canvas import BACKGROUNDS, Placement, make_canvas
 from ..people.hands import Hand, hands_of
 from ..people.keypoints import Pose, read_pose_keypoint
+from .inputs import threshold_input
 from .tensors import BATCH_FIX, b1hw_to_mask, bchw_to_image, check_same_size, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/hands"
@@ -60,16 +61,7 @@ class FiguraHandCanvas:
                         "tooltip": "Brightness of all that is no hand. Grey is neutral to the autoencoder.",
                     },
                 ),
-                "threshold": (
-                    "FLOAT",
-                    {
-                        "default": 0.5,
-                        "min": 0.0,
-                        "max": 1.0,
-                        "step": 0.01,
-                        "tooltip": "Where the mask is above this, the close-up shows the hand.",
-                    },
-                ),
+                "threshold": threshold_input("Where the mask is above this, the close-up shows the hand."),
             }
         }
 

@@ -19,28 +19,8 @@ from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, ou
 from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
+from . import inputs, tensors
 from .common import FULL_SIZE_PARAMETERS, find_stack, found, progress_of, working_memory
-from .inputs import (
-    AUTOMATIC,
-    AUTOMATIC_FEATHER,
-    automatic_input,
-    feather_input,
-    guidance_input,
-    model_input,
-    scheduler_input,
-    seed_input,
-    steps_input,
-    strength_input,
-    text_and_vae_input,
-)
-from .tensors import (
-    b1hw_to_mask,
-    bchw_to_image,
-    broadcast_batches,
-    check_same_size,
-    image_to_bchw,
-    mask_to_b1hw,
-)
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -48,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATEGORY = "Figura/hands"
-STEPS_INPUT = steps_input(20, "Denoising steps.")
+STEPS_INPUT = inputs.steps_input(20, "Denoising steps.")
 HANDS_INPUT = ("FIGURA_HANDS", {"tooltip": "The networks of Load Hands."})
 
 
@@ -60,7 +40,7 @@ class FiguraLoadHands:
         checkpoints, controlnets = found("checkpoint"), found("controlnet")
         return {
             "required": {
-                "model": model_input(
+                "model": inputs.model_input(
                     checkpoints,
                     "mini comes with Figura and works at once; it knows only Figura's drawn "
                     "people. For photographs choose a Stable Diffusion 1.5 checkpoint "
@@ -68,19 +48,19 @@ class FiguraLoadHands:
                 ),
             },
             "optional": {
-                "hand_controlnet": automatic_input(
+                "hand_controlnet": inputs.automatic_input(
                     [*controlnets, *found("hands")],
                     "What draws hands. automatic: that of mini. With a checkpoint choose a "
                     "ControlNet for SD1.5 that reads hand skeletons (models/controlnet, for example "
                     "controlnet_hands_sd15), or a hand generator trained with Figura (models/figura).",
                 ),
-                "body_controlnet": automatic_input(
+                "body_controlnet": inputs.automatic_input(
                     [*controlnets, *found("body")],
                     "What reads the skeleton with its hands. automatic: that of mini. With a "
                     "checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a body "
                     "file trained with Figura on that checkpoint (models/figura).",
                 ),
-                "text_and_vae": text_and_vae_input(checkpoints),
+                "text_and_vae": inputs.text_and_vae_input(checkpoints),
             },
         }
 
@@ -97,9 +77,9 @@ class FiguraLoadHands:
     def run(
         self,
         model: str,
-        hand_controlnet: str = AUTOMATIC,
-        body_controlnet: str = AUTOMATIC,
-        text_and_vae: str = AUTOMATIC,
+        hand_controlnet: str = inputs.AUTOMATIC,
+        body_controlnet: str = inputs.AUTOMATIC,
+        text_and_vae: str = inputs.AUTOMATIC,
     ) -> tuple[HandsModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
@@ -142,12 +122,12 @@ class FiguraHandSampler:
                     },
                 ),
                 "steps": STEPS_INPUT,
-                "cfg": guidance_input(
+                "cfg": inputs.guidance_input(
                     2.0,
                     "How strongly the text counts; 1 is no guidance and twice as fast. "
                     "Full-size models: about 5.",
                 ),
-                "seed": seed_input("Hand number i of the output is made with seed + i."),
+                "seed": inputs.seed_input("Hand number i of the output is made with seed + i."),
                 "which": (
                     list(CHOICES),
                     {"default": BOTH, "tooltip": "Both hands, or those of one side alone."},
@@ -162,7 +142,7 @@ class FiguraHandSampler:
                         "from a plain background."
                     },
                 ),
-                "scheduler": scheduler_input(DDIM),
+                "scheduler": inputs.scheduler_input(DDIM),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
@@ -208,8 +188,8 @@ class FiguraHandSampler:
         warn_of_empty(drawn.masks)
         size = drawn.images.shape[-1]
         poses = write_pose_keypoint([hand_pose(hand, size) for hand in drawn.hands])
-        images, skeletons = bchw_to_image(drawn.images), bchw_to_image(drawn.skeletons)
-        return images, b1hw_to_mask(drawn.masks), poses, skeletons
+        images, skeletons = tensors.bchw_to_image(drawn.images), tensors.bchw_to_image(drawn.skeletons)
+        return images, tensors.b1hw_to_mask(drawn.masks), poses, skeletons
 
 
 class FiguraBodyOutpaint:
@@ -239,12 +219,12 @@ class FiguraBodyOutpaint:
                     },
                 ),
                 "steps": STEPS_INPUT,
-                "cfg": guidance_input(
+                "cfg": inputs.guidance_input(
                     2.0,
                     "How strongly text and pose count (with a public ControlNet the text "
                     "alone); 1 is no guidance and twice as fast. Full-size models: about 5.",
                 ),
-                "seed": seed_input("Picture number i of the batch is made with seed + i."),
+                "seed": inputs.seed_input("Picture number i of the batch is made with seed + i."),
                 "expansion": (
                     list(EXPANSIONS),
                     {
@@ -255,7 +235,7 @@ class FiguraBodyOutpaint:
                         "end.",
                     },
                 ),
-                "control_strength": strength_input("How strictly the pose is followed; 0 ignores it."),
+                "control_strength": inputs.strength_input("How strictly the pose is followed; 0 ignores it."),
                 "paste_hand": (
                     "BOOLEAN",
                     {
@@ -264,12 +244,12 @@ class FiguraBodyOutpaint:
                         "blur small hands.",
                     },
                 ),
-                "feather": feather_input(
+                "feather": inputs.feather_input(
                     "Width of the pasted hands' soft edge, in pixels of the canvas, inside "
                     "the mask. -1: 0.6 % of the shorter side."
                 ),
             },
-            "optional": {"scheduler": scheduler_input(DDIM)},
+            "optional": {"scheduler": inputs.scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
 
@@ -301,16 +281,19 @@ class FiguraBodyOutpaint:
         expansion: str = SEQUENTIAL,
         control_strength: float = 1.0,
         paste_hand: bool = True,
-        feather: float = AUTOMATIC_FEATHER,
+        feather: float = inputs.AUTOMATIC_FEATHER,
         scheduler: str = DDIM,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (B,H,W,3)."""
-        images, masks = image_to_bchw(canvas, "canvas"), mask_to_b1hw(known_mask, "known_mask")
-        check_same_size(canvas=images, known_mask=masks)
+        images, masks = (
+            tensors.image_to_bchw(canvas, "canvas"),
+            tensors.mask_to_b1hw(known_mask, "known_mask"),
+        )
+        tensors.check_same_size(canvas=images, known_mask=masks)
         size = (images.shape[-2], images.shape[-1])
         poses = read_pose_keypoint(pose_keypoint, size)
-        images, masks, poses = broadcast_batches(canvas=images, known_mask=masks, pose_keypoint=poses)
+        images, masks, poses = tensors.broadcast_batches(canvas=images, known_mask=masks, pose_keypoint=poses)
         host = get_host()
         with host.managed(hands, memory=working_memory(hands.body)):
             made = outpaint_images(
@@ -319,12 +302,12 @@ class FiguraBodyOutpaint:
                 scheduler=scheduler,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(hands.body, unique_id),
             )  # fmt: skip
-        return bchw_to_image(made.image), bchw_to_image(made.blended)
+        return tensors.bchw_to_image(made.image), tensors.bchw_to_image(made.blended)
 
 
 def find_network(name: str, kind: str) -> Path:
     """Path of a ControlNet or of a trained file of that kind; ValueError when none was chosen."""
-    if name == AUTOMATIC:
+    if name == inputs.AUTOMATIC:
         which, example = {
             "hands": ("hand_controlnet", "controlnet_hands_sd15"),
             "body": ("body_controlnet", "control_v11p_sd15_openpose"),

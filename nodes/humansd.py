@@ -231,7 +231,14 @@ class FiguraJoinPoses:
 
 
 def chosen_size(width: int, height: int, pose: Pose, side: int) -> Size:
-    """The picture's size; a side that had to be rounded is logged."""
+    """The picture's size; a side that had to be rounded is logged.
+
+    Args:
+        width: in pixels; 0 follows from the height and the shape of the pose.
+        height: the same of the width.
+        pose: the pose to draw.
+        side: what the shorter side has when both are 0, in pixels.
+    """
     size = image_size(width, height, pose, side)
     for name, asked, got in (("width", width, size.width), ("height", height, size.height)):
         if asked not in (AUTOMATIC, got):

@@ -11,6 +11,7 @@ from ..models.humansd.pipeline import skeleton_images
 from ..models.humansd.sampling import SIDE_MULTIPLE
 from ..people.keypoints import read_pose_keypoint
 from .humansd import CATEGORY, POSE_INPUT, STRENGTH_INPUT, chosen_size, side_input
+from .inputs import stock_model_input
 from .tensors import batch_length, bchw_to_image, image_to_bchw, repeat_batch
 
 STANDARD_SIZE = 512
@@ -60,10 +61,7 @@ class FiguraApplyHumanSD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": (
-                    "MODEL",
-                    {"tooltip": "A HumanSD checkpoint (humansd-v1) from Load Checkpoint."},
-                ),
+                "model": stock_model_input("A HumanSD checkpoint (humansd-v1) from Load Checkpoint."),
                 "positive": ("CONDITIONING", {"tooltip": "What is to be seen."}),
                 "negative": ("CONDITIONING", {"tooltip": "What is not to be seen. It sees the same pose."}),
                 "vae": (

@@ -42,6 +42,11 @@ def automatic_input(names: Sequence[str], tooltip: str) -> Choice:
     return [AUTOMATIC, *names], {"default": AUTOMATIC, "tooltip": tooltip}
 
 
+def stock_model_input(tooltip: str) -> Number:
+    """A MODEL of ComfyUI's own loaders."""
+    return "MODEL", {"tooltip": tooltip}
+
+
 def text_and_vae_input(checkpoints: Sequence[str]) -> Choice:
     """Where the parts come from that a U-Net's file may lack; read by `common.find_stack`."""
     tooltip = "The checkpoint that text encoder and VAE come from. automatic: the model's own file."
@@ -72,6 +77,11 @@ def guidance_input(default: float, tooltip: str) -> Number:
 def strength_input(tooltip: str) -> Number:
     """How strictly a pose is followed: 0 not at all, 1 as trained."""
     return "FLOAT", {"default": 1.0, "min": 0.0, "max": 2.0, "step": 0.05, "tooltip": tooltip}
+
+
+def threshold_input(tooltip: str) -> Number:
+    """Where a mask that knows grey begins."""
+    return "FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
 
 
 def feather_input(tooltip: str) -> Number:

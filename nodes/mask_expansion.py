@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..models.diffusion.mask_expansion import CONSTANT, SEQUENTIAL, MaskExpansion, ring_share
 from .hand_canvas import CATEGORY
+from .inputs import stock_model_input
 
 AUTOMATIC_RING = 0.0
 WHOLE_SAMPLING = "outer_sample"
@@ -39,12 +40,9 @@ class FiguraSequentialMaskExpansion:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": (
-                    "MODEL",
-                    {
-                        "tooltip": "Any diffusion model. The LATENT that goes into the sampler needs a noise "
-                        "mask (Set Latent Noise Mask): 1 on what is to be drawn, 0 on what is known."
-                    },
+                "model": stock_model_input(
+                    "Any diffusion model. The LATENT that goes into the sampler needs a noise mask (Set "
+                    "Latent Noise Mask): 1 on what is to be drawn, 0 on what is known."
                 ),
                 "expansion": (
                     [SEQUENTIAL, CONSTANT],

@@ -21,6 +21,7 @@ from .inputs import (
     COARSE_INPUT,
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
+    automatic_input,
     guidance_input,
     model_input,
     scheduler_input,
@@ -28,6 +29,7 @@ from .inputs import (
     steps_input,
     strength_input,
     text_and_vae_input,
+    threshold_input,
 )
 from .tensors import (
     b1hw_to_mask,
@@ -48,7 +50,6 @@ class FiguraLoadPHAC:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         checkpoints = found("checkpoint")
-        prompt_networks = [AUTOMATIC, *found("controlnet"), *found("phac")]
         return {
             "required": {
                 "model": model_input(
@@ -59,15 +60,11 @@ class FiguraLoadPHAC:
                 ),
             },
             "optional": {
-                "prompt_network": (
-                    prompt_networks,
-                    {
-                        "default": AUTOMATIC,
-                        "tooltip": "What reads the prompt picture. automatic: that of mini. With a "
-                        "checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a "
-                        "PHAC file trained with Figura on that "
-                        "checkpoint (models/figura).",
-                    },
+                "prompt_network": automatic_input(
+                    [*found("controlnet"), *found("phac")],
+                    "What reads the prompt picture. automatic: that of mini. With a checkpoint choose an "
+                    "OpenPose ControlNet for SD1.5 (models/controlnet), or a PHAC file trained with Figura "
+                    "on that checkpoint (models/figura).",
                 ),
                 "text_and_vae": text_and_vae_input(checkpoints),
             },
@@ -204,15 +201,8 @@ class FiguraInvisibleMask:
                 "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person."}),
                 "coarse": COARSE_INPUT,
                 "visible_mask": VISIBLE_MASK_INPUT,
-                "threshold": (
-                    "FLOAT",
-                    {
-                        "default": 0.5,
-                        "min": 0.0,
-                        "max": 1.0,
-                        "step": 0.01,
-                        "tooltip": "Pixels more probable than this belong to the mask; lower takes more.",
-                    },
+                "threshold": threshold_input(
+                    "Pixels more probable than this belong to the mask; lower takes more."
                 ),
                 "dilation": (
                     "INT",

@@ -191,7 +191,18 @@ def read_inputs(
     reference: Tensor | None,
     mask: Tensor | None,
 ) -> Given:
-    """The inputs checked one by one, and repeated to one batch length."""
+    """The inputs checked one by one, and repeated to one batch length.
+
+    Args:
+        target_densepose: labels (B,H,W), 0..24, of the pose to draw.
+        source: IMAGE (B,H,W,3) in 0..1, whose looks are taken.
+        source_densepose: labels of the source.
+        reference: IMAGE (B,H,W,3) of which only the mask changes.
+        mask: MASK (B,H,W), 1 on what may change.
+
+    Raises:
+        ValueError, TypeError: naming the input and what it takes.
+    """
     values = broadcast_batches(
         target_densepose=read_densepose(target_densepose, "target_densepose"),
         source=None if source is None else image_to_bchw(source, "source"),

@@ -144,10 +144,18 @@ class VisiblePoints(NamedTuple):
 def visible_points(
     size: tuple[int, int], text: str, prompt: PointPrompt | None, pose: Pose | None, box: Box | None
 ) -> VisiblePoints:
-    """Everything that is known about the visible person in a picture of size (height, width).
+    """Everything that is known about the visible person in a picture.
 
-    A prompt goes before a pose. Joints outside the picture cannot be seen and are left out; points a user
-    set outside raise ValueError. Without any point on the person, a prompt's box of the whole person is used.
+    Args:
+        size: (height, width) of the picture in pixels.
+        text: points JSON, or a list [[x, y], ...] of points on the person, in pixels; may be empty.
+        prompt: its detected joints and its points; it goes before a pose.
+        pose: detected joints. Those outside the picture cannot be seen and are left out.
+        box: round what can be seen, in pixels. Without it and any point on the person, the prompt's box of
+            the whole person is used.
+
+    Raises:
+        ValueError: for points that a user set outside the picture.
     """
     height, width = size
     prompts = [written_prompt(text, height, width, pose if prompt is None else None, box)]
@@ -164,7 +172,15 @@ def visible_points(
 
 
 def written_prompt(text: str, height: int, width: int, pose: Pose | None, box: Box | None) -> PointPrompt:
-    """The joints of `pose` and the points text as a prompt; both may be empty."""
+    """The joints of a pose and a points text as a prompt; both may be empty.
+
+    Args:
+        text: points JSON, or a list [[x, y], ...] of points on the person, in pixels.
+        height: of the picture in pixels.
+        width: the same.
+        pose: detected joints.
+        box: round the person, in pixels.
+    """
     text = points_object(text)
     seen = pose is not None and any((person.body[:, 2] > 0).any() for person in pose.people)
     if seen or read_points_text(text).joints:

@@ -48,23 +48,16 @@ def hands_two_stage(classes: Mapping[str, Any]) -> Flow:
         add_saved_mask(flow, "Save hand masks", "hands_mask", drawn["hand_mask"])
     with flow.group("3  In their places", Color.MASK):
         laid = flow.add(
-            "FiguraHandCanvas",
-            image=drawn["hand_image"],
-            mask=drawn["hand_mask"],
-            hand_pose=drawn["hand_pose"],
-            pose_keypoint=pose,
-        )
+            "FiguraHandCanvas", image=drawn["hand_image"], mask=drawn["hand_mask"],
+            hand_pose=drawn["hand_pose"], pose_keypoint=pose,
+        )  # fmt: skip
         add_saved(flow, "Save canvas", "hands_canvas", laid["canvas"], new_column=True)
         add_saved_mask(flow, "Save known mask", "hands_known_mask", laid["known_mask"])
     with flow.group("4  The body round them", Color.STAGE):
         body = flow.add(
-            "FiguraBodyOutpaint",
-            hands=loaded["hands"],
-            canvas=laid["canvas"],
-            known_mask=laid["known_mask"],
-            pose_keypoint=pose,
-            text=caption,
-        )
+            "FiguraBodyOutpaint", hands=loaded["hands"], canvas=laid["canvas"],
+            known_mask=laid["known_mask"], pose_keypoint=pose, text=caption,
+        )  # fmt: skip
         flow.add("PreviewImage", "Before pasting", images=body["blended"], new_column=True)
     with flow.group("5  The person", Color.RESULT):
         add_saved(flow, "Save person", "hands_person", body["image"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .flow import Color, Flow
+from .flow import Color, Flow, Node, Output
 from .parts import MINI_SIZE, add_saved
 
 if TYPE_CHECKING:
@@ -67,11 +67,7 @@ def humansd_pose(classes: Mapping[str, Any]) -> Flow:
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=0.0)
         flow.add("PreviewImage", "Example", images=example["complete"])
     with flow.group("2  Drawn from the skeleton", Color.STAGE):
-        loaded = flow.add("FiguraLoadHumanSD")
-        drawn = flow.add(
-            "FiguraHumanSDSampler", humansd=loaded["humansd"], text=example["caption"],
-            pose_keypoint=example["pose_keypoint"], steps=MINI_STEPS, new_column=True,
-        )  # fmt: skip
+        drawn = _add_sampler(flow, example["caption"], example["pose_keypoint"])
     with flow.group("3  The person", Color.RESULT):
         add_saved(flow, "Save skeleton", "humansd_skeleton", drawn["skeleton"])
         add_saved(flow, "Save person", "humansd_person", drawn["image"], new_column=True)
@@ -90,15 +86,20 @@ def humansd_multi_person(classes: Mapping[str, Any]) -> Flow:
         poses = [example["pose_keypoint"] for example in examples]
         joined = flow.add("FiguraJoinPoses", pose_a=poses[0], pose_b=poses[1], pose_c=poses[2])
     with flow.group("3  Drawn from the skeletons", Color.STAGE):
-        loaded = flow.add("FiguraLoadHumanSD")
-        drawn = flow.add(
-            "FiguraHumanSDSampler", humansd=loaded["humansd"], text=examples[0]["caption"],
-            pose_keypoint=joined["pose_keypoint"], steps=MINI_STEPS, new_column=True,
-        )  # fmt: skip
+        drawn = _add_sampler(flow, examples[0]["caption"], joined["pose_keypoint"])
     with flow.group("4  The people", Color.RESULT):
         add_saved(flow, "Save skeletons", "humansd_skeletons", drawn["skeleton"])
         add_saved(flow, "Save people", "humansd_people", drawn["image"], new_column=True)
     return flow
+
+
+def _add_sampler(flow: Flow, text: Output, poses: Output) -> Node:
+    """Mini with its loader."""
+    loaded = flow.add("FiguraLoadHumanSD")
+    return flow.add(
+        "FiguraHumanSDSampler", humansd=loaded["humansd"], text=text, pose_keypoint=poses, steps=MINI_STEPS,
+        new_column=True,
+    )  # fmt: skip
 
 
 def humansd_native(classes: Mapping[str, Any]) -> Flow:

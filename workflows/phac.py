@@ -123,9 +123,14 @@ def points_text(
     given: Mapping[str, tuple[int, int]] | None = None,
     **boxes: tuple[int, int, int, int],
 ) -> str:
-    """Points JSON of one person, one joint a line; seen joints are "detected", the others "given".
+    """Points JSON of one person, one joint a line.
 
-    boxes: roi_box and full_box.
+    Args:
+        width: of the picture in pixels.
+        height: the same.
+        seen: joints by name, (x, y) in pixels, as "detected".
+        given: the same as "given": placed by the user.
+        boxes: roi_box and full_box, (x0, y0, x1, y1) in pixels.
     """
     joints = [(name, place, "detected") for name, place in (seen or {}).items()]
     joints += [(name, place, "given") for name, place in (given or {}).items()]
@@ -164,7 +169,13 @@ def add_stages(
 ) -> tuple[Node, Node]:
     """The four stages with every intermediate saved; gives the refiner's node and the invisible mask's.
 
-    box: the prompt has one, which the invisible mask then needs to know if the model cannot read it.
+    Args:
+        flow: what they are added to.
+        prefix: of the names of saved pictures, such as "figura/photo_".
+        image: the picture, of the models' size.
+        prompt: how the person goes on.
+        text: what the person looks like.
+        box: the prompt has one, which the invisible mask then needs to know if the model cannot read it.
     """
     with flow.group("3  What can be seen", Color.MASK):
         sam = flow.add("FiguraLoadSAM")

@@ -57,8 +57,14 @@ def load_cfld(
     """CFLD at full size from a file of the kind "cfld", or from either of the released pickles, which are
     converted first (`as_delta`).
 
-    checkpoint: Stable Diffusion 1.5; None: the model can only patch a stock one. vae: another file for the
-    autoencoder. Raises FileNotFoundError and ValueError that name the file, what it is and what is wanted.
+    Args:
+        path: the file.
+        checkpoint: Stable Diffusion 1.5, a single file; None: the model can only patch a stock one.
+        vae: another file for the autoencoder; None: that of `checkpoint`.
+        dtype: of all networks.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file, what it is and what is wanted.
     """
     path = as_delta(Path(path))
     networks, key_values = load_change(path)
@@ -123,12 +129,22 @@ def convert_released(
     config: CFLDConfig | None = None,
     dtype: torch.dtype = torch.float16,
 ) -> Path:
-    """Write the two released pickles as one safetensors file of the kind "cfld"; gives `target`.
+    """Write the two released pickles as one safetensors file of the kind "cfld".
 
-    The U-Net must have the tensors of Stable Diffusion 1.5's. base: such a U-Net (diffusers): then a word is
-    logged when others than the 18 matrices differ in value. config: sizes, by default the released ones.
-    Raises ValueError for truncated or swapped files and for those of another model, naming missing and
-    unexpected tensors; nothing half-written is left.
+    Args:
+        model_file: the released `pytorch_model.bin`: all networks but the U-Net.
+        unet_file: the released `pytorch_model_1.bin`: a U-Net with the tensors of Stable Diffusion 1.5's.
+        target: what to write.
+        base: such a U-Net (diffusers): a word is logged when others than the 18 matrices differ in value.
+        config: sizes, by default the released ones.
+        dtype: what is stored of floating tensors.
+
+    Returns:
+        `target`.
+
+    Raises:
+        ValueError: for truncated or swapped files and for those of another model, naming missing and
+            unexpected tensors; nothing half-written is left.
     """
     config = config or released_config()
     networks = read_networks(model_file, config)

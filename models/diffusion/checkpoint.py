@@ -36,13 +36,26 @@ def save_module(
     int8: bool = False,
     **meta: Any,
 ) -> Path:
-    """Write `tensors` as one safetensors file; floating tensors are stored as `dtype`.
+    """Write tensors as one safetensors file with what they are in its metadata.
 
-    int8: store the large ones as int8 instead.
+    The file is written beside its final place, read back, and only then renamed, so an interrupted or failed
+    save never harms an older file.
 
-    The file is written beside its final place, read back, and only then renamed, so an interrupted or
-    failed save never harms an older file. Raises ValueError when a tensor holds NaN or infinity, OSError
-    when the disk is full.
+    Args:
+        path: the file; its folder is made when it is missing.
+        kind: what the file is, such as "unet"; asked for by `load_file`.
+        tensors: by name, of any shape.
+        config: what the network is built from.
+        dtype: of the stored floating tensors.
+        int8: store the large ones as int8 rows with a scale each instead.
+        meta: more for the metadata, such as recipe, seed and scores.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: when a tensor holds NaN or infinity.
+        OSError: when the disk is full.
     """
     from safetensors.torch import save_file
 

@@ -40,7 +40,7 @@ def load_mini_hands(folder: str | Path) -> HandsModel:
     generator = HandGenerator(vae, load_unet(folder / "hands.safetensors", kind=HANDS), text, MINI_SIZE)
     base = load_unet(folder / "base.safetensors")
     controlnet, attention, _ = load_change(folder / "body.safetensors", BODY, base)
-    body = BodyOutpainter(vae, base, text, MINI_SIZE, controlnet, attention)
+    body = BodyOutpainter(vae, base, text, MINI_SIZE, controlnet=controlnet, attention=attention)
     return HandsModel(generator, body).eval()
 
 
@@ -79,7 +79,8 @@ def load_hands(
 def _generator(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dtype) -> HandGenerator:
     if own_kind(path, HANDS) is None:
         controlnet = _public_controlnet(stack, path, HANDS, name, dtype)
-        return HandGenerator(stack.vae, stack.unet, stack.text, stack.size, name, controlnet)
+        parts = stack.vae, stack.unet, stack.text, stack.size
+        return HandGenerator(*parts, name=name, controlnet=controlnet)
     from diffusers.models.attention_processor import AttnProcessor2_0
 
     unet = load_unet(path, kind=HANDS)
@@ -91,7 +92,7 @@ def _generator(stack: single_file.Stack, path: str | Path, name: str, dtype: tor
         )
     unet.set_attn_processor(AttnProcessor2_0())
     unet = nn.Module.to(unet, dtype)
-    return HandGenerator(stack.vae, unet, stack.text, stack.size, Path(path).name)
+    return HandGenerator(stack.vae, unet, stack.text, stack.size, name=Path(path).name)
 
 
 def _body(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dtype) -> BodyOutpainter:
@@ -100,7 +101,8 @@ def _body(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dt
         controlnet = _public_controlnet(stack, path, BODY, name, dtype)
     else:
         controlnet, attention, _ = load_change(path, BODY, stack.unet, dtype)
-    return BodyOutpainter(stack.vae, stack.unet, stack.text, stack.size, controlnet, attention, name)
+    parts = stack.vae, stack.unet, stack.text, stack.size
+    return BodyOutpainter(*parts, controlnet=controlnet, attention=attention, name=name)
 
 
 def _public_controlnet(

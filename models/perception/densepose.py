@@ -179,8 +179,12 @@ def read_output(made: Any) -> tuple[Tensor, Tensor, Tensor]:
 def decode_labels(boxes: Tensor, coarse: Tensor, fine: Tensor, size: tuple[int, int]) -> Tensor:
     """Labels (H,W) uint8 of a picture: in every box the strongest part where the person is, else 0.
 
-    boxes: (N,4) x0 y0 x1 y1 px. coarse: (N,K,h,w), class 0 is no person. fine: (N,25,h,w). Both are resampled
-    bilinearly to each box. Of people who overlap the first, which the estimator is surest of, lies in front.
+    Args:
+        boxes: (N,4) x0, y0, x1, y1 in pixels. Of people who overlap the first, which the estimator is
+            surest of, lies in front.
+        coarse: scores (N,K,h,w) of the person's regions, class 0 is no person; resampled to the box.
+        fine: scores (N,25,h,w) of the labels; resampled in the same way.
+        size: (H,W) of the picture.
     """
     labels = torch.zeros(size, dtype=torch.uint8)
     for box, person, parts in zip(boxes, coarse, fine):

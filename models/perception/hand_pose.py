@@ -20,10 +20,13 @@ MARGIN = 1.6
 def detect_hands(
     net: PoseDetector, images: torch.Tensor, boxes: torch.Tensor, left: torch.Tensor
 ) -> torch.Tensor:
-    """Joints (B,21,3) x_px, y_px, confidence of one hand in each picture (B,3,H,W) in 0..1.
+    """Joints (B,21,3) x_px, y_px, confidence 0..1 of one hand in each picture.
 
-    boxes: (B,4) x0, y0, x1, y1 in pixels, round where the hand is. left: (B,) bool; the network knows right
-    hands, left ones are shown to it mirrored.
+    Args:
+        net: the detector, which knows right hands.
+        images: (B,3,H,W) in 0..1.
+        boxes: (B,4) x0, y0, x1, y1 in pixels, round where the hand is.
+        left: (B,) bool; left hands are shown to the network mirrored.
     """
     net = net.eval()
     device = next(net.parameters()).device
@@ -36,7 +39,14 @@ def detect_hands(
 def hand_frames(
     boxes: torch.Tensor, left: torch.Tensor, size: int, margin: float | torch.Tensor = MARGIN
 ) -> torch.Tensor:
-    """Maps (B,2,3) from pixels of a size x size view to the picture's pixels: a square round each box."""
+    """Maps (B,2,3) from pixels of a size x size view to the picture's pixels: a square round each box.
+
+    Args:
+        boxes: (B,4) x0, y0, x1, y1 in pixels.
+        left: (B,) bool; the view of a left hand is mirrored.
+        size: side of the view in pixels.
+        margin: the square's side by the longer side of the box; one number, or (B,).
+    """
     side = (boxes[:, 2:] - boxes[:, :2]).amax(1).clamp_min(1.0) * margin / size
     across = torch.where(left, -side, side)
     zero = torch.zeros_like(side)

@@ -63,7 +63,15 @@ class PoseDetector(Hourglass):
 def target_heatmaps(
     joints: torch.Tensor, present: torch.Tensor, size: int, stride: int = 4, sigma: float = 1.0
 ) -> torch.Tensor:
-    """Gaussians (B,18,h,h) of height 1 round the joints (B,18,2+) px, empty where `present` (B,18) is 0."""
+    """Gaussians (B,18,h,h) of height 1 round the joints.
+
+    Args:
+        joints: (B,18,2+) x, y in pixels.
+        present: (B,18) 0 or 1; the heatmap of a joint that is not present is empty.
+        size: side of the square pictures in pixels.
+        stride: pixels of a cell; h is size / stride.
+        sigma: width of the Gaussians in cells.
+    """
     centres = torch.arange(size // stride, device=joints.device) + 0.5
     cells = joints[..., :2] / stride
     dx = centres - cells[..., 0:1]
@@ -212,9 +220,13 @@ def resample_view(image: torch.Tensor, view: View, size: int) -> torch.Tensor:
 def poses_from_joints(
     joints: torch.Tensor, height: int, width: int, threshold: float = CONFIDENCE
 ) -> list[Pose]:
-    """Detected joints (B,18,3) of pictures of height x width as one Pose each.
+    """Detected joints as one Pose for each picture; a picture with none of them has no people.
 
-    Joints under `threshold` or outside the picture are absent; a picture with none of them has no people.
+    Args:
+        joints: (B,18,3) x_px, y_px, confidence 0..1.
+        height: of the pictures in pixels.
+        width: the same.
+        threshold: joints of less confidence, and those outside the picture, are absent.
     """
     values = joints.detach().float().cpu().numpy().copy()
     x, y = values[..., 0], values[..., 1]

@@ -139,8 +139,13 @@ def frame_of(
 ) -> Frame:
     """The unit of each person, from the box where there is one, else from the known joints alone.
 
-    points_px: (B,18,2). joints: (B,18) 0 or 1. boxes_px: (B,4). has_box: (B,) 0 or 1. usual_px: (B,) the
-    longer side of a person, where the known joints say little about it.
+    Args:
+        net: knows the mean pose and how far its joints are from each other.
+        points_px: (B,18,2); places of joints that are not known do not matter.
+        joints: (B,18) 1 where a joint is known, else 0.
+        boxes_px: (B,4) x0, y0, x1, y1 of the whole people.
+        has_box: (B,) 0 or 1.
+        usual_px: (B,) the longer side of a person, where the known joints say little about it.
     """
     count = joints.sum(1).clamp(min=1)
     weight = joints[..., None]
@@ -159,7 +164,15 @@ def frame_of(
 
 
 def known_in(frame: Frame, points_px: Tensor, joints: Tensor, boxes_px: Tensor, has_box: Tensor) -> Known:
-    """What is known, in the person's unit; the places of missing joints do not matter."""
+    """What is known, in the person's unit; the places of missing joints do not matter.
+
+    Args:
+        frame: of `frame_of` for the same people.
+        points_px: (B,18,2).
+        joints: (B,18) 1 where a joint is known, else 0.
+        boxes_px: (B,4) x0, y0, x1, y1.
+        has_box: (B,) 0 or 1.
+    """
     points = torch.where(joints[..., None] > 0, frame.to_units(points_px), torch.zeros_like(points_px))
     corners = frame.to_units(boxes_px.view(-1, 2, 2)).flatten(1)
     return Known(points, joints, corners * has_box[:, None], has_box)
@@ -172,8 +185,11 @@ def known_in(frame: Frame, points_px: Tensor, joints: Tensor, boxes_px: Tensor, 
 def propose(net: PoseCompletion, known: Known, noise: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
     """Whole poses (B,18,2) in the person's unit, and the probability (B,18) that a camera could tell a joint.
 
-    noise: (B,18,2), standard normal, or less of it for proposals nearer to the middle; zeros give the middle.
-    The known joints come back as they were.
+    Args:
+        net: the flow.
+        known: joints and box of each person; known joints come back as they were.
+        noise: (B,18,2), standard normal; less of it gives proposals nearer to the middle, zeros the middle.
+        steps: of the midpoint rule along the flow.
     """
     there = known.joints[..., None] > 0
     x = net.mean_pose + SPREAD * noise
@@ -196,9 +212,16 @@ def complete_person(
 ) -> Person:
     """The person with the missing joints proposed; those that were there keep every bit, and their states.
 
-    size: (height, width) of the picture; a proposal outside it is left out. seed: another one is another
-    proposal. variety: 0 is the middle of the plausible poses, whatever the seed; 1 is all of their width.
-    box: of the whole person, px. Raises ValueError when neither a joint nor a box is known.
+    Args:
+        net: the flow.
+        person: any number of the 18 joints, in pixels.
+        size: (height, width) of the picture; a proposal outside it is left out.
+        seed: another one is another proposal.
+        variety: 0 is the middle of the plausible poses, whatever the seed; 1 is all of their width.
+        box: of the whole person in pixels.
+
+    Raises:
+        ValueError: when neither a joint nor a box is known.
     """
     if box is None and not (person.body[:, 2] > 0).any():
         raise ValueError(

@@ -73,7 +73,15 @@ class CrossAttention(nn.Module):
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, sizes: tuple[Size, Size], observe: Observe | None
     ) -> Tensor:
-        """A V (B,heads,T,d) from Q (B,heads,T,d) and K, V (B,heads,S,d)."""
+        """What the source's tokens carry to the target's, A V (B,heads,T,d).
+
+        Args:
+            query: Q of the target (B,heads,T,d).
+            key: K of the source (B,heads,S,d).
+            value: V of the source (B,heads,S,d).
+            sizes: (height, width) of the target's T tokens and of the source's S.
+            observe: is handed the factors of A; None: nobody looks.
+        """
         raise NotImplementedError
 
     def _split(self, tokens: Tensor) -> Tensor:
@@ -110,7 +118,11 @@ class PoseConstrainedAttention(CrossAttention):
     ) -> Factors:
         """D and E in float32 (eq. 6): D a softmax over the filters, E one over the source positions.
 
-        heads: those that query and key are of.
+        Args:
+            query: Q (B,h,T,d) of the target.
+            key: K (B,h,S,d) of the source.
+            sizes: (height, width) of the T tokens and of the S.
+            heads: which heads query and key are of.
         """
         to_filters = query.float() @ self._filters(self.distribution_filters)[heads].mT
         from_source = self._filters(self.extraction_filters)[heads] @ key.float().mT

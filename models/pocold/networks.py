@@ -123,8 +123,14 @@ class DenoisingUNet(nn.Module):
         source: Sequence[Tensor] | None = None,
         observe: Observe | None = None,
     ) -> Tensor:
-        """Noise (B,C,h,w). t: (B,) or scalar. pose: mapped labels (B,4,h,w). source: the maps of H_S; None
-        skips every attention. observe: is handed the factors of every attention module in turn.
+        """Noise (B,C,h,w).
+
+        Args:
+            latents: (B,C,h,w).
+            t: time steps (B,), or one for all.
+            pose: mapped labels (B,4,h,w).
+            source: the maps of H_S; None skips every attention.
+            observe: is handed the factors of every attention module in turn.
         """
         maps: Sequence[Tensor | None] = [None] * len(self.down) if source is None else source
         time = self._embed(t, latents)
@@ -187,8 +193,14 @@ class PoCoLDNetworks(nn.Module):
         source: Tensor | Sequence[Tensor] | None,
         observe: Observe | None = None,
     ) -> Tensor:
-        """Noise (B,C,h,w) in latents (B,C,h,w) at time t. labels: (B,h,w) 0..24; None is no pose. source:
-        latents of the source picture, or their maps by `encoder`; None skips attention.
+        """Noise (B,C,h,w).
+
+        Args:
+            latents: (B,C,h,w).
+            t: time steps (B,), or one for all.
+            labels: DensePose labels (B,h,w), 0..24; None is no pose.
+            source: latents (B,C,h',w') of the source, or their maps by `encoder`; None skips attention.
+            observe: is handed the factors of every attention module in turn.
         """
         maps = self.encoder(source) if isinstance(source, Tensor) else source
         return self.unet(latents, t, self.map_labels(labels, latents), maps, observe)

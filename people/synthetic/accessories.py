@@ -11,7 +11,7 @@ from .draws import Draws
 from .hair import AROUND, SKULL_ROWS, skull
 from .haircuts import Cut, Hair
 from .layers import Layer, vertex_normals
-from .meshes import cut, tube
+from .meshes import compact, cut, tube
 from .shapes import Shape
 from .shells import Cover, Weave
 from .skeleton import Figure
@@ -143,6 +143,7 @@ def make_hat(figure: Figure, hair: Hair, kind: str, cloth: Cloth) -> list[Layer]
     along = -figure.head[:, 1].expand_as(world)
     table = torch.cat([world, vertex_normals(world, faces), sheet, along, inside[:, None]], 1)
     table, _, faces, _ = cut(table, faces, inside)
+    table, faces, _ = compact(table, faces)
     world, normals, sheet, along, edge = table.split([3, 3, 3, 3, 1], 1)
     part, middle = torch.where(sheet[:, 0] > 0, 24, 23), torch.full_like(world[:, :2], 0.5)
     weave = Weave(sheet, along, edge[:, 0], torch.zeros_like(edge[:, 0]), torch.full_like(edge[:, 0], 0.1))

@@ -33,12 +33,12 @@ class Trunk:
         points = rest[span][asset.part[span] <= 2].cpu()
         low, high = float(points[:, 1].amin()), float(points[:, 1].amax()) - 0.1
         number = ((points[:, 1] - low) / (high - low) * _SLICES).long()
-        rows = []
-        for index in range(_SLICES):
-            own = points[number == index]
-            back, front = float(own[:, 2].amin()), float(own[:, 2].amax())
-            rows.append([float(own[:, 0].abs().amax()), (front - back) / 2, (front + back) / 2])
-        return cls(torch.tensor(rows), low, high)
+        within = (number < _SLICES).nonzero()[:, 0]
+        wide = torch.stack([points[:, 0].abs(), points[:, 2], -points[:, 2]], 1)[within]
+        index = number[within, None].expand(-1, 3)
+        most = torch.full((_SLICES, 3), -1.0).scatter_reduce_(0, index, wide, "amax").T
+        rows = torch.stack([most[0], (most[1] + most[2]) / 2, (most[1] - most[2]) / 2], 1)
+        return cls(rows, low, high)
 
     def closeness(self, points: Tensor, radius: float) -> Tensor:
         """(n,): squared distance of points (n,3), at rest, from the middle line, in half widths."""

@@ -45,9 +45,9 @@ def paint_cloth(
     cloth: Cloth, weave: Weave, mix: Mix, normal: Tensor, pixel: Tensor, inside: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Albedo (p,3), tilted normals (p,3), shine (p,)."""
-    sheet, along, edge, bend = mix(weave.sheet), mix(weave.along), mix(weave.edge), mix(weave.bend)
-    across, v, deep = sheet.unbind(1)
-    u = torch.atan2(across, deep) * mix(weave.girth)
+    across, v, deep, edge, bend, girth, *along_xyz = mix(weave.table()).T.contiguous()
+    along = torch.stack(along_xyz, 1)
+    u = torch.atan2(across, deep) * girth
     albedo = _dyed(cloth, u, v, pixel)
     weights = _fold_weights(cloth, edge, bend)
     height, slope_u, slope_v = folds(u + cloth.phase[0], v + cloth.phase[1], weights)

@@ -24,15 +24,8 @@ def bush(draws: Draws, sheet: Sheet) -> Occluder:
         return start + 0.2 * torch.sin(x * bumps + phase) * torch.sin(y * 4 + phase)
 
     bumps, phase = draws.uniform(3, 9), draws.uniform(0, 6)
-    return _leaves(
-        draws,
-        sheet,
-        envelope,
-        draws.uniform(0.04, 0.12),
-        draws.uniform(0.35, 0.6),
-        draws.uniform(0, 3.14),
-        1.2,
-    )
+    pitch, narrow = draws.uniform(0.04, 0.12), draws.uniform(0.35, 0.6)
+    return _leaves(draws, sheet, envelope, pitch, narrow, draws.uniform(0, 3.14), 1.2)
 
 
 def hanging_leaves(draws: Draws, sheet: Sheet) -> Occluder:
@@ -43,15 +36,8 @@ def hanging_leaves(draws: Draws, sheet: Sheet) -> Occluder:
         return ((x - about[0]) ** 2 + ((y - about[1]) * tall) ** 2 + 1e-6).sqrt()
 
     tall = draws.uniform(0.6, 1.2)
-    return _leaves(
-        draws,
-        sheet,
-        envelope,
-        draws.uniform(0.06, 0.16),
-        draws.uniform(0.25, 0.5),
-        draws.uniform(0, 3.14),
-        0.8,
-    )
+    pitch, narrow = draws.uniform(0.06, 0.16), draws.uniform(0.25, 0.5)
+    return _leaves(draws, sheet, envelope, pitch, narrow, draws.uniform(0, 3.14), 0.8)
 
 
 def grass(draws: Draws, sheet: Sheet) -> Occluder:

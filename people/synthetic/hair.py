@@ -12,7 +12,7 @@ from torch import Tensor
 from .asset import BodyAsset, body_asset
 from .haircuts import BALD, Hair
 from .layers import Layer, vertex_normals
-from .meshes import cut, tube
+from .meshes import compact, cut, tube
 from .skeleton import Figure
 from .skin import hairline, spots
 
@@ -104,6 +104,7 @@ def _shell(figure: Figure, hair: Hair) -> Layer:
 
 def _layer(table: Tensor, faces: Tensor, hair: Hair, asset: BodyAsset, lift: float = 0.004) -> Layer:
     """A layer of hair from a table: place, normal, rest, strand, along."""
+    table, faces, _ = compact(table, faces)
     world, normals, rest, strand, along = table.split([3, 3, 3, 2, 3], 1)
     part = torch.where(rest[:, 0] > 0, 24, 23)
     uv = torch.full_like(world[:, :2], 0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -43,19 +43,6 @@ class Layer:
             self.normals = vertex_normals(self.vertices, self.faces)
         return self.normals
 
-    def compacted(self) -> Layer:
-        """The layer without vertices that no face needs."""
-        used = torch.zeros(len(self.vertices), dtype=torch.bool, device=self.faces.device)
-        used[self.faces.reshape(-1)] = True
-        kept = used.nonzero()[:, 0]
-        number = used.long().cumsum(0) - 1
-        values = {name: getattr(self, name) for name in _BY_VERTEX}
-        values = {name: None if value is None else value[kept] for name, value in values.items()}
-        return replace(self, faces=number[self.faces], **values)
-
-
-_BY_VERTEX = ("vertices", "rest", "uv", "part", "part_uv", "keep", "normals")
-
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """(v,3) of length 1: the mean of the normals of the faces round each vertex, by area."""
@@ -70,23 +57,16 @@ def body_layers(figure: Figure, hidden: Tensor | None, skin: Any, eyes: Any) -> 
     """The skin, without the faces (F,) bool that are covered, and the eyes."""
     asset = figure.asset
     made = []
-    for name, material in (("skin", skin), ("eyes", eyes)):
-        region = "body" if name == "skin" else "eyes"
-        span, faces = asset.ranges[region], asset.faces[region]
-        normals = vertex_normals(figure.vertices[span], faces - span.start)
+    for name, region, material in (("skin", "body", skin), ("eyes", "eyes", eyes)):
+        span = asset.ranges[region]
+        faces = asset.faces[region] - span.start
         if name == "skin" and hidden is not None:
             faces = faces[~hidden]
+        vertices = figure.vertices[span]
         made.append(
             Layer(
-                name,
-                figure.vertices[span],
-                faces - span.start,
-                figure.rest[span],
-                asset.uv[span],
-                asset.part[span],
-                asset.part_uv[span],
-                material,
-                normals=normals,
-            )  # fmt: skip
-        )
+                name, vertices, faces, figure.rest[span], asset.uv[span], asset.part[span],
+                asset.part_uv[span], material, normals=vertex_normals(vertices, faces),
+            )
+        )  # fmt: skip
     return made

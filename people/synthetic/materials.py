@@ -38,7 +38,8 @@ class Mixer:
         """(p,c) or (p,) of values (v,c) or (v,)."""
         flat = values[:, None] if values.ndim == 1 else values
         rows = flat.index_select(0, self._corners.flatten()).view(*self._corners.shape, -1)
-        mixed = (rows * self._weights).sum(1)
+        w = self._weights
+        mixed = (rows[:, 0] * w[:, 0]).addcmul_(rows[:, 1], w[:, 1]).addcmul_(rows[:, 2], w[:, 2])
         return mixed[:, 0] if values.ndim == 1 else mixed
 
 

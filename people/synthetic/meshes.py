@@ -49,6 +49,14 @@ def _first(faces: Tensor, wanted: Tensor, where: Tensor) -> Tensor:
     return chosen.gather(1, (turn + torch.arange(3, device=faces.device)) % 3)
 
 
+def compact(table: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of a table (v,c) that faces (f,3) need, the faces into them, and which rows (u,) they were."""
+    used = torch.zeros(len(table), dtype=torch.bool, device=table.device)
+    used[faces.flatten()] = True
+    kept, number = used.nonzero()[:, 0], used.cumsum(0) - 1
+    return table.index_select(0, kept), number[faces], kept
+
+
 def hem(
     table: Tensor, source: Tensor, faces: Tensor, edges: Tensor, thickness: float
 ) -> tuple[Tensor, Tensor, Tensor]:

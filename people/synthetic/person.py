@@ -60,7 +60,7 @@ def make_person(
     look = sample_look(seed, shape)
     worn, hidden = dress(figure, look)
     body = body_layers(figure, hidden, look.skin, look.eyes)
-    return Person(figure, look, [*body, *(layer.compacted() for layer in worn)])
+    return Person(figure, look, [*body, *worn])
 
 
 def shadows_of(person: Person, light: Light) -> Shadows:
@@ -70,21 +70,31 @@ def shadows_of(person: Person, light: Light) -> Shadows:
 
 def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) -> Drawing:
     """The person as that camera and light show them."""
-    size = camera.size
-    samples = rasterize(person.layers, camera.resized(size * SUPERSAMPLING))
-    colour = shade(samples, paint(samples), light, shadows)
-    covered = samples.image(torch.ones_like(samples.depth))
-    coverage = F.avg_pool2d(covered[None], SUPERSAMPLING)[0]
-    mean = F.avg_pool2d(samples.image(colour)[None], SUPERSAMPLING)[0] / coverage.clamp_min(0.2)
-    part, part_uv = _nearest(samples, coverage)
-    return Drawing(mean, coverage, part, part_uv, samples)
+    samples = rasterize(person.layers, camera.resized(camera.size * SUPERSAMPLING))
+    shaded = _worth_shading(samples)
+    drawn = samples.picked(shaded)
+    colour = samples.depth.new_zeros(len(samples.depth), 4)
+    colour[shaded] = F.pad(shade(drawn, paint(drawn), light, shadows), (0, 1), value=1.0)
+    values = torch.stack([torch.ones_like(samples.depth), 1 / samples.depth, samples.part.float()], 1)
+    blocks = _blocks(samples.image(torch.cat([values, samples.part_uv, colour], 1)))
+    coverage = blocks[:1].mean(1)
+    mean = blocks[5:8].mean(1) / blocks[8:].mean(1).clamp_min(0.1)
+    nearest = blocks[1].argmax(0)[None, None].expand(3, 1, -1, -1)
+    part, *part_uv = blocks[2:5].gather(1, nearest)[:, 0] * (coverage >= 0.5)
+    return Drawing(mean, coverage, part.to(torch.uint8), torch.stack(part_uv), samples)
 
 
-def _nearest(samples: Samples, coverage: Tensor) -> tuple[Tensor, Tensor]:
-    """DensePose of each pixel: that of its nearest sample, 0 where the person covers less than half."""
-    nearness = samples.image(1 / samples.depth)
-    _, where = F.max_pool2d(nearness[None], SUPERSAMPLING, return_indices=True)
-    whole = coverage[0] >= 0.5
-    values = samples.image(torch.cat([samples.part[:, None].float(), samples.part_uv], 1))
-    picked = values.flatten(1)[:, where.flatten()].view(3, *whole.shape) * whole
-    return picked[0].to(torch.uint8), picked[1:]
+def _blocks(image: Tensor) -> Tensor:
+    """(C,n,S,S): the n samples of every pixel of a picture (C, S SUPERSAMPLING, S SUPERSAMPLING)."""
+    step = range(SUPERSAMPLING)
+    return torch.stack([image[:, i::SUPERSAMPLING, j::SUPERSAMPLING] for i in step for j in step], 1)
+
+
+def _worth_shading(samples: Samples) -> Tensor:
+    """Indices of the samples whose colour is worked out: where one layer fills a pixel, every other one."""
+    owner = samples.image(samples.layer.float(), -1.0)
+    blocks = _blocks(owner)[0]
+    alike = (blocks == blocks[:1]).all(0)
+    line, column = samples.pixel // samples.size, samples.pixel % samples.size
+    within = alike[line // SUPERSAMPLING, column // SUPERSAMPLING]
+    return (~within | ((line + column) % 2 == 0)).nonzero()[:, 0]

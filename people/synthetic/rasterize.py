@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -47,12 +47,20 @@ class Samples:
         wanted = torch.tensor([each.name in names for each in self.layers], device=self.pixel.device)
         return wanted[self.layer].nonzero()[:, 0]
 
+    def picked(self, which: Tensor) -> Samples:
+        """Those of the samples, by their indices (n,)."""
+        values = {name: getattr(self, name).index_select(0, which) for name in _BY_SAMPLE}
+        return replace(self, **values)
+
     def image(self, values: Tensor, empty: float = 0.0) -> Tensor:
         """(C,S,S) of values (P,C) or (P,), `empty` where nothing is seen."""
         flat = values.reshape(len(values), -1)
         out = flat.new_full((self.size * self.size, flat.shape[1]), empty)
         out[self.pixel] = flat
         return out.T.reshape(-1, self.size, self.size)
+
+
+_BY_SAMPLE = tuple(each.name for each in fields(Samples) if each.name not in ("size", "layers"))
 
 
 def rasterize(layers: Sequence[Layer], camera: Camera) -> Samples:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .asset import BodyAsset, body_asset
 from .layers import Layer, vertex_normals
-from .meshes import cut, hem, neighbours, relaxed
+from .meshes import compact, cut, hem, neighbours, relaxed
 from .skeleton import Figure
 
 _ARM = ("upperarm", "lowerarm", "wrist", "finger")
@@ -231,6 +231,11 @@ class Weave:
     bend: Tensor
     girth: Tensor
 
+    def table(self) -> Tensor:
+        """(v,9): sheet, edge, bend, girth, along."""
+        alone = torch.stack([self.edge, self.bend, self.girth], 1)
+        return torch.cat([self.sheet, alone, self.along], 1)
+
 
 def garment(
     name: str,
@@ -271,10 +276,7 @@ def cloth_layer(
     """A layer from a table (v,19): place, normal, sheet, uv, part_uv, along, edge, bend, girth; cut."""
     table, source, faces, edges = cut(table, faces, field)
     table, source, faces = hem(table, source, faces, edges, thickness)
-    used = torch.zeros(len(table), dtype=torch.bool, device=table.device)
-    used[faces.flatten()] = True
-    number = used.cumsum(0) - 1
-    table, faces, source = table[used], number[faces], source[used]
+    table, faces, kept = compact(table, faces)
     columns = table.split([3, 3, 3, 2, 2, 3, 1, 1, 1], 1)
     place, normals, sheet, uv, part_uv, along, edge, bend, girth = columns
     weave = Weave(sheet, along, edge[:, 0], bend[:, 0], girth[:, 0])
@@ -284,7 +286,7 @@ def cloth_layer(
         faces,
         sheet,
         uv,
-        part[source],
+        part[source[kept]],
         part_uv,
         (material, weave),
         cloth=True,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
+from .asset import body_asset
 from .layers import Layer, vertex_normals
 from .meshes import tube
 from .shells import Cover, Weave, garment
@@ -33,8 +36,7 @@ def make_shoes(worn: Cover, piece: Piece) -> list[Layer]:
 def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
     figure = worn.figure
     asset = figure.asset
-    span = asset.ranges["body"]
-    own = (asset.part[span] == _FOOT_PARTS[letter]).nonzero()[:, 0]
+    own = _foot_vertices(str(figure.rest.device), letter)
     foot, shape = figure.rest[own], asset.mean[own]
     heel, toe, frame = _frame(foot, shape)
     local = (foot - heel) @ frame.T  # forward, up, side
@@ -43,7 +45,7 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
     middle = (local[:, 2].amax() + local[:, 2].amin()) / 2
     ankle = ((figure.rest[own[shape[:, 1] > shape[:, 1].amax() - 0.025]]).mean(0) - heel) @ frame.T
     shaft = max(0.0, piece.hem)
-    levels = torch.linspace(0.02, max(shaft, 0.02), 6).tolist() if shaft else []
+    levels = [0.02 + (shaft - 0.02) * step / 5 for step in range(6)] if shaft else []
     place = _rings(length, half, middle, ankle).reshape(-1, 3) @ frame + heel
     shares = [min(max((ring[0] - 0.07) / 0.06, 0.0), 0.6) for ring in _RINGS for _ in range(AROUND)]
     if levels:
@@ -56,11 +58,7 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
     moved = torch.lerp(
         figure.pose_rigid(place, f"foot.{letter}"), figure.pose_rigid(place, f"lowerleg02.{letter}"), share
     )
-    faces = tube(count, AROUND)
-    bottom = torch.arange(1, AROUND - 1, device=place.device)
-    faces = torch.cat(
-        [faces.to(place.device), torch.stack([torch.zeros_like(bottom), bottom, bottom + 1], 1)]
-    )
+    faces = _faces(count, str(place.device))
     inner = (place - heel) @ frame.T
     weave = Weave(
         torch.stack([inner[:, 2] - middle, place[:, 1], inner[:, 0] / length], 1),
@@ -85,6 +83,21 @@ def _shoe(worn: Cover, piece: Piece, letter: str) -> Layer:
         lift=0.004,
         normals=normals,
     )
+
+
+@lru_cache(maxsize=8)
+def _foot_vertices(device: str, letter: str) -> Tensor:
+    """The vertices of the skin of that foot."""
+    asset = body_asset(device)
+    return (asset.part[asset.ranges["body"]] == _FOOT_PARTS[letter]).nonzero()[:, 0]
+
+
+@lru_cache(maxsize=8)
+def _faces(rings: int, device: str) -> Tensor:
+    """A tube of so many rings, closed at the sole."""
+    bottom = torch.arange(1, AROUND - 1)
+    sole = torch.stack([torch.zeros_like(bottom), bottom, bottom + 1], 1)
+    return torch.cat([tube(rings, AROUND), sole]).to(device)
 
 
 def _frame(foot: Tensor, shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:

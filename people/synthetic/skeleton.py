@@ -89,8 +89,8 @@ def _posed(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float]) 
     shift = torch.tensor(np.stack(skeleton.place) - (turns @ skeleton.rest[..., None])[..., 0]).to(rotation)
     moves = torch.cat([rotation.flatten(1), shift], 1)
     seen = asset.ranges["eyes"].stop
-    vertices = _moved(asset.skinning[:seen] @ moves, rest[:seen])
-    marks = _moved(asset.landmark_bones @ moves, whole[asset.ranges["landmarks"]])
+    vertices = _moved(asset.skinning[:seen], moves, rest[:seen])
+    marks = _moved(asset.landmark_bones, moves, whole[asset.ranges["landmarks"]])
     root = skeleton.place[0]
     drop = torch.stack([torch.tensor(float(root[0]) - at[0], device=rest.device), vertices[:, 1].amin(),
                         torch.tensor(float(root[2]) - at[1], device=rest.device)])  # fmt: skip
@@ -104,9 +104,15 @@ def _posed(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float]) 
     )  # fmt: skip
 
 
-def _moved(moves: Tensor, points: Tensor) -> Tensor:
-    """Points (n,3) moved by (n,12) matrices and shifts."""
-    return (moves[:, :9].view(-1, 3, 3) * points[:, None]).sum(2) + moves[:, 9:]
+def _moved(shares: Tensor, moves: Tensor, points: Tensor) -> Tensor:
+    """Points (n,3) moved by their shares (n,J) of the bones' matrices and shifts (J,12)."""
+    rows = moves.T @ shares.T
+    x, y, z = points.T.contiguous()
+    planes = [
+        rows[9 + i].addcmul(rows[3 * i], x).addcmul_(rows[3 * i + 1], y).addcmul_(rows[3 * i + 2], z)
+        for i in range(3)
+    ]
+    return torch.stack(planes, 1)
 
 
 class Skeleton:

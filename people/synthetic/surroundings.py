@@ -91,11 +91,12 @@ def _under_things(boxes: Tensor, hits: Hits) -> Tensor:
     boxes = boxes[(boxes[:, 1] < 0.9) & (boxes[:, 4] > 0.05) & (base > _SMALL)]
     side, points = _every_other(hits.point)
     x, z = points[0].contiguous(), points[2].contiguous()
-    shaded = torch.zeros_like(x)
+    nearest = torch.full_like(x, 9.0)
     for box in boxes[:, :6].tolist():
-        aside, behind = torch.maximum(box[0] - x, x - box[3]), torch.maximum(box[2] - z, z - box[5])
-        gap = aside.clamp_min_(0) + behind.clamp_min_(0)
-        shaded = torch.maximum(shaded, torch.exp(gap * (-1 / 0.16) - max(box[1], 0) / 0.7))
+        aside = (x - (box[0] + box[3]) / 2).abs_().sub_((box[3] - box[0]) / 2).clamp_min_(0)
+        behind = (z - (box[2] + box[5]) / 2).abs_().sub_((box[5] - box[2]) / 2).clamp_min_(0)
+        nearest = torch.minimum(nearest, aside.add_(behind).add_(max(box[1], 0) * 0.16 / 0.7))
+    shaded = torch.exp(nearest * (-1 / 0.16))
     return 1 - 0.6 * _back_to_all(shaded, side) * (hits.point[1] < 0.03)
 
 

@@ -1,14 +1,27 @@
 """A real ComfyUI and what drives its page: node, Chromium, playwright-core (npm install in this folder)."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from figura.tests.comfyui.conftest import start_server
 
 HERE = Path(__file__).resolve().parent
+
+
+def run_script(name: str, job: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+    """What a script of this folder saw of its job: the JSON of its last line."""
+    command = ["node", name, json.dumps(job)]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=limit_s)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert "failed" not in seen, seen["failed"]
+    return seen
 
 
 @pytest.fixture(scope="session")

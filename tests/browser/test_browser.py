@@ -3,13 +3,12 @@
 FIGURA_SCREENSHOTS names a folder for pictures of the page (docs/screenshots is made that way).
 """
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from figura.models import store
+from figura.tests.browser.conftest import run_script
 from figura.workflows.files import FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
@@ -42,10 +41,7 @@ def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
         "shots": shots and str(Path(shots).resolve()),
         "settings": {"Comfy.VueNodes.Enabled": RENDERERS[renderer]},
     }  # fmt: skip
-    command = ["node", "workflow.mjs", json.dumps(job)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_script("workflow.mjs", job, LIMIT_S)
 
 
 @pytest.mark.parametrize("renderer", list(RENDERERS))

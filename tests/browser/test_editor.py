@@ -3,12 +3,11 @@
 FIGURA_SCREENSHOTS names a folder for pictures of it (docs/screenshots is made that way).
 """
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from figura.tests.browser.conftest import run_script
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).resolve().parent
@@ -20,12 +19,7 @@ def seen(browser_ready) -> dict:
     """What editor.mjs saw, by step."""
     shots = os.environ.get("FIGURA_SCREENSHOTS")
     job = {"shots": shots and str(Path(shots).resolve())}
-    command = ["node", "editor.mjs", json.dumps(job)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout.splitlines()[-1])
-    assert "failed" not in seen, seen["failed"]
-    return seen
+    return run_script("editor.mjs", job, LIMIT_S)
 
 
 def test_nothing_went_wrong_on_the_page(seen):

@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from figura.models import store
+from figura.tests.browser.conftest import run_script
 from figura.workflows.files import FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
@@ -38,12 +38,7 @@ def seen(comfyui, request) -> dict:
         "shots": shots and str(Path(shots).resolve()),
         "settings": {"Comfy.VueNodes.Enabled": RENDERERS[request.param]},
     }  # fmt: skip
-    command = ["node", "node.mjs", json.dumps(job)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=LIMIT_S)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout.splitlines()[-1])
-    assert "failed" not in seen, seen["failed"]
-    return seen
+    return run_script("node.mjs", job, LIMIT_S)
 
 
 def test_the_saved_text_and_the_picture_are_shown_before_anything_ran(seen):

@@ -58,6 +58,7 @@ def test_every_input_and_output_is_explained(node_id):
     assert node_class.DESCRIPTION.strip().endswith((".", ")"))
     assert len(node_class.OUTPUT_TOOLTIPS) == len(node_class.RETURN_NAMES) == len(node_class.RETURN_TYPES)
     assert all(spec.options.get("tooltip", "").strip() for spec in input_specs(node_class).values())
+    assert node_class.CATEGORY.startswith("Figura/")
     assert node_class.FUNCTION in dict(inspect.getmembers(node_class))
 
 

@@ -16,15 +16,6 @@ from skimage.metrics import structural_similarity
 NODES = [FiguraCropPerson, FiguraStitch, FiguraCompare]
 
 
-@pytest.mark.parametrize("node", NODES)
-def test_everything_is_described(node):
-    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
-    assert node.DESCRIPTION and node.CATEGORY.startswith("Figura/") and node.FUNCTION == "run"
-    for group in node.INPUT_TYPES().values():
-        for name, (_, options) in group.items():
-            assert options["tooltip"], name
-
-
 def pose(x: float, y: float, size: int = 100):
     body = np.zeros((18, 3), np.float32)
     body[:2] = [[x, y, 1], [x + 10, y + 20, 1]]

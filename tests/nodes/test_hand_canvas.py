@@ -145,11 +145,3 @@ NOBODY = Pose((), WIDTH, HEIGHT)
 def test_what_does_not_fit_is_refused_by_name(hands, bodies, changes, message):
     with pytest.raises(ValueError, match=message):
         run(hands, bodies, **changes)
-
-
-def test_everything_is_described():
-    node = FiguraHandCanvas
-    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
-    assert node.DESCRIPTION and node.CATEGORY == "Figura/hands"
-    for name, (_, options) in node.INPUT_TYPES()["required"].items():
-        assert options["tooltip"], name

@@ -158,7 +158,7 @@ def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: py
     inputs = nodes.FiguraLoadHands.INPUT_TYPES()
     assert inputs["required"]["model"][0][0] == store.MINI
     assert [inputs["optional"][name][0][0] for name in ("hand_controlnet", "body_controlnet")] == [
-        nodes.AUTOMATIC
+        nodes.inputs.AUTOMATIC
     ] * 2
     (loaded,) = nodes.FiguraLoadHands().run(store.MINI)
     assert loaded.generator.size == loaded.body.size == 128
@@ -166,9 +166,9 @@ def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: py
 
 def test_a_checkpoint_needs_both_controlnets() -> None:
     with pytest.raises(ValueError, match="hand_controlnet: choose .*controlnet_hands_sd15"):
-        nodes.find_network(nodes.AUTOMATIC, "hands")
+        nodes.find_network(nodes.inputs.AUTOMATIC, "hands")
     with pytest.raises(ValueError, match="body_controlnet: choose .*openpose"):
-        nodes.find_network(nodes.AUTOMATIC, "body")
+        nodes.find_network(nodes.inputs.AUTOMATIC, "body")
 
 
 def test_trained_files_are_offered_where_they_belong(tmp_path: Path, host: PlainHost, family: Path) -> None:
@@ -177,6 +177,6 @@ def test_trained_files_are_offered_where_they_belong(tmp_path: Path, host: Plain
     for name in ("hands", "body", "base"):
         (folder / f"my_{name}.safetensors").write_bytes((family / f"{name}.safetensors").read_bytes())
     options = nodes.FiguraLoadHands.INPUT_TYPES()["optional"]
-    assert options["hand_controlnet"][0] == [nodes.AUTOMATIC, "my_hands.safetensors"]
-    assert options["body_controlnet"][0] == [nodes.AUTOMATIC, "my_body.safetensors"]
+    assert options["hand_controlnet"][0] == [nodes.inputs.AUTOMATIC, "my_hands.safetensors"]
+    assert options["body_controlnet"][0] == [nodes.inputs.AUTOMATIC, "my_body.safetensors"]
     assert nodes.find_network("my_body.safetensors", "body") == (folder / "my_body.safetensors").resolve()

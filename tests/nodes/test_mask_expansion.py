@@ -223,12 +223,3 @@ def test_the_ring_makes_a_difference():
     kept = free_mask().round().expand_as(known) == 0
     assert (results[0] - results[1]).abs().max() > 1e-3
     assert all(torch.equal(result[kept], known[kept]) for result in results)
-
-
-@pytest.mark.parametrize("group", FiguraSequentialMaskExpansion.INPUT_TYPES().values())
-def test_everything_is_described(group):
-    node = FiguraSequentialMaskExpansion
-    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
-    assert node.DESCRIPTION and node.CATEGORY == "Figura/hands"
-    for name, (_, options) in group.items():
-        assert options["tooltip"], name

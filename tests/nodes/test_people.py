@@ -41,15 +41,6 @@ def point_prompt(*inputs, **named) -> tuple:
     return FiguraPointPrompt().run(*inputs, **named)["result"]
 
 
-@pytest.mark.parametrize("node", NODES)
-def test_everything_is_described(node):
-    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
-    assert node.DESCRIPTION and node.CATEGORY.startswith("Figura/") and node.FUNCTION == "run"
-    for group in node.INPUT_TYPES().values():
-        for name, (_, options) in group.items():
-            assert options["tooltip"], name
-
-
 class TestPointPrompt:
     def test_detected_and_placed_joints_together(self, example):
         image, prompts, keypoint, box, *_ = point_prompt(

@@ -33,15 +33,6 @@ def run(model, target=TARGET, **named):
     return FiguraPoCoLDSampler().run(model, target, steps=2, w_pose=2.0, w_source=3.0, seed=5, **named)
 
 
-@pytest.mark.parametrize("node", [FiguraLoadPoCoLD, FiguraPoCoLDSampler])
-def test_everything_is_described(node):
-    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
-    assert node.DESCRIPTION and node.CATEGORY.startswith("Figura/") and node.FUNCTION == "run"
-    for group in ("required", "optional"):
-        for name, (_, options) in node.INPUT_TYPES()[group].items():
-            assert options["tooltip"], name
-
-
 def test_mini_comes_first():
     names, options = FiguraLoadPoCoLD.INPUT_TYPES()["required"]["model"]
     assert names[0] == options["default"] == store.MINI

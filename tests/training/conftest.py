@@ -12,11 +12,14 @@ from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
 from figura.models.perception.pose import KIND as POSE
 from figura.models.perception.pose import PoseDetector
+from figura.training.data.pairs import build_pairs, open_pairs
 from figura.training.data.people import HELD_OUT_SEED, build_people, open_split
 from figura.training.recipes.controlled import ControlledUNet
+from figura.training.run.recipe import Split
 
 SIZE = 64
 PEOPLE = 10
+PAIR_SIZE, TRAIN_PAIRS, HELD_OUT_PAIRS = 32, 5, 3
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +65,17 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Map
         name: save_module(folder / f"{name}.safetensors", *content, recipe=name, int8=name == "vae")
         for name, content in contents.items()
     }
+
+
+@pytest.fixture(scope="session")
+def toy_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few pairs of the same person, PAIR_SIZE px each."""
+    root = tmp_path_factory.mktemp("pairs")
+    build_pairs(root, TRAIN_PAIRS, HELD_OUT_PAIRS, PAIR_SIZE, processes=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def pairs(toy_pairs: Path, toy_weights: Mapping[str, Path]) -> Split:
+    """The pairs of `toy_pairs` with their latents."""
+    return open_pairs(toy_pairs, networks.load_vae(toy_weights["vae"]))

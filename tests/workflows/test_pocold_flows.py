@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from figura.headless.runner import all_node_classes
 from figura.models import store
-from figura.nodes import densepose as densepose_nodes
-from figura.nodes import pocold as pocold_nodes
 from figura.tests.models.pocold import tiny
-from figura.tests.workflows.one_step import saved_images
+from figura.tests.workflows.one_step import assert_changes_inside, saved_images
 from figura.workflows import pocold
-from figura.workflows.files import files_of
-from figura.workflows.forms import api_form, ui_form
 
-# Named here, too, so that the flows are tested before their weights are trained and the nodes are offered.
-CLASSES = {
-    **all_node_classes(), **pocold_nodes.NODE_CLASS_MAPPINGS, **densepose_nodes.NODE_CLASS_MAPPINGS,
-}  # fmt: skip
+CLASSES = all_node_classes()
 SAVED = {
     pocold.pocold_repose: {"source", "labels", "attention", "person", "truth"},
     pocold.pocold_pose_only: {"pose_labels", "somebody"},
@@ -35,32 +27,16 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_mini_family(tmp_path_factory.mktemp("mini"))
 
 
-def run(describe, folder: Path) -> dict[str, np.ndarray]:
-    return saved_images(describe, CLASSES, folder, "pocold_")
-
-
-@each_flow
-def test_both_forms_hold_every_node(describe) -> None:
-    flow = describe(CLASSES)
-    api, page = api_form(flow), ui_form(flow)
-    assert flow.name == describe.__name__ and len(flow.notes) == 1 and len(flow.groups) > 2
-    assert len(api) == len(flow.nodes) > 4
-    assert {node["type"] for node in page["nodes"]} >= {node["class_type"] for node in api.values()}
-    assert len(files_of(flow)) == 2
-
-
 @each_flow
 def test_it_runs_on_random_weights(
     describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MINI_DIR", family)
-    images = run(describe, tmp_path)
+    images = saved_images(describe, tmp_path)
     assert set(images) == SAVED[describe]
-    assert all(image.shape == (128, 128, 3) for image in images.values())
+    assert {image.shape for image in images.values()} == {(128, 128, 3)}
     if "mask" in images:
-        inside = images["mask"][..., 0] > 0
-        changed = (images["dressed"] != images["reference"]).any(-1)
-        assert changed.any() and not (changed & ~inside).any() and not inside.all()
+        assert_changes_inside(images["mask"], images["reference"], images["dressed"])
 
 
 def test_the_reposed_person_has_the_truths_pose() -> None:

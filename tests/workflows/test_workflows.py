@@ -112,6 +112,14 @@ def test_the_api_form_is_valid(flow):
 
 
 @every_flow
+def test_both_forms_hold_every_node(flow):
+    api, page = api_form(flow), ui_form(flow)
+    assert len(api) == len(flow.nodes) > 4
+    assert len(page["nodes"]) == len(flow.nodes) + len(flow.notes)
+    assert {node["type"] for node in page["nodes"]} >= {node["class_type"] for node in api.values()}
+
+
+@every_flow
 def test_ui_links_and_fields_say_the_same_as_the_api_form(flow):
     ui, api = ui_form(flow), api_form(flow)
     links = {link[0]: link for link in ui["links"]}

@@ -62,7 +62,14 @@ class Views:
 def sampled(
     images: torch.Tensor, grid: torch.Tensor, fill: torch.Tensor | float = 0.0, mode: str = "bilinear"
 ) -> torch.Tensor:
-    """Pictures or masks (B,C,S,S) at the places of a grid; what lies outside is `fill`."""
+    """Pictures or masks (B,C,S,S) at the places of a grid.
+
+    Args:
+        images: (B,C,H,W).
+        grid: (B,S,S,2) x, y in -1..1, as grid_sample has them with align_corners=False.
+        fill: what lies outside, a number or (B,C,1,1).
+        mode: "bilinear" or "nearest".
+    """
     return F.grid_sample(images - fill, grid, mode=mode, padding_mode="zeros", align_corners=False) + fill
 
 

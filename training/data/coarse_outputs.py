@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ...models.sentences import typed
 from ..run.recipe import Split, random_generator
 from .masks import disturbed
 from .people import HELD_OUT_SEED, PeopleDataset, create_arrays, rows, run_jobs, write_json
@@ -72,8 +73,8 @@ class CoarseOutputs:
             len(np.load(path, mmap_mode="r"))
         ):
             raise FileNotFoundError(
-                f"no finished coarse outputs of this model in {folder}: run `figura train coarse_outputs` "
-                "with the same --data and --init"
+                f"no finished coarse outputs of this model in {folder}: run "
+                f"`{typed('train coarse_outputs')}` with the same --data and --init"
             )
         return cls(PeopleDataset.open(root), np.load(path, mmap_mode="r"))
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ...models.hands.sampling import skeleton_image
+from ...models.sentences import typed
 from ..run.recipe import Split
 from .latents import encoder_name
 from .people import HELD_OUT_SEED, SHARD, create_arrays, render_arrays, rows
@@ -169,7 +170,8 @@ def open_arrays(folder: Path, layout: Callable[[int, int], Any]) -> dict[str, An
     """The finished arrays and captions of a folder; FileNotFoundError says how to make them."""
     if not (folder / "captions.json").is_file():
         raise FileNotFoundError(
-            f"no finished pictures in {folder}: run `figura train hands_data --data {folder.parent.parent}`"
+            f"no finished pictures in {folder}: run "
+            f"`{typed('train hands_data')} --data {folder.parent.parent}`"
         )
     captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout(1, 8)}

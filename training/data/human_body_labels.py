@@ -29,7 +29,15 @@ TIP_VERTICES = 6
 def part_labels(
     mean: Tensor, bones: Tensor, weights: Tensor, names: list[str], ranges: dict[str, list[int]]
 ) -> Tensor:
-    """DensePose label (V,) of every vertex; helpers have that of the nearest skin."""
+    """DensePose label (V,) of every vertex; helpers have that of the nearest skin.
+
+    Args:
+        mean: (V,3) vertices of the mean body in metres.
+        bones: (V,K) the bones that move each vertex.
+        weights: (V,K) how much, sums of 1.
+        names: of the bones.
+        ranges: first and last vertex of every part of the mesh, by its name.
+    """
     share = torch.zeros(len(mean), len(names)).scatter_add_(1, bones, weights)
     total, labels = [], []
     for prefixes, sides in _PARTS.values():
@@ -92,7 +100,16 @@ def part_coordinates(mean: Tensor, part: Tensor) -> Tensor:
 def landmark_regressor(
     quads: Tensor, vertices: Tensor, joints: Tensor, bones: Tensor, names: list[str], coco: dict[str, Tensor]
 ) -> Tensor:
-    """The 18 joints and both hands' 21 (right, left) as sums of vertices and joints, (60, V+J)."""
+    """The 18 joints and both hands' 21 (right, left) as sums of vertices and joints, (60,V+J).
+
+    Args:
+        quads: (Q,4) faces as numbers of vertices.
+        vertices: (V,3) of the mean body in metres.
+        joints: (J,3) heads of the bones in metres.
+        bones: (V,K) the bones that move each vertex, the strongest first.
+        names: of the bones.
+        coco: rows (V,) of the public regressor of COCO's joints, by the joints' names.
+    """
     count, place = len(vertices), {name: i for i, name in enumerate(names)}
     rows = []
     for index, name in enumerate(BODY_18):
@@ -115,7 +132,14 @@ def landmark_regressor(
 
 
 def landmark_carriers(regressor: Tensor, bones: Tensor, weights: Tensor, bone_count: int) -> Tensor:
-    """(60,J): how much each bone moves each landmark, as it moves the vertices and joints that make it up."""
+    """(60,J): how much each bone moves each landmark, as it moves the vertices and joints that make it up.
+
+    Args:
+        regressor: (60,V+J) of `landmark_regressor`.
+        bones: (V,K) the bones that move each vertex.
+        weights: (V,K) how much.
+        bone_count: J.
+    """
     skinning = torch.zeros(len(bones), bone_count).scatter_add_(1, bones, weights)
     carriers = regressor @ torch.cat([skinning, torch.eye(bone_count)])
     top, chosen = carriers.topk(4, 1)

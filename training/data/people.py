@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...models.sentences import typed
 from ..run.recipe import Split
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class PeopleDataset:
         if not (root / "captions.json").is_file():
             step = "perception_data" if root.name == "perception" else "data"
             raise FileNotFoundError(
-                f"no finished data set in {root}: run `figura train {step} --data {root.parent}`"
+                f"no finished data set in {root}: run `{typed(f'train {step}')} --data {root.parent}`"
             )
         arrays = {
             f.name: np.load(root / f"{f.name}.npy", mmap_mode="r")

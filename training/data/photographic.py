@@ -81,7 +81,14 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
 
 
 def random_covers(count: int, size: int, share: float, generator: torch.Generator) -> Tensor:
-    """(B,1,S,S) 0 or 1: rectangles and ellipses that lie in front of that share of the pictures."""
+    """(B,1,S,S) 0 or 1: rectangles and ellipses that lie in front of some of the pictures.
+
+    Args:
+        count: B.
+        size: S in pixels.
+        share: of the pictures that have any, 0..1.
+        generator: where the random numbers come from.
+    """
     axis = torch.arange(size) + 0.5
     covers = torch.zeros(count, 1, size, size)
     used = torch.rand(count, 1, 1, generator=generator) < share

@@ -23,7 +23,14 @@ SMALLEST_BOX_PX = 2.0
 def prompt_images(
     kind: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
 ) -> torch.Tensor:
-    """Prompts of that kind (B,3,S,S) for people of a data set; some are blank."""
+    """Prompts of one kind (B,3,S,S) for people of a data set; some are blank.
+
+    Args:
+        kind: of the table `PROMPT_KINDS`.
+        people: the data set.
+        indices: (B,) which of them.
+        generator: where the random numbers come from.
+    """
     joints = rows(people.joints, indices)
     if not PROMPT_KINDS[kind].boxes:
         return pose_prompt_images(joints, people.size, generator)
@@ -55,8 +62,13 @@ def user_joints(joints: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 def user_boxes(
     name: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
 ) -> list[Box | None]:
-    """The box of that name, edges a few pixels off: round the whole person, or, with some margin, round the
-    hidden part. None for a person of whom nothing is hidden.
+    """Boxes as users draw them, edges a few pixels off; None for a person of whom nothing is hidden.
+
+    Args:
+        name: roi_box, with some margin round the hidden part, or full_box, round the whole person.
+        people: the data set.
+        indices: (B,) which of them.
+        generator: where the random numbers come from.
     """
     masks = people.images("amodal_mask", indices) > 0.5
     margins = torch.zeros(len(masks))
@@ -72,8 +84,13 @@ def user_boxes(
 
 
 def moved_edges(box: Box, margin: float, shifts: list[float], size: int) -> Box:
-    """The box, wider by `margin` and its four edges moved by `shifts` px, inside a square picture; not too
-    small to see. An empty one stays empty.
+    """The box moved as a hand would, inside a square picture and not too small to see; an empty one stays so.
+
+    Args:
+        box: in pixels.
+        margin: by how many pixels it grows on every side first.
+        shifts: then of the edges x0, y0, x1, y1, in pixels.
+        size: side of the picture in pixels.
     """
     if box.is_empty:
         return box

@@ -25,12 +25,13 @@ from ...models.diffusion.networks import decode_latents, encode_image, load_vae
 from ...models.diffusion.schedulers import DDIM
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
+from ...models.sentences import typed
 from ...people.skeleton import draw_skeleton
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row
-from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
+from .loop import Method, Metrics, PerPerson, in_batches
 from .pocold import WEIGHTS as POCOLD_WEIGHTS
-from .reposing import SIZE, STEPS, measure, summary, there
+from .reposing import SIZE, STEPS, Reposed, measure, reposed_rows, summary, there
 
 WEIGHTS, SCHEDULER = Weights(2.0, 2.0), DDIM
 """Of CFLD. The paper has DDPM, for its 50 steps."""
@@ -61,11 +62,9 @@ class Family:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some people with what was made of them, and their mixtures with the next one, by share; for sheets."""
+class Batch(Reposed):
+    """With the people's mixtures with the next one, by share."""
 
-    pairs: RenderedPairs
-    made: dict[str, Tensor]
     mixtures: dict[float, Tensor]
 
 
@@ -84,7 +83,7 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
             model = load_mini_cfld(folder, file).to(device)
             draws[name], full = _draw_cfld(model), model if name == FULL else full
     if not set(draws) - {POCOLD}:
-        raise FileNotFoundError(f"no {FILES[FULL]} in {folder}: figura train cfld makes it")
+        raise FileNotFoundError(f"no {FILES[FULL]} in {folder}: {typed('train cfld')} makes it")
     vae = load_vae(folder / "vae.safetensors").to(device)
     return Family(draws, full, vae, load_pose_detector(folder / "pose_detector.safetensors").to(device))
 
@@ -127,27 +126,21 @@ def _repose(
     return made.cpu()
 
 
-def evaluate_cfld(
-    family: Family,
-    seeds: Sequence[int],
-    *,
-    size: int = SIZE,
-    steps: int = STEPS,
-    batch_size: int = BATCH,
-    on_batch: Callable[[Batch], None] | None = None,
-    on_done: OnDone | None = None,
-) -> Metrics:
-    """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
-    measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if on_batch is not None else ())
+def evaluate_cfld(family: Family, seeds: Sequence[int], *, steps: int = STEPS, **batches: Any) -> Metrics:
+    """Every metric by its name over the people of `seeds`, and whether the paper's order holds.
+
+    batches: as `in_batches` takes them.
+    """
+    measured, mixed = PerPerson(), set(seeds[:INTERPOLATIONS] if batches.get("on_batch") else ())
 
     def measure_batch(part: list[int]) -> Batch:
-        pairs = render_pairs(part, size)
+        pairs = render_pairs(part, SIZE)
         made = {name: draw(pairs, part, steps) for name, draw in family.draws.items()}
         measure(measured, pairs, made, _through(family.vae, pairs.target), family.detector)
         count = sum(seed in mixed for seed in part)
         return Batch(pairs, made, _mixtures(family, pairs, part, steps, count))
 
-    in_batches(seeds, measure_batch, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    in_batches(seeds, measure_batch, **batches)
     return summary(measured, ORDER, len(seeds))
 
 
@@ -173,12 +166,8 @@ def _through(vae: Any, images: Tensor) -> Tensor:
 
 def cfld_rows(batch: Batch) -> Iterable[Row]:
     """Source, pose, what every model makes of them, and the truth."""
-    pairs = batch.pairs
-    height, width = pairs.target.shape[-2:]
-    pose = draw_skeleton(pairs.target_joints, height, width)
-    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
-    for index, caption in enumerate(pairs.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+    height, width = batch.pairs.target.shape[-2:]
+    return reposed_rows(batch, draw_skeleton(batch.pairs.target_joints, height, width))
 
 
 def mixture_rows(batch: Batch) -> Iterable[Row]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from ...models.sentences import typed
 from ...models.store import MINI_DIR
 from ...people.synthetic import HELD_OUT_FIRST_SEED
 from ..reports.document import report, write_report
@@ -121,7 +122,9 @@ def _check_options(method: str, options: EvalOptions) -> None:
     if options.prompts and method != "phac":
         raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
     if method == PHOTOS and options.folder is None:
-        raise ValueError("photos needs a folder of pictures and annotations.json: figura eval photos DIR")
+        raise ValueError(
+            f"photos needs a folder of pictures and annotations.json: {typed('eval photos DIR')}"
+        )
     if method != PHOTOS and (options.folder or options.against) is not None:
         raise ValueError(f"a folder of photographs and --against are for photos; they are not for {method!r}")
 

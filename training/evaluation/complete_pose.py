@@ -153,7 +153,16 @@ def _values(
 def frame_and_known(
     net: PoseCompletion, joints: Tensor, seen: Tensor, boxes: Tensor, boxed: bool, size: int
 ) -> tuple[Frame, Known]:
-    """The person's unit and what is known in it."""
+    """The person's unit and what is known in it.
+
+    Args:
+        net: the flow.
+        joints: (B,18,2+) x, y in pixels.
+        seen: (B,18) 1 where a joint is known, else 0.
+        boxes: (B,4) x0, y0, x1, y1 of the whole people in pixels.
+        boxed: whether the boxes are known.
+        size: side of the pictures in pixels.
+    """
     has_box = torch.full((len(joints),), float(boxed))
     given = (joints[..., :2], seen, boxes, has_box)
     frame = frame_of(net, *given, torch.full_like(has_box, USUAL_SIZE * size))

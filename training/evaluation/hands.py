@@ -9,9 +9,10 @@ the same budget: as many steps as both stages have together. "hard" is the hand 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ from ...people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hand
 from ...people.synthetic.render import HANDS_RAISED
 from ..reports.sheets import Row
 from . import metrics
-from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
+from .loop import Method, Metrics, PerPerson, in_batches
 from .phac import select
 
 log = logging.getLogger(__name__)
@@ -93,22 +94,23 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
 
 
 def _generator(like: HandGenerator, path: Path) -> HandGenerator:
-    return HandGenerator(like.vae, load_unet(path, kind="hands"), like.text, like.size, path.name).eval()
+    unet = load_unet(path, kind="hands")
+    return HandGenerator(like.vae, unet, like.text, like.size, name=path.name).eval()
 
 
 def evaluate_hands(
-    family: Family,
-    seeds: Sequence[int],
-    *,
-    size: int = SIZE,
-    steps: int = STEPS,
-    batch_size: int = BATCH,
-    on_batch: Callable[[Batch], None] | None = None,
-    on_done: OnDone | None = None,
+    family: Family, seeds: Sequence[int], *, size: int = SIZE, steps: int = STEPS, **batches: Any
 ) -> Metrics:
     """Every metric by its name over the people of `seeds`; people of whom no hand can be seen are left out.
 
     Close-ups are those of `render_hands` for the same seeds.
+
+    Args:
+        family: of `load_family`.
+        seeds: of the people; those that nobody trained with begin at `HELD_OUT_SEED`.
+        size: side of the pictures in pixels.
+        steps: denoising steps of either stage; twice as many where one stage draws all.
+        batches: batch_size, on_batch and on_done, as `in_batches` takes them.
     """
     measured = PerPerson()
 
@@ -119,7 +121,7 @@ def evaluate_hands(
             _measure_people(family, batch, measured)
         return batch
 
-    in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    in_batches(seeds, measure, **batches)
     result = {name: mean.value for name, mean in measured.means().items()}
     result["samples.people"] = measured.count("body_joint_err.truth")
     result["samples.hands"] = measured.count("hand_joint_err.truth")

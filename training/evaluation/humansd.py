@@ -30,6 +30,7 @@ from ...models.diffusion.text import load_text_encoder
 from ...models.humansd.networks import HumanSD
 from ...models.humansd.sampling import generate_people
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
+from ...models.sentences import typed
 from ...people.keypoints import coco17_from_body18
 from ...people.skeleton_coco import draw_coco_bodies
 from ...people.synthetic import SyntheticPeople, render_people
@@ -96,7 +97,7 @@ def load_family(folder: Path, device: str = "cpu", steps: int = STEPS) -> Family
         else:
             draws[name] = _drawer(name, folder / f"{file}.safetensors", vae, text, device, steps)
     if not draws:
-        raise FileNotFoundError(f"no model to measure in {folder}: run `figura train humansd`")
+        raise FileNotFoundError(f"no model to measure in {folder}: run `{typed('train humansd')}`")
     return Family(draws, detector)
 
 

@@ -63,7 +63,14 @@ class JointDistances(NamedTuple):
 def joint_distances(
     found: Tensor, truth: Tensor, *, wanted: Tensor | None = None, threshold: float = 0.0
 ) -> JointDistances:
-    """Euclidean distances between joints (B,18,3), and which of them `joint_error` averages."""
+    """Euclidean distances between joints, and which of them `joint_error` averages.
+
+    Args:
+        found: (B,18,3) x, y, confidence.
+        truth: (B,18,3) in the same unit; confidence 0 is absent.
+        wanted: (B,18) bool, the joints that are asked for; None: all that the truth has.
+        threshold: joints found with less confidence count as missing.
+    """
     asked = truth[..., 2] > 0 if wanted is None else wanted & (truth[..., 2] > 0)
     both = asked & (found[..., 2] > 0) & (found[..., 2] >= threshold)
     return JointDistances((found[..., :2] - truth[..., :2]).double().norm(dim=-1), both, asked)

@@ -27,6 +27,7 @@ from ...models.phac.checkpoint import load_mini_phac, load_mini_refiner
 from ...models.phac.networks import Inpainter, PHACModel
 from ...models.phac.pipeline import complete_images, invisible_images, refine_images
 from ...models.phac.sampling import Refined
+from ...models.sentences import typed
 from ...people.prompts import PointPrompt, draw_prompt
 from ...people.synthetic import SyntheticPeople, render_people
 from ..reports.sheets import Row
@@ -158,7 +159,9 @@ def summary(measured: Measured, people: int, size: int) -> Metrics:
     Raises ValueError when nobody was found in any picture.
     """
     if not measured.truth:
-        raise ValueError("the segmenter found nobody in any picture: train `figura train sam` for longer")
+        raise ValueError(
+            f"the segmenter found nobody in any picture: let `{typed('train sam')}` run for longer"
+        )
     means = measured.means()
     result = {name: mean.value for name, mean in means.items()}
     result["max_abs_diff_outside"] = measured.largest_outside
@@ -227,7 +230,16 @@ def complete_people(
     seed: int,
     settings: Settings,
 ) -> Completion:
-    """Stages A, B and C as the nodes run them; picture number i is made with seed + i."""
+    """Stages A, B and C as the nodes run them; picture number i is made with seed + i.
+
+    Args:
+        family: the networks.
+        people: B of them, S x S pixels.
+        visible: M_v (B,1,S,S).
+        prompts: one for each.
+        seed: of the first picture.
+        settings: steps and guidance.
+    """
     coarse, _ = complete_images(
         family.phac, people.occluded, visible, prompts, people.captions, seed=seed, steps=settings.steps,
         cfg=settings.cfg,
@@ -247,7 +259,18 @@ def refine_people(
     settings: Settings,
     strength: float = STRENGTH,
 ) -> Refined:
-    """Stage C with noise of that strength; invisible: M_iv dilated, and before that."""
+    """Stage C.
+
+    Args:
+        refiner: the inpainting model.
+        people: B of them, S x S pixels.
+        visible: M_v (B,1,S,S).
+        coarse: I_cc (B,3,S,S) in 0..1.
+        invisible: M_iv (B,1,S,S) dilated, and before that.
+        seed: of the first picture.
+        settings: steps and guidance.
+        strength: s of the noise, 0..1.
+    """
     changed, exact = invisible
     return refine_images(
         refiner, people.occluded, coarse, visible, changed, people.captions, strength=strength,

@@ -8,9 +8,10 @@ judged by the shipped detector, whose own error on the true pictures is under "t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,10 +20,11 @@ from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
 from ...models.pocold.networks import PoCoLDModel
 from ...models.pocold.sampling import Weights, generate, trace_source
+from ...models.sentences import typed
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row, label_colours
-from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
-from .reposing import SIZE, STEPS, measure, summary, there
+from .loop import Method, Metrics, PerPerson, in_batches
+from .reposing import SIZE, STEPS, Reposed, measure, reposed_rows, summary, there
 
 WEIGHTS = Weights(2.0, 2.0)
 """The same for all. The paper's weights of 5 are for its own size and data."""
@@ -43,14 +45,6 @@ class Family:
     detector: PoseDetector
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some people with what was made of them; for sheets."""
-
-    pairs: RenderedPairs
-    made: dict[str, Tensor]
-
-
 def load_family(folder: Path, device: str = "cpu") -> Family:
     """The models whose files are in `folder`, on `device`; the log names those that are missing.
 
@@ -60,32 +54,26 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
     models = {name: load_mini_pocold(folder, file).to(device) for name, file in there(folder, FILES).items()}
     if not models:
         raise FileNotFoundError(
-            f"none of {', '.join(FILES.values())} in {folder}: figura train pocold makes one"
+            f"none of {', '.join(FILES.values())} in {folder}: {typed('train pocold')} makes one"
         )
     return Family(models, load_pose_detector(folder / "pose_detector.safetensors").to(device))
 
 
-def evaluate_pocold(
-    family: Family,
-    seeds: Sequence[int],
-    *,
-    size: int = SIZE,
-    steps: int = STEPS,
-    batch_size: int = BATCH,
-    on_batch: Callable[[Batch], None] | None = None,
-    on_done: OnDone | None = None,
-) -> Metrics:
-    """Every metric by its name over the people of `seeds`, and whether the paper's order holds."""
+def evaluate_pocold(family: Family, seeds: Sequence[int], *, steps: int = STEPS, **batches: Any) -> Metrics:
+    """Every metric by its name over the people of `seeds`, and whether the paper's order holds.
+
+    batches: as `in_batches` takes them.
+    """
     measured = PerPerson()
 
-    def measure_batch(part: list[int]) -> Batch:
-        pairs = render_pairs(part, size)
+    def measure_batch(part: list[int]) -> Reposed:
+        pairs = render_pairs(part, SIZE)
         made = {name: _repose(model, pairs, part, steps) for name, model in family.models.items()}
-        batch = Batch(pairs, made)
+        batch = Reposed(pairs, made)
         _measure(family, batch, measured)
         return batch
 
-    in_batches(seeds, measure_batch, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
+    in_batches(seeds, measure_batch, **batches)
     return summary(measured, ORDER, len(seeds))
 
 
@@ -95,7 +83,7 @@ def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: i
     ).cpu()
 
 
-def _measure(family: Family, batch: Batch, measured: PerPerson) -> None:
+def _measure(family: Family, batch: Reposed, measured: PerPerson) -> None:
     pairs, anyone = batch.pairs, next(iter(family.models.values()))
     with torch.no_grad():
         through = anyone.decode(anyone.encode(pairs.target)).cpu()
@@ -108,15 +96,9 @@ def _measure(family: Family, batch: Batch, measured: PerPerson) -> None:
         measured.add(f"wrong_mass.{name}", 1 - traced.matched.cpu())
 
 
-def pocold_rows(batch: Batch) -> Iterable[Row]:
+def pocold_rows(batch: Reposed) -> Iterable[Row]:
     """Source, pose, what every model makes of them, and the truth."""
-    pairs = batch.pairs
-    stages = {
-        "source": pairs.source, "pose": label_colours(pairs.target_densepose), **batch.made,
-        "truth": pairs.target,
-    }  # fmt: skip
-    for index, caption in enumerate(pairs.captions):
-        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+    return reposed_rows(batch, label_colours(batch.pairs.target_densepose))
 
 
 METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2, pairs=ORDER)

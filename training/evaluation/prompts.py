@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...models.perception.pose import CONFIDENCE, detect_joints
 from ...models.phac.networks import PHACModel
+from ...models.sentences import typed
 from ...people.boxes import Box
 from ...people.prompt_kinds import CORNERS, PROMPT_KINDS
 from ...people.prompts import PointPrompt, draw_prompt
@@ -102,7 +103,14 @@ def known_kinds(model: PHACModel) -> list[str]:
 def prompts_of_kind(
     kind: str, people: SyntheticPeople, seeds: Sequence[int], pose_prompts: Sequence[PointPrompt]
 ) -> list[PointPrompt]:
-    """Prompts of one kind as a careful user gives them; a person of whom nothing is hidden has no roi box."""
+    """Prompts of one kind as a careful user gives them; a person of whom nothing is hidden has no roi box.
+
+    Args:
+        kind: of the table `PROMPT_KINDS`.
+        people: B of them.
+        seeds: of the people; they decide how far the edges of boxes are off.
+        pose_prompts: the same people by joints.
+    """
     boxes = zip(
         _boxes(people.invisible_mask, ROI_MARGIN_PX, seeds, 0), _boxes(people.amodal_mask, 0.0, seeds, 1)
     )
@@ -165,7 +173,9 @@ def _add_kind(
 
 def _summary(measured: Measured, points: dict[str, float], people: int, size: int) -> Metrics:
     if not measured.truth:
-        raise ValueError("the segmenter found nobody in any picture: train `figura train sam` for longer")
+        raise ValueError(
+            f"the segmenter found nobody in any picture: let `{typed('train sam')}` run for longer"
+        )
     wanted, truth = torch.cat(measured.hidden), torch.cat(measured.truth)
     errors = {
         name: metrics.joint_error(torch.cat(parts), truth, side=size, wanted=wanted, threshold=CONFIDENCE)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
+from ...models.sentences import typed
 from ..data.pairs import RenderedPairs
+from ..reports.sheets import Row
 from . import metrics
 from .loop import Metrics, PerPerson
 
@@ -22,12 +25,28 @@ BETTER = {"ssim": 1, "psnr": 1, "joint_err": -1, "wrong_mass": -1}
 """1: more is better; -1: less is."""
 
 
+@dataclass(frozen=True)
+class Reposed:
+    """Some people with what was made of them, (B,3,S,S) by name; for sheets."""
+
+    pairs: RenderedPairs
+    made: dict[str, Tensor]
+
+
+def reposed_rows(batch: Reposed, pose: Tensor) -> Iterable[Row]:
+    """Source, pose as the methods were shown it (B,3,S,S), what every model made, and the truth."""
+    pairs = batch.pairs
+    stages = {"source": pairs.source, "pose": pose, **batch.made, "truth": pairs.target}
+    for index, caption in enumerate(pairs.captions):
+        yield Row({name: stage[index] for name, stage in stages.items()}, caption)
+
+
 def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     """Those of `files` (name -> file) that are in the folder; the log names the others."""
     for name, file in files.items():
         if not (folder / file).is_file():
-            recipe = Path(file).stem
-            log.warning("no %s in %s: %r is left out; figura train %s makes it", file, folder, name, recipe)
+            command = typed(f"train {Path(file).stem}")
+            log.warning("no %s in %s: %r is left out; %s makes it", file, folder, name, command)
     return {name: file for name, file in files.items() if (folder / file).is_file()}
 
 
@@ -40,9 +59,15 @@ def measure(
 ) -> None:
     """Add the values of each person to `measured`, under METRIC.NAME.
 
-    made: pictures (B,3,S,S) by name. through: the true ones through the autoencoder ("autoencoder"). "source"
-    are the source pictures themselves. Joints are judged by the detector, whose own error on the true
-    pictures is under "truth".
+    Joints are judged by the detector, whose own error on the true pictures is under "truth". "source" are the
+    source pictures themselves.
+
+    Args:
+        measured: what is added to.
+        pairs: the people, S x S pixels.
+        made: pictures (B,3,S,S) in 0..1 by name.
+        through: the true ones through the autoencoder alone ("autoencoder").
+        detector: finds the joints.
     """
     body = (pairs.target_densepose > 0).float()[:, None]
     for name, images in {"source": pairs.source, "autoencoder": through, **made}.items():

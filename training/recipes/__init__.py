@@ -1,6 +1,6 @@
 """One file for each network; its variants stand in its table `RECIPES`: recipe name -> what makes it.
 
-latent.py and controlled.py hold what several of them share.
+latent.py, controlled.py and perception.py hold what several of them share.
 """
 
 from __future__ import annotations

@@ -60,7 +60,15 @@ class BaseUNetRecipe(LatentRecipe):
 def people_images(
     data: LatentCache, step: int, seed: int, count: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, list[str]]:
-    """Latents and captions of `count` people, each in a kind of picture drawn at random."""
+    """Latents (n,C,h,w) and captions of people, each in a kind of picture drawn at random.
+
+    Args:
+        data: the people with their latents.
+        step: of the training; another one shows other people.
+        seed: of the training.
+        count: n.
+        generator: draws the kinds of picture.
+    """
     indices = sample_indices(len(data), step, seed, count)
     kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (count,), generator=generator)]
     captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
@@ -72,7 +80,14 @@ def people_images(
 def other_images(
     data: Gestures | CloseUps, step: int, seed: int, count: int
 ) -> tuple[torch.Tensor, list[str]]:
-    """Latents and captions of `count` people who show their hands, or hands close up."""
+    """Latents (n,C,h,w) and captions of people who show their hands, or of hands close up.
+
+    Args:
+        data: the pictures with their latents.
+        step: of the training; another one shows other pictures.
+        seed: of the training.
+        count: n.
+    """
     indices = sample_indices(len(data), step, seed, count)
     return rows(data.latents, indices).float(), [data.captions[index] for index in indices]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from ...models.perception.densepose import KIND, DensePoseNet, estimate_labels
 from ...models.perception.pose import load_pose_detector
 from ...people.densepose import LABELS, paint_labels
 from ..data.people import PeopleDataset, rows, sample_indices
-from ..data.perception import Framing, PerceptionData, draw_people, open_perception
+from ..data.perception import Framing, PerceptionData, draw_people
 from ..run.progress import image_grid
-from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import Batch, Export, random_generator
+from .perception import PerceptionRecipe
 
 MEASURED = ("unoccluded", "complete")
 SHARES = (0.3, 0.4, 0.15, 0.15)
@@ -25,19 +27,12 @@ SHARES = (0.3, 0.4, 0.15, 0.15)
 FRAMING = Framing(upper=0.15, distant=0.08)
 
 
-class DensePoseRecipe(BaseRecipe):
+class DensePoseRecipe(PerceptionRecipe):
     """Whole people in front of anything; of occluded ones the part that can be seen."""
 
     name = "densepose"
     needs = ("pose_detector",)
-    plan = TrainingPlan(
-        minutes=20, batch_size=32, learning_rate=2e-3, weight_decay=0.01, ema_decay=0.998,
-        mixed_precision="bf16", device="cpu",
-    )  # fmt: skip
-
-    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people and the photographs for their backgrounds."""
-        return open_perception(data_root)
+    plan = replace(PerceptionRecipe.plan, minutes=20, weight_decay=0.01)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A network that begins with what the pose detector sees."""

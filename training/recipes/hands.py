@@ -114,7 +114,14 @@ class HandRecipe(LatentRecipe):
 def predict_both(
     module: Any, batch: Batch, latents: torch.Tensor, times: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noise (B,8,h,w) and mask (B,1,h,w)."""
+    """Noise (B,8,h,w) and mask (B,1,h,w).
+
+    Args:
+        module: the generator's U-Net.
+        batch: with "skeleton", latents (B,8,h,w) of the skeleton pictures, and "texts", states (B,L,D).
+        latents: noisy (B,8,h,w).
+        times: (B,) time steps.
+    """
     made = module(torch.cat([latents, batch["skeleton"]], dim=1), times, batch["texts"]).sample
     return made[:, :LATENT_CHANNELS], made[:, LATENT_CHANNELS:]
 

@@ -21,9 +21,10 @@ from ...models.perception.pose import (
 from ...people.densepose import LABELS
 from ...people.skeleton import draw_skeleton
 from ..data.people import PeopleDataset, rows, sample_indices
-from ..data.perception import SOURCES, PerceptionData, draw_people, open_perception
+from ..data.perception import SOURCES, PerceptionData, draw_people
 from ..run.progress import image_grid
-from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import Batch, Export, random_generator
+from .perception import PerceptionRecipe
 
 STRIDE = 4
 PARTS_WEIGHT = 4.0
@@ -53,23 +54,10 @@ class PoseTraining(PoseDetector):
         return net.to(self.head.weight.device)
 
 
-class PoseRecipe(BaseRecipe):
+class PoseRecipe(PerceptionRecipe):
     """Pictures of every kind that `draw_people` makes; joints that cannot be seen have empty heatmaps."""
 
     name = "pose_detector"
-    plan = TrainingPlan(
-        minutes=30,
-        batch_size=32,
-        learning_rate=2e-3,
-        weight_decay=0.02,
-        ema_decay=0.998,
-        mixed_precision="bf16",
-        device="cpu",
-    )
-
-    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people and the photographs for their backgrounds."""
-        return open_perception(data_root)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh detector."""

@@ -193,7 +193,16 @@ def joined(
     exact: torch.Tensor,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """I_base, the picture it should be, and the dilated mask: what `refine_images` makes of these."""
+    """I_base, the picture it should be, and the dilated mask: what `refine_images` makes of these.
+
+    Args:
+        occluded: I_ic (B,3,S,S) in 0..1.
+        drawn: I_cc (B,3,S,S), the person as the coarse stage drew it.
+        complete: (B,3,S,S), the true person in the same place.
+        visible: M_v (B,1,S,S).
+        exact: M_iv (B,1,S,S) before it is dilated.
+        generator: draws by how much it is.
+    """
     low, high = DILATION_PX
     radii = (low + (high - low) * torch.rand(len(exact), generator=generator)).tolist()
     changed = torch.cat([dilate(mask[None], radius) for mask, radius in zip(exact, radii, strict=True)])

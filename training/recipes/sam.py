@@ -8,6 +8,7 @@ picture a second prompt teaches little, so a picture is prompted once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from ...models.perception.sam import (
 )
 from ...models.perception.sam_networks import KIND, MINI
 from ..data.people import PeopleDataset, rows, sample_indices
-from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes, open_perception
+from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes
 from ..run.progress import image_grid
-from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import Batch, Export, random_generator
+from .perception import PerceptionRecipe
 
 PROMPTS = 1
 MOST_POINTS = (1, 3, 6, 18, 18)
@@ -72,24 +74,12 @@ class SamTraining(torch.nn.Module):
         return torch.cat(logits), torch.cat(ious)
 
 
-class SamRecipe(BaseRecipe):
+class SamRecipe(PerceptionRecipe):
     """Binary cross-entropy, heavier near the outline, plus Dice, plus the error of the predicted IoU."""
 
     name = "sam"
     needs = ("pose_detector",)
-    plan = TrainingPlan(
-        minutes=60,
-        batch_size=16,
-        learning_rate=1e-3,
-        weight_decay=0.02,
-        ema_decay=0.998,
-        mixed_precision="bf16",
-        device="cpu",
-    )
-
-    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """Open the rendered people and the photographs for their backgrounds."""
-        return open_perception(data_root)
+    plan = replace(PerceptionRecipe.plan, minutes=60, batch_size=16, learning_rate=1e-3)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A mini SAM that begins with what the pose detector sees."""

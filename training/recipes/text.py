@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ...models.diffusion.text import TextEncoder, WordTokenizer
+from ...models.diffusion.text import TextEncoder, WordTokenizer, load_text_encoder
 from ..data.people import PeopleDataset, open_split, sample_indices
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
@@ -81,6 +81,12 @@ class TextRecipe(BaseRecipe):
             raise ValueError("the text recipe must prepare its data before it is built")
         return ContrastiveTraining(self.tokenizer)
 
+    @torch.no_grad()
+    def begin_with(self, module: Any, path: Path) -> None:
+        """An earlier encoder's layers and the words that both know; new words begin as they are."""
+        earlier = load_text_encoder(path)
+        module.text.load_state_dict(shared_words(earlier, module.text))
+
     def batch(self, data: PeopleDataset, step: int, seed: int, batch_size: int) -> Batch:
         """Captions as tokens and the cutouts, or complete pictures, they describe."""
         if self.tokenizer is None:
@@ -121,6 +127,19 @@ class TextRecipe(BaseRecipe):
     def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The text encoder with its words."""
         return Export("text", module.text.state_dict(), module.text.config(), int8=True)
+
+
+def shared_words(earlier: TextEncoder, own: TextEncoder) -> dict[str, torch.Tensor]:
+    """The weights of `earlier` with the vocabulary of `own`: its rows for the words that both know."""
+    weights = dict(earlier.state_dict())
+    name = next(
+        n for n, tensor in weights.items() if len(tensor) == len(earlier.tokenizer.words) and tensor.ndim == 2
+    )
+    rows = own.state_dict()[name].clone()
+    for number, word in enumerate(own.tokenizer.words):
+        if word in earlier.tokenizer.words:
+            rows[number] = weights[name][earlier.tokenizer.words.index(word)]
+    return {**weights, name: rows}
 
 
 RECIPES = {"text": TextRecipe}

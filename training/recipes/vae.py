@@ -1,4 +1,4 @@
-"""Recipe vae: the mini autoencoder, on crops round the person, from squared to absolute error and edges."""
+"""Recipe vae: the mini autoencoder, on crops round the person; after a while a patch critic joins."""
 
 from __future__ import annotations
 
@@ -11,35 +11,46 @@ import torch
 import torch.nn.functional as functional
 
 from ...models.diffusion.networks import decode_latents, encode_image, fold_of, mini_vae, plain_config
-from ..data.people import IMAGES, PeopleDataset, open_split, sample_indices
+from ...people.skeleton_coco import draw_coco_bodies
+from ..data.people import IMAGES, PeopleDataset, open_split, rows, sample_indices
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from .image_losses import PatchCritic, balanced, judged, psnr_of, reconstruction_loss
 
 CROP = 64
 LATENT_NOISE = 0.1
 LATENT_PENALTY = 1e-4
-EDGE_WEIGHT = 0.5
 PERSON_WEIGHT = 3.0
-WEIGHTS = {"occluded": 0.3, "unoccluded": 0.1, "complete": 0.3, "cutout": 0.3}
+SKELETON = "skeleton"
+WEIGHTS = {"occluded": 0.3, "unoccluded": 0.1, "complete": 0.3, "cutout": 0.26, SKELETON: 0.04}
+"""Shares of the kinds of picture. HumanSD and Giving a Hand encode skeletons, too."""
+SHARP_AFTER, CRITIC_AFTER = 5_000, 16_000
+"""Pictures seen until absolute error and SSIM count wholly, and until the critic joins."""
+CRITIC_SHARE = 0.15
+"""Of the reconstruction's pull on a picture, what the critic's is. More looks crisper and is less true."""
 
 
 class AutoencoderTraining(torch.nn.Module):
-    """Encode, disturb a little, decode."""
+    """Encode, disturb a little, decode; and the critic, which the weights file leaves out."""
 
     def __init__(self) -> None:
         super().__init__()
         self.vae = mini_vae()
+        self.critic = PatchCritic()
 
-    def forward(self, images: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pictures (B,3,H,W) in -1..1 and noise of the latents' shape -> (reconstruction, latents).
+    def forward(
+        self, images: torch.Tensor, noise: torch.Tensor, criticised: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+        """Reconstruction (B,3,H,W), latents (B,8,h,w), and when `criticised` the losses of `judged`.
 
-        The posterior has one small fixed width: a learned one starts wide and drowns the colours for
-        thousands of steps.
+        images: (B,3,H,W) in -1..1. noise: of the latents' shape. The posterior has one small fixed width: a
+        learned one starts wide and drowns the colours for thousands of steps.
         """
         fold = fold_of(self.vae)
         latents = self.vae.encode(functional.pixel_unshuffle(images, fold)).latent_dist.mode()
         folded = self.vae.decode(latents + LATENT_NOISE * noise).sample
-        return functional.pixel_shuffle(folded, fold), latents
+        output = functional.pixel_shuffle(folded, fold).float()
+        return output, latents.float(), judged(self.critic, output, images) if criticised else None
 
 
 class VAERecipe(BaseRecipe):
@@ -47,9 +58,9 @@ class VAERecipe(BaseRecipe):
 
     name = "vae"
     plan = TrainingPlan(
-        steps=15_000,
+        steps=12_000,
         batch_size=8,
-        learning_rate=2e-3,
+        learning_rate=1.5e-3,
         mixed_precision="bf16",
         ema_decay=0.995,
         final_rate=0.01,
@@ -67,11 +78,10 @@ class VAERecipe(BaseRecipe):
         """Crops (B,3,64,64) in -1..1 of all kinds of pictures, most of them round a point of the person."""
         generator = random_generator(seed, step, 11)
         indices = sample_indices(len(data), step, seed, batch_size)
-        kinds = torch.multinomial(
-            torch.tensor([WEIGHTS[n] for n in IMAGES]), batch_size, True, generator=generator
-        )
+        names = list(WEIGHTS)
+        kinds = torch.multinomial(torch.tensor(list(WEIGHTS.values())), batch_size, True, generator=generator)
         crops = [
-            self._crop(data, IMAGES[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)
+            self._crop(data, names[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)
         ]
         images, masks = zip(*crops, strict=True)
         progress = torch.tensor(step * batch_size)
@@ -90,24 +100,29 @@ class VAERecipe(BaseRecipe):
             jitter = ((draw[1] - 0.5) * CROP * 0.5).long()
             corner = (torch.tensor([ys[pick], xs[pick]]) - CROP // 2 + jitter).clamp(0, room)
         y, x = int(corner[0]), int(corner[1])
-        crop = np.array(getattr(data, kind)[index, :, y : y + CROP, x : x + CROP])
+        crop = image_of(data, kind, index)[:, y : y + CROP, x : x + CROP]
         flip = bool(torch.rand(1, generator=generator) < 0.5)
         inside = np.array(mask[None, y : y + CROP, x : x + CROP])
-        pair = torch.from_numpy(crop).float() / 255, torch.from_numpy(inside).float() / 255
+        pair = crop, torch.from_numpy(inside).float() / 255
         return (pair[0].flip(-1), pair[1].flip(-1)) if flip else pair
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Squared error, then absolute error and edges, person weighted; a very small pull on the latents."""
+        """The reconstruction's loss, the critic's on both sides, and a very small pull on the latents."""
         images, weight = batch["pictures"], 1 + (PERSON_WEIGHT - 1) * batch["masks"]
         shape = (len(images), 8, images.shape[-2] // 8, images.shape[-1] // 8)
         noise = torch.randn(shape, generator=generator).to(images)
-        output, latents = (value.float() for value in module(images, noise))
-        error = output - images
-        loss = image_loss(error, weight, min(1.0, float(batch["seen"]) / 20_000))
-        loss = loss + LATENT_PENALTY * latents.square().mean()
-        return loss, {"psnr": psnr_of(error.detach()), "size": latents.detach().std()}
+        seen = float(batch["seen"])
+        output, latents, verdict = module(images, noise, seen >= CRITIC_AFTER)
+        with torch.autocast(images.device.type, enabled=False):
+            loss = reconstruction_loss(output, images, weight, min(1.0, seen / SHARP_AFTER))
+        scalars = {"psnr": psnr_of((output - images).detach()), "size": latents.detach().std()}
+        if verdict is not None:
+            hinge, adversarial = verdict
+            loss = loss + balanced(loss, adversarial, output, CRITIC_SHARE) + hinge
+            scalars["critic"] = hinge.detach()
+        return loss + LATENT_PENALTY * latents.square().mean(), scalars
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Crops above their reconstructions."""
@@ -138,28 +153,11 @@ def reconstruction_scores(vae: Any, held_out: PeopleDataset) -> dict[str, float]
     return scores
 
 
-def image_loss(error: torch.Tensor, weight: torch.Tensor, sharp: float) -> torch.Tensor:
-    """Weighted squared error and, with `sharp` from 0 to 1, absolute error and edges.
-
-    error: difference (B,3,H,W) of pictures in -1..1. weight: (B,1,H,W).
-    """
-    squared = (weight * error.square()).mean() / weight.mean()
-    absolute = (weight * error.abs()).mean() / weight.mean()
-    return (4 - 2 * sharp) * squared + sharp * (absolute + EDGE_WEIGHT * edge_error(error))
-
-
-def psnr_of(error: torch.Tensor) -> torch.Tensor:
-    """PSNR in dB of a difference of pictures in -1..1."""
-    return -10 * torch.log10(error.square().mean() / 4)
-
-
-def edge_error(error: torch.Tensor, scales: int = 3) -> torch.Tensor:
-    """Mean absolute difference of the horizontal and vertical gradients, at `scales` sizes."""
-    total = error.new_zeros(())
-    for _ in range(scales):
-        total = total + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-        error = functional.avg_pool2d(error, 2)
-    return total / scales
+def image_of(data: PeopleDataset, kind: str, index: int) -> torch.Tensor:
+    """One picture (3,S,S) in 0..1; `skeleton` is drawn from the person's joints."""
+    if kind == SKELETON:
+        return draw_coco_bodies(rows(data.joints, [index]), data.size, data.size)[0]
+    return data.images(kind, [index])[0]
 
 
 @torch.no_grad()

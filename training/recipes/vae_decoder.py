@@ -20,8 +20,9 @@ from ..data.latents import TARGETS, LatentCache, open_latents
 from ..data.people import sample_indices
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from .image_losses import psnr_of, reconstruction_loss
 from .latent import latents_of
-from .vae import PERSON_WEIGHT, image_loss, psnr_of, reconstruction_scores
+from .vae import PERSON_WEIGHT, reconstruction_scores
 
 WEIGHTS = {"complete": 0.4, "unoccluded": 0.2, "cutout": 0.4}
 NOISE = (0.1, 0.25)
@@ -77,11 +78,12 @@ class VAEDecoderRecipe(BaseRecipe):
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Squared and absolute error and edges, person weighted, as the autoencoder's own at its end."""
+        """Squared and absolute error and SSIM, person weighted, as the autoencoder's own."""
         noise = torch.randn(batch["latents"].shape, generator=generator).to(batch["latents"])
-        error = module(batch["latents"] + batch["level"] * noise).float() - batch["pictures"]
-        loss = image_loss(error, 1 + (PERSON_WEIGHT - 1) * batch["masks"], sharp=1.0)
-        return loss, {"psnr": psnr_of(error.detach())}
+        output, images = module(batch["latents"] + batch["level"] * noise).float(), batch["pictures"]
+        with torch.autocast(images.device.type, enabled=False):
+            loss = reconstruction_loss(output, images, 1 + (PERSON_WEIGHT - 1) * batch["masks"], sharp=1.0)
+        return loss, {"psnr": psnr_of((output - images).detach())}
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Pictures, and below them what is decoded of their latents and of their disturbed latents."""

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from .start import start_from
+
 Batch = dict[str, torch.Tensor]
 
 BF16_COPY = "bf16-copy"
@@ -68,6 +70,9 @@ class Recipe(Protocol):
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The module to train, in float32; parameters without gradient are frozen, checkpoints omit them."""
 
+    def begin_with(self, module: torch.nn.Module, path: Path) -> None:
+        """Give `module` the weights in a file of an earlier run."""
+
     def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
         """Optimizer groups [{"params": ..., "lr": ...}]."""
 
@@ -102,6 +107,10 @@ class BaseRecipe:
     name = ""
     needs: tuple[str, ...] = ()
     plan = TrainingPlan()
+
+    def begin_with(self, module: torch.nn.Module, path: Path) -> None:
+        """The file's weights, name by name."""
+        start_from(module, path)
 
     def parameter_groups(self, module: torch.nn.Module, learning_rate: float) -> list[dict[str, Any]]:
         """All trainable parameters at one rate."""

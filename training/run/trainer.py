@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from ...models.diffusion.checkpoint import load_file, save_module
+from ...models.diffusion.checkpoint import save_module
 from .copies import HalfCopy, MovingAverage
 from .progress import TrainingLog, save_image
 from .recipe import BF16_COPY, Batch, Recipe, Split, TrainingPlan, learning_rate_factor, random_generator
@@ -53,7 +53,7 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self.module = recipe.build(init)
         if start is not None:
-            start_from(self.module, start)
+            recipe.begin_with(self.module, start)
         groups = recipe.parameter_groups(self.module, plan.learning_rate)
         self.optimizer = torch.optim.AdamW(
             groups, lr=plan.learning_rate, betas=plan.betas, weight_decay=plan.weight_decay
@@ -328,17 +328,3 @@ def at_its_end(trainer: Trainer, out: Path) -> str:
         f"{found}; {out} stays as it is. --steps N or --minutes M beyond that goes on, --no-resume begins "
         "anew, --out FILE writes these weights elsewhere"
     )
-
-
-def start_from(module: torch.nn.Module, path: Path) -> None:
-    """Give `module` the weights in the file at `path`; what the file leaves out stays. ValueError if the
-    file has others.
-    """
-    tensors, _ = load_file(path)
-    own = module.state_dict()
-    foreign = [n for n, tensor in tensors.items() if n not in own or own[n].shape != tensor.shape]
-    if foreign:
-        raise ValueError(
-            f"{path} is not of this recipe: {len(foreign)} weights have no place in it, first {foreign[0]}"
-        )
-    module.load_state_dict(tensors, strict=False)

@@ -9,41 +9,35 @@ import torch
 from diffusers import ControlNetModel
 from figura.models.diffusion import single_file
 from figura.models.phac import checkpoint
+from figura.tests.models.diffusion import full_size
 from figura.tests.models.diffusion import ldm_layout as ldm
-from figura.tests.models.diffusion.full_size import (
-    clip_config,
-    sd15_tensors,
-    unet,
-    vae,
-    write,
-    write_tokenizer,
-    xl_unet,
-)
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    return full_size.write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.manual_seed(0)
-    folder, network = tmp_path_factory.mktemp("files"), unet()
-    control = ControlNetModel.from_unet(unet(4), conditioning_embedding_out_channels=(16, 32, 96, 256))
-    plain = unet(4)
+    folder, network = tmp_path_factory.mktemp("files"), full_size.unet()
+    control = ControlNetModel.from_unet(
+        full_size.unet(4), conditioning_embedding_out_channels=(16, 32, 96, 256)
+    )
+    plain = full_size.unet(4)
     control_ldm = ldm.controlnet_to_ldm(control.state_dict(), 1)
     paths = {
-        "inpaint": write(folder / "inpaint.safetensors", sd15_tensors(network)),
-        "unet": write(folder / "unet.safetensors", network.state_dict()),
-        "plain": write(folder / "plain.safetensors", sd15_tensors(plain)),
-        "control": write(folder / "control.safetensors", control_ldm),
-        "control_diffusers": write(folder / "control_diffusers.safetensors", control.state_dict()),
-        "lora": write(
+        "inpaint": full_size.write(folder / "inpaint.safetensors", full_size.sd15_tensors(network)),
+        "unet": full_size.write(folder / "unet.safetensors", network.state_dict()),
+        "plain": full_size.write(folder / "plain.safetensors", full_size.sd15_tensors(plain)),
+        "control": full_size.write(folder / "control.safetensors", control_ldm),
+        "control_diffusers": full_size.write(folder / "control_diffusers.safetensors", control.state_dict()),
+        "lora": full_size.write(
             folder / "lora.safetensors", {"lora_unet_down_blocks_0.lora_up.weight": torch.ones(2, 2)}
         ),
-        "vae": write(folder / "vae.safetensors", vae().state_dict()),
+        "vae": full_size.write(folder / "vae.safetensors", full_size.vae().state_dict()),
     }
     torch.save({"state_dict": control_ldm}, folder / "control.pth")
     return {**paths, "control_pth": folder / "control.pth", "folder": folder}
@@ -63,7 +57,7 @@ def test_the_converted_networks_compute_what_the_originals_do(
     files: dict[str, Path], tokenizer: Path
 ) -> None:
     torch.manual_seed(0)
-    network = unet().eval()
+    network = full_size.unet().eval()
     stack = single_file.load_stack(files["inpaint"], tokenizer)
     latents, text = torch.randn(1, 9, 8, 8), torch.randn(1, 7, 64)
     network.load_state_dict(single_file.read_weights(files["unet"]))
@@ -112,7 +106,9 @@ def test_a_checkpoint_is_no_controlnet(files: dict[str, Path]) -> None:
 
 
 def test_stable_diffusion_2_is_refused_by_name(tmp_path: Path, tokenizer: Path) -> None:
-    path = write(tmp_path / "sd2.safetensors", unet(use_linear_projection=True).state_dict())
+    path = full_size.write(
+        tmp_path / "sd2.safetensors", full_size.unet(use_linear_projection=True).state_dict()
+    )
     with pytest.raises(ValueError, match="9-channel U-Net of Stable Diffusion 2"):
         single_file.load_stack(path, tokenizer)
 
@@ -121,10 +117,10 @@ def test_incomplete_and_damaged_files(files: dict[str, Path], tokenizer: Path, t
     tensors = single_file.read_weights(files["inpaint"])
     gone = {key: value for key, value in tensors.items() if "out.2.bias" not in key}
     with pytest.raises(ValueError, match="1 tensors are missing.*conv_out.bias"):
-        single_file.load_stack(write(tmp_path / "gone.safetensors", gone), tokenizer)
+        single_file.load_stack(full_size.write(tmp_path / "gone.safetensors", gone), tokenizer)
     broken = {**tensors, "model.diffusion_model.out.2.bias": torch.full((4,), float("nan"))}
     with pytest.raises(ValueError, match="NaN"):
-        single_file.load_stack(write(tmp_path / "nan.safetensors", broken), tokenizer)
+        single_file.load_stack(full_size.write(tmp_path / "nan.safetensors", broken), tokenizer)
     (tmp_path / "short.safetensors").write_bytes(files["inpaint"].read_bytes()[:5000])
     with pytest.raises(ValueError, match="short.safetensors is truncated"):
         single_file.load_stack(tmp_path / "short.safetensors", tokenizer)
@@ -136,12 +132,14 @@ def test_a_missing_tokenizer_says_what_to_put_where(files: dict[str, Path], tmp_
 
 
 def test_sdxl_with_two_text_encoders(tmp_path: Path, tokenizer: Path) -> None:
-    big = CLIPTextModelWithProjection(clip_config("gelu"))
-    tensors = ldm.unet_to_ldm(xl_unet().state_dict(), 1) | ldm.vae_to_ldm(vae().state_dict(), 4)
-    small = CLIPTextModel(clip_config()).state_dict()
+    big = CLIPTextModelWithProjection(full_size.clip_config("gelu"))
+    tensors = ldm.unet_to_ldm(full_size.xl_unet().state_dict(), 1) | ldm.vae_to_ldm(
+        full_size.vae().state_dict(), 4
+    )
+    small = CLIPTextModel(full_size.clip_config()).state_dict()
     tensors |= ldm.clip_to_ldm(small, "conditioner.embedders.0.transformer.")
     tensors |= ldm.big_clip_to_ldm(big.state_dict())
-    path = write(tmp_path / "xl.safetensors", tensors)
+    path = full_size.write(tmp_path / "xl.safetensors", tensors)
     refiner = checkpoint.load_refiner(path, tokenizer)
     own = refiner.text.big.state_dict()
     assert all(torch.equal(value, own[key]) for key, value in big.state_dict().items())

@@ -63,4 +63,4 @@ def test_a_generator_without_the_right_channels_says_which_it_needs() -> None:
 def test_a_body_outpainter_needs_a_text_to_image_unet() -> None:
     unet = tiny.phac.tiny_unet(9)
     with pytest.raises(ValueError, match="takes 9 channels; a text-to-image U-Net with 4"):
-        BodyOutpainter(tiny.phac.tiny_vae(), unet, tiny.phac.LetterText(), tiny.SIZE, None)
+        BodyOutpainter(tiny.phac.tiny_vae(), unet, tiny.phac.LetterText(), tiny.SIZE, controlnet=None)

@@ -11,6 +11,7 @@ from figura.models.diffusion.sampling import draw_noise, noised, sample
 from figura.models.diffusion.schedulers import DDIM, scheduler_of
 from figura.models.hands import sampling as hands
 from figura.people.skeleton import draw_hand
+from figura.tests.models.cancelling import CancelsAfter
 from figura.tests.models.hands import tiny
 from hypothesis import given
 from hypothesis import strategies as st
@@ -281,18 +282,12 @@ def test_guidance_acts_on_the_skeleton_only_with_a_controlnet_that_was_trained_h
 
 
 def test_cancel_stops_within_a_step() -> None:
-    steps: list[int] = []
-
-    def stop(done: int, total: int, clean: Tensor) -> None:
-        steps.append(done)
-        if done == 2:
-            raise KeyboardInterrupt
-
+    stop = CancelsAfter(2)
     with pytest.raises(KeyboardInterrupt):
         hands.generate_hands(GENERATOR, **close_ups(1), steps=6, on_step=stop)
     with pytest.raises(KeyboardInterrupt):
         hands.outpaint_body(BODY, **bodies(1), steps=6, on_step=stop)
-    assert steps == [1, 2, 1, 2]
+    assert stop.heard == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize(

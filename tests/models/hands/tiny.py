@@ -16,7 +16,7 @@ def tiny_generator() -> HandGenerator:
     unet = hand_unet(phac.tiny_unet(LATENTS), LATENTS)
     torch.nn.init.normal_(unet.conv_in.weight, std=0.2)
     torch.nn.init.normal_(unet.conv_out.weight, std=0.3)
-    return HandGenerator(phac.tiny_vae(), unet, phac.LetterText(), SIZE, "tiny hands").eval()
+    return HandGenerator(phac.tiny_vae(), unet, phac.LetterText(), SIZE, name="tiny hands").eval()
 
 
 def tiny_stand_in() -> HandGenerator:
@@ -24,7 +24,8 @@ def tiny_stand_in() -> HandGenerator:
     torch.manual_seed(1)
     unet = phac.tiny_unet(LATENTS)
     control = phac.tiny_controlnet(unet)
-    return HandGenerator(phac.tiny_vae(), unet, phac.LetterText(), SIZE, "tiny stand-in", control).eval()
+    parts = phac.tiny_vae(), unet, phac.LetterText(), SIZE
+    return HandGenerator(*parts, name="tiny stand-in", controlnet=control).eval()
 
 
 def tiny_body(attention: dict[str, Tensor] | None = None) -> BodyOutpainter:
@@ -32,7 +33,13 @@ def tiny_body(attention: dict[str, Tensor] | None = None) -> BodyOutpainter:
     unet = phac.tiny_unet(LATENTS)
     control = phac.tiny_controlnet(unet)
     return BodyOutpainter(
-        phac.tiny_vae(), unet, phac.LetterText(), SIZE, control, attention, "tiny body"
+        phac.tiny_vae(),
+        unet,
+        phac.LetterText(),
+        SIZE,
+        controlnet=control,
+        attention=attention,
+        name="tiny body",
     ).eval()
 
 

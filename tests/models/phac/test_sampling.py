@@ -8,6 +8,7 @@ import pytest
 import torch
 from figura.models.diffusion import predict
 from figura.models.phac import sampling as phac
+from figura.tests.models.cancelling import CancelsAfter
 from figura.tests.models.phac import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -218,18 +219,12 @@ def test_the_text_says_that_the_background_is_plain(model: Any, monkeypatch: pyt
 
 
 def test_cancel_stops_within_a_step(model: Any, refiner: Any) -> None:
-    steps: list[int] = []
-
-    def stop(done: int, total: int, clean: Tensor) -> None:
-        steps.append(done)
-        if done == 2:
-            raise KeyboardInterrupt
-
+    stop = CancelsAfter(2)
     with pytest.raises(KeyboardInterrupt):
         phac.complete(model, **images(), steps=6, on_step=stop)
     with pytest.raises(KeyboardInterrupt):
         phac.refine(refiner, **{**refine_inputs(), "steps": 6}, on_step=stop)
-    assert steps == [1, 2, 1, 2]
+    assert stop.heard == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from figura.models.pocold import sampling
 from figura.models.pocold.attention import CrossAttention
 from figura.models.pocold.pipeline import Given, check_given, pad_to_multiple, repose_images
 from figura.models.pocold.sampling import Branches, Kept, Weights, generate, latent_labels, trace_source
+from figura.tests.models.cancelling import CancelsAfter
 from figura.tests.models.pocold import tiny
 
 SIZE = 32
@@ -125,11 +126,8 @@ class TestGenerate:
         )
 
     def test_cancelling_ends_it(self, model):
-        def stop(done, total, clean):
-            raise KeyboardInterrupt
-
         with pytest.raises(KeyboardInterrupt):
-            generate(model, TARGET, SOURCE, steps=3, on_step=stop)
+            generate(model, TARGET, SOURCE, steps=3, on_step=CancelsAfter(1))
 
 
 class TestTracing:

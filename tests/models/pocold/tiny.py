@@ -5,26 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import densepose
 from figura.models.pocold.checkpoint import KIND
 from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
-
-LATENTS = 4
+from figura.tests.models.phac.tiny import LATENTS, tiny_vae
 
 
 def tiny_config(attention: str = "sparse", scale_mode: str = "paper") -> PoCoLDConfig:
     return PoCoLDConfig(LATENTS, (8, 16), 1, 2, 4, 4, attention, scale_mode, (32, 32))
-
-
-def tiny_vae() -> AutoencoderKL:
-    return AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1, latent_channels=LATENTS,
-        norm_num_groups=4, mid_block_add_attention=False,
-    )  # fmt: skip
 
 
 def tiny_pocold(attention: str = "sparse") -> PoCoLDModel:

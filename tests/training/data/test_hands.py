@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from figura.models.diffusion.checkpoint import load_file
 from figura.models.diffusion.networks import encode_image, load_vae
 from figura.models.hands.losses import MASK_WEIGHT
 from figura.models.hands.sampling import skeleton_image
-from figura.tests.training.run import test_trainer as trainer_tests
+from figura.tests.training.toy_runs import file_of_an_exact_resume
 from figura.training.data.hands import build_hands_data, open_hands
 from figura.training.data.people import rows
 from figura.training.recipes import load_recipe
 from figura.training.recipes.hand_detector import random_frames
 from figura.training.run.recipe import Split
-from figura.training.run.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +62,7 @@ def test_data_that_was_not_rendered_is_missed_by_name(
 def test_a_recipe_makes_a_file_and_resumes_exactly(
     hands_root: Path, toy_weights: Mapping[str, Path], tmp_path: Path, name: str
 ) -> None:
-    recipe = load_recipe(name)
-    plan = replace(
-        recipe.plan, steps=3, minutes=None, batch_size=4, device="cpu", warmup_steps=1, checkpoint_seconds=1e9
-    )
-    data = recipe.prepare(hands_root, toy_weights)
-    trainer_tests.stopped_after(1, recipe, data, toy_weights, plan, tmp_path / "stopped")
-    made = []
-    for run in ("stopped", "whole"):
-        made.append(tmp_path / f"{run}.safetensors")
-        assert train(load_recipe(name), hands_root, toy_weights, made[-1], tmp_path / run, plan)
-    (stopped, meta), (whole, _) = (load_file(path) for path in made)
-    assert trainer_tests.equal(stopped, whole) and meta["recipe"] == name and meta["steps"] == 3
+    file_of_an_exact_resume(name, hands_root, toy_weights, tmp_path, batch_size=4)
 
 
 def test_the_second_task_is_what_the_comparison_leaves_out(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from figura.models.pocold.checkpoint import load_networks
 from figura.models.pocold.networks import VANILLA, PoCoLDConfig
 from figura.people.densepose import paint_labels
 from figura.people.synthetic import render_people
-from figura.tests.training.run import test_trainer as trainer_tests
+from figura.tests.training.conftest import HELD_OUT_PAIRS, PAIR_SIZE, TRAIN_PAIRS
+from figura.tests.training.toy_runs import file_of_an_exact_resume
 from figura.training.data.pairs import (
-    build_pairs,
     drawn_pairs,
     import_pairs,
     open_pairs,
@@ -30,24 +29,10 @@ from figura.training.data.people import rows
 from figura.training.recipes import load_recipe
 from figura.training.recipes.pocold import EVERYTHING, NEITHER, NO_POSE, NO_SOURCE, PoCoLDRecipe, Switches
 from figura.training.run.command import find_init
-from figura.training.run.recipe import Split
 from figura.training.run.trainer import train
 from PIL import Image
 
-SIZE, TRAIN, HELD_OUT = 32, 5, 3
 SMALL = PoCoLDConfig(heads=2, filters=4)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pairs")
-    build_pairs(folder, TRAIN, HELD_OUT, SIZE, processes=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def split(root: Path, toy_weights: Mapping[str, Path]) -> Split:
-    return open_pairs(root, load_vae(toy_weights["vae"]))
 
 
 @pytest.fixture
@@ -58,28 +43,28 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestRenderedPairs:
     def test_the_same_person_in_the_pose_of_the_next(self):
-        pairs, next_ones = render_pairs([4, 5], SIZE), render_people([5, 6], SIZE, occlusion=0.0)
-        alone = render_people([4, 5], SIZE, occlusion=0.0)
+        pairs, next_ones = render_pairs([4, 5], PAIR_SIZE), render_people([5, 6], PAIR_SIZE, occlusion=0.0)
+        alone = render_people([4, 5], PAIR_SIZE, occlusion=0.0)
         assert torch.equal(pairs.source, alone.cutout) and pairs.captions == alone.captions
         assert not torch.equal(pairs.target_densepose, pairs.source_densepose)
-        again = render_people([4], SIZE, occlusion=0.0, pose_seeds=[5])
+        again = render_people([4], PAIR_SIZE, occlusion=0.0, pose_seeds=[5])
         assert torch.equal(pairs.target[:1], again.cutout)
         assert next_ones.captions != pairs.captions
 
-    def test_arrays_hold_them_with_their_latents(self, split, toy_weights):
-        assert len(split.train) == TRAIN and len(split.held_out) == HELD_OUT
-        vae, truth = load_vae(toy_weights["vae"]), render_pairs([2], SIZE)
-        assert np.array_equal(split.train.target_densepose[2], truth.target_densepose[0].numpy())
-        np.testing.assert_allclose(split.train.target_joints[2], truth.target_joints[0].numpy())
-        image = rows(split.train.source, np.array([2])).float() / 255
+    def test_arrays_hold_them_with_their_latents(self, pairs, toy_weights):
+        assert len(pairs.train) == TRAIN_PAIRS and len(pairs.held_out) == HELD_OUT_PAIRS
+        vae, truth = load_vae(toy_weights["vae"]), render_pairs([2], PAIR_SIZE)
+        assert np.array_equal(pairs.train.target_densepose[2], truth.target_densepose[0].numpy())
+        np.testing.assert_allclose(pairs.train.target_joints[2], truth.target_joints[0].numpy())
+        image = rows(pairs.train.source, np.array([2])).float() / 255
         torch.testing.assert_close(image, truth.source, atol=0.003, rtol=0)
         with torch.no_grad():
             latents = encode_image(vae, image)
-        found = rows(split.train.source_latents, np.array([2])).float()
+        found = rows(pairs.train.source_latents, np.array([2])).float()
         torch.testing.assert_close(found, latents, atol=0.05, rtol=0.05)
 
-    def test_sides_change_places_where_asked(self, split):
-        indices, data = np.array([0, 3]), split.train
+    def test_sides_change_places_where_asked(self, pairs):
+        indices, data = np.array([0, 3]), pairs.train
         drawn = drawn_pairs(data, indices, torch.tensor([False, True]))
         for name in ("densepose", "joints", "latents"):
             first, second = getattr(data, f"source_{name}"), getattr(data, f"target_{name}")
@@ -135,27 +120,15 @@ class TestOwnImages:
 
 class TestRecipes:
     @pytest.mark.parametrize("name", ["pocold", "pocold_sparse", "pocold_vanilla"])
-    def test_a_recipe_makes_a_file_and_resumes_exactly(self, root, toy_weights, tmp_path, name, small):
-        recipe = load_recipe(name)
-        plan = replace(
-            recipe.plan, steps=3, batch_size=4, device="cpu", warmup_steps=1, checkpoint_seconds=1e9
-        )
-        data = recipe.prepare(root, toy_weights)
-        trainer_tests.stopped_after(1, recipe, data, toy_weights, plan, tmp_path / "stopped")
-        made = []
-        for run in ("stopped", "whole"):
-            made.append(tmp_path / f"{run}.safetensors")
-            assert train(load_recipe(name), root, toy_weights, made[-1], tmp_path / run, plan)
-        (stopped, meta), (whole, _) = (load_file(path) for path in made)
-        assert trainer_tests.equal(stopped, whole) and meta["recipe"] == name
-        config = load_networks(made[0]).config
-        assert (config.attention == VANILLA) == (name == "pocold_vanilla")
+    def test_a_recipe_makes_a_file_and_resumes_exactly(self, toy_pairs, toy_weights, tmp_path, name, small):
+        made = file_of_an_exact_resume(name, toy_pairs, toy_weights, tmp_path, batch_size=4)
+        assert (load_networks(made).config.attention == VANILLA) == (name == "pocold_vanilla")
 
-    def test_the_penalty_is_what_the_comparison_leaves_out(self, root, split, toy_weights, small):
+    def test_the_penalty_is_what_the_comparison_leaves_out(self, pairs, toy_weights, small):
         losses = {}
         for name in ("pocold", "pocold_sparse"):
             recipe, torch_seed = load_recipe(name), torch.manual_seed(0)
-            batch = {**recipe.batch(split.train, 0, 0, 4), "dropped": torch.tensor(EVERYTHING)}
+            batch = {**recipe.batch(pairs.train, 0, 0, 4), "dropped": torch.tensor(EVERYTHING)}
             total, parts = recipe.loss(recipe.build(toy_weights), batch, torch_seed.manual_seed(1))
             losses[name] = {"total": float(total.detach())} | {
                 key: float(v.detach()) for key, v in parts.items()
@@ -173,9 +146,9 @@ class TestRecipes:
         assert list(shares.values()) == [10, 20, 30, 40]
 
     @pytest.mark.parametrize("dropped", [NO_POSE, NO_SOURCE, NEITHER])
-    def test_batches_with_something_left_out_pay_no_penalty(self, split, toy_weights, small, dropped):
+    def test_batches_with_something_left_out_pay_no_penalty(self, pairs, toy_weights, small, dropped):
         recipe = load_recipe("pocold")
-        batch = {**recipe.batch(split.train, 0, 0, 2), "dropped": torch.tensor(dropped)}
+        batch = {**recipe.batch(pairs.train, 0, 0, 2), "dropped": torch.tensor(dropped)}
         module = recipe.build(toy_weights)
         calls = []
         module.encoder.register_forward_hook(lambda *_: calls.append(1))

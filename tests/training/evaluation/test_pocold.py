@@ -44,7 +44,7 @@ def test_every_model_is_measured(tmp_path):
     family = load_family(write_family(tmp_path, ("vanilla", "sparse", "full")))
     batches, done = [], []
     figures = evaluate_pocold(
-        family, SEEDS, size=64, steps=2, batch_size=2, on_batch=batches.append, on_done=done.append
+        family, SEEDS, steps=2, batch_size=2, on_batch=batches.append, on_done=done.append
     )
     for name in FILES:
         assert 0 <= figures[f"wrong_mass.{name}"] <= 1 and -1 <= figures[f"ssim.{name}"] <= 1

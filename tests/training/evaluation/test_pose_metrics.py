@@ -55,35 +55,36 @@ def test_the_truth_itself_is_perfect() -> None:
     assert metrics.people_count_error(truth, found) == 0
 
 
+def found_people(seed: int, count: int, farthest_px: float) -> tuple[list, list, list[float]]:
+    """People, how a detector that errs by up to so many pixels finds each, and its scores, no two alike."""
+    random = np.random.default_rng(seed)
+    truth = [person(50 * seed + number) for number in range(count)]
+    found = [moved(joints, random.uniform(0, farthest_px), number) for number, joints in enumerate(truth)]
+    return truth, found, list(random.permutation(count) / 10)
+
+
+def one_in_each(truth: list, found: list, scores: list[float]) -> tuple[list, list]:
+    """Every person in a picture of its own, as the metrics take them."""
+    detections = [Detection(joints, score) for joints, score in zip(found, scores, strict=True)]
+    return [[joints] for joints in truth], [[detection] for detection in detections]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_average_precision_is_that_of_its_definition(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    truth = [person(10 * seed + number) for number in range(9)]
-    found = [moved(joints, random.uniform(0, 14), number) for number, joints in enumerate(truth)]
-    scores = random.permutation(9) / 10
-    measured = metrics.average_precision(
-        [[joints] for joints in truth],
-        [[Detection(joints, score)] for joints, score in zip(found, scores, strict=True)],
-    )
-    expected = precision([similarity(*pair) for pair in zip(truth, found, strict=True)], list(scores))
+    truth, found, scores = found_people(seed, count=9, farthest_px=14)
+    measured = metrics.average_precision(*one_in_each(truth, found, scores))
+    expected = precision([similarity(*pair) for pair in zip(truth, found, strict=True)], scores)
     assert 0.05 < expected < 0.95 and measured.all == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_cosine_precision_is_that_of_its_definition(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    truth = [person(50 * seed + number) for number in range(8)]
-    found = [moved(joints, random.uniform(0, 60), number) for number, joints in enumerate(truth)]
-    scores = random.permutation(8) / 10
-    pairs = list(zip(truth, found, strict=True))
-    given = (
-        [[joints] for joints in truth],
-        [[Detection(joints, score)] for joints, score in zip(found, scores, strict=True)],
-    )
+    truth, found, scores = found_people(seed, count=8, farthest_px=60)
+    pairs, given = list(zip(truth, found, strict=True)), one_in_each(truth, found, scores)
     for released in (False, True):
         cosines = [metrics.pose_cosine(one, other, released=released) for one, other in pairs]
         measured = metrics.cosine_average_precision(*given, released=released)
-        assert measured == pytest.approx(precision(cosines, list(scores)), abs=1e-6)
+        assert measured == pytest.approx(precision(cosines, scores), abs=1e-6)
 
 
 def test_size_does_not_matter_to_the_cosine_but_does_to_ap() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,26 +10,11 @@ import torch
 from figura.models.cfld.attention import key_value_names
 from figura.models.cfld.checkpoint import load_change
 from figura.models.cfld.config import POOLED
-from figura.models.diffusion.networks import load_vae
-from figura.training.data.pairs import build_pairs, open_pairs
+from figura.tests.training.toy_runs import toy_plan
 from figura.training.recipes import load_recipe
 from figura.training.recipes.cfld import CFLDRecipe, Switches, cubic_times
 from figura.training.run.recipe import Split
 from figura.training.run.trainer import train
-
-SIZE, TRAIN, HELD_OUT = 32, 4, 2
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pairs")
-    build_pairs(folder, TRAIN, HELD_OUT, SIZE, processes=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def split(root: Path, toy_weights: Mapping[str, Path]) -> Split:
-    return open_pairs(root, load_vae(toy_weights["vae"]))
 
 
 def test_cubic_times_favour_noise() -> None:
@@ -40,15 +24,15 @@ def test_cubic_times_favour_noise() -> None:
     assert float((times < 500).float().mean()) == pytest.approx(1 - 0.5 ** (1 / 3), abs=0.015)
 
 
-def test_a_batch_holds_sources_then_targets(split: Split) -> None:
+def test_a_batch_holds_sources_then_targets(pairs: Split) -> None:
     recipe = CFLDRecipe(switches=Switches(mirrored=0.0))
-    batch = recipe.batch(split.train, 0, 0, 8)
+    batch = recipe.batch(pairs.train, 0, 0, 8)
     assert batch["latents"].shape == (16, 8, 4, 4) and batch["pose"].shape == (16, 21, 128, 128)
     assert batch["source"].shape == (8, 3, 128, 128) and batch["dropped"].dtype == torch.bool
-    again = recipe.batch(split.train, 0, 0, 8)
+    again = recipe.batch(pairs.train, 0, 0, 8)
     assert all(torch.equal(batch[name], again[name]) for name in batch)
-    sources = torch.from_numpy(split.train.source_latents.copy()).float()
-    targets = torch.from_numpy(split.train.target_latents.copy()).float()
+    sources = torch.from_numpy(pairs.train.source_latents.copy()).float()
+    targets = torch.from_numpy(pairs.train.target_latents.copy()).float()
     for first, second in zip(*batch["latents"].chunk(2), strict=True):
         pairs = [(a, b) for a, b in zip(sources, targets, strict=True)]
         assert any(
@@ -58,21 +42,21 @@ def test_a_batch_holds_sources_then_targets(split: Split) -> None:
         )
 
 
-def test_a_joint_is_where_its_picture_shows_it(split: Split) -> None:
+def test_a_joint_is_where_its_picture_shows_it(pairs: Split) -> None:
     """The heatmaps are those of the pair's joints, scaled with the picture."""
-    batch = CFLDRecipe().batch(split.train, 0, 0, 8)
-    known = torch.from_numpy(split.train.target_joints.copy())
+    batch = CFLDRecipe().batch(pairs.train, 0, 0, 8)
+    known = torch.from_numpy(pairs.train.target_joints.copy())
     heat = batch["pose"][:, 3:].flatten(2).argmax(2)
     places = torch.stack([heat % 128, heat // 128], dim=-1)
-    both = torch.cat([torch.from_numpy(split.train.source_joints.copy()), known])
+    both = torch.cat([torch.from_numpy(pairs.train.source_joints.copy()), known])
     for row, present in zip(places, batch["pose"][:, 3:].flatten(2).amax(2) == 1, strict=True):
         distance = ((row[None] - (both[..., :2] * 4).floor()).abs().amax(-1) * present).amax(1)
         assert float(distance.min()) <= 1
 
 
-def test_prompts_are_dropped_and_sources_mirrored_as_often_as_asked(split: Split) -> None:
-    plain = CFLDRecipe(switches=Switches(no_prompt=1.0, mirrored=0.0)).batch(split.train, 0, 0, 8)
-    turned = CFLDRecipe(switches=Switches(no_prompt=0.0, mirrored=1.0)).batch(split.train, 0, 0, 8)
+def test_prompts_are_dropped_and_sources_mirrored_as_often_as_asked(pairs: Split) -> None:
+    plain = CFLDRecipe(switches=Switches(no_prompt=1.0, mirrored=0.0)).batch(pairs.train, 0, 0, 8)
+    turned = CFLDRecipe(switches=Switches(no_prompt=0.0, mirrored=1.0)).batch(pairs.train, 0, 0, 8)
     assert bool(plain["dropped"].all()) and not bool(turned["dropped"].any())
     assert torch.equal(turned["source"], plain["source"].flip(-1))
 
@@ -85,11 +69,11 @@ def test_only_the_networks_and_upward_keys_and_values_learn(toy_weights: Mapping
 
 
 def test_the_loss_is_of_both_halves_and_dropped_prompts_teach_the_null_one(
-    split: Split, toy_weights: Mapping[str, Path]
+    pairs: Split, toy_weights: Mapping[str, Path]
 ) -> None:
     recipe = CFLDRecipe(switches=Switches(no_prompt=1.0))
     module = recipe.build(toy_weights)
-    batch = recipe.batch(split.train, 0, 0, 2)
+    batch = recipe.batch(pairs.train, 0, 0, 2)
     loss, parts = recipe.loss(module, batch, torch.Generator().manual_seed(0))
     torch.testing.assert_close(loss.detach(), (parts["reconstruction"] + parts["target"]) / 2)
     loss.backward()
@@ -100,12 +84,11 @@ def test_the_loss_is_of_both_halves_and_dropped_prompts_teach_the_null_one(
 
 @pytest.mark.parametrize("name", ["cfld", "cfld_clip"])
 def test_training_writes_a_file_that_loads(
-    root: Path, toy_weights: Mapping[str, Path], tmp_path: Path, name: str
+    toy_pairs: Path, toy_weights: Mapping[str, Path], tmp_path: Path, name: str
 ) -> None:
     recipe = load_recipe(name)
-    plan = replace(recipe.plan, steps=1, batch_size=2, device="cpu", warmup_steps=1, checkpoint_seconds=1e9)
     out = tmp_path / f"{name}.safetensors"
-    assert train(recipe, root, toy_weights, out, tmp_path / "work", plan)
+    assert train(recipe, toy_pairs, toy_weights, out, tmp_path / "work", toy_plan(recipe, 1))
     networks, matrices = load_change(out)
     assert (networks.config.prompt == POOLED) == (name == "cfld_clip")
     assert (networks.appearance_encoder is None) == (name == "cfld_clip") and len(matrices) == 8

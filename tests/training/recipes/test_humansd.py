@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,10 @@ import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, load_file, save_module
 from figura.models.diffusion.networks import encode_image, load_unet, load_vae
 from figura.models.perception.pose import PoseConfig, PoseDetector
-from figura.tests.training.run import test_trainer as trainer_tests
+from figura.tests.training.toy_runs import file_of_an_exact_resume
 from figura.training.recipes import load_recipe
 from figura.training.recipes.humansd import HumanSDRecipe
 from figura.training.run.recipe import Split
-from figura.training.run.trainer import train
 
 LOSSES = ("humansd", "humansd_paper", "humansd_official")
 NAMES = (*LOSSES, "humansd_plain", "humansd_controlnet_attention", "humansd_controlnet")
@@ -122,14 +120,5 @@ def test_an_unknown_loss_is_named() -> None:
 def test_a_recipe_makes_a_file_and_resumes_exactly(
     toy_data: Path, weights: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
-    recipe = load_recipe(name)
-    plan = replace(recipe.plan, steps=3, batch_size=2, device="cpu", warmup_steps=1, checkpoint_seconds=1e9)
-    data = recipe.prepare(toy_data, weights)
-    trainer_tests.stopped_after(1, recipe, data, weights, plan, tmp_path / "stopped")
-    made = []
-    for run in ("stopped", "whole"):
-        made.append(tmp_path / f"{run}.safetensors")
-        assert train(load_recipe(name), toy_data, weights, made[-1], tmp_path / run, plan)
-    (stopped, meta), (whole, _) = (load_file(path) for path in made)
-    assert trainer_tests.equal(stopped, whole) and meta["recipe"] == name
+    _, meta = load_file(file_of_an_exact_resume(name, toy_data, weights, tmp_path))
     assert meta["kind"] == ("humansd" if name != "humansd_controlnet" else name)

@@ -10,18 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
-from figura.tests.training.run import test_trainer as trainer_tests
+from figura.tests.training.toy_runs import file_of_an_exact_resume, toy_plan
 from figura.training import recipes
 from figura.training.data.prompt_images import pose_prompt_images
 from figura.training.recipes import load_recipe, recipe_names
 from figura.training.run.command import find_init
 from figura.training.run.trainer import train
-
-
-def toy_plan(recipe, steps: int):
-    return replace(
-        recipe.plan, steps=steps, batch_size=2, device="cpu", warmup_steps=1, checkpoint_seconds=1e9
-    )
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -46,15 +40,7 @@ def test_given_weights_come_first(toy_weights: Mapping[str, Path]) -> None:
 def test_the_coarse_stage_resumes_exactly_and_changes_only_its_part(
     toy_data: Path, toy_weights: Mapping[str, Path], tmp_path: Path
 ) -> None:
-    recipe = load_recipe("phac")
-    plan, data = toy_plan(recipe, 3), recipe.prepare(toy_data, toy_weights)
-    trainer_tests.stopped_after(1, recipe, data, toy_weights, plan, tmp_path / "stopped")
-    files = []
-    for name in ("stopped", "whole"):
-        files.append(tmp_path / f"{name}.safetensors")
-        assert train(load_recipe("phac"), toy_data, toy_weights, files[-1], tmp_path / name, plan)
-    stopped, whole = (load_file(file, kind="phac")[0] for file in files)
-    assert trainer_tests.equal(stopped, whole)
+    whole = load_file(file_of_an_exact_resume("phac", toy_data, toy_weights, tmp_path), kind="phac")[0]
     assert all(name.startswith("controlnet.") or ".attn2." in name for name in whole)
     backbone = load_file(toy_weights["inpaint"])[0]
     learned = [name for name in whole if name.startswith("unet.")]

@@ -13,9 +13,11 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training import fake
+from figura.tests.training.toy_runs import equal, stopped_after
 from figura.training.run.copies import HalfCopy, MovingAverage
 from figura.training.run.recipe import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
-from figura.training.run.trainer import Trainer, start_from, train
+from figura.training.run.start import start_from
+from figura.training.run.trainer import Trainer, train
 
 PROGRAM = Path(__file__).parent.with_name("fake.py")
 PLAN = fake.FakeRecipe.plan
@@ -25,25 +27,6 @@ def trained(work: Path, **changes: object) -> dict[str, torch.Tensor]:
     out = work / "out.safetensors"
     assert train(fake.FakeRecipe(), Path(), {}, out, work, replace(PLAN, **changes)) is not None
     return load_file(out, kind="fake")[0]
-
-
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def stopped_after(steps: int, recipe: object, data: Split, init: dict, plan: object, work: Path) -> Trainer:
-    """A trainer that was asked to stop after so many steps, and has."""
-    trainer = Trainer(recipe, data, init, plan, work)
-    one_step = trainer._train_step
-
-    def counted() -> dict[str, float]:
-        if trainer.step + 1 == steps:
-            trainer.stop.set()
-        return one_step()
-
-    trainer._train_step = counted
-    assert not trainer.run() and trainer.step == steps
-    return trainer
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:
