@@ -5,8 +5,9 @@
  "roi_box": [x0, y0, x1, y1], "full_box": null, "positive": [[x, y]], "negative": []}
 
 Every key may be left out. A joint that is null is taken away, even if it was detected. Hands have the joints
-of HAND_21, in the same form. width and height are those of the picture the points were set on. Boxes and points
-are the active person's; a person may have its own, in the same form, which count when there are none on top.
+of HAND_21, in the same form. width and height are those of the picture the points were set on. Boxes and
+points are the active person's; a person may have its own, in the same form, which count when there are none
+on top.
 
 Two other forms are read as well: the text of a POSE_KEYPOINT value or of an OpenPose file, whose first person
 counts; and what becomes of an object that is sent over the API instead of a text.
@@ -21,8 +22,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .boxes import Box
-from .keypoints import BODY_18, GIVEN, HAND_21, NORMALISED_UP_TO, STATES, Person, read_pose_keypoint
+from .keypoints import BODY_18, GIVEN, HAND_21, NORMALISED_UP_TO, STATES, read_pose_keypoint
 
 VERSION = 1
 MAX_POINTS = 256
@@ -148,23 +151,26 @@ def _read_pose(value: Any) -> PointsText:
         return PointsText()
     furthest = max(float(person.body[:, :2].max()) for person in people)
     sides = (pose.width, pose.height) if has_canvas or furthest <= NORMALISED_UP_TO else (None, None)
-    return PointsText(*sides, **_given_parts(people[0], *sides))
+    (person, *_) = people
+    return PointsText(
+        *sides,
+        joints=_given(BODY_18, person.body, sides),
+        left_hand=_given(HAND_21, person.left_hand, sides),
+        right_hand=_given(HAND_21, person.right_hand, sides),
+    )
 
 
-def _given_parts(person: Person, width: float | None, height: float | None) -> dict[str, dict[str, JointPoint]]:
-    limits = (width or math.inf, height or math.inf)
-    parts = {"joints": (BODY_18, person.body), "left_hand": (HAND_21, person.left_hand)}
-    parts["right_hand"] = (HAND_21, person.right_hand)
-
-    def placed(names: tuple[str, ...], points: Any) -> dict[str, JointPoint]:
-        rows = zip(names, () if points is None else points.tolist(), strict=False)
-        return {
-            name: JointPoint(min(max(x, 0.0), limits[0]), min(max(y, 0.0), limits[1]), GIVEN)
-            for name, (x, y, confidence) in rows
-            if confidence > 0
-        }
-
-    return {key: placed(*part) for key, part in parts.items()}
+def _given(
+    names: tuple[str, ...], points: np.ndarray | None, sides: tuple[float | None, float | None]
+) -> dict[str, JointPoint]:
+    """The joints that are there, at the nearest places inside of a picture of these sides (None: of any)."""
+    width, height = (side or math.inf for side in sides)
+    rows = zip(names, [] if points is None else points.tolist(), strict=False)
+    return {
+        name: JointPoint(min(max(x, 0.0), width), min(max(y, 0.0), height), GIVEN)
+        for name, (x, y, confidence) in rows
+        if confidence > 0
+    }
 
 
 def _side(value: Mapping[str, Any], key: str) -> float | None:

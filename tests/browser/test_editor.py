@@ -131,7 +131,10 @@ class TestWidget:
 
     def test_the_picture_of_the_connected_loader_is_shown(self, seen):
         route, size = seen["widget"]["picture"]
-        assert route == "/figura/picture?filename=figura_scene.png&subfolder=me&type=input" and size == [640, 448]
+        assert route == "/figura/picture?filename=figura_scene.png&subfolder=me&type=input" and size == [
+            640,
+            448,
+        ]
         assert seen["widget"]["changed"] == "/figura/picture?filename=other.png&subfolder=&type=output"
 
     def test_edits_reach_the_field_its_callback_and_the_pages_undo(self, seen):

@@ -1,6 +1,6 @@
-"""The point editor in a real ComfyUI among other nodes: sources of its picture, the page around it, paste and drop.
+"""The point editor in a real ComfyUI among other nodes: its picture, the page around it, paste and drop.
 
-FIGURA_COMFYUI_FRONTEND names another front end than the server's own; FIGURA_SCREENSHOTS a folder for pictures.
+FIGURA_COMFYUI_FRONTEND names another front end than the server's own; FIGURA_SCREENSHOTS a folder.
 """
 
 import json
@@ -38,7 +38,8 @@ def seen(comfyui, request) -> dict:
         pytest.skip("this ComfyUI's Nodes 2.0 shows no DOM widgets")
     shots = os.environ.get("FIGURA_SCREENSHOTS")
     job = {
-        "url": comfyui.url, "name": f"situations-{request.param}", "shots": shots and str(Path(shots).resolve()),
+        "url": comfyui.url, "name": f"situations-{request.param}",
+        "shots": shots and str(Path(shots).resolve()),
         "settings": {"Comfy.VueNodes.Enabled": RENDERERS[request.param]},
         "files": {**picture_files(comfyui.base / "input"), "pose": json.dumps(POSE)},
     }  # fmt: skip

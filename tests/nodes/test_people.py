@@ -231,7 +231,7 @@ class TestDetectPose:
 
 
 class TestShape:
-    TEXT = '{"width": 200, "height": 100, "positive": [[5, 5]], "people": [{"joints": {"nose": {"x": 9, "y": 9}}}]}'
+    TEXT = '{"width": 200, "height": 100, "people": [{"joints": {"nose": {"x": 9, "y": 9}}}]}'
 
     @pytest.mark.parametrize(("height", "width", "warns"), [(100, 200, 0), (50, 100, 0), (100, 100, 1)])
     def test_points_of_a_picture_of_another_shape_are_stretched_and_that_is_said(

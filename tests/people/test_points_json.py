@@ -146,7 +146,10 @@ def test_the_active_person_is_the_one_that_counts():
 
 
 def test_boxes_and_points_on_top_are_the_active_persons_and_others_keep_their_own():
-    people = [{"joints": {}, "roi_box": [1, 1, 9, 9], "positive": [[2, 2]]}, {"joints": {}, "full_box": [3, 3, 9, 9]}]
+    people = [
+        {"joints": {}, "roi_box": [1, 1, 9, 9], "positive": [[2, 2]]},
+        {"joints": {}, "full_box": [3, 3, 9, 9]},
+    ]
     first = read_points_text(json.dumps({"people": people, "positive": [[5, 5]]}))
     assert first.roi_box == (1, 1, 9, 9) and first.positive == ((5, 5),) and first.full_box is None
     second = read_points_text(json.dumps({"people": people, "active": 1, "roi_box": [0, 0, 4, 4]}))
@@ -179,7 +182,9 @@ class TestOtherForms:
         pixels = {"people": [{"pose_keypoints_2d": [30, 40, 1] * 18}]}
         assert parse_points(json.dumps(pixels), 100, 200).joints[0].tolist() == [30, 40, 1]
 
-    @pytest.mark.parametrize("text", ["{", "{'a'", "{1: 2", "[" * 9999, "{'a': open('x')}", "__import__('os')"])
+    @pytest.mark.parametrize(
+        "text", ["{", "{'a'", "{1: 2", "[" * 9999, "{'a': open('x')}", "__import__('os')"]
+    )
     def test_what_is_neither_is_refused_and_never_run(self, text):
         with pytest.raises(ValueError, match="points"):
             read_points_text(text)
