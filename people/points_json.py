@@ -153,7 +153,8 @@ def _read_pose(value: Any) -> PointsText:
     sides = (pose.width, pose.height) if has_canvas or furthest <= NORMALISED_UP_TO else (None, None)
     (person, *_) = people
     return PointsText(
-        *sides,
+        width=sides[0],
+        height=sides[1],
         joints=_given(BODY_18, person.body, sides),
         left_hand=_given(HAND_21, person.left_hand, sides),
         right_hand=_given(HAND_21, person.right_hand, sides),

@@ -120,7 +120,7 @@ async function run() {
     for (const name of ["execution_success", "execution_error"]) api.addEventListener(name, () => done(name), { once: true });
     window.app.queuePrompt(0, 1);
   }));
-  await page.waitForTimeout(1500);
+  await page.waitForFunction(() => window.editor.canImport, null, { timeout: 15000 }).catch(() => {});
   return { before, ended, after: await size() };
 }
 
