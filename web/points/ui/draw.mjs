@@ -139,7 +139,7 @@ function circle(context, [x, y], radius) {
   context.arc(x, y, radius, 0, 2 * Math.PI);
 }
 
-/** A person that is not the active one: grey, without hands, with its boxes. */
+/** A person that is not the active one: grey, without hands, with its boxes; one that came in has none. */
 function drawOther(context, { joints, places }, view) {
   context.strokeStyle = "rgb(220 220 220 / 0.5)";
   context.fillStyle = "rgb(220 220 220 / 0.6)";
@@ -152,7 +152,7 @@ function drawOther(context, { joints, places }, view) {
     context.fill();
   }
   context.lineWidth = 1;
-  for (const box of BOXES.map((key) => places[key]).filter(Boolean)) {
+  for (const box of BOXES.map((key) => places?.[key]).filter(Boolean)) {
     const [[x0, y0], [x1, y1]] = [toScreen(view, box), toScreen(view, box.slice(2))];
     context.strokeRect(x0, y0, x1 - x0, y1 - y0);
   }
