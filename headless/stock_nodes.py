@@ -328,7 +328,7 @@ def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compre
 
     Args:
         path: the PNG file; what stood there stays when writing fails.
-        image: (H, W, C) 0..1; values outside are clipped.
+        picture: (H, W, C) 0..1; values outside are clipped.
         text: what is written into the file, by its key.
         compression: of PNG, 0 to 9.
     """

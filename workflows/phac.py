@@ -152,7 +152,14 @@ def add_example(flow: Flow) -> Node:
 
 
 def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> None:
-    """The result against the example person's truth, as the last group."""
+    """The result against the truth, as the last group.
+
+    Args:
+        flow: what it is added to.
+        example: Example Person.
+        refined: Inpaint Refiner.
+        hidden: Invisible Mask.
+    """
     with flow.group("7  Against the truth", Color.RESULT):
         compared = flow.add(
             "FiguraCompare",

@@ -126,9 +126,15 @@ def prompt_region(
     size: tuple[int, int] | torch.Size,
     model_size: int,
 ) -> Region:
-    """The part of a picture (height, width) to look at: all of a small one, else what is round the prompt.
+    """The part of a picture to look at: all of a small one, else what is round the prompt.
 
     Joints end before the body does, so the region is wider than they are, square where the picture allows.
+
+    Args:
+        positive_px: (n,2) points on the person in pixels.
+        box: x0, y0, x1, y1 round the person in pixels, or None.
+        size: (height, width) of the picture.
+        model_size: side of the square that the model sees, in pixels.
     """
     height, width = size
     if max(height, width) <= model_size:

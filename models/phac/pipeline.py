@@ -94,7 +94,7 @@ def stitch_all(
     """Every patch into its picture; see people.crops.stitch.
 
     Args:
-        images: (B,C,H,W).
+        pictures: (B,C,H,W).
         patches: (B,C,S,S).
         masks: (B,1,S,S) in 0..1, where the patches count.
         plans: one for each picture.

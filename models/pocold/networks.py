@@ -261,7 +261,14 @@ def attention_of(config: PoCoLDConfig, level: int, operations: Any = nn) -> Cros
 
 
 def attended(attention: nn.Module, hidden: Tensor, source: Tensor | None, observe: Observe | None) -> Tensor:
-    """Hidden after the attention; as it is without a source: the module is not even called."""
+    """Hidden after the attention; as it is without a source: the module is not even called.
+
+    Args:
+        attention: a module of `attention.py`.
+        hidden: (B,C,h,w).
+        source: the source's map (B,Cs,h',w'), or None.
+        observe: is handed the module's factors.
+    """
     return hidden if source is None else attention(hidden, source, observe)
 
 

@@ -70,7 +70,7 @@ def _load(device: str) -> BodyAsset:
     return BodyAsset(
         ranges={name: slice(*span) for name, span in config["ranges"].items()},
         mean=(low + (high - low) * ((tensors["mean"].float() + 32768) / _LEVELS)).to(device),
-        components=here["components"].float(), factors=here["factors"].float(),
+        components=_components(here, config["component_steps"]), factors=here["factors"].float(),
         projection=here["projection"].float(), offset=here["offset"].float(),
         faces={name: _triangles(quad) for name, quad in quads.items()},
         uv=(here["uv"].float() + 32768) / _LEVELS, part=here["part"].long(),
@@ -81,6 +81,12 @@ def _load(device: str) -> BodyAsset:
         expressions=dict(zip(config["expressions"], here["expressions"].float(), strict=True)),
         bone_names=tuple(config["bone_names"]), parents=tuple(config["parents"]),
     )  # fmt: skip
+
+
+def _components(tensors: dict[str, Tensor], steps: list[float]) -> Tensor:
+    """(C,M,3): the first, most of a body's size, in half precision; the others in steps of their own."""
+    others = tensors["components"].float() * tensors["size"].new_tensor(steps).float()[:, None, None]
+    return torch.cat([tensors["size"].float()[None], others])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -95,7 +95,15 @@ def draw_people(
     framing: Framing = Framing(),
     shares: tuple[float, ...] = SHARES,
 ) -> Drawn:
-    """A picture for each index, its kind drawn by `shares` of SOURCES; unchanged without `data.augment`."""
+    """A picture for each index, its kind drawn by `shares`; unchanged without `data.augment`.
+
+    Args:
+        data: the people, and photographs for their backgrounds.
+        indices: (B,) which of the people.
+        generator: where the random numbers come from.
+        framing: how the pictures frame the people.
+        shares: of SOURCES, sum 1.
+    """
     kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
     rendered = images_of(data.people, indices, kinds)
     if not data.augment:
@@ -133,7 +141,14 @@ def images_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Draw
 def with_photographs(
     drawn: Drawn, kinds: Tensor, backgrounds: Backgrounds, generator: torch.Generator
 ) -> Drawn:
-    """A photograph in place of all but the person in some of the pictures."""
+    """A photograph in place of all but the person in some of the pictures.
+
+    Args:
+        drawn: B pictures; changed in place.
+        kinds: (B,) numbers of SOURCES, which decide how often.
+        backgrounds: the photographs.
+        generator: where the random numbers come from.
+    """
     chance = torch.tensor(REPLACED)[kinds]
     where = torch.nonzero(torch.rand(len(kinds), generator=generator) < chance)[:, 0]
     if len(where):
@@ -198,7 +213,14 @@ def part_boxes(boxes: Tensor, share: float, generator: torch.Generator) -> tuple
 
 
 def person_views(boxes: Tensor, size: int, framing: Framing, generator: torch.Generator) -> Views:
-    """A frame round each box (B,4) px; turned and mirrored at random."""
+    """A frame round each box; turned and mirrored at random.
+
+    Args:
+        boxes: (B,4) x0, y0, x1, y1 in pixels.
+        size: side of the views in pixels.
+        framing: how far, how wide, how much turned.
+        generator: where the random numbers come from.
+    """
     count = len(boxes)
     draw = torch.rand(count, 6, generator=generator)
     low, high = boxes[:, :2], boxes[:, 2:]
@@ -217,9 +239,15 @@ def person_views(boxes: Tensor, size: int, framing: Framing, generator: torch.Ge
 
 
 def within_borders(drawn: Drawn, ends: Tensor, share: float, generator: torch.Generator) -> Drawn:
-    """The pictures end near the person on some sides, most often at `ends` (B,), the line where a part does.
+    """The pictures end near the person on some sides.
 
     Beyond, all is grey, as where a frame reaches out of a photograph, or of another colour.
+
+    Args:
+        drawn: B pictures.
+        ends: (B,) the line in pixels where a part of the person ends; most often the picture ends there.
+        share: how often it ends at a side, 0..1; above half as often.
+        generator: where the random numbers come from.
     """
     count, size = len(ends), drawn.images.shape[-1]
     x0, y0, x1, y1 = mask_boxes(drawn.mask).unbind(1)

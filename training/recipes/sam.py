@@ -165,7 +165,10 @@ def stem_from_detector(sam: Any, detector: PoseDetector) -> None:
 def random_points(
     masks: torch.Tensor, joints: torch.Tensor, seen: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts (B,K,n,2) px and labels (B,K,n) of a batch; n is drawn once, so few points are few tokens."""
+    """Prompts (B,K,n,2) px and labels (B,K,n) of a batch; n is drawn once, so few points are few tokens.
+
+    masks: (B,1,S,S). joints: (B,18,3) px. seen: (B,18) 0 or 1. generator: chooses.
+    """
     batch, most = len(masks), MOST_POINTS[int(torch.randint(len(MOST_POINTS), (1,), generator=generator))]
     rank = torch.rand(batch, PROMPTS, 18, generator=generator) + 2 * (1 - seen[:, None])
     order = rank.argsort(dim=2)[..., :most]
@@ -234,7 +237,14 @@ def intersection_over_union(found: torch.Tensor, truth: torch.Tensor) -> torch.T
 def score_person(
     sam: torch.nn.Module, people: PeopleDataset, index: int, generator: torch.Generator
 ) -> dict[str, float]:
-    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible."""
+    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible.
+
+    Args:
+        sam: the model.
+        people: the data set.
+        index: of the person in it.
+        generator: chooses points.
+    """
     where = np.array([index])
     truth = people.images("visible_mask", where)[0, 0] > 0.5
     joints, seen = visible_joints(people, where)

@@ -1,6 +1,7 @@
 """Surfaces are cut cleanly, and relaxed without sliding."""
 
 import torch
+from figura.people.synthetic.asset import body_asset
 from figura.people.synthetic.meshes import cut, hem, neighbours, relaxed, tube
 
 
@@ -51,3 +52,19 @@ def test_a_tube_is_closed_round_and_open_at_its_ends() -> None:
     pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values
     _, count = torch.unique(pairs, dim=0, return_counts=True)
     assert int((count == 1).sum()) == 2 * 8 and int(count.amax()) == 2
+
+
+def test_components_in_steps_are_off_by_half_a_step_at_most() -> None:
+    from figura.training.data.human_body import in_steps
+
+    components = torch.randn(3, 50, 3, generator=torch.Generator().manual_seed(0)) * 0.01
+    stored, steps = in_steps(components)
+    made = stored.float() * torch.tensor(steps)[:, None, None]
+    assert stored.dtype == torch.int8
+    assert bool(((made - components).abs().amax((1, 2)) <= 0.501 * torch.tensor(steps)).all())
+
+
+def test_shapes_are_exact_to_a_tenth_of_a_millimetre() -> None:
+    components = body_asset().components
+    assert components.shape[0] == 20 and components[0].abs().max() > 0.1
+    assert components[1:].abs().max() / 127 / 2 < 1e-4
