@@ -47,6 +47,8 @@ def add_bench(commands: Commands) -> None:
         "memory of its attention; all on one thread"
     )
     bench.add_argument("what", choices=["synth", "humansd", "pocold"], help=what)
+    count = "synth: that many pictures more, over which the growth of memory is measured"
+    bench.add_argument("--count", type=int, default=0, help=count)
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
     bench.set_defaults(command=bench_command)
@@ -69,7 +71,7 @@ def bench_command(args: argparse.Namespace) -> int:
     from ..training.reports.bench_tables import write_bench_table
     from ..training.reports.document import write_report
 
-    measured = BENCHES[args.what]()
+    measured = BENCHES[args.what](**({"count": args.count} if args.what == "synth" else {}))
     if args.json:
         write_report(args.json, measured)
     if args.table:

@@ -26,6 +26,13 @@ COARSE_INPUT: Number = (
     "IMAGE",
     {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
 )
+COARSE_CROP_INPUT: Number = (
+    "FIGURA_CROP",
+    {
+        "tooltip": "The crop of Coarse Prepare, if coarse was made from it. Without it coarse shows the "
+        "whole picture."
+    },
+)
 VISIBLE_MASK_INPUT: Number = (
     "MASK",
     {"tooltip": "1 on the visible part of the person (Visible Mask)."},
