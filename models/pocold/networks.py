@@ -232,6 +232,13 @@ class PoCoLDModel(nn.Module):
         return next(self.networks.parameters()).device
 
     @property
+    def released(self) -> bool:
+        """Whether the networks have the sizes of the authors' code."""
+        own, theirs = self.networks.config, released_config()
+        names = ("latent_channels", "channels", "layers", "heads", "filters")
+        return all(getattr(own, name) == getattr(theirs, name) for name in names)
+
+    @property
     def factor(self) -> int:
         """Pixels a side in one latent; pictures have to be a multiple of it."""
         return fold_of(self.vae) * 2 ** (len(self.vae.config.block_out_channels) - 1)
