@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words[:1] == ["train"]:
             return _train(words[1:])
+        if words[:1] == ["data"]:
+            return _data(words[1:])
         args = build_parser().parse_args(words)
         return int(args.command(args))
     except (KeyboardInterrupt, Cancelled):
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of every command but `train`, whose options belong to training/."""
+    """The parser of every command but `train` and `data`, whose options belong to training/."""
     parser = argparse.ArgumentParser(
         prog=typed(), description="People in pictures: complete, generate, re-pose."
     )
@@ -44,10 +46,18 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "train", help="train one recipe of the mini family, or one's own weights", add_help=False
     )
+    commands.add_parser("data", help="import pictures to train on, or draw some", add_help=False)
     measure.add_eval(commands)
     measure.add_bench(commands)
+    measure.add_check(commands)
     models_cli.add_models(commands)
     return parser
+
+
+def _data(words: Sequence[str]) -> int:
+    from ..training.data.command import main as data_main
+
+    return data_main(words)
 
 
 def _train(words: Sequence[str]) -> int:

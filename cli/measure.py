@@ -47,6 +47,8 @@ def add_bench(commands: Commands) -> None:
         "memory of its attention; all on one thread"
     )
     bench.add_argument("what", choices=["synth", "humansd", "pocold"], help=what)
+    count = "synth: that many pictures more, over which the growth of memory is measured"
+    bench.add_argument("--count", type=int, default=0, help=count)
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
     bench.set_defaults(command=bench_command)
@@ -69,7 +71,7 @@ def bench_command(args: argparse.Namespace) -> int:
     from ..training.reports.bench_tables import write_bench_table
     from ..training.reports.document import write_report
 
-    measured = BENCHES[args.what]()
+    measured = BENCHES[args.what](**({"count": args.count} if args.what == "synth" else {}))
     if args.json:
         write_report(args.json, measured)
     if args.table:
@@ -81,3 +83,43 @@ def _show(measured: Mapping[str, Any]) -> int:
     for name, value in measured["metrics"].items():
         say(f"{name} {value:.5g}")
     return 0
+
+
+def add_check(commands: Commands) -> None:
+    """Declare `figura check`."""
+    check = commands.add_parser("check", help="compare with the authors' code")
+    whats = check.add_subparsers(required=True, metavar="WHAT")
+    parity = whats.add_parser(
+        "parity", help="the same random weights in the authors' networks and in Figura's"
+    )
+    parity.add_argument("method", nargs="+", help="cfld, pocold")
+    parity.add_argument(
+        "--released",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="checkout of each method's code",
+    )
+    parity.add_argument("--out", type=Path, metavar="FILE", help="also write the tables as Markdown")
+    parity.set_defaults(command=check_parity)
+
+
+def check_parity(args: argparse.Namespace) -> int:
+    """Run `figura check parity`; 1 when a part differs by more than it may."""
+    from ..models.files import write_then_rename
+    from ..training.evaluation.parity import heading, table
+    from ..training.evaluation.parity_methods import parity
+
+    if len(args.method) != len(args.released):
+        raise ValueError(
+            f"{len(args.method)} methods came with {len(args.released)} folders: give one for each"
+        )
+    both = [
+        (method, parity(method, folder)) for method, folder in zip(args.method, args.released, strict=True)
+    ]
+    tables = "\n".join(table(method, rows) for method, rows in both)
+    say(tables)
+    if args.out is not None:
+        write_then_rename(args.out, lambda file: file.write_text(heading() + tables, encoding="utf-8"))
+    return 0 if all(row.agrees for _, rows in both for row in rows) else 1

@@ -11,6 +11,9 @@ from typing import Any
 from ..models.sentences import typed
 from .stock_nodes import MAX_RESOLUTION
 
+SD15_INPAINTING, SDXL_INPAINTING = "sd-v1-5-inpainting.ckpt", "sd_xl_base_1.0_inpainting_0.1.safetensors"
+SD15_OPENPOSE = "control_v11p_sd15_openpose_fp16.safetensors"
+SDXL_OPENPOSE = "controlnet-openpose-sdxl-1.0.safetensors"
 SD15_CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 # Those that every supported ComfyUI has; a server may know more.
 SAMPLERS = [
@@ -43,6 +46,61 @@ class CheckpointLoaderSimple(NeedsComfyUI):
     def VALIDATE_INPUTS(cls, ckpt_name: str) -> bool:
         """Which checkpoints there are only the server knows."""
         return True
+
+
+class ControlNetLoader(NeedsComfyUI):
+    RETURN_TYPES = ("CONTROL_NET",)
+    CATEGORY = "loaders"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"control_net_name": ([SD15_OPENPOSE],)}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, control_net_name: str) -> bool:
+        """Which ControlNets there are only the server knows."""
+        return True
+
+
+class ControlNetApplyAdvanced(NeedsComfyUI):
+    RETURN_TYPES = ("CONDITIONING", "CONDITIONING")
+    RETURN_NAMES = ("positive", "negative")
+    CATEGORY = "conditioning/controlnet"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        share = {"min": 0.0, "max": 1.0, "step": 0.001}
+        return {
+            "required": {
+                "positive": ("CONDITIONING",),
+                "negative": ("CONDITIONING",),
+                "control_net": ("CONTROL_NET",),
+                "image": ("IMAGE",),
+                "strength": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 10.0, "step": 0.01}),
+                "start_percent": ("FLOAT", {"default": 0.0, **share}),
+                "end_percent": ("FLOAT", {"default": 1.0, **share}),
+            },
+            "optional": {"vae": ("VAE",)},
+        }
+
+
+class InpaintModelConditioning(NeedsComfyUI):
+    RETURN_TYPES = ("CONDITIONING", "CONDITIONING", "LATENT")
+    RETURN_NAMES = ("positive", "negative", "latent")
+    CATEGORY = "conditioning/inpaint"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "positive": ("CONDITIONING",),
+                "negative": ("CONDITIONING",),
+                "vae": ("VAE",),
+                "pixels": ("IMAGE",),
+                "mask": ("MASK",),
+                "noise_mask": ("BOOLEAN", {"default": True}),
+            }
+        }
 
 
 class CLIPTextEncode(NeedsComfyUI):
@@ -158,6 +216,9 @@ NATIVE_NODES: dict[str, type] = {
     node.__name__: node
     for node in (
         CheckpointLoaderSimple,
+        ControlNetLoader,
+        ControlNetApplyAdvanced,
+        InpaintModelConditioning,
         CLIPTextEncode,
         VAEEncode,
         VAEDecode,

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import string
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -270,6 +271,20 @@ class ImageInvert:
         return (1.0 - image,)
 
 
+class PrimitiveInt:
+    RETURN_TYPES = ("INT",)
+    FUNCTION = "execute"
+    CATEGORY = "utils/primitive"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        limits = {"min": -sys.maxsize, "max": sys.maxsize, "control_after_generate": True}
+        return {"required": {"value": ("INT", limits)}}
+
+    def execute(self, value: int) -> tuple[int]:
+        return (value,)
+
+
 STOCK_NODES: dict[str, type] = {
     node.__name__: node
     for node in (
@@ -284,6 +299,7 @@ STOCK_NODES: dict[str, type] = {
         SolidMask,
         ThresholdMask,
         ImageInvert,
+        PrimitiveInt,
     )
 }
 
@@ -328,7 +344,7 @@ def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compre
 
     Args:
         path: the PNG file; what stood there stays when writing fails.
-        image: (H, W, C) 0..1; values outside are clipped.
+        picture: (H, W, C) 0..1; values outside are clipped.
         text: what is written into the file, by its key.
         compression: of PNG, 0 to 9.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..models.files import path_inside
@@ -21,10 +21,10 @@ from ..models.perception.pose import PoseDetector, detect_joints, load_pose_dete
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import write_pose_keypoint
 from .chosen import get_host
+from .editor_images import MAX_PIXELS, read_image
 from .interface import Host
 
 FOLDERS = ("input", "temp", "output")
-MAX_PIXELS = 100_000_000
 BOX_ROOM = 0.1
 DETECTOR, DETECTOR_FILE = "mini", "pose_detector.safetensors"
 Frame = dict[str, Any]
@@ -86,19 +86,6 @@ def image_file(named: Mapping[str, Any], host: Host) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {kind} folder")
     return path
-
-
-def read_image(path: Path) -> Image.Image:
-    """A picture file in RGB, turned as its EXIF says. Raises ValueError if it is no picture, or too large."""
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ValueError(
-                    f"the picture has {opened.width} x {opened.height} pixels, which is too many"
-                )
-            return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path.name} cannot be read as a picture") from error
 
 
 def example_image(asked: Any, example_node: Any) -> Image.Image:

@@ -1,7 +1,8 @@
 """The point editor's routes on ComfyUI's server. Nothing happens where no such server is.
 
 POST /figura/detect_pose: JSON that names a picture -> its people. GET /figura/example_person?seed=...: a PNG.
-Both read only, work in one thread of their own, and answer mistakes with {"error": text}. See editor_data.
+GET /figura/picture?filename=...&subfolder=...&type=...: a JPEG of a picture or of a video's first frame.
+All read only, work in one thread of their own, and answer mistakes with {"error": text}. See editor_data.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+
+from .chosen import get_host
 
 log = logging.getLogger(__name__)
 MARK = "_figura_routes"
@@ -34,6 +37,7 @@ def add_routes(example_node: Any) -> bool:
         setattr(server, MARK, True)
         server.routes.post("/figura/detect_pose")(partial(detect_pose, example_node))
         server.routes.get("/figura/example_person")(partial(example_person, example_node))
+        server.routes.get("/figura/picture")(picture)
     return True
 
 
@@ -62,6 +66,23 @@ async def example_person(example_node: Any, request: Any) -> Any:
 
     async def answer() -> Any:
         return web.Response(body=await _in_worker(png), content_type="image/png")
+
+    return await _answered(answer)
+
+
+async def picture(request: Any) -> Any:
+    """Answer with a picture file, or a video's first frame, as LoadImage gives it, as a JPEG."""
+    from aiohttp import web
+
+    def read() -> bytes:
+        from .editor_data import image_file
+        from .editor_images import jpeg, read_image
+
+        return jpeg(read_image(image_file(dict(request.query), get_host())))
+
+    async def answer() -> Any:
+        headers = {"Cache-Control": "no-cache"}
+        return web.Response(body=await _in_worker(read), content_type="image/jpeg", headers=headers)
 
     return await _answered(answer)
 

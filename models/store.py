@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
+from .files import path_inside
 from .sentences import typed
 
 if sys.version_info >= (3, 11):
@@ -127,8 +129,11 @@ def locate(kind: str, name: str, folders: Sequence[Path | str]) -> Path:
         _check_mini(kind)
         return MINI_DIR
     for folder in map(Path, folders):
-        path = (folder / name).resolve()
-        if path.is_file() and path.is_relative_to(folder.resolve()):
+        try:
+            path = path_inside(folder, name)
+        except ValueError:
+            continue
+        if path.is_file():
             return path
     raise MissingModelError(_missing_text(kind, name, folders))
 
@@ -149,10 +154,19 @@ def human_size(size: int) -> str:
 
 def _files_under(folder: Path, kind: str) -> list[Path]:
     suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX)
-    paths = folder.rglob("*") if folder.is_dir() else ()
-    return [
-        path for path in paths if path.suffix.lower() in suffixes and path.is_file() and _may_be(path, kind)
-    ]
+    paths = (path for path in _walk(folder) if path.suffix.lower() in suffixes)
+    return [path for path in paths if path.is_file() and _may_be(path, kind)]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, also behind links to files and folders, as ComfyUI lists them.
+
+    A folder that a link leads back to is left out, so that a ring of links ends.
+    """
+    for place, folders, names in os.walk(folder, followlinks=True):
+        above = {os.path.realpath(place), *map(os.path.realpath, Path(place).parents)}
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in above]
+        yield from (Path(place) / name for name in names)
 
 
 def _may_be(path: Path, kind: str) -> bool:

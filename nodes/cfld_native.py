@@ -185,7 +185,18 @@ def hand_over(
     transformer_options: Mapping[str, Any] | None = None,
     **others: Any,
 ) -> Tensor:
-    """Wrapper round the U-Net: takes the carried tensors out of its arguments, to where patches see them."""
+    """Wrapper round the U-Net: takes the carried tensors out of its arguments, to where patches see them.
+
+    Args:
+        executor: ComfyUI's call of the U-Net.
+        x: latents (B,4,h,w).
+        timesteps: (B,).
+        context: states of the texts (B,L,D).
+        y: of the models that have it; untouched.
+        control: what ControlNets add; untouched.
+        transformer_options: what patches see; the carried tensors are added under KEY.
+        others: further arguments, the carried ones among them.
+    """
     carried = {name: others.pop(name) for name in list(others) if name.startswith(KEY)}
     options = {**(transformer_options or {}), KEY: carried}
     return executor(x, timesteps, context, y, control, options, **others)

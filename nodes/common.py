@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,10 @@ from ..host import get_host
 from ..models import store
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_image
+from ..models.phac.prepare import in_frame
+from ..people.crops import CropPlan
 from .inputs import AUTOMATIC
-from .tensors import broadcast_batches, check_same_size, image_to_bchw, mask_to_b1hw
+from .tensors import broadcast_batches, check_same_size, image_to_bchw, image_with_alpha, mask_to_b1hw
 
 CATEGORY = "Figura/PHAC"
 FULL_SIZE_PARAMETERS = 860_000_000
@@ -34,13 +36,41 @@ def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
     return host.find_model("checkpoint", model), parts
 
 
-def same_batch(image: Tensor, coarse: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
-    """Host pictures and masks as (B,C,H,W) of one size and batch length; coarse is resized to the image."""
-    images = image_to_bchw(image)
-    drawn = resized_to(image_to_bchw(coarse, "coarse"), images)
+def same_batch(
+    image: Tensor, coarse: Tensor, *masks: Tensor, crop: Sequence[CropPlan] | None = None
+) -> tuple[Tensor, ...]:
+    """Host pictures and masks as (B,C,H,W) of one size and batch length. Coarse keeps its alpha; it is put
+    where `crop` says that it was cut from, or, without one, resized to the image.
+    """
+    images, drawn = image_to_bchw(image), image_with_alpha(coarse, "coarse")
+    if crop is None:
+        drawn = resized_to(drawn, images)
+    else:
+        frame = (images.shape[-2], images.shape[-1])
+        check_crop(drawn, crop, frame)
+        drawn, plans = broadcast_batches(coarse=drawn, crop=list(crop))
+        drawn = in_frame(drawn, plans, frame)
     own = {name: mask_to_b1hw(mask, name) for name, mask in zip(MASK_NAMES, masks)}
     check_same_size(image=images, **own)
     return broadcast_batches(image=images, coarse=drawn, **own)
+
+
+def check_crop(coarse: Tensor, crop: Sequence[CropPlan], frame: tuple[int, int]) -> None:
+    """ValueError unless crops are of pictures of (height, width) `frame`, and coarse has the crops' shape."""
+    height, width = frame
+    h, w = coarse.shape[-2:]
+    for plan in crop:
+        if (plan.source_height, plan.source_width) != frame:
+            raise ValueError(
+                f"crop was cut from a picture of {plan.source_width} x {plan.source_height} pixels, but "
+                f"image has {width} x {height}: connect the image and the crop of one Coarse Prepare"
+            )
+        if abs(h * plan.model_width - w * plan.model_height) > max(h, w, plan.model_height, plan.model_width):
+            raise ValueError(
+                f"coarse has {w} x {h} pixels and its crop {plan.model_width} x {plan.model_height}: connect "
+                "the picture that was made from this crop, or disconnect 'crop' if coarse shows the whole "
+                "picture"
+            )
 
 
 def resized_to(images: Tensor, like: Tensor) -> Tensor:
@@ -51,7 +81,8 @@ def resized_to(images: Tensor, like: Tensor) -> Tensor:
     if abs(h * width - w * height) > max(h, w, height, width):
         raise ValueError(
             f"coarse has {w} x {h} pixels and image has {width} x {height}: they must show the same view. "
-            "Crop or pad coarse to the shape of image"
+            "Crop or pad coarse to the shape of image, or, if it is a crop of Coarse Prepare, connect that "
+            "node's 'crop' too"
         )
     size = (height, width)
     return torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..models.compare import Comparison, compare
+from ..models.phac.networks import PHACModel
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
@@ -46,12 +47,13 @@ class FiguraCropPerson:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        side = {"default": 512, "min": 8, "max": 4096, "step": 8}
+        side = {"default": 512, "min": 0, "max": 4096, "step": 8}
+        own = "0: that of the model connected to phac."
         return {
             "required": {
                 "image": ("IMAGE", {"tooltip": "Pictures of any size."}),
-                "width": ("INT", {**side, "tooltip": "Width of the crop in pixels: the model's."}),
-                "height": ("INT", {**side, "tooltip": "Height of the crop in pixels: the model's."}),
+                "width": ("INT", {**side, "tooltip": f"Width of the crop in pixels. {own}"}),
+                "height": ("INT", {**side, "tooltip": f"Height of the crop in pixels. {own}"}),
                 "margin": (
                     "FLOAT",
                     {
@@ -68,6 +70,13 @@ class FiguraCropPerson:
                 "pose_keypoint": ("POSE_KEYPOINT", {"tooltip": "The crop holds all its people."}),
                 "bounding_box": ("BOUNDING_BOX", {"forceInput": True, "tooltip": "The crop holds this box."}),
                 "mask": ("MASK", {"tooltip": "The crop holds this mask; of the picture's size."}),
+                "phac": (
+                    "FIGURA_PHAC",
+                    {
+                        "tooltip": "The model that the crop is for: its size is taken where width or height "
+                        "is 0."
+                    },
+                ),
             },
         }
 
@@ -81,7 +90,9 @@ class FiguraCropPerson:
         pose_keypoint: Any = None,
         bounding_box: Any = None,
         mask: Any = None,
+        phac: PHACModel | None = None,
     ) -> tuple[Any, ...]:
+        width, height = _side("width", width, phac), _side("height", height, phac)
         pixels = image_to_bchw(image)
         masks = None if mask is None else mask_to_b1hw(mask)
         if masks is not None:
@@ -106,6 +117,18 @@ class FiguraCropPerson:
         )
 
 
+def _side(name: str, length: int, phac: PHACModel | None) -> int:
+    """The length given in pixels; 0 is the model's. ValueError for 0 without a model."""
+    if length:
+        return length
+    if phac is None:
+        raise ValueError(
+            f"{name} is 0, which is the size of the model, and none is connected: connect Load PHAC to "
+            f"'phac', or set {name}"
+        )
+    return phac.size
+
+
 def _crop_each(pixels: torch.Tensor, plans: list[CropPlan], fill: float | None = None) -> torch.Tensor:
     return torch.cat([crop(each[None], plan, fill=fill) for each, plan in zip(pixels, plans, strict=True)])
 
@@ -119,8 +142,8 @@ def _region(
 ) -> Box:
     """The box round everything that is known about picture `index`; EMPTY when nothing is."""
     parts = [
-        EMPTY if prompts is None else _drawn(prompts[index].extent),
-        EMPTY if poses is None else _drawn(_extent(poses[index])),
+        EMPTY if prompts is None else prompts[index].extent.with_area(),
+        EMPTY if poses is None else _extent(poses[index]).with_area(),
         EMPTY if boxes is None else boxes[index],
         EMPTY if masks is None else Box.around_mask(masks[index, 0]),
     ]
@@ -128,13 +151,6 @@ def _region(
     for part in parts:
         region = region.union(part)
     return region
-
-
-def _drawn(box: Box) -> Box:
-    """A box round points as whole pixels, so that a single point or a straight limb has an area."""
-    if box == EMPTY:
-        return EMPTY
-    return Box(box.x0, box.y0, max(box.x1, box.x0 + 1), max(box.y1, box.y0 + 1))
 
 
 def _extent(pose: Pose) -> Box:
@@ -169,7 +185,10 @@ class FiguraStitch:
                     "IMAGE",
                     {"tooltip": "The finished crop; it may have another size than the crop had."},
                 ),
-                "crop": ("FIGURA_CROP", {"tooltip": "Where the crop came from, from Crop Person."}),
+                "crop": (
+                    "FIGURA_CROP",
+                    {"tooltip": "Where the crop came from (Crop Person, Coarse Prepare, Refine Prepare)."},
+                ),
             },
             "optional": {
                 "mask": (
@@ -179,21 +198,38 @@ class FiguraStitch:
                         "Grey blends."
                     },
                 ),
+                "within": (
+                    "MASK",
+                    {
+                        "tooltip": "Of the picture's size: outside of it nothing changes, whatever the mask "
+                        "of the patch says, such as the invisible_mask of Invisible Mask."
+                    },
+                ),
             },
         }
 
-    def run(self, image: Any, patch: Any, crop: list[CropPlan], mask: Any = None) -> tuple[Any, ...]:
+    def run(
+        self, image: Any, patch: Any, crop: list[CropPlan], mask: Any = None, within: Any = None
+    ) -> tuple[Any, ...]:
         pixels, patches = image_to_bchw(image), image_to_bchw(patch, "patch")
         masks = torch.ones_like(patches[:, :1]) if mask is None else mask_to_b1hw(mask)
+        limits = torch.ones_like(pixels[:, :1]) if within is None else mask_to_b1hw(within, "within")
         check_same_size(patch=patches, mask=masks)
-        pixels, patches, plans, masks = broadcast_batches(image=pixels, patch=patches, crop=crop, mask=masks)
+        check_same_size(image=pixels, within=limits)
+        pixels, patches, plans, masks, limits = broadcast_batches(
+            image=pixels, patch=patches, crop=crop, mask=masks, within=limits
+        )
         height, width = patches.shape[2:]
         done = [
             stitch(*each[:3], replace(each[3], model_width=width, model_height=height))
             for each in zip(pixels.split(1), patches.split(1), masks.split(1), plans, strict=True)
         ]
         stitched, changed = (torch.cat(part) for part in zip(*done, strict=True))
-        return bchw_to_image(stitched), b1hw_to_mask(changed)
+        inside = limits > 0.5
+        return (
+            bchw_to_image(torch.where(inside, stitched, pixels)),
+            b1hw_to_mask(torch.where(inside, changed, 0.0)),
+        )
 
 
 class FiguraCompare:

@@ -22,10 +22,27 @@ from ..models.humansd.pipeline import (
     split_texts,
     with_suffix,
 )
-from ..models.humansd.sampling import NEGATIVE, SIDE_MULTIPLE, STEPS, SUFFIX, known_phrases
+from ..models.humansd.sampling import (
+    NEGATIVE,
+    PROCEDURES,
+    SIDE_MULTIPLE,
+    STEPS,
+    SUFFIX,
+    is_released,
+    known_phrases,
+)
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
+from ..people.skeleton_coco import THICKNESS
 from .common import FULL_SIZE_PARAMETERS, found, progress_of, working_memory
-from .inputs import model_input, scheduler_input, seed_input, steps_input, strength_input
+from .inputs import AUTOMATIC as CHOSEN_BY_MODEL
+from .inputs import (
+    model_input,
+    procedure_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+    strength_input,
+)
 from .tensors import bchw_to_image, broadcast_batches
 
 logger = logging.getLogger(__name__)
@@ -146,6 +163,13 @@ class FiguraHumanSDSampler:
             },
             "optional": {
                 "scheduler": scheduler_input(DDIM, "With humansd-v1 ddim walks the time steps of its demo."),
+                "procedure": procedure_input(
+                    PROCEDURES,
+                    "released: as the authors' demo, with ddim 49 of 50 time steps from 961 on, pose latents "
+                    "drawn from what the VAE allows, lines of 10 px. figura: time steps from 999 on, the "
+                    "mean of the latents, thinner lines below 512 px. automatic: released with "
+                    "humansd-v1, figura with mini.",
+                ),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
@@ -174,6 +198,7 @@ class FiguraHumanSDSampler:
         negative: str,
         pose_strength: float,
         scheduler: str = DDIM,
+        procedure: str = CHOSEN_BY_MODEL,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two batches of pictures (N,H,W,3)."""
@@ -181,15 +206,16 @@ class FiguraHumanSDSampler:
             text=split_texts(text), pose_keypoint=read_pose_keypoint(pose_keypoint)
         )
         size = chosen_size(width, height, poses[0], humansd.size)
-        skeletons = skeleton_images(poses, size)
+        chosen = None if procedure == CHOSEN_BY_MODEL else procedure
+        skeletons = skeleton_images(poses, size, THICKNESS if is_released(humansd, chosen) else None)
         texts = with_suffix(texts, known_phrases(humansd, suffix))
         share = size.width * size.height / humansd.size**2
         host = get_host()
         with host.managed(humansd, memory=int(working_memory(humansd) * share)):
             made = draw_people(
                 humansd, skeletons, texts, negative=known_phrases(humansd, negative), steps=steps,
-                cfg=cfg or None, pose_strength=pose_strength, scheduler=scheduler, seed=seed,
-                on_step=progress_of(humansd, unique_id),
+                cfg=cfg or None, pose_strength=pose_strength, scheduler=scheduler,
+                procedure=chosen, seed=seed, on_step=progress_of(humansd, unique_id),
             )  # fmt: skip
         return bchw_to_image(made), bchw_to_image(skeletons)
 

@@ -10,12 +10,14 @@ from torch import Tensor
 from ..models.humansd.pipeline import skeleton_images
 from ..models.humansd.sampling import SIDE_MULTIPLE
 from ..people.keypoints import read_pose_keypoint
+from ..people.skeleton_coco import THICKNESS
 from .humansd import CATEGORY, POSE_INPUT, STRENGTH_INPUT, chosen_size, side_input
 from .inputs import stock_model_input
+from .stock_model import SD2_CONTEXT, likely, unet_config
 from .tensors import batch_length, bchw_to_image, image_to_bchw, repeat_batch
 
 STANDARD_SIZE = 512
-HUMANSD_CHANNELS, SD2_CONTEXT = 8, 1024
+HUMANSD_CHANNELS = 8
 
 
 class FiguraHumanSDPose:
@@ -51,7 +53,7 @@ class FiguraHumanSDPose:
         poses = read_pose_keypoint(pose_keypoint)
         batch_length(pose_keypoint=poses)
         size = chosen_size(width, height, poses[0], STANDARD_SIZE)
-        return bchw_to_image(skeleton_images(poses, size)), size.width, size.height
+        return bchw_to_image(skeleton_images(poses, size, THICKNESS)), size.width, size.height
 
 
 class FiguraApplyHumanSD:
@@ -116,26 +118,14 @@ class FiguraApplyHumanSD:
 
 def check_is_humansd(model: Any) -> None:
     """TypeError for what is no MODEL of ComfyUI, ValueError for another model than HumanSD, saying what."""
-    config = getattr(getattr(getattr(model, "model", None), "model_config", None), "unet_config", None)
-    if config is None or not hasattr(model, "add_object_patch"):
-        raise TypeError(
-            f"model must be a MODEL of ComfyUI; got {type(model).__name__}. Connect "
-            "Load Checkpoint to 'model'."
-        )
+    config = unet_config(model)
     channels, width = config.get("in_channels"), config.get("context_dim")
     if (channels, width) != (HUMANSD_CHANNELS, SD2_CONTEXT):
         raise ValueError(
-            f"model is a {channels}-channel U-Net for texts of width {width} ({_likely(channels, width)}); "
+            f"model is a {channels}-channel U-Net for texts of width {width} ({likely(channels, width)}); "
             f"HumanSD has {HUMANSD_CHANNELS} channels and texts of width {SD2_CONTEXT}. Choose humansd-v1 in "
             "Load Checkpoint."
         )
-
-
-def _likely(channels: Any, context: Any) -> str:
-    """What such a model usually is."""
-    use = {4: "text to image", 8: "instruct-pix2pix", 9: "inpainting"}.get(channels, "of another kind")
-    family = {768: "Stable Diffusion 1.5", SD2_CONTEXT: "Stable Diffusion 2", 2048: "SDXL"}.get(context)
-    return f"{family}, {use}" if family else use
 
 
 def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:

@@ -26,6 +26,13 @@ COARSE_INPUT: Number = (
     "IMAGE",
     {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},
 )
+COARSE_CROP_INPUT: Number = (
+    "FIGURA_CROP",
+    {
+        "tooltip": "The crop of Coarse Prepare, if coarse was made from it. Without it coarse shows the "
+        "whole picture."
+    },
+)
 VISIBLE_MASK_INPUT: Number = (
     "MASK",
     {"tooltip": "1 on the visible part of the person (Visible Mask)."},
@@ -56,6 +63,11 @@ def text_and_vae_input(checkpoints: Sequence[str]) -> Choice:
 def scheduler_input(default: str, note: str = "") -> Choice:
     """The choice of a scheduler. note: what is to be said of the method's own."""
     return list(SCHEDULERS), {"default": default, "tooltip": " ".join([SCHEDULER_TOOLTIP, note]).strip()}
+
+
+def procedure_input(names: Sequence[str], tooltip: str) -> Choice:
+    """How a method's pictures are made: as released with released weights, or by name."""
+    return automatic_input(names, tooltip)
 
 
 def steps_input(default: int, tooltip: str) -> Number:

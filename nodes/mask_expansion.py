@@ -60,8 +60,8 @@ class FiguraSequentialMaskExpansion:
                         "max": 50.0,
                         "step": 0.1,
                         "tooltip": "Width of the ring at the first step, in percent of the picture's shorter "
-                        "side. 0: by the number of steps as in the paper, a pixel of 512 for each (3.7 % for "
-                        "20 steps, 9.6 % from 50 on).",
+                        "side. 0: by the number of steps, a pixel of 512 for each (3.7 % for 20 steps, 9.6 % "
+                        "from 50 on). The paper dilates once a step; how far is our choice.",
                     },
                 ),
             }

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..host import get_host
+from ..host.editor_images import show_first
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
 from ..models.perception.pose_external import PROVIDERS, load_external
 from ..people.boxes import Box
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 
 MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
-# What the editor is handed after a run; web/points/widget.mjs knows the name, too.
-EDITOR_POSES = "figura_poses"
+# What the editor is handed after a run; web/points/page/arrived.mjs knows the names, too.
+EDITOR_POSES, EDITOR_PICTURE = "figura_poses", "figura_picture"
+SAME_SHAPE = 0.01
 
 
 class FiguraDetectPose:
@@ -134,6 +136,11 @@ class FiguraPointPrompt:
                     {
                         "default": POSE,
                         "tooltip": f"What the prompt shows. {explained()}",
+                        # The editor says what a kind lacks, and what it does not show.
+                        "kinds": {
+                            name: {"joints": kind.joints, "boxes": list(kind.boxes)}
+                            for name, kind in PROMPT_KINDS.items()
+                        },
                     },
                 ),
                 "points": (
@@ -197,6 +204,7 @@ class FiguraPointPrompt:
         boxes = None if bounding_box is None else read_bounding_box(bounding_box)
         length = batch_length(image=pixels, pose_keypoint=poses, bounding_box=boxes)
         number = None if person < 0 else person
+        _warn_of_shape(points, width, height)
         prompts = [
             parse_points(points, width, height, prompt_type, pose, box, number)
             for pose, box in zip(_each(poses, length), _each(boxes, length))
@@ -211,7 +219,18 @@ class FiguraPointPrompt:
         )
         box = None if boxes is None else boxes[0]
         shown = [] if poses is None else _editor_poses(poses[0], box, width, height, person)
-        return {"ui": {EDITOR_POSES: shown}, "result": result}
+        return {"ui": {EDITOR_POSES: shown, EDITOR_PICTURE: [show_first(pixels)]}, "result": result}
+
+
+def _warn_of_shape(points: str, width: int, height: int) -> None:
+    """Say so when the points were set on a picture of another shape: they are stretched with it."""
+    said = read_points_text(points)
+    if said.width and said.height and abs(said.width * height / (said.height * width) - 1) > SAME_SHAPE:
+        log.warning(
+            "Point Prompt: the points were set on a picture of %g x %g pixels, and this one has %d x %d: "
+            "they are stretched to its shape. Look at them in the editor.",
+            said.width, said.height, width, height,
+        )  # fmt: skip
 
 
 def _editor_poses(

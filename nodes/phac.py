@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_phac, load_phac
 from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_images, invisible_images
+from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
 from .inputs import (
     AUTOMATIC,
+    COARSE_CROP_INPUT,
     COARSE_INPUT,
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
@@ -39,6 +42,8 @@ from .tensors import (
     image_to_bchw,
     mask_to_b1hw,
 )
+
+logger = logging.getLogger(__name__)
 
 MASK_NET_FILE = "invisible_mask.safetensors"
 AUTOMATIC_DILATION = -1
@@ -181,6 +186,7 @@ class FiguraPHACSampler:
             masks.repeat(count, 1, 1, 1),
             list(prompts) * count,
         )
+        warn_of_small(images, phac)
         host = get_host()
         with host.managed(phac, memory=working_memory(phac)) as model:
             coarse, latents = complete_images(
@@ -219,10 +225,12 @@ class FiguraInvisibleMask:
                 "prompt": (
                     "FIGURA_PROMPT",
                     {
-                        "tooltip": "The prompt that PHAC Sampler got. If the model has no ControlNet for its "
-                        "box, the mask stays inside the box. Not needed otherwise."
+                        "tooltip": "The prompt that the coarse picture was made by. It says where to look: "
+                        "round the visible part, its joints and its boxes. If the model has no ControlNet "
+                        "for its box, the mask stays inside the box."
                     },
                 ),
+                "crop": COARSE_CROP_INPUT,
             },
         }
 
@@ -245,19 +253,32 @@ class FiguraInvisibleMask:
         threshold: float,
         dilation: int,
         prompt: Sequence[PointPrompt] | None = None,
+        crop: Sequence[CropPlan] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two masks (B,H,W), 0 or 1."""
-        images, drawn, masks = same_batch(image, coarse, visible_mask)
-        images, drawn, masks, prompts = broadcast_batches(
-            image=images, coarse=drawn, visible_mask=masks, prompt=None if prompt is None else list(prompt)
+        images, drawn, masks = same_batch(image, coarse, visible_mask, crop=crop)
+        images, drawn, masks, prompts, plans = broadcast_batches(
+            image=images, coarse=drawn, visible_mask=masks, prompt=prompt or None, crop=crop
         )
         host = get_host()
         radius = None if dilation < 0 else float(dilation)
         with host.managed(phac) as model:
             dilated, exact = invisible_images(
-                model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts
-            )
+                model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts,
+                plans=plans,
+            )  # fmt: skip
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
+
+
+def warn_of_small(images: Tensor, phac: PHACModel) -> None:
+    """Log that pictures are smaller than what the model works at, as after a crop made for another one."""
+    height, width = images.shape[-2:]
+    if max(height, width) < phac.size:
+        logger.warning(
+            "the picture has %d x %d pixels and is enlarged to the %d of %s: if it is a crop, connect Load "
+            "PHAC to Crop Person and set width and height to 0",
+            width, height, phac.size, phac.name,
+        )  # fmt: skip
 
 
 def find_prompt_network(name: str) -> Path:

@@ -13,7 +13,7 @@ from ..models.diffusion.schedulers import PNDM
 from ..models.pocold.checkpoint import load_mini_pocold, load_pocold, load_vae_file
 from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.pipeline import Given, repose_images
-from ..models.pocold.sampling import STEPS, WEIGHT, Weights
+from ..models.pocold.sampling import PROCEDURES, STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
 from .common import found, progress_of
 from .inputs import (
@@ -21,6 +21,7 @@ from .inputs import (
     automatic_input,
     guidance_input,
     model_input,
+    procedure_input,
     scheduler_input,
     seed_input,
     steps_input,
@@ -128,11 +129,18 @@ class FiguraPoCoLDSampler:
                     "BOOLEAN",
                     {
                         "default": False,
-                        "tooltip": "Have both weights fall with the noise, down to 3, as in the authors' "
-                        "code.",
+                        "tooltip": "Have both weights fall with the noise, down to 3. Counts for the "
+                        "procedure figura; released always does, paper never.",
                     },
                 ),
                 "scheduler": scheduler_input(PNDM, "pndm is the authors'."),
+                "procedure": procedure_input(
+                    PROCEDURES,
+                    "released: as the authors' code, pndm along the time steps 981, 961, ..., 1, both "
+                    "weights falling with the noise down to 3. paper: the same with constant weights. "
+                    "figura: time steps from 999 on, weights as decay says. automatic: released with "
+                    "weights of full size, figura with mini.",
+                ),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
@@ -169,6 +177,7 @@ class FiguraPoCoLDSampler:
         mask: Tensor | None = None,
         decay: bool = False,
         scheduler: str = PNDM,
+        procedure: str = AUTOMATIC,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, float, Tensor]:
         """Pictures, what the attention carries, the mean share, and the labels; pictures are (B,H,W,3)."""
@@ -177,7 +186,8 @@ class FiguraPoCoLDSampler:
         with get_host().managed(pocold, memory=memory):
             made = repose_images(
                 pocold, given, weights=Weights(w_pose, w_source, decay), scheduler=scheduler, steps=steps,
-                seed=seed, on_step=progress_of(pocold, unique_id),
+                procedure=None if procedure == AUTOMATIC else procedure, seed=seed,
+                on_step=progress_of(pocold, unique_id),
             )  # fmt: skip
         matched = float(made.matched.nanmean())
         images = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,10 +15,12 @@ from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images
+from ..people.crops import CropPlan
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
 from .inputs import (
     AUTOMATIC,
     AUTOMATIC_FEATHER,
+    COARSE_CROP_INPUT,
     COARSE_INPUT,
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
@@ -116,7 +119,7 @@ class FiguraInpaintRefiner:
                     "MASK",
                     {
                         "tooltip": "The hidden part before dilation (Invisible Mask): what is taken "
-                        "from the coarse picture, as far as that is not white background. Without it: all "
+                        "from the coarse picture, as far as that is not plain ground. Without it: all "
                         "of invisible_mask that is not."
                     },
                 ),
@@ -124,6 +127,7 @@ class FiguraInpaintRefiner:
                     "Width of the soft edge inside the mask, in pixels of the model. -1: 1.5 % of its size."
                 ),
                 "scheduler": scheduler_input(DDIM),
+                "crop": COARSE_CROP_INPUT,
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
@@ -160,11 +164,12 @@ class FiguraInpaintRefiner:
         exact_mask: Tensor | None = None,
         feather: float = AUTOMATIC_FEATHER,
         scheduler: str = DDIM,
+        crop: Sequence[CropPlan] | None = None,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Pictures (B,H,W,3) and masks (B,H,W)."""
         masks = [visible_mask, invisible_mask] + ([] if exact_mask is None else [exact_mask])
-        images, drawn, visible, invisible, *exact = same_batch(image, coarse, *masks)
+        images, drawn, visible, invisible, *exact = same_batch(image, coarse, *masks, crop=crop)
         warn_of_empty(invisible)
         host = get_host()
         with host.managed(refiner, memory=working_memory(refiner)) as model:

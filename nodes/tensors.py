@@ -36,6 +36,15 @@ def image_to_bchw(image: Any, name: str = "image") -> torch.Tensor:
     return _finite(colours.to(torch.float32), name).permute(0, 3, 1, 2)
 
 
+def image_with_alpha(image: Any, name: str = "image") -> torch.Tensor:
+    """An IMAGE as float32 (B, 3, H, W), or (B, 4, H, W) if it has alpha. Raises as image_to_bchw does."""
+    pixels = image_to_bchw(image, name)
+    if image.shape[-1] not in (2, 4):
+        return pixels
+    alpha = image.reshape(*pixels.shape[:1], *pixels.shape[2:], -1)[..., -1]
+    return torch.cat([pixels, alpha.to(torch.float32)[:, None].clamp(0, 1)], dim=1)
+
+
 def bchw_to_image(pixels: torch.Tensor) -> torch.Tensor:
     """Pixels (B, 3, H, W) as the host's IMAGE (B, H, W, 3), float32 on the CPU."""
     return pixels.detach().to("cpu", torch.float32).permute(0, 2, 3, 1).contiguous()

@@ -39,6 +39,12 @@ class Box(NamedTuple):
     def is_empty(self) -> bool:
         return self.width <= 0 or self.height <= 0
 
+    def with_area(self) -> Box:
+        """The box, at least a pixel wide and high where it was a point or a line; EMPTY stays."""
+        if self == EMPTY:
+            return self
+        return Box(self.x0, self.y0, max(self.x1, self.x0 + 1), max(self.y1, self.y0 + 1))
+
     def union(self, other: Box) -> Box:
         """The smallest box that holds both; an empty box adds nothing."""
         if other.is_empty:

@@ -37,6 +37,10 @@ BODY18_FROM_COCO17 = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 
 COCO_SHOULDERS = (5, 6)
 FACE_POINTS = 70
 NORMALISED_CANVAS_MULTIPLE = 64
+NORMALISED_UP_TO = 2.0
+"""Shares of the sides: a joint may lie a little outside of its picture."""
+SENTINEL = -1.0
+"""x and y of a joint that some writers mean to be absent."""
 # How a body joint came to be known. Joints in any state but "detected" are not seen in the picture: they
 # belong to the part to be completed.
 DETECTED, GIVEN, PROPOSED, OCCLUDED = STATES = ("detected", "given", "proposed", "occluded")
@@ -147,10 +151,8 @@ def _read_frame(frame: Any, index: int, size: tuple[int, int] | None) -> Pose:
     people = frame["people"] or []
     if not isinstance(people, Sequence) or isinstance(people, str):
         raise ValueError(f"{where}: 'people' must be a list of dicts; got {type(people).__name__}.")
-    read = [_read_person(person, f"{where}, person {number}") for number, person in enumerate(people)]
-    if _is_normalised(read):
-        read = [_to_pixels(person, width, height) for person in read]
-    return Pose(tuple(read), width, height)
+    read = (_read_person(person, f"{where}, person {number}") for number, person in enumerate(people))
+    return Pose(tuple(_in_pixels(person, width, height) for person in read), width, height)
 
 
 def _canvas(frame: Mapping[str, Any], where: str, size: tuple[int, int] | None) -> tuple[int, int]:
@@ -177,9 +179,16 @@ def _read_person(person: Any, where: str) -> Person:
         body=_body18(body),
         left_hand=_read_points(person, "hand_left_keypoints_2d", (21,), where),
         right_hand=_read_points(person, "hand_right_keypoints_2d", (21,), where),
-        face=_read_points(person, "face_keypoints_2d", (FACE_POINTS, 68), where),
+        face=_read_face(person.get("face_keypoints_2d"), where),
         states=_read_states(person.get(STATES_KEY), body),
     )
+
+
+def _read_face(value: Any, where: str) -> np.ndarray | None:
+    """A face of 68 or 70 points; others, which some detectors write, are none: nothing here needs them."""
+    counts = (FACE_POINTS, 68)
+    known = hasattr(value, "__len__") and len(value) in [3 * count for count in counts]
+    return _read_points({"face_keypoints_2d": value}, "face_keypoints_2d", counts, where) if known else None
 
 
 def _read_states(value: Any, body: np.ndarray | None) -> tuple[str | None, ...] | None:
@@ -215,7 +224,7 @@ def _read_points(
         raise ValueError(f"{where}: '{key}' must hold {lengths} numbers (x, y, c); got {_brief(value)}.")
     if np.isinf(points).any():
         raise ValueError(f"{where}: '{key}' holds an infinite number.")
-    absent = np.isnan(points).any(axis=1) | (points[:, 2] <= 0)
+    absent = np.isnan(points).any(axis=1) | (points[:, 2] <= 0) | (points[:, :2] == SENTINEL).all(axis=1)
     points[absent] = 0.0
     return points.astype(np.float32)
 
@@ -224,36 +233,33 @@ def _brief(value: Any) -> str:
     return f"{len(value)} values" if hasattr(value, "__len__") else type(value).__name__
 
 
-def _parts(person: Person) -> list[np.ndarray]:
-    parts = (person.body, person.left_hand, person.right_hand, person.face)
-    return [part for part in parts if part is not None]
-
-
-def _is_normalised(people: Sequence[Person]) -> bool:
-    present = [part[part[:, 2] > 0, :2] for person in people for part in _parts(person)]
-    points = np.concatenate(present) if present else np.zeros((0, 2))
-    return len(points) > 0 and bool((np.abs(points) <= 1.0).all())
-
-
-def _to_pixels(person: Person, width: int, height: int) -> Person:
+def _in_pixels(person: Person, width: int, height: int) -> Person:
+    """The person with each list that is normalised brought to pixels of its canvas."""
     multiple = NORMALISED_CANVAS_MULTIPLE
-    padded = [math.ceil(side / multiple) * multiple for side in (width, height)]
+    is_padded = min(width, height) % multiple == 0
+    sides = [math.ceil(side / multiple) * multiple if is_padded else side for side in (width, height)]
 
-    def scaled(points: np.ndarray | None) -> np.ndarray | None:
-        if points is None:
-            return None
-        # The same preprocessor marks undetected hand and face points by a small negative coordinate.
-        points = np.where((points[:, :2] < 0).any(axis=1, keepdims=True), 0.0, points)
-        return (points * np.array([*padded, 1.0])).astype(np.float32)
+    def scaled(points: np.ndarray | None, marks_absent: bool = True) -> np.ndarray | None:
+        if points is None or not _is_normalised(points):
+            return points
+        if marks_absent:
+            # The same preprocessor marks undetected hand and face points by a small negative coordinate.
+            points = np.where((points[:, :2] < 0).any(axis=1, keepdims=True), 0.0, points)
+        return (points * np.array([*sides, 1.0])).astype(np.float32)
 
-    body = scaled(person.body)
+    body = scaled(person.body, marks_absent=False)
     return Person(
-        np.zeros((18, 3), np.float32) if body is None else body,
+        person.body if body is None else body,
         scaled(person.left_hand),
         scaled(person.right_hand),
         scaled(person.face),
         person.states,
     )
+
+
+def _is_normalised(points: np.ndarray) -> bool:
+    present = points[points[:, 2] > 0, :2]
+    return len(present) > 0 and bool((np.abs(present) <= NORMALISED_UP_TO).all())
 
 
 def write_pose_keypoint(poses: Sequence[Pose]) -> list[dict[str, Any]]:

@@ -5,19 +5,27 @@
  "roi_box": [x0, y0, x1, y1], "full_box": null, "positive": [[x, y]], "negative": []}
 
 Every key may be left out. A joint that is null is taken away, even if it was detected. Hands have the joints
-of HAND_21, in the same form. width and height are those of the picture the points were set on.
+of HAND_21, in the same form. width and height are those of the picture the points were set on. Boxes and
+points are the active person's; a person may have its own, in the same form, which count when there are none
+on top.
+
+Two other forms are read as well: the text of a POSE_KEYPOINT value or of an OpenPose file, whose first person
+counts; and what becomes of an object that is sent over the API instead of a text.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .boxes import Box
-from .keypoints import BODY_18, GIVEN, HAND_21, STATES
+from .keypoints import BODY_18, GIVEN, HAND_21, NORMALISED_UP_TO, STATES, read_pose_keypoint
 
 VERSION = 1
 MAX_POINTS = 256
@@ -65,6 +73,12 @@ def read_points_text(text: str) -> PointsText:
     if not text.strip():
         return PointsText()
     value = _load(text)
+    if _is_pose(value):
+        return _read_pose(value)
+    if not isinstance(value, dict):
+        raise ValueError(
+            f'points: the text must be a JSON object like {{"people": [...]}}; got {_kind(value)}.'
+        )
     if value.get("version", VERSION) != VERSION:
         raise ValueError(
             f"points: version {_kind(value['version'])} is not known; this Figura reads version {VERSION}."
@@ -78,10 +92,10 @@ def read_points_text(text: str) -> PointsText:
         height=_side(value, "height"),
         joints=joints,
         removed=removed,
-        roi_box=_box(value, "roi_box"),
-        full_box=_box(value, "full_box"),
-        positive=_points(value, "positive"),
-        negative=_points(value, "negative"),
+        roi_box=_box(value, "roi_box") or _box(person, "roi_box"),
+        full_box=_box(value, "full_box") or _box(person, "full_box"),
+        positive=_points(value, "positive") or _points(person, "positive"),
+        negative=_points(value, "negative") or _points(person, "negative"),
         left_hand=left_hand,
         right_hand=right_hand,
         removed_left_hand=removed_left_hand,
@@ -89,10 +103,13 @@ def read_points_text(text: str) -> PointsText:
     )
 
 
-def _load(text: str) -> Mapping[str, Any]:
+def _load(text: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
+        sent = _literal(text)
+        if sent is not None:
+            return sent
         raise ValueError(
             f"points: this is not JSON (line {error.lineno}, column {error.colno}: {error.msg})."
         ) from None
@@ -100,11 +117,61 @@ def _load(text: str) -> Mapping[str, Any]:
         raise ValueError("points: this JSON holds a number of too many digits.") from None
     except RecursionError:
         raise ValueError("points: this JSON is nested too deeply.") from None
-    if not isinstance(value, dict):
-        raise ValueError(
-            f'points: the text must be a JSON object like {{"people": [...]}}; got {_kind(value)}.'
-        )
-    return value
+
+
+def _literal(text: str) -> Any:
+    """The object or list that ComfyUI has made a text of, as Python writes it; None for any other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _is_pose(value: Any) -> bool:
+    """Whether a value is a POSE_KEYPOINT: one picture, or a list of them."""
+    frame = value[0] if isinstance(value, list) and value else value
+    people = frame.get("people") if isinstance(frame, dict) else None
+    first = people[0] if isinstance(people, list) and people else None
+    return isinstance(first, dict) and "pose_keypoints_2d" in first
+
+
+def _read_pose(value: Any) -> PointsText:
+    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints inside of it."""
+    frame = value[0] if isinstance(value, list) else value
+    has_canvas = frame.get("canvas_width") is not None and frame.get("canvas_height") is not None
+    try:
+        # Without a canvas, normalised places are shares of a picture of 1 x 1.
+        (pose,) = read_pose_keypoint(frame if has_canvas else {"people": frame["people"]}, size=(1, 1))
+    except ValueError as error:
+        raise ValueError(f"points: {error}") from None
+    people = [person for person in pose.people if (person.body[:, 2] > 0).any()]
+    if not people:
+        return PointsText()
+    furthest = max(float(person.body[:, :2].max()) for person in people)
+    sides = (pose.width, pose.height) if has_canvas or furthest <= NORMALISED_UP_TO else (None, None)
+    (person, *_) = people
+    return PointsText(
+        width=sides[0],
+        height=sides[1],
+        joints=_given(BODY_18, person.body, sides),
+        left_hand=_given(HAND_21, person.left_hand, sides),
+        right_hand=_given(HAND_21, person.right_hand, sides),
+    )
+
+
+def _given(
+    names: tuple[str, ...], points: np.ndarray | None, sides: tuple[float | None, float | None]
+) -> dict[str, JointPoint]:
+    """The joints that are there, at the nearest places inside of a picture of these sides (None: of any)."""
+    width, height = (side or math.inf for side in sides)
+    rows = zip(names, [] if points is None else points.tolist(), strict=False)
+    return {
+        name: JointPoint(min(max(x, 0.0), width), min(max(y, 0.0), height), GIVEN)
+        for name, (x, y, confidence) in rows
+        if confidence > 0
+    }
 
 
 def _side(value: Mapping[str, Any], key: str) -> float | None:

@@ -17,7 +17,10 @@ LIMBS_17 = (
 )  # fmt: skip
 """Ears are joined to shoulders; there is no limb between the shoulders, the hips, or at the neck."""
 HUE_OFFSET, LIGHTNESS, SATURATION = 0.01, 0.6, 0.65
-THICKNESS_AT_512 = 10
+THICKNESS = 10
+"""Of the lines, in pixels: the released code's, at any size."""
+THICKNESS_SIDE = 512
+"""Shorter side of its pictures. In smaller ones mini's lines are thinner."""
 LEAST_THICKNESS = 4
 """An autoencoder's cells of 8 px lose thinner lines. Reached below a shorter side of 205 px."""
 OUTLINE_PX = 0.5
@@ -35,30 +38,34 @@ def limb_colours() -> list[tuple[int, int, int]]:
 
 
 def line_thickness(height: int, width: int) -> int:
-    """Of the limbs, in pixels: 10 for a shorter side of 512 px, scaled with it, and never below 4.
+    """Of the limbs, in pixels: 10 from a shorter side of 512 px on, below that scaled with it down to 4.
 
     >>> line_thickness(512, 768), line_thickness(1024, 1024), line_thickness(128, 128)
-    (10, 20, 4)
+    (10, 10, 4)
     """
-    return max(round(THICKNESS_AT_512 * min(height, width) / 512), LEAST_THICKNESS)
+    scaled = round(THICKNESS * min(height, width) / THICKNESS_SIDE)
+    return min(max(scaled, LEAST_THICKNESS), THICKNESS)
 
 
-def draw_coco_pose(pose: Pose, score: float = SCORE) -> torch.Tensor:
+def draw_coco_pose(pose: Pose, score: float = SCORE, thickness: int | None = None) -> torch.Tensor:
     """Everybody in one picture on black, (3, pose.height, pose.width) float32 in 0..1.
 
     Limb after limb in the order of `LIMBS_17`, person after person; what comes later covers. A limb is drawn
     when both ends have a confidence above `score`. Edges are hard. Points may lie outside the picture.
+    thickness: of the limbs in pixels; None is `line_thickness`.
     """
     canvas = np.zeros((pose.height, pose.width, 3), np.uint8)
-    thickness = line_thickness(pose.height, pose.width)
+    thickness = thickness or line_thickness(pose.height, pose.width)
     for person in pose.people:
         _draw_person(canvas, coco17_from_body18(person.body), thickness, score)
     return torch.from_numpy(canvas).permute(2, 0, 1).float() / 255
 
 
-def draw_coco_poses(poses: Sequence[Pose], score: float = SCORE) -> torch.Tensor:
+def draw_coco_poses(
+    poses: Sequence[Pose], score: float = SCORE, thickness: int | None = None
+) -> torch.Tensor:
     """Poses of one size as pictures (B,3,H,W), each as `draw_coco_pose`."""
-    return torch.stack([draw_coco_pose(pose, score) for pose in poses])
+    return torch.stack([draw_coco_pose(pose, score, thickness) for pose in poses])
 
 
 def draw_coco_bodies(bodies: torch.Tensor, height: int, width: int) -> torch.Tensor:

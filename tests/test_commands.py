@@ -12,6 +12,7 @@ from figura.headless.graph import load_graph
 from figura.headless.runner import all_node_classes
 from figura.headless.settings import apply_setting
 from figura.headless.shipped import find_workflow, workflow_names
+from figura.training.data import command as data_command
 from figura.training.run.command import add_train_arguments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +56,8 @@ def test_it_is_understood(words, capsys):
         parser = argparse.ArgumentParser(prog="figura train")
         add_train_arguments(parser)
         words = words[1:]
+    if words[0] == "data":
+        parser, words = data_command.build_parser(), words[1:]
     try:
         args = parser.parse_args(words)
     except SystemExit as stop:

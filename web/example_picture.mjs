@@ -1,8 +1,8 @@
-// The pictures that the workflows phac_photo and mask_expansion_native start from come with the pack, but ComfyUI
+// The pictures that workflows such as phac_photo and mask_expansion_native start from come with the pack, but ComfyUI
 // reads pictures only from its input folder. When a graph that names one is opened, it is uploaded there, as if the
 // user had chosen the file.
 
-export const PICTURE_NAMES = ["figura_scene.png", "figura_hand.png"];
+export const PICTURE_NAMES = ["figura_scene.png", "figura_hand.png", "figura_photograph.png"];
 
 /** Those of our pictures that LoadImage nodes of a graph (the page's JSON) name. */
 export function examplePicturesOf(graphData) {

@@ -1,7 +1,7 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { examplePicturesOf, uploadExamplePicture } from "./example_picture.mjs";
-import { addPointsEditor } from "./points/widget.mjs";
+import { addPointsEditor } from "./points/page/widget.mjs";
 
 app.registerExtension({ name: "figura.core",
   async beforeConfigureGraph(graphData) {

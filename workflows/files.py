@@ -16,6 +16,7 @@ from .forms import api_form, ui_form
 from .hands import hands_two_stage
 from .humansd import humansd_multi_person, humansd_native, humansd_pose
 from .phac import phac_photo, phac_pose
+from .phac_native import phac_native_one_pass, phac_native_sd15, phac_native_sdxl, refine_anything
 from .pocold import pocold_appearance_transfer, pocold_pose_only, pocold_repose
 from .prompts import BOX_KINDS, phac_box, phac_complete_pose
 
@@ -27,6 +28,10 @@ FLOWS: tuple[Describe, ...] = (
     phac_photo,
     *(partial(phac_box, kind=kind) for kind in BOX_KINDS),
     phac_complete_pose,
+    phac_native_sd15,
+    phac_native_sdxl,
+    phac_native_one_pass,
+    refine_anything,
     hands_two_stage,
     mask_expansion_native,
     humansd_pose,
@@ -72,13 +77,14 @@ def write_all() -> list[Path]:
 
 def write_images() -> list[Path]:
     """Draw the example pictures and run every workflow for its thumbnail; gives the files' paths."""
-    from . import hand_scene, scene
+    from . import hand_scene, photo, scene
     from .thumbnails import QUALITY, side_by_side, thumbnail
 
     paths = []
     for place, image in (
         (scene.IMAGE, scene.scene_image()),
         (hand_scene.IMAGE, hand_scene.hand_image()),
+        (photo.IMAGE, photo.photo_image()),
     ):
         paths.append(write_then_rename(place, partial(image.save, format="PNG", optimize=True)))
     rings = side_by_side(hand_scene.rings_image(), hand_scene.HELP_WIDTH)

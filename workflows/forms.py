@@ -81,6 +81,9 @@ STOCK_TITLES = {
     "MaskToImage": "Convert Mask to Image",
     "ImageToMask": "Convert Image to Mask",
     "CheckpointLoaderSimple": "Load Checkpoint",
+    "ControlNetLoader": "Load ControlNet Model",
+    "ControlNetApplyAdvanced": "Apply ControlNet",
+    "PrimitiveInt": "Int",
     "CLIPTextEncode": "CLIP Text Encode (Prompt)",
     "VAEEncode": "VAE Encode",
     "VAEDecode": "VAE Decode",
@@ -88,6 +91,10 @@ STOCK_TITLES = {
     "EmptyLatentImage": "Empty Latent Image",
     "ImageScale": "Upscale Image",
 }
+
+
+FILE_INPUTS = {"CheckpointLoaderSimple": "ckpt_name", "ControlNetLoader": "control_net_name"}
+"""Loaders of ComfyUI, and their input that names a model file."""
 
 
 def ui_form(flow: Flow) -> dict[str, Any]:
@@ -172,18 +179,20 @@ def _ui_outputs(node: Node, links: list[list[Any]]) -> Slots:
 def _properties(node: Node) -> dict[str, Any]:
     ours = node.class_type.startswith("Figura")
     known = {"cnr_id": "figura" if ours else "comfy-core", "Node name for S&R": node.class_type}
-    downloads = _downloads(node) if node.class_type == "CheckpointLoaderSimple" else []
+    downloads = _downloads(node) if node.class_type in FILE_INPUTS else []
     return known | ({"models": downloads} if downloads else {})
 
 
 def _downloads(node: Node) -> list[dict[str, str]]:
-    """What the page needs to offer a missing checkpoint for download; empty for one without such a source."""
-    found = [file for file in store.known_files() if file.name == node.values["ckpt_name"] and file.repo]
+    """What the page needs to offer a missing file for download; empty for one without such a source."""
+    name = node.values[FILE_INPUTS[node.class_type]]
+    found = [file for file in store.known_files() if file.name == name and file.repo]
     return [
         {
             "name": file.name,
             "url": f"https://huggingface.co/{file.repo}/resolve/main/{file.path}",
             "directory": file.folder,
+            **({"hash": file.sha256, "hash_type": "SHA256"} if file.sha256 else {}),
         }
         for file in found
     ]

@@ -15,7 +15,7 @@ from ..headless.graph import Graph, input_specs, is_link
 from ..models.files import write_then_rename
 from .forms import api_form
 from .scene import IMAGE
-from .thumbnails import DRAWN, QUALITY
+from .thumbnails import DRAWN, QUALITY, runnable_part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +51,7 @@ def shown_nodes() -> dict[str, tuple[list[Image], list[Image]]]:
                 first, *rest = DRAWN[flow.name]()
                 shown.setdefault(name, ([first], rest))
         else:
-            for name, images in _run_and_show(graph):
+            for name, images in _run_and_show(runnable_part(graph)):
                 shown.setdefault(name, images)
     return shown
 
@@ -65,7 +65,7 @@ def _run_and_show(graph: Graph) -> Iterator[tuple[str, tuple[list[Image], list[I
         outputs = runner.run(graph).outputs
     for node_id, node in graph.items():
         node_class: Any = runner.classes[node["class_type"]]
-        if not node["class_type"].startswith("Figura"):
+        if not node["class_type"].startswith("Figura") or node_id not in outputs:
             continue
         before = [
             image

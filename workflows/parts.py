@@ -9,21 +9,38 @@ MINI_SIZE = 128
 
 
 def add_studio_person(flow: Flow, seed: int, title: str = "", size: int = MINI_SIZE) -> Node:
-    """A whole example person before white, as in a studio: the small models know such pictures."""
+    """A whole example person before white, as in a studio: the small models know such pictures.
+
+    Args:
+        flow: what the node is added to.
+        seed: of the person.
+        title: of the node; empty: its own.
+        size: side of the picture in pixels.
+    """
     return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0, background=WHITE)
 
 
 def add_saved(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
+    """A Save Image node.
+
+    Args:
+        flow: what it is added to.
+        title: of the node.
+        name: of the files, in the folder figura.
+        image: what is saved.
+        new_column: whether it begins a column of its group.
+    """
     prefix = name if name.startswith("figura/") else f"figura/{name}"
     flow.add("SaveImage", title, images=image, filename_prefix=prefix, new_column=new_column)
 
 
 def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
+    """A mask saved as a picture; flow, title and name as of `add_saved`."""
     image = flow.add("MaskToImage", mask=mask, new_column=True)
     add_saved(flow, title, name, image["IMAGE"])
 
 
 def add_changes(flow: Flow, before: Output, after: Output, mask: Output) -> None:
-    """A preview of what differs between two pictures inside a mask."""
+    """A preview in the flow of what differs between two pictures, before and after, inside a mask."""
     compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask, new_column=True)
     flow.add("PreviewImage", "What changed", images=compared["difference"])

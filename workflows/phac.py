@@ -57,11 +57,12 @@ The same as `phac_pose` from a picture of your own, at its own size.
    To have the visible ones found, connect **Detect Pose** with `openpose` or `dwpose` to `pose_keypoint`.
 3. **PHAC Sampler**, `text`: the person in words.
 
-**Crop Person** cuts out the part round the points at the model's size (128 for mini), **Stitch** puts the
-result back: outside the invisible mask the picture stays as it was, bit for bit.
+**Crop Person** cuts out the part round the points at the size of the model in **Load PHAC** (128 for mini,
+512 for Stable Diffusion 1.5), **Stitch** puts the result back: outside the invisible mask the picture stays
+as it was, bit for bit.
 
 The mini models know only Figura's drawn people. On a photograph every stage runs, but what they paint is
-not a photograph.
+not a photograph: choose other models in **Load PHAC** and **Load Refiner**, or open `phac_native_sd15`.
 """
 
 
@@ -94,15 +95,17 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
         prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], points=text)
         add_saved(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
     with flow.group("2  The part round the person", Color.PROMPT):
+        phac = flow.add("FiguraLoadPHAC")
         part = flow.add(
             "FiguraCropPerson",
             image=photo["IMAGE"],
-            width=MINI_SIZE,
-            height=MINI_SIZE,
+            width=0,
+            height=0,
             prompt=prompt["prompt"],
+            phac=phac["phac"],
         )
         flow.add("PreviewImage", "Crop", images=part["image"])
-    refined, _ = add_stages(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT)
+    refined, _ = add_stages(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT, phac)
     with flow.group("7  Back into the picture", Color.RESULT):
         whole = flow.add(
             "FiguraStitch",
@@ -152,7 +155,14 @@ def add_example(flow: Flow) -> Node:
 
 
 def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> None:
-    """The result against the example person's truth, as the last group."""
+    """The result against the truth, as the last group.
+
+    Args:
+        flow: what it is added to.
+        example: Example Person.
+        refined: Inpaint Refiner.
+        hidden: Invisible Mask.
+    """
     with flow.group("7  Against the truth", Color.RESULT):
         compared = flow.add(
             "FiguraCompare",
@@ -165,7 +175,7 @@ def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> No
 
 
 def add_stages(
-    flow: Flow, prefix: str, image: Output, prompt: Output, text: Output | str, box: bool = False
+    flow: Flow, prefix: str, image: Output, prompt: Output, text: Output | str, phac: Node | None = None
 ) -> tuple[Node, Node]:
     """The four stages with every intermediate saved; gives the refiner's node and the invisible mask's.
 
@@ -175,14 +185,14 @@ def add_stages(
         image: the picture, of the models' size.
         prompt: how the person goes on.
         text: what the person looks like.
-        box: the prompt has one, which the invisible mask then needs to know if the model cannot read it.
+        phac: the loader, where the flow has it already.
     """
     with flow.group("3  What can be seen", Color.MASK):
         sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=image, prompt=prompt)
         add_saved_mask(flow, "Save visible mask", f"{prefix}visible_mask", seen["visible_mask"])
     with flow.group("4  The whole person, coarsely", Color.STAGE):
-        phac = flow.add("FiguraLoadPHAC")
+        phac = phac or flow.add("FiguraLoadPHAC")
         coarse = flow.add(
             "FiguraPHACSampler",
             phac=phac["phac"],
@@ -192,7 +202,6 @@ def add_stages(
             text=text,
         )
         add_saved(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
-    known: dict[str, Any] = {"prompt": prompt} if box else {}
     with flow.group("5  What is hidden", Color.MASK):
         hidden = flow.add(
             "FiguraInvisibleMask",
@@ -200,7 +209,7 @@ def add_stages(
             image=image,
             coarse=coarse["coarse"],
             visible_mask=seen["visible_mask"],
-            **known,
+            prompt=prompt,
         )
         add_saved_mask(flow, "Save invisible mask", f"{prefix}invisible_mask", hidden["invisible_mask"])
     with flow.group("6  Refined in place", Color.STAGE):

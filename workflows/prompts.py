@@ -82,13 +82,11 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
             pose_keypoint=found["pose_keypoint"],
         )  # fmt: skip
         add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
-    _finish(flow, example, prompt, box=True)
+    _finish(flow, example, prompt)
     return flow
 
 
-def _finish(flow: Flow, example: Node, prompt: Node, box: bool = False) -> None:
+def _finish(flow: Flow, example: Node, prompt: Node) -> None:
     prefix = f"figura/{flow.name.removeprefix('phac_')}_"
-    refined, hidden = add_stages(
-        flow, prefix, example["occluded"], prompt["prompt"], example["caption"], box=box
-    )
+    refined, hidden = add_stages(flow, prefix, example["occluded"], prompt["prompt"], example["caption"])
     add_comparison(flow, example, refined, hidden)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..headless.graph import Graph
+from ..headless.graph import Graph, input_specs, is_link
+from ..headless.native_nodes import is_native
 from .cfld import example_and_pose
 from .flow import Flow
 from .forms import api_form
@@ -28,6 +30,10 @@ SHOWN = {
     "phac_photo": ("Load Image", "Save picture"),
     **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
+    "phac_native_sd15": ("Load Image", "Save prompt", "Save canvas"),
+    "phac_native_sdxl": ("Load Image", "Save prompt", "Save canvas"),
+    "phac_native_one_pass": ("Load Image", "Save prompt", "Save mask"),
+    "refine_anything": ("Load Image", "Save coarse completion", "Save composite"),
     "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
     "humansd_pose": ("Save skeleton", "Save person"),
     "humansd_multi_person": ("Save skeletons", "Save people"),
@@ -38,7 +44,7 @@ SHOWN = {
     "cfld_interpolate": ("Save first", "Save 25 %", "Save 50 %", "Save 75 %", "Save second"),
     "cfld_edit": ("Save reference", "Save mask", "Save source", "Save person"),
 }
-# Workflows that only ComfyUI can run: what they do is drawn.
+# Workflows of which only ComfyUI can run anything: what they do is drawn.
 DRAWN = {
     "mask_expansion_native": rings_image,
     "humansd_native": example_and_skeleton,
@@ -53,9 +59,31 @@ def thumbnail(flow: Flow) -> Image:
     if flow.name in DRAWN:
         return side_by_side(DRAWN[flow.name]())
     with tempfile.TemporaryDirectory() as folder:
-        files = run_files(api_form(flow), Path(folder))
+        files = run_files(runnable_part(api_form(flow)), Path(folder))
         shown = [Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]]
     return side_by_side(shown)
+
+
+def runnable_part(graph: Graph) -> Graph:
+    """The nodes of a graph that run here: without those that need ComfyUI, and what needs one of those."""
+    from ..headless.runner import all_node_classes
+
+    classes, kept = all_node_classes(), dict(graph)
+    lost = {node_id for node_id, node in graph.items() if is_native(node["class_type"])}
+    while lost:
+        kept = {node_id: node for node_id, node in kept.items() if node_id not in lost}
+        lost = {node_id for node_id, node in kept.items() if _missing(node, kept, classes)}
+    return {node_id: {**node, "inputs": _present(node["inputs"], kept)} for node_id, node in kept.items()}
+
+
+def _missing(node: dict[str, Any], kept: Graph, classes: Mapping[str, Any]) -> bool:
+    specs = input_specs(classes[node["class_type"]])
+    there = _present(node["inputs"], kept)
+    return any(specs[name].required for name in node["inputs"] if name not in there)
+
+
+def _present(inputs: Mapping[str, Any], kept: Graph) -> dict[str, Any]:
+    return {name: value for name, value in inputs.items() if not is_link(value) or str(value[0]) in kept}
 
 
 def run_files(graph: Graph, output: Path) -> dict[str, Path]:
@@ -70,7 +98,8 @@ def run_files(graph: Graph, output: Path) -> dict[str, Path]:
         for node_id, ui in result.ui.items()
         for image in ui.get("images", [])[:1]
     }
-    return saved | {"Load Image": IMAGE}
+    loaders = [node for node in graph.values() if node["class_type"] == "LoadImage"]
+    return saved | {node["_meta"]["title"]: IMAGE.parent / node["inputs"]["image"] for node in loaders}
 
 
 def side_by_side(images: list[Image], width: int = WIDTH) -> Image:

@@ -28,9 +28,9 @@ from .networks import Appearance, CFLDModel
 from .sampling import appearance_of, repose
 
 STANDARD_SIZE = 256
-LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.65, 3.0, 6.0
+LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.7, 3.5, 6.0
 """In pixels of a pose picture of STANDARD_SIZE; they scale with it. The released networks were trained with
-OpenCV's antialiased lines of thickness 2, which are about 3.3 px wide."""
+OpenCV's antialiased lines of thickness 2 and discs of radius 3, which come out half a pixel larger."""
 
 
 # The pose picture
@@ -41,8 +41,8 @@ def pose_image(joints: Tensor, size: int) -> Tensor:
 
     joints: (B,18,3) x_px, y_px in that picture, confidence; one of confidence 0 is not drawn and has an
     empty heatmap. As released: OpenCV's antialiased lines of thickness 2 in 0.6 of the OpenPose colours, its
-    filled circles of radius 3, heatmaps exp(-d^2 / (2 6^2)), all round the middle of the joint's whole pixel
-    and all for 256 px.
+    antialiased discs of radius 3, heatmaps exp(-d^2 / (2 6^2)), all round the middle of the joint's whole
+    pixel and all for 256 px.
     """
     canvas = LineCanvas(torch.zeros(len(joints), 3, size, size, device=joints.device))
     scale, joints = size / STANDARD_SIZE, joints.float()
@@ -63,19 +63,19 @@ def heatmaps(joints: Tensor, size: int, sigma: float) -> Tensor:
 
 
 class LineCanvas(Canvas):
-    """Pictures on which lines of even width, and discs of whole pixels, can be painted as well."""
+    """Pictures on which lines of even width, and discs with an edge of one pixel, can be painted as well."""
 
     def spot(self, centre: Tensor, radius: float, colour: tuple[float, float, float]) -> None:
-        """Paint the pixels whose middles are at most `radius` px from centre (B,3) x_px, y_px, confidence."""
+        """Paint a disc round centre (B,3) x_px, y_px, confidence; its edge is half covered at `radius` px."""
         present = centre[:, 2] > 0
-        index = self._window(centre[:, :2], torch.full_like(centre[:, 0], radius), present)
+        index = self._window(centre[:, :2], torch.full_like(centre[:, 0], radius + 0.5), present)
         if index is None:
             return
         rows, columns = index
         x = (columns + 0.5 - centre[:, 0, None])[:, None, :]
         y = (rows + 0.5 - centre[:, 1, None])[:, :, None]
-        inside = (x**2 + y**2 <= radius**2 + 1e-3) & present[:, None, None]
-        self._blend(rows, columns, inside.to(centre.dtype), colour)
+        coverage = (radius + 0.5 - torch.hypot(x, y)).clamp(0, 1) * present[:, None, None]
+        self._blend(rows, columns, coverage, colour)
 
     def line(self, start: Tensor, end: Tensor, half_width: float, colour: tuple[float, float, float]) -> None:
         """Paint a line with round ends from start to end, both (B,3) x_px, y_px, confidence."""

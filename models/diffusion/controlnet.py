@@ -33,13 +33,24 @@ class ReplacedTensors(nn.Module):
 
 
 def controlnet_from(unet: Any, config: Mapping[str, Any]) -> Any:
-    """A ControlNet that is a copy of the U-Net's encoder; config may name its prompt embedding's channels."""
+    """A ControlNet that is a copy of the U-Net's encoder; config may name its prompt embedding's channels and
+    fewer input channels than the U-Net has: the first ones, as of a ControlNet that sees z_t alone.
+    """
     from diffusers import ControlNetModel
 
     channels = tuple(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256)))
     controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=channels)
     controlnet.set_attn_processor(type(next(iter(unet.attn_processors.values())))())
-    return controlnet
+    return narrowed(controlnet, config.get("in_channels", controlnet.config.in_channels))
+
+
+def narrowed(network: Any, channels: int) -> Any:
+    """The network (in place) with only the first input channels."""
+    if channels < network.config.in_channels:
+        network.conv_in.weight = nn.Parameter(network.conv_in.weight[:, :channels].detach().clone())
+        network.conv_in.in_channels = channels
+        network.register_to_config(in_channels=channels)
+    return network
 
 
 def load_change(

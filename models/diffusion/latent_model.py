@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .networks import decode_latents, encode_image, fold_of
+from .networks import decode_latents, encode_image, fold_of, image_posterior, scaled_latents
+from .seeds import cpu_generator
 
 
 class TextStates(NamedTuple):
@@ -59,6 +60,22 @@ class LatentModel(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
         return encode_image(self.vae, self._for_vae(images)).float()
+
+    def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
+        """`encode`, but a sample of the posterior in place of its mean; row i depends on seeds[i] alone.
+
+        Args:
+            images: (B,3,S,S) in 0..1.
+            seeds: one for each picture.
+            salt: another number draws other samples of the same seeds.
+
+        Returns:
+            (B,C,h,w), float32 on the model's device.
+        """
+        posterior = image_posterior(self.vae, self._for_vae(images))
+        mean = posterior.mode().float()
+        noise = [torch.randn(mean.shape[1:], generator=cpu_generator(seed, salt)) for seed in seeds]
+        return scaled_latents(self.vae, mean + posterior.std.float() * torch.stack(noise).to(mean))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) -> pictures (B,3,S,S) in 0..1, float32."""

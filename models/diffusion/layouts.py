@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ..convert import read_pickle
-from .checkpoint import read_safetensors
+from .checkpoint import is_finite, read_safetensors
 
 Tensors = dict[str, Tensor]
 
@@ -34,9 +34,7 @@ def read_weights(path: str | Path) -> Tensors:
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         return read_safetensors(path)[0]
     tensors = read_pickle(path)
-    broken = [
-        key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()
-    ]
+    broken = [key for key, value in tensors.items() if not is_finite(value)]
     if broken:
         raise ValueError(
             f"tensor {broken[0]!r} in {path} holds NaN or infinity: the file is not usable, use another"

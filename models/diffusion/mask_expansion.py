@@ -2,7 +2,9 @@
 
 What is known (the hand) is fused into the latents at every step. Its mask starts with a ring of uniform
 background round it, and the ring shrinks until at the last step the mask is the original one. The paper
-dilates by a pixel of 512 for every step; here the ring is a distance, so that any number of steps is exact.
+dilates once for every step and does not say by how much: a pixel of 512 is our choice (by a cell of the
+latents, the ring would cover nearly the whole picture). The ring is a distance, so that any number of steps
+is exact.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from torch import Tensor
 
 SEQUENTIAL, CONSTANT, OFF = EXPANSIONS = ("sequential", "constant", "off")
 """The ring shrinks over the steps; the mask itself at all steps; nothing is fused."""
-PAPER_SIDE_PX = 512
+FULL_SIDE_PX = 512
 LARGEST_RING_PX = 49
 # Distances between cells are roots of whole numbers, kept in float32: nearer than this they are equal.
 _ROUNDING = 1e-4
@@ -28,7 +30,7 @@ def ring_share(steps: int) -> float:
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; at least 1 is needed")
-    return min(steps - 1, LARGEST_RING_PX) / PAPER_SIDE_PX
+    return min(steps - 1, LARGEST_RING_PX) / FULL_SIDE_PX
 
 
 def step_fraction(step: int, steps: int) -> float:

@@ -125,8 +125,16 @@ def widen_conv_in(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionM
 
 def encode_image(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
     """Pictures (B,3,H,W) in 0..1 -> scaled latents (the mode of the posterior)."""
-    folded = functional.pixel_unshuffle(images * 2 - 1, fold_of(vae))
-    latents = vae.encode(folded).latent_dist.mode()
+    return scaled_latents(vae, image_posterior(vae, images).mode())
+
+
+def image_posterior(vae: AutoencoderKL, images: torch.Tensor) -> Any:
+    """Pictures (B,3,H,W) in 0..1 -> the posterior of their unscaled latents, diffusers' distribution."""
+    return vae.encode(functional.pixel_unshuffle(images * 2 - 1, fold_of(vae))).latent_dist
+
+
+def scaled_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """What the autoencoder gives -> what the U-Net works on."""
     return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
 
 
@@ -147,10 +155,22 @@ def latent_mask(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return functional.adaptive_avg_pool2d(mask.float(), (size[0], size[1]))
 
 
-def inpaint_condition(vae: AutoencoderKL, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The inpainting U-Net's extra channels (B,9,h,w): mask (1 = make), latents of the masked picture."""
+def inpaint_condition(
+    vae: AutoencoderKL, images: torch.Tensor, mask: torch.Tensor, binary: bool = False
+) -> torch.Tensor:
+    """The inpainting U-Net's extra channels (B,1+C,h,w): mask (1 = make), latents of the masked picture.
+
+    Args:
+        vae: the autoencoder.
+        images: (B,3,H,W) in 0..1.
+        mask: (B,1,H,W), 1 where something is to be made.
+        binary: the mask is 0 or 1 in every cell, that of its first pixel, as public weights were trained;
+            otherwise the covered part of each cell.
+    """
     masked = encode_image(vae, hide(images, mask))
-    return torch.cat([latent_mask(mask, masked.shape[-2:]).to(masked), masked], dim=1)
+    size = (masked.shape[-2], masked.shape[-1])
+    cells = functional.interpolate((mask > 0.5).float(), size) if binary else latent_mask(mask, size)
+    return torch.cat([cells.to(masked), masked], dim=1)
 
 
 def parameter_count(module: torch.nn.Module) -> int:

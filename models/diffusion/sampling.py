@@ -57,6 +57,7 @@ def sample(
     start_step: int = 0,
     fuse: Fuse | None = None,
     on_step: OnStep | None = None,
+    clean_end: bool = True,
 ) -> Tensor:
     """Denoise `latents` (B,C,h,w) along steps start_step..steps of the scheduler; gives z_0 (B,C,h,w).
 
@@ -68,9 +69,11 @@ def sample(
         start_step: the first step that is executed, from 0.
         fuse: called before every prediction, with the number of the step from 0, and once at the end.
         on_step: called after every prediction; may raise, which ends the sampling.
+        clean_end: give the last estimate of z_0. False: what the scheduler's last step leaves, as released
+            code does; for schedules that end above t = 0 there is a little noise in it.
 
     Returns:
-        The last estimate of z_0, so that no step count leaves noise behind.
+        z_0; with clean_end no step count leaves noise behind.
 
     Raises:
         ValueError: for a number of steps that the scheduler does not take.
@@ -88,7 +91,8 @@ def sample(
         latents = scheduler.step(noise, t, latents, return_dict=False)[0]
         if on_step is not None:
             on_step(done + 1, len(timesteps), clean)
-    return clean if fuse is None else fuse(clean, CLEAN, numbers[-1] + 1)
+    made = clean if clean_end else latents
+    return made if fuse is None else fuse(made, CLEAN, numbers[-1] + 1)
 
 
 def step_numbers(timesteps: Tensor) -> list[int]:

@@ -57,6 +57,15 @@ def pndm(schedule: NoiseSchedule) -> Any:
     return PNDMScheduler(**schedule, skip_prk_steps=True, timestep_spacing="trailing")
 
 
+def pndm_leading(schedule: NoiseSchedule) -> Any:
+    """PNDM as Stable Diffusion 1.5 configures it: of 50 steps t = 981, 961, 961, 941, ..., 1."""
+    from diffusers import PNDMScheduler
+
+    return PNDMScheduler(
+        **schedule, skip_prk_steps=True, timestep_spacing="leading", steps_offset=1, set_alpha_to_one=False
+    )
+
+
 def dpmpp_2m(schedule: NoiseSchedule) -> Any:
     """DPM-Solver++ of second order, multistep."""
     from diffusers import DPMSolverMultistepScheduler

@@ -44,12 +44,20 @@ class HandGenerator(LatentModel):
 
     unet: see `hand_unet`. controlnet: a public ControlNet that reads hand skeletons, as a stand-in for a
     trained generator; then `unet` is a text-to-image one, and the mask has to be found in the picture.
-    parts: vae, unet, text and size of `LatentModel`, in this order.
+    The others: see `LatentModel`.
     """
 
-    def __init__(self, *parts: Any, name: str = "mini hand generator", controlnet: Any = None) -> None:
-        super().__init__(*parts, name=name)
-        unet, channels = self.unet, self.vae.config.latent_channels
+    def __init__(
+        self,
+        vae: Any,
+        unet: Any,
+        text: Any,
+        size: int,
+        name: str = "mini hand generator",
+        controlnet: Any = None,
+    ) -> None:
+        super().__init__(vae, unet, text, size, name)
+        channels = vae.config.latent_channels
         if controlnet is None:
             wanted = (2 * channels, channels + MASK_CHANNELS)
             named = "a hand generator has {} (latents, skeleton) and {} (noise, mask)"
@@ -72,19 +80,21 @@ class HandGenerator(LatentModel):
 class BodyOutpainter(LatentModel):
     """Stage 2: a text-to-image U-Net with a ControlNet that reads skeletons with hands.
 
-    parts: vae, unet, text and size of `LatentModel`, in this order. controlnet: ControlNetModel. attention:
-    U-Net tensors that were trained with it, in place of the base's.
+    controlnet: ControlNetModel. attention: U-Net tensors that were trained with it, in place of the base's.
     """
 
     def __init__(
         self,
-        *parts: Any,
+        vae: Any,
+        unet: Any,
+        text: Any,
+        size: int,
         controlnet: Any,
         attention: dict[str, Tensor] | None = None,
         name: str = "mini body outpainter",
     ) -> None:
-        super().__init__(*parts, name=name)
-        unet, channels = self.unet, self.vae.config.latent_channels
+        super().__init__(vae, unet, text, size, name)
+        channels = vae.config.latent_channels
         if unet.config.in_channels != channels:
             raise ValueError(
                 f"{name}: the U-Net takes {unet.config.in_channels} channels; a text-to-image U-Net with "

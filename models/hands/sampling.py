@@ -192,7 +192,7 @@ def outpaint_body(
         texts: one for each picture.
         expansion: "sequential" has a ring of background round the hands in m_t at first, which shrinks;
             "constant" has none; "off" fuses nothing, and known_mask may be empty.
-        ring: its largest width as a share of S; None is that of the paper (`ring_share`).
+        ring: its largest width as a share of S; None follows the number of steps (`ring_share`).
         steps, cfg: 1 to 1000; guidance by the text, 1 is none.
         seed: one number (picture i is made with seed + i), or one for each picture.
         control_strength: factor on the ControlNet's residuals.
@@ -257,7 +257,7 @@ def free_masks(
         size: (h,w) of the latents.
         steps: of the schedule.
         expansion: "sequential" or "constant".
-        ring: its largest width as a share of S; None is that of the paper.
+        ring: its largest width as a share of S; None follows the number of steps.
 
     Returns:
         Step 0..steps -> (B,1,h,w) 0 or 1; step `steps` is the clean end.

@@ -45,7 +45,5 @@ def load_humansd(
     path = as_safetensors(Path(checkpoint))
     stack = single_file.load_stack(path, tokenizer, dtype=dtype, channels=single_file.POSE_CHANNELS)
     name = Path(checkpoint).name
-    model = HumanSD(
-        stack.vae, stack.unet, stack.text, stack.size, name, cfg=RELEASED_CFG, released_steps=True
-    )
+    model = HumanSD(stack.vae, stack.unet, stack.text, stack.size, name, cfg=RELEASED_CFG, released=True)
     return model.eval()

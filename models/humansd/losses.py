@@ -56,7 +56,8 @@ def emphasis(
 ) -> Tensor:
     """What the squared error is multiplied with, without gradient.
 
-    paper: W_a^2 of eq. 6, L = E||W_a (eps - eps_theta)||^2, with W_a = 1 + weight * (share of each cell under
+    paper: W_a^2 of eq. 6, L = E||W_a (eps - eps_theta)||^2. The paper says that W_a is larger where the
+    estimator fires and gives no formula; our choice is W_a = 1 + weight * (share of each cell under
     a heatmap above the threshold, times its height), (B,1,h,w). official: 1 + weight * W, (B,C,h,w), where W
     is the latent of the picture that counts, at each pixel, the joints whose heatmap is *not* above the
     threshold; W may be negative.

@@ -49,8 +49,8 @@ def with_pose_conv(unet: Any) -> Any:
 class HumanSD(LatentModel):
     """A text-to-image U-Net that also gets the latents of a skeleton picture. vae, text, ...: `LatentModel`.
 
-    cfg: guidance scale it is at its best with. released_steps: sample along the time steps of the released
-    demo. size is that of its training pictures; it takes others, too.
+    cfg: guidance scale it is at its best with. released: the authors' weights, whose pictures are made as by
+    their demo unless asked otherwise. size is that of its training pictures; it takes others, too.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class HumanSD(LatentModel):
         size: int,
         name: str = "mini HumanSD",
         cfg: float = 3.0,
-        released_steps: bool = False,
+        released: bool = False,
     ) -> None:
         channels = vae.config.latent_channels
         found = unet.config.in_channels, unet.config.out_channels
@@ -71,4 +71,4 @@ class HumanSD(LatentModel):
                 f"{2 * channels} (latents, pose) and {channels}"
             )
         super().__init__(vae, with_pose_conv(unet), text, size, name)
-        self.cfg, self.released_steps = cfg, released_steps
+        self.cfg, self.released = cfg, released

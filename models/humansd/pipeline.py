@@ -99,13 +99,14 @@ def check_drawn(poses: Sequence[Pose]) -> None:
             )
 
 
-def skeleton_images(poses: Sequence[Pose], size: Size) -> Tensor:
+def skeleton_images(poses: Sequence[Pose], size: Size, thickness: int | None = None) -> Tensor:
     """The poses fitted into pictures of that size, in HumanSD's drawing, (B,3,height,width) in 0..1.
 
-    Raises ValueError for a pose of which nothing can be seen.
+    thickness: of the lines in pixels; see `draw_coco_pose`. Raises ValueError for a pose of which nothing can
+    be seen.
     """
     check_drawn(poses)
-    images = draw_coco_poses([fitted(pose, size) for pose in poses])
+    images = draw_coco_poses([fitted(pose, size) for pose in poses], thickness=thickness)
     for index, image in enumerate(images):
         if not image.any():
             raise ValueError(
@@ -132,7 +133,7 @@ def draw_people(
         texts: one for each.
         seed: picture i is made with seed + i.
         on_step: called after every prediction; may raise, which ends the sampling.
-        settings: negative, steps, cfg, pose_strength and scheduler of `sampling.generate_people`.
+        settings: negative, steps, cfg, pose_strength, scheduler and procedure of `sampling.generate_people`.
 
     Returns:
         Pictures (N,3,H,W) in 0..1 on the CPU.

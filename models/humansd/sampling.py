@@ -23,6 +23,10 @@ NEGATIVE = (
     "worst quality, low quality"
 )
 SIDE_MULTIPLE = 64
+POSE_NOISE = 0x9E3779B9
+"""Keeps the seeds of the noise in pose latents apart from those of the noise that sampling starts with."""
+RELEASED, FIGURA = PROCEDURES = ("released", "figura")
+"""How pictures are made: as by the authors' demo, or as mini was tried out."""
 
 
 @torch.no_grad()
@@ -36,6 +40,7 @@ def generate_people(
     cfg: float | None = None,
     pose_strength: float = 1.0,
     scheduler: str = DDIM,
+    procedure: str | None = None,
     seed: int | Sequence[int] = 0,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -51,7 +56,9 @@ def generate_people(
         steps: 1 to 1000.
         cfg: scale of the guidance, 1 is none; None is the model's own.
         pose_strength: see `pose_latents`.
-        scheduler: a name of `schedulers.SCHEDULERS`; of the released model ddim walks its demo's time steps.
+        scheduler: a name of `schedulers.SCHEDULERS`.
+        procedure: "released": pose latents are a sample of the autoencoder's posterior, and ddim walks the
+            demo's time steps. "figura": their mean, time steps from 999 on. None: what the model is.
         seed: one number (picture i is made with seed + i), or one for each picture.
         on_step: called after every prediction; may raise, which ends the sampling.
 
@@ -60,30 +67,48 @@ def generate_people(
 
     Raises:
         ValueError: for sides that are no multiples of 64, a number of texts or seeds that does not match,
-            NaN, and
-            steps that the scheduler does not take (the released time steps: 2..999).
+            NaN, an unknown procedure, and steps that the scheduler does not take (the released time steps:
+            2..999).
     """
     _check_inputs(skeletons, texts)
-    pose = pose_latents(model, skeletons, pose_strength)
+    released = is_released(model, procedure)
+    seeds = image_seeds(seed, len(skeletons))
+    pose = pose_latents(model, skeletons, pose_strength, seeds if released else None)
     scale = model.cfg if cfg is None else cfg
     predict = noise_predictor(model, texts, scale, condition=pose, negative=negative)
-    seeds = image_seeds(seed, len(skeletons))
     noise = draw_noise(seeds, pose.shape[1:], model.device)
-    if model.released_steps and scheduler == DDIM:
+    released_steps = released and scheduler == DDIM
+    if released_steps:
         # The released demo skips the first of its time steps and begins at t = 961 with pure noise.
         _check_released(steps)
         steps_of, first = ddim_leading(STABLE_DIFFUSION), 1
     else:
         steps_of, first = scheduler_of(scheduler, seeds), 0
-    return model.decode(sample(predict, noise, steps_of, steps, start_step=first, on_step=on_step))
+    made = sample(
+        predict, noise, steps_of, steps, start_step=first, on_step=on_step, clean_end=not released_steps
+    )
+    return model.decode(made)
 
 
-def pose_latents(model: HumanSD, skeletons: Tensor, strength: float = 1.0) -> Tensor:
+def is_released(model: HumanSD, procedure: str | None) -> bool:
+    """Whether pictures are made as by the demo; None is as the model is. ValueError for an unknown name."""
+    if procedure is not None and procedure not in PROCEDURES:
+        raise ValueError(f"procedure is {procedure!r}; it is one of {', '.join(PROCEDURES)}")
+    return model.released if procedure is None else procedure == RELEASED
+
+
+def pose_latents(
+    model: HumanSD, skeletons: Tensor, strength: float = 1.0, seeds: Sequence[int] | None = None
+) -> Tensor:
     """z_pose (B,C,h,w): the latents of the pictures; other strengths lie on the line from a black picture.
 
-    0 is a picture without anybody, above 1 goes on beyond the skeleton.
+    Args:
+        model: HumanSD.
+        skeletons: (B,3,H,W) in 0..1.
+        strength: 0 is a picture without anybody, above 1 goes on beyond the skeleton.
+        seeds: one for each picture, of the sample that is drawn of the posterior; None takes its mean.
     """
-    pose = model.encode(skeletons)
+    pose = model.encode(skeletons) if seeds is None else model.sample_latents(skeletons, seeds, POSE_NOISE)
     if strength == 1.0:
         return pose
     return torch.lerp(model.encode(torch.zeros_like(skeletons[:1])).expand_as(pose), pose, strength)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch.nn import functional as F
 
+from .sam_mini import prompt_maps
 from .sam_networks import MINI, build_sam
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Region(NamedTuple):
 
 
 def build_mini_sam() -> Sam:
-    """The untrained mini SAM (about 0.9 M parameters, 128x128 pictures, masks at full resolution)."""
+    """The untrained mini SAM (about 1.1 M parameters, 128x128 pictures, masks at full resolution)."""
     return build_sam(MINI)
 
 
@@ -45,44 +46,61 @@ def attention_bytes(sam: Sam) -> int:
     return 4 * 4 * block.num_heads * patches**2
 
 
-def encode_images(sam: Sam, images: torch.Tensor) -> torch.Tensor:
-    """Embeddings (B,C,g,g) of pictures (B,3,h,w) in 0..1, h and w at most the model's image size."""
-    return sam.image_encoder(sam.preprocess(images * 255))
-
-
-def decode_prompts(
+def prompt_logits(
     sam: Sam,
-    embeddings: torch.Tensor,
+    images: torch.Tensor,
     points_px: torch.Tensor,
     labels: torch.Tensor,
     boxes: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mask logits and predicted IoU of K prompts on each of B pictures; differentiable.
 
-    embeddings (B,C,g,g); points_px (B,K,n,2) in pixels of the pictures that were encoded; labels (B,K,n)
-    1 inside, 0 outside, -1 unused; boxes (B,K,4) x0 y0 x1 y1 or None.
-    Returns logits (B,K,4g,4g) over the padded square, and IoU (B,K).
+    A public SAM encodes every picture once; one whose prompts enter beside the picture, once for each prompt.
+
+    Args:
+        sam: any Segment Anything.
+        images: (B,3,h,w) in 0..1, h and w at most the model's image size.
+        points_px: (B,K,n,2) continuous pixels of these pictures.
+        labels: (B,K,n) 1 inside, 0 outside, -1 unused.
+        boxes: (B,K,4) x0 y0 x1 y1 pixels, or None.
+
+    Returns:
+        Logits (B,K,4g,4g) over the padded square, and IoU (B,K).
     """
     count, prompts = labels.shape[:2]
-    corners = None if boxes is None else boxes.flatten(0, 1) - 0.5
-    sparse, dense = sam.prompt_encoder((points_px.flatten(0, 1) - 0.5, labels.flatten(0, 1)), corners, None)
-    repeated = embeddings.repeat_interleave(prompts, dim=0)
-    logits, iou = _decode_single(sam, repeated + dense, sparse)
+    points, kinds = points_px.flatten(0, 1), labels.flatten(0, 1)
+    corners = None if boxes is None else boxes.flatten(0, 1)
+    inputs = sam.preprocess(images * 255)
+    if sam.prompt_maps:
+        maps = prompt_maps(kinds == POSITIVE, kinds == NEGATIVE, points, corners, sam.image_encoder.img_size)
+        inputs = torch.cat([inputs.repeat_interleave(prompts, dim=0), maps.to(inputs.dtype)], dim=1)
+        source = sam.image_encoder(inputs)
+    else:
+        source = sam.image_encoder(inputs).repeat_interleave(prompts, dim=0)
+    sparse, dense = sam.prompt_encoder(
+        (points - 0.5, kinds), None if corners is None else corners - 0.5, None
+    )
+    logits, iou = _decode_single(sam, inputs, source + dense, sparse)
     return logits.unflatten(0, (count, prompts)), iou.reshape(count, prompts)
 
 
-def _decode_single(sam: Sam, source: torch.Tensor, sparse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """SAM's mask decoder with multimask_output=False for N pictures at once: logits (N,4g,4g), IoU (N).
+def _decode_single(
+    sam: Sam, inputs: torch.Tensor, source: torch.Tensor, sparse: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """SAM's mask decoder with multimask_output=False for N prompts at once: logits (N,4g,4g), IoU (N).
 
     The decoder's own `forward` takes one picture at a time; batches make training several times faster.
-    source: picture plus dense prompt embedding (N,C,g,g); sparse: prompt tokens (N,n,C).
+    inputs: what the image encoder had, for fine masks; source: picture plus dense prompt embedding (N,C,g,g);
+    sparse: prompt tokens (N,n,C).
     """
     decoder, count = sam.mask_decoder, len(source)
     queries = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([queries.expand(count, -1, -1), sparse], dim=1)
     position = sam.prompt_encoder.get_dense_pe().expand(count, -1, -1, -1)
     answers, keys = decoder.transformer(source, position, tokens)
-    upscaled = decoder.output_upscaling(keys.transpose(1, 2).unflatten(2, source.shape[2:]))
+    keys = keys.transpose(1, 2).unflatten(2, source.shape[2:])
+    upscaling = decoder.output_upscaling
+    upscaled = upscaling(keys) if sam.fine is None else sam.fine(upscaling, inputs, keys)
     kernel = decoder.output_hypernetworks_mlps[0](answers[:, 1])
     return torch.einsum("nc,nchw->nhw", kernel, upscaled), decoder.iou_prediction_head(answers[:, 0])[:, 0]
 
@@ -126,9 +144,15 @@ def prompt_region(
     size: tuple[int, int] | torch.Size,
     model_size: int,
 ) -> Region:
-    """The part of a picture (height, width) to look at: all of a small one, else what is round the prompt.
+    """The part of a picture to look at: all of a small one, else what is round the prompt.
 
     Joints end before the body does, so the region is wider than they are, square where the picture allows.
+
+    Args:
+        positive_px: (n,2) points on the person in pixels.
+        box: x0, y0, x1, y1 round the person in pixels, or None.
+        size: (height, width) of the picture.
+        model_size: side of the square that the model sees, in pixels.
     """
     height, width = size
     if max(height, width) <= model_size:
@@ -194,9 +218,9 @@ def _logits_in_region(
     views, spots = part[None], points[within][None]
     if sam.image_encoder.img_size <= SMALL_PX:
         views, spots, corners = _with_mirrored(views, spots, corners)
-    logits, iou = decode_prompts(
+    logits, iou = prompt_logits(
         sam,
-        encode_images(sam, views),
+        views.to(device),
         spots[:, None].to(device),
         labels[within].expand(len(views), 1, -1).to(device),
         None if corners is None else corners.to(device),

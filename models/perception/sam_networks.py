@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from ..diffusion.checkpoint import (
     config_from_metadata,
@@ -25,7 +23,7 @@ from ..diffusion.checkpoint import (
     parse_metadata,
     read_safetensors,
 )
-from .layers import Residual
+from .sam_mini import MAPS, ConvStem, FineMasks
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -37,7 +35,9 @@ Tensors = Mapping[str, torch.Tensor]
 @dataclass(frozen=True)
 class SamConfig:
     """Numbers of a SAM. `stem_widths`, channels at 1/2, 1/4, 1/8, 1/16 of the side, replace the linear patch
-    embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16.
+    embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16. `prompt_maps`: the prompt
+    enters this stem beside the picture, so that each prompt has an embedding of its own. `fine_width`:
+    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone.
     """
 
     image_size: int = 1024
@@ -59,6 +59,8 @@ class SamConfig:
     iou_head_hidden_dim: int = 256
     stem_widths: tuple[int, ...] = ()
     stem_blocks: int = 1
+    prompt_maps: bool = False
+    fine_width: int = 0
 
 
 MINI = SamConfig(
@@ -78,40 +80,9 @@ MINI = SamConfig(
     iou_head_hidden_dim=64,
     stem_widths=(24, 48, 80, 96),
     stem_blocks=2,
+    prompt_maps=True,
+    fine_width=12,
 )
-
-
-class ConvStem(nn.Module):
-    """Patch embedding with context: (B,3,S,S) normalised -> (B,S/4,S/4,embed_dim), channels last.
-
-    A small transformer learns shapes slowly from few pictures, and attention over 32x32 tokens is slow on a
-    CPU. So a convolutional hourglass, of the same shape as the pose detector's, adds edges and context to the
-    embedding of each 4x4 patch; the rest of the image encoder stays as it is.
-    """
-
-    def __init__(
-        self, embed_dim: int, widths: tuple[int, ...], blocks: int, operations: Any = torch.nn
-    ) -> None:
-        super().__init__()
-        conv = operations.Conv2d
-        self.proj = conv(3, embed_dim, 4, stride=4)
-        self.first = conv(3, widths[0], 5, stride=2, padding=2)
-        self.down = nn.ModuleList(conv(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.blocks = nn.ModuleList(Residual(width, operations) for width in widths[1:])
-        self.deep = nn.Sequential(*(Residual(widths[-1], operations) for _ in range(blocks - 1)))
-        self.up = nn.ModuleList(conv(b, a, 1) for a, b in pairwise(widths[1:]))
-        self.join = nn.ModuleList(Residual(width, operations) for width in widths[1:-1])
-        self.out = conv(widths[1], embed_dim, 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Down to 1/16 of the side and up again to 1/4."""
-        levels = [F.silu(self.first(images))]
-        for down, block in zip(self.down, self.blocks, strict=True):
-            levels.append(block(down(levels[-1])))
-        x = self.deep(levels.pop())
-        for up, join in zip(reversed(self.up), reversed(self.join), strict=True):
-            x = join(levels.pop() + F.interpolate(up(x), scale_factor=2.0))
-        return (self.proj(images) + self.out(x)).permute(0, 2, 3, 1)
 
 
 def build_sam(config: SamConfig) -> Sam:
@@ -123,6 +94,8 @@ def build_sam(config: SamConfig) -> Sam:
     if sam.image_encoder.pos_embed is not None:
         nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
     _make_storable(sam.prompt_encoder.pe_layer)
+    sam.prompt_maps = config.prompt_maps
+    sam.fine = _fine_masks(config)
     return sam.eval()
 
 
@@ -262,8 +235,16 @@ def _image_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
         global_attn_indexes=config.global_attn_indexes,
     )
     if config.stem_widths:
-        encoder.patch_embed = ConvStem(config.embed_dim, config.stem_widths, config.stem_blocks)
+        maps = MAPS if config.prompt_maps else 0
+        encoder.patch_embed = ConvStem(config.embed_dim, config.stem_widths, config.stem_blocks, maps)
     return encoder
+
+
+def _fine_masks(config: SamConfig) -> FineMasks | None:
+    if not config.fine_width:
+        return None
+    channels = 3 + (MAPS if config.prompt_maps else 0)
+    return FineMasks(channels, (config.out_chans // 4, config.out_chans // 8), config.fine_width)
 
 
 def _prompt_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:

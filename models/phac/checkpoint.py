@@ -24,7 +24,8 @@ from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 REFINER_SIZE = 2 * MINI_SIZE
-"""The paper refines at 1024 what was completed at 512."""
+"""Our choice: twice the coarse stage's side, as SDXL's 1024 is that of Stable Diffusion 1.5. The paper names
+SDXL inpainting and no sizes."""
 
 
 def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
@@ -99,7 +100,8 @@ def load_phac(
         )
     masks = load_mask_net(mask_net, operations)
     name = Path(checkpoint).name
-    model = PHACModel(stack.vae, stack.unet, stack.text, stack.size, {}, masks, name=name)
+    networks = (stack.vae, stack.unet, stack.text, stack.size)
+    model = PHACModel(*networks, {}, masks, name=name, binary_mask=True)
     if is_change(prompt_network):
         apply_change(model, prompt_network, dtype)
     else:
@@ -128,7 +130,8 @@ def load_refiner(
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
-    return Inpainter(stack.vae, stack.unet, stack.text, stack.size, name=Path(checkpoint).name).eval()
+    name = Path(checkpoint).name
+    return Inpainter(stack.vae, stack.unet, stack.text, stack.size, name=name, binary_mask=True).eval()
 
 
 def is_change(path: str | Path) -> bool:

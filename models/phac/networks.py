@@ -100,11 +100,19 @@ class Inpainter(LatentModel):
     """An inpainting model: the refiner Phi_RF, and eps_cig's backbone.
 
     unet: its input channels are [z_t, mask (1), masked picture's latents]. sees_all: it was taught to see the
-    part to be made as it is, where others see grey there. The others: see `LatentModel`.
+    part to be made as it is, where others see grey there. binary_mask: its mask channel holds 0 and 1 alone,
+    as that of public weights. The others: see `LatentModel`.
     """
 
     def __init__(
-        self, vae: Any, unet: Any, text: Any, size: int, name: str = "mini", sees_all: bool = False
+        self,
+        vae: Any,
+        unet: Any,
+        text: Any,
+        size: int,
+        name: str = "mini",
+        sees_all: bool = False,
+        binary_mask: bool = False,
     ) -> None:
         super().__init__(vae, unet, text, size, name)
         needed = 2 * vae.config.latent_channels + 1
@@ -113,7 +121,7 @@ class Inpainter(LatentModel):
                 f"{name}: the U-Net takes {unet.config.in_channels} channels; an inpainting U-Net with "
                 f"{needed} (latents, mask, masked picture) is needed"
             )
-        self.sees_all = sees_all
+        self.sees_all, self.binary_mask = sees_all, binary_mask
 
     def condition(self, images: Tensor, mask: Tensor) -> Tensor:
         """The extra channels (B,1+C,h,w): mask, 1 = to be made, and the latents of the picture, without that
@@ -122,7 +130,8 @@ class Inpainter(LatentModel):
         if self.sees_all:
             seen = self.encode(images)
             return torch.cat([latent_mask(mask.to(seen), seen.shape[-2:]), seen], dim=1)
-        return inpaint_condition(self.vae, self._for_vae(images), self._for_vae(mask)).float()
+        pictures, masks = self._for_vae(images), self._for_vae(mask)
+        return inpaint_condition(self.vae, pictures, masks, self.binary_mask).float()
 
 
 class PHACModel(Inpainter):
@@ -144,8 +153,9 @@ class PHACModel(Inpainter):
         mask_net: InvisibleMaskUNet,
         text_suffix: str = CUTOUT_SUFFIX,
         name: str = "mini",
+        binary_mask: bool = False,
     ) -> None:
-        super().__init__(vae, unet, text, size, name)
+        super().__init__(vae, unet, text, size, name, binary_mask=binary_mask)
         self.controlnets = nn.ModuleDict(controlnets)
         self.attention = nn.ModuleDict()
         self.mask_net = mask_net

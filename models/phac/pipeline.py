@@ -8,79 +8,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ...people.boxes import Box
-from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, stitch
-from ...people.prompt_kinds import FULL_BOX, POSE
+from ...people.crops import CropPlan, crop, stitch
 from ...people.prompts import PointPrompt, draw_prompt
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
 from . import sampling
+from .ground import split_ground
 from .networks import Inpainter, PHACModel
+from .plans import (
+    ReadPrompt,
+    box_mask,
+    plan_person,
+    plan_prompt,
+    plan_region,
+    prompt_for,
+    read_by,
+    region_masks,
+)
 
 log = logging.getLogger(__name__)
 
 WHITE = 1.0
-CLOSE_MARGIN = 0.1
-"""Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
-REGION_MARGIN = 0.25
-"""Room round the part to be refined, on every side, as a share of its longer side."""
-LARGEST_ZOOM = 3
-
-
-def prompt_for(prompt: PointPrompt, height: int, width: int) -> PointPrompt:
-    """The prompt in the pixels of a picture of that size."""
-    if (prompt.height, prompt.width) == (height, width):
-        return prompt
-    whole = Box(0, 0, prompt.width, prompt.height)
-    return prompt.cropped(CropPlan(prompt.width, prompt.height, whole, width, height))
-
-
-def plan_person(
-    size: tuple[int, int], model_size: int, masks: Sequence[Tensor], extent: Box | None = None
-) -> CropPlan:
-    """The square crop of one picture that holds a prompt's extent and all masks.
-
-    Args:
-        size: (height, width) of the picture in pixels.
-        model_size: side of the crop at the model.
-        masks: (1,H,W) each.
-        extent: of the prompt, in pixels; None is nothing.
-    """
-    box = extent or Box.around_mask(torch.zeros(size))
-    for mask in masks:
-        box = box.union(Box.around_mask(mask[0]))
-    return plan_crop(box, size, (model_size, model_size))
-
-
-def plan_region(size: tuple[int, int], model_size: int, invisible_mask: Tensor) -> CropPlan:
-    """The square crop of one picture round the mask (1,H,W) of what is to change, with room on every side as
-    far as the picture is that large. A small picture is enlarged at most LARGEST_ZOOM times by it.
-    """
-    box = Box.around_mask(invisible_mask[0])
-    if box.is_empty:
-        return plan_person(size, model_size, [])
-    longest = max(box.width, box.height)
-    roomy = min((1 + 2 * REGION_MARGIN) * longest, max(longest, *size))
-    side = max(roomy, model_size / LARGEST_ZOOM)
-    (x, y), half = box.centre, side / 2
-    close = Box(x - half, y - half, x + half, y + half)
-    return plan_crop(close, size, (model_size, model_size), margin=0.0, whole_at_model_size=False)
-
-
-def drawn_area(coarse: Tensor) -> Tensor:
-    """Where a coarse picture (B,3,H,W) shows the person, (B,1,H,W); nowhere without a plain background."""
-    everywhere = torch.ones_like(coarse[:, :1])
-    part = sampling.completed_part(coarse, everywhere, torch.zeros_like(everywhere))
-    whole = part.flatten(1).all(dim=1)[:, None, None, None]
-    return torch.where(whole, torch.zeros_like(part), part)
 
 
 def crop_all(pictures: Tensor, plans: Sequence[CropPlan]) -> Tensor:
@@ -94,7 +49,7 @@ def stitch_all(
     """Every patch into its picture; see people.crops.stitch.
 
     Args:
-        images: (B,C,H,W).
+        pictures: (B,C,H,W).
         patches: (B,C,S,S).
         masks: (B,1,S,S) in 0..1, where the patches count.
         plans: one for each picture.
@@ -138,11 +93,11 @@ def complete_images(
     Raises:
         ValueError: when a visible mask is empty, and for a kind that cannot be read.
     """
-    _check_visible(visible_masks)
+    check_visible(visible_masks)
     size = (images.shape[-2], images.shape[-1])
     fitted = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
     _tell_geometry(model, fitted)
-    plans = [_plan_prompt(read, size, model.size, m) for m, read in zip(visible_masks, fitted, strict=True)]
+    plans = [plan_prompt(read, size, model.size, [m]) for m, read in zip(visible_masks, fitted, strict=True)]
     drawn = [read.cropped(plan) for read, plan in zip(fitted, plans, strict=True)]
 
     def work(rows: list[int], step: OnStep | None) -> tuple[Tensor, ...]:
@@ -164,72 +119,10 @@ def complete_images(
     return coarse[back], latents[back]
 
 
-@dataclass(frozen=True)
-class ReadPrompt:
-    """A prompt as a model reads it: what its ControlNet sees, and the box that the hidden part has to lie in.
-
-    region: in the prompt's pixels; None where the ControlNet reads the box itself. close: the box of the
-    whole person, to which the crop is set; None leaves room for more.
-    """
-
-    prompt: PointPrompt
-    region: Box | None = None
-    close: Box | None = None
-
-    def cropped(self, plan: CropPlan) -> ReadPrompt:
-        """In the pixels of the planned crop."""
-        region, close = (None if box is None else box_to_crop(box, plan) for box in (self.region, self.close))
-        return ReadPrompt(self.prompt.cropped(plan), region, close)
-
-
-def read_by(model: PHACModel, prompt: PointPrompt) -> ReadPrompt:
-    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`."""
-    if prompt.kind in model.controlnets or prompt.box is None or POSE not in model.controlnets:
-        model.controlnet(prompt.kind)
-        return ReadPrompt(prompt)
-    return as_geometry(prompt)
-
-
-def as_geometry(prompt: PointPrompt) -> ReadPrompt:
-    """A prompt with a box for a model without a ControlNet for it: the pose ControlNet sees the joints, if it
-    is a kind with joints, and the hidden part has to lie in the box. The box of the whole person also sets
-    the crop.
-    """
-    joints = prompt.joints if prompt.has_joints else np.zeros_like(prompt.joints)
-    given = prompt.given & (joints[:, 2] > 0)
-    close = prompt.shown_boxes.get(FULL_BOX)
-    return ReadPrompt(replace(prompt, kind=POSE, joints=joints, given=given), prompt.box, close)
-
-
-def region_masks(model: PHACModel, prompts: Sequence[PointPrompt], size: tuple[int, int]) -> Tensor:
-    """(B,1,H,W) float 0 or 1 of pictures of that size: the boxes of those prompts that the model takes as
-    geometry, everywhere for the others.
-    """
-    read = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
-    return torch.cat([_box_mask(each.region, *size) for each in read])
-
-
-def _plan_prompt(read: ReadPrompt, size: tuple[int, int], model_size: int, visible_mask: Tensor) -> CropPlan:
-    if read.close is not None:
-        box = read.close.union(Box.around_mask(visible_mask[0]))
-        return plan_crop(box, size, (model_size, model_size), CLOSE_MARGIN, whole_at_model_size=False)
-    return plan_person(size, model_size, [visible_mask], read.prompt.extent)
-
-
 def _regions(boxes: Sequence[Box | None], size: int) -> Tensor | None:
     if all(box is None for box in boxes):
         return None
-    return torch.cat([_box_mask(box, size, size) for box in boxes])
-
-
-def _box_mask(box: Box | None, height: int, width: int) -> Tensor:
-    """(1,1,height,width): 1 on every pixel that the box touches; everywhere without a box."""
-    if box is None:
-        return torch.ones(1, 1, height, width)
-    mask = torch.zeros(1, 1, height, width)
-    x0, y0, x1, y1 = (int(side) for side in box.outward().clip(height, width))
-    mask[..., y0:y1, x0:x1] = 1.0
-    return mask
+    return torch.cat([box_mask(box, size, size) for box in boxes])
 
 
 def _tell_geometry(model: PHACModel, read: Sequence[ReadPrompt]) -> None:
@@ -257,27 +150,31 @@ def invisible_images(
     threshold: float = 0.5,
     dilation_px: float | None = None,
     prompts: Sequence[PointPrompt] | None = None,
+    plans: Sequence[CropPlan] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Stage B for pictures of any size.
+
+    It looks at the crop that stage A was drawn in: round the visible part and all that the prompt says.
+    Without a prompt it is round the visible part and the person of the coarse picture.
 
     Args:
         model: PHAC.
         images: (B,3,H,W) in 0..1.
-        coarse: of stage A, (B,3,H,W) in 0..1.
+        coarse: of stage A or any generator, (B,3,H,W) in 0..1, or (B,4,H,W) with alpha.
         visible_masks: (B,1,H,W).
         threshold: 0..1; pixels more probable than this belong to the mask.
         dilation_px: in pixels of the pictures; None is 3 % of the crop's shorter side.
         prompts: those of stage A; where the model takes a box as geometry (`region_masks`), neither mask
-            reaches
-            outside it.
+            reaches outside it.
+        plans: the crops that the coarse pictures were drawn in, where they are known.
 
     Returns:
         The dilated M_iv and M_iv before dilation, both (B,1,H,W) float 0 or 1.
     """
     size = (images.shape[-2], images.shape[-1])
-    drawn = drawn_area(coarse)
-    plans = [plan_person(size, model.size, masks) for masks in zip(visible_masks, drawn, strict=True)]
-    crops = [crop_all(x, plans) for x in (images, coarse, visible_masks)]
+    drawn = split_ground(coarse)
+    plans = plans or _plans_of_masks(model, visible_masks, drawn.area, prompts)
+    crops = [crop_all(x, plans) for x in (images, drawn.image, visible_masks)]
     parts = [[x[rows] for x in crops] for rows in chunks(len(images))]
     probability = torch.cat([sampling.predict_invisible(model.mask_net, *part).cpu() for part in parts])
     empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
@@ -290,6 +187,16 @@ def invisible_images(
     grown = [sampling.invisible_mask(p[None], threshold, _model_px(dilation_px, plan)) for p, plan in rows]
     dilated = stitch_all(empty, torch.cat(grown), whole, plans)[0]
     return torch.maximum((dilated > 0.5).float() * inside, exact), exact
+
+
+def _plans_of_masks(
+    model: PHACModel, visible_masks: Tensor, drawn: Tensor, prompts: Sequence[PointPrompt] | None
+) -> list[CropPlan]:
+    size = (visible_masks.shape[-2], visible_masks.shape[-1])
+    if prompts is None:
+        return [plan_person(size, model.size, masks) for masks in zip(visible_masks, drawn, strict=True)]
+    read = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
+    return [plan_prompt(each, size, model.size, [m]) for m, each in zip(visible_masks, read, strict=True)]
 
 
 def refine_images(
@@ -313,25 +220,22 @@ def refine_images(
     Args:
         refiner: an inpainting model.
         images: (B,3,H,W) in 0..1.
-        coarse: of stage A, (B,3,H,W) in 0..1.
+        coarse: of stage A or any generator, (B,3,H,W) in 0..1, or (B,4,H,W) with alpha.
         visible_masks: (B,1,H,W).
         invisible_masks: the dilated M_iv, (B,1,H,W).
         texts: one for each picture.
         exact_masks: M_iv before dilation; of it only what shows the person is taken from the coarse picture,
-            not
-            its white. None: all of invisible_masks that shows the person.
+            not its plain ground. None: all of invisible_masks that shows the person.
         seed: picture i is made with seed + i.
         on_step: called after every prediction; may raise, which ends the sampling.
         settings: strength, steps, cfg, feather_px and scheduler of `sampling.refine`.
 
     Returns:
         A `Refined` at the pictures' size. Outside invisible_masks every bit of `image` and `composite` is
-            that of
-        the input.
+        that of the input.
     """
     size = (images.shape[-2], images.shape[-1])
-    shown = sampling.completed_part(coarse, (invisible_masks > 0.5).float(), visible_masks)
-    exact_masks = shown if exact_masks is None else shown * (exact_masks > 0.5)
+    coarse, exact_masks = shown_part(coarse, visible_masks, invisible_masks, exact_masks)
     plans = [plan_region(size, refiner.size, mask) for mask in invisible_masks]
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
@@ -345,6 +249,22 @@ def refine_images(
         return put_back(refined, *whole, plans[rows])
 
     return sampling.Refined(*in_chunks(chunks(len(images)), work, on_step))
+
+
+def shown_part(
+    coarse: Tensor, visible_masks: Tensor, invisible_masks: Tensor, exact_masks: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The coarse picture on white (B,3,H,W), and what is to be taken from it (B,1,H,W) float 0 or 1.
+
+    Args:
+        coarse: (B,3,H,W) in 0..1, or (B,4,H,W) with alpha.
+        visible_masks: (B,1,H,W); nothing is taken there.
+        invisible_masks: what may change, (B,1,H,W).
+        exact_masks: what of it may be taken; None is all of it that shows the person.
+    """
+    drawn = split_ground(coarse)
+    shown = drawn.person * (invisible_masks > 0.5) * (visible_masks <= 0.5)
+    return drawn.image, shown if exact_masks is None else shown * (exact_masks > 0.5)
 
 
 def put_back(
@@ -382,7 +302,7 @@ def _model_px(distance: float | None, plan: CropPlan) -> float | None:
     return None if distance is None else distance * sum(plan.scale) / 2
 
 
-def _check_visible(masks: Tensor) -> None:
+def check_visible(masks: Tensor) -> None:
     empty = [index for index, mask in enumerate(masks) if not (mask > 0.5).any()]
     if empty:
         raise ValueError(

@@ -10,19 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..diffusion.compose import (
-    close_gaps,
-    composite,
-    cover,
-    default_dilation,
-    dilate,
-    feather_inside,
-)
+from ..diffusion.compose import composite, cover, default_dilation, dilate
 from ..diffusion.predict import Control, noise_predictor, prompt_embedded_once
 from ..diffusion.sampling import (
     Fuse,
@@ -35,11 +27,11 @@ from ..diffusion.sampling import (
     schedule_for,
 )
 from ..diffusion.schedulers import DDIM, scheduler_of, timesteps_of
+from .base_picture import compose_base
+from .ground import split_ground
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 WHITE = 1.0
-WHITE_TOLERANCE = 0.1
-PLAIN_SHARE = 0.8
 
 
 # Stage A: coarse completion
@@ -230,17 +222,14 @@ def refine(
     occluded, coarse = occluded.to(device), coarse.to(device)
     visible, changed = ((m.to(device) > 0.5).float() for m in (visible_mask, invisible_mask))
     exact = completed_part(coarse, changed, visible) if exact_mask is None else exact_mask.to(device)
-    amodal = joined_person(visible, exact * changed, changed)
-    part = amodal * (1.0 - visible)
-    base = made = composite(occluded, coarse, part)
+    base = compose_base(occluded, coarse, visible, changed, exact, feather_px)
+    made = base.image
     if changed.any():
-        walk = Walk(scheduler, steps, strength, cfg, image_seeds(seed, len(base)))
-        made = denoise_inside(refiner, base, changed, texts, walk, on_step)
-    soft = feather_inside(changed, _gap_px(changed) if feather_px is None else feather_px)
-    alpha = torch.maximum(soft, part) * changed
-    image = composite(occluded, made, alpha)
-    cutout = torch.where(amodal > 0.5, image, torch.full_like(image, WHITE))
-    return Refined(image, base, changed, cutout, amodal, made, alpha, part)
+        walk = Walk(scheduler, steps, strength, cfg, image_seeds(seed, len(made)))
+        made = denoise_inside(refiner, base.image, changed, texts, walk, on_step)
+    image = composite(occluded, made, base.alpha)
+    cutout = torch.where(base.amodal > 0.5, image, torch.full_like(image, WHITE))
+    return Refined(image, base.image, changed, cutout, base.amodal, made, base.alpha, base.part)
 
 
 class Walk(NamedTuple):
@@ -284,44 +273,11 @@ def denoise_inside(
     )
 
 
-def joined_person(visible: Tensor, exact: Tensor, changed: Tensor) -> Tensor:
-    """The whole person: visible and completed part, and the crack between them as far as it may change.
-
-    All masks (B,1,H,W) float 0 or 1.
-    """
-    person = torch.maximum(visible, (exact > 0.5).float())
-    return torch.maximum(person, close_gaps(person, _gap_px(person)) * changed)
-
-
 def completed_part(coarse: Tensor, changed_mask: Tensor, visible_mask: Tensor) -> Tensor:
-    """The hidden part of the person as the coarse picture shows it: (B,1,H,W) float 0 or 1, inside
-    changed_mask.
-
-    On a plain white background it is what is not white; a coarse picture with another background counts as a
-    whole.
+    """The hidden part of the person as the coarse picture shows it (`split_ground`): (B,1,H,W) float 0 or 1,
+    inside changed_mask.
     """
-    drawn = (coarse < WHITE - WHITE_TOLERANCE).any(dim=1, keepdim=True).float()
-    filled = torch.stack([_without_holes(image) for image in drawn])
-    plain = torch.tensor([_border_share(1.0 - image) >= PLAIN_SHARE for image in drawn], device=coarse.device)
-    person = torch.where(plain[:, None, None, None], filled, torch.ones_like(drawn))
-    return person * (changed_mask > 0.5) * (visible_mask <= 0.5)
-
-
-def _without_holes(mask: Tensor) -> Tensor:
-    from scipy.ndimage import binary_fill_holes
-
-    filled = binary_fill_holes(mask[0].cpu().numpy() > 0.5)
-    return torch.from_numpy(np.asarray(filled, dtype=np.float32))[None].to(mask.device)
-
-
-def _border_share(mask: Tensor) -> float:
-    """Mean of a mask (1,H,W) along the picture's border."""
-    rows = [mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]]
-    return float(torch.cat(rows).mean())
-
-
-def _gap_px(mask: Tensor) -> float:
-    return default_dilation(*mask.shape[-2:]) / 2
+    return split_ground(coarse).person * (changed_mask > 0.5) * (visible_mask <= 0.5)
 
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -232,6 +232,13 @@ class PoCoLDModel(nn.Module):
         return next(self.networks.parameters()).device
 
     @property
+    def released(self) -> bool:
+        """Whether the networks have the sizes of the authors' code."""
+        own, theirs = self.networks.config, released_config()
+        names = ("latent_channels", "channels", "layers", "heads", "filters")
+        return all(getattr(own, name) == getattr(theirs, name) for name in names)
+
+    @property
     def factor(self) -> int:
         """Pixels a side in one latent; pictures have to be a multiple of it."""
         return fold_of(self.vae) * 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -261,7 +268,14 @@ def attention_of(config: PoCoLDConfig, level: int, operations: Any = nn) -> Cros
 
 
 def attended(attention: nn.Module, hidden: Tensor, source: Tensor | None, observe: Observe | None) -> Tensor:
-    """Hidden after the attention; as it is without a source: the module is not even called."""
+    """Hidden after the attention; as it is without a source: the module is not even called.
+
+    Args:
+        attention: a module of `attention.py`.
+        hidden: (B,C,h,w).
+        source: the source's map (B,Cs,h',w'), or None.
+        observe: is handed the module's factors.
+    """
     return hidden if source is None else attention(hidden, source, observe)
 
 

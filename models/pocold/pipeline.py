@@ -56,7 +56,7 @@ def repose_images(
         given: what the pictures are made from, all of one batch of B.
         seed: picture i is made with seed + i.
         on_step: called after every prediction; may raise, which ends the sampling.
-        settings: weights, steps and scheduler of `sampling.generate`.
+        settings: weights, procedure, steps and scheduler of `sampling.generate`.
 
     Returns:
         Pictures (B,3,H,W) in 0..1 and what the attention carried, on the CPU.

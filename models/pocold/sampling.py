@@ -25,7 +25,7 @@ from ..diffusion.sampling import (
     noised,
     sample,
 )
-from ..diffusion.schedulers import PNDM, scheduler_of
+from ..diffusion.schedulers import PNDM, STABLE_DIFFUSION, pndm_leading, scheduler_of
 from .attention import Factors
 from .losses import labels_at, part_mass
 from .networks import PoCoLDModel
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 STEPS = 50
 WEIGHT = 5.0
 FLOOR = 3.0
+RELEASED, PAPER, FIGURA = PROCEDURES = ("released", "paper", "figura")
+"""How pictures are made: as by the authors' code, as the paper says, as mini was tried out."""
 LOOKED_AT = 200
 """Time step at which `trace_source` looks: the picture is there, but for its details."""
 
@@ -60,6 +62,35 @@ class Weights(NamedTuple):
 PAPER_WEIGHTS = Weights()
 
 
+class Procedure(NamedTuple):
+    """released_steps: PNDM along the time steps of Stable Diffusion 1.5 (981, ..., 1) to the scheduler's own
+    end, in place of those from 999 on to a clean end. weights: of the guidance.
+    """
+
+    released_steps: bool
+    weights: Weights
+
+
+def procedure_of(model: PoCoLDModel, name: str | None, weights: Weights) -> Procedure:
+    """What a name of PROCEDURES stands for; None is "released" for networks of the released sizes, "figura"
+    for others. The paper says nothing of time steps, so that its procedure has the released ones.
+
+    Args:
+        model: PoCoLD.
+        name: of the procedure.
+        weights: as chosen; whether they fall, "figura" leaves to them.
+
+    Raises:
+        ValueError: for another name.
+    """
+    name = name or (RELEASED if model.released else FIGURA)
+    if name not in PROCEDURES:
+        raise ValueError(f"procedure is {name!r}; it is one of {', '.join(PROCEDURES)}")
+    if name == FIGURA:
+        return Procedure(False, weights)
+    return Procedure(True, weights._replace(decay=name == RELEASED))
+
+
 @torch.no_grad()
 def generate(
     model: PoCoLDModel,
@@ -68,6 +99,7 @@ def generate(
     *,
     kept: Kept | None = None,
     weights: Weights = PAPER_WEIGHTS,
+    procedure: str | None = None,
     scheduler: str = PNDM,
     steps: int = STEPS,
     seed: int | Sequence[int] = 0,
@@ -81,7 +113,9 @@ def generate(
         source: the people's looks, (B,3,H',W') in 0..1; None draws people from the pose alone.
         kept: what is outside its mask stays, bit for bit where the mask is 0.
         weights: of the guidance by pose and source.
-        scheduler: a name of `schedulers.SCHEDULERS`; pndm is the authors'.
+        procedure: see `procedure_of`.
+        scheduler: a name of `schedulers.SCHEDULERS`; pndm is the authors', and the only one whose time steps
+            follow the procedure.
         steps: 1 to 1000.
         seed: one number (picture i is made with seed + i), or one for each picture.
         on_step: called after every prediction; may raise, which ends the sampling.
@@ -90,18 +124,21 @@ def generate(
         Pictures (B,3,H,W) in 0..1.
 
     Raises:
-        ValueError: for an unknown scheduler, too many steps, and seeds that do not match.
+        ValueError: for an unknown scheduler or procedure, too many steps, and seeds that do not match.
     """
     side = target.shape[-2] // model.factor, target.shape[-1] // model.factor
     shape = (model.networks.config.latent_channels, *side)
     seeds = image_seeds(seed, len(target))
     noise = draw_noise(seeds, shape, model.device)
-    steps_of = scheduler_of(scheduler, seeds)
+    chosen = procedure_of(model, procedure, weights)
+    released = chosen.released_steps and scheduler == PNDM
+    steps_of = pndm_leading(STABLE_DIFFUSION) if released else scheduler_of(scheduler, seeds)
     predict = Branches(
-        model, latent_labels(target.to(model.device), side), source_maps(model, source), weights
+        model, latent_labels(target.to(model.device), side), source_maps(model, source), chosen.weights
     )
     fuse = None if kept is None else keep_outside(kept, model.encode(kept.reference), steps_of, noise)
-    made = model.decode(sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step))
+    latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step, clean_end=not released)
+    made = model.decode(latents)
     if kept is None:
         return made
     return composite(kept.reference.to(made), made, kept.mask.to(made))

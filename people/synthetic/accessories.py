@@ -211,7 +211,7 @@ def make_backpack(worn: Cover, colour: str) -> list[Layer]:
             [wide * c.sign() * c.abs() ** 0.5, torch.full_like(c, height), deep * s.sign() * s.abs() ** 0.6],
             1,
         )
-        rings.append(ring + torch.stack([back * 0, foot, back - 0.075]))
+        rings.append(ring + torch.stack([back * 0, foot, back - 0.062]))
     rest = torch.cat(rings)
     world = rest @ moves[:9].view(3, 3).T + moves[9:]
     material = Thing(COLOURS[colour], 0.15)
@@ -239,7 +239,7 @@ def _strap(worn: Cover, side: int, material: Thing) -> Layer:
     world = torch.cat([
         ((worn.moves[near][:, :9].view(-1, 3, 3) @ place[..., None])[..., 0] + worn.moves[near][:, 9:])
         for offset in (-0.024, 0.024)
-        for place in [worn.rest[near] + 0.03 * worn.normals[near] + worn.rest.new_tensor([offset, 0, 0])]
+        for place in [worn.rest[near] + 0.018 * worn.normals[near] + worn.rest.new_tensor([offset, 0, 0])]
     ])  # fmt: skip
     i = torch.arange(len(points) - 1, device=world.device)
     n = len(points)

@@ -176,9 +176,18 @@ def cutout(seed: int) -> Cutout:
     )
 
 
+def draw_all_cutouts(seed: int) -> None:
+    """Draw everybody who may stand about the person of that seed; pictures draw them when they need them."""
+    for number in range(CUTOUTS):
+        cutout(_first_cutout(seed) + number)
+
+
+def _first_cutout(seed: int) -> int:
+    return _FIRST_SEED + (_HELD_OUT if seed >= _HELD_OUT else 0)
+
+
 def _drawn(draws: Draws, seed: int) -> Cutout:
-    first = _FIRST_SEED + (_HELD_OUT if seed >= _HELD_OUT else 0)
-    kept = cutout(first + draws.choice([1.0] * CUTOUTS))
+    kept = cutout(_first_cutout(seed) + draws.choice([1.0] * CUTOUTS))
     if draws.chance(0.5):
         return Cutout(kept.colour.flip(-1), kept.alpha.flip(-1), kept.height)
     return kept

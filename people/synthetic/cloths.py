@@ -10,7 +10,7 @@ from torch import Tensor
 from .folds import CREASE, CRUMPLE, DRAPE, folds
 from .patterns import pattern, scattered
 from .shells import Weave
-from .wardrobe import Cloth, Piece
+from .wardrobe import Cloth, Colour, Piece
 
 _SHINE = {
     "cotton": 0.04,
@@ -36,7 +36,10 @@ _FOLDS = {
     "wool": 0.55,
     "stretch": 0.16,
 }
-_THREAD = 0.0035
+_BELTS: dict[str, Colour] = {"black belt": (0.12, 0.09, 0.07), "brown belt": (0.25, 0.16, 0.09)}
+_BELT_LOW, _BELT_HIGH = 0.222, 0.254
+"""Heights on the mean body, metres."""
+_METAL = (0.62, 0.6, 0.55)
 
 Mix = Callable[[Tensor], Tensor]
 
@@ -141,7 +144,20 @@ def _seams(
         )
         band = torch.exp(-(((v - 0.226) / soft) ** 2)) * (v > 0.1)
         stitched = stitched + strength * (0.3 * fly + 0.4 * pocket + 0.3 * band)
-    return albedo * (1 - stitched.clamp(0, 0.6))[:, None]
+    albedo = albedo * (1 - stitched.clamp(0, 0.6))[:, None]
+    for name, leather in _BELTS.items():
+        if name in cloth.details:
+            albedo = _belted(albedo, leather, across, v, front)
+    return albedo
+
+
+def _belted(albedo: Tensor, leather: Colour, across: Tensor, v: Tensor, front: Tensor) -> Tensor:
+    """Cloth (p,3) with a belt round the waist and its buckle in front."""
+    on = (v > _BELT_LOW) & (v < _BELT_HIGH)
+    frame = ((across.abs() - 0.016).abs() < 0.005) | ((v - (_BELT_LOW + _BELT_HIGH) / 2).abs() > 0.011)
+    buckle = on & front & (across.abs() < 0.021) & frame
+    albedo = torch.where(on[:, None], albedo.new_tensor(leather), albedo)
+    return torch.where(buckle[:, None], albedo.new_tensor(_METAL), albedo)
 
 
 def paint_shoe(piece: Piece, sheet: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,5 +65,6 @@ class Draws:
     def array(self, *shape: int) -> Tensor:
         """float32 numbers in [0, 1) of that shape, on the CPU."""
         if self._generator is None:
-            self._generator = torch.Generator().manual_seed(self._number)
+            # torch's generator on the CPU takes 32 bits of a seed and drops what is above them
+            self._generator = torch.Generator().manual_seed(self._number & 0xFFFFFFFF)
         return torch.rand(shape, generator=self._generator)

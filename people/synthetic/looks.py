@@ -51,7 +51,7 @@ class Look:
     outer: Piece | None
     shoes: Piece
     socks: tuple[Colour, float] | None
-    belt: Colour | None
+    belt: str | None
     things: Accessories
 
 
@@ -80,7 +80,7 @@ def sample_look(seed: int, shape: Shape) -> Look:
         socks = (COLOURS[draws.pick(("white", "black", "grey", "navy"))], draws.pick((0.13, 0.16, 0.2, 0.3)))
     worn = None if bottom.kind == "dress" else _detailed(top, draws)
     belt = (
-        draws.pick(((0.12, 0.09, 0.07), (0.25, 0.16, 0.09)))
+        draws.pick(("black belt", "brown belt"))
         if bottom.kind in ("trousers", "jeans") and draws.chance(0.5)
         else None
     )
@@ -91,7 +91,7 @@ def sample_look(seed: int, shape: Shape) -> Look:
         sample_eyes(face, skin.tone),
         hair,
         worn,
-        _detailed(bottom, draws),
+        _detailed(bottom, draws, belt),
         outer,
         shoes,
         socks,
@@ -100,8 +100,8 @@ def sample_look(seed: int, shape: Shape) -> Look:
     )
 
 
-def _detailed(piece: Piece, draws: Draws) -> Piece:
-    """A garment with its buttons, zips and pockets."""
+def _detailed(piece: Piece, draws: Draws, belt: str | None = None) -> Piece:
+    """A garment with its buttons, zips, pockets and belt."""
     details = {
         "shirt": ("placket",),
         "polo shirt": (),
@@ -110,6 +110,7 @@ def _detailed(piece: Piece, draws: Draws) -> Piece:
         "shorts": ("fly",),
         "hoodie": ("zip",) if draws.chance(0.4) else (),
     }.get(piece.kind, ())
+    details = details if belt is None else (*details, belt)
     return replace(piece, cloth=replace(piece.cloth, details=details))
 
 
@@ -149,7 +150,7 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     if look.bottom.kind in ("skirt", "dress"):
         layers += [make_lining(worn, look.bottom.cloth.colour), make_skirt(worn, look.bottom)]
         fields.append(
-            torch.where(trunk, torch.minimum(0.29 - y, y - min(-0.10, look.bottom.hem + 0.2)), -1.0)
+            torch.where(trunk, torch.minimum(0.29 - y, y - min(-0.10, look.bottom.hem + 0.12)), -1.0)
         )
     else:
         layers.append(make_trousers(worn, look.bottom))

@@ -143,7 +143,8 @@ def _shell_distance(eye: Tensor, rays: Tensor, shell: Tensor) -> tuple[Tensor, T
 
 
 def _not_zero(rays: Tensor) -> Tensor:
-    return torch.where(rays.abs() < 1e-6, 1e-6, rays)
+    """The same directions, none 0; what is not above 0 is put below it, since the planes behind are taken."""
+    return torch.where(rays.abs() < 1e-6, torch.where(rays > 0, 1e-6, -1e-6), rays)
 
 
 def _nearest_boxes(view: View, boxes: Tensor, distance: Tensor, which: Tensor) -> None:

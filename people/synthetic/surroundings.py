@@ -72,7 +72,7 @@ def in_haze(place: Place, linear: Tensor, distance: Tensor) -> Tensor:
     if place.haze <= 0:
         return linear
     air = linear.new_tensor(place.horizon)[:, None] ** 2
-    return torch.lerp(linear, air, 1 - torch.exp(-distance.clamp_min(0) * place.haze))
+    return torch.lerp(linear, air, 1 - torch.exp(-distance * place.haze))
 
 
 def _corners(place: Place, hits: Hits, shell: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ async function shot(what) {
 async function takeEditor() {
   await page.waitForFunction(() => {
     const node = window.app.graph.nodes.find((one) => one.type === "FiguraPointPrompt");
-    window.editor = node?.widgets?.find((widget) => widget.name === "figura_editor")?.element?.editor;
+    window.editor = node?.widgets?.find((widget) => widget.name === "points")?.element?.editor;
     return window.editor?.element.isConnected;
   });
   await page.evaluate(() => {
@@ -162,7 +162,7 @@ try {
   await takeEditor();
   const node = workflow.nodes.find((one) => one.type === "FiguraPointPrompt");
   seen.loaded = { same: (await text()) === node.widgets_values[1] };
-  await page.waitForFunction(() => window.editor.session.size.join() === "640,448");
+  await page.waitForFunction(() => window.editor.canImport);
   await page.waitForTimeout(500);
   await shot("opened");
   seen.edit = await edit();

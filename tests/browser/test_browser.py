@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from figura.headless.native_nodes import SD15_INPAINTING, SD15_OPENPOSE, SDXL_INPAINTING, SDXL_OPENPOSE
 from figura.models import store
 from figura.tests.browser.conftest import run_script
 from figura.workflows.files import FOLDER
@@ -25,7 +26,10 @@ KINDS = (
     "pocold",
     "cfld",
 )
-NEEDS_CHECKPOINT = {"mask_expansion_native", "humansd_native", "cfld_native"}
+NEEDS_CHECKPOINT = {
+    "mask_expansion_native", "humansd_native", "cfld_native",
+    "phac_native_sd15", "phac_native_sdxl", "phac_native_one_pass", "refine_anything",
+}  # fmt: skip
 TEMPLATES = sorted({path.stem for path in FOLDER.glob("*.json")} - NEEDS_CHECKPOINT)
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
@@ -54,3 +58,19 @@ def test_template_opens_as_the_api_form_and_runs(comfyui, template, renderer):
     if HAS_MINI:
         assert seen["ran"]["end"] == "execution_success", seen["ran"]
         assert seen["ran"]["previews"] > 0
+
+
+@pytest.mark.parametrize(
+    "template", ["phac_native_sd15", "phac_native_sdxl", "phac_native_one_pass", "refine_anything"]
+)
+def test_template_of_stock_loaders_opens_as_the_api_form(comfyui, template):
+    """With files of the names that it asks for; tests/comfyui runs it."""
+    for file in store.known_files():
+        if file.name in (SD15_INPAINTING, SDXL_INPAINTING, SD15_OPENPOSE, SDXL_OPENPOSE):
+            place = comfyui.base / "models" / file.folder / file.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+    seen = drive(comfyui, template, "canvas", run=False)
+    assert seen["listed"], seen["problems"]
+    assert seen["different"] == []
+    assert [problem for problem in seen["problems"] if "figura" in problem.lower()] == []

@@ -120,9 +120,8 @@ class TestWidget:
 
     def test_the_value_stays_in_the_nodes_own_field(self, seen):
         widget = seen["widget"]
-        assert widget["last"] == ["prompt_type", "points", "person", "figura_editor"]
-        assert widget["stored"] == [False, False] and widget["hidden"] == [True, True]
-        assert widget["size"] == [True, True]
+        assert widget["last"] == ["prompt_type", "points", "person"]
+        assert widget["panel"] is True and widget["size"] == [True, True]
 
     def test_a_node_outside_of_a_graph_does_nothing(self, seen):
         assert seen["widget"]["unused"] == [0, 0]
@@ -132,8 +131,11 @@ class TestWidget:
 
     def test_the_picture_of_the_connected_loader_is_shown(self, seen):
         route, size = seen["widget"]["picture"]
-        assert route == "/view?filename=figura_scene.png&subfolder=me&type=input" and size == [640, 448]
-        assert seen["widget"]["changed"] == "/view?filename=other.png&subfolder=&type=output"
+        assert route == "/figura/picture?filename=figura_scene.png&subfolder=me&type=input" and size == [
+            640,
+            448,
+        ]
+        assert seen["widget"]["changed"] == "/figura/picture?filename=other.png&subfolder=&type=output"
 
     def test_edits_reach_the_field_its_callback_and_the_pages_undo(self, seen):
         assert seen["widget"]["edited"] == [True, True, [True]]

@@ -1,7 +1,7 @@
 // The widget in a stand-in for ComfyUI's page: as much of a node, a graph, the application and the connection to the
 // server as it touches. Runs inside the browser; gives what it saw.
 
-import { addPointsEditor } from "/web/points/widget.mjs";
+import { addPointsEditor } from "/web/points/page/widget.mjs";
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const PERSON = { pose_keypoints_2d: Array.from({ length: 18 }, (_, index) => [250 + 5 * index, 100 + 10 * index, 1]).flat() };
@@ -34,22 +34,20 @@ function makeNode() {
   const pose = { id: 2, origin_id: 2, origin_slot: 0, target_id: 9, target_slot: 2 };
   const detector = { id: 2, type: "FiguraDetectPose", inputs: [], outputs: [{ type: "POSE_KEYPOINT", links: [2] }] };
   const graph = { id: "root", nodes: [loader, detector], links: new Map([[1, link], [2, pose]]), getNodeById: (id) => graph.nodes.find((node) => node.id === id) };
-  const reads = { count: 0, text: "" };
   const calls = [];
-  const field = {
-    name: "points", callback: (value) => calls.push(value),
-    get value() { reads.count += 1; return reads.text; },
-    set value(text) { reads.text = text; },
-  };
   const node = {
     id: 9, type: "FiguraPointPrompt", size: [300, 200],
-    widgets: [{ name: "prompt_type", value: "pose" }, field, { name: "person", value: -1 }],
+    widgets: [{ name: "prompt_type", value: "pose" }, { name: "points", type: "customtext", value: "" }, { name: "person", value: -1 }],
     inputs: [{ name: "image", type: "IMAGE", link: 1 }, { name: "points", type: "STRING", link: null },
       { name: "pose_keypoint", type: "POSE_KEYPOINT", link: null }],
-    computeSize() { return [280, 150 + (this.widgets[3]?.options.getMinHeight() ?? 0)]; },
+    computeSize() { return [280, 150 + (this.widgets[1].options?.getMinHeight() ?? 0)]; },
     setSize(size) { this.size = size; },
     addDOMWidget(name, type, element, options) {
-      const widget = { name, type, element, options };
+      const widget = {
+        name, type, element, options, callback: (value) => calls.push(value),
+        get value() { return options.getValue(); },
+        set value(text) { options.setValue(text); },
+      };
       this.widgets.push(widget);
       document.getElementById("place").replaceChildren(element);
       return widget;
@@ -57,7 +55,7 @@ function makeNode() {
   };
   graph.nodes.push(node);
   loader.graph = detector.graph = graph;
-  return { node, field, loader, calls, reads };
+  return { node, loader, calls, field: () => node.widgets[1] };
 }
 
 /** What is shown of a pose that came in, as the graph and the node change. */
@@ -93,56 +91,55 @@ async function tryPose(app, api) {
   seen.push(["made anew by undo", addPointsEditor(remade, app, api).session.ghosts.person.joints.nose?.x ?? null]);
   remade.onConnectionsChange();
   await wait(20);
-  seen.push(["and looked at", remade.widgets[3].element.editor.session.ghosts.person.joints.nose?.x ?? null]);
+  seen.push(["and looked at", remade.widgets[1].element.editor.session.ghosts.person.joints.nose?.x ?? null]);
 
-  remade.widgets[3].beforeQueued();
+  remade.widgets[1].beforeQueued();
   await wait(0);
   loader.widgets[0].value = "next.png";
   remade.onExecuted(makeOutput());
-  seen.push(["the next picture is on already", remade.widgets[3].element.editor.session.hasGhosts]);
+  seen.push(["the next picture is on already", remade.widgets[1].element.editor.session.hasGhosts]);
   remade.onExecuted({ figura_poses: [] });
   loader.widgets[0].value = "me/figura_scene.png";
   remade.onConnectionsChange();
   await wait(20);
-  seen.push(["nothing came in", remade.widgets[3].element.editor.session.hasGhosts]);
+  seen.push(["nothing came in", remade.widgets[1].element.editor.session.hasGhosts]);
   remade.onRemoved();
-  return { seen, field: field.value };
+  return { seen, field: field().value };
 }
 
 /** Everything, step by step. */
 export async function tryWidget() {
   const { api, app, asked, answers, steps } = makePage();
-  const { node, field, loader, calls, reads } = makeNode();
+  const { node, field, loader, calls } = makeNode();
   const editor = addPointsEditor(node, app, api);
   const seen = {};
   await wait(600);
-  seen.unused = [reads.count, asked.length];
+  seen.unused = [calls.length, asked.length];
   node.graph = loader.graph;
   node.onAdded();
   const status = () => editor.parts.message.textContent;
   seen.last = node.widgets.map((widget) => widget.name);
-  seen.stored = [node.widgets[3].serialize, node.widgets[3].options.serialize];
-  seen.hidden = [field.hidden, field.options.hidden];
+  seen.panel = field().options.hideInPanel;
   seen.size = [node.size[0] >= 360, node.size[1] >= 450];
 
-  reads.text = '{"positive":[[3,4]]}';
+  const saved = '{"positive":[[3,4]]}';
+  field().value = saved;
   node.size = [300, 200];
   node.onConfigure();
-  seen.configured = [editor.text === reads.text, node.size[0] >= 360, node.size[1] >= 450, calls.length];
+  seen.configured = [editor.text === saved && field().value === saved, node.size[0] >= 360, node.size[1] >= 450, calls.length];
   await wait(800);
   seen.picture = [asked[0], editor.session.size];
 
   editor.session.addPerson();
-  seen.edited = [field.value === editor.text, calls.at(-1) === editor.text, [...steps]];
-  reads.text = "{";
+  seen.edited = [field().value === editor.text, calls.at(-1) === editor.text, [...steps]];
+  field().value = "{";
   await wait(800);
-  seen.followed = [editor.text, status().startsWith("points: this is not JSON"), reads.text];
+  seen.followed = [editor.text, status().startsWith("points: this is not JSON"), field().value];
 
-  reads.text = "";
-  field.callback("");
+  field().value = "";
   asked.length = 0;
   await editor.importJoints();
-  seen.imported = [asked[0], Object.keys(JSON.parse(field.value).people[0].joints).length];
+  seen.imported = [asked[0], Object.keys(JSON.parse(field().value).people[0].joints).length];
   editor.text = '{"width":640,"height":448,"full_box":[9,8,90,80]}';
   await editor.importJoints();
   seen.boxed = asked.at(-1)[2].box;
@@ -177,9 +174,10 @@ export async function tryWidget() {
   await wait(100);
   seen.again = [empty, place.firstElementChild === second.element];
   next.node.onRemoved();
-  const count = reads.count;
+  const count = asked.length;
+  next.loader.widgets[0].value = "later.png";
   await wait(900);
-  seen.removed = [reads.count === count, document.getElementById("place").children.length];
+  seen.removed = [asked.length === count, document.getElementById("place").children.length];
   seen.pose = await tryPose(app, api);
   return seen;
 }

@@ -16,9 +16,9 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 
 
-def write_checkpoint(server: ComfyServer, script: str, name: str) -> Path:
-    """A file in the server's checkpoints folder, written by one of the scripts tiny_*.py."""
-    place = server.base / "models" / "checkpoints" / name
+def write_checkpoint(server: ComfyServer, script: str, name: str, folder: str = "checkpoints") -> Path:
+    """A file in one of the server's model folders, written by one of the scripts tiny_*.py."""
+    place = server.base / "models" / folder / name
     python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
     subprocess.run([python, str(HERE / script), str(place)], cwd=server.checkout, check=True)
     return place

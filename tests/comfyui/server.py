@@ -95,6 +95,8 @@ class ComfyServer:
             "--port": str(self.port),
             "--database-url": "sqlite:///:memory:",
         }
+        if os.environ.get("FIGURA_COMFYUI_FRONTEND"):
+            options["--front-end-root"] = os.environ["FIGURA_COMFYUI_FRONTEND"]
         pairs = [word for option in options.items() for word in option]
         return [python, "-s", "main.py", "--cpu", "--disable-auto-launch", *pairs]
 

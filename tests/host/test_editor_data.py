@@ -9,7 +9,7 @@ import pytest
 import torch
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from figura.host import editor_data, routes, use_host
+from figura.host import editor_data, editor_images, routes, use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.perception.pose import PoseConfig, PoseDetector
@@ -100,14 +100,6 @@ def test_a_box_that_is_none_is_refused(host, box):
         people_of({"filename": "me.png", "subfolder": "sub", "box": box})
 
 
-def test_a_turned_photograph_is_read_upright(host):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    path = host.input_dir() / "turned.jpg"
-    Image.new("RGB", (96, 64)).save(path, exif=exif)
-    assert editor_data.read_image(path).size == (64, 96)
-
-
 @pytest.mark.parametrize(
     ("named", "says"),
     [
@@ -142,7 +134,7 @@ def test_a_missing_picture_and_a_folder_are_not_there(host):
 
 
 def test_a_picture_of_too_many_pixels_is_refused(host, monkeypatch):
-    monkeypatch.setattr(editor_data, "MAX_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr(editor_images, "MAX_PIXELS", 96 * 64 - 1)
     with pytest.raises(ValueError, match="96 x 64 pixels"):
         people_of({"filename": "me.png", "subfolder": "sub"})
 
@@ -214,6 +206,7 @@ class TestRoutes:
         assert sorted(route.path for route in server.routes) == [
             "/figura/detect_pose",
             "/figura/example_person",
+            "/figura/picture",
         ]
         monkeypatch.setitem(sys.modules, "server", types.ModuleType("server"))
         assert not routes.add_routes(FiguraExamplePerson)

@@ -54,7 +54,7 @@ def draw_people(scheduler: str) -> Tensor:
 
 
 def draw_people_with_the_released_model(scheduler: str) -> Tensor:
-    model = tiny_humansd.tiny_humansd(released_steps=True)
+    model = tiny_humansd.tiny_humansd(released=True)
     return humansd.generate_people(model, image(2, 64), TEXTS, scheduler=scheduler, **WALK)
 
 
@@ -166,7 +166,7 @@ def test_a_scheduler_that_cannot_take_as_many_steps_says_so() -> None:
 
 def test_ddim_of_the_released_humansd_keeps_to_its_demo() -> None:
     times: list[int] = []
-    model = tiny_humansd.tiny_humansd(released_steps=True)
+    model = tiny_humansd.tiny_humansd(released=True)
     forward = model.unet.forward
     model.unet.forward = lambda z, t, *args, **named: (times.append(int(t)), forward(z, t, *args, **named))[1]
     humansd.generate_people(model, image(2, 64), TEXTS, scheduler=DDIM, steps=50, cfg=1.0)

@@ -63,6 +63,32 @@ def test_a_found_file_is_located(tmp_path):
     assert store.locate("sam", "a.pth", ["/nowhere", tmp_path]) == tmp_path / "a.pth"
 
 
+def test_links_to_files_and_to_folders_are_listed_and_located(tmp_path):
+    elsewhere, models = tmp_path / "disk", tmp_path / "models"
+    (elsewhere / "deep").mkdir(parents=True)
+    models.mkdir()
+    save_file({"x": torch.zeros(1)}, elsewhere / "deep" / "Large.SFT")
+    (elsewhere / "b.pth").touch()
+    (models / "file.pth").symlink_to(elsewhere / "b.pth")
+    (models / "folder").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "back").symlink_to(models, target_is_directory=True)
+    (models / "broken.pth").symlink_to(tmp_path / "gone.pth")
+    names = ["file.pth", "folder/b.pth", "folder/deep/Large.SFT"]
+    assert store.find("sam", [models]) == ["mini", *names]
+    for name in names:
+        assert store.locate("sam", name, [models]).is_file()
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "SAFETENSORS", "sft", "SFT", "pth", "PTH", "ckpt", "Bin"])
+def test_every_ending_is_offered_and_located_in_any_case(tmp_path, ending):
+    name = f"model.{ending}"
+    if ending.lower() in ("safetensors", "sft"):
+        save_file({"x": torch.zeros(1)}, tmp_path / name)
+    else:
+        torch.save({"x": torch.zeros(1)}, tmp_path / name)
+    assert name in store.find("sam", [tmp_path]) and store.locate("sam", name, [tmp_path]).is_file()
+
+
 def test_names_cannot_leave_the_folder(tmp_path):
     (tmp_path / "secret.pth").touch()
     (tmp_path / "models").mkdir()

@@ -153,7 +153,7 @@ def test_the_released_file_loads_from_the_checkpoints_folder(host: PlainHost, tm
     tiny.makers.write_tokenizer(tokenizer)
     tiny.write_released(folder / "humansd-v1.ckpt")
     (loaded,) = nodes.FiguraLoadHumanSD().run("humansd-v1.ckpt")
-    assert loaded.size == 512 and loaded.released_steps
+    assert loaded.size == 512 and loaded.released
     assert (folder / "humansd-v1.safetensors").is_file()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from figura.headless.runner import Runner
+from figura.host import get_host
 from figura.host.plain import PlainHost
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.nodes import people as module
@@ -20,6 +21,7 @@ from figura.people.keypoints import (
     write_pose_keypoint,
 )
 from figura.people.prompt_kinds import PROMPT_KINDS
+from PIL import Image
 
 NODES = [FiguraDetectPose, FiguraPointPrompt]
 BLACK = torch.zeros(1, 32, 32, 3)
@@ -121,7 +123,7 @@ class TestPosesForTheEditor:
     def shown(*inputs, **named) -> list:
         ui = FiguraPointPrompt().run(*inputs, **named)["ui"]
         # ComfyUI makes one list of the lists of a node's runs, and writes it as JSON.
-        assert list(ui) == ["figura_poses"] and isinstance(ui["figura_poses"], list)
+        assert list(ui) == ["figura_poses", "figura_picture"] and isinstance(ui["figura_poses"], list)
         return json.loads(json.dumps(ui["figura_poses"], allow_nan=False))
 
     @staticmethod
@@ -226,3 +228,28 @@ class TestDetectPose:
     def test_an_unknown_detector(self):
         with pytest.raises(ValueError, match="unknown pose detector"):
             FiguraDetectPose().run(torch.zeros(1, 8, 8, 3), "none", 0.3)
+
+
+class TestShape:
+    TEXT = '{"width": 200, "height": 100, "people": [{"joints": {"nose": {"x": 9, "y": 9}}}]}'
+
+    @pytest.mark.parametrize(("height", "width", "warns"), [(100, 200, 0), (50, 100, 0), (100, 100, 1)])
+    def test_points_of_a_picture_of_another_shape_are_stretched_and_that_is_said(
+        self, caplog, height, width, warns
+    ):
+        FiguraPointPrompt().run(torch.zeros(1, height, width, 3), "pose", self.TEXT)
+        assert len([line for line in caplog.messages if "200 x 100" in line]) == warns
+
+
+def test_the_editor_is_handed_the_first_picture():
+    pictures = torch.stack([torch.full((20, 30, 3), 0.8), torch.zeros(20, 30, 3)])
+    text = '{"people": [{"joints": {"nose": {"x": 9, "y": 9}}}]}'
+    (entry,) = FiguraPointPrompt().run(pictures, "pose", text)["ui"]["figura_picture"]
+    with Image.open(get_host().temp_dir() / entry["filename"]) as shown:
+        assert shown.size == (30, 20) and abs(shown.getpixel((3, 3))[0] - 204) < 4
+
+
+def test_the_page_knows_what_each_kind_of_prompt_shows():
+    kinds = FiguraPointPrompt.INPUT_TYPES()["required"]["prompt_type"][1]["kinds"]
+    assert list(kinds) == FiguraPointPrompt.INPUT_TYPES()["required"]["prompt_type"][0]
+    assert kinds["pose_roi_box"] == {"joints": True, "boxes": ["roi_box"]}

@@ -137,3 +137,11 @@ class TestAutoencoders:
     def test_automatic_is_that_of_mini_only(self):
         with pytest.raises(ValueError, match="vae: choose the VAE"):
             find_vae("automatic")
+
+
+def test_automatic_is_what_mini_always_did_and_others_go_by_name(model):
+    own = run(model, source=SOURCE)[0]
+    assert torch.equal(run(model, source=SOURCE, procedure="figura")[0], own)
+    assert not torch.equal(run(model, source=SOURCE, procedure="paper")[0], own)
+    with pytest.raises(ValueError, match="procedure is 'demo'"):
+        run(model, source=SOURCE, procedure="demo")

@@ -62,11 +62,45 @@ def test_what_is_written_is_flat_and_has_confidence_one():
     assert set(numbers[2::3]) == {1.0}
 
 
-def test_normalised_points_are_scaled_by_the_padded_canvas():
-    joints = body()
-    unit = joints / np.array([128, 192, 1])
-    (pose,) = read_pose_keypoint(frame(unit, width=100, height=130))
-    np.testing.assert_allclose(pose.people[0].body, joints, rtol=1e-5)
+@pytest.mark.parametrize(
+    ("width", "height", "sides"),
+    [(600, 800, (600, 800)), (100, 130, (100, 130)), (512, 700, (512, 704)), (512, 768, (512, 768))],
+)
+def test_normalised_points_are_scaled_by_their_own_canvas_or_by_the_padded_one(width, height, sides):
+    unit = np.tile([0.5, 0.25, 1.0], (18, 1))
+    (pose,) = read_pose_keypoint(frame(unit, width=width, height=height))
+    np.testing.assert_allclose(pose.people[0].body[0], [sides[0] / 2, sides[1] / 4, 1])
+
+
+def test_a_normalised_pose_with_a_joint_outside_stays_normalised():
+    unit = np.tile([0.5, 0.5, 1.0], (18, 1))
+    unit[10, 1] = 1.02
+    (pose,) = read_pose_keypoint(frame(unit, width=720, height=1280))
+    np.testing.assert_allclose(pose.people[0].body[[0, 10], :2], [[360, 640], [360, 1305.6]], rtol=1e-5)
+
+
+def test_each_list_of_each_person_has_a_dialect_of_its_own():
+    unit, hand = np.tile([0.5, 0.5, 1.0], (18, 1)), np.tile([70.0, 30.0, 1.0], (21, 1))
+    value = frame(unit, width=100, height=100, hand_left_keypoints_2d=hand.ravel().tolist())
+    value["people"].append({"pose_keypoints_2d": np.tile([80.0, 90.0, 1.0], (18, 1)).ravel().tolist()})
+    (pose,) = read_pose_keypoint(value)
+    first, second = pose.people
+    assert first.body[0].tolist() == [50, 50, 1] and first.left_hand[0].tolist() == [70, 30, 1]
+    assert second.body[0].tolist() == [80, 90, 1]
+
+
+@pytest.mark.parametrize("count", [56, 69, 1, 478])
+def test_faces_of_any_count_are_left_out(count):
+    value = frame(body(), face_keypoints_2d=np.ones(3 * count).tolist())
+    assert read_pose_keypoint(value)[0].people[0].face is None
+
+
+def test_sentinel_joints_are_absent_in_both_dialects():
+    for scale in (1.0, 100.0):
+        joints = np.tile([0.5 * scale, 0.5 * scale, 1.0], (18, 1))
+        joints[4] = (-1, -1, 1)
+        (pose,) = read_pose_keypoint(frame(joints, width=100, height=100))
+        np.testing.assert_allclose(pose.people[0].body[[0, 4]], [[50, 50, 1], [0, 0, 0]])
 
 
 def test_small_negative_points_of_the_normalised_dialect_are_absent():

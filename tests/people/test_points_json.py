@@ -143,3 +143,52 @@ def test_the_active_person_is_the_one_that_counts():
     people = [{"joints": {"neck": {"x": x, "y": 5}}} for x in (10, 20)]
     prompt: PointPrompt = parse_points(json.dumps({"people": people, "active": 1}), 100, 100)
     assert prompt.joints[1].tolist() == [20, 5, 1]
+
+
+def test_boxes_and_points_on_top_are_the_active_persons_and_others_keep_their_own():
+    people = [
+        {"joints": {}, "roi_box": [1, 1, 9, 9], "positive": [[2, 2]]},
+        {"joints": {}, "full_box": [3, 3, 9, 9]},
+    ]
+    first = read_points_text(json.dumps({"people": people, "positive": [[5, 5]]}))
+    assert first.roi_box == (1, 1, 9, 9) and first.positive == ((5, 5),) and first.full_box is None
+    second = read_points_text(json.dumps({"people": people, "active": 1, "roi_box": [0, 0, 4, 4]}))
+    assert second.roi_box == (0, 0, 4, 4) and second.full_box == (3, 3, 9, 9) and second.positive == ()
+    with pytest.raises(ValueError, match="full_box .* has no area"):
+        read_points_text(json.dumps({"people": [{"full_box": [1, 1, 1, 5]}]}))
+
+
+class TestOtherForms:
+    """Texts that people bring."""
+
+    SAID = {"people": [{"joints": {"nose": {"x": 4, "y": 5}, "neck": None}}], "roi_box": [1, 1, 9, 9]}
+
+    def test_an_object_sent_over_the_api_is_read_as_comfyui_writes_it(self):
+        assert read_points_text(str(self.SAID)) == read_points_text(json.dumps(self.SAID))
+
+    @pytest.mark.parametrize("as_list", [True, False])
+    def test_an_openpose_file_is_read(self, as_list):
+        body = [value for index in range(18) for value in (index + 2, 2 * index + 2, 1)]
+        frame = {"people": [{"pose_keypoints_2d": body}], "canvas_width": 64, "canvas_height": 48}
+        read = read_points_text(json.dumps([frame] if as_list else frame))
+        assert (read.width, read.height) == (64, 48)
+        assert len(read.joints) == 18
+        assert (read.joints["neck"].x, read.joints["neck"].y, read.joints["neck"].state) == (3, 4, "given")
+
+    def test_without_a_canvas_pixels_are_the_pictures_and_shares_are_of_it(self):
+        shares = {"people": [{"pose_keypoints_2d": [0.5, 0.25, 1] * 17 + [0.5, 1.02, 1]}]}
+        prompt = parse_points(json.dumps(shares), 100, 200)
+        assert prompt.joints[0].tolist() == [50, 50, 1] and prompt.joints[17].tolist() == [50, 200, 1]
+        pixels = {"people": [{"pose_keypoints_2d": [30, 40, 1] * 18}]}
+        assert parse_points(json.dumps(pixels), 100, 200).joints[0].tolist() == [30, 40, 1]
+
+    @pytest.mark.parametrize(
+        "text", ["{", "{'a'", "{1: 2", "[" * 9999, "{'a': open('x')}", "__import__('os')"]
+    )
+    def test_what_is_neither_is_refused_and_never_run(self, text):
+        with pytest.raises(ValueError, match="points"):
+            read_points_text(text)
+
+    def test_a_wrong_pose_is_named(self):
+        with pytest.raises(ValueError, match="points: POSE_KEYPOINT picture 0, person 0"):
+            read_points_text('{"people": [{"pose_keypoints_2d": [1, 2]}]}')

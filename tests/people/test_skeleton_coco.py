@@ -51,12 +51,20 @@ def as_bytes(image: torch.Tensor) -> np.ndarray:
     return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
-@pytest.mark.parametrize(("height", "width", "thickness"), [(256, 320, 5), (128, 128, 4), (512, 512, 10)])
+@pytest.mark.parametrize(
+    ("height", "width", "thickness"), [(256, 320, 5), (128, 128, 4), (512, 512, 10), (768, 1024, 10)]
+)
 def test_it_equals_the_golden_picture_of_the_table(height: int, width: int, thickness: int) -> None:
     people = [coco_joints(seed, height, width) for seed in (1, 2)]
     drawn = as_bytes(draw_coco_pose(pose_of(*people, height=height, width=width)))
     assert line_thickness(height, width) == thickness
     assert np.array_equal(drawn, golden(*people, height=height, width=width, thickness=thickness))
+
+
+def test_lines_may_be_as_thick_as_the_released_ones_at_any_size() -> None:
+    joints = coco_joints(1, 256, 320)
+    drawn = as_bytes(draw_coco_pose(pose_of(joints, height=256, width=320), thickness=10))
+    assert np.array_equal(drawn, golden(joints, height=256, width=320, thickness=10))
 
 
 def test_it_differs_from_opencv_in_outline_pixels_alone() -> None:

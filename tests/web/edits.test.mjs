@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as people from "../../web/points/document/people.mjs";
+import { fitToPicture } from "../../web/points/document/sizes.mjs";
 import * as edits from "../../web/points/document/edits.mjs";
 import { HAND_21 } from "../../web/points/document/joints.mjs";
 import * as queries from "../../web/points/document/queries.mjs";
@@ -46,14 +48,14 @@ test("an open hand has all its joints inside, on the wrist, and is taken away as
 });
 
 test("people are added, chosen and removed; one is always there", () => {
-  let after = edits.placeJoint(edits.addPerson(doc()), "joints", "nose", [1, 1]);
+  let after = edits.placeJoint(people.addPerson(doc()), "joints", "nose", [1, 1]);
   assert.equal(after.active, 1);
   assert.deepEqual(after.people[0].joints, {});
-  after = edits.removePerson(edits.removePerson(after));
+  after = people.removePerson(people.removePerson(after));
   assert.deepEqual([after.people.length, after.active], [1, 0]);
-  for (let index = 0; index < MAX_PEOPLE + 5; index += 1) after = edits.addPerson(after);
+  for (let index = 0; index < MAX_PEOPLE + 5; index += 1) after = people.addPerson(after);
   assert.equal(after.people.length, MAX_PEOPLE);
-  assert.equal(edits.setActive(after, 9999).active, MAX_PEOPLE - 1);
+  assert.equal(people.setActive(after, 9999).active, MAX_PEOPLE - 1);
 });
 
 test("a box is drawn from any corner, clipped, and without area taken away", () => {
@@ -86,15 +88,15 @@ test("points are added up to the limit, moved and removed", () => {
 test("a picture of another size scales everything, and back", () => {
   let start = edits.placeJoint(doc(), "joints", "neck", [10, 20]);
   start = edits.addPoint(edits.setBox(start, "roi_box", [10, 20], [50, 60]), "negative", [4, 6]);
-  const twice = edits.fitToPicture(start, 200, 240);
+  const twice = fitToPicture(start, 200, 240);
   assert.deepEqual(twice.people[0].joints.neck, { x: 20, y: 60, state: "given" });
   assert.deepEqual([twice.roi_box, twice.negative], [[20, 60, 100, 180], [[8, 18]]]);
-  assert.deepEqual(edits.fitToPicture(twice, 100, 80), start);
+  assert.deepEqual(fitToPicture(twice, 100, 80), start);
 });
 
 test("a text without a size takes the picture's, unscaled", () => {
   const { doc: read } = readDocument('{"positive": [[7, 8]]}');
-  const fitted = edits.fitToPicture(read, 50, 60);
+  const fitted = fitToPicture(read, 50, 60);
   assert.deepEqual([fitted.width, fitted.height, fitted.positive], [50, 60, [[7, 8]]]);
 });
 

@@ -8,7 +8,7 @@ import { hitTest, sameTarget } from "../../web/points/input/hits.mjs";
 import { BODY_18, HAND_21 } from "../../web/points/document/joints.mjs";
 import { emptyDocument } from "../../web/points/document/reading.mjs";
 import { Session } from "../../web/points/session.mjs";
-import { status } from "../../web/points/document/words.mjs";
+import { status } from "../../web/points/document/status.mjs";
 
 const REACH = 4;
 const SEEN = { nose: [50, 10], neck: [50, 20], right_hip: [45, 50] };

@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as people from "../../web/points/document/people.mjs";
 import * as edits from "../../web/points/document/edits.mjs";
 import { bodyHeight, limbLength, longLimbs, reachOf } from "../../web/points/document/hints.mjs";
 import { History } from "../../web/points/document/history.mjs";
 import { boxHandles, hitTest, sameTarget } from "../../web/points/input/hits.mjs";
 import { BODY_18, HAND_21, HAND_EDGES, jointColour, limbColour, LIMBS } from "../../web/points/document/joints.mjs";
 import { keyCommand } from "../../web/points/input/keys.mjs";
-import { importPeople } from "../../web/points/document/people.mjs";
+import { importPeople } from "../../web/points/document/detected.mjs";
 import { emptyDocument } from "../../web/points/document/reading.mjs";
 import * as views from "../../web/points/input/view.mjs";
 
@@ -99,7 +100,7 @@ test("the nearest joint or point is hit, and joints before boxes", () => {
 });
 
 test("a joint of another person is a way to that person", () => {
-  const doc = edits.addPerson(scene());
+  const doc = people.addPerson(scene());
   assert.deepEqual(hitTest(doc, [49, 50], 2), { kind: "person", person: 0 });
 });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jointOf } from "../../web/points/document/queries.mjs";
 import { Session } from "../../web/points/session.mjs";
-import { status } from "../../web/points/document/words.mjs";
+import { status } from "../../web/points/document/status.mjs";
 
 const REACH = 4;
 

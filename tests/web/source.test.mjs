@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findSource, identityOf, isConnected, pictureRoute, readFileName } from "../../web/points/source.mjs";
+import { frameAfter } from "../../web/points/page/changes.mjs";
+import { isConnected } from "../../web/points/page/links.mjs";
+import { findPicture, pictureRoute, readFileName } from "../../web/points/page/source.mjs";
+
+const findSource = (...given) => findPicture(...given).source;
+const identityOf = (...given) => findPicture(...given).key;
 
 /** A graph of nodes {id, type, ...} and links [id, origin, origin slot, target, target slot]. */
 function graphOf(nodes, links, id = "root", linksAsMap = true) {
@@ -109,7 +114,7 @@ test("file names as the page writes them", () => {
   assert.deepEqual(readFileName("a/b/c.png"), { kind: "file", filename: "c.png", subfolder: "a/b", type: "input" });
   assert.deepEqual(readFileName("c d.png [output]"), { kind: "file", filename: "c d.png", subfolder: "", type: "output" });
   assert.equal(readFileName("folder/"), null);
-  assert.equal(pictureRoute(readFileName("a&b.png")), "/view?filename=a%26b.png&subfolder=&type=input");
+  assert.equal(pictureRoute(readFileName("a&b.png")), "/figura/picture?filename=a%26b.png&subfolder=&type=input");
 });
 
 test("a muted node, a file that is linked, and a name that is no text give no picture", () => {
@@ -140,4 +145,93 @@ test("an input is told from another by its origin and the picture named there, n
   assert.equal(typeof identityOf(node, "image"), "string");
   node.inputs[0].link = null;
   assert.deepEqual([identityOf(node, "image"), identityOf(node, "other")], [null, null]);
+});
+
+const image = (link, name = "image") => ({ name, type: "IMAGE", link });
+const fields = (values) => Object.entries(values).map(([name, value]) => ({ name, value }));
+
+test("behind a Get and a Set node, whatever their names", () => {
+  const setter = { id: 2, type: "SetNode", widgets: fields({ Constant: "photo" }), inputs: [image(1)], outputs: [] };
+  const getter = { id: 3, type: "GetNode", widgets: fields({ Constant: "photo" }), inputs: [], outputs: [{ type: "IMAGE", links: [2] }] };
+  const node = prompt(2);
+  graphOf([load("me.png"), setter, getter, node], [[1, 1, 0, 2, 0], [2, 3, 0, 9, 0]]);
+  assert.deepEqual(findSource(node, "image"), FILE);
+  getter.widgets[0].value = "other";
+  assert.equal(findSource(node, "image"), null);
+});
+
+test("a switch takes the first input that gives something", () => {
+  const muted = { ...load("off.png"), id: 5, mode: 2 };
+  const any = { id: 3, type: "Any Switch (rgthree)", inputs: [image(null, "any_01"), image(4, "any_02"), image(1, "any_03")], outputs: [{ type: "IMAGE" }] };
+  const node = prompt(2);
+  graphOf([load("me.png"), muted, any, node], [[1, 1, 0, 3, 2], [4, 5, 0, 3, 1], [2, 3, 0, 9, 0]]);
+  assert.deepEqual(findSource(node, "image"), FILE);
+});
+
+test("a bypassed node of several pictures gives on the one at the output's number", () => {
+  const other = { ...load("other.png"), id: 2 };
+  const bypassed = {
+    id: 3, type: "Two", mode: 4, inputs: [image(1, "a"), image(2, "b")], outputs: [{ type: "IMAGE" }, { type: "IMAGE" }],
+  };
+  const node = prompt(3);
+  graphOf([load("me.png"), other, bypassed, node], [[1, 1, 0, 3, 0], [2, 2, 0, 3, 1], [3, 3, 1, 9, 0]]);
+  assert.equal(findSource(node, "image").filename, "other.png");
+});
+
+test("nodes that scale and cut are passed, and what they do is known in their order", () => {
+  const cut = { id: 2, type: "ImageCrop", inputs: [image(1)], outputs: [{ type: "IMAGE" }], widgets: fields({ width: 200, height: 100, x: 20, y: 10 }) };
+  const scale = {
+    id: 3, type: "ImageScale", inputs: [image(2)], outputs: [{ type: "IMAGE" }],
+    widgets: fields({ upscale_method: "area", width: 100, height: 0, crop: "disabled" }),
+  };
+  const node = prompt(3);
+  graphOf([load("me.png"), cut, scale, node], [[1, 1, 0, 2, 0], [2, 2, 0, 3, 0], [3, 3, 0, 9, 0]]);
+  const found = findPicture(node, "image");
+  assert.deepEqual([found.source, found.before, found.changes.length], [FILE, null, 2]);
+  assert.deepEqual(frameAfter(found.changes, [640, 448]), { size: [100, 50], box: [20, 10, 220, 110] });
+  scale.widgets[1].value = 50;
+  assert.notEqual(findPicture(node, "image").key, found.key);
+});
+
+test("a batch, an animation and a video are seen by their first picture", () => {
+  const batch = { id: 2, type: "ImageBatch", inputs: [image(1, "image1"), image(null, "image2")], outputs: [{ type: "IMAGE" }] };
+  const node = prompt(2);
+  graphOf([load("me.png"), batch, node], [[1, 1, 0, 2, 0], [2, 2, 0, 9, 0]]);
+  assert.deepEqual(findSource(node, "image"), FILE);
+
+  const video = { id: 1, type: "LoadVideo", widgets: fields({ file: "a.mp4" }), inputs: [], outputs: [{ type: "VIDEO" }] };
+  const parts = { id: 2, type: "GetVideoComponents", inputs: [{ name: "video", type: "VIDEO", link: 1 }], outputs: [{ type: "IMAGE" }] };
+  const second = prompt(2);
+  graphOf([video, parts, second], [[1, 1, 0, 2, 0], [2, 2, 0, 9, 0]]);
+  assert.deepEqual(findPicture(second, "image").source, { ...FILE, filename: "a.mp4" });
+
+  const other = { id: 1, type: "VHS_LoadVideo", title: "Frames", inputs: [], outputs: [{ type: "IMAGE" }],
+    widgets: fields({ video: "b.mp4", custom_width: 0, custom_height: 0 }) };
+  const third = prompt(1);
+  graphOf([other, third], [[1, 1, 0, 9, 0]]);
+  assert.deepEqual([findPicture(third, "image").source.filename, findPicture(third, "image").before], ["b.mp4", null]);
+  other.widgets[1].value = 512;
+  assert.equal(findPicture(third, "image").before, "Frames");
+});
+
+test("behind a node that nobody knows the picture is the one before it, and that is said", () => {
+  const made = { id: 2, type: "FancyFilter", title: "Filter", inputs: [image(1, "pixels")], outputs: [{ type: "IMAGE", links: [2, 3] }], widgets: [] };
+  const viewer = { id: 4, type: "PreviewImage", inputs: [image(3, "images")] };
+  const node = prompt(2);
+  graphOf([load("me.png"), made, viewer, node], [[1, 1, 0, 2, 0], [2, 2, 0, 9, 0], [3, 2, 0, 4, 0]]);
+  const found = findPicture(node, "image");
+  assert.deepEqual([found.source, found.before, found.changes], [FILE, "Filter", []]);
+  const nodeOutputs = { 4: { images: [{ filename: "seen.png", subfolder: "", type: "temp" }] } };
+  const seen = findPicture(node, "image", { nodeOutputs });
+  assert.deepEqual([seen.source.filename, seen.before, seen.key], ["seen.png", null, found.key]);
+});
+
+test("a field that is linked makes a known node one that nobody knows", () => {
+  const scale = {
+    id: 3, type: "ImageScaleBy", title: "Upscale", outputs: [{ type: "IMAGE" }],
+    inputs: [image(1), { name: "scale_by", type: "FLOAT", link: 7 }], widgets: fields({ scale_by: 2 }),
+  };
+  const node = prompt(2);
+  graphOf([load("me.png"), scale, node], [[1, 1, 0, 3, 0], [2, 3, 0, 9, 0], [7, 8, 0, 3, 1]]);
+  assert.equal(findPicture(node, "image").before, "Upscale");
 });

@@ -20,8 +20,8 @@ from figura.people.keypoints import BODY_18
 from figura.people.points_json import read_points_text
 from figura.people.prompt_kinds import BOXES, PROMPT_KINDS
 from figura.people.synthetic import render_people
-from figura.workflows import hand_scene, phac, prompts, scene
-from figura.workflows.flow import Flow, is_widget
+from figura.workflows import hand_scene, phac, photo, prompts, scene
+from figura.workflows.flow import Flow, has_seed_control, is_widget
 from figura.workflows.forms import api_form, node_title, ui_form
 from figura.workflows.scene import HEIGHT, IMAGE, IMAGE_NAME, WIDTH
 from figura.workflows.thumbnails import DRAWN, SHOWN, thumbnail
@@ -145,7 +145,7 @@ def fields_of(node: dict) -> dict:
     for name, spec in input_specs(all_node_classes()[node["type"]]).items():
         if is_widget(spec):
             fields[name] = next(values)
-            if name == "seed":
+            if has_seed_control(spec):
                 assert next(values) == "fixed"
             if spec.options.get("image_upload"):
                 assert next(values) == "image"
@@ -233,7 +233,8 @@ def test_points_and_boxes_fit_the_person_they_are_for():
 
 def test_the_page_uploads_the_example_pictures_under_the_names_the_workflows_use():
     module = IMAGE.parent.parent / "example_picture.mjs"
-    assert f'PICTURE_NAMES = ["{IMAGE_NAME}", "{hand_scene.IMAGE_NAME}"]' in module.read_text("utf-8")
+    names = ", ".join(f'"{name}"' for name in (IMAGE_NAME, hand_scene.IMAGE_NAME, photo.IMAGE_NAME))
+    assert f"PICTURE_NAMES = [{names}]" in module.read_text("utf-8")
 
 
 def test_the_scene_is_drawn_again_as_shipped():

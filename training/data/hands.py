@@ -143,27 +143,39 @@ def open_hands(root: Path, vae_file: Path) -> Split:
     from ...models.diffusion.networks import load_vae
 
     vae = load_vae(vae_file).to(memory_format=torch.channels_last)
-    return Split(*(open_part(Path(root) / part, vae) for part in ("train", "held_out")))
+    both = zip(open_close_ups(root, vae), open_gestures(root, vae), strict=True)
+    return Split(*(HandsData(*parts) for parts in both))
 
 
-def open_part(folder: Path, vae: AutoencoderKL) -> HandsData:
-    """One part of the data."""
-    close_ups = open_arrays(folder / HANDS, hand_layout)
-    gestures = open_arrays(folder / GESTURES, gesture_layout)
-    images, people, joints = close_ups["images"], gestures["unoccluded"], close_ups["joints"]
+def open_close_ups(root: Path, vae: AutoencoderKL) -> Split:
+    """The hands of both parts; errors as `open_hands`."""
+    return Split(*(_close_ups(Path(root) / part / HANDS, vae) for part in ("train", "held_out")))
+
+
+def open_gestures(root: Path, vae: AutoencoderKL) -> Split:
+    """The people of both parts; errors as `open_hands`."""
+    return Split(*(_gestures(Path(root) / part / GESTURES, vae) for part in ("train", "held_out")))
+
+
+def _close_ups(folder: Path, vae: AutoencoderKL) -> CloseUps:
+    arrays = open_arrays(folder, hand_layout)
+    images, joints = arrays["images"], arrays["joints"]
     size = images.shape[-1]
 
     def skeletons(where: np.ndarray) -> torch.Tensor:
         return skeleton_image(rows(joints, where), size)
 
-    return HandsData(
-        CloseUps(
-            **close_ups,
-            latents=encoded(folder / HANDS, "latents", vae, len(images), scaled(images)),
-            skeletons=encoded(folder / HANDS, "skeletons", vae, len(joints), skeletons),
-        ),
-        Gestures(**gestures, latents=encoded(folder / GESTURES, "latents", vae, len(people), scaled(people))),
+    return CloseUps(
+        **arrays,
+        latents=encoded(folder, "latents", vae, len(images), scaled(images)),
+        skeletons=encoded(folder, "skeletons", vae, len(joints), skeletons),
     )
+
+
+def _gestures(folder: Path, vae: AutoencoderKL) -> Gestures:
+    arrays = open_arrays(folder, gesture_layout)
+    people = arrays["unoccluded"]
+    return Gestures(**arrays, latents=encoded(folder, "latents", vae, len(people), scaled(people)))
 
 
 def open_arrays(folder: Path, layout: Callable[[int, int], Any]) -> dict[str, Any]:
@@ -197,7 +209,8 @@ def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, images: Ima
     from ...models.diffusion.networks import encode_image
 
     name = f"{name}_{encoder_name(vae)}"
-    shape = tuple(encode_image(vae, images(np.arange(1))).shape[1:])
+    device = next(vae.parameters()).device
+    shape = tuple(encode_image(vae, images(np.arange(1)).to(device)).shape[1:])
     create_arrays(folder, {name: ((count, *shape), "float16")})
     for start in range(0, count, SHARD):
         done = folder / f"{name}_{start:07d}.done"
@@ -206,8 +219,8 @@ def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, images: Ima
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
         for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
             where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
-            with torch.autocast("cpu", torch.bfloat16):
-                array[where] = encode_image(vae, images(where)).float().numpy()
+            with torch.autocast(device.type, torch.bfloat16):
+                array[where] = encode_image(vae, images(where).to(device)).float().cpu().numpy()
         array.flush()
         done.touch()
     return np.load(folder / f"{name}.npy", mmap_mode="r")

@@ -33,8 +33,8 @@ HEAD_WEIGHT, HAND_WEIGHT = 2.5, 2.0
 """How much more an error counts there: faces and hands are seen close up."""
 BONES_A_VERTEX = 4
 BODY_END = 13380
-EYES, TIGHTS, SKIRT, HAIR = (14598, 14742), (15328, 18002), (18002, 18722), (18722, 19150)
-"""Vertices of MakeHuman's base mesh; the last three are unseen helpers, which clothes are cut of."""
+EYES = (14598, 14742)
+"""Vertices of MakeHuman's base mesh."""
 FIRST_ADULT_AGE = 2 / 3
 """The phenotype's anchor "young"."""
 EXPRESSIONS = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +27,17 @@ MAX_LATENTS = 12_000
 """Encoding more people than this costs more time than it is worth to a mini U-Net."""
 REFINE_DILATION = (2, 10)
 ENCODING_PARTS = ("encoder.", "quant_conv.")
+VISIBLE = {"visible_masked", "visible_mask"}
+SOURCES: dict[str, tuple[str, ...]] = {name: (name,) for name in TARGETS}
+SOURCES |= {name: ("occluded", "visible_mask") for name in VISIBLE}
+"""Latents that full size encodes -> the pictures and masks that they are made of."""
+NEEDED_FOR_ALL = ("occluded", *TARGETS, "amodal_mask", "visible_mask")
 
 
 @dataclass(frozen=True)
 class LatentCache:
-    """Latents (N,8,h,w) float16 of a data set by one autoencoder, and of the masked pictures.
+    """Latents (N,C,h,w) float16 of a data set by one autoencoder, and of the masked pictures; those that were
+    not asked for are empty.
 
     `visible_*`: only the visible person is left (the coarse stage); `refine_*`: the hidden region, grown,
     is taken out of the complete picture (the refinement); `random_*`: a random mask on
@@ -50,7 +58,12 @@ class LatentCache:
 
     @classmethod
     def build(
-        cls, root: Path, vae: AutoencoderKL, vae_name: str, precision: torch.dtype | None = None
+        cls,
+        root: Path,
+        vae: AutoencoderKL,
+        vae_name: str,
+        precision: torch.dtype | None = None,
+        names: Sequence[str] = (),
     ) -> LatentCache:
         """Encode the data set in `root`, or finish it, and open the cache.
 
@@ -58,29 +71,35 @@ class LatentCache:
             root: folder of the data set.
             vae: the autoencoder.
             vae_name: what its folder of latents is called by.
-            precision: of autocast on the CPU; None is float32.
+            precision: of autocast; None is float32.
+            names: the fields to encode, of all people; empty is all fields, of MAX_LATENTS people at most.
+
+        Raises:
+            ValueError: for pictures or masks that are needed and not there.
         """
         people = PeopleDataset.open(root)
-        folder = Path(root) / f"latents_{vae_name}"
+        people.require(*NEEDED_FOR_ALL if not names else [each for name in names for each in SOURCES[name]])
+        folder = Path(root) / "_".join([f"latents_{vae_name}", *names])
         folder.mkdir(exist_ok=True)
-        count, cells = min(len(people), MAX_LATENTS), people.size // 8
-        create_arrays(folder, _cache_layout(count, cells))
+        count = len(people) if names else min(len(people), MAX_LATENTS)
+        layout = _cache_layout(count, people.size // 8, vae.config.latent_channels)
+        layout = {name: layout[name] for name in names or layout}
+        create_arrays(folder, layout)
         begin, starts = time.monotonic(), range(0, count, SHARD)
         for number, start in enumerate(starts, start=1):
             done = folder / f"done_{start:07d}"
             if not done.is_file():
-                with (
-                    torch.no_grad(),
-                    torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None),
-                ):
-                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)))
+                kind, wanted = next(vae.parameters()).device.type, precision is not None
+                with torch.no_grad(), torch.autocast(kind, precision or torch.bfloat16, enabled=wanted):
+                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)), list(layout))
                 done.touch()
                 report_shards("encoded", number, len(starts), begin)
-        names = [f.name for f in fields(cls) if f.name != "people"]
-        return cls(people, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout}
+        empty = np.zeros((0,), np.float16)
+        return cls(people, **{f.name: arrays.get(f.name, empty) for f in fields(cls) if f.name != "people"})
 
     def __len__(self) -> int:
-        return len(self.complete)
+        return max(len(getattr(self, f.name)) for f in fields(self) if f.name not in ("people", "grey"))
 
 
 def random_target(index: int) -> str:
@@ -88,14 +107,23 @@ def random_target(index: int) -> str:
     return TARGETS[index % len(TARGETS)]
 
 
-def open_latents(root: Path, vae_file: Path, precision: torch.dtype | None = torch.bfloat16) -> Split:
-    """Latent caches of both data sets in `root` for the autoencoder in `vae_file`."""
-    from ...models.diffusion.networks import load_vae
+def open_latents(
+    root: Path,
+    vae: AutoencoderKL,
+    precision: torch.dtype | None = torch.bfloat16,
+    names: Sequence[str] = (),
+) -> Split:
+    """Latent caches of both data sets.
 
-    vae = load_vae(vae_file).to(memory_format=torch.channels_last)
+    Args:
+        root: folder of the data sets.
+        vae: the autoencoder.
+        precision, names: as in `LatentCache.build`.
+    """
+    vae = vae.to(memory_format=torch.channels_last)
     name = encoder_name(vae)
-    caches = [LatentCache.build(Path(root) / part, vae, name, precision) for part in ("train", "held_out")]
-    return Split(*caches)
+    parts = (Path(root) / part for part in ("train", "held_out"))
+    return Split(*(LatentCache.build(part, vae, name, precision, names) for part in parts))
 
 
 def encoder_name(vae: torch.nn.Module) -> str:
@@ -107,26 +135,28 @@ def encoder_name(vae: torch.nn.Module) -> str:
     return digest.hexdigest()[:10]
 
 
-def _cache_layout(count: int, cells: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    latents, mask = (count, 8, cells, cells), (count, 1, cells, cells)
+def _cache_layout(count: int, cells: int, channels: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    latents, mask = (count, channels, cells, cells), (count, 1, cells, cells)
     layout: dict[str, tuple[tuple[int, ...], str]] = {
         name: (latents, "float16") for name in (*TARGETS, "visible_masked", "refine_masked", "random_masked")
     }
     layout |= {name: (mask, "float16") for name in ("visible_mask", "refine_mask", "random_mask")}
-    layout["grey"] = ((8, cells, cells), "float16")
+    layout["grey"] = ((channels, cells, cells), "float16")
     return layout
 
 
-def _encode_shard(people: PeopleDataset, folder: Path, vae: AutoencoderKL, where: range) -> None:
+def _encode_shard(
+    people: PeopleDataset, folder: Path, vae: AutoencoderKL, where: range, names: list[str]
+) -> None:
     generator = random_generator(where.start, 7)
-    parts = [
-        _encode(people, vae, list(where[at : at + PART]), generator) for at in range(0, len(where), PART)
-    ]
+    every = "grey" in names
+    encode = _encode if every else partial(_encode_some, names)
+    parts = [encode(people, vae, list(where[at : at + PART]), generator) for at in range(0, len(where), PART)]
     for name in parts[0]:
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[where.start : where.stop] = torch.cat([part[name] for part in parts]).float().numpy()
+        array[where.start : where.stop] = torch.cat([part[name] for part in parts]).float().cpu().numpy()
         array.flush()
-    if where.start == 0:
+    if where.start == 0 and every:
         _write_grey(folder, vae, people.size)
 
 
@@ -149,6 +179,28 @@ def _encode(
         condition = inpaint_condition(vae, image, mask)
         values[f"{name}_mask"], values[f"{name}_masked"] = condition[:, :1], condition[:, 1:]
     return values
+
+
+def _encode_some(
+    names: list[str],
+    people: PeopleDataset,
+    vae: AutoencoderKL,
+    indices: list[int],
+    generator: torch.Generator,
+) -> dict[str, torch.Tensor]:
+    """The targets, and what is visible of the person by a mask as it is annotated, of full-size training."""
+    from ...models.diffusion.networks import encode_image, inpaint_condition
+
+    device, values = next(vae.parameters()).device, {}
+    for name in set(names) & set(TARGETS):
+        values[name] = encode_image(vae, people.images(name, indices).to(device))
+    if VISIBLE & set(names):
+        visible = (people.images("visible_mask", indices) > 0.5).float()
+        condition = inpaint_condition(
+            vae, people.images("occluded", indices).to(device), (1 - disturbed(visible, generator)).to(device)
+        )
+        values |= {"visible_mask": condition[:, :1], "visible_masked": condition[:, 1:]}
+    return {name: values[name] for name in names}
 
 
 def _write_grey(folder: Path, vae: AutoencoderKL, size: int) -> None:

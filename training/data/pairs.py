@@ -1,39 +1,35 @@
 """What re-posing learns from: the same person in two poses, with labels and joints of both.
 
-Rendered people (`figura train pairs_data`), or pictures of one's own (`figura train pairs_data --pairs
-FOLDER`). Such a folder holds `train.csv` and `held_out.csv` with the header
-source,target,source_densepose,target_densepose: file names relative to the folder, as of DeepFashion, one
-pair a line; and optionally the columns source_joints,target_joints: JSON files with 18 rows of x_px, y_px,
-confidence. DensePose files are pictures: a viridis or parula colour map, an IUV picture (its last channel
-holds the parts 0 to 24), or a grey picture of the parts. All pictures are brought to one size.
+Rendered people (`figura train pairs_data`), or pictures of one's own (imported_pairs.py).
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...models.sentences import typed
-from ...people.densepose import LABELS, labels_from_colours
 from ...people.synthetic import SyntheticPeople, render_people
 from ..run.recipe import Split
 from .hands import encoded, scaled
-from .people import HELD_OUT_SEED, create_arrays, render_arrays, rows, write_json
+from .people import HELD_OUT_SEED, render_arrays, rows
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 PAIRS = "pairs"
 COUNT, HELD_OUT = 8_000, 256
-COLUMNS = ("source", "target", "source_densepose", "target_densepose")
+JOINTS, DENSEPOSE = "joints", "densepose"
+"""What a recipe may need of both pictures of a pair."""
+LOOKED_AT = 2000
+"""Most pairs of which it is seen to that they have it; importing looks at all."""
 Sides = tuple[int, int]
 
 
@@ -113,12 +109,34 @@ class Pairs:
         return len(self.captions)
 
 
-def open_pairs(root: Path, vae: AutoencoderKL) -> Split:
+def open_pairs(root: Path, vae: AutoencoderKL, needs: str | None = None) -> Split:
     """Both parts with latents by the autoencoder, encoded when missing.
 
-    Raises FileNotFoundError when the data were not made.
+    needs: JOINTS or DENSEPOSE, which must not be empty. Raises FileNotFoundError when the data were not made,
+    and ValueError that names a pair which lacks what is needed.
     """
-    return Split(*(open_part(Path(root) / part / PAIRS, vae) for part in ("train", "held_out")))
+    parts = [open_part(Path(root) / part / PAIRS, vae) for part in ("train", "held_out")]
+    for part in parts:
+        if needs is not None:
+            check_pairs(part, needs)
+    return Split(*parts)
+
+
+def check_pairs(data: Pairs, needs: str) -> None:
+    """ValueError that counts the pairs without joints, or without DensePose labels, and names the first."""
+
+    def known(values: np.ndarray) -> np.ndarray:
+        return values[..., 2] if needs == JOINTS else values
+
+    for side in ("source", "target"):
+        array = getattr(data, f"{side}_{needs}")
+        looked_at = np.unique(np.linspace(0, len(data) - 1, min(len(data), LOOKED_AT)).astype(int))
+        empty = [row for row in looked_at if not known(array[row]).any()]
+        if empty:
+            raise ValueError(
+                f"{len(empty)} of {len(looked_at)} pairs looked at have no {needs} of the {side}, first "
+                f"number {empty[0]} ({data.captions[empty[0]]}): this recipe needs them. Import with {needs}"
+            )
 
 
 def open_part(folder: Path, vae: AutoencoderKL) -> Pairs:
@@ -147,70 +165,3 @@ def drawn_pairs(data: Pairs, indices: np.ndarray, swap: Tensor) -> dict[str, Ten
     for side in ("source", "target"):
         drawn[f"{side}_latents"] = drawn[f"{side}_latents"].float()
     return drawn
-
-
-# Pictures of one's own
-
-
-def import_pairs(root: Path, folder: Path, sides: Sides) -> None:
-    """Bring the pairs of `folder` (see above) to pictures of height x width `sides`, as the arrays in `root`.
-
-    Raises FileNotFoundError and ValueError that name the file, the line and what is wanted.
-    """
-    for part in ("held_out", "train"):
-        lines = read_lines(Path(folder) / f"{part}.csv")
-        place = Path(root) / part / PAIRS
-        if (place / "captions.json").is_file():
-            continue
-        place.mkdir(parents=True, exist_ok=True)
-        create_arrays(place, pairs_layout(len(lines), sides))
-        arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r+") for name in pairs_layout(1, 8)}
-        for number, line in enumerate(lines):
-            for side in ("source", "target"):
-                _import_side(arrays, number, side, line, Path(folder), sides)
-        for array in arrays.values():
-            array.flush()
-        write_json(place / "captions.json", [line["target"] for line in lines])
-
-
-def read_lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a table of pairs; ValueError when a column or all lines are missing."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no table of pairs at {path}: its columns are {', '.join(COLUMNS)}")
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    missing = [name for name in COLUMNS if not lines or not lines[0].get(name)]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}: its columns are {', '.join(COLUMNS)}")
-    return lines
-
-
-def _import_side(
-    arrays: Mapping[str, Any], number: int, side: str, line: Mapping[str, str], folder: Path, sides: Sides
-) -> None:
-    from PIL import Image
-
-    height, width = sides
-    with Image.open(folder / line[side]) as image:
-        scale = np.array([width / image.width, height / image.height, 1.0], np.float32)
-        resized = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    arrays[side][number] = np.asarray(resized).transpose(2, 0, 1)
-    arrays[f"{side}_densepose"][number] = read_labels(folder / line[f"{side}_densepose"], sides)
-    if line.get(f"{side}_joints"):
-        joints = json.loads((folder / line[f"{side}_joints"]).read_text(encoding="utf-8"))
-        arrays[f"{side}_joints"][number] = np.array(joints, np.float32).reshape(18, 3) * scale
-
-
-def read_labels(path: Path, sides: Sides) -> np.ndarray:
-    """Labels (H,W) uint8 at height x width `sides` of a DensePose picture; ValueError names the file."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        values = np.array(image if image.mode in ("L", "P", "I") else image.convert("RGB"))
-    parts = values if values.ndim == 2 else values[..., 2]
-    if parts.max() >= LABELS:
-        if values.ndim == 2:
-            raise ValueError(f"{path} has values up to {parts.max()}: parts are 0 to {LABELS - 1}")
-        colours = torch.from_numpy(values).permute(2, 0, 1)[None].float() / 255
-        parts = labels_from_colours(colours, str(path))[0].numpy()
-    return np.array(Image.fromarray(parts.astype(np.uint8)).resize(sides[::-1], Image.Resampling.NEAREST))

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ HELD_OUT_SEED = 10_000_000
 IMAGES = ("occluded", "unoccluded", "complete", "cutout")
 MASKS = ("amodal_mask", "visible_mask")
 SHARD = 64
+SAME_AS = {"complete": "unoccluded", "unoccluded": "occluded"}
+"""A person whom nothing hides is on one picture; imported data have no more than that."""
 
 Renderer = Callable[[list[int], int], Any]
 Layout = Callable[[int, int], Mapping[str, tuple[tuple[int, ...], str]]]
@@ -53,7 +55,11 @@ def array_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]
 
 @dataclass(frozen=True)
 class PeopleDataset:
-    """Rendered people as read-only memory maps. Pictures and masks are uint8 0..255; joints are pixels."""
+    """People as read-only memory maps. Pictures and masks are uint8 0..255; joints are pixels.
+
+    Of rendered people everything is there; of imported ones an array may be empty. everybody: joints
+    (N,P,18,3) of all people in a picture.
+    """
 
     occluded: np.ndarray
     unoccluded: np.ndarray
@@ -66,6 +72,7 @@ class PeopleDataset:
     joint_visible: np.ndarray
     hands: np.ndarray
     captions: list[str]
+    everybody: np.ndarray = field(default_factory=lambda: np.zeros((0,), np.float32))
 
     @classmethod
     def open(cls, root: Path) -> PeopleDataset:
@@ -76,12 +83,18 @@ class PeopleDataset:
             raise FileNotFoundError(
                 f"no finished data set in {root}: run `{typed(f'train {step}')} --data {root.parent}`"
             )
-        arrays = {
-            f.name: np.load(root / f"{f.name}.npy", mmap_mode="r")
-            for f in fields(cls)
-            if f.name != "captions"
-        }
-        return cls(captions=json.loads((root / "captions.json").read_text(encoding="utf-8")), **arrays)
+        captions = json.loads((root / "captions.json").read_text(encoding="utf-8"))
+        arrays = {f.name: _array(root, f.name) for f in fields(cls) if f.name != "captions"}
+        return cls(captions=captions, **arrays)
+
+    def require(self, *names: str) -> None:
+        """ValueError that names what is asked for and not there; imported pictures lack what no list had."""
+        absent = sorted({name for name in names if len(getattr(self, name)) == 0})
+        if absent:
+            raise ValueError(
+                f"these pictures came without {', '.join(absent)}, which this recipe needs: import them with "
+                "masks (docs/data.md), or choose another --data folder"
+            )
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -94,6 +107,14 @@ class PeopleDataset:
     def images(self, name: str, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:
         """Pictures or masks `name` at `indices` as float32 in 0..1."""
         return rows(getattr(self, name), indices).float() / 255
+
+
+def _array(root: Path, name: str) -> np.ndarray:
+    """An array of the data set; for a picture that is not there the one it is the same as, else nothing."""
+    while name in SAME_AS and not (root / f"{name}.npy").is_file():
+        name = SAME_AS[name]
+    path = root / f"{name}.npy"
+    return np.load(path, mmap_mode="r") if path.is_file() else np.zeros((0,), np.uint8)
 
 
 def rows(array: np.ndarray, indices: np.ndarray | torch.Tensor | list[int]) -> torch.Tensor:

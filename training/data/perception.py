@@ -32,9 +32,8 @@ REPLACED = (0.35, 0.45, 0.35, 0.5)
 """Share of each kind of picture whose background a photograph takes."""
 AS_RENDERED = 0.2
 """Share of pictures that are shown as they were rendered."""
-COMPANY = 0.3
 IN_FRONT = 0.35
-"""Share of pictures with a further person, and how many of those stand in front."""
+"""How many of the further people stand in front."""
 COVERED = 0.3
 BORDER_NEAR, BORDER_FAR = -0.05, 0.25
 """Where a border lies, from the person outwards, as a share of the frame's side; it may cut a little off."""
@@ -52,11 +51,23 @@ class PerceptionData(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Company:
+    """Further people. shares: of pictures that get one, and then, of all, another; nearest: how far they are
+    moved at least, as a share of the side; exchanged: how often the further person is the one that is meant.
+    """
+
+    shares: tuple[float, ...] = (0.3,)
+    nearest: float = 0.18
+    exchanged: float = 0.0
+
+
+@dataclass(frozen=True)
 class Framing:
     """How a person's box (w x h) is framed; the frame's side is over the longer side of the box, or its part.
 
     upper: share of frames that show the upper part alone. distant: share that are up to `farthest` as wide.
-    bordered: share of frames in which the picture ends near the person, by side.
+    bordered: share of frames in which the picture ends near the person, by side. together: share of frames
+    round the person and the company.
     """
 
     sides: tuple[float, float] = (1.0, 1.7)
@@ -66,12 +77,14 @@ class Framing:
     degrees: float = 14.0
     stray: float = 0.12
     bordered: float = 0.3
+    together: float = 0.0
 
 
 @dataclass(frozen=True)
 class Drawn:
     """images (B,3,S,S) in 0..1; mask (B,1,S,S) of what can be seen of the person; labels (B,1,S,S) DensePose;
-    joints (B,18,3) px; present (B,18) 0/1, joints that can be seen.
+    joints (B,18,3) px; present (B,18) 0/1, joints that can be seen; others (B,1,S,S) what can be seen of
+    further people.
     """
 
     images: Tensor
@@ -79,6 +92,7 @@ class Drawn:
     labels: Tensor
     joints: Tensor
     present: Tensor
+    others: Tensor
 
 
 def open_perception(data_root: Path) -> Split:
@@ -94,8 +108,17 @@ def draw_people(
     generator: torch.Generator,
     framing: Framing = Framing(),
     shares: tuple[float, ...] = SHARES,
+    company: Company = Company(),
 ) -> Drawn:
-    """A picture for each index, its kind drawn by `shares` of SOURCES; unchanged without `data.augment`."""
+    """A picture for each index, its kind drawn by `shares`; unchanged without `data.augment`.
+
+    Args:
+        data: the people, and photographs for their backgrounds.
+        indices: (B,) which of the people.
+        generator: where the random numbers come from.
+        framing: how the pictures frame the people.
+        shares: of SOURCES, sum 1.
+    """
     kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
     rendered = images_of(data.people, indices, kinds)
     if not data.augment:
@@ -103,7 +126,8 @@ def draw_people(
     drawn = Drawn(*(value.clone() for value in vars(rendered).values()))
     if data.backgrounds is not None:
         drawn = with_photographs(drawn, kinds, data.backgrounds, generator)
-    drawn = with_company(drawn, data.people, generator)
+    for share in company.shares:
+        drawn = with_company(drawn, data.people, generator, replace(company, shares=(share,)))
     drawn, ends = framed(drawn, framing, generator)
     drawn = behind_things(drawn, data.backgrounds, generator)
     drawn = replace(drawn, images=photographed(drawn.images, generator))
@@ -127,13 +151,21 @@ def images_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Draw
     mask = torch.where(occluded[:, :, None, None], visible, people.images("amodal_mask", indices) > 0.5)
     uncovered = rows(people.joint_visible, indices) | ~occluded
     labels = rows(people.densepose_i, indices)[:, None].float() * mask
-    return Drawn(images, mask.float(), labels, joints, ((joints[..., 2] > 0) & uncovered).float())
+    present = ((joints[..., 2] > 0) & uncovered).float()
+    return Drawn(images, mask.float(), labels, joints, present, torch.zeros_like(labels))
 
 
 def with_photographs(
     drawn: Drawn, kinds: Tensor, backgrounds: Backgrounds, generator: torch.Generator
 ) -> Drawn:
-    """A photograph in place of all but the person in some of the pictures."""
+    """A photograph in place of all but the person in some of the pictures.
+
+    Args:
+        drawn: B pictures; changed in place.
+        kinds: (B,) numbers of SOURCES, which decide how often.
+        backgrounds: the photographs.
+        generator: where the random numbers come from.
+    """
     chance = torch.tensor(REPLACED)[kinds]
     where = torch.nonzero(torch.rand(len(kinds), generator=generator) < chance)[:, 0]
     if len(where):
@@ -142,30 +174,48 @@ def with_photographs(
     return drawn
 
 
-def with_company(drawn: Drawn, people: PeopleDataset, generator: torch.Generator) -> Drawn:
-    """Another of the data set's people beside, behind or in front of some."""
-    count, size = len(drawn.images), drawn.images.shape[-1]
-    where = torch.nonzero(torch.rand(count, generator=generator) < COMPANY)[:, 0]
+def with_company(
+    drawn: Drawn, people: PeopleDataset, generator: torch.Generator, company: Company = Company()
+) -> Drawn:
+    """Another of the data set's people beside, behind or in front of some; who is meant may change."""
+    count = len(drawn.images)
+    where = torch.nonzero(torch.rand(count, generator=generator) < company.shares[0])[:, 0]
     if not len(where):
         return drawn
-    others = torch.randint(len(people), (len(where),), generator=generator).numpy()
-    views = _beside(len(where), size, generator)
-    images = [people.images(name, others) for name in ("unoccluded", "amodal_mask")]
-    image, shape = views.warp(torch.cat(images, dim=1)).split([3, 1], dim=1)
+    chosen = torch.randint(len(people), (len(where),), generator=generator).numpy()
+    views = _beside(len(where), drawn.images.shape[-1], company.nearest, generator)
+    other = _moved(images_of(people, chosen, torch.full((len(where),), SOURCES.index("unoccluded"))), views)
     front = (torch.rand(len(where), 1, 1, 1, generator=generator) < IN_FRONT).float()
-    shape = (shape > 0.5).float() * torch.maximum(1 - drawn.mask[where], front)
-    drawn.images[where] = torch.lerp(drawn.images[where], image, shape)
-    cover = torch.zeros(count, 1, size, size)
-    cover[where] = shape
-    return hidden_by(drawn, cover)
+    own = Drawn(*(value[where] for value in vars(drawn).values()))
+    shape = other.mask * torch.maximum(1 - own.mask, front)
+    image = torch.lerp(own.images, other.images, shape)
+    further = own.others * (1 - shape)
+    own, other = hidden_by(own, shape), hidden_by(other, 1 - shape)
+    exchanged = torch.rand(len(where), generator=generator) < company.exchanged
+    meant = replace(own, images=image, others=torch.maximum(further, shape))
+    instead = replace(other, images=image, others=torch.maximum(further, own.mask))
+    whole = {name: value.clone() for name, value in vars(drawn).items()}
+    for name, value in whole.items():
+        first, second = getattr(meant, name), getattr(instead, name)
+        value[where] = torch.where(exchanged.reshape(-1, *(1,) * (first.ndim - 1)), second, first)
+    return Drawn(**whole)
 
 
-def _beside(count: int, size: int, generator: torch.Generator) -> Views:
+def _moved(drawn: Drawn, views: Views) -> Drawn:
+    """People under views that mirror nobody."""
+    grid, joints = views.grid(), move_joints(views, drawn.joints)
+    image, mask = sampled(torch.cat([drawn.images, drawn.mask], dim=1), grid).split([3, 1], dim=1)
+    mask = (mask > 0.5).float()
+    labels = sampled(drawn.labels, grid, mode="nearest") * mask
+    return Drawn(image, mask, labels, joints, drawn.present * (joints[..., 2] > 0), torch.zeros_like(mask))
+
+
+def _beside(count: int, size: int, nearest: float, generator: torch.Generator) -> Views:
     """Views that move people to either side, some nearer and some farther away."""
     draw = torch.rand(count, 4, generator=generator)
     scale = 0.6 * 2 ** draw[:, 0]
     side = torch.where(draw[:, 1] < 0.5, -1.0, 1.0)
-    shift = torch.stack([side * (0.18 + 0.35 * draw[:, 2]), 0.24 * draw[:, 3] - 0.12], dim=1) * size
+    shift = torch.stack([side * (nearest + 0.35 * draw[:, 2]), 0.24 * draw[:, 3] - 0.12], dim=1) * size
     matrix = scale[:, None, None] * torch.eye(2)
     return Views(matrix, shift, torch.zeros(count, dtype=torch.bool), size)
 
@@ -174,7 +224,9 @@ def framed(drawn: Drawn, framing: Framing, generator: torch.Generator) -> tuple[
     """Every picture as a frame round the person shows it, and the line (B,) px at which an upper part ends,
     infinite for whole people.
     """
-    boxes, upper = part_boxes(mask_boxes(drawn.mask), framing.upper, generator)
+    together = torch.rand(len(drawn.images), 1, 1, 1, generator=generator) < framing.together
+    framed_ones = torch.maximum(drawn.mask, drawn.others * together)
+    boxes, upper = part_boxes(mask_boxes(framed_ones), framing.upper, generator)
     views = person_views(boxes, drawn.images.shape[-1], framing, generator)
     moved, grid = move_joints(views, drawn.joints), views.grid()
     labels = sampled(drawn.labels, grid, mode="nearest")
@@ -182,10 +234,10 @@ def framed(drawn: Drawn, framing: Framing, generator: torch.Generator) -> tuple[
     labels = torch.where(views.flipped[:, None, None, None], mirrored, labels)
     present = exchange_sides(views, drawn.present) * (moved[..., 2] > 0)
     images = sampled(drawn.images, grid, random_fill(drawn.images, generator))
-    mask = (sampled(drawn.mask, grid) > 0.5).float()
+    mask, others = (sampled(torch.cat([drawn.mask, drawn.others], dim=1), grid) > 0.5).float().chunk(2, dim=1)
     bottom = torch.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], dim=1)
     ends = torch.where(upper, views.move(bottom[:, None])[:, 0, 1], torch.inf)
-    return Drawn(images, mask, labels, moved, present), ends
+    return Drawn(images, mask, labels, moved, present, others), ends
 
 
 def part_boxes(boxes: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -198,7 +250,14 @@ def part_boxes(boxes: Tensor, share: float, generator: torch.Generator) -> tuple
 
 
 def person_views(boxes: Tensor, size: int, framing: Framing, generator: torch.Generator) -> Views:
-    """A frame round each box (B,4) px; turned and mirrored at random."""
+    """A frame round each box; turned and mirrored at random.
+
+    Args:
+        boxes: (B,4) x0, y0, x1, y1 in pixels.
+        size: side of the views in pixels.
+        framing: how far, how wide, how much turned.
+        generator: where the random numbers come from.
+    """
     count = len(boxes)
     draw = torch.rand(count, 6, generator=generator)
     low, high = boxes[:, :2], boxes[:, 2:]
@@ -217,9 +276,15 @@ def person_views(boxes: Tensor, size: int, framing: Framing, generator: torch.Ge
 
 
 def within_borders(drawn: Drawn, ends: Tensor, share: float, generator: torch.Generator) -> Drawn:
-    """The pictures end near the person on some sides, most often at `ends` (B,), the line where a part does.
+    """The pictures end near the person on some sides.
 
     Beyond, all is grey, as where a frame reaches out of a photograph, or of another colour.
+
+    Args:
+        drawn: B pictures.
+        ends: (B,) the line in pixels where a part of the person ends; most often the picture ends there.
+        share: how often it ends at a side, 0..1; above half as often.
+        generator: where the random numbers come from.
     """
     count, size = len(ends), drawn.images.shape[-1]
     x0, y0, x1, y1 = mask_boxes(drawn.mask).unbind(1)
@@ -280,4 +345,6 @@ def hidden_by(drawn: Drawn, cover: Tensor) -> Drawn:
     under = cover.flatten(1).gather(1, line * size + column)
     open_ = 1 - cover
     present = drawn.present * (under < 0.5)
-    return Drawn(drawn.images, drawn.mask * open_, drawn.labels * open_, drawn.joints, present)
+    return Drawn(
+        drawn.images, drawn.mask * open_, drawn.labels * open_, drawn.joints, present, drawn.others * open_
+    )

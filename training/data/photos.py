@@ -29,7 +29,7 @@ class PhotographedPerson:
     """One annotated person on a photograph of height x width pixels.
 
     box: px. area: px^2, as COCO's object keypoint similarity counts it. joints: (17,3) x_px, y_px, COCO's
-    flag 0, 1 or 2. mask: (H,W) bool.
+    flag 0, 1 or 2. mask: (H,W) bool. hands: (2,21,3) of COCO-WholeBody, left and right, x_px, y_px, score.
     """
 
     file: Path
@@ -39,6 +39,7 @@ class PhotographedPerson:
     area: float
     joints: np.ndarray | None
     mask: np.ndarray | None
+    hands: np.ndarray | None = None
 
     def image(self) -> Tensor:
         """The photograph (3,H,W) in 0..1. Raises ValueError when the file has another size than annotated."""
@@ -54,25 +55,34 @@ class PhotographedPerson:
         return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
-def open_photos(folder: Path) -> list[PhotographedPerson]:
+def open_photos(folder: Path, annotations: Path | None = None) -> list[PhotographedPerson]:
     """Everybody annotated on the pictures of `folder`, picture by picture in the order of the file.
 
-    Raises FileNotFoundError without annotations or pictures, ValueError for a file that is not COCO's.
+    annotations: COCO's file; None is annotations.json in the folder. Raises FileNotFoundError without
+    annotations or pictures, ValueError for a file that is not COCO's.
     """
-    path = Path(folder) / ANNOTATIONS
-    if not path.is_file():
-        raise FileNotFoundError(f"no {ANNOTATIONS} in {folder}: put COCO annotations beside the pictures")
-    content = _content(path)
+    path = annotations or Path(folder) / ANNOTATIONS
     people = [
         person
-        for image in content["images"]
-        for person in _people_of(Path(folder), image, content["annotations"], path)
+        for image, own in read_annotations(path)
+        for person in _people_of(Path(folder), image, own, path)
     ]
     if not people:
         raise ValueError(
             f"{path} annotates no person: every annotation needs a bbox, joints or a segmentation"
         )
     return people
+
+
+def read_annotations(path: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """COCO's pictures with their annotations as they stand in the file, without those of crowds.
+
+    Raises FileNotFoundError, and ValueError for a file that is not COCO's.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path.name} in {path.parent}: put COCO annotations there")
+    content = _content(path)
+    return list(zip(content["images"], _by_image(content, path), strict=True))
 
 
 def _content(path: Path) -> Mapping[str, Any]:
@@ -86,13 +96,24 @@ def _content(path: Path) -> Mapping[str, Any]:
     return content
 
 
+def _by_image(content: Mapping[str, Any], path: Path) -> list[list[Any]]:
+    """The annotations of each picture, without crowds."""
+    try:
+        own: dict[Any, list[Any]] = {image["id"]: [] for image in content["images"]}
+        for each in content["annotations"]:
+            if each["image_id"] in own and not each.get("iscrowd"):
+                own[each["image_id"]].append(each)
+        return [own[image["id"]] for image in content["images"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: an image or annotation is not COCO's ({error!r})") from error
+
+
 def _people_of(
-    folder: Path, image: Mapping[str, Any], annotations: Sequence[Any], path: Path
+    folder: Path, image: Mapping[str, Any], own: Sequence[Any], path: Path
 ) -> list[PhotographedPerson]:
     try:
         file = folder / image["file_name"]
-        own = [each for each in annotations if each["image_id"] == image["id"] and not each.get("iscrowd")]
-        return list(_people(own, file, *_size(image, file))) if own else []
+        return list(people_on(file, own, *_size(image, file))) if own else []
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{path}: an image or annotation is not COCO's ({error!r})") from error
 
@@ -109,9 +130,12 @@ def _size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
         return opened.height, opened.width
 
 
-def _people(
-    annotations: Sequence[Mapping[str, Any]], file: Path, height: int, width: int
+def people_on(
+    file: Path, annotations: Sequence[Mapping[str, Any]], height: int, width: int
 ) -> Iterator[PhotographedPerson]:
+    """The people that COCO's annotations describe on a picture of height x width pixels; those of whom they
+    do not say where they are, are left out.
+    """
     for each in annotations:
         joints = _joints(each.get("keypoints"), file)
         mask = decode_segmentation(each["segmentation"], height, width) if each.get("segmentation") else None
@@ -121,7 +145,7 @@ def _people(
         if not box.is_empty:
             drawn = box.width * box.height if mask is None else float(mask.sum())
             area = float(each.get("area") or drawn)
-            yield PhotographedPerson(file, height, width, box, area, joints, mask)
+            yield PhotographedPerson(file, height, width, box, area, joints, mask, _hands(each))
 
 
 def _joints(values: Any, file: Path) -> np.ndarray | None:
@@ -132,6 +156,14 @@ def _joints(values: Any, file: Path) -> np.ndarray | None:
     if len(joints) != JOINTS:
         raise ValueError(f"{file} has a person of {len(joints)} joints; COCO's people have {JOINTS}")
     return joints if (joints[:, 2] > 0).any() else None
+
+
+def _hands(annotation: Mapping[str, Any]) -> np.ndarray | None:
+    """(2,21,3), left and right; None without COCO-WholeBody's hands."""
+    sides = [annotation.get(f"{side}hand_kpts") for side in ("left", "right")]
+    if not any(sides):
+        return None
+    return np.stack([np.asarray(side or [0.0] * 63, np.float32).reshape(21, 3) for side in sides])
 
 
 def _box(given: Any, joints: np.ndarray | None, mask: np.ndarray | None) -> Box:

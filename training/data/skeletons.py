@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import encode_image
-from ...people.skeleton_coco import draw_coco_bodies
+from ...people.keypoints import Person, Pose
+from ...people.skeleton_coco import draw_coco_bodies, draw_coco_poses
 from ..run.recipe import Split
 from .hands import encoded
 from .latents import LatentCache
@@ -42,8 +43,13 @@ class PosedPeople(NamedTuple):
 
 
 def skeletons_of(cache: LatentCache, indices: np.ndarray) -> torch.Tensor:
-    """Skeleton pictures of these people."""
-    return draw_coco_bodies(rows(cache.people.joints, indices), cache.people.size, cache.people.size)
+    """Skeleton pictures of these people, and of all others in their pictures where those are known."""
+    people = cache.people
+    if not len(people.everybody):
+        return draw_coco_bodies(rows(people.joints, indices), people.size, people.size)
+    bodies = people.everybody[np.asarray(indices)]
+    poses = [Pose(tuple(map(Person, each)), people.size, people.size) for each in bodies]
+    return draw_coco_poses(poses)
 
 
 def with_skeletons(split: Split, data_root: Path, vae: AutoencoderKL) -> Split:
@@ -55,5 +61,7 @@ def with_skeletons(split: Split, data_root: Path, vae: AutoencoderKL) -> Split:
 @torch.no_grad()
 def _posed(cache: LatentCache, folder: Path, vae: AutoencoderKL) -> PosedPeople:
     latents = encoded(folder, SKELETONS, vae, len(cache), lambda where: skeletons_of(cache, where))
-    size = cache.people.size
-    return PosedPeople(cache, latents, encode_image(vae, torch.zeros(1, 3, size, size))[0])
+    size, device = cache.people.size, next(vae.parameters()).device
+    return PosedPeople(
+        cache, latents, encode_image(vae, torch.zeros(1, 3, size, size, device=device))[0].cpu()
+    )

@@ -34,7 +34,7 @@ from .pocold import WEIGHTS as POCOLD_WEIGHTS
 from .reposing import SIZE, STEPS, Reposed, measure, reposed_rows, summary, there
 
 WEIGHTS, SCHEDULER = Weights(2.0, 2.0), DDIM
-"""Of CFLD. The paper has DDPM, for its 50 steps."""
+"""Of CFLD. The released code has DDPM, for its 50 steps."""
 FULL, NO_APPEARANCE, CLIP, POCOLD = "full", "no_appearance", "clip", "pocold"
 FILES = {
     FULL: "cfld.safetensors",
@@ -43,7 +43,7 @@ FILES = {
     POCOLD: "pocold.safetensors",
 }
 ORDER = ((FULL, NO_APPEARANCE), (FULL, CLIP))
-"""The first is the better one, by the paper."""
+"""The first is the better one, as the released ablations have it: the whole method is the best."""
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 INTERPOLATIONS = 5
 

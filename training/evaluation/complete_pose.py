@@ -64,7 +64,14 @@ def evaluate_pose_completion(
     on_batch: Callable[[Batch], object] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Every metric by its name over the people of `seeds`; see `completion_scores`."""
+    """Every metric by its name; see `completion_scores`.
+
+    Args:
+        net: the flow.
+        seeds: of the people.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
+    """
     batches: list[Batch] = []
 
     def measure(part: list[int]) -> Batch:

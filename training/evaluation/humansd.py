@@ -172,9 +172,16 @@ def evaluate_humansd(
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
 ) -> dict[str, float]:
-    """Every metric by its name over the people of `seeds`: "ap.humansd" with one person in each picture,
-    "ap.humansd.three" with three, of the first IN_THREES people. "truth" is what the detector finds on the
-    people's own pictures.
+    """Every metric by its name: "ap.humansd" with one person in each picture, "ap.humansd.three" with three.
+
+    "truth" is what the detector finds on the people's own pictures.
+
+    Args:
+        family: of `load_family`.
+        seeds: of the people; the first IN_THREES of them are also drawn in threes.
+        batch_size: people in a batch.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
     """
     measured: dict[str, Measured] = defaultdict(Measured)
     in_threes, threes = set(seeds[:IN_THREES]), 0

@@ -138,10 +138,18 @@ def evaluate_phac(
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Every metric by its name, over the people of `seeds`; a person's noise is drawn by the person's seed.
+    """Every metric by its name; a person's noise is drawn by the person's seed.
 
-    on_batch gets every batch with its stages, on_done the number of people done in it. The curve over s is
-    measured on the first quarter of the people.
+    The curve over s is measured on the first quarter of the people.
+
+    Args:
+        family: of `load_family`.
+        seeds: of the people.
+        settings: steps and guidance.
+        size: side of the pictures in pixels.
+        batch_size: people in a batch.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
     """
     measured, in_curve = Measured(), set(seeds[: math.ceil(CURVE_SHARE * len(seeds))])
 

@@ -85,6 +85,12 @@ def evaluate_photos(
     found when the detector is shown the box alone. oks: COCO's object keypoint similarity, mean over people.
     mask_iou: of the mask that SAM makes from the joints that can be seen, looking at the box; .points: from
     three of them; .no_box: from the joints, looking at what is round them.
+
+    Args:
+        perception: the networks.
+        people: with their annotations.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
     """
     values: dict[str, list[float]] = defaultdict(list)
 

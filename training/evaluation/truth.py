@@ -20,11 +20,17 @@ def evaluate_truth(
     on_batch: Callable[[list[int]], object] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Metrics of the people of `seeds` at 128 pixels; there are no networks.
+    """Metrics of the people themselves, at 128 pixels.
 
     hidden_share: of the person. person_share: of the picture. joints_on_person, hidden_joints: of the
     marked joints. split_err: pixels that are not either visible or invisible or neither. outside_diff:
     largest difference of the complete and the occluded picture a pixel away from the person.
+
+    Args:
+        networks: there are none.
+        seeds: of the people.
+        on_batch: gets what a sheet shows of every batch.
+        on_done: gets the number of people of every batch that is finished.
     """
     measured = PerPerson()
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from ...people.skeleton import draw_skeleton
-from ..data.hands import Gestures, open_hands
+from ..data.hands import Gestures, open_gestures
 from ..data.people import rows, sample_indices
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .controlled import ControlledRecipe
+from .hands import OUR_PLAN
 
 NO_PROMPT, NO_HANDS = 0.1, 0.08
 """Shares of black prompt pictures, which the guidance needs, and of skeletons without hands."""
@@ -23,12 +24,12 @@ class BodyRecipe(ControlledRecipe):
     name = "body"
     empty_text = 0.12
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
+    authors = OUR_PLAN
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the people once for this autoencoder."""
         self.prepare_networks(init)
-        train, held_out = open_hands(data_root, init["vae"])
-        return Split(train.gestures, held_out.gestures)
+        return open_gestures(data_root, self.vae)
 
     def batch(self, data: Gestures, step: int, seed: int, batch_size: int) -> Batch:
         """Latents (B,8,h,w), texts, and skeleton pictures (B,3,8h,8w)."""

@@ -23,20 +23,17 @@ from ...models.cfld.config import DECODER, POOLED, TOKENS, CFLDConfig, released_
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import pose_image, resized
 from ...models.cfld.swin import start_from
-from ...models.diffusion.checkpoint import config_to_metadata, read_metadata
-from ...models.diffusion.networks import load_unet
+from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.schedulers import TRAINING_STEPS
-from ...models.diffusion.single_file import SD15, read_weights
-from ...models.diffusion.single_file import load_unet as load_full_unet
+from ...models.diffusion.single_file import TEXT_CHANNELS, read_weights
 from ...models.pocold.checkpoint import load_vae_file
-from ..data.pairs import Pairs, drawn_pairs, open_pairs
+from ..data.pairs import JOINTS, Pairs, drawn_pairs, open_pairs
 from ..data.people import rows, sample_indices
 from ..run.progress import image_grid
-from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.recipe import BF16_COPY, STEP, Batch, Export, Split, TrainingPlan, random_generator
 from .cfld_prompt import start_with_prompt
 from .latent import LatentRecipe
-
-BASE, SWIN = "base", "swin"
+from .public import BASE, SWIN, is_own, open_unet
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,12 @@ class Switches:
 
 
 class Reposer(torch.nn.Module):
-    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up."""
+    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up.
+
+    The biases of its queries are there during a pass alone, so that activations cannot be computed again.
+    """
+
+    can_checkpoint = False
 
     def __init__(self, unet: Any, networks: CFLDNetworks) -> None:
         super().__init__()
@@ -89,7 +91,7 @@ class Reposer(torch.nn.Module):
 class CFLDRecipe(LatentRecipe):
     """Predict the noise of a person's latents in two poses from one picture of the person."""
 
-    needs = ("vae", BASE)
+    needs: tuple[str, ...] = ("vae", BASE)
     plan = TrainingPlan(steps=15_000, batch_size=16, learning_rate=4e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "cfld", switches: Switches | None = None) -> None:
@@ -97,21 +99,33 @@ class CFLDRecipe(LatentRecipe):
         self.name, self.switches = name, switches or Switches()
         self.config = CFLDConfig()
 
+    authors = TrainingPlan(
+        steps=45_500, batch_size=56, accumulation=4, learning_rate=1e-4, final_rate=0.1, falls=STEP,
+        warmup_steps=1000, betas=(0.9, 0.999), mixed_precision="bf16",
+    )  # fmt: skip
+    """The released code's: 100 epochs of 101 966 pairs in batches of 224, at the end a tenth of the rate."""
+
+    def at_full_size(self) -> None:
+        """Also the plain loss, and a published Swin Transformer to begin with."""
+        super().at_full_size()
+        self.switches = replace(self.switches, heaviest=1.0)
+        self.needs = (*CFLDRecipe.needs, SWIN)
+
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the pairs once for this autoencoder."""
         self.prepare_networks(init)
-        return open_pairs(data_root, self.vae)
+        return open_pairs(data_root, self.vae, needs=JOINTS)
 
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
         """Load what stays as it is, and choose the sizes."""
-        self.vae = load_vae_file(init["vae"])
-        config = CFLDConfig() if is_mini(init[BASE]) else released_config()
+        self.vae = self.placed(load_vae_file(init["vae"]))
+        config = CFLDConfig() if is_own(init[BASE]) else released_config()
         self.config = replace(config, prompt=self.switches.prompt, appearance=self.switches.appearance)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net with fresh networks."""
         self.prepare_networks(init)
-        unet = load_unet(init[BASE]) if is_mini(init[BASE]) else load_full_unet(init[BASE], SD15)
+        unet = open_unet(init[BASE], TEXT_CHANNELS)
         networks = CFLDNetworks(self.config)
         if SWIN in init:
             start_from(networks.backbone, read_weights(init[SWIN]), str(init[SWIN]))
@@ -171,22 +185,15 @@ class CFLDRecipe(LatentRecipe):
     def export(self, module: Any, held_out: Pairs) -> Export:
         """The networks and the trained matrices."""
         config = {"backbone": BASE, KIND: config_to_metadata(self.config)}
-        return Export(KIND, change_tensors(module.networks, module.unet.state_dict()), config, int8=True)
+        return Export(
+            KIND, change_tensors(module.networks, module.unet.state_dict()), config, int8=not self.full_size
+        )
 
 
 def cubic_times(count: int, generator: torch.Generator) -> torch.Tensor:
     """t = floor((1 - u^3) 1000), u uniform: (count,) int64 in 0..999, more of them noisy."""
     u = torch.rand(count, generator=generator)
     return ((1 - u**3) * TRAINING_STEPS).long().clamp(max=TRAINING_STEPS - 1)
-
-
-def is_mini(path: Path) -> bool:
-    """Whether a U-Net is of this pack, not of Stable Diffusion."""
-    try:
-        read_metadata(path)
-    except ValueError:
-        return False
-    return True
 
 
 RECIPES = {

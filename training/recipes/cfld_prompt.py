@@ -1,7 +1,8 @@
 """Recipe cfld_prompt: what mini's CFLD begins with: its source encoder says what the text encoder would.
 
-The paper begins with a Swin Transformer that knows ImageNet and with prompts learnt for hours. Here H_S and
-H_D first learn to give, for a picture, the tokens of its caption, which the base U-Net understands already.
+The released code begins with a Swin Transformer that knows ImageNet and learns its prompts from pictures
+alone. Here H_S and H_D first learn to give, for a picture, the tokens of its caption, which the base U-Net
+understands already.
 Give the file to `cfld` and `cfld_no_appearance` by --init; `cfld_clip` has its own, cfld_clip_prompt.
 """
 

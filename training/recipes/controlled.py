@@ -8,9 +8,12 @@ from typing import Any
 
 import torch
 
-from ...models.diffusion.networks import load_unet, mini_controlnet, plain_config
+from ...models.diffusion.controlnet import check_controlnet, controlnet_from
+from ...models.diffusion.networks import mini_controlnet, plain_config
+from ...models.diffusion.single_file import load_controlnet
 from ..run.recipe import Batch, Export
 from .latent import LatentRecipe, Predict
+from .public import CONTROLNET, UNETS, is_own, open_unet, write_controlnet
 
 CONTROL_RATE_FACTOR = 10.0
 
@@ -18,13 +21,13 @@ CONTROL_RATE_FACTOR = 10.0
 class ControlledUNet(torch.nn.Module):
     """A U-Net and the ControlNet that reads its prompt picture; gives the predicted noise.
 
-    Made from a U-Net that is frozen but for its cross-attention, or wholly, with a ControlNet that starts
-    from it.
+    Made from a U-Net that is frozen but for its cross-attention, or wholly, with a ControlNet of its own or,
+    without one, with one that starts from the U-Net. A ControlNet of fewer input channels sees the first.
     """
 
-    def __init__(self, unet: Any, with_attention: bool = True) -> None:
+    def __init__(self, unet: Any, with_attention: bool = True, controlnet: Any = None) -> None:
         super().__init__()
-        self.unet, self.controlnet = unet, mini_controlnet(unet)
+        self.unet, self.controlnet = unet, controlnet or mini_controlnet(unet)
         self.with_attention = with_attention
         for name, parameter in unet.named_parameters():
             parameter.requires_grad_(with_attention and is_cross_attention(name))
@@ -39,7 +42,8 @@ class ControlledUNet(torch.nn.Module):
     ) -> torch.Tensor:
         """Latents (B,8,h,w), texts (B,28,96), prompt (B,3,8h,8w) in 0..1, more input channels (B,c,h,w)."""
         inputs = latents if condition is None else torch.cat([latents, condition], dim=1)
-        down, middle = self.controlnet(inputs, times, texts, controlnet_cond=prompt, return_dict=False)
+        seen = inputs[:, : self.controlnet.config.in_channels]
+        down, middle = self.controlnet(seen, times, texts, controlnet_cond=prompt, return_dict=False)
         return self.unet(
             inputs, times, texts, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
@@ -75,8 +79,22 @@ class ControlledRecipe(LatentRecipe):
     needs: tuple[str, ...] = ("vae", "text", backbone)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """The backbone, frozen but perhaps for its cross-attention, and a ControlNet that starts from it."""
-        return ControlledUNet(load_unet(init[self.backbone]), self.with_attention)
+        """The backbone, frozen but perhaps for its cross-attention, and a ControlNet: the public one given,
+        or one that starts from the backbone.
+        """
+        path = init[self.backbone]
+        channels = next(count for count, name in UNETS.items() if name == self.backbone)
+        unet, controlnet = open_unet(path, channels), None
+        if CONTROLNET in init:
+            controlnet = load_controlnet(init[CONTROLNET]).requires_grad_(True)
+            check_controlnet(controlnet, unet, str(init[CONTROLNET]), str(path))
+        elif not is_own(path):
+            controlnet = controlnet_from(unet, {"in_channels": unet.config.out_channels})
+        return ControlledUNet(unet, self.with_attention, controlnet)
+
+    def finish(self, weights: Path, init: Mapping[str, Path]) -> None:
+        """At full size the ControlNet alone as well, for stock nodes."""
+        write_controlnet(weights)
 
     def parameter_groups(self, module: Any, learning_rate: float) -> list[dict[str, Any]]:
         """Cross-attention at the rate, ControlNet at ten times the rate."""
@@ -93,7 +111,7 @@ class ControlledRecipe(LatentRecipe):
     def export(self, module: Any, held_out: Any) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
         tensors, config = module.change(self.backbone)
-        return Export(self.name, tensors, config, int8=True)
+        return Export(self.name, tensors, config, int8=not self.full_size)
 
 
 def is_cross_attention(name: str) -> bool:

@@ -14,18 +14,27 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from ...models.diffusion.networks import LATENT_CHANNELS, latent_mask, load_unet
+from ...models.diffusion.networks import latent_mask
+from ...models.diffusion.single_file import TEXT_CHANNELS
 from ...models.hands.losses import MASK_WEIGHT, mask_loss
 from ...models.hands.networks import hand_unet
-from ..data.hands import CloseUps, open_hands
+from ..data.hands import CloseUps, open_close_ups
 from ..data.people import rows, sample_indices
 from ..evaluation.metrics import iou
 from ..run.progress import image_grid
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe
+from .public import open_unet
 
 HAND_COUNTS = 4.0
 """How much more the hand and its outline count than the background, which is cut away later."""
+
+
+OUR_PLAN = TrainingPlan(
+    steps=50_000, batch_size=16, learning_rate=1e-5, final_rate=1.0, weight_decay=0.01, betas=(0.9, 0.999),
+    mixed_precision="bf16",
+)  # fmt: skip
+"""Of both stages at full size. The paper's settings are not known: this is our choice."""
 
 
 class HandRecipe(LatentRecipe):
@@ -36,20 +45,26 @@ class HandRecipe(LatentRecipe):
     empty_text = 0.12
     file_kind = "hands"
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
+    authors = OUR_PLAN
 
     def __init__(self, name: str = "hands", mask_weight: float = MASK_WEIGHT) -> None:
         super().__init__()
-        self.name, self.mask_weight = name, mask_weight
+        self.name, self.mask_weight, self.hand_counts = name, mask_weight, HAND_COUNTS
+
+    def at_full_size(self) -> None:
+        """Also all cells alike."""
+        super().at_full_size()
+        self.hand_counts = 1.0
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the hands once for this autoencoder."""
         self.prepare_networks(init)
-        train, held_out = open_hands(data_root, init["vae"])
-        return Split(train.close_ups, held_out.close_ups)
+        return open_close_ups(data_root, self.vae)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net, widened."""
-        return hand_unet(load_unet(init["base"]), LATENT_CHANNELS)
+        base = open_unet(init["base"], TEXT_CHANNELS)
+        return hand_unet(base, base.config.out_channels)
 
     def batch(self, data: CloseUps, step: int, seed: int, batch_size: int) -> Batch:
         """Latents, skeleton latents (B,8,h,w), masks (B,1,h,w) as covered parts of the cells, texts."""
@@ -75,7 +90,7 @@ class HandRecipe(LatentRecipe):
             masks.append(mask)
             return noise
 
-        counts = 1 + (HAND_COUNTS - 1) * F.max_pool2d(batch["masks"], 3, 1, 1)
+        counts = 1 + (self.hand_counts - 1) * F.max_pool2d(batch["masks"], 3, 1, 1)
         noise_loss = self.noise_loss(predict, batch["latents"], generator, counts)
         of_masks = mask_loss(masks[0].float(), batch["masks"])
         return noise_loss + self.mask_weight * of_masks, {
@@ -123,7 +138,8 @@ def predict_both(
         times: (B,) time steps.
     """
     made = module(torch.cat([latents, batch["skeleton"]], dim=1), times, batch["texts"]).sample
-    return made[:, :LATENT_CHANNELS], made[:, LATENT_CHANNELS:]
+    channels = latents.shape[1]
+    return made[:, :channels], made[:, channels:]
 
 
 RECIPES = {

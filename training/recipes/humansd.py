@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ...models.diffusion.networks import load_unet
+from ...models.diffusion.single_file import SD2, TEXT_CHANNELS
 from ...models.humansd.losses import MODES, emphasis
 from ...models.humansd.networks import pose_unet
 from ...models.perception.pose import PoseDetector, load_pose_detector
@@ -21,6 +21,7 @@ from ..data.people import rows, sample_indices
 from ..data.skeletons import PosedPeople, with_skeletons
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe, latents_of
+from .public import BASE, is_own, open_unet, write_checkpoint
 
 PLAIN = "plain"
 LOSSES = (PLAIN, *MODES)
@@ -44,6 +45,9 @@ class PosedRecipe(LatentRecipe):
     """What HumanSD and its two-branch peer share: the same people, texts and gaps, batch by batch."""
 
     needs: tuple[str, ...] = ("vae", "text", "base")
+    encodes = ("unoccluded",)
+    kinds: tuple[str, ...] = KINDS
+    no_pose = NO_POSE
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode pictures and skeletons once for this autoencoder."""
@@ -53,9 +57,10 @@ class PosedRecipe(LatentRecipe):
         """People of batch number `step`, in their surroundings or in front of what hid them."""
         generator = random_generator(seed, step, 41)
         indices = sample_indices(len(data.cache), step, seed, batch_size)
-        kinds = [KINDS[int(k)] for k in torch.randint(len(KINDS), (batch_size,), generator=generator)]
+        numbers = torch.randint(len(self.kinds), (batch_size,), generator=generator)
+        kinds = [self.kinds[int(number)] for number in numbers]
         texts = self.encode_texts([data.captions[index] for index in indices], generator)
-        posed = torch.rand(batch_size, 1, 1, 1, generator=generator) >= NO_POSE
+        posed = torch.rand(batch_size, 1, 1, 1, generator=generator) >= self.no_pose
         return Drawn(indices, latents_of(data.cache, kinds, indices), texts, posed.float())
 
 
@@ -65,6 +70,11 @@ class HumanSDRecipe(PosedRecipe):
     condition = "skeleton"
     file_kind = "humansd"
     plan = TrainingPlan(steps=STEPS, batch_size=BATCH_SIZE, learning_rate=5e-4, mixed_precision=BF16_COPY)
+    authors = TrainingPlan(
+        steps=95_000, batch_size=4, learning_rate=5e-6, final_rate=1.0, warmup_steps=0, weight_decay=0.01,
+        betas=(0.9, 0.999), ema_decay=0.0, mixed_precision="bf16",
+    )  # fmt: skip
+    """The released code's, for each GPU."""
 
     def __init__(self, name: str = "humansd", loss: str = PLAIN) -> None:
         super().__init__()
@@ -75,6 +85,11 @@ class HumanSDRecipe(PosedRecipe):
         if loss != PLAIN:
             self.needs = (*PosedRecipe.needs, "pose_detector")
 
+    def at_full_size(self) -> None:
+        """Also pictures as they are, all of them with their skeletons."""
+        super().at_full_size()
+        self.kinds, self.no_pose = self.encodes, 0.0
+
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
         """The pose detector as well, where the loss asks it."""
         super().prepare_networks(init)
@@ -83,7 +98,12 @@ class HumanSDRecipe(PosedRecipe):
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net, widened."""
-        return pose_unet(load_unet(init["base"]))
+        return pose_unet(open_unet(init[BASE], TEXT_CHANNELS, SD2))
+
+    def finish(self, weights: Path, init: Mapping[str, Path]) -> None:
+        """At full size a whole checkpoint as well, of the released layout, for the nodes."""
+        if not is_own(init[BASE]):
+            write_checkpoint(weights, init[BASE])
 
     def batch(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Batch:
         """Latents and skeleton latents (B,8,h,w), texts."""

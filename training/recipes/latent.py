@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...models.diffusion.networks import decode_latents, load_vae, noise_schedule, plain_config
+from ...models.diffusion.networks import decode_latents, noise_schedule, plain_config
 from ...models.diffusion.sampling import sample
 from ...models.diffusion.schedulers import DDIM, scheduler_of
-from ...models.diffusion.text import TextEncoder, load_text_encoder
+from ...models.pocold.checkpoint import load_vae_file
 from ..data.latents import CUTOUT_SUFFIX, LatentCache, open_latents
 from ..run.progress import image_grid
-from ..run.recipe import BaseRecipe, Batch, Export, Split, random_generator
+from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from .public import TEXT, open_text
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(noisy latents (B,C,h,w), times (B,)) -> the noise in them."""
@@ -29,10 +30,13 @@ class LatentRecipe(BaseRecipe):
     """Frozen autoencoder and text encoder; a U-Net learns to predict the noise.
 
     empty_text: share of captions replaced by the empty text. condition: name in a batch of what the U-Net
-    gets as further input channels, (B,c,h,w). file_kind: of the weights file.
+    gets as further input channels, (B,c,h,w). file_kind: of the weights file. encodes: the arrays of latents
+    that it reads at full size. authors: the plan at full size; without one the recipe is mini's alone.
     """
 
     needs: tuple[str, ...] = ("vae", "text")
+    encodes: tuple[str, ...] = ()
+    authors: TrainingPlan | None = None
     empty_text = 0.1
     condition = ""
     file_kind = "unet"
@@ -41,16 +45,34 @@ class LatentRecipe(BaseRecipe):
         self.schedule = noise_schedule()
         self.snr = self.schedule.alphas_cumprod / (1 - self.schedule.alphas_cumprod)
         self.vae: Any = None
-        self.text: TextEncoder | None = None
+        self.text: Any = None
+        self.full_size = False
+        self.weight_limit = WEIGHT_LIMIT
+
+    def at_full_size(self) -> None:
+        """Begin from public files, with the authors' settings: their plan, and the plain noise loss.
+
+        Raises ValueError for a recipe that only mini has.
+        """
+        if self.authors is None:
+            raise ValueError(f"recipe {self.name} is one of mini's: it takes no --base")
+        self.full_size, self.plan, self.weight_limit = True, self.authors, 1.0
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the data set once for this autoencoder."""
         self.prepare_networks(init)
-        return open_latents(data_root, init["vae"])
+        return open_latents(data_root, self.vae, names=self.encodes if self.full_size else ())
 
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
-        """Load what stays as it is."""
-        self.vae, self.text = load_vae(init["vae"]), load_text_encoder(init["text"])
+        """Load what stays as it is; at full size it works where the training does."""
+        self.vae = self.placed(load_vae_file(init["vae"]))
+        if TEXT in self.needs:
+            self.text = self.placed(open_text(init))
+
+    def placed(self, network: torch.nn.Module) -> Any:
+        """A frozen network on the GPU at full size, where there is one; mini's stay on the CPU."""
+        gpu = self.full_size and self.plan.device != "cpu" and torch.cuda.is_available()
+        return network.cuda() if gpu else network
 
     def encode_texts(self, captions: Sequence[str], generator: torch.Generator) -> torch.Tensor:
         """Captions -> (B,28,96); some are replaced by the empty text, for guidance."""
@@ -85,7 +107,7 @@ class LatentRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: Any) -> Export:
         """The U-Net."""
-        return Export(self.file_kind, module.state_dict(), plain_config(module), int8=True)
+        return Export(self.file_kind, module.state_dict(), plain_config(module), int8=not self.full_size)
 
     def noise_loss(
         self,
@@ -95,7 +117,8 @@ class LatentRecipe(BaseRecipe):
         cells: torch.Tensor | None = None,
         emphasis: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most 25.
+        """Mean ||eps - predict(z_t, t)||^2 with the weight 1/abar_t (the picture's own error), at most
+        `weight_limit`: 25 for mini; 1, the plain mean, at full size.
 
         Args:
             predict: gives the noise in noisy latents.
@@ -106,7 +129,7 @@ class LatentRecipe(BaseRecipe):
         """
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         times = torch.randint(0, len(self.snr), (len(latents),), generator=generator)
-        weight = (1 + 1 / self.snr[times]).clamp(max=WEIGHT_LIMIT).to(latents)
+        weight = (1 + 1 / self.snr[times]).clamp(max=self.weight_limit).to(latents)
         times = times.to(latents.device)
         difference = predict(self.schedule.add_noise(latents, noise, times), times).float() - noise
         error = difference.square()

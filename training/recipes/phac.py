@@ -33,7 +33,13 @@ class CoarseRecipe(ControlledRecipe):
     backbone = "inpaint"
     needs = ("vae", "text", backbone)
     empty_text = 0.12
+    encodes = ("cutout", "visible_masked", "visible_mask")
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
+    authors = TrainingPlan(
+        steps=60_000, batch_size=14, learning_rate=5e-6, final_rate=1.0, weight_decay=0.01,
+        betas=(0.9, 0.999), mixed_precision="bf16",
+    )  # fmt: skip
+    """Rates and batch are the paper's; 1750 epochs of its some 500 subjects are about as many steps."""
 
     def __init__(self, kind: str = POSE) -> None:
         super().__init__()
@@ -62,7 +68,7 @@ class CoarseRecipe(ControlledRecipe):
     def export(self, module: Any, held_out: LatentCache) -> Export:
         """The trained cross-attention (`unet.*`, in place of the backbone's) and the `controlnet.*`."""
         tensors, config = module.change(self.backbone)
-        return Export("phac", tensors, {"prompt": self.kind, **config}, int8=True)
+        return Export("phac", tensors, {"prompt": self.kind, **config}, int8=not self.full_size)
 
 
 RECIPES = {kind.recipe: partial(CoarseRecipe, kind.name) for kind in PROMPT_KINDS.values()}

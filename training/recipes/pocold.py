@@ -2,7 +2,8 @@
 
 L = L_mse + lambda * sum over the attention modules of the pose constraint (eq. 8). U-Net, source encoder and
 label mapper learn on pairs of the same person. With one of Stable Diffusion's autoencoders they have the
-released sizes and begin from nothing, as in the paper; with mini's they are mini and begin from its base.
+released sizes and begin from nothing, as in the authors' script; with mini's they are mini and
+begin from its base.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import torch
 
 from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet
-from ...models.pocold.attention import PAPER, CrossAttention
+from ...models.pocold.attention import PAPER, RELEASED, CrossAttention
 from ...models.pocold.checkpoint import KIND, load_vae_file
-from ...models.pocold.losses import SUM, Constraint
+from ...models.pocold.losses import MEAN, SUM, Constraint
 from ...models.pocold.networks import (
     SPARSE,
     VANILLA,
@@ -28,7 +29,7 @@ from ...models.pocold.networks import (
     released_config,
 )
 from ...models.pocold.sampling import latent_labels
-from ..data.pairs import Pairs, drawn_pairs, open_pairs
+from ..data.pairs import DENSEPOSE, Pairs, drawn_pairs, open_pairs
 from ..data.people import sample_indices
 from ..run.recipe import BF16_COPY, Batch, Export, Split, TrainingPlan, random_generator
 from .latent import LatentRecipe, Predict
@@ -63,21 +64,37 @@ class Switches:
 class PoCoLDRecipe(LatentRecipe):
     """Predict the noise of a person's latents from the pose's labels and another picture of the person."""
 
-    needs = ("vae", "base")
+    needs: tuple[str, ...] = ("vae", "base")
     plan = TrainingPlan(steps=20_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "pocold", switches: Switches = Switches()) -> None:
         super().__init__()
         self.name, self.switches = name, switches
 
+    authors = TrainingPlan(
+        steps=600_000, batch_size=32, learning_rate=5e-5, final_rate=1.0, warmup_steps=1000,
+        weight_decay=0.01, betas=(0.9, 0.999), ema_decay=0.0, mixed_precision="bf16",
+    )  # fmt: skip
+    """The paper's, and as many steps as the released script has."""
+
+    def at_full_size(self) -> None:
+        """Also what the released code does otherwise than the paper, but for what a comparison leaves out."""
+        super().at_full_size()
+        self.needs = ("vae",)
+        weight = 1.0 if self.switches.penalty_weight else 0.0
+        self.switches = replace(
+            self.switches, scale_mode=RELEASED, penalty_weight=weight, include_unmatched=True, reduction=MEAN,
+            no_pose=0.15, no_source=0.15, neither=0.0,
+        )  # fmt: skip
+
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the pairs once for this autoencoder."""
         self.prepare_networks(init)
-        return open_pairs(data_root, self.vae)
+        return open_pairs(data_root, self.vae, needs=DENSEPOSE)
 
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
         """Load what stays as it is."""
-        self.vae = load_vae_file(init["vae"])
+        self.vae = self.placed(load_vae_file(init["vae"]))
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """Networks of the size that goes with the autoencoder."""
@@ -155,7 +172,7 @@ class PoCoLDRecipe(LatentRecipe):
 
     def export(self, module: Any, held_out: Pairs) -> Export:
         """All networks."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=not self.full_size)
 
 
 @torch.no_grad()

@@ -25,13 +25,13 @@ from ...models.diffusion.sampling import (
 )
 from ...models.diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from ...models.diffusion.text import load_text_encoder
+from ...models.phac.base_picture import joined_person
 from ...models.phac.checkpoint import load_mask_net
 from ...models.phac.networks import InvisibleMaskUNet
 from ...models.phac.pipeline import crop_all
 from ...models.phac.sampling import (
     completed_part,
     exact_invisible_mask,
-    joined_person,
     predict_invisible,
 )
 from ...people.boxes import Box

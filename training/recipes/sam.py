@@ -1,8 +1,9 @@
 """Recipe: the mini SAM, visible masks of synthetic people from the joints that can be seen.
 
 Prompts are all visible joints or a few of them, displaced by a pixel or two, or clicks anywhere on the
-person; some come with points beside it, and a quarter of the pictures with a box. With one person in each
-picture a second prompt teaches little, so a picture is prompted once.
+person; some come with points beside it, most often on a neighbour, and a quarter of the pictures with a box.
+In most pictures there are two or three people of equal prominence, any of whom may be meant: only the prompt
+tells who.
 """
 
 from __future__ import annotations
@@ -23,24 +24,25 @@ from ...models.perception.sam import (
     POSITIVE,
     UNUSED,
     build_mini_sam,
-    decode_prompts,
-    encode_images,
+    prompt_logits,
     visible_mask,
 )
 from ...models.perception.sam_networks import KIND, MINI
 from ..data.people import PeopleDataset, rows, sample_indices
-from ..data.perception import Framing, PerceptionData, draw_people, mask_boxes
+from ..data.perception import Company, Drawn, Framing, PerceptionData, draw_people, mask_boxes
 from ..run.progress import image_grid
 from ..run.recipe import Batch, Export, random_generator
 from .perception import PerceptionRecipe
 
 PROMPTS = 1
-MOST_POINTS = (1, 3, 6, 18, 18)
+MOST_POINTS = (1, 2, 3, 3, 18, 18, 18, 18)
 NEGATIVES = 3
 JITTER_PX = 1.2
-BOXED = 4
+BOXED, BOX_ALONE = 4, 0.5
+"""One in so many pictures has a box, the first ones of a batch; that share of them has no points."""
 SHARES = (0.6, 0.3, 0.1, 0.0)
-FRAMING = Framing(sides=(1.05, 2.0), upper=0.25)
+FRAMING = Framing(sides=(1.05, 2.0), upper=0.25, together=0.5)
+COMPANY = Company(shares=(0.6, 0.25), nearest=0.08, exchanged=0.4)
 STEM_NAMES = {
     "stem.": "first.", "down4.": "down.0.", "block4.": "blocks.0.", "down8.": "down.1.",
     "blocks8.0.": "blocks.1.",
@@ -63,13 +65,11 @@ class SamTraining(torch.nn.Module):
         self, images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """images (B,3,S,S); points (B,K,n,2) px; labels (B,K,n); boxes (B,K,4) px."""
-        embeddings = encode_images(self.sam, images)
         boxed = len(images) // BOXED
-        parts = [decode_prompts(self.sam, embeddings[boxed:], points[boxed:], labels[boxed:])]
+        parts = [prompt_logits(self.sam, images[boxed:], points[boxed:], labels[boxed:])]
         if boxed:
-            parts.insert(
-                0, decode_prompts(self.sam, embeddings[:boxed], points[:boxed], labels[:boxed], boxes[:boxed])
-            )
+            prompts = points[:boxed], labels[:boxed], boxes[:boxed]
+            parts.insert(0, prompt_logits(self.sam, images[:boxed], *prompts))
         logits, ious = zip(*parts)
         return torch.cat(logits), torch.cat(ious)
 
@@ -91,8 +91,10 @@ class SamRecipe(PerceptionRecipe):
         """images, masks (B,1,S,S), points, labels, boxes of the prompts."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
         generator = random_generator(seed, step, 12)
-        drawn = draw_people(data, indices, generator, FRAMING, SHARES)
-        points, labels = random_points(drawn.mask, drawn.joints, drawn.present, generator)
+        drawn = draw_people(data, indices, generator, FRAMING, SHARES, COMPANY)
+        points, labels = random_points(drawn, generator)
+        boxed = batch_size // BOXED
+        labels[:boxed][torch.rand(boxed, generator=generator) < BOX_ALONE] = UNUSED
         return {
             "images": drawn.images, "masks": drawn.mask, "points": points, "labels": labels,
             "boxes": random_boxes(drawn.mask, generator),
@@ -105,7 +107,9 @@ class SamRecipe(PerceptionRecipe):
         logits, predicted = module(batch["images"], batch["points"], batch["labels"], batch["boxes"])
         logits, predicted = logits.float(), predicted.float()
         masks = batch["masks"]
-        valid = (masks.sum(dim=(2, 3)) > 0) & (batch["labels"] == POSITIVE).any(dim=2)
+        prompted = (batch["labels"] == POSITIVE).any(dim=2)
+        prompted[: len(masks) // BOXED] = True
+        valid = (masks.sum(dim=(2, 3)) > 0) & prompted
         valid = valid.float() / valid.sum().clamp_min(1)
         iou = intersection_over_union(logits > 0, masks > 0.5)
         per_prompt = mask_loss(logits, masks) + (predicted - iou).square()
@@ -156,16 +160,15 @@ def stem_from_detector(sam: Any, detector: PoseDetector) -> None:
     weights["first.bias"] = weights["first.bias"] + (kernel * (2 * mean - 1)).sum(dim=(1, 2, 3))
     weights["first.weight"] = kernel * 2 * spread
     missing = stem.load_state_dict(weights, strict=False).missing_keys
-    if set(missing) != {"proj.weight", "proj.bias", "out.weight", "out.bias"}:
+    if {name.split(".")[0] for name in missing} != {"proj", "out", "prompt"}:
         raise ValueError(
             f"the pose detector has no weights for the stem's {', '.join(missing)}: train it again"
         )
 
 
-def random_points(
-    masks: torch.Tensor, joints: torch.Tensor, seen: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def random_points(drawn: Drawn, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Prompts (B,K,n,2) px and labels (B,K,n) of a batch; n is drawn once, so few points are few tokens."""
+    masks, joints, seen = drawn.mask, drawn.joints, drawn.present
     batch, most = len(masks), MOST_POINTS[int(torch.randint(len(MOST_POINTS), (1,), generator=generator))]
     rank = torch.rand(batch, PROMPTS, 18, generator=generator) + 2 * (1 - seen[:, None])
     order = rank.argsort(dim=2)[..., :most]
@@ -183,7 +186,7 @@ def random_points(
     clicking = uniform(1) < 0.2
     points = torch.where(clicking[..., None], clicks, (chosen + jitter).clamp(0, masks.shape[-1] - 0.01))
     labels = torch.where(there | clicking, POSITIVE, UNUSED)
-    beside, beside_labels = negative_points(masks, generator)
+    beside, beside_labels = negative_points(masks, drawn.others, generator)
     return torch.cat([points, beside], dim=2), torch.cat([labels, beside_labels], dim=2)
 
 
@@ -195,15 +198,21 @@ def pixels_where(masks: torch.Tensor, count: int, generator: torch.Generator) ->
     return torch.stack([flat % side, flat // side], dim=2) + 0.5
 
 
-def negative_points(masks: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Up to `NEGATIVES` points beside the person for a third of the prompts, half of them close to it."""
+def negative_points(
+    masks: torch.Tensor, others: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Up to `NEGATIVES` points beside the person for a third of the prompts: anywhere, close to it, or on
+    another person (others (B,1,S,S)) where there is one.
+    """
     batch = len(masks)
     near = F.max_pool2d(masks, 17, 1, 8) - masks
-    weight = torch.where(torch.rand(batch, 1, 1, 1, generator=generator) < 0.5, near, 1 - masks)
-    points = pixels_where(weight, PROMPTS * NEGATIVES, generator).reshape(batch, PROMPTS, NEGATIVES, 2)
+    neighbours = torch.where(others.amax(dim=(2, 3), keepdim=True) > 0, others * (1 - masks), near)
+    kind = torch.rand(batch, 1, 1, 1, generator=generator)
+    weight = torch.where(kind < 0.6, neighbours, torch.where(kind < 0.8, near, 1 - masks))
+    points = pixels_where(weight, PROMPTS * NEGATIVES, generator)
     used = torch.rand(batch, PROMPTS, NEGATIVES, generator=generator) < 0.6
     used &= torch.rand(batch, PROMPTS, 1, generator=generator) < 0.3
-    return points, torch.where(used, NEGATIVE, UNUSED)
+    return points.reshape(batch, PROMPTS, NEGATIVES, 2), torch.where(used, NEGATIVE, UNUSED)
 
 
 def random_boxes(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -234,7 +243,14 @@ def intersection_over_union(found: torch.Tensor, truth: torch.Tensor) -> torch.T
 def score_person(
     sam: torch.nn.Module, people: PeopleDataset, index: int, generator: torch.Generator
 ) -> dict[str, float]:
-    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible."""
+    """IoU of one held-out person's visible mask under four ways of prompting; empty if nothing is visible.
+
+    Args:
+        sam: the model.
+        people: the data set.
+        index: of the person in it.
+        generator: chooses points.
+    """
     where = np.array([index])
     truth = people.images("visible_mask", where)[0, 0] > 0.5
     joints, seen = visible_joints(people, where)

@@ -52,7 +52,7 @@ class VAEDecoderRecipe(BaseRecipe):
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """The latents that the U-Nets learn from; they do not change."""
-        return open_latents(data_root, init["vae"])
+        return open_latents(data_root, load_vae(init["vae"]))
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The finished autoencoder, frozen but for its decoder."""

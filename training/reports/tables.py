@@ -51,7 +51,7 @@ MEANINGS = {
     "order.ssim": "1 where the first has the higher SSIM, as in the paper",
     "points": "points a user places for one person: hidden joints, and two for a box",
     "gain_per_point": "joint error without a prompt minus that with it, over the number of points",
-    "order": "1 where the joint error is the smaller one, as in the paper",
+    "order": "1 where the joint error is the smaller one, as in the paper (without prompt: as its gains say)",
     "order.holds": "1 if all of the paper's order holds",
     "samples": "people",
     "samples.people": "people measured",
@@ -63,7 +63,7 @@ MEANINGS = {
 RE_POSED = {
     "joint_err": "distance of the joints found from where they are in truth, as a fraction of the side",
     "joint_missing": "share of the joints in the true picture that the detector does not find",
-    "order": "1 where the first has the better figure, as in the paper",
+    "order": "1 where the first has the better figure; the paper orders them so by SSIM and LPIPS",
 }
 OWN_MEANINGS: dict[str, dict[str, str]] = {
     "photos": {

@@ -11,7 +11,8 @@ from pathlib import Path
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
-from .recipe import BF16_COPY, changed_plan
+from ..recipes.public import TOKENIZER, base_files, check_base
+from .recipe import BF16_COPY, OPTIMIZERS, Recipe, changed_plan
 from .trainer import train
 
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
@@ -41,6 +42,15 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights of earlier recipes (default: those in DATA/weights, else the shipped ones); NAME=FILE "
         "for one of others: vae=sd-vae-ft-mse.safetensors",
     )  # fmt: skip
+    parser.add_argument(
+        "--base", type=Path, nargs="+", default=[], metavar="FILE",
+        help="train at full size from these public files, with the authors' settings: checkpoints of Stable "
+        "Diffusion, a VAE, a ControlNet, a Swin Transformer; what each is, is seen from its content",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tokenizer", type=Path, default=Path("models/clip_tokenizer"), metavar="FOLDER",
+        help="CLIP's vocab.json and merges.txt, for a text encoder of --base",
+    )  # fmt: skip
     parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
     parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
     parser.add_argument("--steps", type=int)
@@ -50,6 +60,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--precision", choices=("no", "bf16", BF16_COPY, "fp16"))
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="adamw-8bit needs the package bitsandbytes")
+    parser.add_argument(
+        "--gradient-checkpointing", action=argparse.BooleanOptionalAction, default=None,
+        help="compute activations again on the way back: less memory, a third more time",
+    )  # fmt: skip
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
     _add_data_arguments(parser)
 
@@ -86,15 +101,33 @@ def train_command(args: argparse.Namespace) -> int:
         return 0
     need_extra()
     recipe = load_recipe(args.recipe)
+    if args.base:
+        recipe.at_full_size()
     plan = changed_plan(
         recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, learning_rate=args.lr,
         accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
+        optimizer=args.optimizer, gradient_checkpointing=args.gradient_checkpointing,
     )  # fmt: skip
     out = args.out or args.data / WEIGHTS / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "runs" / recipe.name
-    init = find_init(recipe.needs, args.init, weight_folders(args.data))
+    folders = weight_folders(args.data)
+    init = find_base(recipe, args) if args.base else find_init(recipe.needs, args.init, folders)
     scores = train(recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start)
+    if scores and args.base:
+        recipe.finish(out, init)
     return 0 if scores is not None else 1
+
+
+def find_base(recipe: Recipe, args: argparse.Namespace) -> dict[str, Path]:
+    """What a recipe at full size begins from: --base, --init before it, and CLIP's tokenizer. Networks that
+    judge, such as the pose detector, come from where they always do.
+
+    Raises FileNotFoundError and ValueError that say what is lacking.
+    """
+    given = base_files(args.base) | dict(map(named_file, args.init))
+    check_base(recipe.name, recipe.needs, given)
+    others = find_init([name for name in recipe.needs if name not in given], [], weight_folders(args.data))
+    return {**others, **given, TOKENIZER: args.tokenizer}
 
 
 def build_data(args: argparse.Namespace) -> None:
@@ -120,10 +153,11 @@ def build_hands(args: argparse.Namespace) -> None:
 
 def build_pair_data(args: argparse.Namespace) -> None:
     """Render the same people in two poses, or bring pairs of pictures to one size."""
-    from ..data.pairs import COUNT, build_pairs, import_pairs
+    from ..data.imported_pairs import import_pairs
+    from ..data.pairs import COUNT, build_pairs
 
     if args.pairs is not None:
-        import_pairs(args.data, args.pairs, tuple(args.sides))
+        import_pairs(args.data, args.pairs, tuple(args.sides), args.processes)
         return
     build_pairs(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
 

@@ -18,6 +18,11 @@ BF16_COPY = "bf16-copy"
 """Precision: forward and backward passes in a bfloat16 copy of the float32 weights, without autocast."""
 
 
+COSINE, STEP = FALLS = ("cosine", "step")
+"""How the learning rate falls to its end: along a cosine, or at once in the middle of the run."""
+ADAMW, ADAMW_8BIT = OPTIMIZERS = ("adamw", "adamw-8bit")
+
+
 class Split(NamedTuple):
     """Training data and held-out data of one recipe (any objects the recipe's own `batch` understands)."""
 
@@ -52,6 +57,9 @@ class TrainingPlan:
     seed: int = 0
     mixed_precision: str = "no"
     device: str | None = None
+    falls: str = COSINE
+    optimizer: str = ADAMW
+    gradient_checkpointing: bool = False
     checkpoint_seconds: float = 120.0
     sample_seconds: float = 300.0
     log_seconds: float = 10.0
@@ -100,6 +108,12 @@ class Recipe(Protocol):
     def export(self, module: torch.nn.Module, held_out: Any) -> Export:
         """The finished weights."""
 
+    def at_full_size(self) -> None:
+        """Begin from public files with the authors' settings. ValueError for a recipe of mini's alone."""
+
+    def finish(self, weights: Path, init: Mapping[str, Path]) -> None:
+        """Write, beside finished weights of full size, what other programs read."""
+
 
 class BaseRecipe:
     """Defaults for what most recipes share."""
@@ -120,6 +134,13 @@ class BaseRecipe:
         """No scores beside the held-out loss."""
         return {}
 
+    def at_full_size(self) -> None:
+        """ValueError: most recipes make mini's networks alone."""
+        raise ValueError(f"recipe {self.name} is one of mini's: it takes no --base")
+
+    def finish(self, weights: Path, init: Mapping[str, Path]) -> None:
+        """Nothing beside the weights file."""
+
 
 def random_generator(*numbers: int) -> torch.Generator:
     """A CPU generator that depends on all `numbers` in their order, and on nothing before."""
@@ -130,19 +151,24 @@ def random_generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed % (1 << 63))
 
 
-def learning_rate_factor(step: int, fraction: float, warmup_steps: int, final: float) -> float:
-    """Linear warm-up over `warmup_steps`, times a cosine from 1 to `final` over `fraction` 0..1.
+def learning_rate_factor(
+    step: int, fraction: float, warmup_steps: int, final: float, falls: str = COSINE
+) -> float:
+    """Linear warm-up over `warmup_steps`, times a fall from 1 to `final` over `fraction` 0..1.
 
     Args:
         step: number of the optimizer step, from 0.
         fraction: part of the run that is done; below 0 and above 1 count as these.
         warmup_steps: steps until the full rate.
         final: the factor at the end.
+        falls: along a cosine, or in one step in the middle.
 
     Returns:
         What to multiply the plan's learning rate with, 0..1.
     """
     warm = min(1.0, (step + 1) / max(1, warmup_steps))
+    if falls == STEP:
+        return warm * (1.0 if fraction < 0.5 else final)
     cosine = 0.5 * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
     return warm * (final + (1 - final) * cosine)
 

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +23,18 @@ import torch
 from ...models.diffusion.checkpoint import save_module
 from .copies import HalfCopy, MovingAverage
 from .progress import TrainingLog, save_image
-from .recipe import BF16_COPY, Batch, Recipe, Split, TrainingPlan, learning_rate_factor, random_generator
+from .recipe import (
+    ADAMW,
+    ADAMW_8BIT,
+    BF16_COPY,
+    OPTIMIZERS,
+    Batch,
+    Recipe,
+    Split,
+    TrainingPlan,
+    learning_rate_factor,
+    random_generator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +65,10 @@ class Trainer:
         self.module = recipe.build(init)
         if start is not None:
             recipe.begin_with(self.module, start)
+        if plan.gradient_checkpointing:
+            checkpoint_gradients(self.module)
         groups = recipe.parameter_groups(self.module, plan.learning_rate)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = optimizer_of(plan.optimizer)(
             groups, lr=plan.learning_rate, betas=plan.betas, weight_decay=plan.weight_decay
         )
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -109,7 +122,9 @@ class Trainer:
 
     def _train_step(self) -> dict[str, float]:
         plan = self.plan
-        factor = learning_rate_factor(self.step, self.fraction(), plan.warmup_steps, plan.final_rate)
+        factor = learning_rate_factor(
+            self.step, self.fraction(), plan.warmup_steps, plan.final_rate, plan.falls
+        )
         for group, rate in zip(self.stepper.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         if self.half:
@@ -314,6 +329,33 @@ def train(
     scores = trainer.export(Path(out))
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
     return scores
+
+
+def checkpoint_gradients(module: torch.nn.Module) -> None:
+    """Have diffusers' networks in the module compute activations again on the way back, for less memory.
+
+    Raises ValueError for a module without such networks, or one that does not allow it.
+    """
+    if not getattr(module, "can_checkpoint", True):
+        raise ValueError("gradient checkpointing: this recipe's network is not made for it; leave it out")
+    able = [part for part in module.modules() if hasattr(part, "enable_gradient_checkpointing")]
+    if not able:
+        raise ValueError("gradient checkpointing: this recipe has no network of diffusers; leave it out")
+    for part in able:
+        part.enable_gradient_checkpointing()  # type: ignore[operator]
+
+
+def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
+    """AdamW, or the one of bitsandbytes with states of 8 bits. ImportError says what to install."""
+    if name == ADAMW:
+        return torch.optim.AdamW
+    if name != ADAMW_8BIT:
+        raise ValueError(f"optimizer is {name!r}; it is one of {', '.join(OPTIMIZERS)}")
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise ImportError("adamw-8bit needs bitsandbytes: pip install bitsandbytes") from error
+    return AdamW8bit
 
 
 def at_its_end(trainer: Trainer, out: Path) -> str:

@@ -1,5 +1,5 @@
 // The point editor as an element of a page: a session (what it knows), a canvas, a toolbar, a list, a status line.
-// It knows nothing of ComfyUI; widget.mjs puts it into a node.
+// It knows nothing of ComfyUI; page/widget.mjs puts it into a node.
 
 import { draw } from "./ui/draw.mjs";
 import { element, setText } from "./ui/elements.mjs";
@@ -8,13 +8,14 @@ import { listGhosts } from "./document/ghosts.mjs";
 import { keyCommand } from "./input/keys.mjs";
 import { LargeView } from "./ui/large_view.mjs";
 import { showsList } from "./ui/layout.mjs";
+import { makeParts } from "./ui/parts.mjs";
 import { personBox } from "./document/queries.mjs";
 import { Session } from "./session.mjs";
-import { makeSide } from "./ui/side.mjs";
+import { status } from "./document/status.mjs";
 import { STYLE } from "./ui/style.mjs";
-import { makeToolbar, makeZoomButtons } from "./ui/toolbar.mjs";
+import { copyPoses, listenForTransfers, takeFiles } from "./ui/transfer.mjs";
 import { fitBox, fitView, keepVisible, ZOOM_STEP, zoomAt } from "./input/view.mjs";
-import { status } from "./document/words.mjs";
+import { say } from "./words/words.mjs";
 
 const FINEST = 3;
 const HANDLE_CURSORS = {
@@ -23,15 +24,15 @@ const HANDLE_CURSORS = {
 };
 // Keys that a button, a list or a choice needs itself.
 const OF_BUTTONS = ["next", "previous", "put"];
-const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove"];
+const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
 
 /**
  * The editor. `element` goes into the page, which gives it its size.
  *
  * Options: onChange(text) is called after every edit; detect(box), if given, gives one picture's detected people
  * {people, canvas_width, canvas_height}, or throws an error to be shown (box: where the person is in pixels of the
- * picture, or null); onWheel(event), if given, gets the wheel while
- * the editor does not have the focus.
+ * picture, or null); onWheel(event), if given, gets the wheel while the editor does not have the focus; onPicture(file), if
+ * given, takes a picture that was dropped here, or throws an error to be shown.
  */
 export class PointsEditor {
   #options;
@@ -41,6 +42,8 @@ export class PointsEditor {
   #shown = { list: null, text: false };
   #fitted = true;
   #image = null;
+  #part = null;
+  #unseen = false;
   #pointer = null;
   #view = { scale: 1, x: 0, y: 0 };
   #note = "";
@@ -68,34 +71,17 @@ export class PointsEditor {
   }
 
   #build() {
-    const canvas = element("canvas", {
-      tabindex: "0", role: "application", "aria-label": "Picture with joints, boxes and points", "aria-describedby": "status",
-    });
-    const message = element("p", { id: "status", role: "status", "aria-live": "polite" });
-    const size = element("span", { class: "size" });
-    const area = element("textarea", {
-      spellcheck: "false", "aria-label": "Points as JSON", oninput: () => this.session.type(area.value),
-    });
-    const button = (name, onclick) => element("button", { type: "button", class: "plain", onclick }, name);
-    const why = element("p");
-    const unread = element("div", { class: "unread hidden" }, why,
-      element("div", {}, button("Edit as text", () => this.toggle("text")),
-        button("Start afresh", () => this.session.startAfresh())));
-    const picture = element("div", { class: "picture" }, canvas, makeZoomButtons(this), unread);
-    const text = element("div", { class: "text hidden" }, area);
-    const line = element("div", { class: "status" }, message, size);
-    this.toolbar = makeToolbar(this);
-    this.side = makeSide(this);
-    const content = element("div", { class: "editor" }, this.toolbar.element,
-      element("div", { class: "stage" }, picture, text, this.side.element), line);
+    this.parts = makeParts(this);
+    const { canvas, content, toolbar, side, poses } = this.parts;
+    Object.assign(this, { toolbar, side, poses });
     content.addEventListener("keydown", (event) => this.#key(event));
     content.addEventListener("keyup", (event) => this.#keyUp(event));
     const home = this.element.attachShadow({ mode: "open" });
     home.append(content, element("style", {}, STYLE));
-    this.parts = { canvas, message, size, area, why, unread, picture, text, line, content };
     this.context = canvas.getContext("2d");
     this.gestures = new Gestures(this, canvas);
     this.large = new LargeView(this, content, home);
+    listenForTransfers(this, this.element);
   }
 
   /** What happens in here is none of the graph's business: it would move or delete the node. */
@@ -129,28 +115,58 @@ export class PointsEditor {
     return [Math.max(clientWidth, 1), Math.max(clientHeight, 1)];
   }
 
-  /** Show the picture at an address, or none (null). A note stands in the status line while nothing else does. */
-  setPicture(address, note = "") {
+  /**
+   * Show the picture at an address, or none (null).
+   * @param {string|null} address
+   * @param {string} note stands in the status line while nothing else does
+   * @param {function} frameOf gives for its size [width, height] px {size, box}: the size that the node gets, and which part
+   * of the picture that is
+   */
+  setPicture(address, note = "", frameOf = (size) => ({ size, box: [0, 0, ...size] })) {
     const ask = (this.#asked += 1);
     this.#note = note;
     if (address === null) return this.#showImage(null);
     const image = new Image();
-    image.onload = () => ask === this.#asked && this.#showImage(image);
+    image.onload = () => ask === this.#asked && this.#showImage(image, frameOf([image.naturalWidth, image.naturalHeight]));
     image.onerror = () => {
       if (ask !== this.#asked) return;
-      this.#note = "The connected picture could not be loaded.";
+      this.#note = say("note.notLoaded");
       this.#showImage(null);
     };
     image.src = address;
     this.refresh();
   }
 
-  #showImage(image) {
+  #showImage(image, frame = null) {
     const before = this.session.size.join();
     this.#image = image;
-    this.session.showPicture(image && [image.naturalWidth, image.naturalHeight]);
+    this.#part = frame?.box ?? null;
+    this.session.showPicture(frame?.size ?? null);
     if (before !== this.session.size.join()) this.fit();
     this.refresh();
+  }
+
+  /** Take a picture file that was dropped or pasted here. */
+  async takePicture(file) {
+    const { onPicture } = this.#options;
+    if (!onPicture) return;
+    this.session.say(say("say.uploading"));
+    try {
+      await onPicture(file);
+      this.session.say("");
+    } catch (error) {
+      this.session.say(error.message);
+    }
+  }
+
+  /** Take the first of some files that is a picture or a pose. */
+  takeFiles(files) {
+    return takeFiles(this, files);
+  }
+
+  /** Copy all skeletons as the text of a POSE_KEYPOINT value. */
+  copyPoses() {
+    return copyPoses(this);
   }
 
   /** Show what came in with the connected pose, or nothing (null); see ghosts.mjs. number: which person is meant, or -1. */
@@ -176,12 +192,12 @@ export class PointsEditor {
     if (!this.#canDetect || !this.session.doc) return;
     const picture = this.#image;
     this.#busy = true;
-    this.session.say("Looking for joints …");
+    this.session.say(say("say.looking"));
     try {
       const frame = await this.#options.detect(this.session.doc.full_box);
       if (picture === this.#image) this.session.importPeople(frame);
     } catch (error) {
-      this.session.say(`Import: ${error.message}`);
+      this.session.say(say("say.failed", { reason: error.message }));
     } finally {
       this.#busy = false;
       this.refresh();
@@ -241,7 +257,9 @@ export class PointsEditor {
   /** The editor or its canvas has got another size; while it is hidden, the view waits. */
   resized() {
     this.#arrange();
-    if (this.parts.picture.clientWidth === 0) return;
+    // A picture that is dragged on stays under the pointer.
+    this.#unseen = this.session.drag !== null;
+    if (this.parts.picture.clientWidth === 0 || this.#unseen) return;
     if (this.#fitted) return this.fit();
     this.view = keepVisible(this.#view, this.canvasSize, this.session.size);
   }
@@ -279,6 +297,7 @@ export class PointsEditor {
     if (command.name === "zoomIn") return (this.zoom(ZOOM_STEP), true);
     if (command.name === "zoomOut") return (this.zoom(1 / ZOOM_STEP), true);
     if (command.name === "zoomFit") return (this.fitOrPerson(), true);
+    if (command.name === "escape" && this.poses.isOpen) return (this.poses.toggle(), this.focusPicture(), true);
     if (command.name === "escape" && this.#shown.text) return (this.toggle("text"), true);
     if (this.session.perform(command)) return true;
     if (command.name !== "escape" || !this.large.isOpen) return false;
@@ -290,6 +309,7 @@ export class PointsEditor {
   refresh() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
+      if (this.#unseen && this.session.drag === null) this.resized();
       this.#refreshParts();
       this.#draw();
     });
@@ -298,16 +318,16 @@ export class PointsEditor {
   #refreshParts() {
     const { session, parts } = this;
     const { list, text } = this.#shown;
-    this.toolbar.refresh({ list: list === true, text, large: this.large.isOpen, canImport: this.canImport });
+    this.toolbar.refresh({ list: list === true, text, large: this.large.isOpen, poses: this.poses.isOpen, canImport: this.canImport });
     if (list && !text) this.side.refresh();
     parts.picture.classList.toggle("hidden", text);
     parts.text.classList.toggle("hidden", !text);
     if (text && parts.area.value !== session.text) parts.area.value = session.text;
-    parts.unread.classList.toggle("hidden", session.doc !== null);
-    if (!session.doc) setText(parts.why, "The text of points cannot be shown as a picture. It stays as it is.");
+    parts.unread.refresh();
+    parts.notice.refresh();
     const line = status(session, this.#note);
     setText(parts.message, line);
-    parts.message.title = session.problems.join("\n");
+    parts.line.title = session.problems.join("\n");
     parts.line.classList.toggle("wrong", session.problems.length > 0);
     setText(parts.size, session.size.map(Math.round).join(" × "));
     parts.canvas.style.cursor = this.#cursor();
@@ -334,7 +354,7 @@ export class PointsEditor {
     this.#drawnRatio = ratio;
     const [width, height] = size.map((side) => Math.max(Math.round(side * ratio), 1));
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-    const scene = { session: this.session, view: this.#view, size, ratio, image: this.#image, pointer: this.#pointer };
+    const scene = { session: this.session, view: this.#view, size, ratio, image: this.#image, part: this.#part, pointer: this.#pointer };
     draw(this.context, scene);
   }
 

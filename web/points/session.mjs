@@ -1,158 +1,37 @@
-// What one editor knows and does, without a page: the text and its document, what is selected, the tool, a drag on its
-// way, undo and redo. Places are in pixels of the shown picture.
-//
-// An edit becomes part of the text at its end (`commit`): a drag is one step, and Esc during it leaves no trace. A text
-// that nobody edited stays as it is, character by character, however wrong it is.
+// What one editor knows and does, without a page: beside its text what is selected, the tool, a drag on its way. Places
+// are in pixels of the shown picture. A drag is one step of undo, and Esc during it leaves no trace.
 
-import { beginDrag, dragged } from "./input/drags.mjs";
 import * as edits from "./document/edits.mjs";
-import { adoptGhost, adoptGhosts, findGhosts, knownBody, listGhosts } from "./document/ghosts.mjs";
-import { History } from "./document/history.mjs";
-import { hitTest, sameTarget } from "./input/hits.mjs";
-import { importPeople } from "./document/people.mjs";
+import { importPeople } from "./document/detected.mjs";
+import { adoptGhost, adoptGhosts, knownBody, listGhosts } from "./document/ghosts.mjs";
+import { thingName } from "./document/names.mjs";
+import { insertPeople } from "./document/openpose.mjs";
+import { addPerson, removePerson, setActive } from "./document/people.mjs";
+import { applyPose } from "./document/poses.mjs";
 import {
-  extentOf, hasHand, jointOf, missingAfter, missingJoints, placeOf, suggestedPlace, targetsOf,
+  hasHand, jointOf, missingAfter, missingJoints, placeOf, suggestedPlace, targetsOf,
 } from "./document/queries.mjs";
-import { emptyDocument, MAX_PEOPLE, readDocument, writeDocument } from "./document/reading.mjs";
-import { count, NAMES } from "./document/words.mjs";
+import { MAX_PEOPLE } from "./document/reading.mjs";
+import { centreOf, mirrorPerson, movePerson, rotatePerson, scalePerson, skeletonBox } from "./document/transform.mjs";
+import { beginDrag, dragged } from "./input/drags.mjs";
+import { hitTest, sameTarget } from "./input/hits.mjs";
+import { hitWhole } from "./input/whole.mjs";
+import { TextSession } from "./text_session.mjs";
+import { count, say } from "./words/words.mjs";
 
-export const TOOLS = Object.freeze(["select", "place", "roi_box", "full_box", "positive", "negative"]);
-export const BLANK_SIZE = Object.freeze([512, 512]);
+export { BLANK_SIZE } from "./text_session.mjs";
+export const TOOLS = Object.freeze(["select", "place", "whole", "roi_box", "full_box", "positive", "negative"]);
 const CLICK_PX = 3;
 
-export class Session {
-  #onCommit;
-  #onChange;
-  #picture = null;
-  #incoming = { people: null, number: -1 };
-  #ghosts = { doc: null, found: null };
+export class Session extends TextSession {
+  tool = "select";
+  selection = null;
+  hover = null;
+  next = null;
 
-  /** onCommit(text): an edit was made. onChange(): something that is shown has changed. */
-  constructor({ onCommit = () => {}, onChange = () => {} } = {}) {
-    this.#onCommit = onCommit;
-    this.#onChange = onChange;
-    this.history = new History("");
-    this.tool = "select";
-    this.selection = null;
-    this.hover = null;
-    this.next = null;
-    this.drag = null;
-    this.message = "";
-    this.#read();
-  }
-
-  get text() {
-    return this.history.present;
-  }
-
-  /** Width and height in px of what is shown: the picture's, or the text's, or a blank sheet's. */
-  get size() {
-    const [width, height] = this.#picture ?? (this.doc ? extentOf(this.doc, BLANK_SIZE) : BLANK_SIZE);
-    return [this.doc?.width ?? width, this.doc?.height ?? height];
-  }
-
-  /** Take a text from outside. Undo leads back from it, but not before the first edit: a node gets its text late. */
-  load(text) {
-    if (text === this.text) return;
-    if (this.history.canUndo || this.history.canRedo) this.history.push(text);
-    else this.history = new History(text);
-    this.#restore();
-  }
-
-  /** Show a picture of [width, height] px, or none (null). The text changes only with the next edit. */
-  showPicture(size) {
-    if (size?.[0] === this.#picture?.[0] && size?.[1] === this.#picture?.[1]) return;
-    this.#picture = size;
-    this.drag = null;
-    this.#read();
-    this.#onChange();
-  }
-
-  /** Show as ghosts what came in with the connected pose (see ghosts.mjs), or nothing (null). The text stays. */
-  showIncoming(people, number = -1) {
-    if (people === this.#incoming.people && number === this.#incoming.number) return;
-    this.#incoming = { people, number };
-    this.#ghosts = { doc: null, found: null };
-    this.#onChange();
-  }
-
-  /** The ghosts of the present document. */
-  get ghosts() {
-    if (!this.#ghosts.found || this.#ghosts.doc !== this.doc) this.#ghosts = { doc: this.doc, found: this.#ghostsOf(this.doc) };
-    return this.#ghosts.found;
-  }
-
-  /** Whether the active person has ghosts. */
-  get hasGhosts() {
-    return listGhosts(this.ghosts.person).length > 0;
-  }
-
-  #ghostsOf(doc) {
-    return findGhosts(doc, this.#incoming.people, this.#incoming.number);
-  }
-
-  #read() {
-    const { doc, problems } = readDocument(this.text);
-    this.problems = problems;
-    // Without a picture, points of a text that names no size belong to a picture of any size: none is written down.
-    const size = this.#picture ?? (this.text.trim() === "" ? BLANK_SIZE : null);
-    this.doc = doc && size ? edits.fitToPicture(doc, ...size) : doc;
-  }
-
-  #restore() {
-    this.drag = null;
-    this.message = "";
-    this.#read();
+  settle() {
     if (!this.doc || !placeOf(this.doc, this.selection)) this.selection = null;
     this.#aim(this.next);
-    this.#onChange();
-  }
-
-  #commit(doc, merge = null) {
-    if (!doc || doc === this.doc && !this.drag) return;
-    this.drag = null;
-    this.doc = doc;
-    this.problems = [];
-    const text = writeDocument(doc);
-    const changed = text !== this.text;
-    this.history.push(text, merge);
-    this.#onChange();
-    if (changed) this.#onCommit(text);
-  }
-
-  /** Show a message in the status line until the next action. */
-  say(message) {
-    this.message = message;
-    this.#onChange();
-  }
-
-  /** Take a text as it is being typed; typing is one step of undo. */
-  type(text) {
-    if (text === this.text) return;
-    this.history.push(text, "typing");
-    this.#restore();
-    this.#onCommit(text);
-  }
-
-  /** Give up a text that cannot be read and begin with an empty document; undo brings the text back. */
-  startAfresh() {
-    this.#commit(emptyDocument(...this.size));
-  }
-
-  undo() {
-    this.#travel(this.history.canUndo, () => this.history.undo());
-  }
-
-  redo() {
-    this.#travel(this.history.canRedo, () => this.history.redo());
-  }
-
-  #travel(possible, step) {
-    if (this.drag) return this.cancel();
-    if (!possible) return;
-    const text = step();
-    this.#restore();
-    this.#onCommit(text);
   }
 
   /** Choose one of TOOLS. */
@@ -163,7 +42,7 @@ export class Session {
     this.hover = null;
     if (tool === "place") this.#aim(this.next, true);
     else this.next = null;
-    this.#onChange();
+    this.changed();
   }
 
   /** Place this joint of the active person with the next click, and after it the missing ones that follow. */
@@ -171,7 +50,7 @@ export class Session {
     this.setTool("place");
     this.next = { part, name };
     this.selection = null;
-    this.#onChange();
+    this.changed();
   }
 
   /** Aim the place tool at a joint if it is still missing, else at the next missing one. */
@@ -183,7 +62,7 @@ export class Session {
       ?? (fromStart ? missing[0] : missingAfter(this.doc, wanted, known)) ?? null;
     if (this.next === null) {
       this.tool = "select";
-      this.message = "Every joint has its place.";
+      this.message = say("say.every");
     }
   }
 
@@ -191,7 +70,7 @@ export class Session {
   select(target) {
     this.selection = target;
     this.message = "";
-    this.#onChange();
+    this.changed();
   }
 
   /**
@@ -204,7 +83,7 @@ export class Session {
     const drag = beginDrag(this, xy_px, reach_px);
     if (drag?.person !== undefined) this.setPerson(drag.person);
     else this.drag = drag;
-    this.#onChange();
+    this.changed();
     return drag !== null;
   }
 
@@ -219,11 +98,12 @@ export class Session {
     this.drag.moved ||= Math.hypot(xy_px[0] - from_px[0], xy_px[1] - from_px[1]) > slack_px;
     if (!this.drag.moved) return;
     this.doc = dragged(this.drag, this.doc, xy_px);
-    this.#onChange();
+    this.changed();
   }
 
-  /** What lies at xy_px, as hits.mjs says it; ghosts are hit with the select tool only. */
+  /** What lies at xy_px, as hits.mjs says it; ghosts are hit with the select tool only, handles of the whole by its own. */
   hit(xy_px, reach_px) {
+    if (this.tool === "whole") return hitWhole(this.doc, xy_px, reach_px);
     return hitTest(this.doc, xy_px, reach_px, this.tool === "select" ? this.ghosts : null);
   }
 
@@ -231,7 +111,7 @@ export class Session {
     const hover = this.tool === "place" ? null : this.hit(xy_px, reach_px);
     const changed = !sameTarget(hover, this.hover) || hover?.handle !== this.hover?.handle;
     this.hover = hover;
-    if (changed || this.tool === "place") this.#onChange();
+    if (changed || this.tool === "place") this.changed();
   }
 
   /** The button or finger went up: the drag becomes an edit. */
@@ -241,13 +121,13 @@ export class Session {
     if (!drag.moved && !drag.placed) {
       this.drag = null;
       this.doc = drag.before;
-      if (drag.draws) this.message = `Drag from one corner to the other to draw the ${NAMES[drag.draws]}.`;
-      this.#onChange();
+      if (drag.draws) this.message = say("say.drag", { box: thingName(drag.draws) });
+      this.changed();
       return;
     }
     if (drag.draws && doc[drag.draws]) this.selection = { kind: "box", box: drag.draws };
     if (drag.placed && drag.target.kind === "joint") this.#aim(this.next);
-    this.#commit(doc);
+    this.commit(doc);
   }
 
   /** Take back a drag on its way; says whether there was one. */
@@ -256,7 +136,7 @@ export class Session {
     this.doc = this.drag.before;
     this.drag = null;
     if (!placeOf(this.doc, this.selection)) this.selection = null;
-    this.#onChange();
+    this.changed();
     return true;
   }
 
@@ -273,6 +153,9 @@ export class Session {
       remove: () => this.remove(),
       put: () => this.put(),
       occluded: () => this.toggleOccluded(),
+      mirror: () => this.mirror(),
+      scale: () => this.transform((doc, centre) => scalePerson(doc, command.by, centre)),
+      rotate: () => this.transform((doc, centre) => rotatePerson(doc, command.by, centre)),
     }[command.name];
     if (!does || !(this.doc || ["undo", "redo", "escape"].includes(command.name))) return false;
     this.message = "";
@@ -289,11 +172,45 @@ export class Session {
 
   /** Move what is selected by px. */
   nudge([dx, dy]) {
+    if (this.tool === "whole") return this.transform((doc) => movePerson(doc, [dx, dy]));
     const place = placeOf(this.doc, this.selection);
     if (!place || this.drag) return false;
     const doc = edits.moveTarget(this.doc, this.selection, [place[0] + dx, place[1] + dy]);
-    this.#commit(doc, `nudge ${JSON.stringify(this.selection)}`);
+    this.commit(doc, `nudge ${JSON.stringify(this.selection)}`);
     return true;
+  }
+
+  /** Change the whole skeleton by its own tool: change(doc, centre) gives the new document. */
+  transform(change) {
+    const box = this.tool === "whole" && skeletonBox(this.doc);
+    if (!box || this.drag) return false;
+    this.commit(change(this.doc, centreOf(box)), "whole");
+    return true;
+  }
+
+  /** Mirror the active person. */
+  mirror() {
+    if (!this.doc || !skeletonBox(this.doc) || this.drag) return false;
+    this.selection = null;
+    this.commit(mirrorPerson(this.doc));
+    return true;
+  }
+
+  /** Give the active person a pose of the library. */
+  takePose(name) {
+    if (!this.doc) return;
+    this.selection = null;
+    this.commit(applyPose(this.doc, name, this.size));
+    this.#aim(this.next);
+    this.changed();
+  }
+
+  /** Put people of a pasted pose (see openpose.mjs) into the document. */
+  insertPeople(people) {
+    if (!this.doc || people.length === 0) return void this.say(say("say.none"));
+    this.selection = null;
+    this.commit(insertPeople(this.doc, people));
+    this.say(say("say.pasted", { people: count(people.length, "count.person") }));
   }
 
   /** Select the next thing (1) or the one before (-1); at the end nothing, and false: Tab leaves the canvas. */
@@ -312,9 +229,9 @@ export class Session {
     const target = this.selection;
     const { part, name } = target;
     const left = edits.removeTarget(this.doc, target);
-    const comesBack = target.kind === "joint" && Object.hasOwn(this.#ghostsOf(left).person[part], name);
+    const comesBack = target.kind === "joint" && Object.hasOwn(this.ghostsOf(left).person[part], name);
     this.selection = null;
-    this.#commit(comesBack ? edits.banJoint(left, part, name) : left);
+    this.commit(comesBack ? edits.banJoint(left, part, name) : left);
     return true;
   }
 
@@ -325,9 +242,9 @@ export class Session {
     const place = suggestedPlace(knownBody(this.doc, this.ghosts), part, name, this.size);
     const doc = edits.placeJoint(this.doc, part, name, place, "given");
     this.selection = { kind: "joint", part, name };
-    this.#commit(doc);
+    this.commit(doc);
     this.#aim({ part, name });
-    this.#onChange();
+    this.changed();
     return true;
   }
 
@@ -342,7 +259,7 @@ export class Session {
   /** Mark the selected joint as one of STATES. */
   setState(state) {
     const { kind, part, name } = this.selection ?? {};
-    if (kind === "joint") this.#commit(edits.setJointState(this.doc, part, name, state));
+    if (kind === "joint") this.commit(edits.setJointState(this.doc, part, name, state));
   }
 
   /** Begin a hand, from its ghosts if there are any, or take it away. */
@@ -351,8 +268,8 @@ export class Session {
     const begun = hasHand(this.doc, hand);
     const ghosts = listGhosts(this.ghosts.person, [hand]);
     if (begun && this.selection?.part === hand) this.selection = null;
-    if (begun) this.#commit(edits.removeHand(this.doc, hand));
-    else this.#commit(ghosts.length > 0 ? adoptGhosts(this.doc, ghosts) : edits.addHand(this.doc, hand));
+    if (begun) this.commit(edits.removeHand(this.doc, hand));
+    else this.commit(ghosts.length > 0 ? adoptGhosts(this.doc, ghosts) : edits.addHand(this.doc, hand));
   }
 
   /** Make a ghost of the active person a joint of the text, where it lies, and select it. */
@@ -360,7 +277,7 @@ export class Session {
     const point = this.ghosts.person[part][name];
     if (!point) return;
     this.selection = { kind: "joint", part, name };
-    this.#commit(adoptGhost(this.doc, { part, name, point }));
+    this.commit(adoptGhost(this.doc, { part, name, point }));
     this.#aim(this.next);
   }
 
@@ -368,9 +285,9 @@ export class Session {
   adoptAll() {
     const ghosts = listGhosts(this.ghosts.person);
     if (ghosts.length === 0) return false;
-    this.#commit(adoptGhosts(this.doc, ghosts));
+    this.commit(adoptGhosts(this.doc, ghosts));
     this.#aim(this.next);
-    this.say(`Imported ${count(ghosts.length, "joint")} of the connected pose.`);
+    this.say(say("say.importedPose", { joints: count(ghosts.length, "count.joint") }));
     return true;
   }
 
@@ -378,28 +295,28 @@ export class Session {
   setPerson(index) {
     this.selection = null;
     this.drag = null;
-    this.#commit(edits.setActive(this.doc, index));
+    this.commit(setActive(this.doc, index));
   }
 
   addPerson() {
     if (!this.doc) return;
-    if (this.doc.people.length >= MAX_PEOPLE) return void this.say(`At most ${MAX_PEOPLE} people are read.`);
+    if (this.doc.people.length >= MAX_PEOPLE) return void this.say(say("say.most", { number: MAX_PEOPLE }));
     this.selection = null;
-    this.#commit(edits.addPerson(this.doc));
+    this.commit(addPerson(this.doc));
   }
 
   removePerson() {
     if (!this.doc) return;
     this.selection = null;
-    this.#commit(edits.removePerson(this.doc));
+    this.commit(removePerson(this.doc));
   }
 
   /** Put detected people (one picture of a POSE_KEYPOINT value) into the document. */
   importPeople(frame) {
     if (!this.doc) return;
     const found = importPeople(this.doc, frame);
-    if (found.people === 0) return void this.say("No person was found in the picture.");
-    this.#commit(found.doc);
-    this.say(`Imported ${count(found.joints, "joint")} of ${count(found.people, "person", "people")}.`);
+    if (found.people === 0) return void this.say(say("say.none"));
+    this.commit(found.doc);
+    this.say(say("say.imported", { joints: count(found.joints, "count.joint"), people: count(found.people, "count.person") }));
   }
 }

@@ -162,3 +162,19 @@ def test_a_weight_that_is_called_scale_is_no_scale(tmp_path: Path) -> None:
     loaded, _ = load_file(tmp_path / "w.safetensors")
     assert loaded.keys() == tensors.keys()
     assert torch.equal(loaded["norm.scale"], torch.arange(4.0).half())
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e4m3fn, torch.float8_e5m2],
+)
+def test_one_value_that_is_not_finite_is_found_in_any_type(dtype: torch.dtype) -> None:
+    values = torch.linspace(-3, 3, 1000)
+    assert checkpoint.is_finite(values.to(dtype)) and checkpoint.is_finite(values[:0].to(dtype))
+    wrong = [float("nan")] if dtype == torch.float8_e4m3fn else [float("nan"), float("inf"), float("-inf")]
+    for value in wrong:  # e4m3fn has no infinity
+        for place in (0, 517, 999):
+            broken = values.clone()
+            broken[place] = value
+            assert not checkpoint.is_finite(broken.to(dtype)), (value, place)
+    assert checkpoint.is_finite(torch.tensor([1, 2]))

@@ -165,3 +165,42 @@ def test_too_many_steps_are_told_how_many_are_taken(name: str, most: int) -> Non
 def test_an_unknown_scheduler_is_told_the_known_ones() -> None:
     with pytest.raises(ValueError, match=f"scheduler is 'plain'; it is one of {', '.join(SCHEDULERS)}"):
         scheduler_of("plain")
+
+
+RELEASED = {
+    "pndm": schedulers.pndm_leading,
+    "ddim": schedulers.ddim_leading,
+}
+"""Along the time steps of Stable Diffusion's first code, as released methods configure diffusers."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("steps", [20, 50])
+def test_released_runs_are_diffusers_own_to_the_last_bit(name: str, steps: int) -> None:
+    from diffusers import DDIMScheduler, PNDMScheduler
+
+    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    settings = {**betas, "steps_offset": 1, "set_alpha_to_one": False}
+    theirs = (
+        PNDMScheduler(**settings, skip_prk_steps=True)
+        if name == "pndm"
+        else DDIMScheduler(**settings, clip_sample=False)
+    )
+    theirs.set_timesteps(steps)
+    latents, times = start(), []
+    for t in theirs.timesteps:
+        latents = theirs.step(wavy(latents, t), t, latents).prev_sample
+
+    def predict(z: Tensor, t: Tensor) -> Tensor:
+        times.append(int(t))
+        return wavy(z, t)
+
+    ours = RELEASED[name](schedulers.STABLE_DIFFUSION)
+    made = sampling.sample(predict, start(), ours, steps, clean_end=False)
+    assert times == theirs.timesteps.tolist()
+    assert torch.equal(made, latents)
+
+
+def test_released_pndm_of_50_steps_has_the_time_steps_of_stable_diffusion() -> None:
+    times = timesteps_of(schedulers.pndm_leading(schedulers.STABLE_DIFFUSION), 50).tolist()
+    assert times == [981, 961, *range(961, 0, -20)]

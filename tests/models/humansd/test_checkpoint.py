@@ -54,7 +54,7 @@ def test_mini_is_read_from_its_files(folder: Path) -> None:
     tensors, _ = load_file(folder / "humansd.safetensors", kind="humansd")
     assert all(torch.equal(value, tensors[name].float()) for name, value in model.unet.state_dict().items())
     assert isinstance(model.unet.conv_in, PoseConv2d) and not model.training
-    assert model.size == 128 and model.cfg == 3.0 and not model.released_steps
+    assert model.size == 128 and model.cfg == 3.0 and not model.released
 
 
 @pytest.mark.parametrize("name", ["vae", "text", "humansd"])
@@ -76,7 +76,7 @@ def test_a_base_unet_is_no_mini_humansd(folder: Path, tmp_path: Path) -> None:
 def test_the_released_layout_loads_without_its_estimator_and_steps(released: Path, tokenizer: Path) -> None:
     model = checkpoint.load_humansd(released, tokenizer)
     assert model.unet.config.in_channels == 8 and model.size == 512 and model.name == released.name
-    assert model.cfg == 10.0 and model.released_steps and model.vae.config.scaling_factor == 0.18215
+    assert model.cfg == 10.0 and model.released and model.vae.config.scaling_factor == 0.18215
     expected = tiny.makers.ldm.unet_to_ldm(model.unet.state_dict(), 1)
     held = single_file.read_weights(released)
     assert all(torch.equal(value, held[name]) for name, value in expected.items())

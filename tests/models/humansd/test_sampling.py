@@ -75,7 +75,7 @@ def test_the_models_own_scale_is_the_default() -> None:
 
 
 def test_the_released_demo_walks_49_steps_from_961() -> None:
-    model, times = tiny.tiny_humansd(released_steps=True), []
+    model, times = tiny.tiny_humansd(released=True), []
     forward = model.unet.forward
 
     def recorded(inputs: Tensor, t: Tensor, *args, **named):
@@ -85,6 +85,52 @@ def test_the_released_demo_walks_49_steps_from_961() -> None:
     model.unet.forward = recorded
     assert made(model, skeletons(1), steps=50).isfinite().all()
     assert times == list(range(961, 0, -20))
+
+
+def test_released_pose_latents_are_a_sample_of_the_posterior_by_the_pictures_seed() -> None:
+    model = tiny.tiny_humansd(released=True)
+    with torch.no_grad():
+        drawn = sampling.pose_latents(model, skeletons(), seeds=[3, 4])
+        alone = sampling.pose_latents(model, skeletons()[1:], seeds=[4])
+        posterior = model.vae.encode(skeletons() * 2 - 1).latent_dist
+    torch.testing.assert_close(drawn[1:], alone, atol=1e-4, rtol=0)
+    offset, scale = model.vae.config.shift_factor or 0.0, model.vae.config.scaling_factor
+    noise = (drawn / scale + offset - posterior.mean) / posterior.std
+    assert 0.8 < noise.std() < 1.2 and noise.mean().abs() < 0.2
+    assert not torch.equal(drawn, sampling.pose_latents(model, skeletons(), seeds=[5, 6]))
+    assert not torch.equal(drawn, model.encode(skeletons()))
+
+
+def test_figura_by_name_is_what_mini_does() -> None:
+    released, own = tiny.tiny_humansd(released=True), tiny.tiny_humansd()
+    assert torch.equal(made(released, procedure="figura"), made(own))
+    assert torch.equal(made(own, procedure="released"), made(released))
+    assert not torch.equal(made(released), made(own))
+    with pytest.raises(ValueError, match="procedure is 'demo'; it is one of released, figura"):
+        made(own, procedure="demo")
+
+
+def test_the_released_end_is_that_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DDIM's last step leads to the noise of t = 0, as latent-diffusion's sampler has it."""
+    from diffusers import DDIMScheduler
+
+    model = tiny.tiny_humansd(released=True)
+    ends: list[Tensor] = []
+    monkeypatch.setattr(model, "decode", lambda latents: ends.append(latents) or latents)
+    with torch.no_grad():
+        made(model, skeletons(1), steps=10, cfg=1.0, seed=3)
+        theirs = DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+            set_alpha_to_one=False, steps_offset=1,
+        )  # fmt: skip
+        theirs.set_timesteps(10)
+        pose = sampling.pose_latents(model, skeletons(1), seeds=[3])
+        text = model.text_condition(["a man"]).states
+        latents = sampling.draw_noise([3], pose.shape[1:])
+        for t in theirs.timesteps[1:]:
+            noise = model.unet(torch.cat([latents, pose], 1), t, text).sample
+            latents = theirs.step(noise, t, latents).prev_sample
+    torch.testing.assert_close(ends[0], latents, atol=1e-5, rtol=1e-5)
 
 
 def test_every_step_is_reported(model) -> None:
@@ -112,7 +158,7 @@ def test_one_text_is_needed_for_each_skeleton(model) -> None:
     with pytest.raises(ValueError, match="2 skeletons came with 1 texts"):
         sampling.generate_people(model, skeletons(), ["a man"], steps=1)
     with pytest.raises(ValueError, match="need 2 to 999"):
-        made(tiny.tiny_humansd(released_steps=True), steps=1)
+        made(tiny.tiny_humansd(released=True), steps=1)
 
 
 def test_phrases_with_unknown_words_are_left_out_for_a_small_vocabulary(model) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from figura.models.phac.networks import InvisibleMaskUNet
+from figura.tests.models.phac import tiny as tiny_networks
 
 
 def inputs(batch: int, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -72,3 +73,15 @@ def test_layers_come_from_the_operations_that_were_given() -> None:
 def test_impossible_sizes_are_refused(base: int, levels: int) -> None:
     with pytest.raises(ValueError, match="InvisibleMaskUNet"):
         InvisibleMaskUNet(base=base, levels=levels)
+
+
+def test_the_mask_channel_of_public_weights_holds_zeros_and_ones_alone() -> None:
+    soft, hard = tiny_networks.tiny_refiner(), tiny_networks.tiny_refiner()
+    hard.binary_mask = True
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 3:21, 8:30] = 1
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    covered, cells = (model.condition(image, mask) for model in (soft, hard))
+    assert torch.equal(cells[:, 1:], covered[:, 1:]), "only the mask differs"
+    assert torch.equal(cells[:, :1], mask[..., ::8, ::8]) and set(cells[0, 0].unique().tolist()) == {0.0, 1.0}
+    assert len(covered[0, 0].unique()) > 2

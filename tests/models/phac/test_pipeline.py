@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from figura.models.phac.pipeline import LARGEST_ZOOM, plan_region, refine_images
+from figura.models import store
+from figura.models.phac.checkpoint import load_mini_phac
+from figura.models.phac.pipeline import invisible_images, refine_images
+from figura.models.phac.plans import LARGEST_ZOOM, plan_region
 from figura.people.boxes import Box
+from figura.people.prompts import PointPrompt
+from figura.people.synthetic import render_people
 from figura.tests.models.phac import tiny
+from figura.training.recipes.invisible_mask import mask_iou
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +63,32 @@ def test_the_white_round_the_coarse_person_is_not_pasted(given: bool) -> None:
     expected[..., 20:40, 24:40] = red
     assert torch.equal(refined.composite, expected)
     assert refined.amodal_mask.sum() == 30 * 16
+
+
+PHAC_FILES = store.mini_files("phac")
+SOMEBODY = range(10_000_400, 10_000_404)
+
+
+@pytest.mark.skipif(not all(path.is_file() for path in PHAC_FILES), reason="weights/mini is not complete")
+@pytest.mark.parametrize("said", [True, False])
+def test_the_invisible_mask_does_not_depend_on_the_ground_of_the_coarse_picture(said: bool) -> None:
+    """Only the top third of every person is seen: the crop has to follow the prompt, or the person drawn."""
+    people, model = render_people(SOMEBODY, 192, occlusion=0.6), load_mini_phac(store.MINI_DIR)
+    amodal, visible = people.amodal_mask, people.visible_mask.clone()
+    for seen, whole in zip(visible, amodal, strict=True):
+        box = Box.around_mask(whole[0])
+        seen[:, int(box.y0 + box.height / 3) :] = 0
+    given = ~people.joint_visible & (people.joints[..., 2] > 0)
+    prompts = [
+        PointPrompt("pose", 192, 192, joints.numpy(), marked.numpy())
+        for joints, marked in zip(people.joints, given, strict=True)
+    ]
+    overlaps = {}
+    for level in (1.0, 0.95, 0.89, 0.5, 0.0):
+        coarse = torch.where(amodal > 0.5, people.complete, level)
+        _, exact = invisible_images(
+            model, people.occluded, coarse, visible, prompts=prompts if said else None
+        )
+        overlaps[level] = float(mask_iou(exact, amodal * (1 - visible)).mean())
+    assert overlaps[1.0] > 0.6
+    assert max(abs(overlap - overlaps[1.0]) for overlap in overlaps.values()) <= 0.05, overlaps

@@ -8,6 +8,7 @@ import pytest
 import torch
 from figura.models.diffusion import predict
 from figura.models.phac import sampling as phac
+from figura.models.phac.base_picture import joined_person
 from figura.tests.models.cancelling import CancelsAfter
 from figura.tests.models.phac import tiny
 from hypothesis import given, settings
@@ -357,7 +358,7 @@ def test_cutout_is_white_outside_the_amodal_mask(refiner: Any) -> None:
 def test_the_crack_between_visible_and_completed_is_closed() -> None:
     visible, exact, changed = torch.zeros(3, 1, 1, 128, 128)
     visible[..., 20:60, 40:80], exact[..., 62:100, 40:80], changed[..., 56:110, 30:90] = 1, 1, 1
-    person = phac.joined_person(visible, exact, changed)
+    person = joined_person(visible, exact, changed)
     assert person[..., 60:62, 44:76].min() == 1
     assert (person <= torch.maximum(changed, visible)).all()
 

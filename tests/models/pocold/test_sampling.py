@@ -130,6 +130,61 @@ class TestGenerate:
             generate(model, TARGET, SOURCE, steps=3, on_step=CancelsAfter(1))
 
 
+def full_size() -> Any:
+    """A model that says it has the released sizes, and the times it is asked about."""
+    times: list[int] = []
+
+    class Sized(type(tiny.tiny_pocold())):
+        released = True
+
+    model = tiny.tiny_pocold()
+    model.__class__ = Sized
+    forward = model.networks.forward
+    model.networks.forward = lambda z, t, *rest: (times.append(int(t)), forward(z, t, *rest))[1]
+    return model, times
+
+
+class TestProcedures:
+    def test_full_size_takes_the_time_steps_of_the_authors_run(self):
+        from diffusers import PNDMScheduler
+
+        theirs = PNDMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+            set_alpha_to_one=False, steps_offset=1,
+        )  # fmt: skip
+        theirs.set_timesteps(50)
+        model, times = full_size()
+        generate(model, TARGET, SOURCE, weights=Weights(1.0, 1.0), steps=50)
+        assert times == theirs.timesteps.tolist() and (times[0], times[-1]) == (981, 1)
+
+    def test_the_released_sizes_are_known(self):
+        from figura.models.pocold.networks import PoCoLDModel, PoCoLDNetworks, released_config
+
+        with torch.device("meta"):
+            full = PoCoLDModel(tiny.tiny_vae(), PoCoLDNetworks(released_config()))
+        assert full.released and not tiny.tiny_pocold().released
+
+    def test_each_procedure_by_name(self, model):
+        given = Weights(4.0, 5.0)
+        assert sampling.procedure_of(model, None, given) == (False, given)
+        assert sampling.procedure_of(full_size()[0], None, given) == (True, Weights(4.0, 5.0, True))
+        assert sampling.procedure_of(model, "paper", Weights(4.0, 5.0, True)) == (True, given)
+        assert sampling.procedure_of(full_size()[0], "figura", given) == (False, given)
+        with pytest.raises(ValueError, match="procedure is 'mine'; it is one of released, paper, figura"):
+            sampling.procedure_of(model, "mine", given)
+
+    def test_other_schedulers_keep_their_time_steps(self):
+        model, times = full_size()
+        generate(model, TARGET, weights=Weights(1.0, 1.0), scheduler="ddim", steps=4)
+        assert times[0] == 999
+
+    def test_what_is_kept_is_exact_at_the_released_end_too(self):
+        mask = torch.zeros(2, 1, SIZE, SIZE)
+        mask[..., 8:24] = 1
+        made = generate(full_size()[0], TARGET, SOURCE, kept=Kept(REFERENCE, mask), steps=3)
+        assert torch.equal(made[..., :8], REFERENCE[..., :8])
+
+
 class TestTracing:
     def test_shares_and_pictures(self, model):
         traced = trace_source(model, REFERENCE, TARGET, SOURCE, TARGET.flip(1))

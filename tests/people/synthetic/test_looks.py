@@ -6,6 +6,7 @@ import pytest
 import torch
 from figura.people.synthetic.captions import describe, named, sleeve_words
 from figura.people.synthetic.draws import Draws
+from figura.people.synthetic.hair import Strands
 from figura.people.synthetic.layers import Layer
 from figura.people.synthetic.looks import Look, sample_look
 from figura.people.synthetic.person import Person, make_person
@@ -83,6 +84,22 @@ def test_sleeves_are_named_where_they_reach_the_wrist() -> None:
         look = look_of(seed)
         top = look.outer or look.top or look.bottom
         assert ("sleeve" in sleeve_words(look)) == (top.sleeve > 0.42)
+
+
+def test_what_paints_a_surface_has_a_row_for_each_of_its_vertices() -> None:
+    seen = set()
+    for seed in range(40):
+        person = person_of(seed, seed)
+        for layer in person.layers:
+            rows = None
+            if isinstance(layer.material, Strands):
+                rows = layer.material.strand
+            elif isinstance(layer.material, tuple):
+                rows = layer.material[1].table()
+            if rows is not None:
+                seen.add(layer.name)
+                assert len(rows) == len(layer.vertices), layer.name
+    assert {"hair", "hat", "top", "bottom", "shoes", "collar"} <= seen
 
 
 def test_hair_stays_on_the_head() -> None:

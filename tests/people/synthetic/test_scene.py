@@ -6,6 +6,9 @@ import pytest
 import torch
 from figura.people.synthetic import scene as scenes
 from figura.people.synthetic.camera import Camera, frame_points, look_at
+from figura.people.synthetic.finishes import ROW
+from figura.people.synthetic.raycast import View
+from figura.people.synthetic.raycast import cast as cast_rays
 from figura.people.synthetic.scene import draw_behind, draw_surroundings, load_backgrounds, sample_scene
 from figura.people.synthetic.shadows import cast
 from PIL import Image
@@ -29,6 +32,17 @@ def block() -> torch.Tensor:
     """(n, 3): points all over a body's bulk."""
     points = torch.rand(6000, 3, generator=torch.Generator().manual_seed(0))
     return points * torch.tensor([0.5, 1.7, 0.3]) - torch.tensor([0.25, 0.0, 0.15])
+
+
+def test_no_ray_goes_backwards() -> None:
+    shell = torch.zeros(6, 2 + ROW)
+    shell[:, 0] = torch.tensor([-2.0, 2.0, 0.0, 3.0, -4.0, 5.0])
+    eye = torch.tensor([0.3, 1.5, 2.0])
+    tiny = torch.tensor([0.0, -0.0, 1e-9, -1e-9])
+    rays = torch.stack([tiny, tiny.flip(0), -torch.ones(4)])
+    view = View(eye, rays, 2, lambda points: points)
+    hits = cast_rays(view, torch.zeros(0, 7 + ROW), torch.zeros(0, 8 + ROW), shell)
+    assert torch.equal(hits.distance, torch.full((4,), 6.0))
 
 
 def test_every_kind_comes_and_no_two_scenes_are_alike(camera: Camera) -> None:

@@ -60,7 +60,7 @@ def test_the_name_is_that_of_the_encoder() -> None:
 
 
 def test_both_parts_are_opened_by_name(toy_data: Path, toy_weights: Mapping[str, Path]) -> None:
-    split = open_latents(toy_data, toy_weights["vae"])
+    split = open_latents(toy_data, load_vae(toy_weights["vae"]))
     name = encoder_name(load_vae(toy_weights["vae"]))
     assert len(split.train) == len(split.held_out) == len(split.train.people)
     assert (toy_data / "held_out" / f"latents_{name}").is_dir()

@@ -17,12 +17,10 @@ from figura.people.densepose import paint_labels
 from figura.people.synthetic import render_people
 from figura.tests.training.conftest import HELD_OUT_PAIRS, PAIR_SIZE, TRAIN_PAIRS
 from figura.tests.training.toy_runs import file_of_an_exact_resume
+from figura.training.data.imported_pairs import import_pairs, read_labels, read_lines
 from figura.training.data.pairs import (
     drawn_pairs,
-    import_pairs,
     open_pairs,
-    read_labels,
-    read_lines,
     render_pairs,
 )
 from figura.training.data.people import rows
@@ -109,10 +107,10 @@ class TestOwnImages:
         assert not train.source_joints[1].any()
 
     def test_what_is_wrong_is_told(self, folder):
-        with pytest.raises(FileNotFoundError, match="other.csv.*source_densepose"):
+        with pytest.raises(FileNotFoundError, match="other.csv.*source, target"):
             read_lines(folder / "other.csv")
-        (folder / "train.csv").write_text("source,target\nperson.png,person.png\n")
-        with pytest.raises(ValueError, match="lacks source_densepose, target_densepose"):
+        (folder / "train.csv").write_text("source\nperson.png\n")
+        with pytest.raises(ValueError, match="lacks target: its columns are source, target"):
             read_lines(folder / "train.csv")
         with pytest.raises(ValueError, match="person.png number 0 is no DensePose colour map"):
             read_labels(folder / "person.png", (8, 8))

@@ -1,5 +1,6 @@
 """Pictures for perception: joints, mask and labels go where the person goes, and lose what gets covered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from figura.people.densepose import MIRRORED
 from figura.training.data.backgrounds import Backgrounds, open_backgrounds
 from figura.training.data.people import build_people
 from figura.training.data.perception import (
+    Company,
     Drawn,
     Framing,
     PerceptionData,
@@ -96,6 +98,37 @@ def test_company_stands_behind_or_covers(data: PerceptionData) -> None:
         assert torch.equal(after.images[same], images[same])
         covered += float((masks - after.mask).sum())
     assert covered > 0
+
+
+def test_who_stands_there_as_well_is_known_wherever_it_can_be_seen(data: PerceptionData) -> None:
+    alone = as_rendered(data, 1)
+    drawn = with_company(as_rendered(data, 1), data.people, random_generator(3), Company(shares=(1.0,)))
+    assert not alone.others.any() and drawn.others.flatten(1).any(1).float().mean() > 0.5
+    assert not (drawn.others * drawn.mask).any()
+    changed = (drawn.images != alone.images).any(dim=1, keepdim=True)
+    assert (drawn.others > 0)[changed].float().mean() > 0.95
+
+
+def test_the_other_may_be_the_one_that_is_meant(data: PerceptionData) -> None:
+    same, instead = (
+        with_company(as_rendered(data, 1), data.people, random_generator(3), Company((1.0,), exchanged=share))
+        for share in (0.0, 1.0)
+    )
+    assert torch.equal(same.images, instead.images)
+    assert torch.equal(same.mask, instead.others) and torch.equal(same.others, instead.mask)
+    assert on_mask(instead, 4) > 0.95
+    assert not (instead.labels > 0)[instead.mask == 0].any()
+
+
+def test_frames_may_be_round_the_company_too(data: PerceptionData) -> None:
+    company = Company(shares=(1.0,), nearest=0.3)
+    drawn = with_company(as_rendered(data, 1), data.people, random_generator(3), company)
+    plain = Framing(sides=(1.2, 1.2), upper=0.0, distant=0.0, degrees=0.0, stray=0.0)
+    alone, both = (
+        framed(drawn, framing, random_generator(4))[0] for framing in (plain, replace(plain, together=1.0))
+    )
+    assert both.others.sum() > alone.others.sum()
+    assert both.mask.sum() < alone.mask.sum()
 
 
 def test_frames_move_joints_mask_and_labels_alike(data: PerceptionData) -> None:

@@ -1,7 +1,7 @@
 // Edits of a document (see reading.mjs). Each gives a new document and leaves the old one as it was.
 // Targets are those of queries.mjs.
 
-import { emptyPerson, MAX_PEOPLE, MAX_POINTS, orderedBox } from "./reading.mjs";
+import { MAX_POINTS, orderedBox } from "./reading.mjs";
 import { PARTS, wristOf } from "./joints.mjs";
 import { activePerson, jointOf, placeOf } from "./queries.mjs";
 
@@ -62,7 +62,8 @@ function withJoint(doc, part, name, point) {
   return withPerson(doc, { ...person, [part]: { ...person[part], [name]: point } });
 }
 
-function withPerson(doc, person) {
+/** The document with another active person. */
+export function withPerson(doc, person) {
   return { ...doc, people: doc.people.map((old, index) => (index === doc.active ? person : old)) };
 }
 
@@ -100,24 +101,6 @@ function openHand(name) {
   const [finger, number] = name.split("_");
   const share = 0.4 + 0.2 * (Number(number) - 1);
   return [FINGER_REACH[finger] * share, FINGER_SPREAD[finger] * share];
-}
-
-/** Add a person without joints and make it the active one; nothing happens when there are too many. */
-export function addPerson(doc) {
-  if (doc.people.length >= MAX_PEOPLE) return doc;
-  return { ...doc, people: [...doc.people, emptyPerson()], active: doc.people.length };
-}
-
-/** Remove the active person; the last one is emptied instead. */
-export function removePerson(doc) {
-  const people = doc.people.filter((_, index) => index !== doc.active);
-  if (people.length === 0) people.push(emptyPerson());
-  return { ...doc, people, active: Math.min(doc.active, people.length - 1) };
-}
-
-/** Make another person the active one. */
-export function setActive(doc, index) {
-  return { ...doc, active: clamp(index, 0, doc.people.length - 1) };
 }
 
 /** Set a box from two opposite corners xy_px; one without area takes the box away. */
@@ -168,27 +151,4 @@ export function removeTarget(doc, target) {
   if (target.kind === "joint") return removeJoint(doc, target.part, target.name);
   if (target.kind === "box") return { ...doc, [target.box]: null };
   return { ...doc, [target.kind]: doc[target.kind].filter((_, index) => index !== target.index) };
-}
-
-/** The document for a picture of another size: everything is scaled to it, as the node does. */
-export function fitToPicture(doc, width, height) {
-  if (doc.width === width && doc.height === height) return doc;
-  const scale = [width / (doc.width ?? width), height / (doc.height ?? height)];
-  const point = ([x, y]) => [rounded(x * scale[0]), rounded(y * scale[1])];
-  const box = (corners) => corners && [...point(corners), ...point(corners.slice(2))];
-  return {
-    ...doc, width, height,
-    people: doc.people.map((person) => scaledPerson(person, point)),
-    roi_box: box(doc.roi_box), full_box: box(doc.full_box),
-    positive: doc.positive.map(point), negative: doc.negative.map(point),
-  };
-}
-
-function scaledPerson(person, point) {
-  const part = (joints) => Object.fromEntries(Object.entries(joints).map(([name, joint]) => {
-    if (!joint) return [name, joint];
-    const [x, y] = point([joint.x, joint.y]);
-    return [name, { ...joint, x, y }];
-  }));
-  return { ...person, joints: part(person.joints), left_hand: part(person.left_hand), right_hand: part(person.right_hand) };
 }

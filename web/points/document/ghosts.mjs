@@ -7,7 +7,7 @@
 
 import { placeJoint } from "./edits.mjs";
 import { BODY_18, PARTS } from "./joints.mjs";
-import { detectedPerson, ratio } from "./people.mjs";
+import { detectedPerson, ratio } from "./detected.mjs";
 import { activePerson } from "./queries.mjs";
 import { emptyPerson } from "./reading.mjs";
 import { distance } from "./places.mjs";

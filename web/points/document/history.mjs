@@ -28,6 +28,14 @@ export class History {
     this.present = state;
   }
 
+  /** Go to a state that came from elsewhere: back or forth when it is the step beside this one, else by one more step. */
+  reach(state) {
+    if (state === this.present) return;
+    if (state === this.#past.at(-1)) this.undo();
+    else if (state === this.#future.at(-1)) this.redo();
+    else this.push(state);
+  }
+
   /** Go back one step; gives the present state. */
   undo() {
     return this.#step(this.#past, this.#future);

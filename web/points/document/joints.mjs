@@ -67,12 +67,6 @@ function rgb(channels) {
   return `rgb(${channels.join(" ")})`;
 }
 
-/** What a joint is called on screen: "right knee", "left hand: index 2". */
-export function jointLabel(part, name) {
-  const words = name.replaceAll("_", " ");
-  return part === "joints" ? words : `${part.replace("_", " ")}: ${words}`;
-}
-
 /** The body joint a hand hangs on. */
 export function wristOf(hand) {
   return hand === "left_hand" ? "left_wrist" : "right_wrist";

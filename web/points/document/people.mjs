@@ -1,100 +1,37 @@
-// Detected people (a POSE_KEYPOINT value in pixels) put into a document. What the user placed, moved or took away stays.
+// The people of a document: who is active, who comes and goes. Boxes and points belong to a person: the document's own are
+// those of the active one, so that a program that knows of one person reads them; the others keep theirs in `places`.
 
-import { BODY_18, HAND_21, STATES } from "./joints.mjs";
-import { emptyPerson, MAX_PEOPLE } from "./reading.mjs";
-import { rounded } from "./edits.mjs";
-import { distance } from "./places.mjs";
+import { BOXES, emptyPerson, emptyPlaces, MAX_PEOPLE, POINTS } from "./reading.mjs";
 
-const KEYS = { joints: "pose_keypoints_2d", left_hand: "hand_left_keypoints_2d", right_hand: "hand_right_keypoints_2d" };
-// Where Figura's own nodes say which joints were only proposed (people/keypoints.py).
-const STATES_KEY = "figura_joint_states";
-// How far apart two sightings of one person may be, in its own size.
-const NEAR = 0.5;
-const NAMES = { joints: BODY_18, left_hand: HAND_21, right_hand: HAND_21 };
+/** The document's boxes and points, which are the active person's. */
+export function placesOf(doc) {
+  return Object.fromEntries([...BOXES, ...POINTS].map((key) => [key, doc[key]]));
+}
 
-/**
- * The document with the detected people in it.
- * @param {object} doc the document
- * @param {object} frame one picture's {people, canvas_width, canvas_height}, joints as flat x, y, confidence in px
- * @returns {{doc: object, joints: number, people: number}} how many joints and people were found
- */
-export function importPeople(doc, frame) {
-  const scale = [ratio(doc.width, frame?.canvas_width), ratio(doc.height, frame?.canvas_height)];
-  const found = (Array.isArray(frame?.people) ? frame.people : [])
-    .map((person) => detectedPerson(person, scale))
-    .filter((person) => Object.keys(person.joints).length > 0)
-    .sort((one, other) => Object.keys(other.joints).length - Object.keys(one.joints).length);
-  const people = [...doc.people];
-  assign(people, found, doc.active).forEach((index, number) => {
-    if (index < MAX_PEOPLE) people[index] = merged(people[index] ?? emptyPerson(), found[number]);
+/** Make another person the active one. */
+export function setActive(doc, index) {
+  const active = Math.min(Math.max(index, 0), doc.people.length - 1);
+  if (active === doc.active) return doc;
+  const places = doc.people[active].places;
+  const people = doc.people.map((person, number) => {
+    if (number === doc.active) return { ...person, places: placesOf(doc) };
+    return number === active ? { ...person, places: emptyPlaces() } : person;
   });
-  const joints = found.reduce((sum, person) => sum + Object.keys(person.joints).length, 0);
-  return { doc: { ...doc, people }, joints, people: found.length };
+  return { ...doc, ...places, people, active };
 }
 
-/** A side of the document's picture against the same side of the detector's; 1 when either is not known. */
-export function ratio(side, canvas) {
-  return side > 0 && canvas > 0 ? side / canvas : 1;
+/** Add a person without joints and make it the active one; nothing happens when there are too many. */
+export function addPerson(doc) {
+  if (doc.people.length >= MAX_PEOPLE) return doc;
+  return setActive({ ...doc, people: [...doc.people, emptyPerson()] }, doc.people.length);
 }
 
-/** A document's person from one of a POSE_KEYPOINT value, its pixels times scale [x, y]; wrong parts are left out. */
-export function detectedPerson(person, scale) {
-  const states = person?.[STATES_KEY];
-  const parts = Object.keys(KEYS).map((part) =>
-    [part, detectedPart(person?.[KEYS[part]], NAMES[part], scale, part === "joints" && Array.isArray(states) ? states : [])]);
-  return { ...emptyPerson(), ...Object.fromEntries(parts) };
-}
-
-function detectedPart(flat, names, scale, states) {
-  if (!Array.isArray(flat) || flat.length !== 3 * names.length) return {};
-  const joints = names.map((name, index) => [name, flat.slice(3 * index, 3 * index + 3), states[index]]);
-  return Object.fromEntries(joints
-    .filter(([, joint]) => joint.every(Number.isFinite) && joint[2] > 0)
-    .map(([name, [x, y], state]) => [name, {
-      x: rounded(x * scale[0]), y: rounded(y * scale[1]), state: STATES.includes(state) ? state : "detected",
-    }]));
-}
-
-/**
- * For each found person its number in the document: the nearest one who shares joints with it, else one who shares
- * none, the active one first, else a new one. Where there is one on each side, they are the same.
- */
-function assign(people, found, active) {
-  if (people.length === 1 && found.length === 1) return [0];
-  const pairs = found.flatMap((person, number) => people.map((known, index) =>
-    ({ number, index, away: meanDistance(known.joints, person.joints) / extent(person.joints) })));
-  const matched = new Map();
-  const match = (chosen) => {
-    for (const { number, index } of chosen) {
-      if (!matched.has(number) && ![...matched.values()].includes(index)) matched.set(number, index);
-    }
-  };
-  match(pairs.filter(({ away }) => away <= NEAR).sort((one, other) => one.away - other.away));
-  match(pairs.filter(({ away }) => away === Infinity)
-    .sort((one, other) => one.number - other.number || (other.index === active) - (one.index === active)));
-  let next = people.length;
-  return found.map((_, number) => matched.get(number) ?? next++);
-}
-
-function meanDistance(one, other) {
-  const shared = Object.keys(one).filter((name) => one[name] && other[name]);
-  if (shared.length === 0) return Infinity;
-  return shared.reduce((sum, name) => sum + distance(xy(one[name]), xy(other[name])), 0) / shared.length;
-}
-
-function extent(joints) {
-  const [xs, ys] = [0, 1].map((axis) => Object.values(joints).map((joint) => xy(joint)[axis]));
-  return Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys), 1);
-}
-
-function xy(joint) {
-  return [joint.x, joint.y];
-}
-
-function merged(old, person) {
-  const part = (key) => {
-    const kept = Object.entries(old[key]).filter(([, joint]) => joint?.state !== "detected" || joint.moved === true);
-    return { ...person[key], ...Object.fromEntries(kept) };
-  };
-  return { ...old, joints: part("joints"), left_hand: part("left_hand"), right_hand: part("right_hand") };
+/** Remove the active person with its boxes and points; the last one is emptied instead. */
+export function removePerson(doc) {
+  const people = doc.people.filter((_, index) => index !== doc.active);
+  if (people.length === 0) people.push(emptyPerson());
+  const active = Math.min(doc.active, people.length - 1);
+  const { places } = people[active];
+  people[active] = { ...people[active], places: emptyPlaces() };
+  return { ...doc, ...places, people, active };
 }

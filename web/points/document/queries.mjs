@@ -3,11 +3,10 @@
 // A target names one thing that can be selected: {kind: "joint", part, name} of the active person,
 // {kind: "positive" | "negative", index}, or {kind: "box", box: "roi_box" | "full_box"}.
 
-import { BOXES, emptyPerson } from "./reading.mjs";
+import { BOXES, emptyPerson, POINTS } from "./reading.mjs";
 import { reachOf } from "./hints.mjs";
 import { HANDS, PARTS } from "./joints.mjs";
 
-const POINTS = ["positive", "negative"];
 const ORDER = ["joints", ...HANDS].flatMap((part) => PARTS[part].map((name) => `${part}.${name}`));
 
 /** The active person. */

@@ -2,8 +2,9 @@
 // the same of the same mistakes, but keeps what it can, so that one wrong joint does not hide the others.
 //
 // A document: {width, height (px of the picture the points were set on, or null), active, people, roi_box, full_box,
-// positive, negative, extra}. people: [{joints, left_hand, right_hand, extra}], each part {name: point or null};
+// positive, negative, extra}. people: [{joints, left_hand, right_hand, places, extra}], each part {name: point or null};
 // point: {x, y, state, ...}; boxes: [x0, y0, x1, y1] with x0 < x1, y0 < y1, or null; positive, negative: [[x, y]].
+// Boxes and points of the document are the active person's; those of the others wait in their `places` (see people.mjs).
 // extra holds the keys nobody here knows. Documents are values: edits make new ones.
 
 import { DEFAULT_STATE, PARTS, STATES } from "./joints.mjs";
@@ -13,20 +14,25 @@ export const MAX_POINTS = 256;
 export const MAX_PEOPLE = 64;
 export const MAX_TEXT = 1_000_000;
 export const BOXES = Object.freeze(["roi_box", "full_box"]);
+export const POINTS = Object.freeze(["positive", "negative"]);
 const LIMIT_PX = 1e9;
 const KNOWN = ["version", "width", "height", "active", "people", "roi_box", "full_box", "positive", "negative"];
 
 /** A document that says nothing about a picture of that size (null: not known yet). */
 export function emptyDocument(width = null, height = null) {
   return {
-    width, height, active: 0, people: [emptyPerson()], roi_box: null, full_box: null,
-    positive: [], negative: [], extra: {},
+    width, height, active: 0, people: [emptyPerson()], ...emptyPlaces(), extra: {},
   };
 }
 
 /** A person without joints. */
 export function emptyPerson() {
-  return { joints: {}, left_hand: {}, right_hand: {}, extra: {} };
+  return { joints: {}, left_hand: {}, right_hand: {}, places: emptyPlaces(), extra: {} };
+}
+
+/** No boxes and no points. */
+export function emptyPlaces() {
+  return { roi_box: null, full_box: null, positive: [], negative: [] };
 }
 
 /**
@@ -61,17 +67,22 @@ function refused(message) {
 function readFields(value, problems) {
   const people = list(value, "people", MAX_PEOPLE, problems).map((person, index) => readPerson(person, index, problems));
   if (people.length === 0) people.push(emptyPerson());
+  const active = readActive(value, people.length, problems);
+  const places = readPlaces(value, "", problems);
+  const own = people[active].places;
+  // What stands on top is the active person's, and goes before what the person says itself.
+  for (const key of BOXES) places[key] ??= own[key];
+  for (const key of POINTS) if (places[key].length === 0) places[key] = own[key];
+  people[active] = { ...people[active], places: emptyPlaces() };
   return {
-    width: side(value, "width", problems),
-    height: side(value, "height", problems),
-    active: readActive(value, people.length, problems),
-    people,
-    roi_box: readBox(value, "roi_box", problems),
-    full_box: readBox(value, "full_box", problems),
-    positive: readPoints(value, "positive", problems),
-    negative: readPoints(value, "negative", problems),
-    extra: without(value, KNOWN),
+    width: side(value, "width", problems), height: side(value, "height", problems),
+    active, people, ...places, extra: without(value, KNOWN),
   };
+}
+
+function readPlaces(value, where, problems) {
+  const boxes = BOXES.map((key) => [key, readBox(value, key, where, problems)]);
+  return Object.fromEntries([...boxes, ...POINTS.map((key) => [key, readPoints(value, key, where, problems)])]);
 }
 
 function readActive(value, count, problems) {
@@ -87,7 +98,8 @@ function readPerson(person, index, problems) {
     return emptyPerson();
   }
   const parts = Object.keys(PARTS).map((part) => [part, readPart(person, part, `people[${index}]`, problems)]);
-  return { ...Object.fromEntries(parts), extra: without(person, Object.keys(PARTS)) };
+  const known = [...Object.keys(PARTS), ...BOXES, ...POINTS];
+  return { ...Object.fromEntries(parts), places: readPlaces(person, `people[${index}].`, problems), extra: without(person, known) };
 }
 
 function readPart(person, part, where, problems) {
@@ -118,16 +130,16 @@ function readJoint(joint, where, problems) {
   return { ...joint, state: DEFAULT_STATE };
 }
 
-function readBox(value, key, problems) {
+function readBox(value, key, where, problems) {
   const corners = own(value, key) ?? null;
   if (corners === null) return null;
   if (!Array.isArray(corners) || corners.length !== 4 || !corners.every(isPixel)) {
-    problems.push(`${key} must be [x0, y0, x1, y1] or null; got ${kind(corners)}`);
+    problems.push(`${where}${key} must be [x0, y0, x1, y1] or null; got ${kind(corners)}`);
     return null;
   }
   const box = orderedBox(corners);
   if (box[0] < box[2] && box[1] < box[3]) return box;
-  problems.push(`${key} has no area: its two corners must differ in x and y`);
+  problems.push(`${where}${key} has no area: its two corners must differ in x and y`);
   return null;
 }
 
@@ -136,11 +148,11 @@ export function orderedBox([xa, ya, xb, yb]) {
   return [Math.min(xa, xb), Math.min(ya, yb), Math.max(xa, xb), Math.max(ya, yb)];
 }
 
-function readPoints(value, key, problems) {
+function readPoints(value, key, where, problems) {
   const points = list(value, key, MAX_POINTS, problems);
   return points.filter((point, index) => {
     const good = Array.isArray(point) && point.length === 2 && point.every(isPixel);
-    if (!good) problems.push(`${key}[${index}] must be [x, y] in pixels; got ${kind(point)}`);
+    if (!good) problems.push(`${where}${key}[${index}] must be [x, y] in pixels; got ${kind(point)}`);
     return good;
   });
 }
@@ -203,5 +215,6 @@ export function writeDocument(doc) {
 
 function partsWritten(person) {
   const filled = Object.keys(PARTS).filter((part) => part === "joints" || Object.keys(person[part]).length > 0);
-  return Object.fromEntries(filled.map((part) => [part, person[part]]));
+  const places = Object.entries(person.places ?? {}).filter(([, said]) => said !== null && said.length > 0);
+  return Object.fromEntries([...filled.map((part) => [part, person[part]]), ...places]);
 }

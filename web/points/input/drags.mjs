@@ -1,13 +1,14 @@
 // What a pressed button or finger begins, by the tool and by what lies under it, and what the document is meanwhile.
 //
-// A drag: {from_px, before (the document), target or draws (the box that is drawn), placed (the target is new), grip (from
-// the pointer to the target), moved}.
+// A drag: {from_px, before (the document), target, draws (the box that is drawn) or whole (the handle of the whole skeleton),
+// placed (the target is new), grip (from the pointer to the target), moved}.
 
 import { addPoint, moveTarget, placeJoint, resizeBox, setBox } from "../document/edits.mjs";
 import { adoptGhost } from "../document/ghosts.mjs";
 import { placeOf } from "../document/queries.mjs";
 import { MAX_POINTS } from "../document/reading.mjs";
-import { NAMES } from "../document/words.mjs";
+import { say } from "../words/words.mjs";
+import { draggedWhole } from "./whole.mjs";
 
 /**
  * Begin a drag at xy_px; sets the session's document, selection and message.
@@ -17,6 +18,7 @@ export function beginDrag(session, xy_px, reach_px) {
   const drag = { from_px: xy_px, before: session.doc, moved: false };
   if (session.tool === "place" && session.next) return place(session, drag, xy_px);
   const hit = session.hit(xy_px, reach_px);
+  if (session.tool === "whole") return hit?.kind === "whole" ? { ...drag, whole: hit.handle } : hit;
   if (session.tool === "positive" || session.tool === "negative") return addOrMove(session, drag, hit, xy_px);
   if (session.tool === "roi_box" || session.tool === "full_box") return drawOrMove(session, drag, hit);
   return move(session, drag, hit);
@@ -34,7 +36,7 @@ function addOrMove(session, drag, hit, xy_px) {
   if (hit?.kind === kind) return move(session, drag, hit);
   const index = session.doc[kind].length;
   if (index >= MAX_POINTS) {
-    session.message = `At most ${MAX_POINTS} ${NAMES[kind]}s are read.`;
+    session.message = say("say.most", { number: MAX_POINTS });
     return null;
   }
   session.doc = addPoint(session.doc, kind, xy_px);
@@ -69,6 +71,7 @@ function gripOf(session, drag) {
 
 /** The document while the pointer of a drag is at xy_px. doc: the document until now. */
 export function dragged(drag, doc, xy_px) {
+  if (drag.whole) return draggedWhole(drag, xy_px);
   if (drag.draws) return setBox(drag.before, drag.draws, drag.from_px, xy_px);
   const { target, grip = [0, 0] } = drag;
   const start = drag.placed ? doc : drag.before;

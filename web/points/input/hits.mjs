@@ -29,7 +29,8 @@ export function hitTest(doc, xy_px, reach_px, ghosts = null) {
     ?? outline(doc, xy_px, reach_px);
 }
 
-function nearest(candidates, xy_px, reach_px) {
+/** The nearest of candidates [target, xy_px] within reach, or null. */
+export function nearest(candidates, xy_px, reach_px) {
   let found = null;
   let best = reach_px;
   for (const [target, place] of candidates) {
@@ -61,7 +62,8 @@ function handles(doc) {
     boxHandles(doc[box]).map(([handle, place]) => [{ kind: "box", box, handle }, place]));
 }
 
-function others(doc) {
+/** The joints of the people who are not active, as targets. */
+export function others(doc) {
   return doc.people.flatMap((someone, person) => (person === doc.active ? [] : Object.values(someone.joints))
     .filter(Boolean).map((joint) => [{ kind: "person", person }, [joint.x, joint.y]]));
 }

@@ -3,8 +3,14 @@
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const FAR_PX = 10;
 export const TOOL_KEYS = Object.freeze({
-  v: "select", p: "place", r: "roi_box", b: "full_box", g: "positive", n: "negative",
+  v: "select", p: "place", w: "whole", r: "roi_box", b: "full_box", g: "positive", n: "negative",
 });
+const STEP = 1.05;
+const ANGLE = Math.PI / 36;
+const WHOLE = {
+  "<": { name: "scale", by: 1 / STEP }, ",": { name: "scale", by: 1 / STEP }, ">": { name: "scale", by: STEP }, ".": { name: "scale", by: STEP },
+  "[": { name: "rotate", by: -ANGLE }, "]": { name: "rotate", by: ANGLE }, m: { name: "mirror" },
+};
 const PLAIN = {
   Escape: "escape", Delete: "remove", Backspace: "remove", Enter: "put", o: "occluded",
   "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "zoomFit",
@@ -21,6 +27,7 @@ export function keyCommand(event) {
   if (Object.hasOwn(ARROWS, key)) return { name: "nudge", by_px: ARROWS[key].map((step) => step * (event.shiftKey ? FAR_PX : 1)) };
   if (key === "Tab") return { name: event.shiftKey ? "previous" : "next" };
   if (Object.hasOwn(TOOL_KEYS, key)) return { name: "tool", tool: TOOL_KEYS[key] };
+  if (Object.hasOwn(WHOLE, key)) return WHOLE[key];
   return Object.hasOwn(PLAIN, key) ? { name: PLAIN[key] } : null;
 }
 

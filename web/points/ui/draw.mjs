@@ -4,13 +4,16 @@ import { boxHandles, sameTarget } from "../input/hits.mjs";
 import { BOXES } from "../document/reading.mjs";
 import { knownBody, listGhosts } from "../document/ghosts.mjs";
 import { bodyHeight, longLimbs, reachOf } from "../document/hints.mjs";
-import { HANDS, jointColour, jointLabel, limbColour, LIMBS, limbsOf, PARTS } from "../document/joints.mjs";
+import { HANDS, jointColour, limbColour, LIMBS, limbsOf, PARTS } from "../document/joints.mjs";
 import { drawLabels } from "./labels.mjs";
+import { jointLabel } from "../document/names.mjs";
+import { unusedIn } from "../document/prompt.mjs";
 import { activePerson } from "../document/queries.mjs";
 import { toScreen } from "../input/view.mjs";
+import { wholeFrameOf, wholeHandles } from "../input/whole.mjs";
+import { say } from "../words/words.mjs";
 
 const BOX_COLOUR = { roi_box: "#ffb224", full_box: "#4cc2ff" };
-const BOX_TITLE = { roi_box: "ROI", full_box: "full" };
 const POINT_COLOUR = { positive: "#2fbf5b", negative: "#ee4b4b" };
 const WARNING = "#ff5c5c";
 const DARK = "rgb(0 0 0 / 0.75)";
@@ -30,9 +33,9 @@ const GHOST_ALPHA = 0.65;
 /**
  * Draw everything.
  * @param {CanvasRenderingContext2D} context
- * @param {{session: object, view: object, size: number[], ratio: number, image: CanvasImageSource|null,
- *   pointer: number[]|null}} scene size: the canvas in CSS pixels; ratio: device pixels for each of them; pointer:
- *   xy_px in the picture while the mouse is over it
+ * @param {{session: object, view: object, size: number[], ratio: number, image: CanvasImageSource|null, part: number[]|null,
+ *   pointer: number[]|null}} scene size: the canvas in CSS pixels; ratio: device pixels for each of them; part: what of the
+ *   image is shown, [x0, y0, x1, y1] in its pixels; pointer: xy_px in the picture while the mouse is over it
  */
 export function draw(context, scene) {
   const { session, view, size, ratio } = scene;
@@ -42,24 +45,27 @@ export function draw(context, scene) {
   context.clearRect(0, 0, ...size);
   drawPicture(context, scene);
   if (!session.doc) return;
-  for (const box of BOXES) drawBox(context, session, view, box);
+  scene.unused = unusedIn(session.doc, session.prompt);
+  for (const box of BOXES) drawBox(context, scene, box);
   session.doc.people.forEach((person, index) => index !== session.doc.active && drawOther(context, person, view));
   drawGhosts(context, scene);
   drawPerson(context, scene);
   for (const kind of ["positive", "negative"]) drawPoints(context, scene, kind);
   drawReach(context, scene);
+  if (session.tool === "whole") drawWhole(context, scene);
   const joints = Object.values(scene.body).map((joint) => at(view, joint));
   const points = [...session.doc.positive, ...session.doc.negative].map((point) => toScreen(view, point));
   drawLabels(context, labels(scene), size, [...joints, ...points]);
 }
 
-function drawPicture(context, { session, view, image }) {
+function drawPicture(context, { session, view, image, part }) {
   const [x, y] = toScreen(view, [0, 0]);
   const [width, height] = session.size.map((side) => side * view.scale);
   if (image) {
     context.imageSmoothingEnabled = view.scale < SMOOTH_UP_TO;
     context.imageSmoothingQuality = "high";
-    context.drawImage(image, x, y, width, height);
+    const [x0, y0, x1, y1] = part;
+    context.drawImage(image, x0, y0, x1 - x0, y1 - y0, x, y, width, height);
   } else {
     context.fillStyle = "rgb(128 128 128 / 0.22)";
     context.fillRect(x, y, width, height);
@@ -69,24 +75,45 @@ function drawPicture(context, { session, view, image }) {
   context.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
 }
 
-function drawBox(context, session, view, key) {
+/** A box; one that the chosen kind of prompt does not show is dashed and empty. */
+function drawBox(context, { session, view, unused }, key) {
   const box = session.doc[key];
   if (!box) return;
-  const [x0, y0] = toScreen(view, box);
-  const [x1, y1] = toScreen(view, box.slice(2));
+  const [[x0, y0], [x1, y1]] = [toScreen(view, box), toScreen(view, box.slice(2))];
   const chosen = session.selection?.box === key;
+  const isUnused = unused.includes(key);
   context.fillStyle = key === "roi_box" ? "rgb(255 178 36 / 0.14)" : "rgb(76 194 255 / 0.05)";
-  context.fillRect(x0, y0, x1 - x0, y1 - y0);
+  if (!isUnused) context.fillRect(x0, y0, x1 - x0, y1 - y0);
+  context.setLineDash(isUnused ? [6, 5] : []);
   for (const [colour, width] of [[DARK, chosen ? 4 : 3], [BOX_COLOUR[key], chosen ? 2 : 1.5]]) {
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.strokeRect(x0, y0, x1 - x0, y1 - y0);
   }
-  if (chosen || session.tool === key || session.hover?.box === key) drawHandles(context, box, view, BOX_COLOUR[key]);
+  context.setLineDash([]);
+  const shows = chosen || session.tool === key || session.hover?.box === key;
+  if (shows) drawHandles(context, boxHandles(box), view, BOX_COLOUR[key]);
 }
 
-function drawHandles(context, box, view, colour) {
-  for (const [, place] of boxHandles(box)) {
+/** The frame of the whole skeleton: corners that scale, a round handle that turns. */
+function drawWhole(context, { session, view }) {
+  const frame = wholeFrameOf(session.doc);
+  if (!frame) return;
+  const [[x0, y0], [x1, y1]] = [toScreen(view, frame), toScreen(view, frame.slice(2))];
+  context.setLineDash([5, 4]);
+  for (const [colour, width] of [[DARK, 3], [LIGHT, 1.25]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.strokeRect(x0, y0, x1 - x0, y1 - y0);
+  }
+  context.setLineDash([]);
+  const handles = wholeHandles(frame);
+  drawHandles(context, handles.filter(([name]) => name !== "turn"), view, DARK);
+  drawRing(context, toScreen(view, handles.at(-1)[1]), HANDLE_SIDE / 2 + 1, LIGHT, 3);
+}
+
+function drawHandles(context, handles, view, colour) {
+  for (const [, place] of handles) {
     const [x, y] = toScreen(view, place).map((value) => Math.round(value) - HANDLE_SIDE / 2);
     context.fillStyle = LIGHT;
     context.strokeStyle = colour;
@@ -112,8 +139,8 @@ function circle(context, [x, y], radius) {
   context.arc(x, y, radius, 0, 2 * Math.PI);
 }
 
-/** A person that is not the active one: grey, without hands. */
-function drawOther(context, { joints }, view) {
+/** A person that is not the active one: grey, without hands, with its boxes; one that came in has none. */
+function drawOther(context, { joints, places }, view) {
   context.strokeStyle = "rgb(220 220 220 / 0.5)";
   context.fillStyle = "rgb(220 220 220 / 0.6)";
   context.lineWidth = 2;
@@ -123,6 +150,11 @@ function drawOther(context, { joints }, view) {
   for (const joint of Object.values(joints).filter(Boolean)) {
     circle(context, at(view, joint), 3);
     context.fill();
+  }
+  context.lineWidth = 1;
+  for (const box of BOXES.map((key) => places?.[key]).filter(Boolean)) {
+    const [[x0, y0], [x1, y1]] = [toScreen(view, box), toScreen(view, box.slice(2))];
+    context.strokeRect(x0, y0, x1 - x0, y1 - y0);
   }
 }
 
@@ -290,7 +322,7 @@ function labels({ session, view, pointer }) {
     if (place) shown.push({ text: jointLabel(target.part, target.name), at: at(view, place), loud: true });
   }
   const ghost = hover?.kind === "ghost" && !drag && [ghosts.person, ...ghosts.others][hover.index]?.[hover.part][hover.name];
-  if (ghost) shown.push({ text: `${jointLabel(hover.part, hover.name)} (${ghost.state})`, at: at(view, ghost), loud: true });
+  if (ghost) shown.push({ text: say("named", { name: jointLabel(hover.part, hover.name), state: say(`state.${ghost.state}`) }), at: at(view, ghost), loud: true });
   return [...shown, ...boxTitles(session, view), ...quietLabels(doc, view, shown)];
 }
 
@@ -298,7 +330,7 @@ function labels({ session, view, pointer }) {
 function boxTitles({ doc, selection, hover }, view) {
   const wide = (box) => (doc[box][2] - doc[box][0]) * view.scale >= TITLE_FROM_PX;
   return BOXES.filter((box) => doc[box] && (wide(box) || selection?.box === box || hover?.box === box))
-    .map((box) => ({ text: BOX_TITLE[box], at: toScreen(view, doc[box]), colour: BOX_COLOUR[box], above: true }));
+    .map((box) => ({ text: say(`title.${box}`), at: toScreen(view, doc[box]), colour: BOX_COLOUR[box], above: true }));
 }
 
 function quietLabels(doc, view, shown) {

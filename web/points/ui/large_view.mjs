@@ -1,6 +1,7 @@
 // The full-window view: the same editor inside a modal dialog that lives in the editor's own place. The browser draws a
 // modal dialog above everything, keeps the focus in it and closes it on Esc; with the node gone, it is gone as well.
 
+import { say } from "../words/words.mjs";
 import { element } from "./elements.mjs";
 
 export class LargeView {
@@ -14,12 +15,12 @@ export class LargeView {
     this.#content = content;
     this.#home = home;
     this.dialog = element("dialog", {
-      "aria-label": "Point editor, large view",
+      "aria-label": say("name.large"),
       onclose: () => this.#leave(),
       onpointerdown: (event) => event.target === this.dialog && this.close(),
       onkeydown: (event) => event.stopPropagation(),
     });
-    this.away = element("div", { class: "away hidden" }, "shown in the large view");
+    this.away = element("div", { class: "away hidden" }, say("away"));
     home.append(this.away, this.dialog);
   }
 

@@ -22,11 +22,13 @@ button:hover:not(:disabled) { background: var(--hover); }
 button:disabled { opacity: 0.35; cursor: default; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 svg { display: block; fill: none; stroke: currentColor; stroke-width: 1.5; stroke-linecap: round; stroke-linejoin: round; }
-.icon { width: 25px; height: 25px; display: grid; place-items: center; flex: none; }
+.icon { width: 23px; height: 25px; display: grid; place-items: center; flex: none; }
 .icon[aria-pressed="true"] { background: var(--pressed); }
+.icon[data-need="unused"] { opacity: 0.45; }
+.icon[data-need="lacks"] { box-shadow: inset 0 -2px 0 var(--warn); }
 .toolbar { display: flex; flex-wrap: wrap; gap: 1px; padding: 3px; border-bottom: 1px solid var(--rule); }
 .toolbar .group { display: flex; gap: 1px; }
-.toolbar .group + .group { margin-left: 4px; padding-left: 5px; border-left: 1px solid var(--rule); }
+.toolbar .group + .group { margin-left: 3px; padding-left: 4px; border-left: 1px solid var(--rule); }
 .toolbar .group.end { margin-left: auto; }
 .stage { display: flex; min-height: 0; }
 .picture { position: relative; flex: 1; min-width: 0; min-height: 0; background: var(--field); overflow: hidden; }
@@ -63,19 +65,30 @@ select option { background: var(--field); color: var(--ink); }
 .joint[data-state="given"] i { box-shadow: 0 0 0 1.5px var(--ink); width: 8px; height: 8px; margin: 0 .5px; }
 .joint[data-state="occluded"] i { background: none; }
 .joint[data-state="proposed"] i { border-style: dotted; background: none; }
-.joint[data-state="missing"], .joint[data-state="removed"], .joint[data-state$="came in"] { color: var(--dim); }
-.joint[data-state$="came in"] i { border-style: dashed; border-width: 1px; box-shadow: none; opacity: 0.6; }
-.joint[data-state="proposed, came in"] i { background: none; }
+.joint[data-state="missing"], .joint[data-state="removed"], .joint[data-state$="came"] { color: var(--dim); }
+.joint[data-state$="came"] i { border-style: dashed; border-width: 1px; box-shadow: none; opacity: 0.6; }
+.joint[data-state="proposed came"] i { background: none; }
 .joint[data-state="missing"] i, .joint[data-state="removed"] i { border: 1px dashed var(--dim); background: none; box-shadow: none; }
 .joint[data-state="removed"] span { text-decoration: line-through; }
 .joint[aria-current="true"] { background: var(--pressed); color: var(--ink); }
 .chosen { display: flex; align-items: center; gap: 2px; padding: 3px; border-top: 1px solid var(--rule); min-height: 29px; }
 .chosen select { flex: 1; }
-.status { display: flex; align-items: center; gap: 8px; min-height: 23px; padding: 3px 8px; border-top: 1px solid var(--rule);
+.status { position: relative; display: flex; align-items: center; height: 24px; border-top: 1px solid var(--rule);
   color: var(--dim); font-size: 11.5px; }
-.status p { margin: 0; flex: 1; min-width: 0; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical;
-  -webkit-line-clamp: 2; overflow-wrap: anywhere; user-select: text; }
-.status .size { white-space: nowrap; }
+.status p { position: absolute; left: 0; right: 74px; bottom: 0; margin: 0; padding: 3px 8px 0; border-bottom: 4px solid transparent; pointer-events: none; overflow: hidden;
+  overflow-wrap: anywhere; background: var(--back); border-radius: 0 5px 0 0; display: -webkit-box; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 5; }
+.status .size { margin-left: auto; padding-right: 8px; white-space: nowrap; }
+.notice { position: absolute; left: 5px; right: 5px; top: 5px; display: flex; flex-wrap: wrap; gap: 6px; align-items: center; padding: 6px 8px;
+  background: var(--back); border: 1px solid var(--warn); border-radius: 5px; }
+.notice p { margin: 0; flex: 1 1 100%; }
+.poses { position: absolute; left: 5px; top: 5px; right: 5px; max-height: calc(100% - 10px); overflow-y: auto; padding: 6px;
+  background: var(--back); border: 1px solid var(--rule); border-radius: 5px; box-shadow: 0 3px 12px rgb(0 0 0 / 0.4); }
+.poses ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(62px, 1fr)); gap: 3px; list-style: none; margin: 0; padding: 0; }
+.poses li button { width: 100%; height: 100%; display: grid; justify-items: center; align-content: start; gap: 2px; padding: 3px 2px; font-size: 10.5px; line-height: 1.15; }
+.poses svg { width: 40px; height: 40px; stroke-width: 3.5; }
+.poses div { display: flex; flex-wrap: wrap; gap: 5px; margin-top: 6px; padding-top: 6px; border-top: 1px solid var(--rule); }
+.dropping { outline: 2px dashed var(--accent); outline-offset: -4px; }
 .status.wrong { color: var(--warn); }
 .status.wrong .size { color: var(--dim); }
 dialog { position: fixed; inset: 0; width: calc(100vw - 48px); height: calc(100vh - 48px); max-width: none; max-height: none;
@@ -87,7 +100,8 @@ dialog::backdrop { background: rgb(0 0 0 / 0.6); }
 .large .side { width: 190px; }
 .large .joint { height: 24px; font-size: 13px; }
 .large .joints h4, .large .joints h4 button { font-size: 12px; }
-.large .status { min-height: 28px; font-size: 13px; }
+.large .status { height: 28px; font-size: 13px; }
+.large .status p { border-bottom-width: 6px; }
 .large select { height: 26px; }
 .large .people .icon, .large .chosen .icon, .large .zoom .icon { width: 26px; height: 26px; }
 .away { display: grid; place-content: center; height: 100%; color: var(--descrip-text, #9a9a9f); font: 12px system-ui, sans-serif; }

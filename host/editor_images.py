@@ -1,0 +1,83 @@
+"""Pictures for the point editor: in every format that ComfyUI's loaders read, of videos, and what a node got.
+
+A browser shows neither TIFF nor 16-bit pictures as a node sees them, nor turns all formats as their EXIF
+says. So the server reads them as LoadImage does and hands over a JPEG of the same size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torchvision.transforms.functional import to_pil_image
+
+from ..models.files import write_then_rename
+from .chosen import get_host
+
+MAX_PIXELS = 100_000_000
+QUALITY = 92
+_DEEP_GREY = 255
+
+
+def read_image(path: Path) -> Image.Image:
+    """A picture file, or the first frame of a video, as LoadImage gives it: RGB, upright, without alpha.
+
+    Raises ValueError if it is neither, or too large.
+    """
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(
+                    f"the picture has {opened.width} x {opened.height} pixels, which is too many"
+                )
+            return _as_loaded(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError:
+        return _first_frame(path)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path.name} cannot be read as a picture") from error
+
+
+def _as_loaded(image: Image.Image) -> Image.Image:
+    if image.mode == "I":
+        image = image.point(lambda value: value * (1 / _DEEP_GREY))
+    return image.convert("RGB")
+
+
+def _first_frame(path: Path) -> Image.Image:
+    try:
+        import av
+    except ImportError:
+        raise ValueError(f"{path.name} cannot be read as a picture") from None
+    try:
+        with av.open(str(path)) as video:
+            frame: Image.Image = next(video.decode(video=0)).to_image()
+            return frame
+    except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read as a picture or a video") from error
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """The picture as a file that every browser shows."""
+    file = io.BytesIO()
+    image.save(file, format="JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def show_first(pixels: torch.Tensor) -> dict[str, Any]:
+    """Put the first of some pictures (B, C, H, W) in 0..1 into the temp folder, for the editor.
+
+    Gives the entry by which ComfyUI's page knows a file: {"filename", "subfolder", "type"}, and its size.
+    """
+    first = pixels[0, : 3 if pixels.shape[1] >= 3 else 1].float().nan_to_num(0.0).clamp(0, 1).cpu()
+    data = jpeg(to_pil_image(first).convert("RGB"))
+    name = f"figura_points_{hashlib.blake2b(data, digest_size=8).hexdigest()}.jpg"
+    folder = get_host().temp_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / name).is_file():
+        write_then_rename(folder / name, lambda file: Path(file).write_bytes(data))
+    height, width = pixels.shape[2:]
+    return {"filename": name, "subfolder": "", "type": "temp", "width": width, "height": height}

@@ -1,0 +1,52 @@
+"""Docstrings of public functions with many arguments say what each of them is."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("cli", "headless", "host", "models", "nodes", "people", "training", "workflows")
+MANY = 3
+FILES = [
+    path.relative_to(ROOT)
+    for room in ROOMS
+    for path in sorted((ROOT / room).rglob("*.py"))
+    if "synthetic" not in path.parts
+]
+
+
+def public_functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    """Those of the module itself; methods are described by their class, or by what they override."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+
+
+def arguments(function: ast.FunctionDef) -> list[str]:
+    given = function.args
+    return [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+
+
+def is_explained(function: ast.FunctionDef) -> bool:
+    """By a list, or in the text; the first argument is what the function is about."""
+    text = ast.get_docstring(function) or ""
+    return "Args:" in text or all(name in text for name in arguments(function)[1:])
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_many_arguments_are_listed(path):
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    many = [function for function in public_functions(tree) if len(arguments(function)) > MANY]
+    assert [function.name for function in many if not is_explained(function)] == []
+
+
+def test_what_is_listed_is_what_there_is():
+    for path in FILES:
+        for function in public_functions(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            _, _, listed = (ast.get_docstring(function) or "").partition("Args:\n")
+            named = set(re.findall(r"\w+", " ".join(re.findall(r"^ {4}(\w[\w, ]*):", listed, re.MULTILINE))))
+            lacking = set(arguments(function)) - named if listed else set()
+            assert lacking == set(), f"{path}: {function.name}"

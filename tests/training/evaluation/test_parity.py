@@ -1,0 +1,90 @@
+"""Comparisons with a checkout of released code: what is imported goes away again, differences are found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from figura.cli import main as cli
+from figura.models.pocold.networks import PoCoLDNetworks
+from figura.tests.models.pocold import tiny
+from figura.training.evaluation import parity, parity_methods
+from torch import nn
+
+
+def test_modules_of_a_checkout_are_found_and_leave_nothing(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "__init__.py").write_text("raise RuntimeError('not to be run')")
+    (tmp_path / "src" / "model.py").write_text("from .other import NUMBER\nTWICE = 2 * NUMBER\n")
+    (tmp_path / "src" / "other.py").write_text("NUMBER = 21\n")
+    before, paths = set(sys.modules), list(sys.path)
+    with parity.released_modules(tmp_path, "src", "toy") as module:
+        assert module("model").TWICE == 42
+    assert set(sys.modules) == before and sys.path == paths
+
+
+def test_names_of_other_versions_are_there_inside_alone() -> None:
+    with parity.older_diffusers(), parity.timm_layers():
+        from diffusers.models.unet_2d_blocks import get_down_block
+        from timm.models.layers import to_2tuple
+
+        settings = {"num_layers": 1, "in_channels": 8, "out_channels": 8, "temb_channels": None}
+        named = {"add_downsample": False, "resnet_eps": 1e-5, "resnet_act_fn": "silu", "resnet_groups": 4}
+        assert get_down_block("DownBlock2D", attn_num_head_channels=1, **settings, **named) is not None
+        assert to_2tuple(3) == (3, 3)
+    assert "diffusers.models.unet_2d_blocks" not in sys.modules and "perceiver_pytorch" not in sys.modules
+
+
+def test_differences_are_relative_and_of_visible_pixels() -> None:
+    ours = torch.ones(3, 10, 10)
+    assert parity.relative(ours, ours) == 0
+    assert parity.relative(ours, 1.01 * ours) == pytest.approx(0.01, rel=1e-4)
+    assert parity.relative(ours, ours[:2]) == float("inf")
+    other = ours.clone()
+    other[1, 0, :5] -= 0.5
+    other[:, 5] -= 0.01
+    assert parity.differing(ours, other) == pytest.approx(0.05)
+
+
+def test_no_parameter_stays_at_zero() -> None:
+    layer = nn.Conv2d(2, 2, 1)
+    nn.init.zeros_(layer.weight)
+    assert (parity.randomised(layer).weight != 0).all() and not layer.training
+
+
+def test_parameters_without_a_counterpart_are_named() -> None:
+    ours = PoCoLDNetworks(tiny.tiny_config())
+    with pytest.raises(
+        ValueError, match="Linear: 4 parameters have no counterpart, first bias|no counterpart"
+    ):
+        parity_methods.take(ours.unet, nn.Linear(2, 2))
+    mapper = nn.Module()
+    mapper.cond_conv = nn.Conv2d(25, 4, 1)
+    parity_methods.take(ours.mapper, mapper)
+    assert torch.equal(ours.mapper.weight, mapper.cond_conv.weight)
+
+
+def test_the_command_says_what_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    rows = [parity.Row("a", 2e-7, 1e-5, "relative"), parity.Row("b", 0.02, 0.01, "of the pixels")]
+    monkeypatch.setitem(parity_methods.METHODS, "cfld", ((), lambda folder: iter(rows)))
+    words = ["check", "parity", "cfld", "--released", str(tmp_path), "--out", str(tmp_path / "parity.md")]
+    assert cli.main(words) == 1
+    written = (tmp_path / "parity.md").read_text(encoding="utf-8")
+    assert (
+        "| a | 2e-07 relative | 1e-05 | agrees |" in written
+        and "| b | 0.02 of the pixels | 0.01 | differs |" in written
+    )
+    assert "agrees" in capsys.readouterr().out
+    rows.pop()
+    assert cli.main(words) == 0
+
+
+def test_other_methods_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there are comparisons for cfld, pocold"):
+        parity_methods.parity("phac", tmp_path)
+    with pytest.raises(FileNotFoundError, match="no src/model.py in"):
+        parity_methods.parity("pocold", tmp_path)

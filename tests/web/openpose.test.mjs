@@ -1,0 +1,76 @@
+// Poses from elsewhere: whatever form OpenPose's files and its editors write.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BODY_18 } from "../../web/points/document/joints.mjs";
+import { insertPeople, readOpenPose, writeOpenPose } from "../../web/points/document/openpose.mjs";
+import { readDocument } from "../../web/points/document/reading.mjs";
+import { Session } from "../../web/points/session.mjs";
+import { takeText } from "../../web/points/ui/transfer.mjs";
+
+const SIZE = [200, 100];
+const flat = (count, place) => Array.from({ length: count }, (_, index) => [...place(index), 1]).flat();
+const body = (count, place) => ({ people: [{ pose_keypoints_2d: flat(count, place) }] });
+const joint = (people, name, person = 0) => [people[person].joints[name].x, people[person].joints[name].y];
+
+test("pixels of a canvas are brought into the picture without being stretched", () => {
+  const people = readOpenPose([{ ...body(18, (index) => [10 + index, 20 + index]), canvas_width: 100, canvas_height: 100 }], SIZE);
+  assert.deepEqual(joint(people, "nose"), [60, 20]);
+  assert.equal(people[0].joints.nose.state, "given");
+});
+
+test("shares of the sides are scaled by the picture, also when a joint lies a little outside", () => {
+  const people = readOpenPose({ ...body(18, (index) => [0.2 + index / 100, 0.1 + index / 20]), canvas_width: 512, canvas_height: 512 }, SIZE);
+  const [x0, y0] = joint(people, "nose");
+  const [x1, y1] = joint(people, "neck");
+  assert.ok(x1 - x0 > 1.8 && x1 - x0 < 2.1 && y1 - y0 > 4.5 && y1 - y0 < 5.1);
+  const outside = readOpenPose(body(18, (index) => [0.5, index === 10 ? 1.06 : 0.4 + index / 50]), SIZE);
+  assert.ok(joint(outside, "right_ankle")[1] <= 100 && joint(outside, "nose")[1] > 30);
+});
+
+test("bodies of 25 and of 17 joints", () => {
+  const b25 = readOpenPose(body(25, (index) => [index, index]), SIZE);
+  assert.deepEqual([joint(b25, "right_hip"), joint(b25, "left_ear")], [[9, 9], [18, 18]]);
+  const coco = readOpenPose(body(17, (index) => [10 * index, 5 * index]), SIZE);
+  assert.deepEqual([joint(coco, "left_shoulder"), joint(coco, "neck"), joint(coco, "left_ankle")], [[50, 25], [55, 27.5], [150, 75]]);
+});
+
+test("sentinels and people without joints are left out", () => {
+  const empty = { pose_keypoints_2d: Array(54).fill(0) };
+  const sentinel = { pose_keypoints_2d: flat(18, (index) => [index + 5, 9]).map((value, at) => (at < 3 ? [-1, -1, 0][at] : value)) };
+  const people = readOpenPose({ people: [empty, sentinel, null, { pose_keypoints_2d: [1, 2] }] }, SIZE);
+  assert.equal(people.length, 1);
+  assert.equal(Object.hasOwn(people[0].joints, "nose"), false);
+});
+
+test("what is no pose is none", () => {
+  for (const value of [null, 4, "x", [], {}, { people: 4 }, [[1]]]) assert.equal(readOpenPose(value, SIZE), null);
+});
+
+test("the first of the pasted people takes an empty person's place, the others are added", () => {
+  const people = readOpenPose({ people: [body(18, () => [9, 9]).people[0], body(18, () => [50, 50]).people[0]] }, SIZE);
+  const doc = insertPeople(readDocument("").doc, people);
+  assert.deepEqual([doc.people.length, doc.active], [2, 1]);
+  assert.equal(insertPeople(doc, people).people.length, 4);
+});
+
+test("what is copied can be pasted again", () => {
+  const text = JSON.stringify({ width: 200, height: 100, people: [{ joints: { nose: { x: 20.5, y: 30, state: "occluded" }, neck: { x: 20, y: 40 } }, left_hand: { wrist: { x: 1, y: 2 } } }] });
+  const { doc } = readDocument(text);
+  const again = readOpenPose(JSON.parse(writeOpenPose(doc, SIZE)), SIZE);
+  assert.deepEqual(again[0].joints, doc.people[0].joints);
+  assert.deepEqual(again[0].left_hand.wrist.x, 1);
+  assert.equal(JSON.parse(writeOpenPose(doc, SIZE))[0].people[0].pose_keypoints_2d.length, 3 * BODY_18.length);
+});
+
+test("a pasted text is a pose, a points text, or nothing", () => {
+  const session = new Session();
+  session.showPicture(SIZE);
+  takeText({ session }, JSON.stringify(body(18, (index) => [index, index])));
+  assert.equal(Object.keys(JSON.parse(session.text).people[0].joints).length, 18);
+  takeText({ session }, '{"version": 1, "positive": [[3, 4]]}');
+  assert.deepEqual(JSON.parse(session.text).positive, [[3, 4]]);
+  for (const bad of ["", "{", "hello", "[1]", '{"nodes": []}']) takeText({ session }, bad);
+  assert.match(session.message, /no pose/);
+  assert.deepEqual(JSON.parse(session.text).positive, [[3, 4]]);
+});

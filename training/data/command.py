@@ -1,0 +1,157 @@
+"""The command `figura data`: pictures of one's own, or Figura's people, in the form that recipes read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT = 256
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`figura data import KIND ...` and `figura data synth ...`; 0 when done."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
+    args = build_parser().parse_args(argv)
+    args.work(args)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of `figura data`; docs/data.md explains them."""
+    parser = argparse.ArgumentParser(prog="figura data", description="Data to train on: docs/data.md.")
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+    kinds = steps.add_parser("import", help="pictures of one's own").add_subparsers(
+        required=True, metavar="KIND"
+    )
+    _add_coco(kinds)
+    _add_pairs(kinds)
+    _add_hands(kinds)
+    _add_synth(steps)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, size: int = 512) -> None:
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    parser.add_argument("--size", type=int, default=size, help=f"side of the pictures in px ({size})")
+    parser.add_argument("--held-out", type=int, default=HELD_OUT, help=f"for evaluation ({HELD_OUT})")
+    parser.add_argument("--processes", type=int, default=1)
+
+
+def _add_coco(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from .imported_people import PURPOSES
+
+    parser = kinds.add_parser("coco", help="people of COCO or COCO-WholeBody")
+    parser.add_argument("images", type=Path, help="folder of the pictures")
+    parser.add_argument(
+        "--annotations", type=Path, required=True, help="person_keypoints_*.json, or its like"
+    )
+    parser.add_argument("--for", dest="purpose", choices=PURPOSES, required=True, help="recipe to train")
+    parser.add_argument("--captions", type=Path, help="COCO's captions_*.json, or {file name: text}")
+    parser.add_argument("--caption", help="one text for all pictures")
+    _common(parser)
+    parser.set_defaults(work=import_coco)
+
+
+def _add_pairs(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = kinds.add_parser("pairs", help="the same person in two poses, such as DeepFashion's")
+    parser.add_argument("images", type=Path, help="folder of the pictures, or of train.csv and held_out.csv")
+    parser.add_argument(
+        "--pairs", type=Path, help="list of training pairs (from,to), as DPTN and CFLD have it"
+    )
+    parser.add_argument("--held-out-pairs", type=Path, help="list of the pairs kept for evaluation")
+    parser.add_argument("--joints", type=Path, nargs="+", help="their joints (name:keypoints_y:keypoints_x)")
+    parser.add_argument("--densepose", type=Path, help="folder of DensePose pictures of the same names, .png")
+    parser.add_argument("--sides", type=int, nargs=2, default=(512, 384), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.set_defaults(work=import_pairs)
+
+
+def _add_hands(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from .imported_hands import ORDERS
+
+    parser = kinds.add_parser("hands", help="hands with 21 joints and masks")
+    parser.add_argument("list", type=Path, help="one JSON object a line: image, joints, left, mask, caption")
+    parser.add_argument("--order", choices=ORDERS, default=ORDERS[0], help="of the joints")
+    _common(parser)
+    parser.set_defaults(work=import_hands)
+
+
+def _add_synth(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = steps.add_parser("synth", help="Figura's own people, hands and pairs, at any size")
+    parser.add_argument("--count", type=int, default=8000, help="of each")
+    parser.add_argument("--what", nargs="+", choices=("people", "hands", "pairs"), default=["people"])
+    _common(parser)
+    parser.set_defaults(work=synth)
+
+
+def import_coco(args: argparse.Namespace) -> None:
+    """People of COCO's annotations."""
+    from .imported_people import import_people
+
+    captions = args.caption or (read_captions(args.captions) if args.captions else "")
+    counts = import_people(
+        args.data, args.images, args.annotations, captions, args.purpose, args.size,
+        held_out=args.held_out, processes=args.processes,
+    )  # fmt: skip
+    logger.info("%d people to train on and %d held out are in %s", *counts, args.data)
+
+
+def read_captions(path: Path) -> Mapping[str, str]:
+    """Text by file name, of COCO's captions or a JSON object. ValueError names a file that is neither."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no captions at {path}")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, dict) and {"images", "annotations"} <= set(content):
+        names = {image["id"]: image["file_name"] for image in content["images"]}
+        return {names[each["image_id"]]: each["caption"].strip() for each in reversed(content["annotations"])}
+    if isinstance(content, dict) and all(isinstance(value, str) for value in content.values()):
+        return content
+    raise ValueError(f"{path} holds no captions: COCO's captions file or {{file name: text}} is wanted")
+
+
+def import_pairs(args: argparse.Namespace) -> None:
+    """Pairs of tables, or of DPTN's and CFLD's lists."""
+    from .imported_pairs import import_pairs, listed_pairs, write_pairs
+    from .pairs import PAIRS
+
+    sides = tuple(args.sides)
+    if args.pairs is None:
+        import_pairs(args.data, args.images, sides, args.processes)
+        return
+    if args.held_out_pairs is None or not args.joints:
+        raise ValueError("--pairs needs --held-out-pairs and --joints: all three come with DPTN's lists")
+    joints = args.joints * 2 if len(args.joints) == 1 else args.joints
+    for part, pairs, own in zip(
+        ("train", "held_out"), (args.pairs, args.held_out_pairs), joints, strict=True
+    ):
+        lines = listed_pairs(pairs, own, args.densepose and args.densepose.absolute())
+        write_pairs(args.data / part / PAIRS, args.images, lines, sides, args.processes)
+
+
+def import_hands(args: argparse.Namespace) -> None:
+    """Hands of a list."""
+    from .imported_hands import import_hands
+
+    counts = import_hands(args.data, args.list, args.order, args.size, args.held_out, args.processes)
+    logger.info("%d hands to train on and %d held out are in %s", *counts, args.data)
+
+
+def synth(args: argparse.Namespace) -> None:
+    """Figura's own people."""
+    from .hands import build_hands_data
+    from .pairs import build_pairs
+    from .people import build_split
+
+    if "people" in args.what:
+        build_split(args.data, args.count, args.held_out, args.size, args.processes)
+    if "hands" in args.what:
+        build_hands_data(args.data, args.count, args.held_out, args.size, args.processes)
+    if "pairs" in args.what:
+        build_pairs(args.data, args.count, args.held_out, args.size, args.processes)

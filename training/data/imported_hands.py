@@ -1,0 +1,148 @@
+"""Hands of a list, one JSON object a line, as close-ups for the recipe `hands` (docs/data.md).
+
+{"image": FILE, "joints": [[x_px, y_px], ...] of 21, "left": true, "mask": FILE, "caption": TEXT}; a third
+number of a joint is its confidence. File names are relative to the list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .hands import HANDS, hand_layout
+from .imported_people import Square, cut, placed
+from .people import render_arrays, write_json
+from .space import check_space
+
+OPENPOSE, INTERHAND = ORDERS = ("openpose", "interhand")
+"""OpenPose, MediaPipe and HaGRID: wrist, then each finger from the palm, thumb first. InterHand2.6M: each
+finger from its tip, thumb first, the wrist last.
+"""
+JOINTS = 21
+MARGIN = 1.5
+INDEX = "index.json"
+
+
+def import_hands(
+    root: Path, listed: Path, order: str, size: int, held_out: int = 256, processes: int = 1
+) -> tuple[int, int]:
+    """Write both parts of the hands in a list, or finish them; gives the numbers of hands.
+
+    Args:
+        root: folder of the data sets.
+        listed: file of JSON lines.
+        order: of the joints, one of ORDERS.
+        size: side of the pictures in pixels.
+        held_out: hands kept for evaluation, the last ones of the list.
+        processes: how many read at once.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the line and what it lacks.
+        OSError: when the disk has too little room.
+    """
+    hands = read_hands(listed, order)
+    kept = len(hands) - min(held_out, len(hands) // 2)
+    for part, own in (("held_out", hands[kept:]), ("train", hands[:kept])):
+        folder = Path(root) / part / HANDS
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / INDEX, own)
+        check_space(folder, hand_layout(len(own), size))
+        render_arrays(folder, hand_layout, len(own), 0, size, processes, HandsReader(folder / INDEX))
+    return kept, len(hands) - kept
+
+
+def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:
+    """The hands of a list, each once, joints in OpenPose's order, files by whole paths; errors as above."""
+    if not listed.is_file():
+        raise FileNotFoundError(f"no list of hands at {listed}: one JSON object a line")
+    found: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            hand = _hand(json.loads(line), f"{listed} line {number}", order)
+            hand |= {name: str(listed.parent / hand[name]) for name in ("image", "mask")}
+            found[json.dumps([hand["image"], hand["joints"]])] = hand
+    if not found:
+        raise ValueError(f"{listed} has no hands")
+    return list(found.values())
+
+
+def _hand(given: Mapping[str, Any], where: str, order: str) -> dict[str, Any]:
+    lacking = [
+        name for name in ("image", "joints", "left", "mask", "caption") if given.get(name) in (None, "")
+    ]
+    if lacking:
+        raise ValueError(f"{where} lacks {', '.join(lacking)}")
+    joints = np.asarray(given["joints"], np.float32)
+    if joints.shape not in ((JOINTS, 2), (JOINTS, 3)) or not np.isfinite(joints).all():
+        raise ValueError(
+            f"{where} has joints of shape {joints.shape}: {JOINTS} of x, y (and confidence) in px"
+        )
+    if joints.shape[1] == 2:
+        joints = np.concatenate([joints, np.ones((JOINTS, 1), np.float32)], 1)
+    return {**given, "joints": in_order(joints, order).tolist()}
+
+
+def in_order(joints: np.ndarray, order: str) -> np.ndarray:
+    """Joints (21,n) of an order in OpenPose's; ValueError for an unknown order.
+
+    >>> in_order(np.arange(21)[:, None], "interhand")[:5, 0].tolist()
+    [20, 3, 2, 1, 0]
+    """
+    if order == OPENPOSE:
+        return joints
+    if order != INTERHAND:
+        raise ValueError(f"order is {order!r}; it is one of {', '.join(ORDERS)}")
+    fingers = [finger * 4 + joint for finger in range(5) for joint in (3, 2, 1, 0)]
+    return joints[[JOINTS - 1, *fingers]]
+
+
+@dataclass(frozen=True)
+class HandsReader:
+    """Reads hands of an index by their numbers, for `render_arrays`."""
+
+    index: Path
+
+    def __call__(self, numbers: Sequence[int], size: int) -> SimpleNamespace:
+        """The arrays of these hands, stacked, and their captions."""
+        hands = json.loads(self.index.read_text(encoding="utf-8"))
+        own = [hands[number] for number in numbers]
+        made = [close_up(hand, size) for hand in own]
+        images, masks, joints = (torch.stack([each[part] for each in made]) for part in range(3))
+        left = torch.tensor([bool(hand["left"]) for hand in own])
+        captions = [hand["caption"] for hand in own]
+        return SimpleNamespace(images=images, masks=masks, joints=joints, left=left, captions=captions)
+
+
+def close_up(hand: Mapping[str, Any], size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Picture (3,S,S) and mask (1,S,S) in 0..1 round a hand, and its joints (21,3) there.
+
+    Raises FileNotFoundError for a missing file, ValueError for a mask of another size or with nothing in it.
+    """
+    from PIL import Image
+
+    for name in ("image", "mask"):
+        if not Path(hand[name]).is_file():
+            raise FileNotFoundError(f"no {name} {hand[name]}, which the list of hands names")
+    with Image.open(hand["image"]) as opened, Image.open(hand["mask"]) as drawn:
+        if opened.size != drawn.size:
+            raise ValueError(f"{hand['mask']} has {drawn.size} pixels, its picture {opened.size}")
+        image = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1).float() / 255
+        mask = torch.from_numpy(np.array(drawn.convert("L")))[None].float() / 255
+    joints = np.asarray(hand["joints"], np.float32)
+    known = joints[joints[:, 2] > 0, :2]
+    low, high = known.min(0), known.max(0)
+    side = max(round(MARGIN * float((high - low).max())), 1)
+    left, top = (round(float(each)) for each in (low + high - side) / 2)
+    square = Square(left, top, side)
+    cut_mask = cut(mask, square, size, edge=False)
+    if not (cut_mask > 0.5).any():
+        raise ValueError(f"{hand['mask']} is empty at the hand: it must be 255 on the hand, 0 elsewhere")
+    return cut(image, square, size), cut_mask, placed(joints, square, size)

@@ -1,0 +1,79 @@
+// The whole skeleton of the active person moved, scaled, turned and mirrored. It stays what it is: where a part would
+// leave the picture, the whole is moved back, and made smaller if it must.
+
+import { rounded, withPerson } from "./edits.mjs";
+import { PARTS } from "./joints.mjs";
+import { activePerson, placedJoints } from "./queries.mjs";
+import { mapJoints } from "./sizes.mjs";
+
+const LEAST_SIDE_PX = 8;
+
+/** The box [x0, y0, x1, y1] px round the joints of the active person, or null when it has less than two. */
+export function skeletonBox(doc) {
+  const places = placedJoints(doc).map(({ point }) => [point.x, point.y]);
+  return places.length < 2 ? null : boxRound(places);
+}
+
+/** The box [x0, y0, x1, y1] round places. */
+export function boxRound(places) {
+  const [xs, ys] = [0, 1].map((axis) => places.map((place) => place[axis]));
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
+
+/** The middle of a box. */
+export function centreOf([x0, y0, x1, y1]) {
+  return [(x0 + x1) / 2, (y0 + y1) / 2];
+}
+
+/** All joints of the active person moved by (dx, dy) px. */
+export function movePerson(doc, [dx, dy]) {
+  return mapPerson(doc, ([x, y]) => [x + dx, y + dy]);
+}
+
+/** All joints of the active person nearer to a place, or further from it. */
+export function scalePerson(doc, factor, [cx, cy]) {
+  const box = skeletonBox(doc);
+  const longest = box && Math.max(box[2] - box[0], box[3] - box[1]);
+  const by = longest ? Math.max(factor, LEAST_SIDE_PX / longest) : factor;
+  return mapPerson(doc, ([x, y]) => [cx + (x - cx) * by, cy + (y - cy) * by]);
+}
+
+/** All joints of the active person turned about a place, clockwise by radians. */
+export function rotatePerson(doc, angle, [cx, cy]) {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  return mapPerson(doc, ([x, y]) => [cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos]);
+}
+
+/** The active person seen in a mirror: right joints become left ones, so that it stays a body. */
+export function mirrorPerson(doc) {
+  const box = skeletonBox(doc);
+  if (!box) return doc;
+  const person = mapJoints(activePerson(doc), ([x, y]) => [rounded(box[0] + box[2] - x), y]);
+  const joints = Object.fromEntries(Object.entries(person.joints).map(([name, joint]) => [otherSide(name), joint]));
+  return withPerson(doc, { ...person, joints, left_hand: person.right_hand, right_hand: person.left_hand });
+}
+
+/** "left_knee" for "right_knee", and the other way round. */
+export function otherSide(name) {
+  if (name.startsWith("left_")) return name.replace("left_", "right_");
+  return name.replace("right_", "left_");
+}
+
+function mapPerson(doc, map) {
+  const person = mapJoints(activePerson(doc), map);
+  const places = Object.keys(PARTS).flatMap((part) => Object.values(person[part])).filter(Boolean).map(({ x, y }) => [x, y]);
+  if (places.length === 0) return doc;
+  const back = insideMap(boxRound(places), [doc.width ?? Infinity, doc.height ?? Infinity]);
+  return withPerson(doc, mapJoints(person, (place) => back(place).map(rounded)));
+}
+
+/** The map that brings a box into a picture of that size. */
+export function insideMap([x0, y0, x1, y1], size) {
+  const scale = Math.min(1, size[0] / Math.max(x1 - x0, 1e-9), size[1] / Math.max(y1 - y0, 1e-9));
+  const shift = [[x0, x1], [y0, y1]].map(([low, high], axis) => {
+    const middle = (low + high) / 2;
+    const half = ((high - low) / 2) * scale;
+    return Math.min(Math.max(middle, half), size[axis] - half) - middle * scale;
+  });
+  return (place) => place.map((value, axis) => value * scale + shift[axis]);
+}

@@ -1,0 +1,164 @@
+// Puts the editor into the node Point Prompt. The value stays in the node's own field `points`: the editor only shows and
+// edits it, so saving, copying, subgraphs, the page's undo and the API know nothing of the editor.
+
+import { PointsEditor } from "../editor.mjs";
+import { say, setLanguage } from "../words/words.mjs";
+import { moveIn, moveOut, nameOf } from "./again.mjs";
+import { arrivedPicture, arrivedPose, keepArrived } from "./arrived.mjs";
+import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mjs";
+import { takePicture } from "./drops.mjs";
+import { FIELD, makeRoom, replaceField } from "./field.mjs";
+import { isConnected, widgetValue } from "./links.mjs";
+import { findPicture, pictureRoute } from "./source.mjs";
+import { keepGraphStill } from "./touch.mjs";
+
+const IMAGE_INPUT = "image";
+const POSE_INPUT = "pose_keypoint";
+const BOX_INPUT = "bounding_box";
+const KIND_FIELD = "prompt_type";
+// How often links, fields and previews of other nodes are looked at: the page has no event for all of them.
+const LOOK_MS = 400;
+
+/**
+ * Give a Point Prompt node its editor.
+ * @param {object} node a node of the page
+ * @param {object} app ComfyUI's application
+ * @param {object} api ComfyUI's connection to its server
+ */
+export function addPointsEditor(node, app, api) {
+  setLanguage(app.extensionManager?.setting?.get?.("Comfy.Locale"));
+  const state = { picture: null, frame: null, key: "", queued: null };
+  const editor = new PointsEditor({
+    onChange: (text) => writeField(widget, text, app),
+    detect: (box) => detect(state, box, api),
+    onWheel: (event) => passToGraph(event, editor, app),
+    onPicture: (file) => takePicture(node, file, { app, api, page: pageOf(app) }),
+  });
+  const look = () => {
+    // Links belong to the graph: a node that is only being copied has none.
+    if (!node.graph) return;
+    showPicture(editor, node, state, app, api);
+    showIncoming(editor, node, app);
+    editor.session.showPrompt(promptOf(node));
+    editor.sharpen();
+  };
+  // Once a graph is queued, the page may give seeds their next values; what comes in belongs to those it was queued with.
+  const remember = () => queueMicrotask(() => { state.queued = node.graph ? incomingKeys(node, app) : null; });
+  const widget = replaceField(node, editor, { changed: () => look(), beforeQueued: remember });
+  if (!widget) return null;
+  keepGraphStill(editor.element, () => app.canvas?.ds ?? null);
+  chain(node, "onConfigure", () => {
+    makeRoom(node);
+    look();
+  });
+  chain(node, "onConnectionsChange", () => queueMicrotask(look));
+  chain(node, "onExecuted", (output) => {
+    if (!node.graph) return;
+    keepArrived(nameOf(node), output, state.queued ?? incomingKeys(node, app));
+    look();
+  });
+  lookWhileInGraph(node, editor, look);
+  return editor;
+}
+
+/** Only a node that lies in a graph is watched: the page makes others, to copy them, and drops them silently. */
+function lookWhileInGraph(node, editor, look) {
+  let timer = null;
+  let name = "";
+  const check = () => {
+    if (document.hidden || !node.graph) return;
+    // Kept from here, because a graph that is emptied has lost its id before its nodes are removed.
+    name = nameOf(node);
+    moveIn(editor, name);
+    look();
+  };
+  const start = () => {
+    timer ??= setInterval(check, LOOK_MS);
+    requestAnimationFrame(check);
+  };
+  chain(node, "onAdded", start);
+  chain(node, "onRemoved", () => {
+    clearInterval(timer);
+    timer = null;
+    if (editor.large.isOpen) editor.large.close();
+    moveOut(editor, name);
+  });
+  if (node.graph) start();
+}
+
+/** On the classic canvas the editor lies above the graph; in Nodes 2.0 the page gives the graph its wheel itself. */
+function passToGraph(event, editor, app) {
+  if (editor.element.closest(".dom-widget")) app.canvas?.processMouseWheel?.(event);
+}
+
+/** Run `more` after whatever the node has under that name. */
+function chain(node, name, more) {
+  const before = node[name];
+  node[name] = function (...values) {
+    const answer = before?.apply(this, values);
+    more(...values);
+    return answer;
+  };
+}
+
+/** An edit is one step of the page's own undo, as if it had been typed into the field. */
+function writeField(widget, text, app) {
+  widget.callback?.(text);
+  app.graph?.setDirtyCanvas?.(true, true);
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+}
+
+/** Where picture and pose come from: what came in is shown as long as both are still the same. */
+function incomingKeys(node, app) {
+  const picture = findPicture(node, IMAGE_INPUT, pageOf(app)).key;
+  const pose = isConnected(node, POSE_INPUT) ? `${picture} ${findPicture(node, POSE_INPUT, pageOf(app)).key}` : null;
+  return { picture, pose };
+}
+
+function showIncoming(editor, node, app) {
+  const pose = arrivedPose(nameOf(node), incomingKeys(node, app).pose);
+  if (!pose) return editor.showIncoming(null);
+  const person = widgetValue(node, "person") ?? pose.person;
+  return editor.showIncoming(pose, Number.isInteger(person) ? person : -1);
+}
+
+/** The chosen kind of prompt as the editor's session knows it; null when its field is connected, or unknown. */
+function promptOf(node) {
+  const name = widgetValue(node, KIND_FIELD);
+  const kind = node.constructor.nodeData?.input?.required?.[KIND_FIELD]?.[1]?.kinds?.[name];
+  return kind ? { ...kind, name, hasBox: isConnected(node, BOX_INPUT), hasPose: isConnected(node, POSE_INPUT) } : null;
+}
+
+function showPicture(editor, node, state, app, api) {
+  const { source, changes, before, key } = findPicture(node, IMAGE_INPUT, pageOf(app));
+  const arrived = before || !source ? arrivedPicture(nameOf(node), key) : null;
+  const note = noteFor(node, arrived ?? source, arrived ? null : before);
+  const shown = JSON.stringify([arrived ?? source, note, key]);
+  if (shown === state.key) return;
+  Object.assign(state, { picture: arrived ?? source, key: shown });
+  const frameOf = (size) => (state.frame = arrived ? wholeFrame(size) : frameAfter(changes, size));
+  editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf);
+}
+
+function pageOf(app) {
+  return { rootGraph: app.rootGraph ?? app.graph, nodeOutputs: app.nodeOutputs };
+}
+
+function noteFor(node, source, before) {
+  if (isConnected(node, FIELD)) return say("note.connected");
+  if (source) return before ? say("note.before", { node: before }) : "";
+  return say(isConnected(node, IMAGE_INPUT) ? "note.later" : "note.connect");
+}
+
+/** The people in the shown picture, in its pixels. The server looks at the source; the node may get a part of it. */
+async function detect({ picture, frame }, box, api) {
+  const { kind, ...named } = picture ?? {};
+  const place = box ? { box: boxInSource(box, frame) } : {};
+  const body = JSON.stringify({ ...(kind === "example" ? { example: named } : named), ...place });
+  const headers = { "Content-Type": "application/json" };
+  const answer = await api.fetchApi("/figura/detect_pose", { method: "POST", body, headers });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(said.error ?? String(answer.status));
+  return peopleInFrame(said, frame);
+}
