@@ -10,13 +10,13 @@ import torch
 
 from ..host import get_host
 from ..models.phac.amodal_mask import AmodalMaskNet, complete_mask, load_amodal_mask
-from ..models.phac.pipeline import prompt_for
+from ..models.phac.plans import prompt_for
 from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint
 from ..people.prompt_kinds import FULL_BOX, ROI_BOX
 from ..people.prompts import PointPrompt
-from .inputs import seed_input
+from .inputs import count_input, seed_input, variety_input
 from .tensors import b1hw_to_mask, broadcast_batches, mask_to_b1hw, read_bounding_box
 
 WEIGHTS_FILE = "amodal_mask.safetensors"
@@ -46,21 +46,10 @@ class FiguraAmodalMask:
             "required": {
                 "visible_mask": ("MASK", {"tooltip": "1 on the visible part of the person (Visible Mask)."}),
                 "seed": seed_input("Which plausible mask. Number i of the output is made with seed + i."),
-                "count": (
-                    "INT",
-                    {
-                        "default": 1, "min": 1, "max": 64,
-                        "tooltip": "Masks per picture. They follow each other as with Repeat Image Batch: "
-                        "all pictures once, then all again.",
-                    },
-                ),
-                "variety": (
-                    "FLOAT",
-                    {
-                        "default": 0.5, "min": 0.0, "max": 1.0, "step": 0.05,
-                        "tooltip": "How far masks may differ. 0 always gives the one in the middle, which is "
-                        "the safest; 1 gives every plausible one its chance.",
-                    },
+                "count": count_input("Masks per picture."),
+                "variety": variety_input(
+                    "How far masks may differ. 0 always gives the one in the middle, which is "
+                    "the safest; 1 gives every plausible one its chance."
                 ),
             },
             "optional": {

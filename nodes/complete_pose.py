@@ -15,7 +15,7 @@ from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.skeleton import draw_poses
-from .inputs import seed_input
+from .inputs import count_input, seed_input, variety_input
 from .tensors import bchw_to_image, broadcast_batches, read_bounding_box
 
 log = logging.getLogger(__name__)
@@ -50,21 +50,10 @@ class FiguraCompletePose:
                     {"tooltip": "What is known: the joints of Detect Pose or of any other pose detector."},
                 ),
                 "seed": seed_input("Which proposal. Pose number i of the output is made with seed + i."),
-                "count": (
-                    "INT",
-                    {
-                        "default": 1, "min": 1, "max": 64,
-                        "tooltip": "Proposals per picture. They follow each other as with Repeat Image "
-                        "Batch: all pictures once, then all again.",
-                    },
-                ),
-                "variety": (
-                    "FLOAT",
-                    {
-                        "default": 0.5, "min": 0.0, "max": 1.0, "step": 0.05,
-                        "tooltip": "How far proposals may differ. 0 always gives the one in the middle, "
-                        "which is the safest; 1 gives every plausible pose its chance.",
-                    },
+                "count": count_input("Proposals per picture."),
+                "variety": variety_input(
+                    "How far proposals may differ. 0 always gives the one in the middle, "
+                    "which is the safest; 1 gives every plausible pose its chance."
                 ),
             },
             "optional": {

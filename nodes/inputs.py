@@ -81,6 +81,17 @@ def seed_input(tooltip: str) -> Number:
     return "INT", {**limits, "tooltip": tooltip}
 
 
+def count_input(tooltip: str) -> Number:
+    """How many of something per picture. tooltip: what they are."""
+    order = "They follow each other as with Repeat Image Batch: all pictures once, then all again."
+    return "INT", {"default": 1, "min": 1, "max": 64, "tooltip": f"{tooltip} {order}"}
+
+
+def variety_input(tooltip: str) -> Number:
+    """How far proposals may differ, from the middle of what is plausible to all of it."""
+    return "FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.05, "tooltip": tooltip}
+
+
 def guidance_input(default: float, tooltip: str) -> Number:
     """A weight of guidance; 1 is none."""
     return "FLOAT", {"default": default, "min": 0.0, "max": 20.0, "step": 0.1, "tooltip": tooltip}

@@ -25,6 +25,7 @@ from .inputs import (
     TEXT_TOOLTIP,
     VISIBLE_MASK_INPUT,
     automatic_input,
+    count_input,
     guidance_input,
     model_input,
     scheduler_input,
@@ -133,16 +134,7 @@ class FiguraPHACSampler:
                 ),
                 "seed": seed_input("Picture number i of the output is made with seed + i."),
                 "control_strength": strength_input("How strictly the points are followed; 0 ignores them."),
-                "count": (
-                    "INT",
-                    {
-                        "default": 1,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "Candidates per picture, each with a seed of its own. They follow each "
-                        "other as with Repeat Image Batch: all pictures once, then all again.",
-                    },
-                ),
+                "count": count_input("Candidates per picture, each with a seed of its own."),
             },
             "optional": {"scheduler": scheduler_input(DDIM)},
             "hidden": {"unique_id": "UNIQUE_ID"},

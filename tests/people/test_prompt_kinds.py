@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from figura.models import store
-from figura.models.phac.pipeline import as_geometry
+from figura.models.phac.plans import as_geometry
 from figura.people.boxes import Box
 from figura.people.prompt_kinds import BOXES, POSE, PROMPT_KINDS, PromptKind, explained, prompt_kind
 from figura.people.prompts import draw_prompt, parse_points
