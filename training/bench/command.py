@@ -23,8 +23,13 @@ def bench_synth(
     """Synthetic people a second on one thread: pictures with all ground truth, at each size in pixels.
 
     The median of several batches, and the slowest and the fastest of them; the first batch is not counted,
-    nor are the people in the background, who are drawn once and kept. count: that many pictures more, of
-    64 pixels, over which the growth of the process's memory is measured.
+    nor are the people in the background, who are drawn once and kept.
+
+    Args:
+        repeats: batches that are timed at each size.
+        batch: pictures in a batch.
+        sizes: sides of the pictures in pixels.
+        count: that many pictures more, of 64 pixels, over which the growth of the process's memory is measured.
     """
     from ...people.synthetic import render_people
     from ...people.synthetic.bystanders import draw_all_cutouts

@@ -118,6 +118,7 @@ def draw_people(
         generator: where the random numbers come from.
         framing: how the pictures frame the people.
         shares: of SOURCES, sum 1.
+        company: how many get somebody beside them, and of what kind.
     """
     kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
     rendered = images_of(data.people, indices, kinds)
@@ -177,7 +178,14 @@ def with_photographs(
 def with_company(
     drawn: Drawn, people: PeopleDataset, generator: torch.Generator, company: Company = Company()
 ) -> Drawn:
-    """Another of the data set's people beside, behind or in front of some; who is meant may change."""
+    """Another of the data set's people beside, behind or in front of some; who is meant may change.
+
+    Args:
+        drawn: the people, each alone.
+        people: where the others come from.
+        generator: where the random numbers come from.
+        company: how many get somebody, how near, and how often the other one is meant.
+    """
     count = len(drawn.images)
     where = torch.nonzero(torch.rand(count, generator=generator) < company.shares[0])[:, 0]
     if not len(where):

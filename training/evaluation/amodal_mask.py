@@ -50,7 +50,14 @@ def evaluate_amodal_masks(
     on_batch: Callable[[Batch], object] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Every metric by its name over the people of `seeds`; see `amodal_scores`."""
+    """Every metric by its name; see `amodal_scores`.
+
+    Args:
+        net: the network.
+        seeds: of the people.
+        on_batch: gets the people of every batch.
+        on_done: gets their number.
+    """
     batches: list[Batch] = []
 
     def measure(part: list[int]) -> Batch:
