@@ -181,7 +181,7 @@ def test_the_throttle_lets_eight_a_second_through():
 def test_workflows_pictures_are_put_into_the_input_folder_and_never_over_others(comfyui, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "figura_hand.png").write_bytes(b"of the user")
-    assert [path.name for path in images.offer_images()] == ["figura_scene.png"]
+    assert [path.name for path in images.offer_images()] == ["figura_photograph.png", "figura_scene.png"]
     assert (tmp_path / "in" / "figura_hand.png").read_bytes() == b"of the user"
     assert Image.open(tmp_path / "in" / "figura_scene.png").size == (WIDTH, HEIGHT)
     assert images.offer_images() == []

@@ -29,7 +29,7 @@ def bench_synth(
         repeats: batches that are timed at each size.
         batch: pictures in a batch.
         sizes: sides of the pictures in pixels.
-        count: that many pictures more, of 64 pixels, over which the growth of the process's memory is measured.
+        count: that many pictures more, of 64 pixels, over which the growth of memory is measured.
     """
     from ...people.synthetic import render_people
     from ...people.synthetic.bystanders import draw_all_cutouts
