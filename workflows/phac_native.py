@@ -49,13 +49,14 @@ ONE_PASS_NOTE = """\
 A hidden arm drawn straight into the picture: one pass, for models that inpaint well by themselves. It needs
 {files}: ComfyUI offers to download what is missing when this workflow is opened.
 
-**Coarse Prepare** with `ground` on picture gives the crop as it is; drawn is what lies in the box of the
-prompt and is not the visible person. {keeps}
+**Amodal Mask** says where the hidden part is, from the visible one and your points, inside the box of
+the prompt; **Coarse Prepare** with `ground` on picture gives the crop as it is, and that part to be drawn.
+{keeps}
 
 {change}
 For Flux Fill, change the loaders and leave out **Apply ControlNet**. For an editing model that takes a
 picture (Qwen-Image-Edit, Flux Kontext), give it `canvas`, and connect what it makes to **Stitch**: that keeps
-the rest. A mask of the hidden part that you have goes to `draw_mask`, in place of the box.
+the rest. A mask of the hidden part that you have goes to `draw_mask`; without one, all of the box is drawn.
 
 {anything}"""
 
@@ -139,11 +140,13 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
         control = flow.add("ControlNetLoader", control_net_name=SDXL_OPENPOSE)
     with flow.group("4  Drawn into the picture", Color.STAGE):
+        hidden = flow.add("FiguraAmodalMask", visible_mask=seen, prompt=prompt["prompt"], variety=0.0)
         start = flow.add(
             "FiguraCoarsePrepare",
             image=photo["IMAGE"],
             visible_mask=seen,
             prompt=prompt["prompt"],
+            draw_mask=hidden["invisible_mask"],
             ground=PICTURE,
             model=loaded["MODEL"],
         )

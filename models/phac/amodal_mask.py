@@ -32,6 +32,9 @@ JOINTS = len(BODY_18)
 MARGIN, CLOSE_MARGIN, MANY_JOINTS = 0.45, 0.2, 12
 """Room round what is known, as a share of its longer side: the hidden part may reach far. With the box of the
 whole person, or so many of the joints, it does not."""
+REACH, FARTHEST = 0.6, 1.5
+"""Of a latent's standard deviation, what a variety of 1 stands for, and the most of it: farther out there are
+few examples, and masks swell. Our choice."""
 SPOT_CELLS, LIMB_CELLS = 1.5, 1.5
 """How wide joints and limbs are drawn: the deviation of their Gaussians."""
 CHANNELS = 1 + 1 + JOINTS + 1 + 1 + 1
@@ -203,7 +206,8 @@ def complete_mask(
     plan = plan_known(size, visible_mask, joints, box)
     device = next(net.parameters()).device
     features = draw_known(known_in_crop(visible_mask, joints, box, plan)).to(device)
-    latents = variety * draw_noise(list(seeds), (net.config.latents,), device)
+    noise = draw_noise(list(seeds), (net.config.latents,), device)
+    latents = variety * REACH * noise.clamp(-FARTHEST, FARTHEST)
     logits = net(features.expand(len(latents), -1, -1, -1), latents).float().cpu()
     masks = torch.stack([_uncropped(each, plan) for each in logits])
     return torch.maximum(masks, visible_mask.cpu()[None, None])

@@ -1,7 +1,7 @@
 """Amodal masks from points against the truth, on held-out people partly covered by something.
 
 What is given beside the true visible mask stands in the metric's name: `joints`, all that the camera could
-tell; `three`, three drawn from the hidden ones; `three_any`, three of all; `seen`, those that nothing
+tell; `three_hidden`, three drawn from the hidden ones; `three_any`, three of all; `seen`, those that nothing
 covers; `box`, the whole person's box; `joints_box`; `none`. Only people with at least HIDDEN_PART of the
 picture hidden count.
 """
@@ -26,8 +26,8 @@ WEIGHTS = "amodal_mask.safetensors"
 SIZE = 128
 HIDDEN_PART = 0.02
 DRAWS = 4
-PROMPTS = ("joints", "three", "three_any", "seen", "box", "joints_box", "none")
-SHOWN = ("joints", "three", "none")
+PROMPTS = ("joints", "three_hidden", "three_any", "seen", "box", "joints_box", "none")
+SHOWN = ("joints", "three_hidden", "none")
 
 
 class Batch(NamedTuple):

@@ -66,6 +66,10 @@ RE_POSED = {
     "order": "1 where the first has the better figure; the paper orders them so by SSIM and LPIPS",
 }
 OWN_MEANINGS: dict[str, dict[str, str]] = {
+    "amodal-mask": {
+        "invisible_iou": "hidden part of the mask, of people with 2 % of the picture or more hidden",
+        "spread": "1 - IoU of the hidden parts by two seeds at full variety",
+    },
     "photos": {
         "pck": "share of the labelled joints found within 20 % of the torso's length",
         "pck.certain": "found, and certain enough to count as seen",
@@ -89,7 +93,11 @@ OWN_MEANINGS: dict[str, dict[str, str]] = {
 }
 VARIANTS = {
     **{kind.name: f"prompt: {kind.label}" for kind in PROMPT_KINDS.values()},
-    "none": "prompt withheld", "sample": "one proposal drawn", "best_of_8": "the best of 8 drawn",
+    "joints": "all joints given", "three_hidden": "three of the hidden joints given",
+    "three_any": "any three joints given", "seen": "the visible joints given",
+    "joints_box": "all joints and the whole person's box given", "drawn": "mean of 4 seeds at full variety",
+    "best": "the best of them", "none": "prompt withheld", "sample": "one proposal drawn",
+    "best_of_8": "the best of 8 drawn",
     "mean_pose": "mean pose fitted to what is known", "box": "the whole person's box is known too",
     "truth": "the detector's own, on the true pictures",
     "one_stage": "the body network alone, as many steps as both stages",

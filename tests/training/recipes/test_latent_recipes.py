@@ -25,7 +25,7 @@ def test_recipes_are_what_they_are_called(name: str) -> None:
 
 
 def test_unknown_recipes_and_missing_weights(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="known recipes: base"):
+    with pytest.raises(ValueError, match="known recipes: amodal_mask, base"):
         load_recipe("nothing")
     with pytest.raises(FileNotFoundError, match="recipe 'vae'"):
         find_init(["vae"], [], [tmp_path])

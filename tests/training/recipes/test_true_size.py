@@ -1,10 +1,11 @@
 """Training at the true sizes from random public-layout files: two steps, resumed once, loaded by the node.
 
-Each test is skipped where the machine has less memory than it needs.
+FIGURA_TRUE_SIZE=1 runs them: each takes minutes and gigabytes, and is skipped where there is less memory.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,6 +109,9 @@ def data_for(recipe: str, folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get("FIGURA_TRUE_SIZE") != "1", reason="FIGURA_TRUE_SIZE=1 runs it, for minutes"
+)
 @pytest.mark.parametrize("recipe", FILES)
 def test_two_steps_at_the_true_size(recipe: str, tmp_path: Path, record_property: Any) -> None:
     if free_gib() < NEEDED_GIB[recipe]:
