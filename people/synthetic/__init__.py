@@ -11,6 +11,7 @@ from .render import (
     WHOLE,
     SyntheticPeople,
     render_people,
+    select,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "WHOLE",
     "SyntheticPeople",
     "render_people",
+    "select",
 ]

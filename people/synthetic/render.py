@@ -30,7 +30,7 @@ _FACE_SEEN = {0: -0.2, 14: -0.35, 15: -0.35, 16: -0.35, 17: -0.35}
 """Cosine to the camera from which nose, eyes and ears can be told."""
 
 __all__ = ["BACKGROUNDS", "CLOSE", "HANDS_RAISED", "HELD_OUT_FIRST_SEED", "SCENE", "VIEWS", "WHITE", "WHOLE",
-           "SyntheticPeople", "render_people", "without_occluder"]  # fmt: skip
+           "SyntheticPeople", "render_people", "select", "without_occluder"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -235,3 +235,12 @@ def without_occluder(people: SyntheticPeople) -> SyntheticPeople:
         others=people.others * torch.tensor([1.0, 0.0], device=people.others.device)[:, None, None],
         invisible_mask=torch.zeros_like(people.amodal_mask), joint_visible=people.joints[..., 2] > 0,
     )  # fmt: skip
+
+
+def select(people: SyntheticPeople, kept: Tensor) -> SyntheticPeople:
+    """The people for whom kept (B,) bool is true."""
+    parts = {field.name: getattr(people, field.name) for field in fields(people)}
+    rows = {name: value[kept] for name, value in parts.items() if torch.is_tensor(value)}
+    return replace(
+        people, captions=[text for text, k in zip(people.captions, kept, strict=True) if k], **rows
+    )

@@ -31,13 +31,12 @@ from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, l
 from ...people.hands import LEFT, hands_of
 from ...people.keypoints import Person, Pose
 from ...people.skeleton import draw_skeleton
-from ...people.synthetic import SyntheticPeople, render_people
+from ...people.synthetic import SyntheticPeople, render_people, select
 from ...people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hands
 from ...people.synthetic.render import HANDS_RAISED
 from ..reports.sheets import Row
 from . import metrics
 from .loop import Method, Metrics, PerPerson, in_batches
-from .phac import select
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from ...models.phac.pipeline import complete_images, invisible_images, refine_im
 from ...models.phac.sampling import Refined
 from ...models.sentences import typed
 from ...people.prompts import PointPrompt, draw_prompt
-from ...people.synthetic import SyntheticPeople, render_people
+from ...people.synthetic import SyntheticPeople, render_people, select
 from ..reports.sheets import Row
 from . import metrics
 from .intervals import Weighted, per_person
@@ -377,15 +377,6 @@ def _add_region(measured: Measured, image: Tensor, people: SyntheticPeople, suff
     measured.add(f"psnr_region{suffix}", metrics.psnr_region(image, people.complete, region))
     measured.add(f"ssim_region{suffix}", metrics.ssim_region(image, people.complete, region))
     measured.add(f"seam_err{suffix}", metrics.seam_error(image, people.complete, region))
-
-
-def select(people: SyntheticPeople, kept: Tensor) -> SyntheticPeople:
-    """The people for whom kept (B,) bool is true."""
-    parts = {field.name: getattr(people, field.name) for field in fields(people)}
-    rows = {name: value[kept] for name, value in parts.items() if torch.is_tensor(value)}
-    return replace(
-        people, captions=[text for text, k in zip(people.captions, kept, strict=True) if k], **rows
-    )
 
 
 # The contact sheet

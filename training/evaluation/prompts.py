@@ -21,7 +21,7 @@ from ...models.sentences import typed
 from ...people.boxes import Box
 from ...people.prompt_kinds import CORNERS, PROMPT_KINDS
 from ...people.prompts import PointPrompt, draw_prompt
-from ...people.synthetic import SyntheticPeople, render_people
+from ...people.synthetic import SyntheticPeople, render_people, select
 from ..data.prompt_images import moved_edges
 from ..reports.sheets import Row
 from . import metrics
@@ -35,7 +35,6 @@ from .phac import (
     Settings,
     complete_people,
     load_family,
-    select,
     user_prompts,
     visible_masks,
     withheld,

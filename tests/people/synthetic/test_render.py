@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as functional
-from figura.people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, person, render_people
+from figura.people.synthetic import HELD_OUT_FIRST_SEED, SyntheticPeople, person, render_people, select
 from figura.people.synthetic.asset import body_asset
 from figura.people.synthetic.draws import Draws
 from figura.people.synthetic.poses import Pose, sample_pose
@@ -45,6 +45,12 @@ def assert_same(one: SyntheticPeople, other: SyntheticPeople) -> None:
 def picked(people: SyntheticPeople, indices: list[int]) -> SyntheticPeople:
     changed = {name: value[indices] for name, value in tensors(people).items()}
     return dataclasses.replace(people, captions=[people.captions[i] for i in indices], **changed)
+
+
+def test_select_keeps_rows_of_everything(people: SyntheticPeople) -> None:
+    kept = torch.zeros(len(SEEDS), dtype=torch.bool)
+    kept[[0, 2]] = True
+    assert_same(select(people, kept), picked(people, [0, 2]))
 
 
 def test_shapes_and_ranges(people: SyntheticPeople) -> None:

@@ -127,12 +127,3 @@ def test_a_withheld_prompt_is_a_black_picture() -> None:
     prompts = evaluation.user_prompts(render_people(SEEDS[:2]), SEEDS[:2])
     assert draw_prompt(prompts, 128, 128).max() > 0.5
     assert draw_prompt([evaluation.withheld(prompt) for prompt in prompts], 128, 128).max() == 0
-
-
-def test_select_keeps_rows_of_everything() -> None:
-    people = render_people(SEEDS[:3], size=32)
-    kept = evaluation.select(people, torch.tensor([True, False, True]))
-    assert kept.captions == [people.captions[0], people.captions[2]]
-    assert torch.equal(kept.joints, people.joints[[0, 2]]) and torch.equal(
-        kept.occluded[1], people.occluded[2]
-    )
