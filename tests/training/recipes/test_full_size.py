@@ -21,6 +21,7 @@ from figura.models.hands.checkpoint import load_hands
 from figura.models.humansd.checkpoint import load_humansd
 from figura.models.phac.checkpoint import load_phac
 from figura.models.phac.networks import InvisibleMaskUNet
+from figura.models.pocold.attention import Factors
 from figura.models.pocold.checkpoint import load_pocold, load_vae_file
 from figura.models.pocold.networks import PoCoLDConfig
 from figura.tests.models.diffusion import full_size as makers
@@ -31,6 +32,7 @@ from figura.training.recipes import cfld, load_recipe, pocold, recipe_names
 from figura.training.recipes.public import base_files, parts_in
 from figura.training.run import command
 from figura.training.run.recipe import changed_plan, random_generator
+from torch.nn import functional
 
 SIZE = 64
 TINY_CFLD = CFLDConfig(
@@ -201,6 +203,31 @@ def test_pocold_has_the_released_settings_and_noise_loss(public: dict[str, Path]
     t = torch.randint(0, 1000, (2,), generator=generator)
     out = module(made.schedule.add_noise(latents, noise, t), t, batch["labels"], None)
     torch.testing.assert_close(loss, (out - noise).square().mean(), atol=1e-6, rtol=1e-6)
+
+
+def test_pocold_adds_the_mean_square_of_wrong_attention(public: dict[str, Path], root: Path) -> None:
+    made, data, module, _ = prepared("pocold", public, root)
+    batch = {**made.batch(data, 0, 0, 2), "dropped": torch.tensor(pocold.EVERYTHING)}
+    loss, parts = made.loss(module, batch, random_generator(5))
+    generator, latents = random_generator(5), batch["latents"]
+    noise = torch.randn(latents.shape, generator=generator)
+    t = torch.randint(0, 1000, (2,), generator=generator)
+    seen: list[Factors] = []
+    noisy = made.schedule.add_noise(latents, noise, t)
+    out = module(noisy, t, batch["labels"], batch["source"], seen.append)
+    penalty = torch.zeros(())
+    for factors in seen:
+        target, source = (
+            functional.interpolate(batch[name][:, None].float(), size, mode="nearest").flatten(1)
+            for name, size in (("labels", factors.queries), ("source_labels", factors.sources))
+        )
+        unlike = target[:, :, None] != source[:, None, :]
+        penalty = penalty + (factors.distribution @ factors.extraction).square().mean(1)[unlike].sum() / (
+            unlike.numel()
+        )
+    assert len(seen) > 1 and parts["penalty"] > 0
+    torch.testing.assert_close(parts["penalty"], penalty.detach(), atol=0, rtol=1e-4)
+    torch.testing.assert_close(loss, (out - noise).square().mean() + penalty, atol=1e-6, rtol=1e-5)
 
 
 def test_what_learns_is_what_the_papers_train(public: dict[str, Path], root: Path) -> None:
