@@ -72,7 +72,7 @@ class LatentRecipe(BaseRecipe):
     def placed(self, network: torch.nn.Module) -> Any:
         """A frozen network on the GPU at full size, where there is one; mini's stay on the CPU."""
         gpu = self.full_size and self.plan.device != "cpu" and torch.cuda.is_available()
-        return network.cuda() if gpu else network
+        return network.to("cuda") if gpu else network
 
     def encode_texts(self, captions: Sequence[str], generator: torch.Generator) -> torch.Tensor:
         """Captions -> (B,28,96); some are replaced by the empty text, for guidance."""
