@@ -28,9 +28,13 @@ from .networks import Appearance, CFLDModel
 from .sampling import appearance_of, repose
 
 STANDARD_SIZE = 256
-LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.7, 3.5, 6.0
+LINE_HALF_WIDTH, JOINT_RADIUS, HEAT_SIGMA = 1.68, 3.5, 6.0
 """In pixels of a pose picture of STANDARD_SIZE; they scale with it. The released networks were trained with
 OpenCV's antialiased lines of thickness 2 and discs of radius 3, which come out half a pixel larger."""
+BLUR_PX, NARROWING = 0.42, 0.12
+"""OpenCV softens a line along the pixel columns, or rows of a steep one. Across the line that is less, the
+more it slants: its edge is a Gaussian's integral of sigma BLUR_PX cos^2 of its angle to the nearer axis, and
+its half width shrinks by NARROWING (1 - cos). Fitted to what OpenCV draws, as the half width is."""
 
 
 # The pose picture
@@ -63,7 +67,9 @@ def heatmaps(joints: Tensor, size: int, sigma: float) -> Tensor:
 
 
 class LineCanvas(Canvas):
-    """Pictures on which lines of even width, and discs with an edge of one pixel, can be painted as well."""
+    """Pictures on which lines of even width, and discs with an edge of one pixel, can be painted as well, as
+    OpenCV antialiases them.
+    """
 
     def spot(self, centre: Tensor, radius: float, colour: tuple[float, float, float]) -> None:
         """Paint a disc round centre (B,3) x_px, y_px, confidence; its edge is half covered at `radius` px."""
@@ -81,7 +87,7 @@ class LineCanvas(Canvas):
         """Paint a line with round ends from start to end, both (B,3) x_px, y_px, confidence."""
         along = end[:, :2] - start[:, :2]
         present = (start[:, 2] > 0) & (end[:, 2] > 0)
-        centre, reach = 0.5 * (start + end)[:, :2], 0.5 * along.norm(dim=1) + half_width
+        centre, reach = 0.5 * (start + end)[:, :2], 0.5 * along.norm(dim=1) + half_width + 2 * BLUR_PX
         index = self._window(centre, reach, present)
         if index is None:
             return
@@ -89,10 +95,14 @@ class LineCanvas(Canvas):
         x = (columns + 0.5 - start[:, 0, None])[:, None, :]
         y = (rows + 0.5 - start[:, 1, None])[:, :, None]
         dx, dy = along[:, 0, None, None], along[:, 1, None, None]
-        share = ((x * dx + y * dy) / (dx**2 + dy**2).clamp_min(1e-9)).clamp(0, 1)
+        length = torch.hypot(dx, dy).clamp_min(1e-9)
+        share = ((x * dx + y * dy) / length**2).clamp(0, 1)
         distance = torch.hypot(x - share * dx, y - share * dy)
-        coverage = (half_width + 0.5 - distance).clamp(0, 1) * present[:, None, None]
-        self._blend(rows, columns, coverage, colour)
+        cosine = (torch.maximum(dx.abs(), dy.abs()) / length).clamp_min(0.5)  # of no length: any
+        edge = half_width * (1 - NARROWING * (1 - cosine))
+        coverage = torch.special.ndtr((edge - distance) / (BLUR_PX * cosine**2))
+        coverage = (255 * coverage).round() / 255  # bytes; so the edge ends within any window
+        self._blend(rows, columns, coverage * present[:, None, None], colour)
 
 
 # Square and back

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 NETWORK_LIMIT, PIXEL_LIMIT = 1e-5, 0.01
 RELATIVE = "relative"
 """Relative difference of networks; share of the pixels of a drawing that may differ."""
-VISIBLE = 16 / 255
+VISIBLE = 8 / 255
 """A pixel differs when a channel is this far off: a step of a soft edge is not seen."""
 
 
@@ -53,9 +53,8 @@ def heading() -> str:
         "# Beside the authors' code\n\n"
         "Written by `figura check parity`: the same random weights and inputs in the authors' networks and "
         "in Figura's, in float32 on a CPU, parameters that start at zero made non-zero. Relative differences "
-        "are root mean squares; a pixel of a drawing differs when a channel is off by more than 16 of 255. "
-        "Nothing "
-        "of the authors' code is in this repository: the command imports a checkout.\n\n"
+        "are root mean squares; a pixel of a drawing differs when a channel is off by more than 8 of 255. "
+        "Nothing of the authors' code is in this repository: the command imports a checkout.\n\n"
         f"{platform.machine()}, torch {torch.__version__}, {datetime.date.today()}\n\n"
     )
 

@@ -76,7 +76,7 @@ def test_the_skeleton_is_what_opencv_draws_at_the_released_size(seed: int) -> No
     ours = images.pose_image(joints, 256)[0, :3].permute(1, 2, 0).numpy()
     theirs = drawn_by_opencv(joints[0], 256)
     assert np.abs(ours - theirs).mean() < 0.001
-    assert (np.abs(ours - theirs).max(-1) > 16 / 255).mean() < 0.01
+    assert (np.abs(ours - theirs).max(-1) > 8 / 255).mean() < 0.01
     assert (np.abs(ours - theirs).max(2) > 0.25).mean() < 0.01
     assert abs(ours.sum() / theirs.sum() - 1) < 0.03
 
@@ -85,7 +85,9 @@ def test_lines_keep_their_width_to_the_ends() -> None:
     canvas = images.LineCanvas(torch.zeros(1, 3, 64, 64))
     start, end = torch.tensor([[10.0, 32, 1]]), torch.tensor([[50.0, 32, 1]])
     canvas.line(start, end, 1.0, (1.0, 1.0, 1.0))
-    assert [float(canvas.pixels[0, 0, :, x].sum()) for x in (11, 30, 48)] == [2.0] * 3
+    assert [float(canvas.pixels[0, 0, :, x].sum()) for x in (11, 30, 48)] == pytest.approx(
+        [2.0] * 3, abs=0.02
+    )
 
 
 def test_absent_joints_leave_no_trace() -> None:
