@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .hands import HANDS, hand_layout
 from .imported_people import Square, cut, placed
-from .people import render_arrays, write_json
+from .people import read_json, render_arrays, write_json
 from .space import check_space
 
 OPENPOSE, INTERHAND = ORDERS = ("openpose", "interhand")
@@ -66,12 +66,22 @@ def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip():
-            hand = _hand(json.loads(line), f"{listed} line {number}", order)
+            hand = _hand(_object(line, f"{listed} line {number}"), f"{listed} line {number}", order)
             hand |= {name: str(listed.parent / hand[name]) for name in ("image", "mask")}
             found[json.dumps([hand["image"], hand["joints"]])] = hand
     if not found:
         raise ValueError(f"{listed} has no hands")
     return list(found.values())
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        given = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} is no JSON ({error}): one object a line") from error
+    if not isinstance(given, dict):
+        raise ValueError(f"{where} is no JSON object: one of image, joints, left, mask, caption is wanted")
+    return given
 
 
 def _hand(given: Mapping[str, Any], where: str, order: str) -> dict[str, Any]:
@@ -87,6 +97,8 @@ def _hand(given: Mapping[str, Any], where: str, order: str) -> dict[str, Any]:
         )
     if joints.shape[1] == 2:
         joints = np.concatenate([joints, np.ones((JOINTS, 1), np.float32)], 1)
+    if not (joints[:, 2] > 0).any():
+        raise ValueError(f"{where} has no joint of a confidence above 0: leave the line out")
     return {**given, "joints": in_order(joints, order).tolist()}
 
 
@@ -112,7 +124,7 @@ class HandsReader:
 
     def __call__(self, numbers: Sequence[int], size: int) -> SimpleNamespace:
         """The arrays of these hands, stacked, and their captions."""
-        hands = json.loads(self.index.read_text(encoding="utf-8"))
+        hands = read_json(self.index)
         own = [hands[number] for number in numbers]
         made = [close_up(hand, size) for hand in own]
         images, masks, joints = (torch.stack([each[part] for each in made]) for part in range(3))

@@ -25,7 +25,7 @@ import torch
 
 from ...people.densepose import LABELS, labels_from_colours
 from .pairs import PAIRS, Sides, pairs_layout
-from .people import render_arrays, write_json
+from .people import read_json, render_arrays, write_json
 from .space import check_space
 
 logger = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class PairsReader:
 
     def __call__(self, numbers: Sequence[int], size: int) -> SimpleNamespace:
         """The arrays of these pairs, stacked; their captions are the targets' names."""
-        lines = json.loads(self.index.read_text(encoding="utf-8"))
+        lines = read_json(self.index)
         made = [
             self._side(lines[number], "source") | self._side(lines[number], "target") for number in numbers
         ]

@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from torch.nn import functional as F
 from ...people.keypoints import body18_from_coco17
 from ..run.recipe import random_generator
 from .hands import GESTURES, gesture_layout
-from .people import Layout, array_layout, render_arrays, write_json
+from .people import Layout, array_layout, read_json, render_arrays, write_json
 from .photos import PhotographedPerson, people_on, read_annotations
 from .space import check_space
 
@@ -195,12 +194,6 @@ def write_index(
 # Reading
 
 
-@lru_cache(maxsize=2)
-def read_index(path: Path, changed: float) -> dict[str, Any]:
-    """The content of an index; changed: when the file was."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 @dataclass(frozen=True)
 class PeopleReader:
     """Reads people of an index by their numbers, for `render_arrays`."""
@@ -209,7 +202,7 @@ class PeopleReader:
 
     def __call__(self, numbers: Sequence[int], size: int) -> SimpleNamespace:
         """The arrays of these people, stacked, and their captions."""
-        content = read_index(self.index, self.index.stat().st_mtime)
+        content = read_json(self.index)
         made = [self._read(content, number, size) for number in numbers]
         names = [name for name in made[0] if name != "captions"]
         stacked = {name: torch.stack([each[name] for each in made]) for name in names}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,16 @@ def write_json(path: Path, value: Any) -> None:
     unfinished = path.with_suffix(".json.tmp")
     unfinished.write_text(json.dumps(value), encoding="utf-8")
     os.replace(unfinished, path)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, not to be changed; kept until the file is another, as every shard asks."""
+    return _content_of(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _content_of(path: Path, changed: int) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def report_shards(what: str, done: int, total: int, begin: float) -> None:

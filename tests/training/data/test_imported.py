@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from figura.people.synthetic import render_people
 from figura.training.data import command, imported_people, people, space
 from figura.training.data.imported_hands import in_order, read_hands
 from figura.training.data.imported_pairs import listed_pairs, read_joints
-from figura.training.data.people import PeopleDataset
+from figura.training.data.people import PeopleDataset, read_json, write_json
 from figura.training.data.photos import decode_segmentation
 from figura.training.recipes import load_recipe
 from PIL import Image
@@ -295,11 +296,29 @@ class TestHands:
         [
             ({"caption": ""}, "line 1 lacks caption"),
             ({"joints": [[1, 2]]}, r"line 1 has joints of shape \(1, 2\)"),
+            ({"joints": [[1, 2, 0]] * 21}, "line 1 has no joint of a confidence above 0"),
         ],
     )
     def test_bad_lines_are_named(self, folder: Path, change: dict, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             read_hands(self.line(folder, **change), "openpose")
+
+    @pytest.mark.parametrize("line", ["{", "[1]"])
+    def test_lines_that_are_no_objects_are_named(self, folder: Path, line: str) -> None:
+        path = self.line(folder)
+        path.write_text(f"{path.read_text()}\n{line}\n")
+        with pytest.raises(ValueError, match="line 5 is no JSON"):
+            read_hands(path, "openpose")
+
+
+def test_an_index_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "index.json"
+    write_json(path, [1])
+    first = read_json(path)
+    assert first == [1] and read_json(path) is first
+    write_json(path, [1, 2])
+    os.utime(path, ns=(1, 1))
+    assert read_json(path) == [1, 2]
 
 
 def test_synth_draws_people_of_any_size(tmp_path: Path) -> None:
