@@ -25,8 +25,8 @@ SKELETON = "skeleton"
 WEIGHTS = {"occluded": 0.3, "unoccluded": 0.1, "complete": 0.3, "cutout": 0.26, SKELETON: 0.04}
 """Shares of the kinds of picture. HumanSD and Giving a Hand encode skeletons, too."""
 SHARP_AFTER, CRITIC_AFTER = 5_000, 16_000
-"""Pictures seen until absolute error and SSIM count wholly, and until the critic, which learns from the start,
-is listened to."""
+"""Pictures seen until absolute error and SSIM count wholly, and until the critic, which learns from the
+start, is listened to."""
 CRITIC_SHARE = 0.15
 """Of the reconstruction's pull on a picture, what the critic's is. More looks crisper and is less true."""
 
@@ -120,9 +120,8 @@ class VAERecipe(BaseRecipe):
             loss = reconstruction_loss(output, images, weight, min(1.0, seen / SHARP_AFTER))
         if seen >= CRITIC_AFTER:
             loss = loss + balanced(loss, adversarial, output, CRITIC_SHARE)
-        scalars = {
-            "psnr": psnr_of((output - images).detach()), "size": latents.detach().std(), "critic": hinge.detach()
-        }  # fmt: skip
+        psnr, size = psnr_of((output - images).detach()), latents.detach().std()
+        scalars = {"psnr": psnr, "size": size, "critic": hinge.detach()}
         return loss + hinge + LATENT_PENALTY * latents.square().mean(), scalars
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:

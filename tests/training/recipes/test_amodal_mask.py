@@ -1,4 +1,4 @@
-"""The recipe of the amodal masks: it learns, its file is the network's, and what it learns from is as in use."""
+"""The recipe of the amodal masks: it learns, its file is the network's, and its crops are as in use."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_few_steps_on_one_batch_lower_its_loss(toy_data: Path) -> None:
 
 
 def test_people_are_shown_as_large_as_in_use(toy_data: Path) -> None:
-    """Training crops are planned for batches, those in use one by one: the person fills the same part of both."""
+    """Training plans crops in batches, use plans them one by one: the person fills the same part of both."""
     recipe = load_recipe("amodal_mask")
     people = open_split(toy_data).train
     shares = []

@@ -107,9 +107,8 @@ def test_the_critic_learns_from_the_start_and_is_listened_to_later(toy_data: Pat
         module.zero_grad()
         recipe.loss(module, batch, random_generator(1))[0].backward()
         assert all(parameter.grad is not None for parameter in module.parameters() if parameter.requires_grad)
-        grads[seen] = [
-            p.grad.clone() for part in (module.critic, module.vae.decoder) for p in part.parameters()
-        ]
+        parts = (module.critic, module.vae.decoder)
+        grads[seen] = [parameter.grad.clone() for part in parts for parameter in part.parameters()]
     critics = len(list(module.critic.parameters()))
     before, after = grads.values()
     assert all(torch.allclose(a, b) for a, b in zip(before[:critics], after[:critics], strict=True))
