@@ -12,8 +12,11 @@ from pathlib import Path
 def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` fill a file beside `path`, then rename it there. What stood at `path` survives any failure.
 
-    Raises OSError that names the file; for a full disk it says so.
+    Raises OSError that names the file: for a full disk, which it says, and for what is there and is no file,
+    such as a device, which the renaming would replace.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is a folder, a device or a pipe: choose the name of a file", str(path))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

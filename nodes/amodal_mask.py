@@ -100,7 +100,7 @@ class FiguraAmodalMask:
         masks, poses, prompts, boxes = broadcast_batches(
             visible_mask=masks,
             pose_keypoint=None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size),
-            prompt=prompt,
+            prompt=prompt or None,
             bounding_box=None if bounding_box is None else read_bounding_box(bounding_box),
         )
         rows = [row for _ in range(count) for row in range(len(masks))]

@@ -120,7 +120,7 @@ class FiguraVisibleMask:
         poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size)
         boxes = None if bounding_box is None else read_bounding_box(bounding_box)
         images, prompts, poses, boxes = broadcast_batches(
-            image=images, prompt=prompt, pose_keypoint=poses, bounding_box=boxes
+            image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
         host, found = get_host(), []
         progress = host.progress(len(images), unique_id)

@@ -14,6 +14,8 @@ from .boxes import Box
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 CROP_MODES = ("bilinear", "nearest")
+LARGEST_SIDE = 16384
+"""Pixels of a picture that a crop may be long and wide; of larger pictures twice their own longer side."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,30 @@ def plan_crop(
             picture.
         whole_at_model_size: a picture that has the model's size already, and holds the box, is taken as it
             is.
+
+    Raises:
+        ValueError: for a box that is too large or too far outside the picture (LARGEST_SIDE).
     """
     height, width = source_size
     image = Box(0, 0, width, height)
     wanted = image if box.is_empty else box.outward()
+    _check_reach(wanted, image)
     if whole_at_model_size and source_size == model_size and wanted.union(image) == image:
         return CropPlan(width, height, image, width, height)
     roomy = wanted.expand(margin * max(wanted.width, wanted.height)).intersect(image)
     wanted = wanted.union(roomy).outward()
     return CropPlan(width, height, _to_aspect(wanted, image, model_size), model_size[1], model_size[0])
+
+
+def _check_reach(wanted: Box, image: Box) -> None:
+    # Pixels outside the picture are made before they are resampled: a stray point would fill the memory.
+    whole = wanted.union(image)
+    if max(whole.width, whole.height) > max(LARGEST_SIDE, 2 * image.width, 2 * image.height):
+        raise ValueError(
+            f"a box or a point lies too far outside: x {wanted.x0:g} to {wanted.x1:g}, y {wanted.y0:g} to "
+            f"{wanted.y1:g} are to be held in a crop of a picture of {image.width:g} x {image.height:g} "
+            "pixels. Correct the prompt, the pose or the box, or the size that it is given for"
+        )
 
 
 def _to_aspect(wanted: Box, image: Box, model_size: tuple[int, int]) -> Box:

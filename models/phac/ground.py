@@ -35,19 +35,19 @@ def split_ground(coarse: Tensor) -> Drawn:
     border is white, or of one other colour: then the person is all that differs from that colour, and what
     it encloses.
 
-    coarse: (B,3,H,W) in 0..1, or (B,4,H,W) with alpha.
+    coarse: (B,3,H,W) in 0..1, or (B,4,H,W) with alpha. An alpha of 1 all over a picture says nothing.
     """
-    if coarse.shape[1] == 4 and bool((coarse[:, 3] < 1).any()):
-        alpha = coarse[:, 3:]
-        person = (alpha > 0.5).to(coarse)
-        return Drawn(coarse[:, :3] * alpha + WHITE * (1.0 - alpha), person, person)
-    parts = [_split(image) for image in coarse[:, :3]]
+    parts = [_split(image) for image in coarse]
     image, person, area = (torch.stack(part) for part in zip(*parts, strict=True))
     return Drawn(image, person, area)
 
 
 def _split(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Picture (3,H,W), person and area (1,H,W) of one picture."""
+    """Picture (3,H,W), person and area (1,H,W) of one picture (3,H,W) or (4,H,W)."""
+    image, alpha = image[:3], image[3:]
+    if bool((alpha < 1).any()):
+        person = (alpha > 0.5).to(image)
+        return image * alpha + WHITE * (1.0 - alpha), person, person
     colour, whole = ground_colour(image), torch.ones_like(image[:1])
     if colour is None:
         return image, whole, torch.zeros_like(whole)

@@ -114,3 +114,17 @@ def test_any_size_and_shape_of_picture_will_do() -> None:
 def test_batches_that_do_not_match_are_named() -> None:
     with pytest.raises(ValueError, match="bounding_box has 3 entries"):
         run(bounding_box=[[0, 0, 9, 9]] * 3)
+
+
+def test_the_empty_prompt_of_crop_person_is_no_prompt() -> None:
+    assert torch.equal(run(prompt=[])[0], run()[0])
+
+
+@pytest.mark.parametrize("place", [1e5, -1e5])
+def test_a_joint_or_box_far_outside_is_refused_in_words(place: float) -> None:
+    stray = body()
+    stray[3] = [place, 10, 1]
+    with pytest.raises(ValueError, match="too far outside"):
+        run(pose_keypoint=pose_of(stray))
+    with pytest.raises(ValueError, match="too far outside"):
+        run(bounding_box=[place, 0, place + 50, 90])

@@ -115,6 +115,14 @@ def test_one_prompt_serves_a_batch_and_other_lengths_are_refused(sam: torch.nn.M
         run(sam, images, prompt=[prompt("", pose((0, 30, 20)))] * 2)
 
 
+def test_the_empty_prompt_of_crop_person_is_no_prompt(sam: torch.nn.Module) -> None:
+    image = torch.rand(1, *SIZE, 3, generator=torch.Generator().manual_seed(0))
+    box = {"x": 5, "y": 5, "width": 20, "height": 20}
+    masks, score = run(sam, image, prompt=[], bounding_box=box)
+    alone, same = run(sam, image, bounding_box=box)
+    assert torch.equal(masks, alone) and score == same
+
+
 def test_a_picture_without_a_person_is_named(sam: torch.nn.Module) -> None:
     poses = write_pose_keypoint([pose((0, 30, 20)), Pose((), 120, 100)])
     with pytest.raises(ValueError, match="picture 2 of 2: nothing says where the person is"):

@@ -89,6 +89,18 @@ def test_an_empty_box_takes_the_whole_picture():
     assert plan_crop(EMPTY, (30, 60), (64, 128)).box == Box(0, 0, 60, 30)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("box", [Box(-1e6, -1e6, 1e6, 1e6), Box(1e5, 5, 1e5 + 1, 9), Box(5, -1e5, 9, -9e4)])
+def test_a_box_so_far_outside_that_its_crop_would_fill_the_memory_is_refused(box, whole):
+    with pytest.raises(ValueError, match="too far outside.*a picture of 50 x 70 pixels"):
+        plan_crop(box, (70, 50), (64, 64), whole_at_model_size=whole)
+
+
+def test_a_box_outside_by_a_few_sides_is_held():
+    box = Box(-300, -200, 600, 700)
+    assert plan_crop(box, (70, 50), (64, 64)).box.union(box) == plan_crop(box, (70, 50), (64, 64)).box
+
+
 def test_fill_and_edge_outside_the_picture():
     plan = plan_crop(Box(-4, 0, 4, 8), (8, 8), (8, 8), margin=0.0)
     image = torch.ones(1, 1, 8, 8)

@@ -66,3 +66,13 @@ def test_without_a_plain_ground_or_transparency_everything_counts() -> None:
 def test_every_picture_of_a_batch_has_a_ground_of_its_own() -> None:
     batch = torch.cat([on_ground((0.0, 0.0, 0.0)), on_ground((0.6, 0.6, 0.6)), on_ground((1.0, 1.0, 1.0))])
     assert torch.equal(split_ground(batch).person, person_mask().expand(3, -1, -1, -1))
+
+
+def test_a_transparent_picture_says_nothing_of_its_neighbours_in_the_batch() -> None:
+    opaque = torch.cat([on_ground((1.0, 1.0, 1.0)), torch.ones(1, 1, SIDE, SIDE)], dim=1)
+    transparent = torch.cat([on_ground((0.6, 0.6, 0.6)), person_mask()], dim=1)
+    drawn = split_ground(torch.cat([opaque, transparent]))
+    for row, alone in enumerate((opaque, transparent)):
+        for batch, single in zip(drawn, split_ground(alone), strict=True):
+            assert torch.equal(batch[row], single[0])
+    assert torch.equal(drawn.person, person_mask().expand(2, -1, -1, -1))

@@ -1,0 +1,54 @@
+"""Saving without half files: what stands in the way stays as it was."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from figura.models.files import write_then_rename
+
+
+def write(place: Path) -> None:
+    place.write_text("new", encoding="utf-8")
+
+
+def test_a_file_is_made_with_its_folder_and_replaced(tmp_path) -> None:
+    path = tmp_path / "deep" / "figures.md"
+    for _ in range(2):
+        assert write_then_rename(path, write) == path
+    assert path.read_text(encoding="utf-8") == "new" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path) -> None:
+    path = tmp_path / "figures.md"
+    path.write_text("old", encoding="utf-8")
+
+    def fail(place: Path) -> None:
+        write(place)
+        raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        write_then_rename(path, fail)
+    assert path.read_text(encoding="utf-8") == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_refused_and_stays(tmp_path, linked: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = tmp_path / "link" if linked else pipe
+    if linked:
+        path.symlink_to(pipe)
+    with pytest.raises(OSError, match="a device or a pipe: choose the name of a file.*" + path.name):
+        write_then_rename(path, write)
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and path.is_symlink() == linked
+    assert {each.name for each in tmp_path.iterdir()} == {"pipe", path.name}
+
+
+def test_a_folder_is_refused_and_stays(tmp_path) -> None:
+    with pytest.raises(OSError, match="is a folder"):
+        write_then_rename(tmp_path, write)
+    assert tmp_path.is_dir()
