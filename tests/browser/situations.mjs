@@ -177,6 +177,8 @@ async function pinch() {
   const client = await page.context().newCDPSession(page);
   await client.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 2 });
   const touch = (type, ...points) => client.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  // For fingers the buttons get larger, and the picture has less room.
+  await page.waitForTimeout(600);
   const [before, whole] = [await graph(), await scale()];
   const [x, y] = await at(250, 250);
   await touch("touchStart", [x - 20, y]);
