@@ -68,7 +68,7 @@ function xy({ x, y }) {
   return [x, y];
 }
 
-/** The joints of a person that came in of which the text says nothing, and which it may hold: those in the picture. */
+/** The joints of a person that came in of which the text says nothing, as far as the picture shows them. */
 function unsaid(doc, person, said) {
   const inside = ({ x, y }) => x >= 0 && y >= 0 && x <= (doc.width ?? Infinity) && y <= (doc.height ?? Infinity);
   const part = (key) => Object.fromEntries(Object.entries(person[key])
