@@ -25,7 +25,40 @@ test("shares of the sides are scaled by the picture, also when a joint lies a li
   const [x1, y1] = joint(people, "neck");
   assert.ok(x1 - x0 > 1.8 && x1 - x0 < 2.1 && y1 - y0 > 4.5 && y1 - y0 < 5.1);
   const outside = readOpenPose(body(18, (index) => [0.5, index === 10 ? 1.06 : 0.4 + index / 50]), SIZE);
-  assert.ok(joint(outside, "right_ankle")[1] <= 100 && joint(outside, "nose")[1] > 30);
+  assert.deepEqual([joint(outside, "right_ankle"), joint(outside, "nose")], [[100, 106], [100, 40]]);
+});
+
+test("a skeleton far outside is brought into the picture", () => {
+  const [{ joints }] = readOpenPose(body(18, (index) => [1000, 500 + 10 * index]), SIZE);
+  assert.ok(Object.values(joints).every(({ x, y }) => x >= 0 && x <= 200 && y >= 0 && y <= 100));
+});
+
+test("shares are of a canvas padded to 64 where one side of it is a multiple", () => {
+  const place = (width, height) => joint(readOpenPose({ ...body(18, () => [0.5, 0.5]), canvas_width: width, canvas_height: height }, [width, height]), "nose");
+  assert.deepEqual([place(600, 800), place(512, 700), place(512, 768)], [[300, 400], [256, 352], [256, 384]]);
+});
+
+test("each list has pixels or shares of its own, and marks absent joints in its own way", () => {
+  const person = { pose_keypoints_2d: flat(18, () => [0.5, 0.5]), hand_left_keypoints_2d: flat(21, () => [70, 30]), hand_right_keypoints_2d: flat(21, (index) => (index < 20 ? [0.5, 0.5] : [-0.01, -0.01])) };
+  person.pose_keypoints_2d.splice(12, 6, -1, -1, 1, null, 0.5, 1);
+  const [read] = readOpenPose({ people: [person], canvas_width: 200, canvas_height: 100 }, SIZE);
+  assert.deepEqual([read.joints.nose.x, read.left_hand.wrist.x, read.right_hand.wrist.x], [100, 70, 100]);
+  assert.equal(Object.hasOwn(read.right_hand, "little_4"), false);
+  assert.deepEqual(BODY_18.filter((name) => !Object.hasOwn(read.joints, name)), ["right_wrist", "left_shoulder"]);
+});
+
+test("a pose as text of the field is shown, and an edit makes it a points text that the node reads", () => {
+  for (const wrap of [(frame) => frame, (frame) => [frame]]) {
+    const session = new Session();
+    session.load(JSON.stringify(wrap({ ...body(18, (index) => [10 + index, 20 + index]), canvas_width: 100, canvas_height: 100 })));
+    session.showPicture([100, 100]);
+    assert.deepEqual(session.problems, []);
+    assert.deepEqual([session.doc.people[0].joints.nose.x, session.size], [10, [100, 100]]);
+    session.select({ kind: "joint", part: "joints", name: "nose" });
+    session.nudge([5, 0]);
+    assert.equal(JSON.parse(session.text).people[0].joints.nose.x, 15);
+    assert.doesNotMatch(session.text, /pose_keypoints_2d/);
+  }
 });
 
 test("bodies of 25 and of 17 joints", () => {
@@ -55,11 +88,11 @@ test("the first of the pasted people takes an empty person's place, the others a
 });
 
 test("what is copied can be pasted again", () => {
-  const text = JSON.stringify({ width: 200, height: 100, people: [{ joints: { nose: { x: 20.5, y: 30, state: "occluded" }, neck: { x: 20, y: 40 } }, left_hand: { wrist: { x: 1, y: 2 } } }] });
+  const text = JSON.stringify({ width: 200, height: 100, people: [{ joints: { nose: { x: 20.5, y: 30, state: "occluded" }, neck: { x: 20, y: 40 } }, left_hand: { wrist: { x: 11, y: 12 } } }] });
   const { doc } = readDocument(text);
   const again = readOpenPose(JSON.parse(writeOpenPose(doc, SIZE)), SIZE);
   assert.deepEqual(again[0].joints, doc.people[0].joints);
-  assert.deepEqual(again[0].left_hand.wrist.x, 1);
+  assert.deepEqual(again[0].left_hand.wrist.x, 11);
   assert.equal(JSON.parse(writeOpenPose(doc, SIZE))[0].people[0].pose_keypoints_2d.length, 3 * BODY_18.length);
 });
 

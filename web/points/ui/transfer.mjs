@@ -1,6 +1,6 @@
 // Poses and pictures that are pasted, dropped or opened, and poses that are copied.
 
-import { readOpenPose, writeOpenPose } from "../document/openpose.mjs";
+import { parsed, readOpenPose, writeOpenPose } from "../document/openpose.mjs";
 import { readDocument } from "../document/reading.mjs";
 import { say } from "../words/words.mjs";
 
@@ -67,14 +67,6 @@ export function takeText({ session }, text) {
   if (isPointsText(value)) session.type(text, null);
   else if (people) session.insertPeople(people);
   else session.say(say("say.noPose"));
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function isPointsText(value) {
