@@ -66,6 +66,8 @@ test("bodies of 25 and of 17 joints", () => {
   assert.deepEqual([joint(b25, "right_hip"), joint(b25, "left_ear")], [[9, 9], [18, 18]]);
   const coco = readOpenPose(body(17, (index) => [10 * index, 5 * index]), SIZE);
   assert.deepEqual([joint(coco, "left_shoulder"), joint(coco, "neck"), joint(coco, "left_ankle")], [[50, 25], [55, 27.5], [150, 75]]);
+  const [shoulderless] = readOpenPose(body(17, (index) => (index === 5 ? [-1, -1] : [10 * index, 5 * index])), SIZE);
+  assert.equal(Object.hasOwn(shoulderless.joints, "neck"), false);
 });
 
 test("sentinels and people without joints are left out", () => {

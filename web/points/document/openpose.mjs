@@ -94,7 +94,7 @@ function withBody18(person) {
 
 function fromCoco(joint) {
   const [left, right] = [joint(5), joint(6)];
-  const neck = left[2] > 0 && right[2] > 0 ? left.map((value, axis) => (value + right[axis]) / 2) : [0, 0, 0];
+  const neck = isPresent(left) && isPresent(right) ? left.map((value, axis) => (value + right[axis]) / 2) : [0, 0, 0];
   return FROM_COCO_17.flatMap((index) => (index === null ? neck : joint(index)));
 }
 
