@@ -86,6 +86,12 @@ def test_joints_of_the_connected_pose_are_ghosts_until_they_are_taken(seen):
     assert ghosts["after"].startswith("Import the detected joints")
 
 
+def test_esc_leaves_the_text_view_for_the_picture(seen):
+    assert seen["text"] == {
+        "first": "standing", "opened": True, "left": [False, False], "placing": "true",
+    }  # fmt: skip
+
+
 def test_the_large_view_closes_in_every_way_and_leaves_nothing_behind(seen):
     assert seen["large"] == {"closed": [True, True, True], "same": True}
 

@@ -6,7 +6,8 @@ import { addPerson } from "./people.mjs";
 import { activePerson } from "./queries.mjs";
 import { keepingShape, mapJoints } from "./sizes.mjs";
 import { rounded, withPerson } from "./edits.mjs";
-import { boxRound, insideMap } from "./transform.mjs";
+import { boxRound } from "./places.mjs";
+import { insideMap } from "./transform.mjs";
 import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 
 const BODY_KEYS = ["pose_keypoints_2d", "pose_keypoints"];
