@@ -76,6 +76,7 @@ async function pictures() {
   await build({ load: load("figura_scene.png"), scale: scaled, prompt: PROMPT },
     [["load", 0, "scale", "image"], ["scale", 0, "prompt", "image"]]);
   const found = { behindScale: await size() };
+  seen.strays = await page.evaluate(() => [...document.querySelectorAll("textarea")].filter((one) => one.checkVisibility()).length);
   await page.evaluate(() => { window.made.scale.mode = 4; });
   await page.waitForTimeout(1200);
   found.bypassed = await size();

@@ -66,6 +66,10 @@ def test_the_picture_is_shown_at_the_size_the_node_gets(seen):
     }  # fmt: skip
 
 
+def test_the_text_box_that_the_editor_replaces_is_gone(seen):
+    assert seen["strays"] == 0
+
+
 def test_the_picture_is_shown_inside_a_subgraph(seen):
     assert seen["subgraph"] == [512, 512, True]
 
