@@ -6,7 +6,7 @@ import { BODY_18 } from "../../web/points/document/joints.mjs";
 import { insertPeople, readOpenPose, writeOpenPose } from "../../web/points/document/openpose.mjs";
 import { readDocument } from "../../web/points/document/reading.mjs";
 import { Session } from "../../web/points/session.mjs";
-import { takeText } from "../../web/points/ui/transfer.mjs";
+import { takeFiles, takeText } from "../../web/points/ui/transfer.mjs";
 
 const SIZE = [200, 100];
 const flat = (count, place) => Array.from({ length: count }, (_, index) => [...place(index), 1]).flat();
@@ -108,4 +108,18 @@ test("a pasted text is a pose, a points text, or nothing", () => {
   for (const bad of ["", "{", "hello", "[1]", '{"nodes": []}']) takeText({ session }, bad);
   assert.match(session.message, /no pose/);
   assert.deepEqual(JSON.parse(session.text).positive, [[3, 4]]);
+});
+
+test("of dropped files a picture goes before a pose, and what is neither is not read", async () => {
+  const [session, pictures] = [new Session(), []];
+  const editor = { session, takePicture: (file) => pictures.push(file.name) };
+  session.showPicture(SIZE);
+  const pose = new File([JSON.stringify(body(18, (index) => [index + 3, index]))], "pose.json", { type: "application/json" });
+  await takeFiles(editor, [pose, new File(["x"], "me.png", { type: "image/png" })]);
+  assert.deepEqual([pictures, session.text], [["me.png"], ""]);
+  await takeFiles(editor, [pose]);
+  assert.match(session.message, /^1 person/);
+  const video = { name: "me.mp4", type: "video/mp4", size: 5e9, text: () => assert.fail("read") };
+  await takeFiles(editor, [video]);
+  assert.deepEqual([pictures, session.message], [["me.png"], "This is no pose, no points text and no picture."]);
 });
