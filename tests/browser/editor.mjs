@@ -199,8 +199,10 @@ async function ghosts() {
 /** Esc leaves the text view, also when the library of poses was open over the picture before, and what is typed after it works. */
 async function textView() {
   await action("poses").click();
+  await frame();
   const first = await page.evaluate(() => window.editor.element.shadowRoot.activeElement?.dataset.pose);
   await action("text").click();
+  await frame();
   const opened = await part("textarea").isVisible();
   await page.keyboard.press("Escape");
   await frame();
