@@ -35,6 +35,8 @@ whole person, or so many of the joints, it does not."""
 REACH, FARTHEST = 0.6, 1.5
 """Of a latent's standard deviation, what a variety of 1 stands for, and the most of it: farther out there are
 few examples, and masks swell. Our choice."""
+FAR_OUTSIDE = 0.5
+"""How far beyond the picture joints and boxes are looked for, as a share of its longer side."""
 SPOT_CELLS, LIMB_CELLS = 1.5, 1.5
 """How wide joints and limbs are drawn: the deviation of their Gaussians."""
 CHANNELS = 1 + 1 + JOINTS + 1 + 1 + 1
@@ -142,6 +144,9 @@ def plan_known(size: tuple[int, int], visible_mask: Tensor, joints: Tensor, box:
     told = box is not None or int((joints[:, 2] > 0).sum()) >= MANY_JOINTS
     margin = CLOSE_MARGIN if told else MARGIN
     known = known if box is None else known.union(box)
+    # What lies far outside makes no larger crop: the mask ends with the picture.
+    height, width = size
+    known = known.intersect(Box(0, 0, width, height).expand(FAR_OUTSIDE * max(size)))
     known = known.expand(margin * max(known.width, known.height, 1.0))
     return plan_crop(known, size, (GRID, GRID), margin=0.0, whole_at_model_size=False)
 
@@ -197,7 +202,7 @@ def complete_mask(
         ValueError: nothing is known, neither a visible part nor a joint nor a box.
     """
     size = (visible_mask.shape[-2], visible_mask.shape[-1])
-    visible_mask = (visible_mask >= 0.5).float()
+    visible_mask, joints = (visible_mask >= 0.5).float().cpu(), joints.cpu()
     if not bool(visible_mask.any()) and not bool((joints[:, 2] > 0).any()) and box is None:
         raise ValueError(
             "there is nothing to complete: the visible mask is empty, and there is neither a joint nor a "
@@ -210,7 +215,7 @@ def complete_mask(
     latents = variety * REACH * noise.clamp(-FARTHEST, FARTHEST)
     logits = net(features.expand(len(latents), -1, -1, -1), latents).float().cpu()
     masks = torch.stack([_uncropped(each, plan) for each in logits])
-    return torch.maximum(masks, visible_mask.cpu()[None, None])
+    return torch.maximum(masks, visible_mask[None, None])
 
 
 def _uncropped(logits: Tensor, plan: CropPlan) -> Tensor:

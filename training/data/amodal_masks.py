@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from ...models.phac.amodal_mask import CLOSE_MARGIN, GRID, MANY_JOINTS, MARGIN, Known
@@ -180,8 +179,3 @@ def _crops(
     unit = place * 2 / size - 1
     x, y = unit[:, None, :, 0].expand(-1, GRID, -1), unit[:, :, None, 1].expand(-1, -1, GRID)
     return torch.stack([x, y], dim=-1), corner, GRID / side
-
-
-def smooth(masks: Tensor) -> Tensor:
-    """Masks (B,C,G,G) blurred a little, for a look."""
-    return functional.avg_pool2d(masks, 3, 1, 1)

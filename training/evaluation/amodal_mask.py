@@ -35,7 +35,6 @@ class Batch(NamedTuple):
 
     net: AmodalMaskNet
     people: SyntheticPeople
-    first: int
 
 
 def load_network(folder: Path, device: str = "cpu") -> AmodalMaskNet:
@@ -61,7 +60,7 @@ def evaluate_amodal_masks(
     batches: list[Batch] = []
 
     def measure(part: list[int]) -> Batch:
-        batches.append(Batch(net, render_people(part, size=SIZE), part[0]))
+        batches.append(Batch(net, render_people(part, size=SIZE)))
         return batches[-1]
 
     in_batches(seeds, measure, on_batch=on_batch, on_done=on_done)
@@ -136,7 +135,7 @@ def _iou(first: Tensor, second: Tensor) -> float:
 
 def amodal_rows(batch: Batch) -> list[Row]:
     """Each person's picture (which the network does not see), what is given, completions, and the truth."""
-    net, people, _ = batch
+    net, people = batch
     rows = []
     for index, caption in enumerate(people.captions):
         seen, truth = people.visible_mask[index, 0] > 0.5, people.amodal_mask[index, 0] > 0.5

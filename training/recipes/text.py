@@ -132,9 +132,7 @@ class TextRecipe(BaseRecipe):
 def shared_words(earlier: TextEncoder, own: TextEncoder) -> dict[str, torch.Tensor]:
     """The weights of `earlier` with the vocabulary of `own`: its rows for the words that both know."""
     weights = dict(earlier.state_dict())
-    name = next(
-        n for n, tensor in weights.items() if len(tensor) == len(earlier.tokenizer.words) and tensor.ndim == 2
-    )
+    (name,) = [name for name in weights if name.endswith("token_embedding.weight")]
     rows = own.state_dict()[name].clone()
     for number, word in enumerate(own.tokenizer.words):
         if word in earlier.tokenizer.words:

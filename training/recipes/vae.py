@@ -25,7 +25,8 @@ SKELETON = "skeleton"
 WEIGHTS = {"occluded": 0.3, "unoccluded": 0.1, "complete": 0.3, "cutout": 0.26, SKELETON: 0.04}
 """Shares of the kinds of picture. HumanSD and Giving a Hand encode skeletons, too."""
 SHARP_AFTER, CRITIC_AFTER = 5_000, 16_000
-"""Pictures seen until absolute error and SSIM count wholly, and until the critic joins."""
+"""Pictures seen until absolute error and SSIM count wholly, and until the critic, which learns from the
+start, is listened to."""
 CRITIC_SHARE = 0.15
 """Of the reconstruction's pull on a picture, what the critic's is. More looks crisper and is less true."""
 
@@ -39,9 +40,9 @@ class AutoencoderTraining(torch.nn.Module):
         self.critic = PatchCritic()
 
     def forward(
-        self, images: torch.Tensor, noise: torch.Tensor, criticised: bool
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
-        """Reconstruction (B,3,H,W), latents (B,8,h,w), and when `criticised` the losses of `judged`.
+        self, images: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Reconstruction (B,3,H,W), latents (B,8,h,w), and the two losses of `judged`.
 
         images: (B,3,H,W) in -1..1. noise: of the latents' shape. The posterior has one small fixed width: a
         learned one starts wide and drowns the colours for thousands of steps.
@@ -50,7 +51,7 @@ class AutoencoderTraining(torch.nn.Module):
         latents = self.vae.encode(functional.pixel_unshuffle(images, fold)).latent_dist.mode()
         folded = self.vae.decode(latents + LATENT_NOISE * noise).sample
         output = functional.pixel_shuffle(folded, fold).float()
-        return output, latents.float(), judged(self.critic, output, images) if criticised else None
+        return output, latents.float(), *judged(self.critic, output, images)
 
 
 class VAERecipe(BaseRecipe):
@@ -114,15 +115,14 @@ class VAERecipe(BaseRecipe):
         shape = (len(images), 8, images.shape[-2] // 8, images.shape[-1] // 8)
         noise = torch.randn(shape, generator=generator).to(images)
         seen = float(batch["seen"])
-        output, latents, verdict = module(images, noise, seen >= CRITIC_AFTER)
+        output, latents, hinge, adversarial = module(images, noise)
         with torch.autocast(images.device.type, enabled=False):
             loss = reconstruction_loss(output, images, weight, min(1.0, seen / SHARP_AFTER))
-        scalars = {"psnr": psnr_of((output - images).detach()), "size": latents.detach().std()}
-        if verdict is not None:
-            hinge, adversarial = verdict
-            loss = loss + balanced(loss, adversarial, output, CRITIC_SHARE) + hinge
-            scalars["critic"] = hinge.detach()
-        return loss + LATENT_PENALTY * latents.square().mean(), scalars
+        if seen >= CRITIC_AFTER:
+            loss = loss + balanced(loss, adversarial, output, CRITIC_SHARE)
+        psnr, size = psnr_of((output - images).detach()), latents.detach().std()
+        scalars = {"psnr": psnr, "size": size, "critic": hinge.detach()}
+        return loss + hinge + LATENT_PENALTY * latents.square().mean(), scalars
 
     def sample(self, module: Any, batch: Batch) -> torch.Tensor:
         """Crops above their reconstructions."""

@@ -95,14 +95,21 @@ def test_both_phases_learn_and_the_file_holds_the_autoencoder_alone(toy_data: Pa
     assert latents.isfinite().all()
 
 
-def test_the_critic_joins_after_so_many_pictures(toy_data: Path) -> None:
+def test_the_critic_learns_from_the_start_and_is_listened_to_later(toy_data: Path) -> None:
     recipe = load_recipe("vae")
     people = recipe.prepare(toy_data, {}).train
     torch.manual_seed(0)
     module = recipe.build({})
     batch = recipe.batch(people, 0, 0, 2)
-    assert "critic" not in recipe.loss(module, batch, random_generator(1))[1]
-    batch["seen"] = torch.tensor(CRITIC_AFTER)
-    loss, scalars = recipe.loss(module, batch, random_generator(1))
-    loss.backward()
-    assert "critic" in scalars and all(p.grad is not None for p in module.critic.parameters())
+    grads = {}
+    for seen in (CRITIC_AFTER - 1, CRITIC_AFTER):
+        batch["seen"] = torch.tensor(seen)
+        module.zero_grad()
+        recipe.loss(module, batch, random_generator(1))[0].backward()
+        assert all(parameter.grad is not None for parameter in module.parameters() if parameter.requires_grad)
+        parts = (module.critic, module.vae.decoder)
+        grads[seen] = [parameter.grad.clone() for part in parts for parameter in part.parameters()]
+    critics = len(list(module.critic.parameters()))
+    before, after = grads.values()
+    assert all(torch.allclose(a, b) for a, b in zip(before[:critics], after[:critics], strict=True))
+    assert not all(torch.allclose(a, b) for a, b in zip(before[critics:], after[critics:], strict=True))
