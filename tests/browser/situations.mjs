@@ -137,9 +137,11 @@ async function shape() {
   return { said, stretched, kept: [width, joints.nose, joints.neck], gone: !(await part(".notice").isVisible()) };
 }
 
-/** The properties panel beside the graph. */
+/** The properties panel beside the graph; null where the front end has none. */
 async function panel() {
+  const hasPanel = await page.evaluate(() => Object.hasOwn(window.app.ui.settings.settingsLookup, "Comfy.RightSidePanel.IsOpen"));
   await build({ load: load("figura_scene.png"), prompt: PROMPT }, [["load", 0, "prompt", "image"]]);
+  if (!hasPanel) return null;
   const measure = () => page.evaluate(() => {
     const { width, height } = window.editor.element.getBoundingClientRect();
     return { width, height, isHome: Boolean(window.editor.element.closest(".dom-widget, [data-node-id], .lg-node")) };

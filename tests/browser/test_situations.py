@@ -90,6 +90,8 @@ def test_points_of_another_shape_say_so_and_are_put_in_unstretched(seen):
 
 def test_the_properties_panel_leaves_the_editor_in_its_node(seen):
     panel = seen["panel"]
+    if panel is None:
+        pytest.skip("this front end has no properties panel")
     assert panel["before"]["isHome"] and panel["during"] == panel["after"] == panel["before"]
 
 
