@@ -19,6 +19,8 @@ from ..models.files import write_then_rename
 from .chosen import get_host
 
 MAX_PIXELS = 100_000_000
+MAX_SIDE = 65_500
+"""Of a JPEG."""
 QUALITY = 92
 _DEEP_GREY = 255
 
@@ -30,9 +32,9 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
+            if opened.width * opened.height > MAX_PIXELS or max(opened.size) > MAX_SIDE:
                 raise ValueError(
-                    f"the picture has {opened.width} x {opened.height} pixels, which is too many"
+                    f"the picture has {opened.width} x {opened.height} pixels, which is more than is shown"
                 )
             return _as_loaded(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError:

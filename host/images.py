@@ -17,8 +17,7 @@ SHIPPED_IMAGES = Path(__file__).resolve().parent.parent / "web" / "pictures"
 def offer_images() -> list[Path]:
     """Copy those that ComfyUI's input folder lacks; gives the new files, none outside ComfyUI.
 
-    The page uploads them when a workflow is opened, but a graph that is posted to a fresh server needs them
-    there before. What stands under their names stays.
+    What stands under their names stays.
     """
     if not inside_comfyui():
         return []

@@ -138,7 +138,7 @@ def _is_pose(value: Any) -> bool:
 
 
 def _read_pose(value: Any) -> PointsText:
-    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints inside of it."""
+    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints."""
     frame = value[0] if isinstance(value, list) else value
     has_canvas = frame.get("canvas_width") is not None and frame.get("canvas_height") is not None
     try:
@@ -155,23 +155,15 @@ def _read_pose(value: Any) -> PointsText:
     return PointsText(
         width=sides[0],
         height=sides[1],
-        joints=_given(BODY_18, person.body, sides),
-        left_hand=_given(HAND_21, person.left_hand, sides),
-        right_hand=_given(HAND_21, person.right_hand, sides),
+        joints=_given(BODY_18, person.body),
+        left_hand=_given(HAND_21, person.left_hand),
+        right_hand=_given(HAND_21, person.right_hand),
     )
 
 
-def _given(
-    names: tuple[str, ...], points: np.ndarray | None, sides: tuple[float | None, float | None]
-) -> dict[str, JointPoint]:
-    """The joints that are there, at the nearest places inside of a picture of these sides (None: of any)."""
-    width, height = (side or math.inf for side in sides)
+def _given(names: tuple[str, ...], points: np.ndarray | None) -> dict[str, JointPoint]:
     rows = zip(names, [] if points is None else points.tolist(), strict=False)
-    return {
-        name: JointPoint(min(max(x, 0.0), width), min(max(y, 0.0), height), GIVEN)
-        for name, (x, y, confidence) in rows
-        if confidence > 0
-    }
+    return {name: JointPoint(x, y, GIVEN) for name, (x, y, confidence) in rows if confidence > 0}
 
 
 def _side(value: Mapping[str, Any], key: str) -> float | None:

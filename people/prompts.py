@@ -16,6 +16,8 @@ from .prompt_kinds import BOXES, FULL_BOX, POSE, PROMPT_KINDS, ROI_BOX, prompt_k
 from .skeleton import draw_skeleton, line_radius
 
 BOX_FILL = {ROI_BOX: 128.0 / 255.0, FULL_BOX: 0.0}
+JOINT_ROOM = 0.5
+"""How far outside of the picture a joint of the text may lie, in shares of its sides."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def parse_points(
         The prompt in pixels of the picture.
 
     Raises:
-        ValueError: for an unknown kind, a text that cannot be read, points outside the picture, and when the
-            kind needs joints or a box and there are none.
+        ValueError: for an unknown kind, a text that cannot be read, points outside the picture, joints far
+            outside it, and when the kind needs joints or a box and there are none.
     """
     boxes = prompt_kind(kind).boxes
     said = _to_image(read_points_text(text), width, height)
@@ -176,18 +178,25 @@ def _to_image(said: PointsText, width: int, height: int) -> PointsText:
 
 
 def _check_inside(said: PointsText, width: float, height: float) -> None:
-    named = [(name, joint.x, joint.y) for name, joint in said.joints.items()]
-    for side, hand in (("left_hand", said.left_hand), ("right_hand", said.right_hand)):
-        named += [(f"{side}.{name}", joint.x, joint.y) for name, joint in hand.items()]
-    named += [(f"positive[{index}]", x, y) for index, (x, y) in enumerate(said.positive)]
-    named += [(f"negative[{index}]", x, y) for index, (x, y) in enumerate(said.negative)]
+    """Joints may lie outside, as those of a POSE_KEYPOINT, but not so far that the size must be mistaken."""
+    joints = [(name, joint) for name, joint in said.joints.items()]
+    joints += [(f"left_hand.{name}", joint) for name, joint in said.left_hand.items()]
+    joints += [(f"right_hand.{name}", joint) for name, joint in said.right_hand.items()]
+    points = [(f"positive[{index}]", x, y) for index, (x, y) in enumerate(said.positive)]
+    points += [(f"negative[{index}]", x, y) for index, (x, y) in enumerate(said.negative)]
     image = Box(0, 0, width, height)
-    for name, x, y in named:
-        if not image.contains(x, y):
-            raise ValueError(
-                f"points: {name} at ({x:g}, {y:g}) lies outside the picture of {width:g} x {height:g} "
-                "pixels. Move it inside, or set width and height to the size the points were set on."
-            )
+    room = Box(-JOINT_ROOM * width, -JOINT_ROOM * height, (1 + JOINT_ROOM) * width, (1 + JOINT_ROOM) * height)
+    wrong = [
+        (name, joint.x, joint.y, "far outside")
+        for name, joint in joints
+        if not room.contains(joint.x, joint.y)
+    ]
+    wrong += [(name, x, y, "outside") for name, x, y in points if not image.contains(x, y)]
+    for name, x, y, where in wrong:
+        raise ValueError(
+            f"points: {name} at ({x:g}, {y:g}) lies {where} the picture of {width:g} x {height:g} "
+            "pixels. Move it inside, or set width and height to the size the points were set on."
+        )
     for key in BOXES:
         box = getattr(said, key)
         if box is not None and box.intersect(image).is_empty:

@@ -12,6 +12,29 @@ import pytest
 from figura.tests.comfyui.conftest import start_server
 
 HERE = Path(__file__).resolve().parent
+RENDERERS = {"canvas": False, "nodes2": True}
+"""Of ComfyUI's page: whether its nodes are drawn by Vue."""
+NODES2_FROM = (0, 4)
+"""ComfyUI before that has a front end whose Vue renderer, an experiment then, shows no DOM widgets."""
+
+
+def skip_without_editor(comfyui, renderer: str) -> None:
+    """Skips where the renderer of this ComfyUI's page does not show the point editor."""
+    version = tuple(map(int, comfyui.json("/system_stats")["system"]["comfyui_version"].split(".")[:2]))
+    if RENDERERS[renderer] and version < NODES2_FROM:
+        pytest.skip("this ComfyUI's Nodes 2.0 shows no DOM widgets")
+
+
+def page_job(comfyui, renderer: str, name: str) -> dict[str, Any]:
+    """What every script that drives ComfyUI's page is told."""
+    settings = {"Comfy.VueNodes.Enabled": RENDERERS[renderer]}
+    return {"url": comfyui.url, "name": f"{name}-{renderer}", "settings": settings, "shots": shots_folder()}
+
+
+def shots_folder() -> str | None:
+    """The folder for pictures of the page that FIGURA_SCREENSHOTS names."""
+    shots = os.environ.get("FIGURA_SCREENSHOTS")
+    return shots and str(Path(shots).resolve())
 
 
 def run_script(name: str, job: Mapping[str, Any], limit_s: float) -> dict[str, Any]:

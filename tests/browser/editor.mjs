@@ -47,7 +47,7 @@ const { page, problems, close } = await openEmpty();
 page.setDefaultTimeout(60000);
 const seen = { problems };
 
-const { text, value, joints, action, tool, status, frame, scale, at, click, drag, canvas } = driver(page);
+const { text, value, joints, part, action, tool, status, frame, scale, at, click, drag, canvas } = driver(page);
 
 async function open(query = "") {
   await page.goto(`${server.url}/tests/browser/editor_page.html?${query}`);
@@ -196,6 +196,24 @@ async function ghosts() {
   return { shown, dragged, clicked, named, imported, undone, after: await action("import").getAttribute("aria-label") };
 }
 
+/** Esc leaves the text view, also when the library of poses was open over the picture before, and what is typed after it works. */
+async function textView() {
+  await action("poses").click();
+  await frame();
+  const first = await page.evaluate(() => window.editor.element.shadowRoot.activeElement?.dataset.pose);
+  await action("text").click();
+  await frame();
+  const opened = await part("textarea").isVisible();
+  await page.keyboard.press("Escape");
+  await frame();
+  const left = [await part("textarea").isVisible(), await part(".poses").isVisible()];
+  await page.keyboard.press("p");
+  await frame();
+  const placing = await tool("place").getAttribute("aria-pressed");
+  await tool("select").click();
+  return { first, opened, left, placing };
+}
+
 /** Opens the large view and closes it in each of its ways. */
 async function largeView() {
   const isOpen = () => page.evaluate(() => window.editor.large.isOpen);
@@ -321,6 +339,7 @@ try {
   seen.tab = await tabbing();
   seen.import = await importing();
   seen.ghosts = await ghosts();
+  seen.text = await textView();
   seen.large = await largeView();
   seen.fingers = await fingers();
   const before = await text();

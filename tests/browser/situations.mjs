@@ -76,6 +76,7 @@ async function pictures() {
   await build({ load: load("figura_scene.png"), scale: scaled, prompt: PROMPT },
     [["load", 0, "scale", "image"], ["scale", 0, "prompt", "image"]]);
   const found = { behindScale: await size() };
+  seen.strays = await page.evaluate(() => [...document.querySelectorAll("textarea")].filter((one) => one.checkVisibility()).length);
   await page.evaluate(() => { window.made.scale.mode = 4; });
   await page.waitForTimeout(1200);
   found.bypassed = await size();
@@ -136,9 +137,11 @@ async function shape() {
   return { said, stretched, kept: [width, joints.nose, joints.neck], gone: !(await part(".notice").isVisible()) };
 }
 
-/** The properties panel beside the graph. */
+/** The properties panel beside the graph; null where the front end has none. */
 async function panel() {
+  const hasPanel = await page.evaluate(() => Object.hasOwn(window.app.ui.settings.settingsLookup, "Comfy.RightSidePanel.IsOpen"));
   await build({ load: load("figura_scene.png"), prompt: PROMPT }, [["load", 0, "prompt", "image"]]);
+  if (!hasPanel) return null;
   const measure = () => page.evaluate(() => {
     const { width, height } = window.editor.element.getBoundingClientRect();
     return { width, height, isHome: Boolean(window.editor.element.closest(".dom-widget, [data-node-id], .lg-node")) };
@@ -177,6 +180,8 @@ async function pinch() {
   const client = await page.context().newCDPSession(page);
   await client.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 2 });
   const touch = (type, ...points) => client.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  // For fingers the buttons get larger, and the picture has less room.
+  await page.waitForTimeout(600);
   const [before, whole] = [await graph(), await scale()];
   const [x, y] = await at(250, 250);
   await touch("touchStart", [x - 20, y]);

@@ -3,17 +3,13 @@
 FIGURA_SCREENSHOTS names a folder for pictures of the page (docs/screenshots is made that way).
 """
 
-import os
-from pathlib import Path
-
 import pytest
 from figura.headless.native_nodes import SD15_INPAINTING, SD15_OPENPOSE, SDXL_INPAINTING, SDXL_OPENPOSE
 from figura.models import store
-from figura.tests.browser.conftest import run_script
+from figura.tests.browser.conftest import RENDERERS, page_job, run_script
 from figura.workflows.files import FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
-HERE = Path(__file__).resolve().parent
 KINDS = (
     "sam",
     "phac",
@@ -33,17 +29,13 @@ NEEDS_CHECKPOINT = {
 TEMPLATES = sorted({path.stem for path in FOLDER.glob("*.json")} - NEEDS_CHECKPOINT)
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
-RENDERERS = {"canvas": False, "nodes2": True}
 
 
 def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
     """What workflow.mjs saw."""
-    shots = os.environ.get("FIGURA_SCREENSHOTS")
     job = {
-        "url": comfyui.url, "pack": "figura", "template": template, "run": run,
-        "api": str(FOLDER / "api" / f"{template}.json"), "name": f"{template}-{renderer}",
-        "shots": shots and str(Path(shots).resolve()),
-        "settings": {"Comfy.VueNodes.Enabled": RENDERERS[renderer]},
+        **page_job(comfyui, renderer, template), "pack": "figura", "template": template, "run": run,
+        "api": str(FOLDER / "api" / f"{template}.json"),
     }  # fmt: skip
     return run_script("workflow.mjs", job, LIMIT_S)
 

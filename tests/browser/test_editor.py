@@ -3,23 +3,17 @@
 FIGURA_SCREENSHOTS names a folder for pictures of it (docs/screenshots is made that way).
 """
 
-import os
-from pathlib import Path
-
 import pytest
-from figura.tests.browser.conftest import run_script
+from figura.tests.browser.conftest import run_script, shots_folder
 
 pytestmark = pytest.mark.browser
-HERE = Path(__file__).resolve().parent
 LIMIT_S = 600
 
 
 @pytest.fixture(scope="module")
 def seen(browser_ready) -> dict:
     """What editor.mjs saw, by step."""
-    shots = os.environ.get("FIGURA_SCREENSHOTS")
-    job = {"shots": shots and str(Path(shots).resolve())}
-    return run_script("editor.mjs", job, LIMIT_S)
+    return run_script("editor.mjs", {"shots": shots_folder()}, LIMIT_S)
 
 
 def test_nothing_went_wrong_on_the_page(seen):
@@ -90,6 +84,12 @@ def test_joints_of_the_connected_pose_are_ghosts_until_they_are_taken(seen):
     ]  # fmt: skip
     assert ghosts["imported"]["changes"] == 3 and ghosts["undone"] == ""
     assert ghosts["after"].startswith("Import the detected joints")
+
+
+def test_esc_leaves_the_text_view_for_the_picture(seen):
+    assert seen["text"] == {
+        "first": "standing", "opened": True, "left": [False, False], "placing": "true",
+    }  # fmt: skip
 
 
 def test_the_large_view_closes_in_every_way_and_leaves_nothing_behind(seen):

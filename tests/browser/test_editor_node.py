@@ -1,43 +1,22 @@
 """The point editor inside its node, in a real ComfyUI, in both of its renderers."""
 
-import json
-import os
-from pathlib import Path
-from urllib.request import urlopen
-
 import pytest
 from figura.models import store
-from figura.tests.browser.conftest import run_script
+from figura.tests.browser.conftest import RENDERERS, page_job, run_script, skip_without_editor
 from figura.workflows.files import FOLDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
-HERE = Path(__file__).resolve().parent
 KINDS = ("sam", "phac", "refiner", "pose_detector")
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
-RENDERERS = {"canvas": False, "nodes2": True}
 WORKFLOW = FOLDER / "phac_photo.json"
-NODES2_FROM = (0, 4)
-"""ComfyUI before that has a front end whose Vue renderer, an experiment then, shows no DOM widgets."""
-
-
-def version_of(url: str) -> tuple[int, ...]:
-    """ComfyUI's version."""
-    with urlopen(f"{url}/system_stats") as answer:
-        return tuple(map(int, json.load(answer)["system"]["comfyui_version"].split(".")[:2]))
 
 
 @pytest.fixture(scope="module", params=list(RENDERERS))
 def seen(comfyui, request) -> dict:
     """What node.mjs saw, by step."""
-    if RENDERERS[request.param] and version_of(comfyui.url) < NODES2_FROM:
-        pytest.skip("this ComfyUI's Nodes 2.0 shows no DOM widgets")
-    shots = os.environ.get("FIGURA_SCREENSHOTS")
-    job = {
-        "url": comfyui.url, "workflow": str(WORKFLOW), "name": f"editor-{request.param}", "run": HAS_MINI,
-        "shots": shots and str(Path(shots).resolve()),
-        "settings": {"Comfy.VueNodes.Enabled": RENDERERS[request.param]},
-    }  # fmt: skip
+    skip_without_editor(comfyui, request.param)
+    job = {**page_job(comfyui, request.param, "editor"), "workflow": str(WORKFLOW), "run": HAS_MINI}
     return run_script("node.mjs", job, LIMIT_S)
 
 

@@ -69,6 +69,11 @@ def test_what_is_neither_is_refused_by_name(tmp_path, content):
         read_image(tmp_path / "bad.png")
 
 
+def test_a_picture_too_wide_to_be_shown_is_refused_by_its_size(tmp_path):
+    with pytest.raises(ValueError, match="70000 x 2 pixels"):
+        read_image(_save(tmp_path, "wide.png", Image.new("1", (70_000, 2))))
+
+
 def test_what_the_page_gets_is_a_jpeg_of_the_same_size():
     made = Image.open(io.BytesIO(jpeg(Image.new("RGB", (33, 21), RED))))
     assert (made.format, made.size) == ("JPEG", (33, 21))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from figura.people.boxes import Box
 from figura.people.crops import plan_crop
-from figura.people.keypoints import BODY_18, Person, Pose
+from figura.people.keypoints import BODY_18, Person, Pose, write_pose_keypoint
 from figura.people.prompt_kinds import PROMPT_KINDS
 from figura.people.prompts import draw_prompt, parse_points
 from figura.people.skeleton import draw_skeleton
@@ -96,7 +96,7 @@ def test_the_person_is_the_nearest_or_has_most_joints_or_is_asked_for():
         (text(right_knee={"x": 1, "y": float("nan")}), "right_knee.y must be a finite number"),
         (text(right_knee={"x": True, "y": 1}), "right_knee.x must be a finite number"),
         (text(right_knee={"x": 1, "y": 1, "state": "seen"}), "state of right_knee"),
-        (text(right_knee={"x": 101, "y": 1}), "right_knee at .* outside the picture of 100 x 100"),
+        (text(right_knee={"x": 151, "y": 1}), "right_knee at .* far outside the picture of 100 x 100"),
         ('{"roi_box": [1, 2, 3]}', "roi_box must be"),
         ('{"roi_box": [1, 2, 1, 9]}', "roi_box .* no area"),
         ('{"full_box": [200, 2, 300, 9]}', "full_box lies outside"),
@@ -109,6 +109,20 @@ def test_the_person_is_the_nearest_or_has_most_joints_or_is_asked_for():
 def test_mistakes_are_named(said, says):
     with pytest.raises(ValueError, match=says):
         parse_points(said, 100, 100)
+
+
+def test_a_joint_below_the_frame_is_taken_from_every_form_alike():
+    body = np.zeros((18, 3), np.float32)
+    body[[1, 10]] = (40, 60, 1), (45, 130, 1)
+    pose = Pose((Person(body),), 100, 100)
+    named = text(neck={"x": 40, "y": 60}, right_ankle={"x": 45, "y": 130})
+    prompts = (
+        parse_points(named, 100, 100),
+        parse_points("", 100, 100, pose=pose),
+        parse_points(json.dumps(write_pose_keypoint([pose])), 100, 100),
+    )
+    for prompt in prompts:
+        np.testing.assert_array_equal(prompt.joints, body)
 
 
 def test_a_kind_says_what_it_needs():

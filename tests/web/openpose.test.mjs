@@ -6,7 +6,7 @@ import { BODY_18 } from "../../web/points/document/joints.mjs";
 import { insertPeople, readOpenPose, writeOpenPose } from "../../web/points/document/openpose.mjs";
 import { readDocument } from "../../web/points/document/reading.mjs";
 import { Session } from "../../web/points/session.mjs";
-import { takeText } from "../../web/points/ui/transfer.mjs";
+import { takeFiles, takeText } from "../../web/points/ui/transfer.mjs";
 
 const SIZE = [200, 100];
 const flat = (count, place) => Array.from({ length: count }, (_, index) => [...place(index), 1]).flat();
@@ -25,7 +25,40 @@ test("shares of the sides are scaled by the picture, also when a joint lies a li
   const [x1, y1] = joint(people, "neck");
   assert.ok(x1 - x0 > 1.8 && x1 - x0 < 2.1 && y1 - y0 > 4.5 && y1 - y0 < 5.1);
   const outside = readOpenPose(body(18, (index) => [0.5, index === 10 ? 1.06 : 0.4 + index / 50]), SIZE);
-  assert.ok(joint(outside, "right_ankle")[1] <= 100 && joint(outside, "nose")[1] > 30);
+  assert.deepEqual([joint(outside, "right_ankle"), joint(outside, "nose")], [[100, 106], [100, 40]]);
+});
+
+test("a skeleton far outside is brought into the picture", () => {
+  const [{ joints }] = readOpenPose(body(18, (index) => [1000, 500 + 10 * index]), SIZE);
+  assert.ok(Object.values(joints).every(({ x, y }) => x >= 0 && x <= 200 && y >= 0 && y <= 100));
+});
+
+test("shares are of a canvas padded to 64 where one side of it is a multiple", () => {
+  const place = (width, height) => joint(readOpenPose({ ...body(18, () => [0.5, 0.5]), canvas_width: width, canvas_height: height }, [width, height]), "nose");
+  assert.deepEqual([place(600, 800), place(512, 700), place(512, 768)], [[300, 400], [256, 352], [256, 384]]);
+});
+
+test("each list has pixels or shares of its own, and marks absent joints in its own way", () => {
+  const person = { pose_keypoints_2d: flat(18, () => [0.5, 0.5]), hand_left_keypoints_2d: flat(21, () => [70, 30]), hand_right_keypoints_2d: flat(21, (index) => (index < 20 ? [0.5, 0.5] : [-0.01, -0.01])) };
+  person.pose_keypoints_2d.splice(12, 6, -1, -1, 1, null, 0.5, 1);
+  const [read] = readOpenPose({ people: [person], canvas_width: 200, canvas_height: 100 }, SIZE);
+  assert.deepEqual([read.joints.nose.x, read.left_hand.wrist.x, read.right_hand.wrist.x], [100, 70, 100]);
+  assert.equal(Object.hasOwn(read.right_hand, "little_4"), false);
+  assert.deepEqual(BODY_18.filter((name) => !Object.hasOwn(read.joints, name)), ["right_wrist", "left_shoulder"]);
+});
+
+test("a pose as text of the field is shown, and an edit makes it a points text that the node reads", () => {
+  for (const wrap of [(frame) => frame, (frame) => [frame]]) {
+    const session = new Session();
+    session.load(JSON.stringify(wrap({ ...body(18, (index) => [10 + index, 20 + index]), canvas_width: 100, canvas_height: 100 })));
+    session.showPicture([100, 100]);
+    assert.deepEqual(session.problems, []);
+    assert.deepEqual([session.doc.people[0].joints.nose.x, session.size], [10, [100, 100]]);
+    session.select({ kind: "joint", part: "joints", name: "nose" });
+    session.nudge([5, 0]);
+    assert.equal(JSON.parse(session.text).people[0].joints.nose.x, 15);
+    assert.doesNotMatch(session.text, /pose_keypoints_2d/);
+  }
 });
 
 test("bodies of 25 and of 17 joints", () => {
@@ -33,6 +66,8 @@ test("bodies of 25 and of 17 joints", () => {
   assert.deepEqual([joint(b25, "right_hip"), joint(b25, "left_ear")], [[9, 9], [18, 18]]);
   const coco = readOpenPose(body(17, (index) => [10 * index, 5 * index]), SIZE);
   assert.deepEqual([joint(coco, "left_shoulder"), joint(coco, "neck"), joint(coco, "left_ankle")], [[50, 25], [55, 27.5], [150, 75]]);
+  const [shoulderless] = readOpenPose(body(17, (index) => (index === 5 ? [-1, -1] : [10 * index, 5 * index])), SIZE);
+  assert.equal(Object.hasOwn(shoulderless.joints, "neck"), false);
 });
 
 test("sentinels and people without joints are left out", () => {
@@ -55,11 +90,11 @@ test("the first of the pasted people takes an empty person's place, the others a
 });
 
 test("what is copied can be pasted again", () => {
-  const text = JSON.stringify({ width: 200, height: 100, people: [{ joints: { nose: { x: 20.5, y: 30, state: "occluded" }, neck: { x: 20, y: 40 } }, left_hand: { wrist: { x: 1, y: 2 } } }] });
+  const text = JSON.stringify({ width: 200, height: 100, people: [{ joints: { nose: { x: 20.5, y: 30, state: "occluded" }, neck: { x: 20, y: 40 } }, left_hand: { wrist: { x: 11, y: 12 } } }] });
   const { doc } = readDocument(text);
   const again = readOpenPose(JSON.parse(writeOpenPose(doc, SIZE)), SIZE);
   assert.deepEqual(again[0].joints, doc.people[0].joints);
-  assert.deepEqual(again[0].left_hand.wrist.x, 1);
+  assert.deepEqual(again[0].left_hand.wrist.x, 11);
   assert.equal(JSON.parse(writeOpenPose(doc, SIZE))[0].people[0].pose_keypoints_2d.length, 3 * BODY_18.length);
 });
 
@@ -73,4 +108,18 @@ test("a pasted text is a pose, a points text, or nothing", () => {
   for (const bad of ["", "{", "hello", "[1]", '{"nodes": []}']) takeText({ session }, bad);
   assert.match(session.message, /no pose/);
   assert.deepEqual(JSON.parse(session.text).positive, [[3, 4]]);
+});
+
+test("of dropped files a picture goes before a pose, and what is neither is not read", async () => {
+  const [session, pictures] = [new Session(), []];
+  const editor = { session, takePicture: (file) => pictures.push(file.name) };
+  session.showPicture(SIZE);
+  const pose = new File([JSON.stringify(body(18, (index) => [index + 3, index]))], "pose.json", { type: "application/json" });
+  await takeFiles(editor, [pose, new File(["x"], "me.png", { type: "image/png" })]);
+  assert.deepEqual([pictures, session.text], [["me.png"], ""]);
+  await takeFiles(editor, [pose]);
+  assert.match(session.message, /^1 person/);
+  const video = { name: "me.mp4", type: "video/mp4", size: 5e9, text: () => assert.fail("read") };
+  await takeFiles(editor, [video]);
+  assert.deepEqual([pictures, session.message], [["me.png"], "This is no pose, no points text and no picture."]);
 });

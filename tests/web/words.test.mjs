@@ -7,7 +7,7 @@ import { afterEach, test } from "node:test";
 import { jointLabel } from "../../web/points/document/names.mjs";
 import { BODY_18, HAND_21, STATES } from "../../web/points/document/joints.mjs";
 import { POSES } from "../../web/points/document/poses.mjs";
-import { TOOLS } from "../../web/points/session.mjs";
+import { TOOLS } from "../../web/points/input/keys.mjs";
 import { EN } from "../../web/points/words/en.mjs";
 import { JA } from "../../web/points/words/ja.mjs";
 import { count, say, setLanguage } from "../../web/points/words/words.mjs";

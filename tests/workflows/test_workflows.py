@@ -12,6 +12,7 @@ from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
 from figura.headless.runner import NodeError, Runner, all_node_classes
 from figura.headless.settings import apply_setting
 from figura.host import use_host
+from figura.host.images import SHIPPED_IMAGES
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.nodes import NODE_CLASS_MAPPINGS
@@ -231,10 +232,9 @@ def test_points_and_boxes_fit_the_person_they_are_for():
         assert np.abs(np.subtract(box, exact)).max() <= 6
 
 
-def test_the_page_uploads_the_example_pictures_under_the_names_the_workflows_use():
-    module = IMAGE.parent.parent / "example_picture.mjs"
-    names = ", ".join(f'"{name}"' for name in (IMAGE_NAME, hand_scene.IMAGE_NAME, photo.IMAGE_NAME))
-    assert f"PICTURE_NAMES = [{names}]" in module.read_text("utf-8")
+def test_the_pictures_that_workflows_start_from_are_shipped():
+    shipped = {path.name for path in SHIPPED_IMAGES.glob("*.png")}
+    assert shipped == {IMAGE_NAME, hand_scene.IMAGE_NAME, photo.IMAGE_NAME}
 
 
 def test_the_scene_is_drawn_again_as_shipped():

@@ -208,7 +208,10 @@ export class PointsEditor {
   toggle(what) {
     if (what === "list") this.#chosenList = !this.#shown.list;
     else this.#shown.text = !this.#shown.text;
-    if (what === "text") this.session.setTool("select");
+    if (what === "text") {
+      this.session.setTool("select");
+      this.poses.close();
+    }
     this.#arrange();
     this.refresh();
     if (what === "text" && this.#shown.text) this.parts.area.focus();

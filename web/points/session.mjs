@@ -11,8 +11,9 @@ import { applyPose } from "./document/poses.mjs";
 import {
   hasHand, jointOf, missingAfter, missingJoints, placeOf, suggestedPlace, targetsOf,
 } from "./document/queries.mjs";
+import { centreOf } from "./document/places.mjs";
 import { MAX_PEOPLE } from "./document/reading.mjs";
-import { centreOf, mirrorPerson, movePerson, rotatePerson, scalePerson, skeletonBox } from "./document/transform.mjs";
+import { mirrorPerson, movePerson, rotatePerson, scalePerson, skeletonBox } from "./document/transform.mjs";
 import { beginDrag, dragged } from "./input/drags.mjs";
 import { hitTest, sameTarget } from "./input/hits.mjs";
 import { hitWhole } from "./input/whole.mjs";
@@ -20,7 +21,6 @@ import { TextSession } from "./text_session.mjs";
 import { count, say } from "./words/words.mjs";
 
 export { BLANK_SIZE } from "./text_session.mjs";
-export const TOOLS = Object.freeze(["select", "place", "whole", "roi_box", "full_box", "positive", "negative"]);
 const CLICK_PX = 3;
 
 export class Session extends TextSession {
@@ -34,7 +34,7 @@ export class Session extends TextSession {
     this.#aim(this.next);
   }
 
-  /** Choose one of TOOLS. */
+  /** Choose one of TOOLS (keys.mjs). */
   setTool(tool) {
     this.cancel();
     this.tool = tool;

@@ -5,6 +5,7 @@
 
 import { findGhosts, listGhosts } from "./document/ghosts.mjs";
 import { History } from "./document/history.mjs";
+import { poseDocument } from "./document/openpose.mjs";
 import { extentOf } from "./document/queries.mjs";
 import { emptyDocument, readDocument, writeDocument } from "./document/reading.mjs";
 import { differInShape, fitKeepingShape, fitToPicture, hasPlaces } from "./document/sizes.mjs";
@@ -113,7 +114,8 @@ export class TextSession {
   }
 
   read() {
-    const { doc, problems } = readDocument(this.text);
+    const pose = poseDocument(this.text, this.#picture ?? BLANK_SIZE);
+    const { doc, problems } = pose ? { doc: pose, problems: [] } : readDocument(this.text);
     this.problems = problems;
     this.#written = doc;
     // Without a picture, points of a text that names no size belong to a picture of any size: none is written down.

@@ -3,7 +3,7 @@
 import { BODY_18, HAND_21, STATES } from "./joints.mjs";
 import { emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 import { rounded } from "./edits.mjs";
-import { distance } from "./places.mjs";
+import { boxRound, distance } from "./places.mjs";
 
 export const KEYS = { joints: "pose_keypoints_2d", left_hand: "hand_left_keypoints_2d", right_hand: "hand_right_keypoints_2d" };
 // Where Figura's own nodes say which joints were only proposed (people/keypoints.py).
@@ -86,8 +86,8 @@ function meanDistance(one, other) {
 }
 
 function extent(joints) {
-  const [xs, ys] = [0, 1].map((axis) => Object.values(joints).map((joint) => xy(joint)[axis]));
-  return Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys), 1);
+  const [x0, y0, x1, y1] = boxRound(Object.values(joints).map(xy));
+  return Math.max(x1 - x0, y1 - y0, 1);
 }
 
 function xy(joint) {

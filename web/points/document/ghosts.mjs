@@ -10,7 +10,7 @@ import { BODY_18, PARTS } from "./joints.mjs";
 import { detectedPerson, ratio } from "./detected.mjs";
 import { activePerson } from "./queries.mjs";
 import { emptyPerson } from "./reading.mjs";
-import { distance } from "./places.mjs";
+import { boxRound, distance } from "./places.mjs";
 
 export const NO_GHOSTS = Object.freeze({ person: Object.freeze(emptyPerson()), others: Object.freeze([]) });
 
@@ -57,18 +57,15 @@ function meanDistance({ joints }, targets) {
 }
 
 function area({ joints }) {
-  const [width, height] = [0, 1].map((axis) => {
-    const values = Object.values(joints).map((joint) => xy(joint)[axis]);
-    return Math.max(...values) - Math.min(...values);
-  });
-  return width * height;
+  const [x0, y0, x1, y1] = boxRound(Object.values(joints).map(xy));
+  return (x1 - x0) * (y1 - y0);
 }
 
 function xy({ x, y }) {
   return [x, y];
 }
 
-/** The joints of a person that came in of which the text says nothing, and which it may hold: those in the picture. */
+/** The joints of a person that came in of which the text says nothing, as far as the picture shows them. */
 function unsaid(doc, person, said) {
   const inside = ({ x, y }) => x >= 0 && y >= 0 && x <= (doc.width ?? Infinity) && y <= (doc.height ?? Infinity);
   const part = (key) => Object.fromEntries(Object.entries(person[key])

@@ -4,45 +4,86 @@ import { detectedPerson, KEYS, STATES_KEY } from "./detected.mjs";
 import { BODY_18, HAND_21, PARTS } from "./joints.mjs";
 import { addPerson } from "./people.mjs";
 import { activePerson } from "./queries.mjs";
-import { mapJoints } from "./sizes.mjs";
+import { keepingShape, mapJoints } from "./sizes.mjs";
 import { rounded, withPerson } from "./edits.mjs";
-import { boxRound, insideMap } from "./transform.mjs";
-import { MAX_PEOPLE } from "./reading.mjs";
+import { boxRound } from "./places.mjs";
+import { insideMap } from "./transform.mjs";
+import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 
 const BODY_KEYS = ["pose_keypoints_2d", "pose_keypoints"];
 const FROM_BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 // The neck is no joint of COCO: it lies between the shoulders.
 const FROM_COCO_17 = [0, null, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3];
-// Joints of a normalised pose may lie a little outside of their picture.
+// As in people/keypoints.py: what is taken for a share of the sides, an absent joint's x and y, the padding of canvases.
 const NORMALISED_UP_TO = 2;
+const ABSENT = -1;
+const CANVAS_MULTIPLE = 64;
+// How far outside of the picture the node takes a joint, in shares of its sides (people/prompts.py).
+const JOINT_ROOM = 0.5;
 
 /**
- * The people of a JSON value, as people of a document for a picture of that size.
+ * The people of a JSON value, as people of a document for a picture of that size. It tells pixels from shares of the sides,
+ * and absent joints from others, as people/keypoints.py does.
  * @returns {object[]|null} null when the value is no pose at all
  */
 export function readOpenPose(value, size) {
   const frame = Array.isArray(value) ? value[0] : value;
   if (!Array.isArray(frame?.people)) return null;
   const people = frame.people.map((person) => withBody18(person)).filter(Boolean);
-  const parts = people.flatMap((person) => Object.values(KEYS).map((key) => person[key] ?? []));
-  const map = mapTo(size, frame, parts.flatMap(pairs));
-  const read = people.map((person) => mapJoints(givenPerson(person), map))
-    .filter(({ joints }) => Object.keys(joints).length > 0);
-  return read.map((person) => keptInside(person, size));
+  return people.map((person) => givenPerson(inPicture(person, size, frame)))
+    .filter(({ joints }) => Object.keys(joints).length > 0)
+    .map((person) => keptNear(person, size));
 }
 
-/** What brings a frame's places into a picture: shares of its sides, pixels of a canvas, or pixels of any picture. */
-function mapTo(size, { canvas_width: width, canvas_height: height }, places) {
-  const isNormalised = places.every((place) => place.every((value) => Math.abs(value) <= NORMALISED_UP_TO));
-  if (isNormalised) return (place) => place.map((value, axis) => value * size[axis]);
-  if (!(width > 0 && height > 0)) return (place) => place;
-  const scale = Math.min(size[0] / width, size[1] / height);
-  return ([x, y]) => [(size[0] - width * scale) / 2 + x * scale, (size[1] - height * scale) / 2 + y * scale];
+/** The document of a text that the node reads as a POSE_KEYPOINT value, or null for any other text. */
+export function poseDocument(text, size) {
+  const value = text.includes(BODY_KEYS[0]) ? parsed(text) : null;
+  const frame = Array.isArray(value) ? value[0] : value;
+  if (!frame?.people?.[0]?.[BODY_KEYS[0]]) return null;
+  const canvas = canvasOf(frame);
+  const people = readOpenPose(value, canvas ?? size).slice(0, MAX_PEOPLE);
+  return { ...emptyDocument(...(canvas ?? size)), people: people.length > 0 ? people : [emptyPerson()] };
 }
 
-/** The places [x, y] of a flat list of x, y, confidence, of joints that are there. */
-function pairs(flat) {
-  return flat.flatMap((_, index) => (index % 3 === 0 && flat[index + 2] > 0 ? [[flat[index], flat[index + 1]]] : []));
+/** The value of a text of JSON; null when it is none. */
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function canvasOf({ canvas_width: width, canvas_height: height }) {
+  return width > 0 && height > 0 ? [width, height] : null;
+}
+
+/** A person with its lists in pixels of the picture. */
+function inPicture(person, size, frame) {
+  const lists = Object.values(KEYS).map((key) =>
+    [key, Array.isArray(person[key]) ? listInPicture(person[key], key === KEYS.joints, size, canvasOf(frame)) : null]);
+  return { ...person, ...Object.fromEntries(lists) };
+}
+
+function listInPicture(flat, isBody, size, canvas) {
+  const joints = Array.from({ length: flat.length / 3 }, (_, index) => flat.slice(3 * index, 3 * index + 3));
+  const present = joints.filter(isPresent);
+  const isShare = present.every(([x, y]) => Math.max(Math.abs(x), Math.abs(y)) <= NORMALISED_UP_TO);
+  const map = isShare ? sharesTo(size, canvas) : canvas ? keepingShape(canvas, size) : (place) => place;
+  // Where places are shares, a hand's absent joints have small negative ones.
+  const isThere = (joint) => isPresent(joint) && (isBody || !isShare || Math.min(joint[0], joint[1]) >= 0);
+  return joints.flatMap((joint) => (isThere(joint) ? [...map(joint.slice(0, 2)), joint[2]] : [0, 0, 0]));
+}
+
+function isPresent([x, y, confidence]) {
+  return [x, y, confidence].every(Number.isFinite) && confidence > 0 && !(x === ABSENT && y === ABSENT);
+}
+
+/** What brings shares of a canvas's sides, which were padded for some of them, into a picture. */
+function sharesTo(size, canvas) {
+  const isPadded = canvas !== null && Math.min(...canvas) % CANVAS_MULTIPLE === 0;
+  const padding = (side) => (Math.ceil(side / CANVAS_MULTIPLE) * CANVAS_MULTIPLE) / side;
+  return (place) => place.map((value, axis) => value * size[axis] * (isPadded ? padding(canvas[axis]) : 1));
 }
 
 function withBody18(person) {
@@ -54,7 +95,7 @@ function withBody18(person) {
 
 function fromCoco(joint) {
   const [left, right] = [joint(5), joint(6)];
-  const neck = left[2] > 0 && right[2] > 0 ? left.map((value, axis) => (value + right[axis]) / 2) : [0, 0, 0];
+  const neck = isPresent(left) && isPresent(right) ? left.map((value, axis) => (value + right[axis]) / 2) : [0, 0, 0];
   return FROM_COCO_17.flatMap((index) => (index === null ? neck : joint(index)));
 }
 
@@ -66,9 +107,11 @@ function givenPerson(person) {
   return { ...read, ...Object.fromEntries(Object.keys(PARTS).map((part) => [part, given(read[part])])) };
 }
 
-function keptInside(person, size) {
+/** A skeleton stays where it is as long as the node takes it; one of a larger picture is brought inside of this one. */
+function keptNear(person, size) {
   const places = Object.keys(PARTS).flatMap((part) => Object.values(person[part])).map(({ x, y }) => [x, y]);
-  const back = insideMap(boxRound(places), size);
+  const isNear = places.every((place) => place.every((value, axis) => Math.abs(value / size[axis] - 0.5) <= 0.5 + JOINT_ROOM));
+  const back = isNear ? (place) => place : insideMap(boxRound(places), size);
   return mapJoints(person, (place) => back(place).map(rounded));
 }
 

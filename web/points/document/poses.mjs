@@ -2,8 +2,9 @@
 
 import { placeJoint } from "./edits.mjs";
 import { BODY_18 } from "./joints.mjs";
+import { boxRound } from "./places.mjs";
 import { activePerson } from "./queries.mjs";
-import { boxRound, insideMap } from "./transform.mjs";
+import { insideMap } from "./transform.mjs";
 
 // In the order of BODY_18, as "x,y".
 const BODIES = {

@@ -6,6 +6,7 @@
 import { BOXES, emptyPerson, POINTS } from "./reading.mjs";
 import { reachOf } from "./hints.mjs";
 import { HANDS, PARTS } from "./joints.mjs";
+import { boxRound } from "./places.mjs";
 
 const ORDER = ["joints", ...HANDS].flatMap((part) => PARTS[part].map((name) => `${part}.${name}`));
 
@@ -89,10 +90,9 @@ export function personBox(doc, size, more = []) {
   const places = [...placedJoints(doc), ...more].map(({ point }) => [point.x, point.y])
     .concat(BOXES.filter((box) => doc[box]).flatMap((box) => [doc[box].slice(0, 2), doc[box].slice(2)]));
   if (places.length < 2) return null;
-  const low = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
-  const high = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
-  const room = 0.25 * Math.max(high[0] - low[0], high[1] - low[1]);
-  return [...low.map((value) => Math.max(value - room, 0)), ...high.map((value, axis) => Math.min(value + room, size[axis]))];
+  const [x0, y0, x1, y1] = boxRound(places);
+  const room = 0.25 * Math.max(x1 - x0, y1 - y0);
+  return [Math.max(x0 - room, 0), Math.max(y0 - room, 0), Math.min(x1 + room, size[0]), Math.min(y1 + room, size[1])];
 }
 
 /** The least size [width, height] px, not below `least`, that holds everything the document says. */

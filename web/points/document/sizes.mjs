@@ -37,10 +37,14 @@ export function fitToPicture(doc, width, height) {
 
 /** Everything scaled to a picture of another size without being stretched, in its middle. */
 export function fitKeepingShape(doc, width, height) {
-  const [w, h] = [doc.width ?? width, doc.height ?? height];
-  const scale = Math.min(width / w, height / h);
-  const [left, top] = [(width - w * scale) / 2, (height - h * scale) / 2];
-  return { ...mapPlaces(doc, ([x, y]) => [left + x * scale, top + y * scale]), width, height };
+  const map = keepingShape([doc.width ?? width, doc.height ?? height], [width, height]);
+  return { ...mapPlaces(doc, map), width, height };
+}
+
+/** What brings a place of one size [width, height] into the middle of another one, without stretching. */
+export function keepingShape([width, height], size) {
+  const scale = Math.min(size[0] / width, size[1] / height);
+  return ([x, y]) => [(size[0] - width * scale) / 2 + x * scale, (size[1] - height * scale) / 2 + y * scale];
 }
 
 /** Whether two sizes [width, height] have different shapes. */

@@ -3,6 +3,7 @@
 
 import { rounded, withPerson } from "./edits.mjs";
 import { PARTS } from "./joints.mjs";
+import { boxRound } from "./places.mjs";
 import { activePerson, placedJoints } from "./queries.mjs";
 import { mapJoints } from "./sizes.mjs";
 
@@ -12,17 +13,6 @@ const LEAST_SIDE_PX = 8;
 export function skeletonBox(doc) {
   const places = placedJoints(doc).map(({ point }) => [point.x, point.y]);
   return places.length < 2 ? null : boxRound(places);
-}
-
-/** The box [x0, y0, x1, y1] round places. */
-export function boxRound(places) {
-  const [xs, ys] = [0, 1].map((axis) => places.map((place) => place[axis]));
-  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-/** The middle of a box. */
-export function centreOf([x0, y0, x1, y1]) {
-  return [(x0 + x1) / 2, (y0 + y1) / 2];
 }
 
 /** All joints of the active person moved by (dx, dy) px. */

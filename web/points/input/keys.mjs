@@ -5,6 +5,7 @@ const FAR_PX = 10;
 export const TOOL_KEYS = Object.freeze({
   v: "select", p: "place", w: "whole", r: "roi_box", b: "full_box", g: "positive", n: "negative",
 });
+export const TOOLS = Object.freeze(Object.values(TOOL_KEYS));
 const STEP = 1.05;
 const ANGLE = Math.PI / 36;
 const WHOLE = {

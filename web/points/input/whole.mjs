@@ -1,7 +1,7 @@
 // The whole skeleton as one thing to be dragged: its frame, its handles, and what a drag of each does.
 
-import { distance } from "../document/places.mjs";
-import { centreOf, movePerson, rotatePerson, scalePerson, skeletonBox } from "../document/transform.mjs";
+import { centreOf, distance } from "../document/places.mjs";
+import { movePerson, rotatePerson, scalePerson, skeletonBox } from "../document/transform.mjs";
 import { nearest, others } from "./hits.mjs";
 
 const ROOM = 0.06;

@@ -29,12 +29,25 @@ export function replaceField(node, editor, { changed, beforeQueued }) {
     getMinHeight: () => LEAST_HEIGHT,
   });
   widget.beforeQueued = beforeQueued;
-  old.onRemove?.();
+  // The page puts the old field's text box over the graph whenever the node is added to one, though it is no part of it.
+  const takeAway = () => old.onRemove?.();
+  takeAway();
+  chain(node, "onAdded", takeAway);
   node.widgets.splice(node.widgets.indexOf(widget), 1);
   node.widgets.splice(index, 1, widget);
   editor.text = first;
   makeRoom(node, FIRST_HEIGHT - LEAST_HEIGHT);
   return widget;
+}
+
+/** Run `more` after whatever the node has under that name. */
+export function chain(node, name, more) {
+  const before = node[name];
+  node[name] = function (...values) {
+    const answer = before?.apply(this, values);
+    more(...values);
+    return answer;
+  };
 }
 
 /** Make the node large enough for its parts, and `more` px higher. */

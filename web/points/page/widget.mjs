@@ -7,7 +7,7 @@ import { moveIn, moveOut, nameOf } from "./again.mjs";
 import { arrivedPicture, arrivedPose, keepArrived } from "./arrived.mjs";
 import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mjs";
 import { takePicture } from "./drops.mjs";
-import { FIELD, makeRoom, replaceField } from "./field.mjs";
+import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
 import { isConnected, widgetValue } from "./links.mjs";
 import { findPicture, pictureRoute } from "./source.mjs";
 import { keepGraphStill } from "./touch.mjs";
@@ -89,16 +89,6 @@ function lookWhileInGraph(node, editor, look) {
 /** On the classic canvas the editor lies above the graph; in Nodes 2.0 the page gives the graph its wheel itself. */
 function passToGraph(event, editor, app) {
   if (editor.element.closest(".dom-widget")) app.canvas?.processMouseWheel?.(event);
-}
-
-/** Run `more` after whatever the node has under that name. */
-function chain(node, name, more) {
-  const before = node[name];
-  node[name] = function (...values) {
-    const answer = before?.apply(this, values);
-    more(...values);
-    return answer;
-  };
 }
 
 /** An edit is one step of the page's own undo, as if it had been typed into the field. */

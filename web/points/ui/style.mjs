@@ -75,10 +75,10 @@ select option { background: var(--field); color: var(--ink); }
 .chosen select { flex: 1; }
 .status { position: relative; display: flex; align-items: center; height: 24px; border-top: 1px solid var(--rule);
   color: var(--dim); font-size: 11.5px; }
-.status p { position: absolute; left: 0; right: 74px; bottom: 0; margin: 0; padding: 3px 8px 0; border-bottom: 4px solid transparent; pointer-events: none; overflow: hidden;
+.status p { position: absolute; left: 0; right: 96px; bottom: 0; margin: 0; padding: 3px 8px 0; border-bottom: 4px solid transparent; pointer-events: none; overflow: hidden;
   overflow-wrap: anywhere; background: var(--back); border-radius: 0 5px 0 0; display: -webkit-box; -webkit-box-orient: vertical;
   -webkit-line-clamp: 5; }
-.status .size { margin-left: auto; padding-right: 8px; white-space: nowrap; }
+.status .size { position: relative; margin-left: auto; padding: 0 8px; white-space: nowrap; background: var(--back); }
 .notice { position: absolute; left: 5px; right: 5px; top: 5px; display: flex; flex-wrap: wrap; gap: 6px; align-items: center; padding: 6px 8px;
   background: var(--back); border: 1px solid var(--warn); border-radius: 5px; }
 .notice p { margin: 0; flex: 1 1 100%; }

@@ -2,12 +2,11 @@
 
 import { unusedIn, lackingIn } from "../document/prompt.mjs";
 import { BOXES } from "../document/reading.mjs";
+import { TOOLS } from "../input/keys.mjs";
 import { ZOOM_STEP } from "../input/view.mjs";
 import { say } from "../words/words.mjs";
 import { element, iconButton, rename } from "./elements.mjs";
 import { ICONS } from "./icons.mjs";
-
-const TOOLS = ["select", "place", "whole", "roi_box", "full_box", "positive", "negative"];
 
 /** {element, refresh(state)} of an editor. */
 export function makeToolbar(editor) {

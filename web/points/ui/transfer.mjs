@@ -1,7 +1,7 @@
 // Poses and pictures that are pasted, dropped or opened, and poses that are copied.
 
-import { readOpenPose, writeOpenPose } from "../document/openpose.mjs";
-import { readDocument } from "../document/reading.mjs";
+import { parsed, readOpenPose, writeOpenPose } from "../document/openpose.mjs";
+import { MAX_TEXT, readDocument } from "../document/reading.mjs";
 import { say } from "../words/words.mjs";
 
 /** Listen on the element of an editor. Nothing of it reaches the page, which would open a picture as a workflow. */
@@ -53,11 +53,11 @@ function takeTransfer(editor, transfer) {
   return takeText(editor, transfer?.getData("text/plain") ?? "");
 }
 
-/** Take the first file that is a picture, a video, or holds a pose. */
+/** Take the first file that is a picture, or else the first one as a pose. Load Image reads no videos. */
 export async function takeFiles(editor, files) {
-  const picture = files.find(({ type }) => /^(image|video)\//.test(type));
+  const picture = files.find(({ type }) => type.startsWith("image/"));
   if (picture) return editor.takePicture(picture);
-  return takeText(editor, files.length > 0 ? await files[0].text() : "");
+  return takeText(editor, files.length > 0 && files[0].size <= MAX_TEXT ? await files[0].text() : "");
 }
 
 /** Take a pose, or a points text, that came as text. */
@@ -67,14 +67,6 @@ export function takeText({ session }, text) {
   if (isPointsText(value)) session.type(text, null);
   else if (people) session.insertPeople(people);
   else session.say(say("say.noPose"));
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function isPointsText(value) {
