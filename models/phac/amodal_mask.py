@@ -35,8 +35,6 @@ whole person, or so many of the joints, it does not."""
 REACH, FARTHEST = 0.6, 1.5
 """Of a latent's standard deviation, what a variety of 1 stands for, and the most of it: farther out there are
 few examples, and masks swell. Our choice."""
-FAR_OUTSIDE = 0.5
-"""How far beyond the picture joints and boxes are looked for, as a share of its longer side."""
 SPOT_CELLS, LIMB_CELLS = 1.5, 1.5
 """How wide joints and limbs are drawn: the deviation of their Gaussians."""
 CHANNELS = 1 + 1 + JOINTS + 1 + 1 + 1
@@ -144,9 +142,6 @@ def plan_known(size: tuple[int, int], visible_mask: Tensor, joints: Tensor, box:
     told = box is not None or int((joints[:, 2] > 0).sum()) >= MANY_JOINTS
     margin = CLOSE_MARGIN if told else MARGIN
     known = known if box is None else known.union(box)
-    # What lies far outside makes no larger crop: the mask ends with the picture.
-    height, width = size
-    known = known.intersect(Box(0, 0, width, height).expand(FAR_OUTSIDE * max(size)))
     known = known.expand(margin * max(known.width, known.height, 1.0))
     return plan_crop(known, size, (GRID, GRID), margin=0.0, whole_at_model_size=False)
 
@@ -199,7 +194,8 @@ def complete_mask(
         (len(seeds),1,H,W) of 0 and 1.
 
     Raises:
-        ValueError: nothing is known, neither a visible part nor a joint nor a box.
+        ValueError: nothing is known, neither a visible part nor a joint nor a box; or one of them lies so
+            far outside that no crop can hold it.
     """
     size = (visible_mask.shape[-2], visible_mask.shape[-1])
     visible_mask, joints = (visible_mask >= 0.5).float().cpu(), joints.cpu()
