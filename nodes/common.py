@@ -23,9 +23,9 @@ FULL_SIZE_PARAMETERS = 860_000_000
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
 
 
-def found(kind: str) -> list[str]:
+def found(file_kind: str) -> list[str]:
     """The files of a kind that a loader can offer, without mini."""
-    names = store.find(kind, get_host().model_folders(kind))
+    names = store.find(file_kind, get_host().model_folders(file_kind))
     return [name for name in names if name != store.MINI]
 
 

@@ -53,13 +53,13 @@ def describe(tensors: Mapping[str, Tensor]) -> str:
         return "a ControlNet"
     unet = unet_tensors_of(tensors)
     if unet is None:
-        kind = (
+        what = (
             "an autoencoder"
             if any(key.startswith(("decoder.", "encoder.")) for key in tensors)
             else "something else"
         )
         first = ", ".join(sorted(tensors)[:2]) or "no tensors"
-        return f"{kind} ({len(tensors)} tensors: {first})"
+        return f"{what} ({len(tensors)} tensors: {first})"
     config = unet_config(unet)
     return f"a {config['in_channels']}-channel U-Net of {family_of(config)}"
 

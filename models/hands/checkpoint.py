@@ -37,7 +37,7 @@ def load_mini_hands(folder: str | Path) -> HandsModel:
     """
     folder = Path(folder)
     networks = mini_networks(folder, load_unet(folder / "base.safetensors"))
-    hand_unet = load_unet(folder / "hands.safetensors", kind=HANDS)
+    hand_unet = load_unet(folder / "hands.safetensors", file_kind=HANDS)
     controlnet, attention, _ = load_change(folder / "body.safetensors", BODY, networks.unet)
     generator = HandGenerator(networks._replace(unet=hand_unet))
     return HandsModel(generator, BodyOutpainter(networks, controlnet, attention)).eval()
@@ -76,12 +76,12 @@ def load_hands(
 
 
 def _generator(networks: LatentNetworks, path: str | Path, name: str, dtype: torch.dtype) -> HandGenerator:
-    if own_kind(path, HANDS) is None:
+    if own_file_kind(path, HANDS) is None:
         controlnet = _public_controlnet(networks, path, HANDS, name, dtype)
         return HandGenerator(networks, name, controlnet)
     from diffusers.models.attention_processor import AttnProcessor2_0
 
-    unet = load_unet(path, kind=HANDS)
+    unet = load_unet(path, file_kind=HANDS)
     theirs, ours = unet.config.cross_attention_dim, networks.unet.config.cross_attention_dim
     if theirs != ours:
         raise ValueError(
@@ -94,7 +94,7 @@ def _generator(networks: LatentNetworks, path: str | Path, name: str, dtype: tor
 
 def _body(networks: LatentNetworks, path: str | Path, name: str, dtype: torch.dtype) -> BodyOutpainter:
     attention = None
-    if own_kind(path, BODY) is None:
+    if own_file_kind(path, BODY) is None:
         controlnet = _public_controlnet(networks, path, BODY, name, dtype)
     else:
         controlnet, attention, _ = load_change(path, BODY, networks.unet, dtype)
@@ -102,21 +102,21 @@ def _body(networks: LatentNetworks, path: str | Path, name: str, dtype: torch.dt
 
 
 def _public_controlnet(
-    networks: LatentNetworks, path: str | Path, kind: str, name: str, dtype: torch.dtype
+    networks: LatentNetworks, path: str | Path, file_kind: str, name: str, dtype: torch.dtype
 ) -> Any:
-    network = single_file.load_controlnet(path, dtype, ACCEPTED[kind])
+    network = single_file.load_controlnet(path, dtype, ACCEPTED[file_kind])
     check_controlnet(network, networks.unet, str(path), name)
     return network
 
 
-def own_kind(path: str | Path, wanted: str) -> str | None:
+def own_file_kind(path: str | Path, wanted: str) -> str | None:
     """The kind of a weights file of this pack, None for files of others. ValueError for a kind that is not
     the wanted one, naming what is accepted.
     """
     try:
-        kind = read_metadata(path)["kind"]
+        file_kind = read_metadata(path)["kind"]
     except ValueError:
         return None
-    if kind != wanted:
-        raise ValueError(f"{path} is a Figura file of the kind {kind!r}; {ACCEPTED[wanted]} is wanted")
-    return kind
+    if file_kind != wanted:
+        raise ValueError(f"{path} is a Figura file of the kind {file_kind!r}; {ACCEPTED[wanted]} is wanted")
+    return file_kind

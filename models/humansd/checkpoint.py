@@ -27,7 +27,7 @@ def load_mini_humansd(folder: str | Path, name: str = HUMANSD) -> HumanSD:
 
     Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
     """
-    unet = load_unet(Path(folder) / f"{name}.safetensors", kind=HUMANSD)
+    unet = load_unet(Path(folder) / f"{name}.safetensors", file_kind=HUMANSD)
     return HumanSD(mini_networks(folder, unet)).eval()
 
 

@@ -28,7 +28,7 @@ from .sam_mini import MAPS, ConvStem, FineMasks
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-KIND = "sam"
+FILE_KIND = "sam"
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -143,7 +143,7 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
 
 def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
     """The configuration a file of this pack carries."""
-    if meta["kind"] != KIND:
+    if meta["kind"] != FILE_KIND:
         raise ValueError(
             f"{path} holds {meta['kind']!r} weights, but SAM weights are needed here: choose another file"
         )

@@ -51,7 +51,7 @@ def load_mini_refiner(folder: str | Path) -> Inpainter:
     """The shipped refiner: autoencoder, text encoder and its own U-Net from `folder`. Errors as above."""
     from diffusers.models.attention_processor import AttnProcessor2_0
 
-    unet = load_unet(Path(folder) / "refiner.safetensors", kind="refiner")
+    unet = load_unet(Path(folder) / "refiner.safetensors", file_kind="refiner")
     # Over the four times as many tokens of this size, fused attention is the faster one.
     unet.set_attn_processor(AttnProcessor2_0())
     return Inpainter(mini_networks(folder, unet, REFINER_SIZE), "mini refiner", sees_all=True).eval()
@@ -59,7 +59,7 @@ def load_mini_refiner(folder: str | Path) -> Inpainter:
 
 def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMaskUNet:
     """U_iv from a file of the kind "invisible_mask", in eval mode; works with pictures of any size."""
-    tensors, meta = load_file(path, kind="invisible_mask")
+    tensors, meta = load_file(path, file_kind="invisible_mask")
     known = {name: meta["config"][name] for name in ("base", "levels", "size") if name in meta["config"]}
     network = InvisibleMaskUNet(**known, operations=operations)
     load_into(network, tensors, str(path))

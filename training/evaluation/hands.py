@@ -94,7 +94,7 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
 
 
 def _generator(like: HandGenerator, path: Path) -> HandGenerator:
-    networks = LatentNetworks(like.vae, load_unet(path, kind="hands"), like.text, like.size)
+    networks = LatentNetworks(like.vae, load_unet(path, file_kind="hands"), like.text, like.size)
     return HandGenerator(networks, path.name).eval()
 
 

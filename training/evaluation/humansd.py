@@ -110,7 +110,7 @@ def _drawer(name: str, path: Path, parts: LatentNetworks, device: str, steps: in
             controlnet.to(device)
             attention = {key: value.to(device) for key, value in attention.items()}
         return partial(_draw_with_base, model.to(device).eval(), controlnet, attention, steps)
-    humansd = HumanSD(parts._replace(unet=load_unet(path, kind=HUMANSD)), name).to(device).eval()
+    humansd = HumanSD(parts._replace(unet=load_unet(path, file_kind=HUMANSD)), name).to(device).eval()
 
     def draw(skeletons: Tensor, texts: Sequence[str], seed: int) -> Tensor:
         return generate_people(humansd, skeletons, texts, steps=steps, cfg=CFG, seed=seed).cpu()
@@ -287,7 +287,7 @@ def _for_sheet(
         lying = draw_coco_bodies(turned(people.joints), MINI_SIZE, MINI_SIZE)
         made = {name: family.draws[name](lying, people.captions, seed) for name in three}
         shown["lying"] = {"skeleton": side_by_side(lying), **_rows(made), "drawn from": drawn_from}
-    kept = {kind: {name: row[name] for name in shown["three"]} for kind, row in shown.items()}
+    kept = {target: {name: row[name] for name in shown["three"]} for target, row in shown.items()}
     return Batch(kept, people.captions[: len(wide) * GROUP : GROUP])
 
 
@@ -304,8 +304,8 @@ def turned(joints: Tensor) -> Tensor:
 def humansd_rows(batch: Batch) -> Iterable[Row]:
     """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
     for index, text in enumerate(batch.texts):
-        for kind, made in batch.shown.items():
-            yield Row({name: images[index] for name, images in made.items()}, f"{kind}: {text}")
+        for target, made in batch.shown.items():
+            yield Row({name: images[index] for name, images in made.items()}, f"{target}: {text}")
 
 
 METHOD = Method(load_family, evaluate_humansd, humansd_rows)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ...models.cfld.attention import key_value_names, predict_noise, take_query_biases
-from ...models.cfld.checkpoint import KIND, change_tensors
+from ...models.cfld.checkpoint import FILE_KIND, change_tensors
 from ...models.cfld.config import DECODER, POOLED, TOKENS, CFLDConfig, released_config
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import pose_image, resized
@@ -184,9 +184,12 @@ class CFLDRecipe(LatentRecipe):
 
     def export(self, module: Any, held_out: Pairs) -> Export:
         """The networks and the trained matrices."""
-        config = {"backbone": BASE, KIND: config_to_metadata(self.config)}
+        config = {"backbone": BASE, FILE_KIND: config_to_metadata(self.config)}
         return Export(
-            KIND, change_tensors(module.networks, module.unet.state_dict()), config, int8=not self.full_size
+            FILE_KIND,
+            change_tensors(module.networks, module.unet.state_dict()),
+            config,
+            int8=not self.full_size,
         )
 
 

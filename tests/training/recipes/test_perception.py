@@ -8,7 +8,7 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.densepose import DensePoseNet, estimate_labels, load_densepose_net
-from figura.models.perception.pose import KIND as POSE
+from figura.models.perception.pose import FILE_KIND as POSE
 from figura.models.perception.pose import PoseDetector, detect_joints, load_pose_detector
 from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, build_mini_sam, visible_mask
 from figura.models.perception.sam_networks import load_sam

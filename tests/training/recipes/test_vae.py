@@ -90,7 +90,7 @@ def test_both_phases_learn_and_the_file_holds_the_autoencoder_alone(toy_data: Pa
     recipe, out = load_recipe("vae"), tmp_path / "vae.safetensors"
     plan = replace(recipe.plan, steps=3, batch_size=2, device="cpu", warmup_steps=1)
     assert train(recipe, toy_data, {}, out, tmp_path, plan) is not None
-    assert set(load_file(out, kind="vae")[0]) == set(mini_vae().state_dict())
+    assert set(load_file(out, file_kind="vae")[0]) == set(mini_vae().state_dict())
     latents = encode_image(load_vae(out), open_split(toy_data).held_out.images("cutout", [0, 1]))
     assert latents.isfinite().all()
 
