@@ -61,8 +61,8 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Piece:
-    """What is worn. garment as captions call it, colour its name; fit 0 clings to 1 hangs; sleeve, metres from
-    the shoulder; hem: height on the mean body at rest; neck of NECKS; wide: of legs or of a skirt 0..1.
+    """What is worn. garment as captions call it, colour its name; fit 0 clings to 1 hangs; sleeve, metres
+    from the shoulder; hem: height on the mean body at rest; neck of NECKS; wide: of legs or of a skirt 0..1.
     """
 
     garment: str
