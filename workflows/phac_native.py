@@ -92,8 +92,7 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
     photo, prompt = add_photo(flow)
     seen = add_visible(flow, photo, prompt)
     with flow.group("3  Your model, and the size", Color.INPUT):
-        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
-        control = flow.add("ControlNetLoader", control_net_name=controlnet)
+        loaded, control = add_own_model(flow, checkpoint, controlnet)
         size = flow.add("PrimitiveInt", "Size (0: the model's)", value=0)
     with flow.group("4  The whole person, coarsely", Color.STAGE):
         start = flow.add(
@@ -137,8 +136,7 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
     photo, prompt = add_photo(flow, "pose_roi_box", roi_box=ROI_BOX)
     seen = add_visible(flow, photo, prompt)
     with flow.group("3  Your model", Color.INPUT):
-        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
-        control = flow.add("ControlNetLoader", control_net_name=SDXL_OPENPOSE)
+        loaded, control = add_own_model(flow, SDXL_INPAINTING, SDXL_OPENPOSE)
     with flow.group("4  Drawn into the picture", Color.STAGE):
         hidden = flow.add("FiguraAmodalMask", visible_mask=seen, prompt=prompt["prompt"], variety=0.0)
         start = flow.add(
@@ -211,6 +209,12 @@ def add_photo(flow: Flow, kind: str = "pose", **boxes: tuple[int, int, int, int]
         text = points_text(SIDE, SIDE, seen=SEEN, given=GIVEN, **boxes)
         prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], prompt_type=kind, points=text)
     return photo, prompt
+
+
+def add_own_model(flow: Flow, checkpoint: str, controlnet: str) -> tuple[Node, Node]:
+    """The stock loaders of an inpainting model and of the ControlNet that goes with it."""
+    loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
+    return loaded, flow.add("ControlNetLoader", control_net_name=controlnet)
 
 
 def add_visible(flow: Flow, photo: Node, prompt: Node) -> Output:

@@ -163,7 +163,7 @@ def with_photographs(
 
     Args:
         drawn: B pictures; changed in place.
-        kinds: (B,) numbers of SOURCES, which decide how often.
+        sources: (B,) numbers of SOURCES, which decide how often.
         backgrounds: the photographs.
         generator: where the random numbers come from.
     """

@@ -77,8 +77,14 @@ class Reposer(torch.nn.Module):
         source: torch.Tensor,
         dropped: torch.Tensor,
     ) -> torch.Tensor:
-        """Noise of latents (n*B,C,h,w), with pose pictures (n*B,21,P,P), of source pictures (B,3,S,S) in
-        0..1; their prompt is the learnt one where `dropped` (B,) bool is set.
+        """The noise (n*B,C,h,w) in latents, with a pose each, of people who are shown once.
+
+        Args:
+            latents: (n*B,C,h,w), noisy.
+            times: (n*B,), time steps.
+            pose: pose pictures (n*B,21,P,P).
+            source: pictures of the people, (B,3,S,S) in 0..1.
+            dropped: (B,) bool; where it is set the prompt is the learnt one.
         """
         copies = len(latents) // len(source)
         looks = self.networks.appearance(source)

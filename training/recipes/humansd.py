@@ -54,7 +54,14 @@ class PosedRecipe(LatentRecipe):
         return with_skeletons(super().prepare(data_root, init), data_root, self.vae)
 
     def draw(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Drawn:
-        """People of batch number `step`, in their surroundings or in front of what hid them."""
+        """People in their surroundings or in front of what hid them.
+
+        Args:
+            data: the people with the latents of their pictures and skeletons.
+            step: number of the batch, from 0.
+            seed: of the run.
+            batch_size: people in it.
+        """
         generator = random_generator(seed, step, 41)
         indices = sample_indices(len(data.cache), step, seed, batch_size)
         numbers = torch.randint(len(self.targets), (batch_size,), generator=generator)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from figura.models.phac.amodal_mask import GRID, draw_known, known_in_crop, load_amodal_mask, plan_known
 from figura.people.boxes import Box
-from figura.tests.training.toy_runs import losses_on
+from figura.tests.training.toy_runs import losses_on, toy_plan
 from figura.training.data.people import open_split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.amodal_mask import hidden_iou, known_of
@@ -18,8 +17,7 @@ from figura.training.run.trainer import train
 
 def test_it_trains_and_its_file_loads(toy_data: Path, tmp_path: Path) -> None:
     recipe, out = load_recipe("amodal_mask"), tmp_path / "amodal_mask.safetensors"
-    plan = replace(recipe.plan, steps=2, minutes=None, batch_size=2, device="cpu", warmup_steps=1)
-    assert train(recipe, toy_data, {}, out, tmp_path, plan) is not None
+    assert train(recipe, toy_data, {}, out, tmp_path, toy_plan(recipe, 2)) is not None
     net = load_amodal_mask(out)
     assert not any(name.startswith("posterior") for name in net.state_dict())
 
