@@ -76,12 +76,16 @@ def _detect(image: Image.Image, part: tuple[int, int, int, int], detector: Any) 
 
 def _moved(person: Person, right: int, down: int) -> Person:
     """The person moved by pixels; absent joints stay where they are."""
+    left_hand, right_hand = (
+        None if hand is None else _shifted(hand, right, down)
+        for hand in (person.left_hand, person.right_hand)
+    )
+    return Person(_shifted(person.body, right, down), left_hand, right_hand)
 
-    def move(points: np.ndarray) -> np.ndarray:
-        return points + (points[:, 2:] > 0) * np.array([right, down, 0], points.dtype)
 
-    hands = (None if hand is None else move(hand) for hand in (person.left_hand, person.right_hand))
-    return Person(move(person.body), *hands)
+def _shifted(points: np.ndarray, right: int, down: int) -> np.ndarray:
+    shifted: np.ndarray = points + (points[:, 2:] > 0) * np.array([right, down, 0], points.dtype)
+    return shifted
 
 
 @lru_cache(maxsize=1)
