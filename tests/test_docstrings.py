@@ -26,8 +26,8 @@ def public_functions(tree: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDe
 
 
 def public_methods(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    """Those of public classes but nodes, whose inputs have tooltips. A method without a docstring does what the
-    one does that it overrides; so does a recipe's `batch`.
+    """Those of public classes but nodes, whose inputs have tooltips. Without a docstring a method does what
+    the one does that it overrides; so does a recipe's `batch`.
     """
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
