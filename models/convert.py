@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import pickle
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     shell = type("ModelCheckpoint", (), {})
     try:
         with torch.serialization.safe_globals([(shell, LIGHTNING_CALLBACK)]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # A file of today's format stays on the disk until its values are wanted, as safetensors do.
+            mapped = zipfile.is_zipfile(path)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise ValueError(_refusal(path, error)) from error
     except (
@@ -75,9 +78,22 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(
             f"{path} is truncated or no checkpoint ({_first_line(error)}): copy it again"
         ) from error
-    tensors = {name: tensor.detach().contiguous().clone() for name, tensor in _tensors(_unwrapped(content))}
+    tensors = _unshared(_tensors(_unwrapped(content)))
     if not tensors:
         raise ValueError(f"{path} holds no tensors: choose a checkpoint")
+    return tensors
+
+
+def _unshared(named: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The tensors by name, contiguous; one that is a part of a storage, or shares it, becomes a copy."""
+    tensors: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in named:
+        tensor = tensor.detach()
+        storage = tensor.untyped_storage()
+        alone = storage.nbytes() == tensor.numel() * tensor.element_size() and storage.data_ptr() not in seen
+        seen.add(storage.data_ptr())
+        tensors[name] = tensor if alone and tensor.is_contiguous() else tensor.contiguous().clone()
     return tensors
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from figura.models.convert import as_safetensors, convert
+from figura.models.convert import as_safetensors, convert, read_pickle
 from safetensors.torch import load_file
 
 
@@ -88,3 +88,13 @@ def test_a_full_disk_leaves_an_older_file_as_it_was(checkpoint, monkeypatch):
         convert(checkpoint)
     assert old.read_bytes() == b"old"
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["model.ckpt", "model.safetensors"]
+
+
+def test_parts_of_a_storage_become_tensors_of_their_own(tmp_path):
+    whole = torch.arange(12.0).reshape(3, 4)
+    torch.save({"whole": whole, "row": whole[1], "turned": whole.T, "same": whole}, tmp_path / "shared.pth")
+    found = read_pickle(tmp_path / "shared.pth")
+    assert torch.equal(found["row"], whole[1]) and torch.equal(found["turned"], whole.T)
+    assert all(t.is_contiguous() and t.untyped_storage().nbytes() == t.numel() * 4 for t in found.values())
+    places = {tensor.data_ptr() for tensor in found.values()}
+    assert len(places) == 4, "writing into one must not change another"
