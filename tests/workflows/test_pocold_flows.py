@@ -8,18 +8,18 @@ import pytest
 from figura.headless.runner import all_node_classes
 from figura.models import store
 from figura.tests.models.pocold import tiny
-from figura.tests.workflows.one_step import assert_changes_inside, saved_images
+from figura.tests.workflows.one_step import assert_changes_inside, pictures
 from figura.workflows import pocold
 
 CLASSES = all_node_classes()
-SAVED = {
-    pocold.pocold_repose: {"source", "labels", "attention", "person", "truth"},
-    pocold.pocold_pose_only: {"pose_labels", "somebody"},
+SHOWN = {
+    pocold.pocold_repose: {"Source", "Labels", "Attention", "Save person", "Truth", "Difference"},
+    pocold.pocold_pose_only: {"Pose", "Labels", "Save person"},
     pocold.pocold_appearance_transfer: {
-        "clothes", "reference", "reference_labels", "mask", "dressed", "dressed_attention",
+        "Source, worn", "Reference, before", "Labels", "Mask", "Save person", "Attention", "What changed",
     },
 }  # fmt: skip
-each_flow = pytest.mark.parametrize("describe", SAVED, ids=lambda describe: describe.__name__)
+each_flow = pytest.mark.parametrize("describe", SHOWN, ids=lambda describe: describe.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def test_it_runs_on_random_weights(
     describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MINI_DIR", family)
-    images = saved_images(describe, tmp_path)
-    assert set(images) == SAVED[describe]
+    images = pictures(describe, tmp_path)
+    assert set(images) == SHOWN[describe]
     assert {image.shape for image in images.values()} == {(128, 128, 3)}
-    if "mask" in images:
-        assert_changes_inside(images["mask"], images["reference"], images["dressed"])
+    if "Mask" in images:
+        assert_changes_inside(images["Mask"], images["Reference, before"], images["Save person"])
 
 
 def test_the_reposed_person_has_the_truths_pose() -> None:
