@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..headless.graph import InputSpec
-from .flow import Flow, Group, Node, Note, has_seed_control, is_widget
+from .flow import Flow, Group, Node, Note, Subgraph, has_seed_control, is_widget
 
-WINDOW = (1920, 1080)
-"""Of the page, in pixels; its bars lie over the canvas."""
+WINDOW = (1920, 1010)
+"""Of the canvas on a screen of 1920 x 1080, in pixels, where the page has a bar above it."""
 SHOWN_SHARE = 0.75
-LEAST_ZOOM = 0.58
+LEAST_ZOOM = 0.572
 
-GAP, BETWEEN = 24, 12
+GAP, BETWEEN = 24, 10
 TITLE_HEIGHT = 30
 SLOT_HEIGHT, FIELD_HEIGHT, TEXT_HEIGHT = 20, 25, 80
 VUE_BASE, VUE_SLOT, VUE_FIELD, VUE_TEXT = 50, 24, 34, 80
@@ -29,7 +29,7 @@ SHOWS_IMAGE = {"SaveImage": 160, "PreviewImage": 160, "MaskPreview": 160, "LoadI
 """Nodes that show a picture, and its height."""
 # The point editor, which the page shows in place of the text field `points`.
 HAS_EDITOR = ("FiguraPointPrompt",)
-EDITOR_WIDTH, EDITOR_HEIGHT = 512, 400
+EDITOR_WIDTH, EDITOR_HEIGHT = 510, 400
 # These grow by a preview while they run, and keep it.
 SHOWS_PREVIEW = (
     "FiguraPHACSampler",
@@ -43,8 +43,8 @@ SHOWS_PREVIEW = (
 PREVIEW_HEIGHT = 190
 GROUP_MARGIN = 14
 GROUP_TITLE = 34
-NOTE_WIDTH = 400
-NOTE_LINE, NOTE_LETTERS = 19, 52
+NOTE_WIDTH = 430
+NOTE_LINE, NOTE_LETTERS = 19, 56
 """Height of a line of a note, and how many letters it holds."""
 
 Place = tuple[int, int]
@@ -197,8 +197,13 @@ def _room(node: Node) -> int:
     texts = sum(bool(spec.options.get("multiline")) for spec in fields)
     single = VUE_FIELD * (len(fields) - texts)
     vue = VUE_BASE + VUE_SLOT * _sockets(node) + single + VUE_TEXT * texts + _picture(node)
-    preview = PREVIEW_HEIGHT if node.class_type in SHOWS_PREVIEW else 0
-    return max(node_height(node), vue) + preview
+    return max(node_height(node), vue) + (PREVIEW_HEIGHT if _shows_preview(node) else 0)
+
+
+def _shows_preview(node: Node) -> bool:
+    """Of a node or of one inside it: a subgraph shows what its nodes show."""
+    inside = node.node_class.nodes if isinstance(node.node_class, Subgraph) else [node]
+    return any(each.class_type in SHOWS_PREVIEW for each in inside)
 
 
 def _sockets(node: Node) -> int:

@@ -77,6 +77,7 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
     example = add_example(flow)
     with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
+        add_shown(flow, "Input", example["occluded"])
         prompt = flow.add(
             "FiguraPointPrompt",
             image=example["occluded"],
@@ -84,8 +85,8 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
             pose_keypoint=found["pose_keypoint"],
         )
         add_shown(flow, "Prompt", prompt["prompt_image"])
-    refined, hidden = add_stages(flow, "refined", example["occluded"], prompt["prompt"], example["caption"])
-    add_comparison(flow, example, refined, hidden)
+    refined, hidden = add_stages(flow, example["occluded"], prompt["prompt"], example["caption"])
+    add_result(flow, "refined", example, refined, hidden)
     return flow
 
 
@@ -142,20 +143,21 @@ def add_example(flow: Flow) -> Node:
     """The example person, as the first group."""
     with flow.group("1  A person behind something", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=EXAMPLE_HIDDEN)
-        add_shown(flow, "Input", example["occluded"])
     return example
 
 
-def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> None:
-    """The result against the truth, as the last group.
+def add_result(flow: Flow, name: str, example: Node, refined: Node, hidden: Node) -> None:
+    """The result, saved and against the truth, as the last group.
 
     Args:
         flow: what it is added to.
+        name: of the saved picture.
         example: Example Person.
         refined: Inpaint Refiner.
         hidden: Invisible Mask.
     """
-    with flow.group("6  Against the truth", Color.RESULT):
+    with flow.group("6  The result, and the truth", Color.RESULT):
+        add_saved(flow, "Save refined", name, refined["image"])
         compared = flow.add(
             "FiguraCompare",
             image_a=refined["image"],
@@ -166,12 +168,11 @@ def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> No
         add_shown(flow, "Truth", example["complete"])
 
 
-def add_stages(flow: Flow, name: str, image: Output, prompt: Output, text: Output) -> tuple[Node, Node]:
+def add_stages(flow: Flow, image: Output, prompt: Output, text: Output) -> tuple[Node, Node]:
     """The four stages, each with its preview; gives the refiner's node and the invisible mask's.
 
     Args:
         flow: what they are added to.
-        name: of the saved picture.
         image: the picture, of the models' size.
         prompt: how the person goes on.
         text: what the person looks like.
@@ -213,5 +214,4 @@ def add_stages(flow: Flow, name: str, image: Output, prompt: Output, text: Outpu
             text=text,
         )
         add_shown(flow, "Composite", refined["composite"])
-        add_saved(flow, "Save refined", name, refined["image"])
     return refined, hidden

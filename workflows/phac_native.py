@@ -114,7 +114,6 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
         add_shown(flow, "Prompt", start["prompt_image"])
         coarse = add_sampled(flow, loaded, start["canvas"], start["noise_mask"], TEXT + CUTOUT_SUFFIX,
                              pose=(control, start["prompt_image"]))  # fmt: skip
-        add_shown(flow, "Coarse person", coarse)
     more = {"size": size["INT"], "crop": start["crop"]}
     add_refined(
         flow, loaded, image=photo["IMAGE"], coarse=coarse, visible_mask=seen, prompt=prompt["prompt"], **more
@@ -180,7 +179,6 @@ def refine_anything(classes: Mapping[str, Any]) -> Flow:
             prompt=prompt["prompt"],
             text=TEXT,
         )
-        add_shown(flow, "Coarse person", coarse["coarse"])
     with flow.group("4  Your model", Color.INPUT):
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
     add_refined(
@@ -239,18 +237,21 @@ def add_sampled(
     return flow.add("VAEDecode", samples=made["LATENT"], vae=loaded["VAE"])["IMAGE"]
 
 
-def add_refined(flow: Flow, loaded: Node, image: Output, **more: Output) -> None:
+def add_refined(flow: Flow, loaded: Node, image: Output, coarse: Output, **more: Output) -> None:
     """The refinement, and the result put back.
 
     Args:
         flow: what the nodes are added to.
         loaded: the checkpoint's loader.
         image: the picture.
+        coarse: the completed person.
         more: further inputs of Refine anything.
     """
     with flow.group(f"{len(flow.groups) + 1}  Refined in place", Color.STAGE):
         models = {"model": loaded["MODEL"], "clip": loaded["CLIP"], "vae": loaded["VAE"]}
-        whole = flow.add_part(refine_anything_part(flow.classes), image=image, text=TEXT, **models, **more)
+        given = {"image": image, "coarse": coarse, **models, **more}
+        whole = flow.add_part(refine_anything_part(flow.classes), text=TEXT, **given)
+        add_shown(flow, "Coarse person", coarse)
         add_shown_mask(flow, "Invisible mask", whole["invisible_mask"])
         add_shown(flow, "Composite", whole["composite"])
     _add_result(flow, image, whole)

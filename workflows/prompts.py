@@ -8,7 +8,7 @@ from typing import Any
 from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
 from .flow import Color, Flow, Node
 from .parts import MINI_SIZE, add_shown
-from .phac import EXAMPLE_JOINTS, add_comparison, add_example, add_stages, points_text
+from .phac import EXAMPLE_JOINTS, add_example, add_result, add_stages, points_text
 
 BOX_TOOLS = {ROI_BOX: "**R** (region of interest)", FULL_BOX: "**B** (whole person)"}
 BOX_TITLES = {
@@ -71,6 +71,7 @@ def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
         prompt = flow.add(
             "FiguraPointPrompt", image=example["occluded"], pose_keypoint=whole["pose_keypoint"],
         )  # fmt: skip
+        add_shown(flow, "Input", example["occluded"])
         add_shown(flow, "Prompt", prompt["prompt_image"])
     _finish(flow, example, prompt)
     return flow
@@ -87,6 +88,7 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
     text = points_text(MINI_SIZE, MINI_SIZE, given=given, **boxes)
     with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
+        add_shown(flow, "Input", example["occluded"])
         prompt = flow.add(
             "FiguraPointPrompt", image=example["occluded"], prompt_type=kind.name, points=text,
             pose_keypoint=found["pose_keypoint"],
@@ -98,5 +100,5 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
 
 def _finish(flow: Flow, example: Node, prompt: Node) -> None:
     name = f"{flow.name.removeprefix('phac_')}_refined"
-    refined, hidden = add_stages(flow, name, example["occluded"], prompt["prompt"], example["caption"])
-    add_comparison(flow, example, refined, hidden)
+    refined, hidden = add_stages(flow, example["occluded"], prompt["prompt"], example["caption"])
+    add_result(flow, name, example, refined, hidden)
