@@ -143,7 +143,7 @@ def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
 
 def cfld_edit(classes: Mapping[str, Any]) -> Flow:
     """An example person in the shirt of another one."""
-    flow = Flow("cfld_edit", classes, "Dress a person in the shirt of another")
+    flow = Flow("cfld_edit", classes, "Give a person another shirt")
     flow.note("A person dressed like another (CFLD)", EDIT_NOTE)
     with flow.group("1  A reference, and whom to dress it like", Color.INPUT):
         reference = add_studio_person(flow, REFERENCE_SEED, "Reference")
@@ -167,7 +167,7 @@ def cfld_edit(classes: Mapping[str, Any]) -> Flow:
 
 def cfld_native(classes: Mapping[str, Any]) -> Flow:
     """The released weights on a stock model, with stock nodes."""
-    flow = Flow("cfld_native", classes, "Re-pose a person with the released CFLD and Stable Diffusion 1.5")
+    flow = Flow("cfld_native", classes, "Re-pose with CFLD and SD 1.5")
     width, height = ASPECT_SIZE
     flow.note("CFLD with stock nodes", NATIVE_NOTE)
     with flow.group("1  A person, and a pose", Color.INPUT):

@@ -36,7 +36,7 @@ The last node puts the drawn part into your picture: all other pixels stay bit f
 
 def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
     """Outpainting round a hand in stock nodes, with the expanding mask."""
-    flow = Flow("mask_expansion_native", classes, "Draw a person round a hand with Stable Diffusion 1.5")
+    flow = Flow("mask_expansion_native", classes, "Draw a person round a hand")
     flow.note("A person round a hand, with stock nodes", NOTE)
     with flow.group("1  What is there, and a stock model", Color.INPUT):
         image = flow.add("LoadImage", image=IMAGE_NAME)

@@ -33,7 +33,7 @@ The hands of the canvas are in the result pixel for pixel, past a soft edge.
 
 def hands_two_stage(classes: Mapping[str, Any]) -> Flow:
     """From an example person's pose, so that it runs the moment it is opened."""
-    flow = Flow("hands_two_stage", classes, "Draw good hands first and then the person")
+    flow = Flow("hands_two_stage", classes, "Draw hands first, then the body")
     flow.note("A person with good hands (Giving a Hand)", NOTE)
     with flow.group("1  A pose with hands", Color.INPUT):
         example = flow.add(

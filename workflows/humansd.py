@@ -81,7 +81,7 @@ def humansd_pose(classes: Mapping[str, Any]) -> Flow:
 
 def humansd_multi_person(classes: Mapping[str, Any]) -> Flow:
     """Three people beside each other."""
-    flow = Flow("humansd_multi_person", classes, "Draw three people, each in a pose")
+    flow = Flow("humansd_multi_person", classes, "Draw three people in poses")
     flow.note("Three people in one picture (HumanSD)", SEVERAL_NOTE)
     with flow.group("1  Three poses", Color.INPUT):
         examples = [
@@ -108,7 +108,7 @@ def _add_sampler(flow: Flow, text: Output, poses: Output) -> Node:
 
 def humansd_native(classes: Mapping[str, Any]) -> Flow:
     """The released checkpoint with stock nodes."""
-    flow = Flow("humansd_native", classes, "Draw a person in a given pose with the HumanSD checkpoint")
+    flow = Flow("humansd_native", classes, "Draw a pose with HumanSD v1")
     flow.note("HumanSD with stock nodes", NATIVE_NOTE)
     with flow.group("1  A pose, and the checkpoint", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=NATIVE_SIZE, occlusion=0.0)

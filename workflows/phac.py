@@ -64,7 +64,7 @@ If the result is wrong, look at the masks first: points on the person (G) and be
 
 **Complete this person** is a subgraph: its button at the upper right opens it. It crops the person at the
 size of its models, completes, refines and stitches back. Mini's painters know only Figura's drawn people. For
-photographs choose other models in it, or open *Complete a person with Stable Diffusion 1.5*.
+photographs choose other models in it, or open *Complete a photo with SD 1.5*.
 
 Outside the invisible mask the picture stays as it was, bit for bit.
 """
@@ -72,7 +72,7 @@ Outside the invisible mask the picture stays as it was, bit for bit.
 
 def phac_pose(classes: Mapping[str, Any]) -> Flow:
     """From an example person, so that it runs the moment it is opened."""
-    flow = Flow("phac_pose", classes, "Complete a hidden person by points")
+    flow = Flow("phac_pose", classes, "Complete a person by points")
     flow.note("Complete a person (PHAC)", POSE_NOTE)
     example = add_example(flow)
     with flow.group("2  How the person goes on", Color.PROMPT):
@@ -92,7 +92,7 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
 
 def phac_photo(classes: Mapping[str, Any]) -> Flow:
     """From a picture file, cropped to the model's size and stitched back."""
-    flow = Flow("phac_photo", classes, "Complete a person in your own photo")
+    flow = Flow("phac_photo", classes, "Complete a person in a photo")
     flow.note("Complete a person in your picture (PHAC)", PHOTO_NOTE)
     with flow.group("1  Your picture, and how the person goes on", Color.INPUT):
         photo = flow.add("LoadImage", image=IMAGE_NAME)
@@ -181,7 +181,7 @@ def add_stages(flow: Flow, image: Output, prompt: Output, text: Output) -> tuple
         sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=image, prompt=prompt)
         add_shown_mask(flow, "Visible mask", seen["visible_mask"])
-    with flow.group("4  The whole person, coarsely", Color.STAGE):
+    with flow.group("4  The whole person", Color.STAGE):
         phac = flow.add("FiguraLoadPHAC")
         coarse = flow.add(
             "FiguraPHACSampler",

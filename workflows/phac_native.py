@@ -75,7 +75,7 @@ subgraph: its button at the upper right opens it. {keeps}
 def phac_native_sd15(classes: Mapping[str, Any]) -> Flow:
     """Both stages with Stable Diffusion 1.5."""
     return _two_stages(
-        Flow("phac_native_sd15", classes, "Complete a person with Stable Diffusion 1.5"),
+        Flow("phac_native_sd15", classes, "Complete a photo with SD 1.5"),
         SD15_INPAINTING,
         SD15_OPENPOSE,
     )
@@ -84,7 +84,7 @@ def phac_native_sd15(classes: Mapping[str, Any]) -> Flow:
 def phac_native_sdxl(classes: Mapping[str, Any]) -> Flow:
     """Both stages with SDXL."""
     return _two_stages(
-        Flow("phac_native_sdxl", classes, "Complete a person with SDXL"), SDXL_INPAINTING, SDXL_OPENPOSE
+        Flow("phac_native_sdxl", classes, "Complete a photo with SDXL"), SDXL_INPAINTING, SDXL_OPENPOSE
     )
 
 
@@ -101,7 +101,7 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
         control = flow.add("ControlNetLoader", control_net_name=controlnet)
         size = flow.add("PrimitiveInt", "Size (0: the model's)", value=0)
-    with flow.group("4  The whole person, coarsely", Color.STAGE):
+    with flow.group("4  The whole person", Color.STAGE):
         start = flow.add(
             "FiguraCoarsePrepare",
             image=photo["IMAGE"],
@@ -123,7 +123,7 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
 
 def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
     """The hidden part drawn into the picture at once."""
-    flow = Flow("phac_native_one_pass", classes, "Complete a person in one pass with SDXL")
+    flow = Flow("phac_native_one_pass", classes, "Complete in one pass with SDXL")
     change = WHAT_TO_CHANGE.format(size="**Coarse Prepare**, `size`: 0 follows the model.")
     files = f"`{SDXL_INPAINTING}` and `{SDXL_OPENPOSE}`"
     flow.note(

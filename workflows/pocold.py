@@ -66,7 +66,7 @@ looks of the source. Press **Run**: it works as it is, on the models that come w
 
 def pocold_repose(classes: Mapping[str, Any]) -> Flow:
     """An example person in the pose of another one, beside the truth."""
-    flow = Flow("pocold_repose", classes, "Re-pose a person by DensePose labels")
+    flow = Flow("pocold_repose", classes, "Re-pose a person by DensePose")
     flow.note("A person in another pose (PoCoLD)", REPOSE_NOTE)
     with flow.group("1  A person, and the labels of another pose", Color.INPUT):
         example = add_studio_person(flow, SOURCE_SEED)
@@ -91,7 +91,7 @@ def pocold_repose(classes: Mapping[str, Any]) -> Flow:
 
 def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
     """Somebody in the pose that mini finds in a picture."""
-    flow = Flow("pocold_pose_only", classes, "Draw somebody in the pose of a picture")
+    flow = Flow("pocold_pose_only", classes, "Draw somebody in that pose")
     flow.note("Somebody in a given pose (PoCoLD)", POSE_NOTE)
     with flow.group("1  A picture that shows the pose", Color.INPUT):
         example = add_studio_person(flow, POSE_SEED)
@@ -112,7 +112,7 @@ def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
 
 def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
     """The clothes of one example person on another, who stays as he is otherwise."""
-    flow = Flow("pocold_appearance_transfer", classes, "Put the clothes of one person on another")
+    flow = Flow("pocold_appearance_transfer", classes, "Put clothes on another person")
     flow.note("One person's clothes on another (PoCoLD)", TRANSFER_NOTE)
     with flow.group("1  Who wears the clothes, and who shall", Color.INPUT):
         source, reference = (

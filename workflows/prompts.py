@@ -12,10 +12,10 @@ from .phac import EXAMPLE_JOINTS, add_example, add_result, add_stages, points_te
 
 BOX_TOOLS = {ROI_BOX: "**R** (region of interest)", FULL_BOX: "**B** (whole person)"}
 BOX_TITLES = {
-    "roi_box": "a box round the hidden part",
-    "full_box": "a box round the whole person",
-    "pose_roi_box": "points and a box round the hidden part",
-    "pose_full_box": "points and a box round the whole person",
+    "roi_box": "Complete by box, hidden part",
+    "full_box": "Complete by box, whole person",
+    "pose_roi_box": "Complete by points, hidden box",
+    "pose_full_box": "Complete by points, whole box",
 }
 # Of the example person's hidden part, and of all of them, drawn by hand.
 EXAMPLE_BOXES = {ROI_BOX: (71, 69, 101, 124), FULL_BOX: (65, 12, 118, 124)}
@@ -62,7 +62,7 @@ def flow_name(kind: PromptKind) -> str:
 
 def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
     """By joints that a network proposes."""
-    flow = Flow("phac_complete_pose", classes, "Complete a hidden person without placing a point")
+    flow = Flow("phac_complete_pose", classes, "Complete without any point")
     flow.note("Complete a person, with proposed joints (PHAC)", COMPLETE_NOTE)
     example = add_example(flow)
     with flow.group("2  How the person might go on", Color.PROMPT):
@@ -79,7 +79,8 @@ def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
 
 def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
     """By a prompt of a kind with a box."""
-    flow = Flow(flow_name(kind), classes, f"Complete a hidden person by {BOX_TITLES[kind.name]}")
+    title = BOX_TITLES.get(kind.name, f"Complete by {kind.name.replace('_', ' ')}")
+    flow = Flow(flow_name(kind), classes, title)
     tools = " and ".join(BOX_TOOLS[name] for name in kind.boxes)
     flow.note("Complete a person by a box (PHAC)", BOX_NOTE.format(said=kind.note, tools=tools))
     example = add_example(flow)

@@ -134,7 +134,14 @@ def run_files(graph: Graph, output: Path) -> dict[str, Path]:
 def first_pictures(
     graph: Graph, ui: Mapping[str, Mapping[str, Any]], host: PlainHost, folder: Path
 ) -> dict[str, Path]:
-    """Title of a node -> a copy in `folder` of the first picture that it saved or showed on that host."""
+    """Title of a node -> a copy of the first picture that it saved or showed.
+
+    Args:
+        graph: what ran.
+        ui: node id -> what it shows.
+        host: on which it ran.
+        folder: where the copies are put.
+    """
     folders = {"output": host.output_dir(), "temp": host.temp_dir()}
     files = {}
     for node_id, shown in ui.items():

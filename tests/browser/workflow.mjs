@@ -1,6 +1,6 @@
 // Opens a template from the template browser, compares its graph with the API form, and runs it if asked to.
 //
-// node workflow.mjs '{"url": ..., "pack": "figura", "template": "Complete a hidden person by points", "api": "....json", "shots": "folder",
+// node workflow.mjs '{"url": ..., "pack": "figura", "template": "Complete a person by points", "api": "....json", "shots": "folder",
 //                     "name": "canvas", "settings": {...}, "run": true}'
 // prints one JSON object: {"listed", "zoom", "overlaps", "different", "ran", "problems"}.
 

@@ -51,6 +51,7 @@ SAVED = {
 """The results of workflows, by the files' stems; of others it is the name without method, and _refined."""
 
 KINDS = ("sam", "phac", "refiner", "pose_detector")
+SHOWN_LETTERS = 31
 INCOMPLETE = "weights/mini is not complete: figura train writes it"
 
 
@@ -102,6 +103,7 @@ def test_templates_are_listed_by_what_one_gets():
     assert len(set(titles)) == len(titles)
     for title in titles:
         assert re.fullmatch(r"[A-Z][\w ,.-]+", title) and len(title.split()) > 3, title
+        assert len(title) <= SHOWN_LETTERS, f"the page cuts {title}"
 
 
 def test_there_is_a_workflow_and_a_thumbnail_for_every_kind_of_prompt():
