@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..people.synthetic import WHITE
-from .flow import Flow, Node, Output
+from .flow import Flow, Inlet, Node, Output
 
 MINI_SIZE = 128
 
@@ -46,3 +48,21 @@ def add_changes(flow: Flow, before: Output, after: Output, mask: Output) -> None
     """A preview in the flow of what differs between two pictures, before and after, inside a mask."""
     compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask)
     add_shown(flow, "What changed", compared["difference"])
+
+
+def add_ksampler(
+    flow: Flow, model: Output | Inlet, said: dict[str, Any], latent: Output, **settings: Any
+) -> Node:
+    """A stock sampler, DPM++ 2M on Karras' noise levels.
+
+    Args:
+        flow: what it is added to.
+        model: what draws.
+        said: its conditionings, positive and negative.
+        latent: where it begins.
+        settings: steps, cfg and further inputs of KSampler.
+    """
+    return flow.add(
+        "KSampler", model=model, **said, latent_image=latent, sampler_name="dpmpp_2m", scheduler="karras",
+        **settings,
+    )  # fmt: skip

@@ -75,19 +75,22 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("phac_pose", classes, "Complete a person by points")
     flow.note("Complete a person (PHAC)", POSE_NOTE)
     example = add_example(flow)
+    prompt = add_prompt(flow, example, points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS))
+    refined, hidden = add_stages(flow, example["occluded"], prompt["prompt"], example["caption"])
+    add_result(flow, "refined", example, refined, hidden)
+    return flow
+
+
+def add_prompt(flow: Flow, example: Node, **given: Any) -> Node:
+    """What is given of the example person in Point Prompt, with the joints that are found."""
     with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
         add_shown(flow, "Input", example["occluded"])
         prompt = flow.add(
-            "FiguraPointPrompt",
-            image=example["occluded"],
-            points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS),
-            pose_keypoint=found["pose_keypoint"],
+            "FiguraPointPrompt", image=example["occluded"], **given, pose_keypoint=found["pose_keypoint"]
         )
         add_shown(flow, "Prompt", prompt["prompt_image"])
-    refined, hidden = add_stages(flow, example["occluded"], prompt["prompt"], example["caption"])
-    add_result(flow, "refined", example, refined, hidden)
-    return flow
+    return prompt
 
 
 def phac_photo(classes: Mapping[str, Any]) -> Flow:

@@ -9,7 +9,7 @@ from ..headless.native_nodes import SD15_INPAINTING, SD15_OPENPOSE, SDXL_INPAINT
 from ..models.phac.networks import CUTOUT_SUFFIX
 from ..models.phac.prepare import PICTURE
 from .flow import Color, Flow, Node, Output
-from .parts import add_changes, add_saved, add_shown, add_shown_mask
+from .parts import add_changes, add_ksampler, add_saved, add_shown, add_shown_mask
 from .phac import points_text
 from .photo import GIVEN, IMAGE_NAME, ROI_BOX, SEEN, SIDE, TEXT
 from .subgraphs import NEGATIVE, refine_anything_part
@@ -98,8 +98,7 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
     photo, prompt = add_photo(flow)
     seen = add_visible(flow, photo, prompt)
     with flow.group("3  Your model, and the size", Color.INPUT):
-        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
-        control = flow.add("ControlNetLoader", control_net_name=controlnet)
+        loaded, control = add_own_model(flow, checkpoint, controlnet)
         size = flow.add("PrimitiveInt", "Size (0: the model's)", value=0)
     with flow.group("4  The whole person", Color.STAGE):
         start = flow.add(
@@ -133,8 +132,7 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
     photo, prompt = add_photo(flow, "pose_roi_box", roi_box=ROI_BOX)
     seen = add_visible(flow, photo, prompt)
     with flow.group("3  Your model", Color.INPUT):
-        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
-        control = flow.add("ControlNetLoader", control_net_name=SDXL_OPENPOSE)
+        loaded, control = add_own_model(flow, SDXL_INPAINTING, SDXL_OPENPOSE)
     with flow.group("4  Drawn into the picture", Color.STAGE):
         hidden = flow.add("FiguraAmodalMask", visible_mask=seen, prompt=prompt["prompt"], variety=0.0)
         start = flow.add(
@@ -197,6 +195,12 @@ def add_photo(flow: Flow, kind: str = "pose", **boxes: tuple[int, int, int, int]
     return photo, prompt
 
 
+def add_own_model(flow: Flow, checkpoint: str, controlnet: str) -> tuple[Node, Node]:
+    """The stock loaders of an inpainting model and of the ControlNet that goes with it."""
+    loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
+    return loaded, flow.add("ControlNetLoader", control_net_name=controlnet)
+
+
 def add_visible(flow: Flow, photo: Node, prompt: Node) -> Output:
     """The mask of what can be seen of the person."""
     with flow.group("2  What can be seen", Color.MASK):
@@ -230,10 +234,8 @@ def add_sampled(
         "InpaintModelConditioning", positive=posed["positive"], negative=posed["negative"], vae=loaded["VAE"],
         pixels=pixels, mask=mask,
     )  # fmt: skip
-    made = flow.add(
-        "KSampler", model=loaded["MODEL"], positive=known["positive"], negative=known["negative"],
-        latent_image=known["latent"], steps=STEPS, cfg=CFG, sampler_name="dpmpp_2m", scheduler="karras",
-    )  # fmt: skip
+    said = {name: known[name] for name in ("positive", "negative")}
+    made = add_ksampler(flow, loaded["MODEL"], said, known["latent"], steps=STEPS, cfg=CFG)
     return flow.add("VAEDecode", samples=made["LATENT"], vae=loaded["VAE"])["IMAGE"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
 from .flow import Color, Flow, Node
 from .parts import MINI_SIZE, add_shown
-from .phac import EXAMPLE_JOINTS, add_example, add_result, add_stages, points_text
+from .phac import EXAMPLE_JOINTS, add_example, add_prompt, add_result, add_stages, points_text
 
 BOX_TOOLS = {ROI_BOX: "**R** (region of interest)", FULL_BOX: "**B** (whole person)"}
 BOX_TITLES = {
@@ -87,14 +87,7 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
     given = EXAMPLE_JOINTS if kind.joints else {}
     boxes: dict[str, Any] = {name: EXAMPLE_BOXES[name] for name in kind.boxes}
     text = points_text(MINI_SIZE, MINI_SIZE, given=given, **boxes)
-    with flow.group("2  How the person goes on", Color.PROMPT):
-        found = flow.add("FiguraDetectPose", image=example["occluded"])
-        add_shown(flow, "Input", example["occluded"])
-        prompt = flow.add(
-            "FiguraPointPrompt", image=example["occluded"], prompt_type=kind.name, points=text,
-            pose_keypoint=found["pose_keypoint"],
-        )  # fmt: skip
-        add_shown(flow, "Prompt", prompt["prompt_image"])
+    prompt = add_prompt(flow, example, prompt_type=kind.name, points=text)
     _finish(flow, example, prompt)
     return flow
 

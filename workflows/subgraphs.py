@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .flow import Color, Subgraph
+from .parts import add_ksampler
 
 MINI_STEPS, MINI_SCHEDULER = 20, "ddim"
 NEGATIVE = "deformed, extra limbs, text, frame, blurry"
@@ -109,11 +110,14 @@ def refine_anything_part(classes: Mapping[str, Any]) -> Subgraph:
             "InpaintModelConditioning", positive=positive["CONDITIONING"], negative=negative["CONDITIONING"],
             vae=vae, pixels=start["base"], mask=start["noise_mask"],
         )  # fmt: skip
-        drawn = part.add(
-            "KSampler", model=model, positive=known["positive"], negative=known["negative"],
-            latent_image=known["latent"], seed=seed, steps=REFINE_STEPS, cfg=REFINE_CFG,
-            sampler_name="dpmpp_2m", scheduler="karras", denoise=denoise,
-        )  # fmt: skip
+        said = {name: known[name] for name in ("positive", "negative")}
+        settings: dict[str, Any] = {
+            "seed": seed,
+            "steps": REFINE_STEPS,
+            "cfg": REFINE_CFG,
+            "denoise": denoise,
+        }
+        drawn = add_ksampler(part, model, said, known["latent"], **settings)
         decoded = part.add("VAEDecode", samples=drawn["LATENT"], vae=vae)
     with part.group("4  Back into the picture", Color.RESULT):
         whole = part.add(

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from figura.headless.runner import Runner, all_node_classes
 from figura.host.plain import PlainHost
+from figura.models import store
 from figura.workflows.flow import Flow
 from figura.workflows.forms import api_form
 from PIL import Image
@@ -33,6 +35,18 @@ def pictures(describe: Callable[[Mapping[str, Any]], Flow], folder: Path) -> dic
         )
         for title, image in images.items()
     }
+
+
+def images_of_random_weights(
+    describe: Callable[[Mapping[str, Any]], Flow], family: Path, folder: Path, titles: set[str]
+) -> dict[str, np.ndarray]:
+    """`pictures` with the weights of `family` in mini's place: exactly those titles, of mini's size."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "MINI_DIR", family)
+        images = pictures(describe, folder)
+    assert set(images) == titles
+    assert {image.shape for image in images.values()} == {(128, 128, 3)}
+    return images
 
 
 def assert_changes_inside(mask: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:

@@ -19,6 +19,18 @@ export const KNOWN = {
     "hash": "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
     "hash_type": "SHA256"
   },
+  "sam_hq_vit_b.pth": {
+    "url": "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_b.pth",
+    "directory": "sams"
+  },
+  "sam_hq_vit_l.pth": {
+    "url": "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_l.pth",
+    "directory": "sams"
+  },
+  "sam_hq_vit_h.pth": {
+    "url": "https://huggingface.co/lkeab/hq-sam/resolve/main/sam_hq_vit_h.pth",
+    "directory": "sams"
+  },
   "v1-5-pruned-emaonly-fp16.safetensors": {
     "url": "https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/v1-5-pruned-emaonly-fp16.safetensors",
     "directory": "checkpoints"
@@ -62,6 +74,14 @@ export const KNOWN = {
   "sd-vae-ft-mse.safetensors": {
     "url": "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors",
     "directory": "vae"
+  },
+  "vitpose-base-simple/model.safetensors": {
+    "url": "https://huggingface.co/usyd-community/vitpose-base-simple/resolve/main/model.safetensors",
+    "directory": "figura"
+  },
+  "rtdetr_r50vd_coco_o365/model.safetensors": {
+    "url": "https://huggingface.co/PekingU/rtdetr_r50vd_coco_o365/resolve/main/model.safetensors",
+    "directory": "figura"
   },
   "body_pose_model.pth": {
     "url": "https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth",
