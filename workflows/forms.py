@@ -260,8 +260,8 @@ def _downloads(node: Node) -> list[dict[str, str]]:
 
 
 def download(file: store.ModelFile) -> dict[str, str]:
-    """A file as `properties.models` of a node names it; empty for one that the page may not fetch."""
-    if not file.repo or not file.name.endswith(PAGE_FETCHES):
+    """A file as `properties.models` of a node names it; empty for one that the page cannot fetch whole."""
+    if not file.repo or file.beside or not file.name.endswith(PAGE_FETCHES):
         return {}
     source = f"https://huggingface.co/{file.repo}/resolve/main/{file.path}"
     known = {"name": file.name, "url": source, "directory": file.folder}

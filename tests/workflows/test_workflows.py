@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figura import workflows
-from figura.headless.graph import input_specs, load_graph, validate
+from figura.headless.graph import load_graph, validate
 from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
 from figura.headless.runner import NodeError, Runner, all_node_classes
 from figura.headless.settings import apply_setting
@@ -21,18 +21,17 @@ from figura.people.keypoints import BODY_18
 from figura.people.points_json import read_points_text
 from figura.people.prompt_kinds import BOXES, PROMPT_KINDS
 from figura.people.synthetic import render_people
+from figura.tests.workflows.page_form import definitions, flattened
 from figura.workflows import hand_scene, phac, photo, prompts, scene
 from figura.workflows.files import BLUEPRINTS, blueprints
-from figura.workflows.flow import Flow, Subgraph, has_seed_control, is_widget
+from figura.workflows.flow import Flow, Subgraph
 from figura.workflows.forms import api_form, node_title, ui_form
 from figura.workflows.layout import LEAST_ZOOM, opening_zoom
 from figura.workflows.scene import HEIGHT, IMAGE, IMAGE_NAME, WIDTH
-from figura.workflows.subgraphs import SUBGRAPHS
 from figura.workflows.thumbnails import DRAWN, SHOWN, thumbnail
 from PIL import Image
 
 FOLDER = Path(workflows.__file__).parent
-PARTS = [describe(all_node_classes()) for describe in SUBGRAPHS]
 FLOWS = {flow.name: flow for flow in workflows.all_flows()}
 
 SAVED = {
@@ -146,11 +145,6 @@ def test_both_forms_hold_every_node(flow):
     assert {node["type"] for node in drawn} >= {node["class_type"] for node in api.values()}
 
 
-def definitions(page: dict) -> dict[str, dict]:
-    """The subgraphs of a UI form by their ids."""
-    return {part["id"]: part for part in page.get("definitions", {}).get("subgraphs", [])}
-
-
 @every_flow
 def test_read_as_the_page_reads_it_the_ui_form_is_the_api_form(flow):
     api = {number: node["inputs"] for number, node in api_form(flow).items()}
@@ -162,72 +156,6 @@ def test_subgraphs_and_the_flows_round_them_share_no_node_numbers():
         page = ui_form(flow)
         numbers = [node["id"] for part in [page, *definitions(page).values()] for node in part["nodes"]]
         assert len(set(numbers)) == len(numbers)
-
-
-def flattened(page: dict) -> dict[str, dict]:
-    """Node number -> inputs of a UI form, subgraphs taken apart: links as [number, slot], and fields."""
-    parts, found = definitions(page), {}
-    places = {node["id"]: node for node in page["nodes"]}
-    links = {link[0]: link for link in page["links"]}
-
-    def source(link: list | tuple) -> list:
-        node = places[link[1]]
-        if node["type"] not in parts:
-            return [str(link[1]), link[2]]
-        (inner,) = (
-            each for each in parts[node["type"]]["links"]
-            if each["target_id"] == -20 and each["target_slot"] == link[2]
-        )  # fmt: skip
-        return [f"{link[1]}:{inner['origin_id']}", inner["origin_slot"]]
-
-    for node in page["nodes"]:
-        if node["type"] == "MarkdownNote":
-            continue
-        given = {slot["name"]: source(links[slot["link"]]) for slot in node["inputs"] if slot["link"]}
-        given = fields_of(node) | given
-        if node["type"] in parts:
-            found |= _inside(parts[node["type"]], node["id"], given)
-        else:
-            found[str(node["id"])] = given
-    return found
-
-
-def _inside(part: dict, number: int, given: dict) -> dict[str, dict]:
-    """The same of a subgraph's definition that stands as node `number`, given its inputs."""
-    names = [slot["name"] for slot in part["inputs"]]
-    links = {link["id"]: link for link in part["links"]}
-    for index, slot in enumerate(part["inputs"]):
-        starting = [
-            link["id"] for link in part["links"] if (link["origin_id"], link["origin_slot"]) == (-10, index)
-        ]
-        assert slot["linkIds"] == starting
-    found = {}
-    for node in part["nodes"]:
-        values = fields_of(node)
-        for slot in node["inputs"]:
-            link = links.get(slot["link"])
-            if link is not None and link["origin_id"] == -10:
-                values[slot["name"]] = given.get(names[link["origin_slot"]])
-            elif link is not None:
-                values[slot["name"]] = [f"{number}:{link['origin_id']}", link["origin_slot"]]
-        found[f"{number}:{node['id']}"] = {name: value for name, value in values.items() if value is not None}
-    return found
-
-
-def fields_of(node: dict) -> dict:
-    """Input name -> value of a UI node, read as the page reads it."""
-    values = iter(node["widgets_values"])
-    classes = all_node_classes() | {part.id: part for part in PARTS}
-    fields = {}
-    for name, spec in input_specs(classes[node["type"]]).items():
-        if is_widget(spec):
-            fields[name] = next(values)
-            if has_seed_control(spec):
-                assert next(values) == "fixed"
-            if spec.options.get("image_upload"):
-                assert next(values) == "image"
-    assert not list(values)
-    return fields
 
 
 @every_flow

@@ -75,14 +75,6 @@ export const KNOWN = {
     "url": "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors",
     "directory": "vae"
   },
-  "vitpose-base-simple/model.safetensors": {
-    "url": "https://huggingface.co/usyd-community/vitpose-base-simple/resolve/main/model.safetensors",
-    "directory": "figura"
-  },
-  "rtdetr_r50vd_coco_o365/model.safetensors": {
-    "url": "https://huggingface.co/PekingU/rtdetr_r50vd_coco_o365/resolve/main/model.safetensors",
-    "directory": "figura"
-  },
   "body_pose_model.pth": {
     "url": "https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth",
     "directory": "figura"
