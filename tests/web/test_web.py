@@ -170,5 +170,5 @@ def test_values_are_never_written_as_markup():
             allowed = path.name in ("elements.mjs", "source.mjs") and word == "http:" + "//"
             allowed |= (
                 path.name == "known.mjs" and word == "https:"
-            )  # addresses of model files, which the page takes
+            )  # of model files
             assert allowed or word not in text, f"{path.name}: {word}"
