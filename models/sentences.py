@@ -5,11 +5,27 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+PACK = Path(__file__).absolute().parent.parent
+
 
 def typed(words: str = "") -> str:
-    """`figura WORDS`, or `python -m figura WORDS` in a program that was started so."""
-    started_as_module = Path(sys.argv[0] if sys.argv else "").name == "__main__.py"
-    return f"{'python -m figura' if started_as_module else 'figura'} {words}".rstrip()
+    """`figura WORDS` where that was typed; elsewhere `python -m figura WORDS`, as in ComfyUI."""
+    started_as_command = Path(sys.argv[0] if sys.argv else "").stem == "figura"
+    return f"{'figura' if started_as_command else f'python -m {_module_name()}'} {words}".rstrip()
+
+
+def where_typed() -> str:
+    """Where the command of `typed` works, for the end of a sentence; empty outside ComfyUI."""
+    return f" (in {PACK.parent}, with ComfyUI's Python)" if _is_in_comfyui() else ""
+
+
+def _module_name() -> str:
+    """In ComfyUI the pack's folder may have any name."""
+    return PACK.name if _is_in_comfyui() else "figura"
+
+
+def _is_in_comfyui() -> bool:
+    return PACK.parent.name == "custom_nodes"
 
 
 def message_of(error: BaseException) -> str:

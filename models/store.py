@@ -12,7 +12,7 @@ from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
 from .files import path_inside
-from .sentences import typed
+from .sentences import typed, where_typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -209,5 +209,6 @@ def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> s
         return (
             f"no {file_kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
         )
-    get = f"fetch it with: {typed(f'models get {known.name}')}" if known.repo else "download it there by hand"
+    command = typed(f"models get {known.name}") + where_typed()
+    get = f"fetch it with: {command}" if known.repo else "download it there by hand"
     return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"

@@ -32,6 +32,10 @@ class FiguraAmodalMask:
         "photographs what it does for drawings, in a moment. Use it as the mask of any inpainting model."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "amodal", "amodal mask", "amodal completion", "occluded", "hidden part", "invisible mask",
+        "deocclusion", "whole person mask",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("MASK", "MASK")
     RETURN_NAMES = ("amodal_mask", "invisible_mask")

@@ -34,6 +34,7 @@ class FiguraCropPerson:
         "prompt, pose, box and mask; without any it is the whole picture. Stitch the result back with Stitch."
     )
     CATEGORY = "Figura/crop"
+    SEARCH_ALIASES = ["crop person", "crop and stitch", "inpaint crop", "bounding box", "detailer"]
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK", "FIGURA_CROP", "FIGURA_PROMPT", "BOUNDING_BOX")
     RETURN_NAMES = ("image", "mask", "crop", "prompt", "bounding_box")
@@ -168,6 +169,7 @@ class FiguraStitch:
         "bit for bit."
     )
     CATEGORY = "Figura/crop"
+    SEARCH_ALIASES = ["inpaint stitch", "paste", "uncrop", "crop and stitch", "composite", "blend back"]
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK")
     RETURN_NAMES = ("image", "changed_mask")
@@ -241,6 +243,7 @@ class FiguraCompare:
         "inside and outside the mask. An edit that kept its promise has no changed pixels outside."
     )
     CATEGORY = "Figura/compare"
+    SEARCH_ALIASES = ["psnr", "ssim", "difference", "diff", "metrics", "before after"]
     FUNCTION = "run"
     RETURN_TYPES = ("STRING", "IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "INT")
     RETURN_NAMES = (

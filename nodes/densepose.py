@@ -47,6 +47,7 @@ class FiguraDensePose:
         "Gives a mask of the parts you choose, too."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = ["densepose", "body parts", "segmentation", "uv", "clothes mask", "human parsing"]
     FUNCTION = "run"
     RETURN_TYPES = ("FIGURA_DENSEPOSE", "IMAGE", "MASK")
     RETURN_NAMES = ("densepose", "preview", "mask")

@@ -26,6 +26,7 @@ class FiguraHandCanvas:
         "a stock inpainting graph, draws the rest round them."
     )
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["hand", "hands", "hand fix", "fix hands", "canvas", "outpaint"]
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK")
     RETURN_NAMES = ("canvas", "known_mask")

@@ -49,6 +49,9 @@ class FiguraDetectPose:
         "the others find several people and need their files."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "openpose", "dwpose", "pose estimation", "keypoint", "keypoints", "skeleton", "detect joints",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("POSE_KEYPOINT", "IMAGE")
     RETURN_NAMES = ("pose_keypoint", "skeleton")
@@ -132,6 +135,10 @@ class FiguraPointPrompt:
         "same name."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "openpose editor", "pose editor", "skeleton", "keypoint", "keypoints", "points editor", "joints",
+        "amodal", "openpose", "bounding box",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "FIGURA_PROMPT", "POSE_KEYPOINT", "BOUNDING_BOX", "STRING", "STRING")
     RETURN_NAMES = (

@@ -64,6 +64,7 @@ class FiguraLoadRefiner:
     OUTPUT_TOOLTIPS = ("The networks, for Inpaint Refiner.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "refine", "inpaint"]
     DESCRIPTION = (
         "Loads the inpainting model with which PHAC refines: mini, SD1.5 inpainting or SDXL inpainting."
     )
@@ -139,6 +140,7 @@ class FiguraInpaintRefiner:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "refine", "inpaint", "inpaint person", "harmonize", "seam", "detailer"]
     DESCRIPTION = (
         "Makes a completed person fit the picture: pastes the hidden part in, adds a little noise there and "
         "nowhere else, and lets an inpainting model remove it (PHAC, stage C). Works behind any generator."

@@ -45,6 +45,7 @@ class FiguraLoadSAM:
     OUTPUT_TOOLTIPS = ("The model, for Visible Mask.",)
     FUNCTION = "run"
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = ["sam", "segment anything", "segmentation"]
     DESCRIPTION = "Loads a Segment Anything model, which cuts the visible part of a person out of a picture."
 
     def run(self, sam_name: str) -> tuple[Sam]:
@@ -100,6 +101,9 @@ class FiguraVisibleMask:
     )
     FUNCTION = "run"
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "sam", "segment anything", "segmentation", "mask person", "person mask", "matting", "cut out",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Finds the visible part of a person with Segment Anything, prompted by joints, points or a box. What "
         "hides the person stays outside the mask."
