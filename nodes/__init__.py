@@ -1,8 +1,8 @@
 """The node classes, one file per method or stage.
 
 Every module in this folder that has a `NODE_CLASS_MAPPINGS` (node id -> class) and a
-`NODE_DISPLAY_NAME_MAPPINGS` (node id -> title) is registered; a new file needs no entry here. What comes in is
-checked at one door, guard.py.
+`NODE_DISPLAY_NAME_MAPPINGS` (node id -> title) is registered; a new file needs no entry here. What comes
+in is checked at one door, guard.py.
 """
 
 import importlib

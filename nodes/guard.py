@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from ..models import store
+from ..models.sentences import shown
 from ..people.crops import CropPlan
 from ..people.densepose import DensePose
 from ..people.keypoints import read_pose_keypoint
@@ -39,7 +37,7 @@ NETWORKS = {
     "FIGURA_POCOLD": ("PoCoLDModel", "Load PoCoLD"),
     "FIGURA_SAM": ("Sam", "Load SAM"),
 }
-"""The class that a socket takes, by its name: importing all of them would load every method; and its loader."""
+"""The class that a socket takes, by its name (importing all would load every method), and its loader."""
 
 
 def guarded(node_class: type, title: str) -> type:
@@ -91,21 +89,6 @@ def checked_input(value: Any, name: str, kind: Any, options: Options) -> Any:
     if kind in NETWORKS:
         return _network(value, name, kind, *NETWORKS[kind])
     return CHECKS[kind](value, name, options)
-
-
-def shown(value: Any) -> str:
-    """A value for a sentence: short, on one line, whatever it is."""
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"a whole number of about {int(value.bit_length() * math.log10(2)) + 1} digits"
-    if isinstance(value, (str, bytes)) and len(value) > 60:
-        return f"a text of {len(value)} characters"
-    try:
-        text = ascii(value)
-    except (RecursionError, ValueError):
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"a {type(value).__name__}"
 
 
 def _wrong(name: str, wanted: str, value: Any) -> TypeError:
@@ -160,7 +143,7 @@ def _choice(value: Any, name: str, choices: Sequence[Any]) -> Any:
 
 
 def _may_name_a_file(value: str, choices: Sequence[Any]) -> bool:
-    """Whether the loader had better say itself what file this is, where it was sought, and where to get it."""
+    """Whether the loader had better say itself what file this is, and where it was sought."""
     files = len(choices) > 0 and choices[0] in (store.MINI, AUTOMATIC)
     return files and 0 < len(value) <= LONGEST_FILE_NAME and value.isprintable()
 
@@ -217,7 +200,9 @@ def _vae(value: Any, name: str, options: Options) -> Any:
 
 def _conditioning(value: Any, name: str, options: Options) -> Any:
     if not isinstance(value, list) or not value or not all(map(_is_conditioning, value)):
-        raise TypeError(f"{name} must be a CONDITIONING; got {type(value).__name__}. Connect CLIP Text Encode")
+        raise TypeError(
+            f"{name} must be a CONDITIONING; got {type(value).__name__}. Connect CLIP Text Encode"
+        )
     return value
 
 

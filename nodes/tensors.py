@@ -101,7 +101,7 @@ def _tensor(value: Any, name: str, wanted: str) -> torch.Tensor:
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name} must be an {wanted} tensor; got {type(value).__name__}.")
     if value.layout != torch.strided or value.is_nested or value.is_quantized:
-        raise TypeError(f"{name} is a sparse, nested or quantised tensor; an {wanted} is a dense one.")
+        raise TypeError(f"{name} is a sparse, nested or quantised tensor; a dense {wanted} is needed.")
     if value.is_meta:
         raise TypeError(f"{name} has a shape but no values (it lies on the device meta).")
     if value.is_complex() or not _is_readable(value.dtype):
@@ -206,6 +206,8 @@ def read_bounding_box(value: Any, name: str = "bounding_box") -> list[Box]:
     Accepts the core form {"x", "y", "width", "height"}, [x0, y0, x1, y1], a list of either (one per picture),
     and a list of such lists. Raises ValueError, naming the input, for anything else.
     """
+    if isinstance(value, torch.Tensor):
+        value = _tensor(value, name, "BOUNDING_BOX")
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping) or _is_corners(value):
         return [_read_box(value, name)]

@@ -167,6 +167,11 @@ def visible_points(
     labels = torch.cat([torch.full((len(positive),), POSITIVE), torch.full((len(negative),), NEGATIVE)])
     if box is None and len(positive) == 0:
         box = next((each.full_box for each in prompts if each.full_box is not None), None)
+    if box is not None and box.clip(height, width).is_empty:
+        raise ValueError(
+            f"bounding_box, or the prompt's full box, {tuple(box)} lies outside the picture of {width} x "
+            f"{height} pixels: draw it on the person"
+        )
     box = None if box is None else box.clip(height, width)
     return VisiblePoints(torch.from_numpy(np.concatenate([positive, negative])).float(), labels, box)
 

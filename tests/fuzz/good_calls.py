@@ -119,7 +119,11 @@ def inputs_of(node_id: str) -> dict[str, tuple[Any, dict[str, Any], bool]]:
 
 def good_call(node_id: str) -> dict[str, Any]:
     """The node's inputs for a call that works; of the optional ones those of plain types."""
-    skipped = {"FiguraInpaintRefiner": {"crop"}, "FiguraInvisibleMask": {"crop"}, "FiguraHandSampler": {"sam"}}
+    skipped = {
+        "FiguraInpaintRefiner": {"crop"},
+        "FiguraInvisibleMask": {"crop"},
+        "FiguraHandSampler": {"sam"},
+    }
     return {
         name: value_of(node_id, name, kind, options)
         for name, (kind, options, _) in inputs_of(node_id).items()

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from figura.headless.runner import NodeError, Runner
+from figura.headless.saving import next_number, save_pngs
 from figura.headless.stock_nodes import (
     STOCK_NODES,
     LoadImage,
     LoadImageMask,
     SaveImage,
-    next_number,
-    save_pngs,
 )
 from figura.host import use_host
 from figura.host.plain import PlainHost
