@@ -14,6 +14,8 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from ..models import store
 from ..models.sentences import shown
 from ..people.crops import CropPlan
@@ -26,8 +28,8 @@ from .tensors import plain_image, plain_mask, read_bounding_box
 Options = Mapping[str, Any]
 Check = Callable[[Any, str, Options], Any]
 
-LONGEST_TEXT = 2**20
-LONGEST_FILE_NAME = 1024
+LONGEST_TEXT = 2**22
+LONGEST_FILE_NAME = 255
 NETWORKS = {
     "FIGURA_PHAC": ("PHACModel", "Load PHAC"),
     "FIGURA_REFINER": ("Inpainter", "Load Refiner"),
@@ -154,10 +156,8 @@ def _listed(choices: Sequence[Any], most: int = 12) -> str:
 
 
 def _pose(value: Any, name: str, options: Options) -> Any:
-    try:
-        read_pose_keypoint(value, size=(1, 1))
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from error
+    if not read_pose_keypoint(value, size=(1, 1), name=name):
+        raise ValueError(f"{name} is empty: connect the pose of at least one picture")
     return value
 
 
@@ -193,7 +193,7 @@ def _network(value: Any, name: str, kind: str, class_name: str, loader: str) -> 
 
 
 def _vae(value: Any, name: str, options: Options) -> Any:
-    if not callable(getattr(value, "encode", None)):
+    if not callable(getattr(value, "encode", None)) or isinstance(value, torch.nn.Module):
         raise TypeError(f"{name} must be a VAE; got {type(value).__name__}. Connect Load VAE")
     return value
 

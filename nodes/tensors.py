@@ -12,9 +12,12 @@ from typing import Any
 
 import torch
 
+from ..models.sentences import shown
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import Person, Pose
 
+FURTHEST = 1e9
+"""Pixels; whatever lies further away was never a place in a picture."""
 LARGEST_PICTURE = 2**28
 """Pixels of one picture, 16384 x 16384."""
 BATCH_FIX = "Give one for all pictures or one for each (for example with Repeat Image Batch)."
@@ -213,7 +216,7 @@ def read_bounding_box(value: Any, name: str = "bounding_box") -> list[Box]:
         return [_read_box(value, name)]
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) == 0:
         raise ValueError(
-            f'{name} must be {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
+            f'{name} must be {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {shown(value)}.'
         )
     return [_read_image(entry, name) for entry in value]
 
@@ -222,7 +225,7 @@ def _read_image(entry: Any, name: str) -> Box:
     if isinstance(entry, Mapping) or _is_corners(entry):
         return _read_box(entry, name)
     if not isinstance(entry, Sequence) or isinstance(entry, str):
-        raise ValueError(f"{name}: a picture's boxes must be a box or a list of boxes; got {entry!r:.60}.")
+        raise ValueError(f"{name}: a picture's boxes must be a box or a list of boxes; got {shown(entry)}.")
     union = EMPTY
     for box in entry:
         union = union.union(_read_box(box, name))
@@ -244,12 +247,14 @@ def _read_box(value: Any, name: str) -> Box:
             box = Box(x, y, x + float(value["width"]), y + float(value["height"]))
         else:
             box = Box(*map(float, value))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ValueError(
-            f'{name}: a box is {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
+            f'{name}: a box is {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {shown(value)}.'
         ) from None
-    if not all(map(math.isfinite, box)) or box.is_empty:
-        raise ValueError(f"{name}: {value!r:.60} has no area. Width and height must be above 0.")
+    if not all(abs(side) < FURTHEST for side in box) or box.is_empty:
+        raise ValueError(
+            f"{name}: {shown(value)} has no area, or no place. Width and height must be above 0, in pixels."
+        )
     return box
 
 

@@ -200,8 +200,8 @@ def points_object(text: str) -> str:
         return text
     try:
         listed = json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    except (ValueError, RecursionError):
+        return text  # the points text says what is wrong with it
     points = [[entry.get("x"), entry.get("y")] if isinstance(entry, dict) else entry for entry in listed]
     return json.dumps({"positive": points})
 

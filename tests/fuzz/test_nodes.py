@@ -62,9 +62,10 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def is_clear(error: BaseException, names: list[str]) -> bool:
-    """Whether an error is a sentence of ours that names an input."""
+    """Whether an error is a sentence of ours that names an input, or the file that was not found."""
     ours = Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve().is_relative_to(PACK)
-    return isinstance(error, CLEAR) and ours and any(name in str(error) for name in (*names, "POSE_KEYPOINT"))
+    named = isinstance(error, FileNotFoundError) or any(name in str(error).lower() for name in names)
+    return isinstance(error, CLEAR) and ours and named
 
 
 def outcome(node_id: str, call: dict[str, Any]) -> str:
