@@ -145,7 +145,8 @@ def _region(
         EMPTY if prompts is None else prompts[index].extent.with_area(),
         EMPTY if poses is None else _extent(poses[index]).with_area(),
         EMPTY if boxes is None else boxes[index],
-        EMPTY if masks is None else Box.around_mask(masks[index, 0]),
+        # Where a feathered mask has sunk to a half it still blends: all of it belongs into the crop.
+        EMPTY if masks is None else Box.around_mask(masks[index, 0] > 0),
     ]
     region = EMPTY
     for part in parts:

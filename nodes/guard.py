@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from .tensors import plain_image, plain_mask, read_bounding_box
 Options = Mapping[str, Any]
 Check = Callable[[Any, str, Options], Any]
 
+PLACEHOLDER_SIDE = 64
 LONGEST_TEXT = 2**22
 LONGEST_FILE_NAME = 255
 NETWORKS = {
@@ -71,13 +73,38 @@ def checked_inputs(node_class: Any, title: str, given: Mapping[str, Any]) -> dic
     declared = node_class.INPUT_TYPES()
     specs = {**declared.get("required", {}), **declared.get("optional", {})}
     done = dict(given)
-    for name in specs.keys() & given.keys():
-        kind, *options = specs[name]
-        try:
+    try:
+        for name in specs.keys() & given.keys():
+            kind, *options = specs[name]
             done[name] = checked_input(given[name], name, kind, options[0] if options else {})
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{title}: {error}") from error
-    return done
+        return _without_placeholders(done, specs, declared.get("required", {}))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{title}: {error}") from error
+
+
+def _without_placeholders(
+    done: Mapping[str, Any], specs: Mapping[str, Any], required: Container[str]
+) -> dict[str, Any]:
+    """The inputs without the masks that Load Image makes for pictures without alpha: they mean no mask."""
+    sizes = {tuple(done[name].shape[1:3]) for name in specs if name in done and specs[name][0] == "IMAGE"}
+    found = {
+        name
+        for name in specs
+        if name in done and specs[name][0] == "MASK" and _is_placeholder(done[name], sizes)
+    }
+    for name in sorted(found):
+        if name in required:
+            side = PLACEHOLDER_SIDE
+            raise ValueError(
+                f"{name} is the empty mask of {side} x {side} pixels that Load Image gives for a picture "
+                "without alpha: connect a mask"
+            )
+    return {name: value for name, value in done.items() if name not in found}
+
+
+def _is_placeholder(mask: torch.Tensor, sizes: set[tuple[int, ...]]) -> bool:
+    own = (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE)
+    return mask.shape[1:3] == own and bool(sizes) and own not in sizes and not bool(mask.any())
 
 
 def checked_input(value: Any, name: str, kind: Any, options: Options) -> Any:
@@ -102,9 +129,9 @@ def _whole(value: Any, name: str, options: Options) -> int:
     if not isinstance(value, numbers.Real):
         raise _wrong(name, "a whole number", value)
     _check_range(value, name, options)
-    if value != int(value):
+    if value != math.floor(value):
         raise ValueError(f"{name} must be a whole number; got {shown(value)}")
-    return int(value)
+    return math.floor(value)
 
 
 def _number(value: Any, name: str, options: Options) -> float:

@@ -306,7 +306,13 @@ def check_visible(masks: Tensor) -> None:
     empty = [index for index, mask in enumerate(masks) if not (mask > 0.5).any()]
     if empty:
         raise ValueError(
-            f"visible_mask of picture {empty[0]} is empty: nobody is visible there. Check the points or the "
-            "pose "
-            "that the mask was made from, or connect a mask of the visible part of the person"
+            f"visible_mask of picture {empty[0]} {said_of_empty(masks[empty[0]])}: nobody is visible there. "
+            "Check the points or the pose that the mask was made from, or connect a mask of the visible part "
+            "of the person"
         )
+
+
+def said_of_empty(mask: Tensor) -> str:
+    """What is to be said of a mask without a value above 0.5, which is where masks begin."""
+    largest = float(mask.max())
+    return f"is nowhere above 0.5 (its largest value is {largest:.2f})" if largest > 0 else "is empty"
