@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 
 from .guard import guarded
+from .watched import watched
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
@@ -24,7 +25,8 @@ def _register(module_name: str) -> None:
     titles = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {})
     NODE_DISPLAY_NAME_MAPPINGS.update(titles)
     for node_id, node_class in classes.items():
-        NODE_CLASS_MAPPINGS[node_id] = guarded(node_class, titles[node_id].removesuffix(" (Figura)"))
+        title = titles[node_id].removesuffix(" (Figura)")
+        NODE_CLASS_MAPPINGS[node_id] = watched(guarded(node_class, title))
 
 
 for _found in sorted(info.name for info in pkgutil.iter_modules(__path__)):

@@ -108,7 +108,14 @@ def _is_placeholder(mask: torch.Tensor, sizes: set[tuple[int, ...]]) -> bool:
 
 
 def checked_input(value: Any, name: str, kind: Any, options: Options) -> Any:
-    """One value in the form that nodes work with. kind: as INPUT_TYPES declares it, a type or its choices."""
+    """One value in the form that nodes work with.
+
+    Args:
+        value: whatever came.
+        name: of the input, for errors.
+        kind: as INPUT_TYPES declares it, a type or its choices.
+        options: as INPUT_TYPES declares them: min and max of numbers.
+    """
     if kind == "MODEL":
         return value  # what it must have is each node's own matter, and its own sentence
     if value is None:

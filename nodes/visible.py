@@ -122,15 +122,44 @@ class FiguraVisibleMask:
         images, prompts, poses, boxes = broadcast_batches(
             image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
-        host, found = get_host(), []
+        said = [
+            [None if values is None else values[index] for values in (prompts, poses, boxes)]
+            for index in range(len(images))
+        ]
+        without = frames_without_anybody(points, said)
+        host = get_host()
+        masks, scores = torch.zeros(len(images), *size), []
         progress = host.progress(len(images), unique_id)
         with host.managed(sam, memory=attention_bytes(sam)) as model:
             for index, picture in enumerate(images):
-                said = [None if values is None else values[index] for values in (prompts, poses, boxes)]
-                found.append(_find(model, picture, visible_points(size, points, *said), index, len(images)))
+                if index not in without:
+                    told = visible_points(size, points, *said[index])
+                    masks[index], score = _find(model, picture, told, index, len(images))
+                    scores.append(score)
                 progress.step(index + 1)
-        masks, scores = zip(*found, strict=True)
-        return b1hw_to_mask(torch.stack(masks)[:, None]), min(scores)
+        return b1hw_to_mask(masks[:, None]), min(scores)
+
+
+def frames_without_anybody(text: str, said: list[list[Any]]) -> set[int]:
+    """Numbers of the pictures of a batch of which nothing is known, where others show somebody; logged.
+
+    Args:
+        text: the points for all pictures.
+        said: prompt, pose and box of each picture, or None.
+    """
+    without = set() if text.strip() else {index for index, each in enumerate(said) if _is_nobody(*each)}
+    if not without or len(without) == len(said):
+        return set()
+    frames = ", ".join(str(index + 1) for index in sorted(without))
+    logger.warning("Visible Mask: nobody in picture %s of %d: its mask is empty", frames, len(said))
+    return without
+
+
+def _is_nobody(prompt: PointPrompt | None, pose: Pose | None, box: Box | None) -> bool:
+    if prompt is not None:
+        return prompt.says_nothing
+    seen = pose is not None and any((person.body[:, 2] > 0).any() for person in pose.people)
+    return pose is not None and not seen and box is None
 
 
 class VisiblePoints(NamedTuple):
