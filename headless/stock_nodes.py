@@ -267,6 +267,44 @@ class ImageInvert:
         return (1.0 - image,)
 
 
+class ImageStitch:
+    """Two pictures side by side. Of ComfyUI's node: pictures of one size, without space between."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "stitch"
+    CATEGORY = "image/transform"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        required = {
+            "image1": ("IMAGE",),
+            "direction": (["right", "down", "left", "up"], {"default": "right"}),
+            "match_image_size": ("BOOLEAN", {"default": True}),
+            "spacing_width": ("INT", {"default": 0, "min": 0, "max": 1024, "step": 2}),
+            "spacing_color": (["white", "black", "red", "green", "blue"], {"default": "white"}),
+        }
+        return {"required": required, "optional": {"image2": ("IMAGE",)}}
+
+    def stitch(
+        self,
+        image1: torch.Tensor,
+        direction: str,
+        match_image_size: bool,
+        spacing_width: int,
+        spacing_color: str,
+        image2: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor]:
+        if image2 is None:
+            return (image1,)
+        if image1.shape != image2.shape or spacing_width:
+            raise ValueError(
+                f"'image2' has shape {tuple(image2.shape)}: without ComfyUI it must be that of image1, "
+                f"{tuple(image1.shape)}, with spacing_width 0"
+            )
+        pair = (image1, image2) if direction in ("right", "down") else (image2, image1)
+        return (torch.cat(pair, dim=2 if direction in ("right", "left") else 1),)
+
+
 class PrimitiveInt:
     RETURN_TYPES = ("INT",)
     FUNCTION = "execute"
@@ -295,6 +333,7 @@ STOCK_NODES: dict[str, type] = {
         SolidMask,
         ThresholdMask,
         ImageInvert,
+        ImageStitch,
         PrimitiveInt,
     )
 }

@@ -30,6 +30,7 @@ SHOWN = {
     "phac_photo": ("Load Image", "Save picture"),
     **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
+    "phac_several_people": ("Both", "Save picture"),
     "phac_native_sd15": ("Load Image", "Save prompt", "Save canvas"),
     "phac_native_sdxl": ("Load Image", "Save prompt", "Save canvas"),
     "phac_native_one_pass": ("Load Image", "Save prompt", "Save mask"),
