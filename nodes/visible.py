@@ -34,8 +34,8 @@ class FiguraLoadSAM:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         names = store.find("sam", get_host().model_folders("sam"))
         tooltip = (
-            "mini is the small model that comes with Figura; it knows only Figura's drawn people. For "
-            "photographs put sam_vit_b, sam_vit_l or sam_vit_h (.pth or .safetensors) into models/sams."
+            "mini is the small model that comes with Figura. For finer masks put sam_vit_b, _l or _h, or "
+            "sam_hq_vit_b, _l or _h (.pth or .safetensors) into models/sams."
         )
         return {"required": {"sam_name": (names, {"default": store.MINI, "tooltip": tooltip})}}
 

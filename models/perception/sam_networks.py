@@ -23,6 +23,9 @@ from ..diffusion.checkpoint import (
     parse_metadata,
     read_safetensors,
 )
+from ..store import SAFE_SUFFIXES
+from .sam_hq import add_fine_decoder
+from .sam_layouts import meta_names, other_model
 from .sam_mini import MAPS, ConvStem, FineMasks
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ class SamConfig:
     """Numbers of a SAM. `stem_widths`, channels at 1/2, 1/4, 1/8, 1/16 of the side, replace the linear patch
     embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16. `prompt_maps`: the prompt
     enters this stem beside the picture, so that each prompt has an embedding of its own. `fine_width`:
-    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone.
+    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone. `hq`: SAM-HQ.
     """
 
     image_size: int = 1024
@@ -61,6 +64,7 @@ class SamConfig:
     stem_blocks: int = 1
     prompt_maps: bool = False
     fine_width: int = 0
+    hq: bool = False
 
 
 MINI = SamConfig(
@@ -115,12 +119,13 @@ def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
         raise FileNotFoundError(
             f"no SAM weights at {path}: put sam_vit_b_01ec64.pth (or vit_l, vit_h) there, or choose mini"
         )
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() in SAFE_SUFFIXES:
         tensors, raw = read_safetensors(path)
         if "figura" in raw:
             return from_int8(tensors), config_of_file(path, parse_metadata(path, raw))
     else:
         tensors = read_pickle(path)
+    tensors = meta_names(tensors)
     return tensors, config_from_tensors(tensors, str(path))
 
 
@@ -172,6 +177,7 @@ def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:
         mlp_ratio=tensors["image_encoder.blocks.0.mlp.lin1.weight"].shape[0] / embed_dim,
         window_size=min(windows),
         global_attn_indexes=tuple(i for i, size in enumerate(windows) if size == grid),
+        hq="mask_decoder.hf_token.weight" in tensors,
         **_decoder_numbers(tensors),
     )
 
@@ -202,9 +208,10 @@ def _check_is_sam(tensors: Tensors, name: str) -> None:
     )
     missing = [key for key in needed if key not in tensors]
     if missing:
+        found = other_model(tensors)
         raise ValueError(
-            f"{name} is not a Segment Anything (ViT) checkpoint: it has no {missing[0]!r}. "
-            "sam_vit_b, _l and _h are accepted (not SAM 2, MobileSAM, HQ-SAM): choose one, or mini"
+            f"{name} is {found or 'no Segment Anything'} (it has no {missing[0]!r}); accepted are sam_vit_b, "
+            "_l, _h and sam_hq_vit_b, _l, _h in Meta's layout or that of transformers: choose one, or mini"
         )
 
 
@@ -258,7 +265,7 @@ def _prompt_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
 
 
 def _decoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
-    return modeling.MaskDecoder(
+    decoder = modeling.MaskDecoder(
         transformer_dim=config.out_chans,
         num_multimask_outputs=config.num_multimask_outputs,
         transformer=modeling.TwoWayTransformer(
@@ -270,6 +277,7 @@ def _decoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
         iou_head_depth=config.iou_head_depth,
         iou_head_hidden_dim=config.iou_head_hidden_dim,
     )
+    return add_fine_decoder(decoder, config.embed_dim) if config.hq else decoder
 
 
 @torch.no_grad()

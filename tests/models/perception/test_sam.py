@@ -205,7 +205,7 @@ def test_another_kind_of_file_of_this_pack_is_refused(tmp_path: Path) -> None:
 def test_foreign_truncated_and_missing_files_are_named(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.pth"
     torch.save({"layer.weight": torch.zeros(3)}, foreign)
-    with pytest.raises(ValueError, match="foreign.pth is not a Segment Anything"):
+    with pytest.raises(ValueError, match="foreign.pth is no Segment Anything"):
         load_sam(foreign)
     truncated = tmp_path / "cut.pth"
     truncated.write_bytes(foreign.read_bytes()[:100])
