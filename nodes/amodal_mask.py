@@ -115,12 +115,14 @@ class FiguraAmodalMask:
         host = get_host()
         path = Path(host.find_model("amodal_mask", MINI)) / WEIGHTS_FILE
         with host.managed(load_amodal_mask(path, host.operations())) as net:
-            whole = [
-                torch.zeros_like(masks[row])
-                if row in without
-                else complete_one(net, masks[row, 0], *said[row], seed + number, variety)
-                for number, row in enumerate(rows)
-            ]
+            whole = []
+            for number, row in enumerate(rows):
+                pose, spoken, box = said[row]
+                whole.append(
+                    torch.zeros_like(masks[row])
+                    if row in without
+                    else complete_one(net, masks[row, 0], pose, spoken, box, seed + number, variety)
+                )
         amodal = torch.stack(whole)
         visible = (masks[rows] >= 0.5).float()
         return b1hw_to_mask(amodal), b1hw_to_mask(amodal * (1 - visible))

@@ -136,9 +136,10 @@ def _whole(value: Any, name: str, options: Options) -> int:
     if not isinstance(value, numbers.Real):
         raise _wrong(name, "a whole number", value)
     _check_range(value, name, options)
-    if value != math.floor(value):
+    whole: Any = math.floor(value)
+    if value != whole:
         raise ValueError(f"{name} must be a whole number; got {shown(value)}")
-    return math.floor(value)
+    return int(whole)
 
 
 def _number(value: Any, name: str, options: Options) -> float:

@@ -20,7 +20,7 @@ def watched(node_class: type) -> type:
     if hasattr(node_class, "IS_CHANGED") or not _offers_files(node_class):
         return node_class
 
-    def is_changed(cls: type, **inputs: Any) -> str:
+    def is_changed(cls: Any, /, **inputs: Any) -> str:
         return repr([stamp(value) for _, value in sorted(inputs.items()) if isinstance(value, str)])
 
     setattr(node_class, "IS_CHANGED", classmethod(is_changed))  # noqa: B010 - mypy knows no such attribute

@@ -47,7 +47,7 @@ def phac_several_people(classes: Mapping[str, Any]) -> Flow:
     with flow.group("3  Each completed", Color.STAGE):
         sam, phac = flow.add("FiguraLoadSAM"), flow.add("FiguraLoadPHAC")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=split["image"], prompt=prompt["prompt"])
-        given = {"image": split["image"], "visible_mask": seen["visible_mask"]}
+        given: dict[str, Any] = {"image": split["image"], "visible_mask": seen["visible_mask"]}
         coarse = flow.add("FiguraPHACSampler", phac=phac["phac"], prompt=prompt["prompt"], **given)
         hidden = flow.add(
             "FiguraInvisibleMask",
