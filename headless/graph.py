@@ -19,6 +19,9 @@ from ..models.sentences import printable, shown
 Graph = dict[str, dict[str, Any]]
 Classes = Mapping[str, type]
 LINK_ANY = "*"
+LINKED_ONLY = ("IMAGE", "MASK", "LATENT", "MODEL", "CLIP", "VAE", "CONDITIONING", "CONTROL_NET")
+OURS = "FIGURA_"
+"""Values of these types cannot be written in a file."""
 DEEPEST = 100
 """Levels of lists and objects that a graph may have; real ones have about 6."""
 MOST_PROBLEMS = 20
@@ -251,6 +254,8 @@ def _check_input(
         return _check_link(graph, value, spec, classes)
     if isinstance(value, dict) and "__value__" in value:
         value = value["__value__"]
+    if spec.type in LINKED_ONLY or str(spec.type).startswith(OURS):
+        return f"got {shown(value)}, but a link to a node that gives a {spec.type} is accepted"
     try:
         value = _convert(value, spec)
     except (TypeError, ValueError, OverflowError):

@@ -94,10 +94,10 @@ class _Sums:
 
 
 def spans(length: int) -> list[tuple[int, int]]:
-    """Where the tiles of a side begin and end: all of nearly TILE pixels, none shorter unless the side is.
+    """Where the tiles of a side begin and end: TILE to twice TILE pixels each, unless the side is shorter.
 
-    >>> spans(150), spans(9)
-    ([(0, 75), (75, 150)], [(0, 9)])
+    >>> spans(300), spans(9)
+    ([(0, 150), (150, 300)], [(0, 9)])
     """
     count = max(length // TILE, 1)
     edges = [length * index // count for index in range(count + 1)]

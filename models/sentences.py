@@ -27,7 +27,7 @@ def message_of(error: BaseException) -> str:
 
 
 def shown(value: Any, most: int = 80) -> str:
-    """A value for a sentence: short, on one line and without control characters, whatever it is.
+    r"""A value for a sentence: short, on one line and without control characters, whatever it is.
 
     >>> shown(10**400), shown("long " * 100), shown("\x1b[31m")
     ('a whole number of 401 digits', 'a text of 500 characters', "'\\x1b[31m'")
@@ -46,7 +46,7 @@ def shown(value: Any, most: int = 80) -> str:
 
 
 def printable(text: str) -> str:
-    """A text for a terminal: control characters, which could move its cursor or hide words, as codes.
+    r"""A text for a terminal: control characters, which could move its cursor or hide words, as codes.
 
     >>> printable("a\x1b[2Jb")
     'a\\x1b[2Jb'

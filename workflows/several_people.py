@@ -43,7 +43,7 @@ def phac_several_people(classes: Mapping[str, Any]) -> Flow:
         split = flow.add("FiguraSplitPeople", image=picture["IMAGE"], pose_keypoint=pose["pose_keypoint"])
         whole = flow.add("FiguraCompletePose", pose_keypoint=split["pose_keypoint"])
         prompt = flow.add("FiguraPointPrompt", image=split["image"], pose_keypoint=whole["pose_keypoint"])
-        flow.add("PreviewImage", "Prompts", images=prompt["prompt_image"])
+        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"])
     with flow.group("3  Each completed", Color.STAGE):
         sam, phac = flow.add("FiguraLoadSAM"), flow.add("FiguraLoadPHAC")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=split["image"], prompt=prompt["prompt"])
@@ -73,5 +73,5 @@ def phac_several_people(classes: Mapping[str, Any]) -> Flow:
             changed_mask=refined["changed_mask"],
             visible_mask=seen["visible_mask"],
         )
-        add_saved(flow, "Save picture", "several_people", together["image"])
+        add_saved(flow, "Save picture", "several_people_refined", together["image"])
     return flow

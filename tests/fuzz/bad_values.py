@@ -313,7 +313,7 @@ def _spoil(value: Any, random: Random) -> Any:
         else:
             value[key] = _spoil(value[key], random)
         return value
-    return random.choice(LEAVES)
+    return copy.deepcopy(random.choice(LEAVES))
 
 
 def bad_pose(random: Random) -> Any:
