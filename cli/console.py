@@ -39,7 +39,7 @@ class ProgressLine:
         self._width = 0
 
     def report(self, name: str, done: int, total: int, preview: Image | None = None) -> None:
-        """Show that `done` of `total` steps of `name` are finished."""
+        """Show that `done` of `total` steps of `name` are finished; preview: how the picture looks by now."""
         with self._lock:
             name = printable(name)
             if self._live:

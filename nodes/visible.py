@@ -19,6 +19,7 @@ from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.points_json import read_points_text
 from ..people.prompts import PointPrompt, parse_points
+from .inputs import PERSON_IMAGE_INPUT
 from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class FiguraVisibleMask:
         return {
             "required": {
                 "sam": ("FIGURA_SAM", {"tooltip": "A model of Load SAM."}),
-                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "image": PERSON_IMAGE_INPUT,
             },
             "optional": {
                 "prompt": (

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .clip import OpenCLIPTextCondition, SDXLTextCondition, load_tokenizer
+from .latent_model import LatentNetworks
 from .layouts import (
     LDM_VAE,
     SD2,
@@ -51,13 +52,10 @@ SIZES = {SD15: 512, SD2: 512, SDXL: 1024}
 
 @dataclass(frozen=True)
 class Stack:
-    """One Stable Diffusion model as diffusers networks. size: side of its pictures in pixels."""
+    """One Stable Diffusion model as diffusers networks. family: SD15, SD2 or SDXL of layouts.py."""
 
     family: str
-    unet: Any
-    vae: Any
-    text: torch.nn.Module
-    size: int
+    networks: LatentNetworks
 
 
 def load_stack(
@@ -97,7 +95,7 @@ def load_stack(
     vae = _build_vae(rest, family, where, torch.float32 if family == SDXL else dtype)
     text = _build_text(rest, family, Path(tokenizer), where, dtype)
     unet = _build_unet(unet_tensors, config, str(checkpoint), dtype)
-    return Stack(family, unet.eval(), vae.eval(), text.eval(), SIZES[family])
+    return Stack(family, LatentNetworks(vae.eval(), unet.eval(), text.eval(), SIZES[family]))
 
 
 def load_unet(

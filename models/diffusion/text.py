@@ -132,7 +132,7 @@ def text_encoder_from(tensors: Mapping[str, torch.Tensor], config: Mapping[str, 
 
 def load_text_encoder(path: str | Path) -> TextEncoder:
     """The mini text encoder from its weights file; errors as in `checkpoint.load_file`."""
-    tensors, meta = load_file(path, kind="text")
+    tensors, meta = load_file(path, file_kind="text")
     return text_encoder_from(tensors, meta["config"])
 
 

@@ -17,7 +17,7 @@ from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
 from .layers import Hourglass, Residual
 from .pose import View, box_view, resample_view, whole_view
 
-KIND = "densepose"
+FILE_KIND = "densepose"
 MINI_FILE = "densepose.safetensors"
 SCRIPT_SUFFIX = ".torchscript"
 BATCH = 16
@@ -104,7 +104,7 @@ def _placed(logits: Tensor, view: View, size: torch.Size) -> Tensor:
 
 def load_densepose_net(path: str | Path) -> DensePoseNet:
     """The mini estimator from its weights file; errors name the file."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     net = DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"]))
     load_into(net, tensors, str(path))
     return net.eval()

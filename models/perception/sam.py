@@ -69,11 +69,11 @@ def prompt_logits(
         Logits (B,K,4g,4g) over the padded square, and IoU (B,K).
     """
     count, prompts = labels.shape[:2]
-    points, kinds = points_px.flatten(0, 1), labels.flatten(0, 1)
+    points, signs = points_px.flatten(0, 1), labels.flatten(0, 1)
     corners = None if boxes is None else boxes.flatten(0, 1)
     inputs = sam.preprocess(images * 255)
     if sam.prompt_maps:
-        maps = prompt_maps(kinds == POSITIVE, kinds == NEGATIVE, points, corners, sam.image_encoder.img_size)
+        maps = prompt_maps(signs == POSITIVE, signs == NEGATIVE, points, corners, sam.image_encoder.img_size)
         inputs = torch.cat([inputs.repeat_interleave(prompts, dim=0), maps.to(inputs.dtype)], dim=1)
         source, fine = sam.image_encoder(inputs), None
     else:
@@ -81,7 +81,7 @@ def prompt_logits(
         source = source.repeat_interleave(prompts, dim=0)
         fine = None if fine is None else fine.repeat_interleave(prompts, dim=0)
     sparse, dense = sam.prompt_encoder(
-        (points - 0.5, kinds), None if corners is None else corners - 0.5, None
+        (points - 0.5, signs), None if corners is None else corners - 0.5, None
     )
     logits, iou = _decode_single(sam, inputs, source + dense, sparse, fine)
     return logits.unflatten(0, (count, prompts)), iou.reshape(count, prompts)

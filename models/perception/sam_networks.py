@@ -31,7 +31,7 @@ from .sam_mini import MAPS, ConvStem, FineMasks
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-KIND = "sam"
+FILE_KIND = "sam"
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -148,7 +148,7 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
 
 def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
     """The configuration a file of this pack carries."""
-    if meta["kind"] != KIND:
+    if meta["kind"] != FILE_KIND:
         raise ValueError(
             f"{path} holds {meta['kind']!r} weights, but SAM weights are needed here: choose another file"
         )

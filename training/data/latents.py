@@ -89,8 +89,11 @@ class LatentCache:
         for number, start in enumerate(starts, start=1):
             done = folder / f"done_{start:07d}"
             if not done.is_file():
-                kind, wanted = next(vae.parameters()).device.type, precision is not None
-                with torch.no_grad(), torch.autocast(kind, precision or torch.bfloat16, enabled=wanted):
+                device_type, wanted = next(vae.parameters()).device.type, precision is not None
+                with (
+                    torch.no_grad(),
+                    torch.autocast(device_type, precision or torch.bfloat16, enabled=wanted),
+                ):
                     _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)), list(layout))
                 done.touch()
                 report_shards("encoded", number, len(starts), begin)

@@ -14,7 +14,7 @@ from figura.models.perception.sam import (
     visible_mask,
 )
 from figura.models.perception.sam_networks import (
-    KIND,
+    FILE_KIND,
     MINI,
     SamConfig,
     build_sam,
@@ -188,7 +188,7 @@ def write(tensors: dict[str, torch.Tensor], path: Path) -> None:
 @pytest.mark.parametrize("int8", [False, True])
 def test_a_mini_file_carries_its_configuration(tmp_path: Path, mini: torch.nn.Module, int8: bool) -> None:
     path = tmp_path / "sam.safetensors"
-    save_module(path, KIND, mini.state_dict(), config_to_metadata(MINI), int8=int8)
+    save_module(path, FILE_KIND, mini.state_dict(), config_to_metadata(MINI), int8=int8)
     loaded = load_sam(path)
     assert loaded.image_encoder.img_size == 128
     frequencies = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
