@@ -35,7 +35,7 @@ def _offers_files(node_class: Any) -> bool:
 def stamp(name: str) -> list[tuple[str, int, int]]:
     """Path, size and time of change of the files that a choice may mean, in every model folder."""
     host = get_host()
-    folders = dict.fromkeys(folder for kind in store.kinds() for folder in host.model_folders(kind))
+    folders = dict.fromkeys(folder for kind in store.file_kinds() for folder in host.model_folders(kind))
     if name == store.MINI:
         return [_state(path) for path in sorted(store.MINI_DIR.glob("*.safetensors"))]
     return [_state(path) for folder in folders for path in _inside(Path(folder), name) if path.is_file()]
