@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
+MOST_NAMED = 5
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
 OURS = "Figura"
 
@@ -141,14 +142,25 @@ def _find_shipped_images(graph: Graph) -> None:
 def _images(inputs: Sequence[Path]) -> Iterable[Path]:
     for path in inputs:
         if path.is_dir():
-            found = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise FileNotFoundError(f"--input {path}: no picture in this folder")
-            yield from found
+            yield from _pictures_in(path)
         elif path.is_file():
             yield path
         else:
             raise FileNotFoundError(f"--input {path}: no such file or folder")
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, in order of their names; files that are passed over are logged."""
+    files = sorted(item for item in folder.iterdir() if item.is_file())
+    found = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES and item.name[0] != "."]
+    others = [item.name for item in files if item not in found]
+    if not found:
+        raise FileNotFoundError(f"--input {folder}: no picture in this folder")
+    if others:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        names = ", ".join(others[:MOST_NAMED])
+        log.warning("--input %s: passed over %s%s: hidden, or of no known format", folder, names, more)
+    return found
 
 
 def _the_image_loader(graph: Graph) -> str:

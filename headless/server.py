@@ -18,7 +18,7 @@ from ..models.files import path_inside, write_then_rename
 from .graph import Graph, GraphError, Problem
 from .jobs import Job, JobResult, local_images
 from .runner import NodeError
-from .stock_nodes import next_number
+from .saving import next_number
 
 if TYPE_CHECKING:
     import aiohttp

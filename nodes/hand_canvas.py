@@ -72,7 +72,7 @@ class FiguraHandCanvas:
         images, masks = image_to_bchw(image), mask_to_b1hw(mask)
         check_same_size(image=images, mask=masks)
         bodies = read_pose_keypoint(pose_keypoint)
-        hands = _close_ups(read_pose_keypoint(hand_pose), images)
+        hands = _close_ups(read_pose_keypoint(hand_pose, name="hand_pose"), images)
         _check_counts(images, masks, hands)
         height, width = _common_size(bodies)
         canvas, known = make_canvas(

@@ -259,7 +259,9 @@ class FiguraJoinPoses:
     ) -> tuple[list[dict[str, Any]]]:
         """One pose per picture of the batch."""
         given = {"pose_a": pose_a, "pose_b": pose_b, "pose_c": pose_c, "pose_d": pose_d}
-        read = {name: read_pose_keypoint(value) for name, value in given.items() if value is not None}
+        read = {
+            name: read_pose_keypoint(value, name=name) for name, value in given.items() if value is not None
+        }
         return (write_pose_keypoint([beside(row) for row in zip(*broadcast_batches(**read), strict=True)]),)
 
 

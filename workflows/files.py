@@ -19,6 +19,7 @@ from .phac import phac_photo, phac_pose
 from .phac_native import phac_native_one_pass, phac_native_sd15, phac_native_sdxl, refine_anything
 from .pocold import pocold_appearance_transfer, pocold_pose_only, pocold_repose
 from .prompts import BOX_KINDS, phac_box, phac_complete_pose
+from .several_people import phac_several_people
 from .subgraphs import SUBGRAPHS
 
 Describe = Callable[[Mapping[str, Any]], Flow]
@@ -31,6 +32,7 @@ FLOWS: tuple[Describe, ...] = (
     phac_photo,
     *(partial(phac_box, kind=kind) for kind in BOX_KINDS),
     phac_complete_pose,
+    phac_several_people,
     phac_native_sd15,
     phac_native_sdxl,
     phac_native_one_pass,

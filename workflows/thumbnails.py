@@ -36,6 +36,7 @@ SHOWN = {
     "phac_photo": ("Save picture", "Load Image", "Prompt"),
     **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
+    "phac_several_people": ("Save picture", "Both"),
     "phac_native_sd15": ("Load Image", "Prompt", "Canvas"),
     "phac_native_sdxl": ("Load Image", "Prompt", "Canvas"),
     "phac_native_one_pass": ("Load Image", "Prompt", "Mask"),

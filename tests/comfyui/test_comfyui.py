@@ -187,6 +187,33 @@ def test_phac_photo_runs_on_an_uploaded_photo_and_keeps_the_rest(comfyui):
 
 
 @needs_mini
+def test_several_people_of_one_picture_are_completed(comfyui):
+    graph = api_graph("phac_several_people")
+    for name in ("FiguraPHACSampler", "FiguraInpaintRefiner"):
+        only(graph, name)["inputs"]["steps"] = 2
+    run = comfyui.run(graph)
+    assert run.end == "execution_success", run.events[-1]
+    (saved,) = run.images(node_of(graph, "SaveImage", "Save picture"))
+    assert pixels(comfyui.image(saved)).shape == (128, 256, 3)
+
+
+def test_what_a_link_brings_is_checked_at_the_nodes_door(comfyui):
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "PrimitiveInt", "inputs": {"value": 2**40}},
+        "3": {"class_type": "FiguraPointPrompt", "inputs": {
+            "image": ["1", 0], "prompt_type": "pose", "person": ["2", 0],
+            "points": '{"people": [{"joints": {"neck": {"x": 9, "y": 9}}}]}',
+        }},
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+    }  # fmt: skip
+    run = comfyui.run(graph)
+    assert run.end == "execution_error"
+    said = run.of("execution_error")[0]["exception_message"]
+    assert said.startswith("Point Prompt: person is 1099511627776; -1 to 63 is accepted")
+
+
+@needs_mini
 def test_nothing_was_warned_of_while_running(comfyui):
     graph, before = api_graph("phac_pose"), len(comfyui.log)
     only(graph, "FiguraExamplePerson")["inputs"]["seed"] += 1  # nothing of it was run before
