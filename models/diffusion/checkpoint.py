@@ -157,22 +157,26 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged ({error}): copy or download it again") from error
     for name, tensor in tensors.items():
-        _check_finite(name, tensor, str(path))
+        check_finite(name, tensor, str(path))
     return tensors, raw
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Only the metadata of a weight file of this pack (no tensors are read)."""
+    return parse_metadata(path, raw_metadata(path))
+
+
+def raw_metadata(path: str | Path) -> dict[str, str]:
+    """The texts in the header of any safetensors file. Errors as in `load_file`."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
     _check_is_safetensors(path)
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
-            raw = file.metadata() or {}
-    except SafetensorError as error:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}): copy or download it again") from error
-    return parse_metadata(path, raw)
 
 
 def parse_metadata(path: str | Path, raw: Mapping[str, str]) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _storable(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tens
     tensor = tensor.detach().to("cpu")
     if tensor.is_floating_point():
         tensor = tensor.to(dtype)
-    _check_finite(name, tensor, "the weights to be saved")
+    check_finite(name, tensor, "the weights to be saved")
     return tensor.contiguous().clone()
 
 
@@ -228,7 +232,8 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return all(bool(value.isfinite()) for value in tensor.aminmax())
 
 
-def _check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
+def check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
+    """ValueError that names a tensor with NaN or infinity, and where it is."""
     if not is_finite(tensor):
         raise ValueError(
             f"tensor {name!r} in {where} holds NaN or infinity: the file is not usable, use another"
