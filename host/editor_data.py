@@ -12,21 +12,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..models.files import path_inside
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
+from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector
 from ..people.boxes import EMPTY, Box
-from ..people.keypoints import write_pose_keypoint
+from ..people.keypoints import Person, Pose, write_pose_keypoint
 from .chosen import get_host
 from .editor_images import MAX_PIXELS, read_image
 from .interface import Host
 
 FOLDERS = ("input", "temp", "output")
 BOX_ROOM = 0.1
-DETECTOR, DETECTOR_FILE = "mini", "pose_detector.safetensors"
+MINI, DETECTOR_FILE = "mini", "pose_detector.safetensors"
 Frame = dict[str, Any]
 
 
@@ -35,7 +37,8 @@ def detected_people(asked: Any, example_node: Any) -> Frame:
 
     asked: {"filename", "subfolder", "type"} of a picture in one of ComfyUI's folders, or {"example": {"seed",
     "size", "occlusion", "slot"}} for the picture that `example_image` draws; "box": [x0, y0, x1, y1] px, if
-    given, is where the person is. example_node: the class of Example Person.
+    given, is where the person is; "detector" one of Detect Pose's, else mini.
+    example_node: the class of Example Person.
 
     Runs on the CPU, beside what the server is busy with, so that no model of a running graph is pushed out of
     memory.
@@ -47,11 +50,43 @@ def detected_people(asked: Any, example_node: Any) -> Frame:
         read_image(image_file(asked, get_host())) if example is None else example_image(example, example_node)
     )
     part = _part(asked.get("box"), image)
-    pixels = to_tensor(image.crop(part))[None]
     with torch.inference_mode():
-        joints = detect_joints(_detector(), pixels) + torch.tensor([part[0], part[1], 0.0])
-    (frame,) = write_pose_keypoint(poses_from_joints(joints, image.height, image.width))
+        pose = _detect(image, part, asked.get("detector", MINI))
+    (frame,) = write_pose_keypoint([pose])
     return frame
+
+
+def _detect(image: Image.Image, part: tuple[int, int, int, int], detector: Any) -> Pose:
+    """The people in a part (x0, y0, x1, y1 px) of a picture, by mini or by another detector that is here."""
+    pixels = to_tensor(image.crop(part))
+    if detector == MINI:
+        joints = detect_joints(_detector(), pixels[None]) + torch.tensor([part[0], part[1], 0.0])
+        return poses_from_joints(joints, image.height, image.width)[0]
+    if detector not in PROVIDERS:
+        raise ValueError(
+            f"detector must be one of {', '.join((MINI, *PROVIDERS))}; got {str(detector)[:40]!r}"
+        )
+    try:
+        found = _load_external(detector, tuple(get_host().model_folders("pose_detector"))).detect(pixels)
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    people = tuple(_moved(person, part[0], part[1]) for person in found.people)
+    return Pose(people, image.width, image.height)
+
+
+def _moved(person: Person, right: int, down: int) -> Person:
+    """The person moved by pixels; absent joints stay where they are."""
+
+    def move(points: np.ndarray) -> np.ndarray:
+        return points + (points[:, 2:] > 0) * np.array([right, down, 0], points.dtype)
+
+    hands = (None if hand is None else move(hand) for hand in (person.left_hand, person.right_hand))
+    return Person(move(person.body), *hands)
+
+
+@lru_cache(maxsize=1)
+def _load_external(name: str, folders: tuple[Path, ...]) -> Detector:
+    return load_detector(name, folders)
 
 
 def _part(box: Any, image: Image.Image) -> tuple[int, int, int, int]:
@@ -116,7 +151,7 @@ def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str,
 
 
 def _detector() -> PoseDetector:
-    return _load_detector(Path(get_host().find_model("pose_detector", DETECTOR)) / DETECTOR_FILE)
+    return _load_detector(Path(get_host().find_model("pose_detector", MINI)) / DETECTOR_FILE)
 
 
 @lru_cache(maxsize=1)

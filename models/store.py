@@ -33,7 +33,10 @@ OWN_FOLDERS = ("figura", "sams")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One public file of store.toml. size in bytes; sha256 empty where none is published."""
+    """One public file of store.toml. size in bytes; sha256 empty where none is published.
+
+    name may begin with a folder of its own; beside: further small files of the repository that go there, too.
+    """
 
     name: str
     kind: str
@@ -44,6 +47,7 @@ class ModelFile:
     sha256: str = ""
     repo: str = ""
     path: str = ""
+    beside: tuple[str, ...] = ()
     size_is_rounded: bool = False
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 from ..host import get_host
 from ..host.editor_images import show_first
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
-from ..models.perception.pose_external import PROVIDERS, load_external
+from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
@@ -43,9 +45,8 @@ class FiguraDetectPose:
     """The joints that can be seen in a picture."""
 
     DESCRIPTION = (
-        "Finds the joints of the people in a picture. The mini detector finds one person and needs "
-        "nothing; OpenPose "
-        "and DWPose find several and need their files."
+        "Finds the joints of the people in a picture. The mini detector finds one person and needs nothing; "
+        "the others find several people and need their files."
     )
     CATEGORY = "Figura/people"
     FUNCTION = "run"
@@ -65,7 +66,8 @@ class FiguraDetectPose:
                     [MINI, *PROVIDERS],
                     {
                         "default": MINI,
-                        "tooltip": "mini is shipped with Figura; the others need controlnet-aux.",
+                        "tooltip": "mini is shipped with Figura. vitpose and keypoint_rcnn need their files, "
+                        "dwpose its files and onnxruntime, openpose its files and controlnet-aux.",
                     },
                 ),
                 "threshold": (
@@ -94,11 +96,30 @@ class FiguraDetectPose:
 def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]:
     host = get_host()
     if detector != MINI:
-        return load_external(detector, host.model_folders("pose_detector"), host.device())(pixels)
+        return _detect_all(
+            _loaded(detector, tuple(host.model_folders("pose_detector")), host.device()), pixels
+        )
     net = load_pose_detector(Path(host.find_model("pose_detector", MINI)) / MINI_DETECTOR_FILE)
     with torch.no_grad(), host.managed(net) as loaded:
         joints = detect_joints(loaded, pixels)
     return poses_from_joints(joints, pixels.shape[2], pixels.shape[3], threshold)
+
+
+def _detect_all(detector: Detector, pixels: torch.Tensor) -> list[Pose]:
+    """All people of each picture (B,3,H,W), one picture after the other."""
+    host, poses = get_host(), []
+    progress = host.progress(len(pixels))
+    with host.managed(detector.networks) if len(detector.networks) else nullcontext():
+        for index, picture in enumerate(pixels):
+            poses.append(detector.detect(picture))
+            progress.step(index + 1)
+    return poses
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str, folders: tuple[Path, ...], device: torch.device) -> Detector:
+    """The detector that ran last stays: it is loaded once for many pictures."""
+    return load_detector(name, folders, device)
 
 
 class FiguraPointPrompt:

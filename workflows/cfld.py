@@ -80,7 +80,7 @@ The released CFLD with ComfyUI's own KSampler and VAE. It needs
   opened.
 
 The released model was trained on photographs of people. Connect **Load Image** to **Crop Person**, and
-**Detect Pose** (with `dwpose` or `openpose`) of another photograph to `pose_keypoint`; the example
+**Detect Pose** (with `vitpose` or `dwpose`) of another photograph to `pose_keypoint`; the example
 person is there to show how.
 
 - **Apply CFLD** puts looks and pose into the model and into three conditionings. With **KSampler**,

@@ -54,7 +54,7 @@ The same as `phac_pose` from a picture of your own, at its own size.
 2. **Point Prompt**, `points`: joints of the person in pixels of your picture, `width` and `height` are
    its size. `"state": "detected"` is a joint one can see, `"given"` one that is hidden: three or four of
    those are enough.
-   To have the visible ones found, connect **Detect Pose** with `openpose` or `dwpose` to `pose_keypoint`.
+   To have the visible ones found, connect **Detect Pose** with `vitpose` or `dwpose` to `pose_keypoint`.
 3. **PHAC Sampler**, `text`: the person in words.
 
 **Crop Person** cuts out the part round the points at the size of the model in **Load PHAC** (128 for mini,

@@ -5,6 +5,7 @@ import io
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
 from aiohttp import web
@@ -14,7 +15,7 @@ from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.nodes.example_person import FiguraExamplePerson
-from figura.people.keypoints import read_pose_keypoint
+from figura.people.keypoints import Person, Pose, read_pose_keypoint
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -237,3 +238,34 @@ class TestRoutes:
         monkeypatch.setattr(editor_data, "detected_people", lambda asked, node: 1 / 0)
         ((status, body),) = self.ask(server, ("POST", "/figura/detect_pose", b"{}"))
         assert status == 500 and b"ZeroDivisionError" in body and "division" in caplog.text
+
+
+class FakeDetector:
+    """Finds two people with one joint each, at the middle of whatever it is shown."""
+
+    @staticmethod
+    def detect(pixels):
+        height, width = pixels.shape[-2:]
+        body = np.zeros((18, 3), np.float32)
+        body[0] = width / 2, height / 2, 1
+        return Pose((Person(body), Person(body)), width, height)
+
+
+def test_the_chosen_detector_is_asked_and_its_joints_lie_in_the_whole_picture(host, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        editor_data, "load_detector", lambda name, folders: asked.append(name) or FakeDetector
+    )
+    editor_data._load_external.cache_clear()
+    named = {"filename": "me.png", "subfolder": "sub", "detector": "vitpose", "box": [8, 8, 24, 24]}
+    (pose,) = read_pose_keypoint([people_of(named)])
+    assert asked == ["vitpose"] and len(pose.people) == 2
+    assert pose.people[0].body[0, :2].tolist() == [16, 16]
+    editor_data._load_external.cache_clear()
+
+
+def test_a_detector_that_is_unknown_or_not_here_is_said(host):
+    with pytest.raises(ValueError, match="detector must be one of mini, "):
+        people_of({"filename": "me.png", "subfolder": "sub", "detector": ["vitpose"]})
+    with pytest.raises(FileNotFoundError, match="vitpose-base-simple/model.safetensors"):
+        people_of({"filename": "me.png", "subfolder": "sub", "detector": "vitpose"})

@@ -31,7 +31,7 @@ const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale
  *
  * Options: onChange(text) is called after every edit; detect(box), if given, gives one picture's detected people
  * {people, canvas_width, canvas_height}, or throws an error to be shown (box: where the person is in pixels of the
- * picture, or null); onWheel(event), if given, gets the wheel while the editor does not have the focus; onPicture(file), if
+ * picture, or null), detector() names who detects; onWheel(event), if given, gets the wheel while the editor does not have the focus; onPicture(file), if
  * given, takes a picture that was dropped here, or throws an error to be shown.
  */
 export class PointsEditor {
@@ -192,7 +192,7 @@ export class PointsEditor {
     if (!this.#canDetect || !this.session.doc) return;
     const picture = this.#image;
     this.#busy = true;
-    this.session.say(say("say.looking"));
+    this.session.say(say("say.looking", { detector: this.#options.detector?.() ?? "mini" }));
     try {
       const frame = await this.#options.detect(this.session.doc.full_box);
       if (picture === this.#image) this.session.importPeople(frame);

@@ -1,13 +1,11 @@
-"""The pose detector: heatmaps there and back, views of pictures of any size, files, external detectors."""
+"""The pose detector: heatmaps there and back, views of pictures of any size, files."""
 
-from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
-from figura.models.perception import pose_external
 from figura.models.perception.pose import (
     KIND,
     PoseDetector,
@@ -118,52 +116,3 @@ def test_the_weights_file_round_trips(tmp_path: Path) -> None:
     loaded = load_pose_detector(path)
     image = torch.rand(1, 3, 128, 128)
     torch.testing.assert_close(net(image), loaded(image))
-
-
-def test_an_unknown_detector_is_refused() -> None:
-    with pytest.raises(ValueError, match="mini, openpose and dwpose are accepted"):
-        pose_external.load_external("magic", [])
-
-
-def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "controlnet_aux.open_pose", None)
-    monkeypatch.setitem(__import__("sys").modules, "mmpose", None)
-    with pytest.raises(ImportError, match="pip install controlnet-aux"):
-        pose_external.load_external("openpose", [])
-    with pytest.raises(ImportError, match="mim install"):
-        pose_external.load_external("dwpose", [])
-
-
-def test_a_missing_file_names_it_and_the_folders(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="body_pose_model.pth, looked for in .*nowhere"):
-        pose_external._find(pose_external.OPENPOSE_BODY, [tmp_path / "nowhere"], "openpose")
-
-
-Keypoint = namedtuple("Keypoint", "x y")
-Body = namedtuple("Body", "keypoints")
-Found = namedtuple("Found", "body left_hand right_hand")
-
-
-class FakeOpenPose:
-    """Answers like controlnet_aux: fractions of the picture, None or negative where a point is absent."""
-
-    def detect_poses(self, image: np.ndarray, include_hand: bool) -> list[Found]:
-        assert image.dtype == np.uint8 and image.shape == (40, 80, 3)
-        hand = [Keypoint(0.5, 0.5)] * 20 + [Keypoint(-1 / 80, -1 / 40)]
-        return [Found(Body([Keypoint(0.25, 0.5), None] + [Keypoint(0.1, 0.1)] * 16), hand, None)]
-
-
-def test_openpose_results_become_pixels() -> None:
-    pose = pose_external._openpose_image(FakeOpenPose(), np.zeros((40, 80, 3), np.uint8), True)
-    person = pose.people[0]
-    assert person.body[0].tolist() == [20, 20, 1] and person.body[1].tolist() == [0, 0, 0]
-    assert person.left_hand is not None and person.left_hand[20, 2] == 0 and person.left_hand[0, 2] == 1
-    assert person.right_hand is None
-
-
-def test_dwpose_results_keep_only_confident_points() -> None:
-    points, scores = np.full((1, 134, 2), 7.0), np.zeros((1, 134))
-    scores[0, :5], scores[0, 113:134] = 0.9, 0.8
-    pose = pose_external._dwpose_image(lambda image: (points, scores), np.zeros((10, 20, 3), np.uint8))
-    person = pose.people[0]
-    assert person.body[:, 2].sum() == 5 and person.left_hand is None and person.right_hand is not None

@@ -8,13 +8,14 @@ import { arrivedPicture, arrivedPose, keepArrived } from "./arrived.mjs";
 import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mjs";
 import { takePicture } from "./drops.mjs";
 import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
-import { isConnected, widgetValue } from "./links.mjs";
+import { isConnected, originOf, slotOf, widgetValue } from "./links.mjs";
 import { findPicture, pictureRoute } from "./source.mjs";
 import { keepGraphStill } from "./touch.mjs";
 
 const IMAGE_INPUT = "image";
 const POSE_INPUT = "pose_keypoint";
 const BOX_INPUT = "bounding_box";
+const DETECT_NODE = "FiguraDetectPose";
 const KIND_FIELD = "prompt_type";
 // How often links, fields and previews of other nodes are looked at: the page has no event for all of them.
 const LOOK_MS = 400;
@@ -30,7 +31,8 @@ export function addPointsEditor(node, app, api) {
   const state = { picture: null, frame: null, key: "", queued: null };
   const editor = new PointsEditor({
     onChange: (text) => writeField(widget, text, app),
-    detect: (box) => detect(state, box, api),
+    detect: (box) => detect(state, box, detectorOf(node, app), api),
+    detector: () => detectorOf(node, app),
     onWheel: (event) => passToGraph(event, editor, app),
     onPicture: (file) => takePicture(node, file, { app, api, page: pageOf(app) }),
   });
@@ -141,11 +143,17 @@ function noteFor(node, source, before) {
   return say(isConnected(node, IMAGE_INPUT) ? "note.later" : "note.connect");
 }
 
+/** The detector that is chosen in the Detect Pose whose pose comes in, or else the one that comes with the pack. */
+function detectorOf(node, app) {
+  const maker = originOf(node, slotOf(node, POSE_INPUT), pageOf(app))?.node;
+  return (maker?.type === DETECT_NODE && widgetValue(maker, "detector")) || "mini";
+}
+
 /** The people in the shown picture, in its pixels. The server looks at the source; the node may get a part of it. */
-async function detect({ picture, frame }, box, api) {
+async function detect({ picture, frame }, box, detector, api) {
   const { kind, ...named } = picture ?? {};
   const place = box ? { box: boxInSource(box, frame) } : {};
-  const body = JSON.stringify({ ...(kind === "example" ? { example: named } : named), ...place });
+  const body = JSON.stringify({ ...(kind === "example" ? { example: named } : named), ...place, detector });
   const headers = { "Content-Type": "application/json" };
   const answer = await api.fetchApi("/figura/detect_pose", { method: "POST", body, headers });
   const said = await answer.json().catch(() => ({}));

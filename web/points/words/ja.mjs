@@ -27,7 +27,7 @@ export const JA = Object.freeze({
   "say.every": "すべての関節が置かれました。", "say.drag": "角から角へドラッグして{box}を描いてください。",
   "say.most": "読み込めるのは {number} 個までです。", "say.none": "画像に人物が見つかりませんでした。",
   "say.imported": "{people}の{joints}を読み込みました。", "say.importedPose": "接続されたポーズの{joints}を読み込みました。",
-  "say.looking": "関節を探しています…", "say.failed": "読み込み：{reason}", "say.pasted": "{people}を入れました。",
+  "say.looking": "{detector} で関節を探しています…", "say.failed": "読み込み：{reason}", "say.pasted": "{people}を入れました。",
   "say.copied": "骨格を OpenPose JSON としてコピーしました。", "say.notCopied": "ブラウザがコピーを許可していません。",
   "say.noPose": "ポーズでも点のテキストでも画像でもありません。", "say.uploading": "画像をアップロードしています…",
   "say.noLoader": "画像は別のノードが作っています。画像を置くには「画像を読み込む」を接続してください。",
