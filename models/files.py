@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -17,17 +17,39 @@ def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "is a folder, a device or a pipe: choose the name of a file", str(path))
+    with _beside(path) as unfinished:
+        write(unfinished)
+        os.replace(unfinished, path)
+    return path
+
+
+def write_new(path: Path, write: Callable[[Path], object]) -> bool:
+    """The same for a file that must not be there yet; False, and nothing written, when one is."""
+    if path.exists():
+        return False
+    with _beside(path) as unfinished:
+        write(unfinished)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a disk without links
+            os.replace(unfinished, path)
+    return True
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A place for the unfinished file of `path`; nothing is left there. OSError names `path`."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(unfinished)
-        os.replace(unfinished, path)
+        yield unfinished
     except OSError as error:
         raise OSError(error.errno, _reason(error), str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-    return path
 
 
 def path_inside(folder: Path, *parts: str) -> Path:

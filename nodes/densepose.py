@@ -104,8 +104,9 @@ class FiguraDensePose:
                     "BOOLEAN",
                     {
                         "default": False,
-                        "tooltip": "For a source that ends in .torchscript. Such a file is a program: it can read "
-                        "and write every file that you can. On: run it. Do so only if you trust who made it.",
+                        "tooltip": "For a source that ends in .torchscript. Such a file is a program: it can "
+                        "read and write every file that you can. On: run it. Do so only if you trust who "
+                        "made it.",
                     },
                 ),
             },

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ...people.boxes import Box
 from ...people.densepose import LABELS
 from ..diffusion.checkpoint import METADATA_KEY, config_from_metadata, load_file, load_into, raw_metadata
-from ..store import SAFE_SUFFIXES, SCRIPT_SUFFIX
+from ..store import SAFE_SUFFIXES
 from .layers import Hourglass, Residual
 from .pose import View, box_view, resample_view, whole_view
 

@@ -1,4 +1,4 @@
-"""The public DensePose network: its layers against torchvision's, and its files, read without running anything."""
+"""The public DensePose network: its layers against torchvision's, its files read without running anything."""
 
 import os
 import pickle
