@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ...people.boxes import Box
 from ...people.densepose import LABELS
-from ..diffusion.checkpoint import METADATA_KEY, config_from_metadata, load_file, load_into, raw_metadata
+from ..diffusion.checkpoint import METADATA_KEY, built, config_from_metadata, load_file, raw_metadata
 from ..store import SAFE_SUFFIXES
 from .layers import Hourglass, Residual
 from .pose import View, box_view, resample_view, whole_view
@@ -110,8 +110,9 @@ def is_own(path: Path) -> bool:
 def load_densepose_net(path: str | Path) -> DensePoseNet:
     """The mini estimator from its weights file; errors name the file."""
     tensors, meta = load_file(path, kind=KIND)
-    net = DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"]))
-    load_into(net, tensors, str(path))
+    net = built(
+        lambda: DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"])), tensors, str(path)
+    )
     return net.eval()
 
 
