@@ -14,7 +14,6 @@ from ..models import store
 from ..models.diffusion.compose import dilate
 from ..models.perception.densepose import (
     MINI_FILE,
-    SCRIPT_SUFFIX,
     PublicEstimator,
     estimate_labels,
     is_own,
@@ -145,7 +144,7 @@ def labels_of(images: Tensor, source: str, run_torchscript: bool = False) -> Ten
         path = Path(path) / MINI_FILE if source == store.MINI else path
         with torch.no_grad(), host.managed(load_densepose_net(path)) as net:
             return estimate_labels(net, images)
-    scripted = path.suffix.lower() == SCRIPT_SUFFIX
+    scripted = path.suffix.lower() == store.SCRIPT_SUFFIX
     module = load_scripted(path, run_torchscript) if scripted else load_public(path)
     with torch.no_grad(), host.managed(module) as module:
         return PublicEstimator(module)(images.to(host.device()))
