@@ -101,7 +101,9 @@ def unrelated(path):
 def test_a_file_of_another_origin_is_not_replaced(checkpoint):
     other = checkpoint.with_suffix(".safetensors")
     content = unrelated(other)
-    with pytest.raises(ValueError, match="model.safetensors is there already and was not made from model.ckpt"):
+    with pytest.raises(
+        ValueError, match="model.safetensors is there already and was not made from model.ckpt"
+    ):
         convert(checkpoint)
     assert other.read_bytes() == content
 

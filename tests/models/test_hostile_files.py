@@ -101,9 +101,7 @@ class TestPickles:
         torch.save({"w": torch.arange(400.0)}, tmp_path / "good.pth")
         with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(tmp_path / "x.pth", "w") as bad:
             for entry in good.infolist():
-                bad.writestr(
-                    entry.filename, good.read(entry).replace(old, b"J\x00\xca\x9a\x3b" + old[-1:])
-                )
+                bad.writestr(entry.filename, good.read(entry).replace(old, b"J\x00\xca\x9a\x3b" + old[-1:]))
         with pytest.raises(ValueError, match="x.pth is truncated or no checkpoint"):
             read_pickle(tmp_path / "x.pth")
 
@@ -119,7 +117,9 @@ class TestPickles:
 
     def test_tied_weights_and_parts_of_one_storage_are_read(self, tmp_path):
         whole = torch.arange(12.0)
-        torch.save({"a": whole, "tied": whole, "part": whole[3:6], "turned": whole.view(3, 4).T}, tmp_path / "x.pth")
+        torch.save(
+            {"a": whole, "tied": whole, "part": whole[3:6], "turned": whole.view(3, 4).T}, tmp_path / "x.pth"
+        )
         found = read_pickle(tmp_path / "x.pth")
         assert torch.equal(found["turned"], whole.view(3, 4).T) and torch.equal(found["part"], whole[3:6])
         assert found["a"].data_ptr() != found["tied"].data_ptr()
