@@ -27,16 +27,16 @@ def convert(path: Path, target: Path | None = None) -> Path:
 
     Keys are kept; tensors of nested dicts get dotted keys, except that a wrapping "state_dict" is dropped.
     Written beside its place and renamed, so a failure leaves no half file. Raises ValueError for a file that
-    is truncated, is no checkpoint, or wants to run code, and where another file stands at the place of the new
-    one; OSError when it cannot be written.
+    is truncated, is no checkpoint, or wants to run code, and where another file stands at its place; OSError
+    when it cannot be written.
     """
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         raise ValueError(f"{path} is not one of {', '.join(PICKLE_SUFFIXES)}: nothing to convert")
     target = target or path.with_suffix(".safetensors")
     if target.exists() and not _made_from(target, path):
         raise ValueError(
-            f"{target} is there already and was not made from {path.name}: move it away, or name another file "
-            "with --output"
+            f"{target} is there already and was not made from {path.name}: move it away, or name another "
+            "file with --output"
         )
     tensors = read_pickle(path)
     return write_then_rename(target, lambda place: _save(tensors, place, path))
@@ -54,7 +54,7 @@ def _save(tensors: Mapping[str, torch.Tensor], place: Path, source: Path) -> Non
 
 
 def as_safetensors(path: Path) -> Path:
-    """`path` itself if it is safetensors; else what it was converted to, made now if that is missing or older.
+    """`path` itself if it is safetensors; else what it was converted to, made now if it is missing or older.
 
     A file of that name which came from elsewhere is neither read nor replaced: then the whole name of the
     pickle gets the ending, model.ckpt.safetensors.
@@ -158,7 +158,7 @@ def _first_line(error: object) -> str:
 
 
 def _tensors(content: Any, path: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of nested dicts by its dotted name. ValueError for dicts that hold themselves, or no end."""
+    """Every tensor of nested dicts by its dotted name. ValueError for dicts that hold themselves."""
     wrapped = 0
     while isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content, wrapped = content["state_dict"], wrapped + 1

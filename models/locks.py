@@ -25,8 +25,8 @@ class FolderInUseError(BlockingIOError):
 def only_one(folder: Path, work: str) -> Iterator[None]:
     """Inside, no other process that asks for the same folder gets in.
 
-    folder: is made when it is missing. work: what is done there, for the sentence of the one who comes second,
-    such as "train in". Raises FolderInUseError.
+    folder: is made when it is missing. work: what is done there, such as "train in", for the sentence of the
+    one who comes second. Raises FolderInUseError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = _locked(folder, work)
@@ -50,8 +50,8 @@ def _locked(folder: Path, work: str) -> BinaryIO:
             holder = file.read(20).decode("ascii", "replace")
             file.close()
             raise FolderInUseError(
-                f"{folder} is in use: process {holder or 'unknown'} works there already. Wait for it, stop it, "
-                f"or choose another folder to {work}"
+                f"{folder} is in use: process {holder or 'unknown'} works there already. Wait for it, stop "
+                f"it, or choose another folder to {work}"
             )
         if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
             file.truncate(0)

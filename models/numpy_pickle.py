@@ -1,4 +1,4 @@
-"""Pickles of numpy arrays by name, as the model zoo of detectron2 publishes them, read without running anything.
+"""Pickles of numpy arrays by name, as detectron2's model zoo publishes them, read without running anything.
 
 A pickle names functions that its reader calls. This reader knows six names, and none of them is the function
 of that name: they only note down what an array would be made of. All else is refused.
@@ -21,8 +21,10 @@ LARGEST_FILE = 4 << 30
 MOST_STEPS = 100_000
 """Of a pickle's program; a published file takes some ten for each array."""
 TYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
-MODULES = ("__builtin__", "numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs", "numpy.core.numeric",
-           "numpy._core.numeric")  # fmt: skip
+MODULES = (
+    "__builtin__", "_codecs", "numpy", "numpy.core.multiarray", "numpy._core.multiarray",
+    "numpy.core.numeric", "numpy._core.numeric",
+)  # fmt: skip
 
 
 class _Type:

@@ -22,8 +22,8 @@ Config = TypeVar("Config")
 
 READABLE_TYPES = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
-    torch.float8_e4m3fnuz, torch.float8_e5m2fnuz, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
-    torch.bool,
+    torch.float8_e4m3fnuz, torch.float8_e5m2fnuz, torch.int64, torch.int32, torch.int16, torch.int8,
+    torch.uint8, torch.bool,
 }  # fmt: skip
 NUMBERS_AT_ONCE = 1 << 20
 METADATA_KEY = "figura"
@@ -240,9 +240,7 @@ def _no_network(name: str, error: Exception) -> str:
 
 
 def check_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
-    """ValueError for a configuration whose numbers cannot be of these tensors: longer than all their sides, or
-    more of something than there are tensors.
-    """
+    """ValueError for a configuration with numbers larger than any side of these tensors, and than a picture's."""
     largest = max([side for tensor in tensors.values() for side in tensor.shape] + [LARGEST_NUMBER])
     waiting: list[Any] = [config]
     while waiting:
@@ -297,10 +295,10 @@ def is_finite(tensor: torch.Tensor) -> bool:
 
 
 def check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
-    """ValueError that names a tensor with NaN or infinity, or of a type that no network takes, and where it is."""
+    """ValueError that names a tensor with NaN or infinity, or of a type that no network takes."""
     if tensor.dtype not in READABLE_TYPES:
         raise ValueError(
-            f"tensor {name[:80]!r} in {where} has numbers of type {str(tensor.dtype).removeprefix('torch.')}, "
+            f"tensor {name[:80]!r} in {where} has numbers of type {str(tensor.dtype)[6:]}, "
             "which no network here takes: use another version of the file, such as fp16"
         )
     if not is_finite(tensor):

@@ -126,7 +126,7 @@ class TextEncoder(torch.nn.Module):
 def text_encoder_from(
     tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], name: str = "text weights"
 ) -> TextEncoder:
-    """The mini text encoder from the content of a weights file, in eval mode. name: of the file, for errors."""
+    """The mini text encoder from the content of a weights file, in eval mode. name: of the file."""
     encoder = built(lambda: TextEncoder(WordTokenizer(config["words"], config["length"])), tensors, name)
     return encoder.eval()  # type: ignore[return-value]
 

@@ -1,4 +1,4 @@
-"""Weights files as a stranger would send them: each ends in a sentence with its name, soon and in little memory."""
+"""Weights files as a stranger would send them: each ends in a sentence with its name, in little memory."""
 
 import json
 import pickle

@@ -12,8 +12,9 @@ BODY = [100.0, 100.0, 1.0] * 18
 
 
 @pytest.mark.parametrize(
-    "box", [Box(-15_000, -15_000, 15_000, 15_000), Box(0, 0, 1e6, 5), Box(0, 0, 5, 1e6), Box(0, 0, 40_000, 40_000),
-            Box(0, 0, 100, 8000)],
+    "box",
+    [Box(-15_000, -15_000, 15_000, 15_000), Box(0, 0, 1e6, 5), Box(0, 0, 5, 1e6),
+     Box(0, 0, 40_000, 40_000), Box(0, 0, 100, 8000)],
 )  # fmt: skip
 @pytest.mark.parametrize("model_size", [(512, 512), (512, 1024), (1024, 512)])
 def test_no_crop_is_larger_than_memory(box, model_size):
