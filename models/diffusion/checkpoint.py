@@ -240,7 +240,7 @@ def _no_network(name: str, error: Exception) -> str:
 
 
 def check_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
-    """ValueError for a configuration with numbers larger than any side of these tensors, and than a picture's."""
+    """ValueError for a configuration with numbers larger than any side of these tensors or of a picture."""
     largest = max([side for tensor in tensors.values() for side in tensor.shape] + [LARGEST_NUMBER])
     waiting: list[Any] = [config]
     while waiting:
