@@ -37,7 +37,7 @@ class ProgressLine:
         self._width = 0
 
     def report(self, name: str, done: int, total: int, preview: Image | None = None) -> None:
-        """Show that `done` of `total` steps of `name` are finished."""
+        """Show that `done` of `total` steps of `name` are finished; preview: how the picture looks by now."""
         with self._lock:
             if self._live:
                 self._draw(bar(name, done, total), end="\n" if done >= total else "")

@@ -39,13 +39,15 @@ def list_command(args: argparse.Namespace) -> int:
     """One line for each file: present or not, size, kind, name, licence, use, source."""
     from ..models import store
 
-    for path in sorted({path for kind in store.kinds() for path in store.mini_files(kind)}):
+    for path in sorted({path for file_kind in store.file_kinds() for path in store.mini_files(file_kind)}):
         size = store.human_size(path.stat().st_size) if path.is_file() else "-"
         say(f"{_state(path):8} {size:>10}  mini           {path.name}  (Apache-2.0, shipped)")
     for file in store.known_files():
-        place = _found(file.name, file.kind)
+        place = _found(file.name, file.file_kind)
         licence = f"({file.licence}; {file.use}; {file.page})"
-        say(f"{_state(place):8} {store.human_size(file.size):>10}  {file.kind:14} {file.name}  {licence}")
+        say(
+            f"{_state(place):8} {store.human_size(file.size):>10}  {file.file_kind:14} {file.name}  {licence}"
+        )
     return 0
 
 
@@ -55,14 +57,14 @@ def get_command(args: argparse.Namespace) -> int:
 
     for name in args.names:
         file = store.known_file(name)
-        present = _found(name, file.kind)
+        present = _found(name, file.file_kind)
         if present is not None and args.folder is None:
             say(f"{present} is already here")
             continue
         say(file.describe())
         line, name = ProgressLine(), file.name
         on_bytes = partial(line.report, name)
-        say(str(fetch.get(file, args.folder or _folders(file.kind)[0], on_bytes=on_bytes)))
+        say(str(fetch.get(file, args.folder or _folders(file.file_kind)[0], on_bytes=on_bytes)))
     return 0
 
 
@@ -104,17 +106,17 @@ def convert_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _folders(kind: str) -> list[Path]:
+def _folders(file_kind: str) -> list[Path]:
     from ..host.plain import PlainHost
 
-    return PlainHost(device="cpu").model_folders(kind)
+    return PlainHost(device="cpu").model_folders(file_kind)
 
 
-def _found(name: str, kind: str) -> Path | None:
+def _found(name: str, file_kind: str) -> Path | None:
     from ..models import store
 
     try:
-        return store.locate(kind, name, _folders(kind))
+        return store.locate(file_kind, name, _folders(file_kind))
     except FileNotFoundError:
         return None
 
@@ -124,7 +126,9 @@ def _all_present() -> list[Path]:
     from ..models import store
     from ..models.verify import shipped_sums
 
-    known = [place for file in store.known_files() if (place := _found(file.name, file.kind)) is not None]
+    known = [
+        place for file in store.known_files() if (place := _found(file.name, file.file_kind)) is not None
+    ]
     mini = {*store.MINI_DIR.glob("*.safetensors"), *(store.MINI_DIR / name for name in shipped_sums())}
     return sorted(mini) + known
 

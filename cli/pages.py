@@ -79,13 +79,13 @@ def models_page() -> str:
 
 
 def _model_sections() -> Iterator[str]:
-    for kind in store.kinds():
-        folders = " or ".join(f"`models/{key}/`" for key in store.folder_keys(kind))
-        yield f"## {kind.replace('_', ' ')}\n\nGoes to {folders}.\n"
-        mini = ", ".join(f"`{path.name}`" for path in store.mini_files(kind))
+    for file_kind in store.file_kinds():
+        folders = " or ".join(f"`models/{key}/`" for key in store.folder_keys(file_kind))
+        yield f"## {file_kind.replace('_', ' ')}\n\nGoes to {folders}.\n"
+        mini = ", ".join(f"`{path.name}`" for path in store.mini_files(file_kind))
         if mini:
             yield f"mini: {mini}\n"
-        files = store.known_files(kind)
+        files = store.known_files(file_kind)
         if files:
             yield "| file | for | size | licence | from |\n| --- | --- | --- | --- | --- |"
             yield from map(_model_row, files)

@@ -144,7 +144,7 @@ class Runner:
             for name, value in given.items()
         }
         wanted = node_class.INPUT_TYPES().get("hidden", {})
-        return values | {name: hidden.get(_hidden_type(kind)) for name, kind in wanted.items()}
+        return values | {name: hidden.get(_hidden_type(declared)) for name, declared in wanted.items()}
 
     def _instance(self, node_id: str, class_type: str) -> Any:
         """The node's object, which lives as long as its id is in the graphs, as in ComfyUI."""
@@ -194,8 +194,8 @@ def _is_changed(node: Mapping[str, Any], node_class: Any) -> Any:
     return uuid.uuid4() if answer != answer else answer
 
 
-def _hidden_type(kind: Any) -> str:
-    return kind if isinstance(kind, str) else str(kind[0])
+def _hidden_type(declared: Any) -> str:
+    return declared if isinstance(declared, str) else str(declared[0])
 
 
 def _unpack(answer: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

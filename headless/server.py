@@ -114,15 +114,15 @@ class ComfyServer:
         data = event.get("data", {})
         if not isinstance(data, dict) or data.get("prompt_id") != prompt_id:
             return False
-        kind, node_id = event.get("type"), str(data.get("node"))
-        if kind == "progress":
+        event_type, node_id = event.get("type"), str(data.get("node"))
+        if event_type == "progress":
             report(f"node {node_id} ({_class_of(graph, node_id)})", int(data["value"]), int(data["max"]))
-        elif kind == "execution_error":
+        elif event_type == "execution_error":
             error = RuntimeError(str(data.get("exception_message", "")).strip())
             raise NodeError(str(data.get("node_id")), str(data.get("node_type")), error)
-        elif kind == "execution_interrupted":
+        elif event_type == "execution_interrupted":
             raise Cancelled(f"the run was stopped on {self.url}")
-        return kind == "executing" and data.get("node") is None
+        return event_type == "executing" and data.get("node") is None
 
     async def _outputs(self, prompt_id: str) -> list[dict[str, str]]:
         history = await self._json("GET", f"/history/{prompt_id}")

@@ -87,14 +87,14 @@ class ComfyHost:
 
         comfy.model_management.throw_exception_if_processing_interrupted()
 
-    def model_folders(self, kind: str) -> list[Path]:
+    def model_folders(self, file_kind: str) -> list[Path]:
         import folder_paths
 
-        known = [key for key in store.folder_keys(kind) if key in folder_paths.folder_names_and_paths]
+        known = [key for key in store.folder_keys(file_kind) if key in folder_paths.folder_names_and_paths]
         return [Path(folder) for key in known for folder in folder_paths.get_folder_paths(key)]
 
-    def find_model(self, kind: str, name: str) -> Path:
-        return store.locate(kind, name, self.model_folders(kind))
+    def find_model(self, file_kind: str, name: str) -> Path:
+        return store.locate(file_kind, name, self.model_folders(file_kind))
 
     def clip_tokenizer(self) -> Path:
         import comfy.sd1_clip

@@ -76,12 +76,16 @@ def _detect(image: Image.Image, part: tuple[int, int, int, int], detector: Any) 
 
 def _moved(person: Person, right: int, down: int) -> Person:
     """The person moved by pixels; absent joints stay where they are."""
+    left_hand, right_hand = (
+        None if hand is None else _shifted(hand, right, down)
+        for hand in (person.left_hand, person.right_hand)
+    )
+    return Person(_shifted(person.body, right, down), left_hand, right_hand)
 
-    def move(points: np.ndarray) -> np.ndarray:
-        return points + (points[:, 2:] > 0) * np.array([right, down, 0], points.dtype)
 
-    hands = (None if hand is None else move(hand) for hand in (person.left_hand, person.right_hand))
-    return Person(move(person.body), *hands)
+def _shifted(points: np.ndarray, right: int, down: int) -> np.ndarray:
+    shifted: np.ndarray = points + (points[:, 2:] > 0) * np.array([right, down, 0], points.dtype)
+    return shifted
 
 
 @lru_cache(maxsize=1)
@@ -108,18 +112,18 @@ def _part(box: Any, image: Image.Image) -> tuple[int, int, int, int]:
 def image_file(named: Mapping[str, Any], host: Host) -> Path:
     """The file that {"filename", "subfolder", "type"} name, which lies inside the folder of that type."""
     folder = {"input": host.input_dir, "temp": host.temp_dir, "output": host.output_dir}
-    kind = named.get("type", "input")
-    if kind not in FOLDERS:
-        raise ValueError(f"type must be one of {', '.join(FOLDERS)}; got {str(kind)[:40]!r}")
+    declared = named.get("type", "input")
+    if declared not in FOLDERS:
+        raise ValueError(f"type must be one of {', '.join(FOLDERS)}; got {str(declared)[:40]!r}")
     parts = [named.get("subfolder", ""), named.get("filename", "")]
     if not all(isinstance(part, str) and "\0" not in part for part in parts) or not parts[1]:
         raise ValueError("filename and subfolder must be texts, and filename must not be empty")
     try:
-        path = path_inside(folder[kind](), *parts)
+        path = path_inside(folder[declared](), *parts)
     except ValueError:
-        raise ValueError(f"the picture must lie inside the {kind} folder") from None
+        raise ValueError(f"the picture must lie inside the {declared} folder") from None
     if not _is_file(path):
-        raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {kind} folder")
+        raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {declared} folder")
     return path
 
 
@@ -135,7 +139,7 @@ def example_image(asked: Any, example_node: Any) -> Image.Image:
     if not isinstance(asked, Mapping):
         raise ValueError("an example is {seed, size, occlusion, slot}")
     specs = example_node.INPUT_TYPES()["required"]
-    values = {name: _field(asked, name, kind, options) for name, (kind, options) in specs.items()}
+    values = {name: _field(asked, name, declared, options) for name, (declared, options) in specs.items()}
     types = example_node.RETURN_TYPES
     slot = _field(asked, "slot", "INT", {"min": 0, "max": len(types) - 1})
     if types[slot] != "IMAGE":
@@ -144,12 +148,12 @@ def example_image(asked: Any, example_node: Any) -> Image.Image:
     return image
 
 
-def _field(asked: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:
+def _field(asked: Mapping[str, Any], name: str, declared: str, options: Mapping[str, Any]) -> Any:
     """A number between the limits of a node's field; texts, as an address has them, are read."""
     value = asked.get(name)
     try:
         number: Any = json.loads(value) if isinstance(value, str) else value
-        read = int(number) if kind == "INT" else float(number)
+        read = int(number) if declared == "INT" else float(number)
     except (TypeError, ValueError, OverflowError, RecursionError):
         raise ValueError(f"{name} must be a number; got {str(value)[:40]!r}") from None
     if not options["min"] <= read <= options["max"]:

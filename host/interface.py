@@ -61,11 +61,11 @@ class Host(Protocol):
         """Raise the host's own cancel exception when the user asked to stop."""
         ...
 
-    def model_folders(self, kind: str) -> list[Path]:
+    def model_folders(self, file_kind: str) -> list[Path]:
         """Folders that are searched for model files of a kind of models/store.toml, in order."""
         ...
 
-    def find_model(self, kind: str, name: str) -> Path:
+    def find_model(self, file_kind: str, name: str) -> Path:
         """The file of that name; FileNotFoundError says what it is, where it was sought, where to get it."""
         ...
 

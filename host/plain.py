@@ -102,11 +102,11 @@ class PlainHost:
         if self._cancelled.is_set():
             raise Cancelled("cancelled")
 
-    def model_folders(self, kind: str) -> list[Path]:
-        return [base / key for base in self._models for key in store.folder_keys(kind)]
+    def model_folders(self, file_kind: str) -> list[Path]:
+        return [base / key for base in self._models for key in store.folder_keys(file_kind)]
 
-    def find_model(self, kind: str, name: str) -> Path:
-        return store.locate(kind, name, self.model_folders(kind))
+    def find_model(self, file_kind: str, name: str) -> Path:
+        return store.locate(file_kind, name, self.model_folders(file_kind))
 
     def clip_tokenizer(self) -> Path:
         places = [base / "clip_tokenizer" for base in self._models]

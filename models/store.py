@@ -27,7 +27,7 @@ PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 SCRIPT_SUFFIX = ".torchscript"
 ARRAY_SUFFIX = ".pkl"
 """numpy arrays, as detectron2 publishes weights."""
-SCRIPTED_KINDS = ("densepose",)
+SCRIPTED_FILE_KINDS = ("densepose",)
 OWN_FOLDERS = ("figura", "sams")
 
 
@@ -39,7 +39,7 @@ class ModelFile:
     """
 
     name: str
-    kind: str
+    file_kind: str
     use: str
     size: int
     licence: str
@@ -53,7 +53,7 @@ class ModelFile:
     @property
     def folder(self) -> str:
         """The ComfyUI model folder it belongs in."""
-        return folder_keys(self.kind)[0]
+        return folder_keys(self.file_kind)[0]
 
     def describe(self) -> str:
         """Size, licence and source in one line."""
@@ -70,16 +70,16 @@ def _table() -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def kinds() -> list[str]:
+def file_kinds() -> list[str]:
     """Every kind of model file."""
     return list(_table()["kinds"])
 
 
-def folder_keys(kind: str) -> list[str]:
+def folder_keys(file_kind: str) -> list[str]:
     """Names of the ComfyUI model folders searched for a kind; ValueError lists the known kinds."""
-    if kind not in _table()["kinds"]:
-        raise ValueError(f"unknown kind of model {kind!r}; known are {', '.join(kinds())}")
-    return _table()["kinds"][kind]["folders"]
+    if file_kind not in _table()["kinds"]:
+        raise ValueError(f"unknown kind of model {file_kind!r}; known are {', '.join(file_kinds())}")
+    return _table()["kinds"][file_kind]["folders"]
 
 
 def own_folder_keys() -> tuple[str, ...]:
@@ -87,10 +87,10 @@ def own_folder_keys() -> tuple[str, ...]:
     return OWN_FOLDERS
 
 
-def known_files(kind: str | None = None) -> list[ModelFile]:
+def known_files(file_kind: str | None = None) -> list[ModelFile]:
     """The public files of store.toml, all or of one kind."""
     files = [ModelFile(**entry) for entry in _table()["file"]]
-    return [file for file in files if kind in (None, file.kind)]
+    return [file for file in files if file_kind in (None, file.file_kind)]
 
 
 def known_file(name: str) -> ModelFile:
@@ -101,19 +101,19 @@ def known_file(name: str) -> ModelFile:
     return files[name]
 
 
-def mini_files(kind: str) -> list[Path]:
+def mini_files(file_kind: str) -> list[Path]:
     """The shipped files behind the choice "mini" of a kind, whether present or not."""
-    folder_keys(kind)
-    names = _table()["kinds"][kind].get("mini", [])
+    folder_keys(file_kind)
+    names = _table()["kinds"][file_kind].get("mini", [])
     return list(dict.fromkeys(MINI_DIR / each for name in names for each in _for_every_prompt_kind(name)))
 
 
 def _for_every_prompt_kind(name: str) -> list[str]:
     """A file's name, or, with {prompt_kind} in it, that of every kind of prompt."""
-    return [name.replace("{prompt_kind}", kind.recipe) for kind in PROMPT_KINDS.values()]
+    return [name.replace("{prompt_kind}", prompt_kind.recipe) for prompt_kind in PROMPT_KINDS.values()]
 
 
-def find(kind: str, folders: Sequence[Path | str]) -> list[str]:
+def find(file_kind: str, folders: Sequence[Path | str]) -> list[str]:
     """What a loader may offer: "mini" first, if there is a mini model of the kind, then the files found.
 
     Names are relative to their folder, with forward slashes. Files of this pack of another kind are left out.
@@ -121,18 +121,18 @@ def find(kind: str, folders: Sequence[Path | str]) -> list[str]:
     names = [
         path.relative_to(folder).as_posix()
         for folder in map(Path, folders)
-        for path in _files_under(folder, kind)
+        for path in _files_under(folder, file_kind)
     ]
-    return ([MINI] if mini_files(kind) else []) + sorted(set(names), key=str.lower)
+    return ([MINI] if mini_files(file_kind) else []) + sorted(set(names), key=str.lower)
 
 
-def locate(kind: str, name: str, folders: Sequence[Path | str]) -> Path:
+def locate(file_kind: str, name: str, folders: Sequence[Path | str]) -> Path:
     """Path of a name that `find` offered; for "mini" the folder of the shipped family.
 
     Raises MissingModelError that says which file, its size, licence, source page, and every folder searched.
     """
     if name == MINI:
-        _check_mini(kind)
+        _check_mini(file_kind)
         return MINI_DIR
     for folder in map(Path, folders):
         try:
@@ -141,7 +141,7 @@ def locate(kind: str, name: str, folders: Sequence[Path | str]) -> Path:
             continue
         if path.is_file():
             return path
-    raise MissingModelError(_missing_text(kind, name, folders))
+    raise MissingModelError(_missing_text(file_kind, name, folders))
 
 
 def human_size(size: int) -> str:
@@ -158,10 +158,10 @@ def human_size(size: int) -> str:
     raise AssertionError("unreachable")
 
 
-def _files_under(folder: Path, kind: str) -> list[Path]:
+def _files_under(folder: Path, file_kind: str) -> list[Path]:
     suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX, ARRAY_SUFFIX)
     paths = (path for path in _walk(folder) if path.suffix.lower() in suffixes)
-    return [path for path in paths if path.is_file() and _may_be(path, kind)]
+    return [path for path in paths if path.is_file() and _may_be(path, file_kind)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -175,24 +175,24 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in names)
 
 
-def _may_be(path: Path, kind: str) -> bool:
+def _may_be(path: Path, file_kind: str) -> bool:
     """Whether a file can be of the kind. Only files of this pack say their kind; all others are offered."""
     from .diffusion.checkpoint import read_metadata
 
     if path.suffix.lower() in (SCRIPT_SUFFIX, ARRAY_SUFFIX):
-        return kind in SCRIPTED_KINDS
+        return file_kind in SCRIPTED_FILE_KINDS
     if path.suffix.lower() not in SAFE_SUFFIXES:
         return True
     try:
-        return read_metadata(path)["kind"] == kind
+        return read_metadata(path)["kind"] == file_kind
     except (ValueError, OSError):
         return True
 
 
-def _check_mini(kind: str) -> None:
-    missing = [path for path in mini_files(kind) if not path.is_file()]
-    if missing or not mini_files(kind):
-        names = ", ".join(path.name for path in missing) or f"a mini model of kind {kind!r}"
+def _check_mini(file_kind: str) -> None:
+    missing = [path for path in mini_files(file_kind) if not path.is_file()]
+    if missing or not mini_files(file_kind):
+        names = ", ".join(path.name for path in missing) or f"a mini model of kind {file_kind!r}"
         raise MissingModelError(
             f"the shipped mini family lacks {names} in {MINI_DIR}: install the pack again, whole"
             + _training(missing)
@@ -204,10 +204,12 @@ def _training(missing: Sequence[Path]) -> str:
     return f", or train them: {typed('train')} {', '.join(path.stem for path in missing)}" if missing else ""
 
 
-def _missing_text(kind: str, name: str, folders: Sequence[Path | str]) -> str:
+def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> str:
     searched = ", ".join(str(folder) for folder in folders) or "no folder"
     known = next((file for file in known_files() if file.name == Path(name).name), None)
     if known is None:
-        return f"no {kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
+        return (
+            f"no {file_kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
+        )
     get = f"fetch it with: {typed(f'models get {known.name}')}" if known.repo else "download it there by hand"
     return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"

@@ -99,8 +99,8 @@ class FiguraLoadCFLD:
         return (load_cfld(path, files[0], vae=files[1], dtype=host.dtype(FULL_SIZE_PARAMETERS)),)
 
 
-def _chosen(kind: str, name: str) -> Path | None:
-    return None if name == inputs.AUTOMATIC else get_host().find_model(kind, name)
+def _chosen(file_kind: str, name: str) -> Path | None:
+    return None if name == inputs.AUTOMATIC else get_host().find_model(file_kind, name)
 
 
 class FiguraCFLDSampler:

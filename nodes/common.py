@@ -15,6 +15,7 @@ from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_image
 from ..models.phac.prepare import in_frame
 from ..people.crops import CropPlan
+from ..people.prompts import PointPrompt
 from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, image_with_alpha, mask_to_b1hw
 
@@ -23,9 +24,9 @@ FULL_SIZE_PARAMETERS = 860_000_000
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
 
 
-def found(kind: str) -> list[str]:
+def found(file_kind: str) -> list[str]:
     """The files of a kind that a loader can offer, without mini."""
-    names = store.find(kind, get_host().model_folders(kind))
+    names = store.find(file_kind, get_host().model_folders(file_kind))
     return [name for name in names if name != store.MINI]
 
 
@@ -34,6 +35,29 @@ def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
     host = get_host()
     parts = None if text_and_vae == AUTOMATIC else host.find_model("checkpoint", text_and_vae)
     return host.find_model("checkpoint", model), parts
+
+
+def prompted_batch(
+    image: Tensor, visible_mask: Tensor, prompt: Sequence[PointPrompt], draw_mask: Tensor | None = None
+) -> tuple[Any, ...]:
+    """Host pictures and masks as (B,C,H,W) of one size, with a prompt for each; as many as the longest has.
+
+    Args:
+        image: (B,H,W,C).
+        visible_mask: (B,H,W).
+        prompt: of each picture, or one for all.
+        draw_mask: (B,H,W), or None, which stays None.
+
+    Returns:
+        Pictures, visible masks, prompts and draw masks.
+
+    Raises:
+        ValueError: for sizes or batch lengths that do not agree.
+    """
+    images, masks = image_to_bchw(image), mask_to_b1hw(visible_mask, "visible_mask")
+    drawn = None if draw_mask is None else mask_to_b1hw(draw_mask, "draw_mask")
+    check_same_size(image=images, visible_mask=masks, **({} if drawn is None else {"draw_mask": drawn}))
+    return broadcast_batches(image=images, visible_mask=masks, prompt=list(prompt), draw_mask=drawn)
 
 
 def same_batch(

@@ -135,9 +135,9 @@ def _assigned(close_ups: Sequence[Hand], bodies: Sequence[Pose]) -> list[Placeme
     ]
     without = sorted(set(range(len(bodies))) - {index for index, _ in wanted})
     if without:
-        kind = f"{sides.pop()} hand" if len(sides) == 1 else "hand"
+        lacking = f"{sides.pop()} hand" if len(sides) == 1 else "hand"
         raise ValueError(
-            f"pose_keypoint picture {without[0]} has no {kind} joints: place them, detect the pose with "
+            f"pose_keypoint picture {without[0]} has no {lacking} joints: place them, detect the pose with "
             "hands, or leave that picture out."
         )
     if [hand.side for hand in close_ups] != [hand.side for _, hand in wanted]:

@@ -305,18 +305,18 @@ class FiguraBodyOutpaint:
         return tensors.bchw_to_image(made.image), tensors.bchw_to_image(made.blended)
 
 
-def find_network(name: str, kind: str) -> Path:
+def find_network(name: str, file_kind: str) -> Path:
     """Path of a ControlNet or of a trained file of that kind; ValueError when none was chosen."""
     if name == inputs.AUTOMATIC:
         which, example = {
             "hands": ("hand_controlnet", "controlnet_hands_sd15"),
             "body": ("body_controlnet", "control_v11p_sd15_openpose"),
-        }[kind]
+        }[file_kind]
         raise ValueError(
             f"{which}: choose a ControlNet for SD1.5 ({example}, in models/controlnet) or a trained Figura "
             "file (in models/figura); automatic goes with the model mini only"
         )
-    return get_host().find_model("controlnet" if name in found("controlnet") else kind, name)
+    return get_host().find_model("controlnet" if name in found("controlnet") else file_kind, name)
 
 
 def warn_of_empty(masks: Tensor) -> None:

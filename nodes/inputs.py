@@ -22,6 +22,15 @@ SCHEDULER_TOOLTIP = (
     "How the noise is taken away; 20 steps mostly do. ddpm wants 50, lcm takes 4 to 8 with a model that was "
     "distilled for it."
 )
+PERSON_IMAGE_INPUT = ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."})
+PERSON_TEXT_INPUT = ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP})
+EXACT_MASK_INPUT = (
+    "MASK",
+    {
+        "tooltip": "The hidden part before dilation (Invisible Mask): what is taken from the coarse picture, "
+        "as far as that is not plain ground. Without it: all of invisible_mask that is not."
+    },
+)
 COARSE_INPUT: Number = (
     "IMAGE",
     {"tooltip": "The completed person in the same place, from PHAC Sampler or any generator."},

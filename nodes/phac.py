@@ -17,12 +17,22 @@ from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_images, invisible_images
 from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
-from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
+from .common import (
+    CATEGORY,
+    FULL_SIZE_PARAMETERS,
+    find_stack,
+    found,
+    progress_of,
+    prompted_batch,
+    same_batch,
+    working_memory,
+)
 from .inputs import (
     AUTOMATIC,
     COARSE_CROP_INPUT,
     COARSE_INPUT,
-    TEXT_TOOLTIP,
+    PERSON_IMAGE_INPUT,
+    PERSON_TEXT_INPUT,
     VISIBLE_MASK_INPUT,
     automatic_input,
     count_input,
@@ -35,14 +45,7 @@ from .inputs import (
     text_and_vae_input,
     threshold_input,
 )
-from .tensors import (
-    b1hw_to_mask,
-    bchw_to_image,
-    broadcast_batches,
-    check_same_size,
-    image_to_bchw,
-    mask_to_b1hw,
-)
+from .tensors import b1hw_to_mask, bchw_to_image, broadcast_batches
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ class FiguraPHACSampler:
         return {
             "required": {
                 "phac": ("FIGURA_PHAC", {"tooltip": "The networks of Load PHAC."}),
-                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "image": PERSON_IMAGE_INPUT,
                 "visible_mask": VISIBLE_MASK_INPUT,
                 "prompt": (
                     "FIGURA_PROMPT",
@@ -124,7 +127,7 @@ class FiguraPHACSampler:
                         "hidden part may be."
                     },
                 ),
-                "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
+                "text": PERSON_TEXT_INPUT,
                 "steps": steps_input(20, "Denoising steps."),
                 "cfg": guidance_input(
                     2.0,
@@ -170,9 +173,7 @@ class FiguraPHACSampler:
         unique_id: str | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Coarse pictures (B*count,H,W,3) and latents."""
-        images, masks = image_to_bchw(image), mask_to_b1hw(visible_mask, "visible_mask")
-        check_same_size(image=images, visible_mask=masks)
-        images, masks, prompts = broadcast_batches(image=images, visible_mask=masks, prompt=list(prompt))
+        images, masks, prompts, _ = prompted_batch(image, visible_mask, prompt)
         images, masks, prompts = (
             images.repeat(count, 1, 1, 1),
             masks.repeat(count, 1, 1, 1),

@@ -18,25 +18,20 @@ from ..models.phac.prepare import (
 )
 from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
-from .common import CATEGORY, same_batch
+from .common import CATEGORY, prompted_batch, same_batch
 from .inputs import (
     AUTOMATIC_FEATHER,
     COARSE_CROP_INPUT,
     COARSE_INPUT,
+    EXACT_MASK_INPUT,
+    PERSON_IMAGE_INPUT,
     VISIBLE_MASK_INPUT,
     feather_input,
     stock_model_input,
 )
 from .refine import warn_of_empty
 from .stock_model import check_sees_picture, size_for
-from .tensors import (
-    b1hw_to_mask,
-    bchw_to_image,
-    broadcast_batches,
-    check_same_size,
-    image_to_bchw,
-    mask_to_b1hw,
-)
+from .tensors import b1hw_to_mask, bchw_to_image
 
 SIZE_INPUT = (
     "INT",
@@ -59,7 +54,7 @@ class FiguraCoarsePrepare:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "image": PERSON_IMAGE_INPUT,
                 "visible_mask": VISIBLE_MASK_INPUT,
                 "prompt": (
                     "FIGURA_PROMPT",
@@ -131,12 +126,7 @@ class FiguraCoarsePrepare:
         """Pictures (B,S,S,3), masks (B,S,S), and the crops."""
         if model is not None:
             check_sees_picture(model)
-        images, masks = image_to_bchw(image), mask_to_b1hw(visible_mask, "visible_mask")
-        drawn = None if draw_mask is None else mask_to_b1hw(draw_mask, "draw_mask")
-        check_same_size(image=images, visible_mask=masks, **({} if drawn is None else {"draw_mask": drawn}))
-        images, masks, prompts, drawn = broadcast_batches(
-            image=images, visible_mask=masks, prompt=list(prompt), draw_mask=drawn
-        )
+        images, masks, prompts, drawn = prompted_batch(image, visible_mask, prompt, draw_mask)
         start = prepare_coarse(
             images, masks, prompts, size_for(size, model), ground=ground, box=box, draw_masks=drawn
         )
@@ -151,7 +141,7 @@ class FiguraRefinePrepare:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "image": PERSON_IMAGE_INPUT,
                 "coarse": (
                     COARSE_INPUT[0],
                     {
@@ -167,14 +157,7 @@ class FiguraRefinePrepare:
                 "size": SIZE_INPUT,
             },
             "optional": {
-                "exact_mask": (
-                    "MASK",
-                    {
-                        "tooltip": "The hidden part before dilation (Invisible Mask): what is taken from the "
-                        "coarse picture, as far as that is not plain ground. Without it: all of "
-                        "invisible_mask that is not."
-                    },
-                ),
+                "exact_mask": EXACT_MASK_INPUT,
                 "crop": COARSE_CROP_INPUT,
                 "feather": feather_input(
                     "Width of the soft edge inside the mask, in pixels of the crop. -1: 1.5 % of its size."

@@ -22,7 +22,9 @@ from .inputs import (
     AUTOMATIC_FEATHER,
     COARSE_CROP_INPUT,
     COARSE_INPUT,
-    TEXT_TOOLTIP,
+    EXACT_MASK_INPUT,
+    PERSON_IMAGE_INPUT,
+    PERSON_TEXT_INPUT,
     VISIBLE_MASK_INPUT,
     feather_input,
     guidance_input,
@@ -84,7 +86,7 @@ class FiguraInpaintRefiner:
         return {
             "required": {
                 "refiner": ("FIGURA_REFINER", {"tooltip": "The networks of Load Refiner."}),
-                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "image": PERSON_IMAGE_INPUT,
                 "coarse": COARSE_INPUT,
                 "visible_mask": VISIBLE_MASK_INPUT,
                 "invisible_mask": (
@@ -94,7 +96,7 @@ class FiguraInpaintRefiner:
                         "as they are."
                     },
                 ),
-                "text": ("STRING", {"default": "a person", "multiline": True, "tooltip": TEXT_TOOLTIP}),
+                "text": PERSON_TEXT_INPUT,
                 "strength": (
                     "FLOAT",
                     {
@@ -115,14 +117,7 @@ class FiguraInpaintRefiner:
                 "seed": seed_input("Picture number i of the batch is made with seed + i."),
             },
             "optional": {
-                "exact_mask": (
-                    "MASK",
-                    {
-                        "tooltip": "The hidden part before dilation (Invisible Mask): what is taken "
-                        "from the coarse picture, as far as that is not plain ground. Without it: all "
-                        "of invisible_mask that is not."
-                    },
-                ),
+                "exact_mask": EXACT_MASK_INPUT,
                 "feather": feather_input(
                     "Width of the soft edge inside the mask, in pixels of the model. -1: 1.5 % of its size."
                 ),

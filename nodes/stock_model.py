@@ -33,8 +33,8 @@ def working_size(model: Any) -> int:
     """Side of the square pictures that the model was trained on, in pixels."""
     context = unet_config(model).get("context_dim")
     if context == SD2_CONTEXT:
-        kind = getattr(getattr(model.model, "model_type", None), "name", "")
-        return SD2_V_SIZE if kind == "V_PREDICTION" else USUAL_SIZE
+        model_type = getattr(getattr(model.model, "model_type", None), "name", "")
+        return SD2_V_SIZE if model_type == "V_PREDICTION" else USUAL_SIZE
     return USUAL_SIZE if context == SD1_CONTEXT else LARGE_SIZE
 
 

@@ -19,6 +19,7 @@ from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.points_json import read_points_text
 from ..people.prompts import PointPrompt, parse_points
+from .inputs import PERSON_IMAGE_INPUT
 from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class FiguraLoadSAM:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         names = store.find("sam", get_host().model_folders("sam"))
         tooltip = (
-            "mini is the small model that comes with Figura; it knows only Figura's drawn people. For "
-            "photographs put sam_vit_b, sam_vit_l or sam_vit_h (.pth or .safetensors) into models/sams."
+            "mini is the small model that comes with Figura. For finer masks put sam_vit_b, _l or _h, or "
+            "sam_hq_vit_b, _l or _h (.pth or .safetensors) into models/sams."
         )
         return {"required": {"sam_name": (names, {"default": store.MINI, "tooltip": tooltip})}}
 
@@ -60,7 +61,7 @@ class FiguraVisibleMask:
         return {
             "required": {
                 "sam": ("FIGURA_SAM", {"tooltip": "A model of Load SAM."}),
-                "image": ("IMAGE", {"tooltip": "The picture with the partly hidden person, of any size."}),
+                "image": PERSON_IMAGE_INPUT,
             },
             "optional": {
                 "prompt": (

@@ -145,8 +145,8 @@ def _read_frame(frame: Any, index: int, size: tuple[int, int] | None) -> Pose:
     if not isinstance(frame, Mapping):
         raise ValueError(f"{where} must be a dict with 'people' in it; got {type(frame).__name__}.")
     if "people" not in frame:
-        kind = "'animals'" if "animals" in frame else f"the keys {sorted(map(str, frame))}"
-        raise ValueError(f"{where} has no 'people'; it has {kind}. Use a detector of human pose.")
+        found = "'animals'" if "animals" in frame else f"the keys {sorted(map(str, frame))}"
+        raise ValueError(f"{where} has no 'people'; it has {found}. Use a detector of human pose.")
     width, height = _canvas(frame, where, size)
     people = frame["people"] or []
     if not isinstance(people, Sequence) or isinstance(people, str):

@@ -77,11 +77,11 @@ def read_points_text(text: str) -> PointsText:
         return _read_pose(value)
     if not isinstance(value, dict):
         raise ValueError(
-            f'points: the text must be a JSON object like {{"people": [...]}}; got {_kind(value)}.'
+            f'points: the text must be a JSON object like {{"people": [...]}}; got {_type_of(value)}.'
         )
     if value.get("version", VERSION) != VERSION:
         raise ValueError(
-            f"points: version {_kind(value['version'])} is not known; this Figura reads version {VERSION}."
+            f"points: version {_type_of(value['version'])} is not known; this Figura reads version {VERSION}."
         )
     person, where = _active_person(value)
     joints, removed = _part(person, "joints", BODY_18, where)
@@ -183,7 +183,7 @@ def _active_person(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     active = value.get("active", 0)
     if not isinstance(active, int) or isinstance(active, bool) or not 0 <= active < len(people):
         raise ValueError(
-            f"points: active must be a person's number, 0 to {len(people) - 1}; got {_kind(active)}."
+            f"points: active must be a person's number, 0 to {len(people) - 1}; got {_type_of(active)}."
         )
     person = people[active]
     if not isinstance(person, dict):
@@ -200,7 +200,9 @@ def _part(
         raise ValueError(f'points: {where} must be {{"{part}": {{name: {{"x", "y"}}}}}}.')
     for name in joints:
         if name not in names:
-            raise ValueError(f"points: there is no joint {_kind(name)}; the joints are {', '.join(names)}.")
+            raise ValueError(
+                f"points: there is no joint {_type_of(name)}; the joints are {', '.join(names)}."
+            )
     prefix = "" if part == "joints" else f"{part}."
     placed = {name: _joint(prefix + name, point) for name, point in joints.items() if point is not None}
     return placed, tuple(name for name, point in joints.items() if point is None)
@@ -208,11 +210,11 @@ def _part(
 
 def _joint(name: str, point: Any) -> JointPoint:
     if not isinstance(point, dict) or "x" not in point or "y" not in point:
-        raise ValueError(f'points: {name} must be {{"x": number, "y": number}}; got {_kind(point)}.')
+        raise ValueError(f'points: {name} must be {{"x": number, "y": number}}; got {_type_of(point)}.')
     state = point.get("state", DEFAULT_STATE)
     if state not in STATES:
         raise ValueError(
-            f"points: the state of {name} must be one of {', '.join(STATES)}; got {_kind(state)}."
+            f"points: the state of {name} must be one of {', '.join(STATES)}; got {_type_of(state)}."
         )
     return JointPoint(_number(point["x"], f"{name}.x"), _number(point["y"], f"{name}.y"), state)
 
@@ -222,7 +224,7 @@ def _box(value: Mapping[str, Any], key: str) -> Box | None:
     if corners is None:
         return None
     if not isinstance(corners, list) or len(corners) != 4:
-        raise ValueError(f"points: {key} must be [x0, y0, x1, y1] or null; got {_kind(corners)}.")
+        raise ValueError(f"points: {key} must be [x0, y0, x1, y1] or null; got {_type_of(corners)}.")
     x0, y0, x1, y1 = (_number(corner, f"{key}[{index}]") for index, corner in enumerate(corners))
     box = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
     if box.is_empty:
@@ -236,7 +238,7 @@ def _points(value: Mapping[str, Any], key: str) -> tuple[tuple[float, float], ..
     read = []
     for index, point in enumerate(_list(value, key, MAX_POINTS)):
         if not isinstance(point, list) or len(point) != 2:
-            raise ValueError(f"points: {key}[{index}] must be [x, y]; got {_kind(point)}.")
+            raise ValueError(f"points: {key}[{index}] must be [x, y]; got {_type_of(point)}.")
         read.append((_number(point[0], f"{key}[{index}][0]"), _number(point[1], f"{key}[{index}][1]")))
     return tuple(read)
 
@@ -244,7 +246,7 @@ def _points(value: Mapping[str, Any], key: str) -> tuple[tuple[float, float], ..
 def _list(value: Mapping[str, Any], key: str, limit: int) -> list[Any]:
     entries = value.get(key) or []
     if not isinstance(entries, list):
-        raise ValueError(f"points: {key} must be a list; got {_kind(entries)}.")
+        raise ValueError(f"points: {key} must be a list; got {_type_of(entries)}.")
     if len(entries) > limit:
         raise ValueError(f"points: {key} holds {len(entries)} entries; at most {limit} are read.")
     return entries
@@ -252,11 +254,11 @@ def _list(value: Mapping[str, Any], key: str, limit: int) -> list[Any]:
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
-        raise ValueError(f"points: {name} must be a finite number of pixels; got {_kind(value)}.")
+        raise ValueError(f"points: {name} must be a finite number of pixels; got {_type_of(value)}.")
     return float(value)
 
 
-def _kind(value: Any) -> str:
+def _type_of(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     try:

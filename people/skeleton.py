@@ -142,7 +142,13 @@ class Canvas:
         self._paint(centre[:, :2], reach, reach, centre[:, 2] > 0, rightwards, colour)
 
     def ellipse(self, start: torch.Tensor, end: torch.Tensor, half_width: float, colour: Colour) -> None:
-        """Paint the ellipse whose long axis runs from start to end, both (B, 3) x_px, y_px, confidence."""
+        """Paint the ellipse whose long axis runs from start to end.
+
+        Args:
+            start, end: (B,3) x_px, y_px, confidence; nothing is painted where one has confidence 0.
+            half_width: half its short axis, in pixels.
+            colour: of the canvas's pixels.
+        """
         along = end[:, :2] - start[:, :2]
         length = along.norm(dim=1)
         present = (start[:, 2] > 0) & (end[:, 2] > 0) & (length > SHORTEST_LIMB_PX)

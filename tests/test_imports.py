@@ -1,4 +1,4 @@
-"""The plan of the house: which room may import which, and that no two modules need one another."""
+"""The plan of the house: which room may import which, no circles, and how long files and functions are."""
 
 import ast
 from functools import cache
@@ -26,6 +26,7 @@ TRAINING_MAY_IMPORT = {
     "bench": {"data", "reports"},
     "recipes": {"data", "evaluation", "run"},
 }
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 60
 # The synthetic people are examples and training data; no method may lean on them.
 SYNTHETIC, DRAWS_SYNTHETIC = "people.synthetic", {"people", "nodes", "training", "workflows"}
 
@@ -121,3 +122,29 @@ def test_imports_inside_the_pack_are_relative(room):
 def test_only_the_host_knows_comfyui(room):
     theirs = {"comfy", "comfy_api", "comfy_execution", "execution", "folder_paths", "server"}
     assert not {name for name, path in of_room(room) if absolute_imports(path) & theirs}
+
+
+def written_here() -> list[Path]:
+    """Every Python file of the rooms and of their tests."""
+    return [path for room in (*MAY_IMPORT, "tests") for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def lines_of(node: ast.AST) -> int:
+    return (getattr(node, "end_lineno", None) or 0) - getattr(node, "lineno", 0) + 1
+
+
+def test_no_file_is_too_long_to_be_read_at_once():
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in written_here()}
+    assert {path: lines for path, lines in lengths.items() if lines > LINES_OF_A_FILE} == {}
+
+
+def test_no_function_but_a_nodes_inputs_is_longer_than_a_page():
+    """A node's INPUT_TYPES is a table."""
+    long = [
+        f"{path.name}: {node.name} has {lines_of(node)} lines"
+        for path in written_here()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name != "INPUT_TYPES"
+        if lines_of(node) > LINES_OF_A_FUNCTION
+    ]
+    assert long == []

@@ -35,6 +35,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system kills in another way")
 CONTENT = bytes(range(256)) * 40_000
+END = len(CONTENT) - 1
 PACE = 0.02
 
 
@@ -84,7 +85,7 @@ class Slow(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         for name, value in (("Content-Length", len(CONTENT) - start), ("ETag", '"one"'),
-                            ("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")):  # fmt: skip
+                            ("Content-Range", f"bytes {start}-{END}/{END + 1}")):  # fmt: skip
             self.send_header(name, str(value))
         self.end_headers()
         for at in range(start, len(CONTENT), 1 << 20):
@@ -215,7 +216,7 @@ def test_the_second_of_two_leaves_and_the_first_goes_on(name, place, tmp_path, u
 
 @pytest.fixture(params=["full", "too large"])
 def no_room(request, monkeypatch):
-    """From now on a checkpoint cannot be written: the disk is full, or the system cuts the file off half way."""
+    """From now on no checkpoint can be written: the disk is full, or the file is cut off half way."""
     if request.param == "full":
 
         def fail(_: int) -> None:

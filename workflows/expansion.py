@@ -8,7 +8,7 @@ from typing import Any
 from ..headless.native_nodes import SD15_CHECKPOINT
 from .flow import Color, Flow
 from .hand_scene import IMAGE_NAME
-from .parts import add_saved
+from .parts import add_ksampler, add_saved
 
 TEXT = "photo of a woman in a blue sweater raising her hand, upper body, plain wall, soft light"
 NEGATIVE = "text, frame, extra hands, extra fingers, deformed, blurry"
@@ -49,17 +49,8 @@ def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
         masked = flow.add("SetLatentNoiseMask", samples=latent["LATENT"], mask=image["MASK"])
         model = flow.add("FiguraSequentialMaskExpansion", model=loaded["MODEL"])
     with flow.group("4  Drawn round it", Color.STAGE):
-        drawn = flow.add(
-            "KSampler",
-            model=model["model"],
-            positive=positive["CONDITIONING"],
-            negative=negative["CONDITIONING"],
-            latent_image=masked["LATENT"],
-            steps=STEPS,
-            cfg=CFG,
-            sampler_name="dpmpp_2m",
-            scheduler="karras",
-        )
+        said = {"positive": positive["CONDITIONING"], "negative": negative["CONDITIONING"]}
+        drawn = add_ksampler(flow, model["model"], said, masked["LATENT"], steps=STEPS, cfg=CFG)
     with flow.group("5  Into the picture", Color.RESULT):
         decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=loaded["VAE"])
         whole = flow.add(

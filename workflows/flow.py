@@ -132,9 +132,9 @@ class Flow:
             raise ValueError(f"{place}: nothing is connected to {', '.join(missing)}")
 
 
-def type_name(kind: Any) -> str:
+def type_name(declared: Any) -> str:
     """The name a type has in a workflow file; a list of choices is COMBO."""
-    return kind if isinstance(kind, str) else "COMBO"
+    return declared if isinstance(declared, str) else "COMBO"
 
 
 def types_match(given: str, wanted: str) -> bool:
@@ -164,5 +164,5 @@ def has_seed_control(spec: InputSpec) -> bool:
 
 def output_names(node_class: Any) -> list[str]:
     """The outputs' names as the page shows them."""
-    types = [type_name(kind) for kind in node_class.RETURN_TYPES]
+    types = [type_name(declared) for declared in node_class.RETURN_TYPES]
     return list(getattr(node_class, "RETURN_NAMES", types))

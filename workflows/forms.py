@@ -170,9 +170,9 @@ def _ui_input(spec: InputSpec, link: int | None) -> dict[str, Any]:
 
 def _ui_outputs(node: Node, links: list[list[Any]]) -> Slots:
     outputs = []
-    for slot, (name, kind) in enumerate(zip(output_names(node.node_class), node.node_class.RETURN_TYPES)):
+    for slot, (name, declared) in enumerate(zip(output_names(node.node_class), node.node_class.RETURN_TYPES)):
         taken = [link[0] for link in links if link[1] == node.id and link[2] == slot]
-        outputs.append({"name": name, "type": type_name(kind), "links": taken or None})
+        outputs.append({"name": name, "type": type_name(declared), "links": taken or None})
     return outputs
 
 

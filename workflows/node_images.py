@@ -73,7 +73,7 @@ def _run_and_show(graph: Graph) -> Iterator[tuple[str, tuple[list[Image], list[I
             if (image := _linked(graph, outputs, runner.classes, node["inputs"].get(name))) is not None
         ]
         made = zip(node_class.RETURN_TYPES, outputs[node_id], strict=True)
-        after = [image for kind, value in made if (image := drawn(kind, value)) is not None]
+        after = [image for link_type, value in made if (image := drawn(link_type, value)) is not None]
         if after:
             yield node["class_type"], (before[:BEFORE], after[:AFTER])
 
@@ -85,15 +85,15 @@ def _linked(
     if not is_link(value):
         return None
     source, slot = str(value[0]), value[1]
-    kind = classes[graph[source]["class_type"]].RETURN_TYPES[slot]
-    return drawn(kind, outputs[source][slot])
+    link_type = classes[graph[source]["class_type"]].RETURN_TYPES[slot]
+    return drawn(link_type, outputs[source][slot])
 
 
-def drawn(kind: str, value: Any) -> Image | None:
+def drawn(link_type: str, value: Any) -> Image | None:
     """A value of a type that can be seen as a picture of SIDE pixels a side, or None.
 
     Args:
-        kind: the type of the link. IMAGE, MASK, POSE_KEYPOINT and FIGURA_DENSEPOSE can be seen.
+        link_type: the type of the link. IMAGE, MASK, POSE_KEYPOINT and FIGURA_DENSEPOSE can be seen.
         value: the value; of a batch the first is drawn.
     """
     from torch import Tensor
@@ -103,13 +103,13 @@ def drawn(kind: str, value: Any) -> Image | None:
     from ..people.keypoints import read_pose_keypoint
     from ..people.skeleton import draw_poses
 
-    if kind == "IMAGE" and isinstance(value, Tensor):
+    if link_type == "IMAGE" and isinstance(value, Tensor):
         image = value[0, ..., :3].permute(2, 0, 1)
-    elif kind == "MASK" and isinstance(value, Tensor):
+    elif link_type == "MASK" and isinstance(value, Tensor):
         image = value[0].expand(3, -1, -1)
-    elif kind == "POSE_KEYPOINT":
+    elif link_type == "POSE_KEYPOINT":
         image = draw_poses(read_pose_keypoint(value)[:1])[0]
-    elif kind == "FIGURA_DENSEPOSE":
+    elif link_type == "FIGURA_DENSEPOSE":
         image = paint_labels(value.labels)[0]
     else:
         return None

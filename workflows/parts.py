@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..people.synthetic import WHITE
 from .flow import Flow, Node, Output
 
@@ -44,3 +46,33 @@ def add_changes(flow: Flow, before: Output, after: Output, mask: Output) -> None
     """A preview in the flow of what differs between two pictures, before and after, inside a mask."""
     compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask, new_column=True)
     flow.add("PreviewImage", "What changed", images=compared["difference"])
+
+
+def add_stitched(flow: Flow, name: str, image: Output, **patch: Any) -> None:
+    """What was drawn put back into a picture, and saved beside what changed.
+
+    Args:
+        flow: what the nodes are added to.
+        name: of the saved files.
+        image: the whole picture.
+        patch: further inputs of Stitch: patch, crop, mask, within.
+    """
+    whole = flow.add("FiguraStitch", image=image, **patch)
+    add_saved(flow, "Save picture", name, whole["image"])
+    add_changes(flow, image, whole["image"], whole["changed_mask"])
+
+
+def add_ksampler(flow: Flow, model: Output, said: dict[str, Any], latent: Output, **settings: Any) -> Node:
+    """A stock sampler, DPM++ 2M on Karras' noise levels.
+
+    Args:
+        flow: what it is added to.
+        model: what draws.
+        said: its conditionings, positive and negative.
+        latent: where it begins.
+        settings: steps, cfg and further inputs of KSampler.
+    """
+    return flow.add(
+        "KSampler", model=model, **said, latent_image=latent, sampler_name="dpmpp_2m", scheduler="karras",
+        **settings,
+    )  # fmt: skip

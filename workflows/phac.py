@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .flow import Color, Flow, Node, Output
-from .parts import MINI_SIZE, add_changes, add_saved, add_saved_mask
+from .parts import MINI_SIZE, add_saved, add_saved_mask, add_stitched
 from .scene import HEIGHT as SCENE_HEIGHT
 from .scene import IMAGE_NAME
 from .scene import WIDTH as SCENE_WIDTH
@@ -71,18 +71,21 @@ def phac_pose(classes: Mapping[str, Any]) -> Flow:
     flow = Flow("phac_pose", classes)
     flow.note("Complete a person (PHAC)", POSE_NOTE)
     example = add_example(flow)
-    with flow.group("2  How the person goes on", Color.PROMPT):
-        found = flow.add("FiguraDetectPose", image=example["occluded"])
-        prompt = flow.add(
-            "FiguraPointPrompt",
-            image=example["occluded"],
-            points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS),
-            pose_keypoint=found["pose_keypoint"],
-        )
-        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+    prompt = add_prompt(flow, example, points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS))
     refined, hidden = add_stages(flow, "figura/", example["occluded"], prompt["prompt"], example["caption"])
     add_comparison(flow, example, refined, hidden)
     return flow
+
+
+def add_prompt(flow: Flow, example: Node, **given: Any) -> Node:
+    """What is given of the example person in Point Prompt, with the joints that are found."""
+    with flow.group("2  How the person goes on", Color.PROMPT):
+        found = flow.add("FiguraDetectPose", image=example["occluded"])
+        prompt = flow.add(
+            "FiguraPointPrompt", image=example["occluded"], **given, pose_keypoint=found["pose_keypoint"]
+        )
+        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+    return prompt
 
 
 def phac_photo(classes: Mapping[str, Any]) -> Flow:
@@ -107,15 +110,10 @@ def phac_photo(classes: Mapping[str, Any]) -> Flow:
         flow.add("PreviewImage", "Crop", images=part["image"])
     refined, _ = add_stages(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT, phac)
     with flow.group("7  Back into the picture", Color.RESULT):
-        whole = flow.add(
-            "FiguraStitch",
-            image=photo["IMAGE"],
-            patch=refined["image"],
-            crop=part["crop"],
+        add_stitched(
+            flow, "photo_refined", photo["IMAGE"], patch=refined["image"], crop=part["crop"],
             mask=refined["changed_mask"],
-        )
-        add_saved(flow, "Save picture", "photo_refined", whole["image"])
-        add_changes(flow, photo["IMAGE"], whole["image"], whole["changed_mask"])
+        )  # fmt: skip
     return flow
 
 

@@ -9,7 +9,7 @@ from ..headless.native_nodes import SD15_INPAINTING, SD15_OPENPOSE, SDXL_INPAINT
 from ..models.phac.networks import CUTOUT_SUFFIX
 from ..models.phac.prepare import PICTURE
 from .flow import Color, Flow, Node, Output
-from .parts import add_changes, add_saved, add_saved_mask
+from .parts import add_ksampler, add_saved, add_saved_mask, add_stitched
 from .phac import points_text
 from .photo import GIVEN, IMAGE_NAME, ROI_BOX, SEEN, SIDE, TEXT
 
@@ -92,8 +92,7 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
     photo, prompt = add_photo(flow)
     seen = add_visible(flow, photo, prompt)
     with flow.group("3  Your model, and the size", Color.INPUT):
-        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
-        control = flow.add("ControlNetLoader", control_net_name=controlnet)
+        loaded, control = add_own_model(flow, checkpoint, controlnet)
         size = flow.add("PrimitiveInt", "Size (0: the model's)", value=0)
     with flow.group("4  The whole person, coarsely", Color.STAGE):
         start = flow.add(
@@ -137,8 +136,7 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
     photo, prompt = add_photo(flow, "pose_roi_box", roi_box=ROI_BOX)
     seen = add_visible(flow, photo, prompt)
     with flow.group("3  Your model", Color.INPUT):
-        loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
-        control = flow.add("ControlNetLoader", control_net_name=SDXL_OPENPOSE)
+        loaded, control = add_own_model(flow, SDXL_INPAINTING, SDXL_OPENPOSE)
     with flow.group("4  Drawn into the picture", Color.STAGE):
         hidden = flow.add("FiguraAmodalMask", visible_mask=seen, prompt=prompt["prompt"], variety=0.0)
         start = flow.add(
@@ -162,7 +160,7 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
             pose=(control, start["prompt_image"]),
         )
     with flow.group("5  Back into the picture", Color.RESULT):
-        add_whole(flow, photo, patch=drawn, crop=start["crop"], mask=start["mask"])
+        add_stitched(flow, flow.name, photo["IMAGE"], patch=drawn, crop=start["crop"], mask=start["mask"])
     return flow
 
 
@@ -213,6 +211,12 @@ def add_photo(flow: Flow, kind: str = "pose", **boxes: tuple[int, int, int, int]
     return photo, prompt
 
 
+def add_own_model(flow: Flow, checkpoint: str, controlnet: str) -> tuple[Node, Node]:
+    """The stock loaders of an inpainting model and of the ControlNet that goes with it."""
+    loaded = flow.add("CheckpointLoaderSimple", ckpt_name=checkpoint)
+    return loaded, flow.add("ControlNetLoader", control_net_name=controlnet)
+
+
 def add_visible(flow: Flow, photo: Node, prompt: Node) -> Output:
     """The mask of what can be seen of the person."""
     with flow.group("2  What can be seen", Color.MASK):
@@ -256,18 +260,9 @@ def add_sampled(
         )
         said = {name: posed[name] for name in said}
     known = flow.add("InpaintModelConditioning", **said, vae=loaded["VAE"], pixels=pixels, mask=mask)
-    made = flow.add(
-        "KSampler",
-        model=loaded["MODEL"],
-        positive=known["positive"],
-        negative=known["negative"],
-        latent_image=known["latent"],
-        steps=STEPS,
-        cfg=cfg,
-        sampler_name="dpmpp_2m",
-        scheduler="karras",
-        denoise=denoise,
-        new_column=True,
+    said = {name: known[name] for name in said}
+    made = add_ksampler(
+        flow, loaded["MODEL"], said, known["latent"], steps=STEPS, cfg=cfg, denoise=denoise, new_column=True
     )
     return flow.add("VAEDecode", samples=made["LATENT"], vae=loaded["VAE"])["IMAGE"]
 
@@ -302,18 +297,12 @@ def add_refined(
             flow, loaded, start["base"], start["noise_mask"], TEXT, REFINE_CFG, denoise=REFINE_STRENGTH
         )
     with flow.group("7  Back into the picture", Color.RESULT):
-        add_whole(
+        add_stitched(
             flow,
-            photo,
+            flow.name,
+            photo["IMAGE"],
             patch=refined,
             crop=start["crop"],
             mask=start["alpha"],
             within=hidden["invisible_mask"],
         )
-
-
-def add_whole(flow: Flow, photo: Node, **patch: Any) -> None:
-    """What was drawn, in its place. patch: inputs of Stitch."""
-    whole = flow.add("FiguraStitch", image=photo["IMAGE"], **patch)
-    add_saved(flow, "Save picture", flow.name, whole["image"])
-    add_changes(flow, photo["IMAGE"], whole["image"], whole["changed_mask"])

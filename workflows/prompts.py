@@ -8,7 +8,7 @@ from typing import Any
 from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
 from .flow import Color, Flow, Node
 from .parts import MINI_SIZE, add_saved
-from .phac import EXAMPLE_JOINTS, add_comparison, add_example, add_stages, points_text
+from .phac import EXAMPLE_JOINTS, add_comparison, add_example, add_prompt, add_stages, points_text
 
 # Of the example person's hidden part, and of all of them, drawn by hand.
 EXAMPLE_BOXES = {ROI_BOX: (71, 69, 101, 124), FULL_BOX: (65, 12, 118, 124)}
@@ -75,13 +75,7 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
     given = EXAMPLE_JOINTS if kind.joints else {}
     boxes: dict[str, Any] = {name: EXAMPLE_BOXES[name] for name in kind.boxes}
     text = points_text(MINI_SIZE, MINI_SIZE, given=given, **boxes)
-    with flow.group("2  How the person goes on", Color.PROMPT):
-        found = flow.add("FiguraDetectPose", image=example["occluded"])
-        prompt = flow.add(
-            "FiguraPointPrompt", image=example["occluded"], prompt_type=kind.name, points=text,
-            pose_keypoint=found["pose_keypoint"],
-        )  # fmt: skip
-        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+    prompt = add_prompt(flow, example, prompt_type=kind.name, points=text)
     _finish(flow, example, prompt)
     return flow
 

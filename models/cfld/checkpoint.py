@@ -27,7 +27,7 @@ from .networks import CFLDModel, CFLDNetworks
 
 log = logging.getLogger(__name__)
 
-KIND = "cfld"
+FILE_KIND = "cfld"
 MODEL_PREFIX, RELEASED_PREFIX = "model.", "model."
 MINI_FILE = "cfld.safetensors"
 MODEL_FILE, UNET_FILE, DELTA_FILE = "pytorch_model.bin", "pytorch_model_1.bin", "cfld_released.safetensors"
@@ -80,9 +80,9 @@ def load_cfld(
 
 def load_change(path: str | Path) -> tuple[CFLDNetworks, dict[str, Tensor]]:
     """The networks in float32 and eval mode, and the U-Net's matrices, of a file of the kind "cfld"."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     networks = built(
-        lambda: CFLDNetworks(config_from_metadata(CFLDConfig, meta["config"].get(KIND, {}))),
+        lambda: CFLDNetworks(config_from_metadata(CFLDConfig, meta["config"].get(FILE_KIND, {}))),
         under(tensors, MODEL_PREFIX),
         str(path),
     )
@@ -155,7 +155,7 @@ def convert_released(
     tensors = change_tensors(networks, unet_tensors)
     names = f"{model_file.name}, {unet_file.name}"
     return save_module(
-        target, KIND, tensors, {KIND: config_to_metadata(config)}, dtype=dtype, converted_from=names
+        target, FILE_KIND, tensors, {FILE_KIND: config_to_metadata(config)}, dtype=dtype, converted_from=names
     )
 
 
@@ -205,8 +205,8 @@ def stable_diffusion_tensors(config: CFLDConfig) -> dict[str, Tensor]:
     with torch.device("meta"):
         unet = UNet2DConditionModel(
             block_out_channels=config.channels + config.channels[-1:] * config.plain_levels,
-            down_block_types=tuple(f"{kind}DownBlock2D" for kind in levels),
-            up_block_types=tuple(f"{kind}UpBlock2D" for kind in reversed(levels)),
+            down_block_types=tuple(f"{block}DownBlock2D" for block in levels),
+            up_block_types=tuple(f"{block}UpBlock2D" for block in reversed(levels)),
             layers_per_block=config.layers,
             cross_attention_dim=config.context,
             norm_num_groups=config.groups,
@@ -219,8 +219,8 @@ def _check_tensors(path: Path, what: str, own: Mapping[str, Tensor], tensors: Ma
     unlike = sorted(name for name in set(own) & set(tensors) if own[name].shape != tensors[name].shape)
     if missing or unexpected or unlike:
         told = [
-            f"{len(names)} {kind} ({', '.join(names[:SHOWN])})"
-            for kind, names in (
+            f"{len(names)} {what} ({', '.join(names[:SHOWN])})"
+            for what, names in (
                 ("missing", missing),
                 ("unexpected", unexpected),
                 ("of another shape", unlike),

@@ -15,7 +15,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.latent_model import LatentModel
+from ..diffusion.latent_model import LatentModel, LatentNetworks
 from .attention import AppearanceEncoder, TransformerBlock, replace_key_values, take_query_biases
 from .config import DECODER, POOLED, CFLDConfig
 from .swin import SwinEncoder
@@ -150,7 +150,7 @@ class CFLDModel(LatentModel):
         size: int,
         name: str = "mini CFLD",
     ) -> None:
-        super().__init__(vae, unet, None, size, name)
+        super().__init__(LatentNetworks(vae, unet, None, size), name)
         self.networks = networks
         self.key_values = dict(key_values)
         if unet is not None:

@@ -84,7 +84,13 @@ class LineCanvas(Canvas):
         self._blend(rows, columns, coverage, colour)
 
     def line(self, start: Tensor, end: Tensor, half_width: float, colour: tuple[float, float, float]) -> None:
-        """Paint a line with round ends from start to end, both (B,3) x_px, y_px, confidence."""
+        """Paint a line with round ends.
+
+        Args:
+            start, end: (B,3) x_px, y_px, confidence; nothing is painted where one has confidence 0.
+            half_width: in pixels.
+            colour: red, green, blue in 0..1.
+        """
         along = end[:, :2] - start[:, :2]
         present = (start[:, 2] > 0) & (end[:, 2] > 0)
         centre, reach = 0.5 * (start + end)[:, :2], 0.5 * along.norm(dim=1) + half_width + 2 * BLUR_PX

@@ -37,7 +37,7 @@ LEAST_INT8_NUMBERS = 1024
 
 def save_module(
     path: str | Path,
-    kind: str,
+    file_kind: str,
     tensors: Mapping[str, torch.Tensor],
     config: Mapping[str, Any],
     *,
@@ -52,7 +52,7 @@ def save_module(
 
     Args:
         path: the file; its folder is made when it is missing.
-        kind: what the file is, such as "unet"; asked for by `load_file`.
+        file_kind: what the file is, such as "unet"; asked for by `load_file`.
         tensors: by name, of any shape.
         config: what the network is built from.
         dtype: of the stored floating tensors.
@@ -73,31 +73,34 @@ def save_module(
     stored = {name: _storable(name, tensor, dtype) for name, tensor in tensors.items()}
     if int8:
         stored = in_int8(stored)
-    metadata = {METADATA_KEY: json.dumps({"kind": kind, "config": dict(config), **meta}, sort_keys=True)}
+    metadata = {METADATA_KEY: json.dumps({"kind": file_kind, "config": dict(config), **meta}, sort_keys=True)}
 
     def write(unfinished: Path) -> None:
         try:
             save_file(stored, str(unfinished), metadata=metadata)
         except SafetensorError as error:
             raise OSError(code_of(error), str(error), str(unfinished)) from error
-        load_file(unfinished, kind=kind)
+        load_file(unfinished, file_kind=file_kind)
         unfinished.chmod(0o644)
 
     return write_then_rename(path, write)
 
 
-def load_file(path: str | Path, kind: str | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_file(
+    path: str | Path, file_kind: str | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read a weight file of this pack: (tensors on the CPU as stored, int8 ones as float32; metadata).
 
     Raises FileNotFoundError, or ValueError for a pickle, a truncated file, a file of another program, a
-    file of another kind than `kind`, and for tensors with NaN or infinity.
+    file of another kind than `file_kind`, and for tensors with NaN or infinity.
     """
     path = Path(path)
     tensors, raw = read_safetensors(path)
     meta = parse_metadata(path, raw)
-    if kind is not None and meta["kind"] != kind:
+    if file_kind is not None and meta["kind"] != file_kind:
         raise ValueError(
-            f"{path} holds {meta['kind']!r} weights, but {kind!r} weights are needed: choose another file"
+            f"{path} holds {meta['kind']!r} weights, but {file_kind!r} weights are needed: "
+            "choose another file"
         )
     check_config(meta["config"], tensors, path)
     return from_int8(tensors), meta
@@ -108,14 +111,14 @@ def config_to_metadata(config: Any) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
 
 
-def config_from_metadata(kind: type[Config], values: Mapping[str, Any]) -> Config:
+def config_from_metadata(config_class: type[Config], values: Mapping[str, Any]) -> Config:
     """The configuration that a weights file carries: JSON lists become tuples, what it lacks has its default.
 
-    Values that `kind`, a dataclass, does not know are left out.
+    Values that `config_class`, a dataclass, does not know are left out.
     """
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {field.name for field in fields(config_class)}  # type: ignore[arg-type]
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in known}
-    return kind(**given)
+    return config_class(**given)
 
 
 def in_int8(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -54,13 +54,13 @@ def narrowed(network: Any, channels: int) -> Any:
 
 
 def load_change(
-    path: str | Path, kind: str, unet: Any, dtype: torch.dtype = torch.float32
+    path: str | Path, file_kind: str, unet: Any, dtype: torch.dtype = torch.float32
 ) -> tuple[Any, dict[str, Tensor], dict[str, Any]]:
     """A trained change to a U-Net.
 
     Args:
         path: the weights file.
-        kind: of the file, such as "phac".
+        file_kind: of the file, such as "phac".
         unet: the backbone, UNet2DConditionModel; it is not changed.
         dtype: of what is loaded.
 
@@ -72,7 +72,7 @@ def load_change(
     Raises:
         ValueError: when the file is of another backbone, otherwise as `checkpoint.load_file`.
     """
-    tensors, meta = load_file(path, kind=kind)
+    tensors, meta = load_file(path, file_kind=file_kind)
     controlnet = controlnet_from(unet, meta["config"].get("controlnet", {}))
     attention = under(tensors, UNET_PREFIX)
     check_counterparts(unet, attention, str(path))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .networks import decode_latents, encode_image, fold_of, image_posterior, scaled_latents
+from .networks import (
+    MINI_SIZE,
+    decode_latents,
+    encode_image,
+    fold_of,
+    image_posterior,
+    load_vae,
+    scaled_latents,
+)
 from .seeds import cpu_generator
+from .text import load_text_encoder
 
 
 class TextStates(NamedTuple):
@@ -34,17 +44,36 @@ class TextStates(NamedTuple):
         return TextStates(*(torch.cat(pair) for pair in pairs))
 
 
-class LatentModel(nn.Module):
-    """A U-Net with its autoencoder and its text encoder.
+class LatentNetworks(NamedTuple):
+    """What a latent diffusion model is made of.
 
     vae: AutoencoderKL. unet: UNet2DConditionModel. text: a module with `encode` (text.py), and `pooled` for
-    U-Nets of SDXL's kind. size: side in pixels of the square pictures it works on. name: what to call it in
-    messages.
+    U-Nets such as SDXL's. size: side in pixels of the square pictures they work on.
     """
 
-    def __init__(self, vae: Any, unet: Any, text: Any, size: int, name: str) -> None:
+    vae: Any
+    unet: Any
+    text: Any
+    size: int
+
+
+def mini_networks(folder: str | Path, unet: Any, size: int = MINI_SIZE) -> LatentNetworks:
+    """A U-Net with the shipped autoencoder and text encoder, `vae` and `text`, of `folder`.
+
+    Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
+    """
+    folder = Path(folder)
+    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
+    return LatentNetworks(vae, unet, text, size)
+
+
+class LatentModel(nn.Module):
+    """A U-Net with its autoencoder and its text encoder. name: what to call it in messages."""
+
+    def __init__(self, networks: LatentNetworks, name: str) -> None:
         super().__init__()
-        self.vae, self.unet, self.text, self.size, self.name = vae, unet, text, size, name
+        self.vae, self.unet, self.text, self.size = networks
+        self.name = name
 
     @property
     def device(self) -> torch.device:

@@ -16,12 +16,16 @@ from torch import Tensor
 
 from ..convert import read_pickle
 from .checkpoint import is_finite, read_safetensors
+from .foreign import check_format, foreign_model
 
 Tensors = dict[str, Tensor]
 
 SD15, SD2, SDXL = "Stable Diffusion 1.5", "Stable Diffusion 2", "Stable Diffusion XL"
 SCALING = {SD15: 0.18215, SD2: 0.18215, SDXL: 0.13025}
-LDM_UNET = "model.diffusion_model."
+LDM_UNET, LDM_VAE = "model.diffusion_model.", "first_stage_model."
+FP8_SCALE = ".scale_weight"
+FP8_EXTRA = re.compile(r"\.scale_(weight|input)$|(^|\.)scaled_fp8$")
+"""What ComfyUI's scaled fp8 files hold beside the weights."""
 PICKLE_SUFFIXES = (".ckpt", ".pth", ".pt", ".bin")
 
 
@@ -31,15 +35,33 @@ def read_weights(path: str | Path) -> Tensors:
     Raises FileNotFoundError, or ValueError for a truncated file, one with NaN, and a pickle with code in it.
     """
     path = Path(path)
+    if path.is_file():
+        check_format(path)
     if path.suffix.lower() not in PICKLE_SUFFIXES:
-        return read_safetensors(path)[0]
+        return unscaled(read_safetensors(path)[0])
     tensors = read_pickle(path)
     broken = [key for key, value in tensors.items() if not is_finite(value)]
     if broken:
         raise ValueError(
             f"tensor {broken[0]!r} in {path} holds NaN or infinity: the file is not usable, use another"
         )
-    return {key.removeprefix("state_dict."): value for key, value in tensors.items()}
+    return unscaled({key.removeprefix("state_dict."): value for key, value in tensors.items()})
+
+
+def unscaled(tensors: Tensors) -> Tensors:
+    """Weights of a scaled fp8 file as they are meant: each weight times its `scale_weight`, in fp16.
+
+    Other files are given back as they are.
+    """
+    scales = {key: value for key, value in tensors.items() if key.endswith(FP8_SCALE)}
+    if not scales:
+        return tensors
+    rest = {key: value for key, value in tensors.items() if not FP8_EXTRA.search(key)}
+    for key, scale in scales.items():
+        name = key.removesuffix(FP8_SCALE) + ".weight"
+        if name in rest:
+            rest[name] = (rest[name].float() * scale.float()).half()
+    return rest
 
 
 # Recognising
@@ -47,19 +69,17 @@ def read_weights(path: str | Path) -> Tensors:
 
 def describe(tensors: Mapping[str, Tensor]) -> str:
     """What a file is, in words for an error message."""
-    if any("lora_" in key or ".lora." in key for key in tensors):
-        return "a LoRA"
     if is_controlnet(tensors):
         return "a ControlNet"
+    foreign = foreign_model(tensors)
+    if foreign and not foreign.endswith("alone"):
+        return foreign
     unet = unet_tensors_of(tensors)
     if unet is None:
-        kind = (
-            "an autoencoder"
-            if any(key.startswith(("decoder.", "encoder.")) for key in tensors)
-            else "something else"
-        )
+        if any(key.startswith(("decoder.", "encoder.", LDM_VAE)) for key in tensors):
+            return f"an autoencoder of {_latent_channels(tensors)} channels"
         first = ", ".join(sorted(tensors)[:2]) or "no tensors"
-        return f"{kind} ({len(tensors)} tensors: {first})"
+        return foreign or f"something else ({len(tensors)} tensors: {first})"
     config = unet_config(unet)
     return f"a {config['in_channels']}-channel U-Net of {family_of(config)}"
 
@@ -67,6 +87,11 @@ def describe(tensors: Mapping[str, Tensor]) -> str:
 def is_controlnet(tensors: Mapping[str, Tensor]) -> bool:
     """Whether these are a ControlNet's tensors, in either layout."""
     return any("controlnet_cond_embedding." in key or "input_hint_block." in key for key in tensors)
+
+
+def _latent_channels(tensors: Mapping[str, Tensor]) -> int | str:
+    found = tensors.get("decoder.conv_in.weight", tensors.get(f"{LDM_VAE}decoder.conv_in.weight"))
+    return "unknown" if found is None else found.shape[1]
 
 
 def is_diffusers_vae(tensors: Mapping[str, Tensor]) -> bool:
@@ -86,8 +111,10 @@ def family_of(config: Mapping[str, Any]) -> str:
 
 def unet_tensors_of(tensors: Mapping[str, Tensor]) -> Tensors | None:
     """The U-Net among the tensors, in the diffusers layout; None when there is none."""
-    if any(key.startswith(LDM_UNET) for key in tensors):
+    if any(key.startswith(f"{LDM_UNET}input_blocks.") for key in tensors):
         return _convert_unet(tensors)
+    if "input_blocks.0.0.weight" in tensors:
+        return _convert_unet({LDM_UNET + key: value for key, value in tensors.items()})
     if "conv_in.weight" in tensors and any(key.startswith("down_blocks.") for key in tensors):
         return dict(tensors)
     return None

@@ -182,15 +182,15 @@ def load_vae(path: str | Path) -> AutoencoderKL:
     """An autoencoder from its weights file, in eval mode; errors as in `checkpoint.load_file`."""
     from diffusers import AutoencoderKL
 
-    tensors, meta = load_file(path, kind="vae")
+    tensors, meta = load_file(path, file_kind="vae")
     return built(lambda: AutoencoderKL.from_config(meta["config"]), tensors, str(path)).eval()
 
 
-def load_unet(path: str | Path, kind: str = "unet") -> UNet2DConditionModel:
+def load_unet(path: str | Path, file_kind: str = "unet") -> UNet2DConditionModel:
     """A U-Net from its weights file, in eval mode; errors as in `checkpoint.load_file`."""
     from diffusers import UNet2DConditionModel
 
-    tensors, meta = load_file(path, kind=kind)
+    tensors, meta = load_file(path, file_kind=file_kind)
     unet = built(lambda: UNet2DConditionModel.from_config(meta["config"]), tensors, str(path))
     return with_plain_attention(unet).eval()
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from .clip import OpenCLIPTextCondition, SDXLTextCondition, load_tokenizer
+from .latent_model import LatentNetworks
 from .layouts import (
+    LDM_VAE,
     SD2,
     SD15,
     SDXL,
@@ -32,7 +34,8 @@ from .layouts import (
 )
 from .text import CLIPTextCondition
 
-LDM_VAE, LDM_CONTROL = "first_stage_model.", "control_model."
+LDM_CONTROL = "control_model."
+VAE_CHANNELS = 4
 CLIP_PREFIXES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
 BIG_CLIP_PREFIX, SD2_CLIP_PREFIX = "conditioner.embedders.1.model.", "cond_stage_model.model."
 INPAINT_CHANNELS, TEXT_CHANNELS, POSE_CHANNELS = 9, 4, 8
@@ -49,13 +52,10 @@ SIZES = {SD15: 512, SD2: 512, SDXL: 1024}
 
 @dataclass(frozen=True)
 class Stack:
-    """One Stable Diffusion model as diffusers networks. size: side of its pictures in pixels."""
+    """One Stable Diffusion model as diffusers networks. family: SD15, SD2 or SDXL of layouts.py."""
 
     family: str
-    unet: Any
-    vae: Any
-    text: torch.nn.Module
-    size: int
+    networks: LatentNetworks
 
 
 def load_stack(
@@ -95,7 +95,7 @@ def load_stack(
     vae = _build_vae(rest, family, where, torch.float32 if family == SDXL else dtype)
     text = _build_text(rest, family, Path(tokenizer), where, dtype)
     unet = _build_unet(unet_tensors, config, str(checkpoint), dtype)
-    return Stack(family, unet.eval(), vae.eval(), text.eval(), SIZES[family])
+    return Stack(family, LatentNetworks(vae.eval(), unet.eval(), text.eval(), SIZES[family]))
 
 
 def load_unet(
@@ -168,6 +168,7 @@ def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32) -> An
     tensors = read_weights(path)
     if is_diffusers_vae(tensors):
         config = vae_config(tensors, SD15)
+        _check_latents(config, path)
         return _filled(AutoencoderKL, current_names(tensors), str(path), dtype, **config).eval()
     if "encoder.conv_in.weight" in tensors:
         tensors = {LDM_VAE + key: value for key, value in tensors.items()}
@@ -204,7 +205,16 @@ def _build_vae(tensors: Mapping[str, Tensor], family: str, where: str, dtype: to
     if not own:
         raise ValueError(_lacks(where, "autoencoder", "first_stage_model.*"))
     config = vae_config({key.removeprefix(LDM_VAE): value for key, value in own.items()}, family)
+    _check_latents(config, where)
     return _filled(AutoencoderKL, convert_ldm_vae_checkpoint(own, config), where, dtype, **config)
+
+
+def _check_latents(config: Mapping[str, Any], where: str | Path) -> None:
+    if config["latent_channels"] != VAE_CHANNELS:
+        raise ValueError(
+            f"{where} has an autoencoder of {config['latent_channels']} channels, as Flux and others have; "
+            f"one of {VAE_CHANNELS} is wanted, of Stable Diffusion 1.5 or XL"
+        )
 
 
 def _build_text(
@@ -226,6 +236,8 @@ def _build_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dtype) -
     if prefix is None:
         raise ValueError(_lacks(where, "CLIP text encoder", CLIP_PREFIXES[0] + "*"))
     own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    if "embeddings.token_embedding.weight" in own:  # as merges made with an older transformers have it
+        own = {f"text_model.{key}": value for key, value in own.items()}
     return _filled(CLIPTextModel, own, where, dtype, _clip_config(own, "quick_gelu"))
 
 

@@ -133,7 +133,7 @@ def text_encoder_from(
 
 def load_text_encoder(path: str | Path) -> TextEncoder:
     """The mini text encoder from its weights file; errors as in `checkpoint.load_file`."""
-    tensors, meta = load_file(path, kind="text")
+    tensors, meta = load_file(path, file_kind="text")
     return text_encoder_from(tensors, meta["config"], str(path))
 
 

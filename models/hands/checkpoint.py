@@ -17,8 +17,8 @@ from torch import nn
 from ..diffusion import single_file
 from ..diffusion.checkpoint import read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
-from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
-from ..diffusion.text import load_text_encoder
+from ..diffusion.latent_model import LatentNetworks, mini_networks
+from ..diffusion.networks import load_unet
 from .networks import BodyOutpainter, HandGenerator, HandsModel
 
 HANDS, BODY = "hands", "body"
@@ -36,12 +36,11 @@ def load_mini_hands(folder: str | Path) -> HandsModel:
     Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
     """
     folder = Path(folder)
-    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
-    generator = HandGenerator(vae, load_unet(folder / "hands.safetensors", kind=HANDS), text, MINI_SIZE)
-    base = load_unet(folder / "base.safetensors")
-    controlnet, attention, _ = load_change(folder / "body.safetensors", BODY, base)
-    body = BodyOutpainter(vae, base, text, MINI_SIZE, controlnet=controlnet, attention=attention)
-    return HandsModel(generator, body).eval()
+    networks = mini_networks(folder, load_unet(folder / "base.safetensors"))
+    hand_unet = load_unet(folder / "hands.safetensors", file_kind=HANDS)
+    controlnet, attention, _ = load_change(folder / "body.safetensors", BODY, networks.unet)
+    generator = HandGenerator(networks._replace(unet=hand_unet))
+    return HandsModel(generator, BodyOutpainter(networks, controlnet, attention)).eval()
 
 
 def load_hands(
@@ -72,55 +71,52 @@ def load_hands(
     if stack.family != single_file.SD15:
         raise ValueError(f"{checkpoint} is {stack.family}; hands and bodies need an SD1.5 checkpoint")
     name = Path(checkpoint).name
-    generator = _generator(stack, hand_controlnet, name, dtype)
-    return HandsModel(generator, _body(stack, body_controlnet, name, dtype)).eval()
+    generator = _generator(stack.networks, hand_controlnet, name, dtype)
+    return HandsModel(generator, _body(stack.networks, body_controlnet, name, dtype)).eval()
 
 
-def _generator(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dtype) -> HandGenerator:
-    if own_kind(path, HANDS) is None:
-        controlnet = _public_controlnet(stack, path, HANDS, name, dtype)
-        parts = stack.vae, stack.unet, stack.text, stack.size
-        return HandGenerator(*parts, name=name, controlnet=controlnet)
+def _generator(networks: LatentNetworks, path: str | Path, name: str, dtype: torch.dtype) -> HandGenerator:
+    if own_file_kind(path, HANDS) is None:
+        controlnet = _public_controlnet(networks, path, HANDS, name, dtype)
+        return HandGenerator(networks, name, controlnet)
     from diffusers.models.attention_processor import AttnProcessor2_0
 
-    unet = load_unet(path, kind=HANDS)
-    theirs, ours = unet.config.cross_attention_dim, stack.unet.config.cross_attention_dim
+    unet = load_unet(path, file_kind=HANDS)
+    theirs, ours = unet.config.cross_attention_dim, networks.unet.config.cross_attention_dim
     if theirs != ours:
         raise ValueError(
             f"{path} reads texts of width {theirs}, but those of {name} have {ours}: choose the checkpoint "
             "that it was trained with"
         )
     unet.set_attn_processor(AttnProcessor2_0())
-    unet = nn.Module.to(unet, dtype)
-    return HandGenerator(stack.vae, unet, stack.text, stack.size, name=Path(path).name)
+    return HandGenerator(networks._replace(unet=nn.Module.to(unet, dtype)), Path(path).name)
 
 
-def _body(stack: single_file.Stack, path: str | Path, name: str, dtype: torch.dtype) -> BodyOutpainter:
+def _body(networks: LatentNetworks, path: str | Path, name: str, dtype: torch.dtype) -> BodyOutpainter:
     attention = None
-    if own_kind(path, BODY) is None:
-        controlnet = _public_controlnet(stack, path, BODY, name, dtype)
+    if own_file_kind(path, BODY) is None:
+        controlnet = _public_controlnet(networks, path, BODY, name, dtype)
     else:
-        controlnet, attention, _ = load_change(path, BODY, stack.unet, dtype)
-    parts = stack.vae, stack.unet, stack.text, stack.size
-    return BodyOutpainter(*parts, controlnet=controlnet, attention=attention, name=name)
+        controlnet, attention, _ = load_change(path, BODY, networks.unet, dtype)
+    return BodyOutpainter(networks, controlnet, attention, name)
 
 
 def _public_controlnet(
-    stack: single_file.Stack, path: str | Path, kind: str, name: str, dtype: torch.dtype
+    networks: LatentNetworks, path: str | Path, file_kind: str, name: str, dtype: torch.dtype
 ) -> Any:
-    network = single_file.load_controlnet(path, dtype, ACCEPTED[kind])
-    check_controlnet(network, stack.unet, str(path), name)
+    network = single_file.load_controlnet(path, dtype, ACCEPTED[file_kind])
+    check_controlnet(network, networks.unet, str(path), name)
     return network
 
 
-def own_kind(path: str | Path, wanted: str) -> str | None:
+def own_file_kind(path: str | Path, wanted: str) -> str | None:
     """The kind of a weights file of this pack, None for files of others. ValueError for a kind that is not
     the wanted one, naming what is accepted.
     """
     try:
-        kind = read_metadata(path)["kind"]
+        file_kind = read_metadata(path)["kind"]
     except ValueError:
         return None
-    if kind != wanted:
-        raise ValueError(f"{path} is a Figura file of the kind {kind!r}; {ACCEPTED[wanted]} is wanted")
-    return kind
+    if file_kind != wanted:
+        raise ValueError(f"{path} is a Figura file of the kind {file_kind!r}; {ACCEPTED[wanted]} is wanted")
+    return file_kind

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..diffusion.controlnet import ReplacedTensors
-from ..diffusion.latent_model import LatentModel
+from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import widen_conv_in
 
 MASK_CHANNELS = 1
@@ -42,31 +42,27 @@ def hand_unet(base: Any, latent_channels: int) -> Any:
 class HandGenerator(LatentModel):
     """Stage 1: draws one hand close up, and its mask, as a hand skeleton asks for.
 
-    unet: see `hand_unet`. controlnet: a public ControlNet that reads hand skeletons, as a stand-in for a
-    trained generator; then `unet` is a text-to-image one, and the mask has to be found in the picture.
-    The others: see `LatentModel`.
+    Its U-Net: see `hand_unet`. controlnet: a public ControlNet that reads hand skeletons, as a stand-in for a
+    trained generator; then the U-Net is a text-to-image one, and the mask has to be found in the picture.
     """
 
     def __init__(
         self,
-        vae: Any,
-        unet: Any,
-        text: Any,
-        size: int,
+        networks: LatentNetworks,
         name: str = "mini hand generator",
         controlnet: Any = None,
     ) -> None:
-        super().__init__(vae, unet, text, size, name)
-        channels = vae.config.latent_channels
+        super().__init__(networks, name)
+        channels, config = self.vae.config.latent_channels, self.unet.config
         if controlnet is None:
             wanted = (2 * channels, channels + MASK_CHANNELS)
             named = "a hand generator has {} (latents, skeleton) and {} (noise, mask)"
         else:
             wanted = (channels, channels)
             named = "beside a ControlNet it has {} and {}"
-        if (unet.config.in_channels, unet.config.out_channels) != wanted:
+        if (config.in_channels, config.out_channels) != wanted:
             raise ValueError(
-                f"{name}: the U-Net has {unet.config.in_channels} input and {unet.config.out_channels} "
+                f"{name}: the U-Net has {config.in_channels} input and {config.out_channels} "
                 f"output channels; {named.format(*wanted)}"
             )
         self.controlnet = controlnet
@@ -85,20 +81,16 @@ class BodyOutpainter(LatentModel):
 
     def __init__(
         self,
-        vae: Any,
-        unet: Any,
-        text: Any,
-        size: int,
+        networks: LatentNetworks,
         controlnet: Any,
         attention: dict[str, Tensor] | None = None,
         name: str = "mini body outpainter",
     ) -> None:
-        super().__init__(vae, unet, text, size, name)
-        channels = vae.config.latent_channels
-        if unet.config.in_channels != channels:
+        super().__init__(networks, name)
+        found, wanted = self.unet.config.in_channels, self.vae.config.latent_channels
+        if found != wanted:
             raise ValueError(
-                f"{name}: the U-Net takes {unet.config.in_channels} channels; a text-to-image U-Net with "
-                f"{channels} is needed"
+                f"{name}: the U-Net takes {found} channels; a text-to-image U-Net with {wanted} is needed"
             )
         self.controlnet = controlnet
         self.attention = ReplacedTensors(attention or {})

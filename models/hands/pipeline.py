@@ -59,10 +59,10 @@ def hands_to_draw(poses: Sequence[Pose], which: str = BOTH) -> list[Hand]:
 def _hands_of_image(pose: Pose, index: int, which: str) -> list[Hand]:
     hands = [hand for hand in hands_of(pose) if which in (BOTH, hand.side)]
     if not hands:
-        kind = "hand" if which == BOTH else f"{which} hand"
+        lacking = "hand" if which == BOTH else f"{which} hand"
         raise ValueError(
-            f"pose_keypoint of picture {index} has no {kind}: use a detector that finds hands (OpenPose or "
-            "DWPose with hands on), place the joints in Point Prompt, or choose another side"
+            f"pose_keypoint of picture {index} has no {lacking}: use a detector that finds hands "
+            "(OpenPose or DWPose with hands on), place the joints in Point Prompt, or choose another side"
         )
     for hand in hands:
         count, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())

@@ -13,8 +13,8 @@ import torch
 
 from ..convert import as_safetensors
 from ..diffusion import single_file
-from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
-from ..diffusion.text import load_text_encoder
+from ..diffusion.latent_model import mini_networks
+from ..diffusion.networks import load_unet
 from .networks import HumanSD
 
 HUMANSD = "humansd"
@@ -27,10 +27,8 @@ def load_mini_humansd(folder: str | Path, name: str = HUMANSD) -> HumanSD:
 
     Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
     """
-    folder = Path(folder)
-    unet = load_unet(folder / f"{name}.safetensors", kind=HUMANSD)
-    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
-    return HumanSD(vae, unet, text, MINI_SIZE).eval()
+    unet = load_unet(Path(folder) / f"{name}.safetensors", file_kind=HUMANSD)
+    return HumanSD(mini_networks(folder, unet)).eval()
 
 
 def load_humansd(
@@ -45,5 +43,4 @@ def load_humansd(
     path = as_safetensors(Path(checkpoint))
     stack = single_file.load_stack(path, tokenizer, dtype=dtype, channels=single_file.POSE_CHANNELS)
     name = Path(checkpoint).name
-    model = HumanSD(stack.vae, stack.unet, stack.text, stack.size, name, cfg=RELEASED_CFG, released=True)
-    return model.eval()
+    return HumanSD(stack.networks, name, cfg=RELEASED_CFG, released=True).eval()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.latent_model import LatentModel
+from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import widen_conv_in
 
 
@@ -47,7 +47,7 @@ def with_pose_conv(unet: Any) -> Any:
 
 
 class HumanSD(LatentModel):
-    """A text-to-image U-Net that also gets the latents of a skeleton picture. vae, text, ...: `LatentModel`.
+    """A text-to-image U-Net that also gets the latents of a skeleton picture.
 
     cfg: guidance scale it is at its best with. released: the authors' weights, whose pictures are made as by
     their demo unless asked otherwise. size is that of its training pictures; it takes others, too.
@@ -55,20 +55,17 @@ class HumanSD(LatentModel):
 
     def __init__(
         self,
-        vae: Any,
-        unet: Any,
-        text: Any,
-        size: int,
+        networks: LatentNetworks,
         name: str = "mini HumanSD",
         cfg: float = 3.0,
         released: bool = False,
     ) -> None:
-        channels = vae.config.latent_channels
+        channels, unet = networks.vae.config.latent_channels, networks.unet
         found = unet.config.in_channels, unet.config.out_channels
         if found != (2 * channels, channels):
             raise ValueError(
                 f"{name}: the U-Net has {found[0]} input and {found[1]} output channels; HumanSD's has "
                 f"{2 * channels} (latents, pose) and {channels}"
             )
-        super().__init__(vae, with_pose_conv(unet), text, size, name)
+        super().__init__(networks._replace(unet=with_pose_conv(unet)), name)
         self.cfg, self.released = cfg, released

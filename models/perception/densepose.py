@@ -18,7 +18,7 @@ from ..store import SAFE_SUFFIXES
 from .layers import Hourglass, Residual
 from .pose import View, box_view, resample_view, whole_view
 
-KIND = "densepose"
+FILE_KIND = "densepose"
 MINI_FILE = "densepose.safetensors"
 BATCH = 16
 LOOK_AGAIN_BELOW = 0.85
@@ -109,7 +109,7 @@ def is_own(path: Path) -> bool:
 
 def load_densepose_net(path: str | Path) -> DensePoseNet:
     """The mini estimator from its weights file; errors name the file."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     net = built(
         lambda: DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"])), tensors, str(path)
     )

@@ -87,7 +87,17 @@ def detections(
 
 
 def pooled(features: Tensor, boxes: Tensor, side: int, stride: int) -> Tensor:
-    """What a map (1,C,h,w) at 1/stride shows in each box, (N,C,side,side)."""
+    """What a map shows in each box.
+
+    Args:
+        features: the map, (1,C,h,w).
+        boxes: (N,4).
+        side: of what is cut from each.
+        stride: the map is at 1/stride of the picture.
+
+    Returns:
+        (N,C,side,side).
+    """
     from torchvision.ops import roi_align
 
     return roi_align(features, [boxes], (side, side), 1 / stride, SAMPLES, aligned=False)

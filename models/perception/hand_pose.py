@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from .pose import LETTERBOX_GREY, PoseConfig, PoseDetector, decode_heatmaps
 
-KIND = "hand_detector"
+FILE_KIND = "hand_detector"
 HAND_CONFIG = PoseConfig(96, (16, 40, 64, 80), (1, 2), joints=21)
 MARGIN = 1.6
 """Side of the square that is looked at, over the longer side of the box round the joints."""
@@ -86,6 +86,6 @@ def joint_boxes(joints: torch.Tensor) -> torch.Tensor:
 
 def load_hand_detector(path: str | Path) -> PoseDetector:
     """The mini hand detector from its weights file; errors name the file."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     net = built(lambda: PoseDetector(config_from_metadata(PoseConfig, meta["config"])), tensors, str(path))
     return net.eval()

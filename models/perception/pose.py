@@ -19,7 +19,7 @@ from ...people.keypoints import HFLIP_18, Person, Pose
 from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from .layers import Hourglass
 
-KIND = "pose_detector"
+FILE_KIND = "pose_detector"
 JOINTS = 18
 CONFIDENCE = 0.3
 LETTERBOX_GREY = 0.5
@@ -237,6 +237,6 @@ def poses_from_joints(
 
 def load_pose_detector(path: str | Path) -> PoseDetector:
     """The mini detector from its weights file; errors name the file."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     net = built(lambda: PoseDetector(config_from_metadata(PoseConfig, meta["config"])), tensors, str(path))
     return net.eval()

@@ -27,7 +27,7 @@ from ...people.keypoints import BODY_18, DETECTED, PROPOSED, Person
 from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from ..diffusion.sampling import draw_noise
 
-KIND = "pose_completion"
+FILE_KIND = "pose_completion"
 JOINTS = len(BODY_18)
 STEPS = 12
 PRESENT = 0.5
@@ -260,7 +260,7 @@ def _with_proposals(person: Person, points: np.ndarray, present: np.ndarray, siz
 
 def load_pose_completion(path: str | Path) -> PoseCompletion:
     """The network from its weights file, in eval mode; errors name the file."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     net = built(
         lambda: PoseCompletion(config_from_metadata(CompletionConfig, meta["config"])), tensors, str(path)
     )

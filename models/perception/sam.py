@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch.nn import functional as F
 
+from .sam_hq import encode, fine_logits
 from .sam_mini import prompt_maps
 from .sam_networks import MINI, build_sam
 
@@ -68,33 +69,49 @@ def prompt_logits(
         Logits (B,K,4g,4g) over the padded square, and IoU (B,K).
     """
     count, prompts = labels.shape[:2]
-    points, kinds = points_px.flatten(0, 1), labels.flatten(0, 1)
+    points, signs = points_px.flatten(0, 1), labels.flatten(0, 1)
     corners = None if boxes is None else boxes.flatten(0, 1)
     inputs = sam.preprocess(images * 255)
     if sam.prompt_maps:
-        maps = prompt_maps(kinds == POSITIVE, kinds == NEGATIVE, points, corners, sam.image_encoder.img_size)
+        maps = prompt_maps(signs == POSITIVE, signs == NEGATIVE, points, corners, sam.image_encoder.img_size)
         inputs = torch.cat([inputs.repeat_interleave(prompts, dim=0), maps.to(inputs.dtype)], dim=1)
-        source = sam.image_encoder(inputs)
+        source, fine = sam.image_encoder(inputs), None
     else:
-        source = sam.image_encoder(inputs).repeat_interleave(prompts, dim=0)
+        source, fine = encode(sam, inputs)
+        source = source.repeat_interleave(prompts, dim=0)
+        fine = None if fine is None else fine.repeat_interleave(prompts, dim=0)
     sparse, dense = sam.prompt_encoder(
-        (points - 0.5, kinds), None if corners is None else corners - 0.5, None
+        (points - 0.5, signs), None if corners is None else corners - 0.5, None
     )
-    logits, iou = _decode_single(sam, inputs, source + dense, sparse)
+    logits, iou = _decode_single(sam, inputs, source + dense, sparse, fine)
     return logits.unflatten(0, (count, prompts)), iou.reshape(count, prompts)
 
 
 def _decode_single(
-    sam: Sam, inputs: torch.Tensor, source: torch.Tensor, sparse: torch.Tensor
+    sam: Sam,
+    inputs: torch.Tensor,
+    source: torch.Tensor,
+    sparse: torch.Tensor,
+    fine: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """SAM's mask decoder with multimask_output=False for N prompts at once: logits (N,4g,4g), IoU (N).
+    """SAM's mask decoder with multimask_output=False for N prompts at once.
 
     The decoder's own `forward` takes one picture at a time; batches make training several times faster.
-    inputs: what the image encoder had, for fine masks; source: picture plus dense prompt embedding (N,C,g,g);
-    sparse: prompt tokens (N,n,C).
+
+    Args:
+        sam: any Segment Anything.
+        inputs: what the image encoder had, for mini's fine masks.
+        source: picture plus dense prompt embedding (N,C,g,g).
+        sparse: prompt tokens (N,n,C).
+        fine: what SAM-HQ adds to the masks, (N,C/8,4g,4g).
+
+    Returns:
+        Logits (N,4g,4g) and IoU (N,).
     """
     decoder, count = sam.mask_decoder, len(source)
     queries = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    if fine is not None:
+        queries = torch.cat([queries, decoder.hf_token.weight])
     tokens = torch.cat([queries.expand(count, -1, -1), sparse], dim=1)
     position = sam.prompt_encoder.get_dense_pe().expand(count, -1, -1, -1)
     answers, keys = decoder.transformer(source, position, tokens)
@@ -102,7 +119,10 @@ def _decode_single(
     upscaling = decoder.output_upscaling
     upscaled = upscaling(keys) if sam.fine is None else sam.fine(upscaling, inputs, keys)
     kernel = decoder.output_hypernetworks_mlps[0](answers[:, 1])
-    return torch.einsum("nc,nchw->nhw", kernel, upscaled), decoder.iou_prediction_head(answers[:, 0])[:, 0]
+    logits = torch.einsum("nc,nchw->nhw", kernel, upscaled)
+    if fine is not None:
+        logits = logits + fine_logits(decoder, answers[:, len(queries) - 1], upscaled, fine)
+    return logits, decoder.iou_prediction_head(answers[:, 0])[:, 0]
 
 
 @torch.no_grad()

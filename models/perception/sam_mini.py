@@ -45,7 +45,7 @@ def prompt_maps(
     empty = discs.new_zeros(len(discs), side, side)
     channels = [empty, empty, empty]
     if discs.shape[1]:
-        channels[:2] = [(discs * kind[..., None, None]).amax(dim=1) for kind in (inside, outside)]
+        channels[:2] = [(discs * places[..., None, None]).amax(dim=1) for places in (inside, outside)]
     if boxes is not None:
         low, high = boxes[:, :2, None].float(), boxes[:, 2:, None].float()
         within = ((axis >= low) & (axis <= high)).float()

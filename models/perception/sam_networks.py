@@ -27,12 +27,14 @@ from ..diffusion.checkpoint import (
     read_safetensors,
 )
 from ..store import SAFE_SUFFIXES
+from .sam_hq import add_fine_decoder
+from .sam_layouts import meta_names, other_model
 from .sam_mini import MAPS, ConvStem, FineMasks
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-KIND = "sam"
+FILE_KIND = "sam"
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -41,7 +43,7 @@ class SamConfig:
     """Numbers of a SAM. `stem_widths`, channels at 1/2, 1/4, 1/8, 1/16 of the side, replace the linear patch
     embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16. `prompt_maps`: the prompt
     enters this stem beside the picture, so that each prompt has an embedding of its own. `fine_width`:
-    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone.
+    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone. `hq`: SAM-HQ.
     """
 
     image_size: int = 1024
@@ -65,6 +67,7 @@ class SamConfig:
     stem_blocks: int = 1
     prompt_maps: bool = False
     fine_width: int = 0
+    hq: bool = False
 
 
 MINI = SamConfig(
@@ -127,12 +130,13 @@ def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
             return from_int8(tensors), config_of_file(path, meta)
     else:
         tensors = {name.removeprefix("model."): each for name, each in read_pickle(path).items()}
+    tensors = meta_names(tensors)
     return tensors, config_from_tensors(tensors, str(path))
 
 
 def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
     """The configuration a file of this pack carries."""
-    if meta["kind"] != KIND:
+    if meta["kind"] != FILE_KIND:
         raise ValueError(
             f"{path} holds {meta['kind']!r} weights, but SAM weights are needed here: choose another file"
         )
@@ -161,6 +165,7 @@ def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:
         mlp_ratio=tensors["image_encoder.blocks.0.mlp.lin1.weight"].shape[0] / embed_dim,
         window_size=min(windows),
         global_attn_indexes=tuple(i for i, size in enumerate(windows) if size == grid),
+        hq="mask_decoder.hf_token.weight" in tensors,
         **_decoder_numbers(tensors),
     )
 
@@ -191,9 +196,10 @@ def _check_is_sam(tensors: Tensors, name: str) -> None:
     )
     missing = [key for key in needed if key not in tensors]
     if missing:
+        found = other_model(tensors)
         raise ValueError(
-            f"{name} is not a Segment Anything (ViT) checkpoint: it has no {missing[0]!r}. "
-            "sam_vit_b, _l and _h are accepted (not SAM 2, MobileSAM, HQ-SAM): choose one, or mini"
+            f"{name} is {found or 'no Segment Anything'} (it has no {missing[0]!r}); accepted are sam_vit_b, "
+            "_l, _h and sam_hq_vit_b, _l, _h in Meta's layout or that of transformers: choose one, or mini"
         )
 
 
@@ -247,7 +253,7 @@ def _prompt_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
 
 
 def _decoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
-    return modeling.MaskDecoder(
+    decoder = modeling.MaskDecoder(
         transformer_dim=config.out_chans,
         num_multimask_outputs=config.num_multimask_outputs,
         transformer=modeling.TwoWayTransformer(
@@ -259,6 +265,7 @@ def _decoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
         iou_head_depth=config.iou_head_depth,
         iou_head_hidden_dim=config.iou_head_hidden_dim,
     )
+    return add_fine_decoder(decoder, config.embed_dim) if config.hq else decoder
 
 
 @torch.no_grad()

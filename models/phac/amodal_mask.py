@@ -26,7 +26,7 @@ from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from ..diffusion.sampling import draw_noise
 from .networks import ConvBlock, UpBlock
 
-KIND = "amodal_mask"
+FILE_KIND = "amodal_mask"
 GRID = 96
 JOINTS = len(BODY_18)
 MARGIN, CLOSE_MARGIN, MANY_JOINTS = 0.45, 0.2, 12
@@ -229,7 +229,7 @@ def _uncropped(logits: Tensor, plan: CropPlan) -> Tensor:
 
 def load_amodal_mask(path: str | Path, operations: Any = nn) -> AmodalMaskNet:
     """The network from its weights file, in eval mode; errors name the file."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     net = built(
         lambda: AmodalMaskNet(config_from_metadata(AmodalMaskConfig, meta["config"]), operations),
         tensors,

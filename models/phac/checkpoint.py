@@ -18,8 +18,8 @@ from ...people.prompt_kinds import POSE
 from ..diffusion import single_file
 from ..diffusion.checkpoint import built, load_file, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
-from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
-from ..diffusion.text import load_text_encoder
+from ..diffusion.latent_model import mini_networks
+from ..diffusion.networks import MINI_SIZE, load_unet
 from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
@@ -39,10 +39,9 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
         raise FileNotFoundError(
             f"no phac*.safetensors in {folder}: install the pack again, or train with `{typed('train phac')}`"
         )
-    vae, unet = load_vae(folder / "vae.safetensors"), load_unet(folder / "inpaint.safetensors")
-    text = load_text_encoder(folder / "text.safetensors")
+    networks = mini_networks(folder, load_unet(folder / "inpaint.safetensors"))
     mask_net = load_mask_net(folder / "invisible_mask.safetensors", operations)
-    model = PHACModel(vae, unet, text, MINI_SIZE, {}, mask_net, name="mini PHAC")
+    model = PHACModel(networks, {}, mask_net, name="mini PHAC")
     for path in changes:
         apply_change(model, path)
     return model.eval()
@@ -52,17 +51,15 @@ def load_mini_refiner(folder: str | Path) -> Inpainter:
     """The shipped refiner: autoencoder, text encoder and its own U-Net from `folder`. Errors as above."""
     from diffusers.models.attention_processor import AttnProcessor2_0
 
-    folder = Path(folder)
-    unet = load_unet(folder / "refiner.safetensors", kind="refiner")
+    unet = load_unet(Path(folder) / "refiner.safetensors", file_kind="refiner")
     # Over the four times as many tokens of this size, fused attention is the faster one.
     unet.set_attn_processor(AttnProcessor2_0())
-    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
-    return Inpainter(vae, unet, text, REFINER_SIZE, "mini refiner", sees_all=True).eval()
+    return Inpainter(mini_networks(folder, unet, REFINER_SIZE), "mini refiner", sees_all=True).eval()
 
 
 def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMaskUNet:
     """U_iv from a file of the kind "invisible_mask", in eval mode; works with pictures of any size."""
-    tensors, meta = load_file(path, kind="invisible_mask")
+    tensors, meta = load_file(path, file_kind="invisible_mask")
     known = {name: meta["config"][name] for name in ("base", "levels", "size") if name in meta["config"]}
     network = built(lambda: InvisibleMaskUNet(**known, operations=operations), tensors, str(path))
     return network.eval()
@@ -99,8 +96,7 @@ def load_phac(
         )
     masks = load_mask_net(mask_net, operations)
     name = Path(checkpoint).name
-    networks = (stack.vae, stack.unet, stack.text, stack.size)
-    model = PHACModel(*networks, {}, masks, name=name, binary_mask=True)
+    model = PHACModel(stack.networks, {}, masks, name=name, binary_mask=True)
     if is_change(prompt_network):
         apply_change(model, prompt_network, dtype)
     else:
@@ -129,8 +125,7 @@ def load_refiner(
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
-    name = Path(checkpoint).name
-    return Inpainter(stack.vae, stack.unet, stack.text, stack.size, name=name, binary_mask=True).eval()
+    return Inpainter(stack.networks, Path(checkpoint).name, binary_mask=True).eval()
 
 
 def is_change(path: str | Path) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..diffusion.controlnet import ReplacedTensors
-from ..diffusion.latent_model import LatentModel
+from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import inpaint_condition, latent_mask
 
 INPUT_CHANNELS = 7
@@ -99,27 +99,24 @@ class InvisibleMaskUNet(nn.Module):
 class Inpainter(LatentModel):
     """An inpainting model: the refiner Phi_RF, and eps_cig's backbone.
 
-    unet: its input channels are [z_t, mask (1), masked picture's latents]. sees_all: it was taught to see the
-    part to be made as it is, where others see grey there. binary_mask: its mask channel holds 0 and 1 alone,
-    as that of public weights. The others: see `LatentModel`.
+    Input channels of its U-Net are [z_t, mask (1), masked picture's latents]. sees_all: it was taught to see
+    the part to be made as it is, where others see grey there. binary_mask: its mask channel holds 0 and 1
+    alone, as that of public weights.
     """
 
     def __init__(
         self,
-        vae: Any,
-        unet: Any,
-        text: Any,
-        size: int,
+        networks: LatentNetworks,
         name: str = "mini",
         sees_all: bool = False,
         binary_mask: bool = False,
     ) -> None:
-        super().__init__(vae, unet, text, size, name)
-        needed = 2 * vae.config.latent_channels + 1
-        if unet.config.in_channels != needed:
+        super().__init__(networks, name)
+        found, needed = self.unet.config.in_channels, 2 * self.vae.config.latent_channels + 1
+        if found != needed:
             raise ValueError(
-                f"{name}: the U-Net takes {unet.config.in_channels} channels; an inpainting U-Net with "
-                f"{needed} (latents, mask, masked picture) is needed"
+                f"{name}: the U-Net takes {found} channels; an inpainting U-Net with {needed} "
+                "(latents, mask, masked picture) is needed"
             )
         self.sees_all, self.binary_mask = sees_all, binary_mask
 
@@ -145,17 +142,14 @@ class PHACModel(Inpainter):
 
     def __init__(
         self,
-        vae: Any,
-        unet: Any,
-        text: Any,
-        size: int,
+        networks: LatentNetworks,
         controlnets: Mapping[str, Any],
         mask_net: InvisibleMaskUNet,
         text_suffix: str = CUTOUT_SUFFIX,
         name: str = "mini",
         binary_mask: bool = False,
     ) -> None:
-        super().__init__(vae, unet, text, size, name, binary_mask=binary_mask)
+        super().__init__(networks, name, binary_mask=binary_mask)
         self.controlnets = nn.ModuleDict(controlnets)
         self.attention = nn.ModuleDict()
         self.mask_net = mask_net

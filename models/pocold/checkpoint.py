@@ -16,7 +16,7 @@ from ..diffusion.networks import load_vae
 from ..diffusion.single_file import load_autoencoder
 from .networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
 
-KIND = "pocold"
+FILE_KIND = "pocold"
 MINI_FILE, VAE_FILE = "pocold.safetensors", "vae.safetensors"
 
 
@@ -37,7 +37,7 @@ def load_pocold(path: str | Path, vae: Any, dtype: torch.dtype = torch.float32) 
 
 def load_networks(path: str | Path) -> PoCoLDNetworks:
     """The networks of a file of the kind "pocold", in float32."""
-    tensors, meta = load_file(path, kind=KIND)
+    tensors, meta = load_file(path, file_kind=FILE_KIND)
     networks = built(
         lambda: PoCoLDNetworks(config_from_metadata(PoCoLDConfig, meta["config"])), tensors, str(path)
     )

@@ -41,13 +41,13 @@ class Accessories:
     bag: str | None = None
 
 
-def sample_accessories(draws: Draws, shape: Shape, kind: Cut) -> Accessories:
+def sample_accessories(draws: Draws, shape: Shape, style: Cut) -> Accessories:
     """Glasses for one in four, more of the old; hats where the hair lets them; backpacks."""
     glasses = None
     if draws.chance(0.2 + 0.25 * shape.oldness):
         glasses = (draws.pick(FRAMES), draws.chance(0.2))
     hat = None
-    if draws.chance(0.13) and not kind.tied and kind.top < 0.04:
+    if draws.chance(0.13) and not style.tied and style.top < 0.04:
         name, colour = draws.pick(("cap", "beanie", "beanie")), draws.pick(tuple(COLOURS))
         fabric = "coarse knit" if name == "beanie" else "cotton"
         hat = (name, colour, Cloth(COLOURS[colour], COLOURS[colour], fabric=fabric))
@@ -126,13 +126,13 @@ def _thing(
     return Layer(name, vertices, faces, vertices, middle, label, middle, material, two_sided=True, lift=lift)
 
 
-def make_hat(figure: Figure, hair: Hair, kind: str, cloth: Cloth) -> list[Layer]:
+def make_hat(figure: Figure, hair: Hair, style: str, cloth: Cloth) -> list[Layer]:
     """A beanie or a cap over the skull and what hair there is; a cap has a peak."""
     known = skull(str(figure.rest.device))
     base = (figure.rest[known.near] * known.shares[..., None]).sum(1)
-    beanie = kind == "beanie"
+    beanie = style == "beanie"
     up = ((known.height + 5) / 80).clamp(0, 1)
-    thick = 0.016 + (0.03 if beanie else 0.016) * up**2 + 0.4 * hair.kind.top
+    thick = 0.016 + (0.03 if beanie else 0.016) * up**2 + 0.4 * hair.style.top
     rest = base + known.out * thick[:, None]
     world = figure.pose_rigid(rest, "head")
     front = torch.cos(torch.deg2rad(known.angle))

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 FILE = Path(__file__).resolve().parent.parent.parent / "weights" / "human_body.safetensors"
-KIND = "human_body"
+FILE_KIND = "human_body"
 _LEVELS = 65535
 
 
@@ -101,8 +101,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             meta = json.loads((file.metadata() or {}).get("figura", "{}"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is damaged: take it from a fresh copy of Figura") from error
-    if meta.get("kind") != KIND:
-        raise ValueError(f"{path} holds {meta.get('kind')!r}, but {KIND!r} is needed: choose another file")
+    if meta.get("kind") != FILE_KIND:
+        raise ValueError(
+            f"{path} holds {meta.get('kind')!r}, but {FILE_KIND!r} is needed: choose another file"
+        )
     return tensors, meta["config"]
 
 

@@ -17,7 +17,7 @@ _WAIST = {"leggings": 0.28, "jeans": 0.255, "trousers": 0.265, "shorts": 0.26}
 def make_trousers(worn: Cover, piece: Piece) -> Layer:
     """Two legs that meet; wider than the leg below the knee as far as `wide` says."""
     known = worn.fields
-    tight = piece.kind == "leggings"
+    tight = piece.garment == "leggings"
     base = 0.003 if tight else 0.009
     points = (
         worn.rest + base * worn.normals
@@ -27,7 +27,7 @@ def make_trousers(worn: Cover, piece: Piece) -> Layer:
     if not tight:
         points = straightened(worn, points, piece)
     y = known.mean[:, 1]
-    field = torch.minimum(_WAIST[piece.kind] - y, y - piece.hem)
+    field = torch.minimum(_WAIST[piece.garment] - y, y - piece.hem)
     field = torch.where(known.arm > 0.3, -torch.ones_like(field), field)
     return garment("bottom", worn, points, field, piece.cloth, 0.003 if tight else 0.007)
 

@@ -17,7 +17,7 @@ def describe(look: Look) -> str:
 
 
 def _head(look: Look) -> str:
-    hair = "no hair" if look.hair.cut == BALD else f"{look.hair.kind.word} {look.hair.name} hair"
+    hair = "no hair" if look.hair.cut == BALD else f"{look.hair.style.word} {look.hair.name} hair"
     beard = {"beard": "a beard", "goatee": "a goatee", "moustache": "a moustache"}.get(look.skin.beard)
     things = [hair, *([beard] if beard else []), *_things(look)]
     return things[0] if len(things) == 1 else ", ".join(things[:-1]) + " and " + things[-1]
@@ -42,9 +42,9 @@ def _wears(look: Look) -> str:
 def named(piece: Piece) -> str:
     """With its article where it takes one: "a striped red t-shirt", "blue jeans"."""
     look = piece.colour if piece.cloth.pattern == "plain" else f"{piece.cloth.pattern} {piece.colour}"
-    if piece.kind in _PLURAL:
-        return f"{look} {piece.kind}"
-    return with_article(f"{look} {piece.kind}")
+    if piece.garment in _PLURAL:
+        return f"{look} {piece.garment}"
+    return with_article(f"{look} {piece.garment}")
 
 
 def with_article(words: str) -> str:

@@ -164,7 +164,7 @@ def paint_shoe(piece: Piece, sheet: Tensor, pixel: Tensor) -> tuple[Tensor, Tens
     """Albedo (p,3) and shine (p,): sole, cap, laces. sheet: sideways, height, share of the length."""
     side, height, forward = sheet.unbind(1)
     upper = sheet.new_tensor(piece.cloth.colour).expand(len(sheet), 3)
-    trainers = piece.kind == "trainers"
+    trainers = piece.garment == "trainers"
     sole_colour = (0.86, 0.86, 0.84) if trainers else (0.10, 0.09, 0.08)
     sole = ((0.0125 - height) / pixel.clamp_min(0.001) + 0.5).clamp(0, 1)
     if trainers:

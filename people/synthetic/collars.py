@@ -31,7 +31,7 @@ def make_collar(worn: Cover, piece: Piece, out: float = 0.0) -> Layer | None:
     profile = _PROFILES.get(piece.neck)
     if profile is None:
         return None
-    if piece.neck == "collar" and piece.kind in ("jacket", "coat"):
+    if piece.neck == "collar" and piece.garment in ("jacket", "coat"):
         profile = _COAT
     known = worn.fields
     angle = torch.arange(AROUND, device=worn.rest.device) * (2 * torch.pi / AROUND)

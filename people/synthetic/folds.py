@@ -42,6 +42,6 @@ def folds(u: Tensor, v: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor
     known = textures(str(u.device))
     place = torch.stack([u % 1, v % 1], -1) * 2 - 1
     values = F.grid_sample(known, place[None, None], align_corners=False, padding_mode="border")[0, :, 0]
-    kinds = values.view(3, 3, -1)
-    height, across, down = (kinds * weights[None]).sum(1)
+    patterns = values.view(3, 3, -1)
+    height, across, down = (patterns * weights[None]).sum(1)
     return height, across, down

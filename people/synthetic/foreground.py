@@ -21,13 +21,13 @@ def _soft(draws: Draws, sheet: Sheet) -> float:
 
 def _solid(draws: Draws) -> Finish:
     """Something furniture or boxes are made of."""
-    kind = draws.choice([0.4, 0.3, 0.3])
+    which = draws.choice([0.4, 0.3, 0.3])
     plain = Finish(lively(draws, 0.5), grain=0.05)
     return (
         wood(draws)
-        if kind == 0
+        if which == 0
         else plain
-        if kind == 1
+        if which == 1
         else Finish((draws.uniform(0.25, 0.9),) * 3, grain=0.05)
     )
 

@@ -75,23 +75,23 @@ def make_hair(figure: Figure, hair: Hair) -> list[Layer]:
     if hair.cut == BALD:
         return []
     layers = [_shell(figure, hair)]
-    if hair.kind.tied:
+    if hair.style.tied:
         layers.append(_tied(figure, hair))
     return layers
 
 
 def _shell(figure: Figure, hair: Hair) -> Layer:
     """Hair over the skull, and what hangs of it."""
-    asset, known, kind = figure.asset, skull(str(figure.rest.device)), hair.kind
+    asset, known, style = figure.asset, skull(str(figure.rest.device)), hair.style
     base = (figure.rest[known.near] * known.shares[..., None]).sum(1)
     base = _smooth(base, SKULL_ROWS)
     inside = _inside(known, hair)
-    ramp = ((inside + 0.004) / (0.02 if hair.kind.curl else 0.04)).clamp(0, 1) ** 0.7
+    ramp = ((inside + 0.004) / (0.02 if hair.style.curl else 0.04)).clamp(0, 1) ** 0.7
     thick = _thickness(known, hair) * ramp + 0.0015
     rest, moves = base + known.out * thick[:, None], _skull_moves(figure, known)
     strand = torch.stack([torch.deg2rad(known.angle) * 0.09, torch.deg2rad(90 - known.height) * 0.1], 1)
     rows = SKULL_ROWS
-    if kind.length is not None:
+    if style.length is not None:
         rest, moves, inside, strand = _with_hanging(figure, hair, known, rest, moves, inside, strand)
         rows += HANGING_ROWS
     world = (moves[:, :9].view(-1, 3, 3) @ rest[..., None])[..., 0] + moves[:, 9:]
@@ -132,16 +132,16 @@ def _smooth(points: Tensor, rows: int) -> Tensor:
 
 def _inside(known: Skull, hair: Hair) -> Tensor:
     """Metres (n,) inside the hair's edge."""
-    kind = hair.kind
+    style = hair.style
     inside = hairline(known.place, hair.receding)
     coarse, fine = spots(known.angle / 30 + hair.phase, known.angle * 0, 1.0)
-    uneven = (0.6 * coarse + fine) * 0.004 * (0.5 + kind.rough)
+    uneven = (0.6 * coarse + fine) * 0.004 * (0.5 + style.rough)
     inside = inside + uneven
     front = known.angle.abs()
-    if kind.fringe:
-        fringe = torch.minimum(known.place[:, 1] - kind.fringe, (62 - front) * 0.002)
+    if style.fringe:
+        fringe = torch.minimum(known.place[:, 1] - style.fringe, (62 - front) * 0.002)
         inside = torch.maximum(inside, fringe + 2 * uneven)
-    if kind.length is not None:
+    if style.length is not None:
         inside = torch.maximum(inside, _curtain(known.angle, known.place[:, 1], hair) + 0.5 * uneven)
     return inside
 
@@ -155,19 +155,19 @@ def _curtain(angle: Tensor, y: Tensor, hair: Hair) -> Tensor:
 
 def _thickness(known: Skull, hair: Hair) -> Tensor:
     """Metres (n,) of hair over the skull."""
-    kind = hair.kind
+    style = hair.style
     up = ((known.height - 5) / 60).clamp(0, 1)
-    thick = kind.side + (kind.top - kind.side) * up
-    if not kind.curl and kind.length is None and not kind.tied:
+    thick = style.side + (style.top - style.side) * up
+    if not style.curl and style.length is None and not style.tied:
         lean = torch.cos(torch.deg2rad(known.angle - hair.parting))
         thick = thick * (1 + 0.25 * lean * up)
-    if not kind.curl and kind.length is not None:
+    if not style.curl and style.length is not None:
         gap = torch.exp(-(((known.angle - hair.parting * 0.6) / 9) ** 2)) * (known.height > 25)
         thick = thick * (1 - 0.45 * gap)
     coarse, fine = spots(known.angle / 60 + hair.phase, known.height / 60, 1.0)
     lumps = _smooth((0.55 * fine + 0.25 * coarse)[:, None], SKULL_ROWS)[:, 0]
     lumps = lumps * ((88 - known.height) / 40).clamp(0, 1)
-    return thick * hair.volume * (1 + kind.rough * lumps.clamp(-0.6, 0.7))
+    return thick * hair.volume * (1 + style.rough * lumps.clamp(-0.6, 0.7))
 
 
 def _skull_moves(figure: Figure, known: Skull) -> Tensor:
@@ -181,7 +181,7 @@ def _with_hanging(
     figure: Figure, hair: Hair, known: Skull, rest: Tensor, moves: Tensor, inside: Tensor, strand: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows of hair that falls from the widest row of the skull; the skull's lower rows give way to it."""
-    asset, kind = figure.asset, hair.kind
+    asset, style = figure.asset, hair.style
     keep = int((known.height.view(SKULL_ROWS, AROUND)[:, 0] > 2).sum())
     n = keep * AROUND
     last, angle = rest[n - AROUND : n], known.angle[:AROUND]
@@ -189,15 +189,15 @@ def _with_hanging(
         rest[n - AROUND : n].mean(0) - known.place[n - AROUND : n].mean(0)
     )
     a = torch.deg2rad(angle)
-    length = kind.length or 0.8
-    ragged = spots(angle / 20 + hair.phase, angle * 0, 1.0)[1] * 0.008 * (0.5 + kind.rough)
+    length = style.length or 0.8
+    ragged = spots(angle / 20 + hair.phase, angle * 0, 1.0)[1] * 0.008 * (0.5 + style.rough)
     rows = SKULL_ROWS + HANGING_ROWS - keep
     share = (torch.arange(rows, device=a.device) + 1)[:, None] / rows
     end = length + ragged + 0.03 * (1 + torch.cos(a)) * (length < 0.75) + head[1]
     y = torch.lerp(last[:, 1].expand(rows, -1), end.expand(rows, -1), share)
     low = ((0.93 + head[1] - y) / 0.2).clamp(0, 1)
-    wave = 1 + kind.rough * 0.10 * torch.sin(38 * y + 3 * a * 2 + hair.phase) * low
-    wide = 0.100 + 0.03 * kind.side / 0.025 * 0.5
+    wave = 1 + style.rough * 0.10 * torch.sin(38 * y + 3 * a * 2 + hair.phase) * low
+    wide = 0.100 + 0.03 * style.side / 0.025 * 0.5
     x_low = a.sin() * wide * wave
     z_low = torch.where(a.cos() > 0, a.cos() * 0.125 + 0.0, a.cos() * 0.105) * wave + 0.005
     x, z = (
@@ -231,9 +231,9 @@ def _tied(figure: Figure, hair: Hair) -> Layer:
     root = figure.pose_rigid(start[None], "head")[0]
     back = figure.head @ known.out[row]
     down = root.new_tensor([0.0, -1, 0])
-    rings, radius = (9, 0.034 * hair.volume) if hair.kind.tied == "bun" else (13, 0.026 * hair.volume)
+    rings, radius = (9, 0.034 * hair.volume) if hair.style.tied == "bun" else (13, 0.026 * hair.volume)
     share = torch.linspace(0, 1, rings, device=root.device)[:, None]
-    if hair.kind.tied == "bun":
+    if hair.style.tied == "bun":
         path = root + back * (share * 2 * radius - 0.006)
         wide = radius * (1 - (2 * share - 1) ** 2).clamp_min(0.02).sqrt()
     else:
@@ -264,7 +264,7 @@ def paint_hair(
     """Albedo (p,3), tilted normals (p,3) and shine (p,) of strands that run along the hair."""
     hair = strands.hair
     across, along = mix(strands.strand).unbind(1)
-    curl = hair.kind.curl
+    curl = hair.style.curl
     if curl == 1.0:
         wide, thin = spots(across * 3 + hair.phase, along * 3, 0.8)[0], spots(across, along, 0.6)[1]
     else:

@@ -77,7 +77,7 @@ class Hair:
     phase: float
 
     @property
-    def kind(self) -> Cut:
+    def style(self) -> Cut:
         """What the cut's name stands for."""
         return CUTS[self.cut]
 

@@ -69,22 +69,22 @@ def sample_look(seed: int, shape: Shape) -> Look:
         bottom = dress
     if outer is not None and top.neck == "hood":
         outer = None
-    if bottom.kind == "skirt":
+    if bottom.garment == "skirt":
         top = replace(top, tucked=True)
     shoes = sample_shoes(draws, shape.woman)
-    if bottom.kind in ("trousers", "jeans"):
+    if bottom.garment in ("trousers", "jeans"):
         shoes = replace(shoes, hem=0.0)
-    bare = bottom.kind in ("skirt", "dress", "shorts")
+    bare = bottom.garment in ("skirt", "dress", "shorts")
     socks = None
-    if bottom.kind == "shorts" or (bare and draws.chance(0.25)):
+    if bottom.garment == "shorts" or (bare and draws.chance(0.25)):
         socks = (COLOURS[draws.pick(("white", "black", "grey", "navy"))], draws.pick((0.13, 0.16, 0.2, 0.3)))
-    worn = None if bottom.kind == "dress" else _detailed(top, draws)
+    worn = None if bottom.garment == "dress" else _detailed(top, draws)
     belt = (
         draws.pick(("black belt", "brown belt"))
-        if bottom.kind in ("trousers", "jeans") and draws.chance(0.5)
+        if bottom.garment in ("trousers", "jeans") and draws.chance(0.5)
         else None
     )
-    things = sample_accessories(Draws(seed, "accessories"), shape, hair.kind)
+    things = sample_accessories(Draws(seed, "accessories"), shape, hair.style)
     return Look(
         shape.woman,
         skin,
@@ -109,7 +109,7 @@ def _detailed(piece: Piece, draws: Draws, belt: str | None = None) -> Piece:
         "trousers": ("fly",),
         "shorts": ("fly",),
         "hoodie": ("zip",) if draws.chance(0.4) else (),
-    }.get(piece.kind, ())
+    }.get(piece.garment, ())
     details = details if belt is None else (*details, belt)
     return replace(piece, cloth=replace(piece.cloth, details=details))
 
@@ -147,7 +147,7 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     known = worn.fields
     y, trunk = known.mean[:, 1], known.arm < 0.3
     layers, fields = [], []
-    if look.bottom.kind in ("skirt", "dress"):
+    if look.bottom.garment in ("skirt", "dress"):
         layers += [make_lining(worn, look.bottom.cloth.colour), make_skirt(worn, look.bottom)]
         fields.append(
             torch.where(trunk, torch.minimum(0.29 - y, y - min(-0.10, look.bottom.hem + 0.12)), -1.0)
@@ -161,9 +161,9 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
     layers += [make_top(worn, top), *_collar(worn, top, 0.0)]
     fields.append(top_field(known, top))
     if look.outer is not None:
-        outer = replace(look.outer, hem=0.13) if look.outer.kind == "coat" else look.outer
+        outer = replace(look.outer, hem=0.13) if look.outer.garment == "coat" else look.outer
         layers += [make_top(worn, outer), *_collar(worn, outer, 0.012)]
-        if look.outer.kind == "coat":
+        if look.outer.garment == "coat":
             outer = _over_skirt(look.outer, look.bottom)
             layers.append(make_skirt(worn, outer, "jacket", 0.05 if look.outer.open else 0.0, 0.036))
     return layers, fields
@@ -171,7 +171,7 @@ def _clothes(worn: Cover, look: Look) -> tuple[list[Layer], list[Tensor]]:
 
 def _over_skirt(coat: Piece, bottom: Piece) -> Piece:
     """A coat as wide, and in the same folds, as the skirt under it."""
-    if bottom.kind not in ("skirt", "dress"):
+    if bottom.garment not in ("skirt", "dress"):
         return coat
     cloth = replace(coat.cloth, phase=bottom.cloth.phase)
     return replace(coat, cloth=cloth, wide=max(coat.wide, bottom.wide))

@@ -81,11 +81,11 @@ def _one(
         albedo, tilted, shine = paint_hair(material, mix, normal, pixel)
         return albedo, tilted, shine, none
     if isinstance(material, tuple):
-        kind, weave = material
-        if isinstance(kind, Piece):
-            albedo, shine = paint_shoe(kind, mix(weave.sheet), pixel)
+        what, weave = material
+        if isinstance(what, Piece):
+            albedo, shine = paint_shoe(what, mix(weave.sheet), pixel)
             return albedo, normal, shine, none
-        albedo, tilted, shine = paint_cloth(kind, weave, mix, normal, pixel, samples.inside[which])
+        albedo, tilted, shine = paint_cloth(what, weave, mix, normal, pixel, samples.inside[which])
         return albedo, tilted, shine, none
     plain = material if isinstance(material, Thing) else Thing((0.5, 0.5, 0.5))
     return (

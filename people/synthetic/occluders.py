@@ -107,11 +107,11 @@ def _sample(draws: Draws, joints: Tensor, light: Light, size: int) -> Occluder:
 
 
 def _one(draws: Draws, joints: Tensor, light: Light, size: int) -> Occluder:
-    kind = list(OCCLUDERS)[draws.choice(list(OCCLUDERS.values()))]
+    occluder = list(OCCLUDERS)[draws.choice(list(OCCLUDERS.values()))]
     joint = joints[draws.choice(_JOINTS), :2] / size
     hands = (joints[4, :2] + joints[7, :2]) / (2 * size)
     sheet = Sheet(size, light, draws.uniform(0, 16), _on_image(joint), _on_image(hands))
-    return kind(draws, sheet)
+    return occluder(draws, sheet)
 
 
 def _on_image(point: Tensor) -> tuple[float, float]:

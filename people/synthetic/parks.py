@@ -30,10 +30,10 @@ def sample_park(draws: Draws, eye: Point) -> Place:
 
 
 def _ground(draws: Draws) -> Finish:
-    kind = draws.choice([0.65, 0.15, 0.2])
-    if kind == 0:
+    which = draws.choice([0.65, 0.15, 0.2])
+    if which == 0:
         return Finish(shade_of(draws, draws.pick(GREENS), 0.1), grain=0.55, grain_size=(0.05, 0.08))
-    sand = kind == 1
+    sand = which == 1
     colour = shade_of(draws, (0.76, 0.68, 0.52) if sand else (0.5, 0.44, 0.36))
     return Finish(colour, grain=0.15 if sand else 0.35, grain_size=(0.12, 0.1))
 

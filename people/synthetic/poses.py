@@ -148,23 +148,23 @@ def _angles(entry: Everyday, mirror: bool, draws: Draws) -> dict[str, float]:
     for side, arm, leg in zip(sides, (entry.right_arm, entry.left_arm), (entry.right_leg, entry.left_leg),
                               strict=True):  # fmt: skip
         means |= {f"{side}_{name}": value for name, value in zip((*ARM, *LEG), (*arm, *leg), strict=True)}
-    return {name: limited(name, value + entry.variation * _SPREAD[_kind(name)] * draws.normal())
+    return {name: limited(name, value + entry.variation * _SPREAD[_group(name)] * draws.normal())
             for name, value in sorted(means.items())}  # fmt: skip
 
 
-def _kind(name: str) -> str:
+def _group(name: str) -> str:
     return name[2:] if name.startswith(("r_", "l_")) else name
 
 
 def limited(name: str, value: float) -> float:
     """An angle within what the joint allows."""
-    low, high = LIMITS[_kind(name)]
+    low, high = LIMITS[_group(name)]
     return min(max(value, low), high)
 
 
 def sample_expression(draws: Draws) -> dict[str, float]:
     """Mostly calm or smiling faces."""
-    kind = draws.choice([5, 4, 1, 1, 1])
+    which = draws.choice([5, 4, 1, 1, 1])
     much = draws.uniform(0.3, 1.0)
     faces = (
         {"smile": 0.15 * much},
@@ -172,7 +172,7 @@ def sample_expression(draws: Draws) -> dict[str, float]:
         {"mouth open": 0.5 * much, "brows up": 0.6 * much, "wide": 0.5 * much},
         {"frown": 0.7 * much, "brows down": 0.7 * much}, {"pucker": 0.5 * much, "brows up": 0.2 * much},
     )  # fmt: skip
-    return {**faces[kind], "blink": draws.uniform(0.0, 0.25) if draws.chance(0.94) else 0.9}
+    return {**faces[which], "blink": draws.uniform(0.0, 0.25) if draws.chance(0.94) else 0.9}
 
 
 def _relaxed_hand(draws: Draws) -> Hand:
@@ -184,9 +184,9 @@ def _relaxed_hand(draws: Draws) -> Hand:
 
 
 def _sample_yaw(draws: Draws) -> float:
-    kind = draws.choice([0.6, 0.26, 0.14])
-    if kind == 0:
+    which = draws.choice([0.6, 0.26, 0.14])
+    if which == 0:
         return draws.normal(0, 28)
-    if kind == 1:
+    if which == 1:
         return math.copysign(draws.normal(78, 18), draws.uniform(-1, 1))
     return draws.normal(180, 25)

@@ -38,7 +38,14 @@ class Things:
         finish: Finish,
         ragged: float = 0.0,
     ) -> None:
-        """An ellipsoid; ragged 0..1: how far noise eats into its outline, as of foliage."""
+        """An ellipsoid.
+
+        Args:
+            centre: x, y, z in metres.
+            radius: along the three axes, in metres.
+            finish: of its surface.
+            ragged: 0..1, how far noise eats into its outline, as of foliage.
+        """
         self.balls.append([*centre, *radius, ragged, self.group, *finish.row()])
 
     def cleared(self, eye: Tensor, room: float) -> tuple[Tensor, Tensor]:

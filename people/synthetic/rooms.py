@@ -34,16 +34,16 @@ def sample_room(draws: Draws, eye: Point) -> Place:
 
 
 def _floor(draws: Draws) -> Finish:
-    kind = draws.choice([0.45, 0.25, 0.2, 0.1])
-    if kind == 0:
+    which = draws.choice([0.45, 0.25, 0.2, 0.1])
+    if which == 0:
         return wood(draws, draws.uniform(0.08, 0.22))
-    if kind == 1:
+    if which == 1:
         return tiles(draws)
-    colour = lively(draws, 0.4) if kind == 2 else (0.55, 0.54, 0.52)
+    colour = lively(draws, 0.4) if which == 2 else (0.55, 0.54, 0.52)
     return Finish(
         shade_of(draws, colour),
-        grain=0.15 if kind == 2 else 0.1,
-        grain_size=(0.03, 0.03) if kind == 2 else (0.6, 0.6),
+        grain=0.15 if which == 2 else 0.1,
+        grain_size=(0.03, 0.03) if which == 2 else (0.6, 0.6),
     )
 
 
@@ -171,16 +171,16 @@ def _ceiling_lamps(
     """Panels of an office, a hanging lamp or nothing; always some light at least."""
     colour = warm(draws.uniform(2700, 5500))
     strength = draws.uniform(0.3, 0.9)
-    kind = draws.choice([0.4, 0.35, 0.25])
+    which = draws.choice([0.4, 0.35, 0.25])
     x, z = draws.uniform(left * 0.6, right * 0.6), draws.uniform(back * 0.7, 1.2)
-    if kind == 0:
+    if which == 0:
         panel = Finish((1.0, 0.98, 0.95), glow=2.5)
         for row in range(3):
             things.begin()
             things.box(
                 (x - 0.6, high - 0.03, z - row * 1.8 - 0.15), (x + 0.6, high, z - row * 1.8 + 0.15), panel
             )
-    elif kind == 1:
+    elif which == 1:
         drop = draws.uniform(0.4, 0.9)
         things.begin()
         things.ball(

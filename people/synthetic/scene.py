@@ -28,7 +28,7 @@ from .shadows import Shadows
 from .streets import sample_street
 from .surroundings import in_haze, light_surroundings, sky
 
-_KINDS = ("room", "street", "park", "studio")
+_SETTINGS = ("room", "street", "park", "studio")
 _OTHERS = {"room": 0.15, "street": 0.4, "park": 0.25, "studio": 0.0}
 _ROOM_AROUND = 0.75
 _PHOTOGRAPHS = 0.5
@@ -42,7 +42,7 @@ class Scene:
     (3, S, S) if it is one.
     """
 
-    kind: str
+    setting: str
     place: Place
     boxes: Tensor
     balls: Tensor
@@ -68,13 +68,13 @@ def sample_scene(
     photographs (3, H, W), one of them for half of the seeds.
     """
     draws = Draws(seed, "background")
-    kind = _KINDS[draws.choice([0.42, 0.28, 0.2, 0.1])]
+    setting = _SETTINGS[draws.choice([0.42, 0.28, 0.2, 0.1])]
     turn = draws.normal(0, 0.25) if draws.chance(0.7) else draws.uniform(-0.7, 0.7)
     aperture = draws.pick((0.0, 0.004, 0.012, 0.03, 0.05))
     eye = camera.eye.cpu() @ _rotation(turn).T
     near = (float(eye[0]), float(eye[1]), float(eye[2]))
     place = {"room": sample_room, "street": sample_street, "park": sample_park, "studio": sample_studio}[
-        kind
+        setting
     ](draws, near)
     boxes, balls = place.things.cleared(eye, _ROOM_AROUND)
     if seat is not None:
@@ -88,8 +88,8 @@ def sample_scene(
     if photographs and draws.chance(_PHOTOGRAPHS):
         photograph = _crop(draws, draws.pick(photographs), camera.size)
     farthest = 9.0 if not place.indoors else max(1.0, -place.walls[4][0] - 0.6)
-    others = [] if photograph is not None else sample_bystanders(seed, camera, _OTHERS[kind], farthest)
-    return Scene(kind, place, boxes, balls, shift, turn, aperture, others, photograph)
+    others = [] if photograph is not None else sample_bystanders(seed, camera, _OTHERS[setting], farthest)
+    return Scene(setting, place, boxes, balls, shift, turn, aperture, others, photograph)
 
 
 def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:

@@ -35,10 +35,10 @@ def sample_street(draws: Draws, eye: Point) -> Place:
 
 def outdoors(draws: Draws, place: Place) -> Place:
     """Give a place its weather: sun with blue sky, thin cloud, overcast, evening."""
-    kind = draws.choice([0.4, 0.2, 0.28, 0.12])
+    which = draws.choice([0.4, 0.2, 0.28, 0.12])
     turn, height = (
         draws.uniform(-math.pi, math.pi),
-        draws.uniform(0.5, 1.2) if kind != 3 else draws.uniform(0.12, 0.35),
+        draws.uniform(0.5, 1.2) if which != 3 else draws.uniform(0.12, 0.35),
     )
     if draws.chance(0.6):
         turn = draws.uniform(-1.3, 1.3)  # more often from the camera's side
@@ -52,19 +52,19 @@ def outdoors(draws: Draws, place: Place) -> Place:
         draws.uniform(0.4, 0.7),
         draws.uniform(0.05, 0.2),
         draws.uniform(0.5, 0.9),
-    )[kind]
-    sky = (draws.uniform(0.3, 0.45), 0.45, draws.uniform(0.6, 0.8), draws.uniform(0.25, 0.36))[kind]
-    tint: Colour = ((0.8, 0.95, 1.2), (0.92, 0.98, 1.06), (0.97, 1.0, 1.03), (1.0, 0.94, 0.93))[kind]
-    place.zenith = ((0.25, 0.45, 0.78), (0.5, 0.62, 0.8), (0.78, 0.8, 0.83), (0.4, 0.45, 0.62))[kind]
-    place.horizon = ((0.72, 0.82, 0.92), (0.85, 0.88, 0.92), (0.88, 0.89, 0.9), (0.95, 0.75, 0.58))[kind]
+    )[which]
+    sky = (draws.uniform(0.3, 0.45), 0.45, draws.uniform(0.6, 0.8), draws.uniform(0.25, 0.36))[which]
+    tint: Colour = ((0.8, 0.95, 1.2), (0.92, 0.98, 1.06), (0.97, 1.0, 1.03), (1.0, 0.94, 0.93))[which]
+    place.zenith = ((0.25, 0.45, 0.78), (0.5, 0.62, 0.8), (0.78, 0.8, 0.83), (0.4, 0.45, 0.62))[which]
+    place.horizon = ((0.72, 0.82, 0.92), (0.85, 0.88, 0.92), (0.88, 0.89, 0.9), (0.95, 0.75, 0.58))[which]
     place.clouds = draws.uniform(0, 0.7)
-    place.haze = draws.uniform(0, 0.006) if kind != 2 else draws.uniform(0.002, 0.025)
+    place.haze = draws.uniform(0, 0.006) if which != 2 else draws.uniform(0.002, 0.025)
     place.above = (sky * tint[0], sky * tint[1], sky * tint[2])
     bounce = 0.3 * (sky + 0.6 * strength * math.sin(height))
     red, green, blue = (bounce * (0.3 + 0.7 * c) for c in place.below)
     place.below = (red, green, blue)
-    colour = warm((5600, 5900, 6500, 3300)[kind])
-    place.lamps = [Lamp(sun, colour, strength, (0.08, 0.3, 0.9, 0.12)[kind])]
+    colour = warm((5600, 5900, 6500, 3300)[which])
+    place.lamps = [Lamp(sun, colour, strength, (0.08, 0.3, 0.9, 0.12)[which])]
     return place
 
 
@@ -90,8 +90,8 @@ def tree(draws: Draws, things: Things, x: float, z: float, tall: float) -> None:
 
 
 def _ground(draws: Draws) -> Finish:
-    kind = draws.choice([0.4, 0.3, 0.3])
-    if kind == 0:
+    which = draws.choice([0.4, 0.3, 0.3])
+    if which == 0:
         return Finish(
             shade_of(draws, draws.pick(STONES)),
             (0.3, 0.3, 0.3),
@@ -103,7 +103,7 @@ def _ground(draws: Draws) -> Finish:
             0.16,
             (0.3, 0.3),
         )
-    if kind == 1:
+    if which == 1:
         return Finish(shade_of(draws, (0.36, 0.36, 0.37)), grain=0.22, grain_size=(0.08, 0.08))
     return Finish(
         shade_of(draws, draws.pick(STONES)),

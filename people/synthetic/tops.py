@@ -28,12 +28,12 @@ _OVER = {"jacket": 0.012, "coat": 0.014, "cardigan": 0.008}
 def make_top(worn: Cover, piece: Piece) -> Layer:
     """A shirt, jumper, jacket: a shell round trunk and arms."""
     known = worn.fields
-    over = _OVER.get(piece.kind, 0.0)
+    over = _OVER.get(piece.garment, 0.0)
     base = 0.007 + _THICK.get(piece.cloth.fabric, 0.005) + over
     if piece.tucked:
         base = 0.006
     points = loosened(worn, base, sleeve_width(known, piece), 0.0 if piece.tucked else piece.fit, 4)
-    name = "jacket" if piece.kind in _OVER else "top"
+    name = "jacket" if piece.garment in _OVER else "top"
     lift = 0.016 if name == "jacket" else (0.004 if piece.tucked else 0.012)
     return garment(name, worn, points, top_field(known, piece), piece.cloth, lift, upper=True)
 

@@ -36,11 +36,11 @@ def frame_person(
 def _close(person: Person, camera: Camera, draws: Draws, size: int) -> Camera:
     """Head to hips, head to chest, or any part of the body, often with the border across it."""
     joints = person.figure.joints
-    kind = draws.choice([0.45, 0.25, 0.3])
+    which = draws.choice([0.45, 0.25, 0.3])
     head = _head(person)
-    if kind == 0:
+    if which == 0:
         points = torch.cat([head, joints[[2, 5, 8, 11]], joints[[3, 6]]])
-    elif kind == 1:
+    elif which == 1:
         points = torch.cat([head, joints[[2, 5]], (joints[[2, 5]] + joints[[8, 11]]) / 2])
     else:
         centre = joints[draws.pick(_SHOWN_CLOSE)]

@@ -61,11 +61,11 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Piece:
-    """One garment. kind as captions call it, colour its name; fit 0 clings to 1 hangs; sleeve, metres from
-    the shoulder; hem: height on the mean body at rest; neck of NECKS; wide: of legs or of a skirt 0..1.
+    """What is worn. garment as captions call it, colour its name; fit 0 clings to 1 hangs; sleeve, metres
+    from the shoulder; hem: height on the mean body at rest; neck of NECKS; wide: of legs or of a skirt 0..1.
     """
 
-    kind: str
+    garment: str
     colour: str
     cloth: Cloth
     fit: float = 0.5
@@ -79,8 +79,8 @@ class Piece:
 
 def sample_top(draws: Draws, woman: bool) -> Piece:
     """What is worn above the hips."""
-    kind = list(_TOPS)[draws.choice([women if woman else men for women, men, _, _ in _TOPS.values()])]
-    _, _, sleeve, fabrics = _TOPS[kind]
+    garment = list(_TOPS)[draws.choice([women if woman else men for women, men, _, _ in _TOPS.values()])]
+    _, _, sleeve, fabrics = _TOPS[garment]
     cloth, colour = _cloth(draws, draws.pick(fabrics), [0.5, 0.2, 0.04, 0.12, 0.07, 0.07 if woman else 0.02])
     necks = {
         "t-shirt": ("crew", "crew", "v", "scoop"),
@@ -90,28 +90,28 @@ def sample_top(draws: Draws, woman: bool) -> Piece:
         "turtleneck": ("high",),
         "hoodie": ("hood",),
     }
-    neck = draws.pick(necks.get(kind, ("collar",)))
-    tucked = draws.chance(0.35 if kind in ("shirt", "blouse", "t-shirt", "tank top") else 0.05)
-    if kind == "shirt" and draws.chance(0.25):
+    neck = draws.pick(necks.get(garment, ("collar",)))
+    tucked = draws.chance(0.35 if garment in ("shirt", "blouse", "t-shirt", "tank top") else 0.05)
+    if garment == "shirt" and draws.chance(0.25):
         sleeve = (0.33, 0.40)
     fit = draws.uniform(0.15, 0.6) if woman else draws.uniform(0.45, 1.0)
-    if kind in ("hoodie", "jumper"):
+    if garment in ("hoodie", "jumper"):
         fit = min(1.0, fit + 0.25)
     return Piece(
-        kind, colour, cloth, fit, draws.uniform(*sleeve), draws.uniform(0.115, 0.17), neck, 0.3, tucked
+        garment, colour, cloth, fit, draws.uniform(*sleeve), draws.uniform(0.115, 0.17), neck, 0.3, tucked
     )
 
 
 def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
     """What is worn below the hips."""
-    kind = list(_BOTTOMS)[draws.choice([values[0 if woman else 1] for values in _BOTTOMS.values()])]
-    fabric = {"jeans": "denim", "leggings": "stretch"}.get(kind, "cotton")
-    if kind == "skirt":
+    garment = list(_BOTTOMS)[draws.choice([values[0 if woman else 1] for values in _BOTTOMS.values()])]
+    fabric = {"jeans": "denim", "leggings": "stretch"}.get(garment, "cotton")
+    if garment == "skirt":
         fabric = draws.pick(("cotton", "denim", "silk", "leather", "cotton"))
-    elif kind == "trousers":
+    elif garment == "trousers":
         fabric = draws.pick(("cotton", "cotton", "wool", "wool", "leather"))
     cloth, colour = _cloth(
-        draws, fabric, [0.82, 0.02, 0.05, 0.06, 0.02, 0.03 if kind == "skirt" else 0.0], kind
+        draws, fabric, [0.82, 0.02, 0.05, 0.06, 0.02, 0.03 if garment == "skirt" else 0.0], garment
     )
     if colour == top.colour:
         colour = {"navy": "beige", "black": "grey"}.get(colour, "navy")
@@ -119,11 +119,11 @@ def sample_bottom(draws: Draws, woman: bool, top: Piece) -> Piece:
     hem = {
         "skirt": draws.pick((-0.11, -0.18, -0.25, -0.35, -0.5)) + draws.normal(0, 0.025),
         "shorts": draws.uniform(-0.24, -0.02),
-    }.get(kind, -0.70 + max(0.0, draws.uniform(-0.06, 0.05)))
+    }.get(garment, -0.70 + max(0.0, draws.uniform(-0.06, 0.05)))
     wide = draws.uniform(0, 1) ** 1.4
-    if kind == "leggings":
+    if garment == "leggings":
         wide = 0.0
-    return Piece(kind, colour, cloth, 0.3, 0.0, hem, "", wide)
+    return Piece(garment, colour, cloth, 0.3, 0.0, hem, "", wide)
 
 
 def sample_dress(draws: Draws) -> Piece:
@@ -149,20 +149,20 @@ def sample_outer(draws: Draws, woman: bool) -> Piece | None:
     """What is worn over the rest, if anything."""
     if not draws.chance(0.24):
         return None
-    kind = list(_OUTER)[draws.choice([values[0 if woman else 1] for values in _OUTER.values()])]
+    garment = list(_OUTER)[draws.choice([values[0 if woman else 1] for values in _OUTER.values()])]
     fabrics = {"jacket": ("denim", "leather", "cotton", "wool"), "coat": ("wool", "wool", "cotton"),
-               "cardigan": ("knit", "coarse knit")}[kind]  # fmt: skip
+               "cardigan": ("knit", "coarse knit")}[garment]  # fmt: skip
     fabric = draws.pick(fabrics)
     cloth, colour = _cloth(
-        draws, fabric, [0.86, 0.02, 0.04, 0.08, 0, 0], "jeans" if fabric == "denim" else kind
+        draws, fabric, [0.86, 0.02, 0.04, 0.08, 0, 0], "jeans" if fabric == "denim" else garment
     )
     if fabric == "leather":
         colour = draws.pick(("black", "brown", "black", "red"))
         cloth = replace(cloth, colour=_jittered(COLOURS[colour], draws), pattern="plain")
-    hem = draws.uniform(-0.38, -0.05) if kind == "coat" else draws.uniform(0.11, 0.19)
-    neck = draws.pick(("lapels", "collar", "collar")) if kind != "cardigan" else "v"
+    hem = draws.uniform(-0.38, -0.05) if garment == "coat" else draws.uniform(0.11, 0.19)
+    neck = draws.pick(("lapels", "collar", "collar")) if garment != "cardigan" else "v"
     return Piece(
-        kind,
+        garment,
         colour,
         cloth,
         draws.uniform(0.5, 1.0),
@@ -177,23 +177,23 @@ def sample_outer(draws: Draws, woman: bool) -> Piece | None:
 
 def sample_shoes(draws: Draws, woman: bool) -> Piece:
     """Trainers, shoes, boots."""
-    kind = ("trainers", "shoes", "boots")[draws.choice([3.0, 2.0, 1.2 if woman else 0.9])]
+    garment = ("trainers", "shoes", "boots")[draws.choice([3.0, 2.0, 1.2 if woman else 0.9])]
     colour = draws.pick(
         ("white", "black", "grey", "navy", "red", "white", "blue")
-        if kind == "trainers"
+        if garment == "trainers"
         else ("black", "brown", "brown", "black", "beige", "red" if woman else "navy")
     )
     cloth = Cloth(
         _jittered(COLOURS[colour], draws),
         COLOURS["white"],
-        fabric="canvas" if kind == "trainers" else "leather",
+        fabric="canvas" if garment == "trainers" else "leather",
     )
-    return Piece(kind, colour, cloth, hem=draws.uniform(0.12, 0.34) if kind == "boots" else 0.0)
+    return Piece(garment, colour, cloth, hem=draws.uniform(0.12, 0.34) if garment == "boots" else 0.0)
 
 
-def _cloth(draws: Draws, fabric: str, patterns: list[float], kind: str = "") -> tuple[Cloth, str]:
+def _cloth(draws: Draws, fabric: str, patterns: list[float], garment: str = "") -> tuple[Cloth, str]:
     """A cloth and the name of its colour."""
-    colour = draws.pick(_SHADES.get(kind, tuple(COLOURS)))
+    colour = draws.pick(_SHADES.get(garment, tuple(COLOURS)))
     second = draws.pick(tuple(name for name in COLOURS if name != colour))
     if draws.chance(0.5):
         second = "white" if colour != "white" else draws.pick(("navy", "black", "red"))

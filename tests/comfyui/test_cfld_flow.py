@@ -8,7 +8,7 @@ import pytest
 import torch
 from figura.headless.native_nodes import SD15_CHECKPOINT
 from figura.headless.runner import all_node_classes
-from figura.models.cfld.checkpoint import KIND, change_tensors
+from figura.models.cfld.checkpoint import FILE_KIND, change_tensors
 from figura.models.cfld.config import CFLDConfig
 from figura.models.cfld.networks import CFLDNetworks
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
@@ -47,7 +47,9 @@ def stock(comfyui: ComfyServer) -> Iterator[ComfyServer]:
     }
     change = comfyui.base / "models" / "figura" / FILE
     change.parent.mkdir(parents=True, exist_ok=True)
-    save_module(change, KIND, change_tensors(networks, matrices), {KIND: config_to_metadata(CONFIG)})
+    save_module(
+        change, FILE_KIND, change_tensors(networks, matrices), {FILE_KIND: config_to_metadata(CONFIG)}
+    )
     yield comfyui
     checkpoint.unlink()
     change.unlink()

@@ -19,6 +19,7 @@ import comfy.options  # noqa: E402
 comfy.options.enable_args_parsing()
 
 import comfy.ops  # noqa: E402
+import comfy.sd1_clip  # noqa: E402
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel  # noqa: E402
 from comfy.taesd.taesd import TAESD  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
@@ -61,3 +62,16 @@ def write(text_encoder: Callable[[], Weights], **unet_config: Any) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     tensors = weights("model.diffusion_model.", unet) | text_encoder()
     save_file(tensors | weights("first_stage_model.", TAESD(latent_channels=4)), str(place))
+
+
+def write_sd15(in_channels: int) -> None:
+    """The file of a U-Net with the context of Stable Diffusion 1.5, and CLIP-L."""
+    with torch.device("meta"):
+        clip = comfy.sd1_clip.SDClipModel(device="meta", dtype=torch.float16)
+    write(
+        lambda: weights("cond_stage_model.transformer.", clip.transformer),
+        in_channels=in_channels,
+        num_heads=8,
+        context_dim=768,
+        use_linear_in_transformer=False,
+    )

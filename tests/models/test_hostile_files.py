@@ -13,7 +13,7 @@ from figura.models.convert import convert, read_pickle
 from figura.models.diffusion.checkpoint import config_to_metadata, load_file, read_safetensors
 from figura.models.diffusion.networks import load_unet, load_vae
 from figura.models.diffusion.text import load_text_encoder
-from figura.models.perception.densepose import KIND, DensePoseConfig, DensePoseNet, load_densepose_net
+from figura.models.perception.densepose import FILE_KIND, DensePoseConfig, DensePoseNet, load_densepose_net
 from figura.models.perception.pose import load_pose_detector
 from figura.models.perception.sam_networks import load_sam
 from figura.models.phac.amodal_mask import load_amodal_mask
@@ -148,7 +148,7 @@ class TestMetadata:
     def test_it_is_bounded_and_hides_no_other_file(self, tmp_path, text):
         with_metadata(tmp_path / "bad.safetensors", text)
         with_metadata(tmp_path / "good.safetensors", '{"kind": "sam", "config": {}}')
-        for kind in store.kinds():
+        for kind in store.file_kinds():
             names = store.find(kind, [tmp_path])
             assert ("good.safetensors" in names) == (kind == "sam")
         with pytest.raises(ValueError, match="bad.safetensors"):
@@ -185,7 +185,7 @@ class TestMetadata:
     )
     def test_sizes_are_held_against_the_tensors_before_memory_is_taken(self, tmp_path, config):
         tensors = {name: tensor.half() for name, tensor in DensePoseNet(SMALL).state_dict().items()}
-        text = json.dumps({"kind": KIND, "config": config_to_metadata(SMALL) | config})
+        text = json.dumps({"kind": FILE_KIND, "config": config_to_metadata(SMALL) | config})
         path = with_metadata(tmp_path / "strange.safetensors", text, tensors)
         with pytest.raises(ValueError, match="strange.safetensors"):
             load_densepose_net(path)
@@ -219,7 +219,7 @@ class TestTypes:
         torch.manual_seed(0)
         net = DensePoseNet(SMALL)
         tensors = {name: torch.randint(-2, 3, each.shape).float() for name, each in net.state_dict().items()}
-        text = json.dumps({"kind": KIND, "config": config_to_metadata(SMALL)})
+        text = json.dumps({"kind": FILE_KIND, "config": config_to_metadata(SMALL)})
         stored = {name: each.to(getattr(torch, kind)) for name, each in tensors.items()}
         loaded = load_densepose_net(with_metadata(tmp_path / "x.safetensors", text, stored))
         assert all(torch.equal(each, tensors[name]) for name, each in loaded.state_dict().items())

@@ -25,13 +25,13 @@ def test_every_entry_of_the_table_is_complete():
     files = store.known_files()
     assert len({file.name for file in files}) == len(files) > 5
     for file in files:
-        assert file.kind in store.kinds() and file.folder
+        assert file.file_kind in store.file_kinds() and file.folder
         assert file.size > 0 and file.licence and file.use and file.page.startswith("https://")
         assert len(file.sha256) in (0, 64) and (file.path or not file.repo)
 
 
 def test_every_shipped_file_is_in_the_table():
-    known = {path for kind in store.kinds() for path in store.mini_files(kind)}
+    known = {path for kind in store.file_kinds() for path in store.mini_files(kind)}
     assert set(store.MINI_DIR.glob("*.safetensors")) <= known
 
 

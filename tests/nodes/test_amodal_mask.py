@@ -27,7 +27,7 @@ def network(monkeypatch, tmp_path):
     torch.nn.init.normal_(net.head.weight, std=3.0)
     monkeypatch.setattr(module, "load_amodal_mask", lambda path, operations: net)
     with use_host(PlainHost(models_dir=tmp_path, device="cpu")) as host:
-        monkeypatch.setattr(type(host), "find_model", lambda self, kind, name: tmp_path)
+        monkeypatch.setattr(type(host), "find_model", lambda self, file_kind, name: tmp_path)
         yield net
 
 

@@ -7,7 +7,7 @@ import torch
 from figura.models import store
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import densepose_rcnn
-from figura.models.perception.densepose import KIND, DensePoseConfig, DensePoseNet
+from figura.models.perception.densepose import FILE_KIND, DensePoseConfig, DensePoseNet
 from figura.models.perception.densepose_rcnn import DensePoseRCNN, RCNNConfig
 from figura.nodes import densepose
 from figura.nodes.densepose import COLOUR_MAP, FiguraDensePose
@@ -24,7 +24,7 @@ def mini(tmp_path, monkeypatch):
     torch.manual_seed(0)
     config = DensePoseConfig(32, (8, 8, 16, 16), 1)
     net = DensePoseNet(config)
-    save_module(tmp_path / "densepose.safetensors", KIND, net.state_dict(), config_to_metadata(config))
+    save_module(tmp_path / "densepose.safetensors", FILE_KIND, net.state_dict(), config_to_metadata(config))
     monkeypatch.setattr(store, "MINI_DIR", tmp_path)
 
 

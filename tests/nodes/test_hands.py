@@ -154,7 +154,7 @@ def test_cancelling_stops_within_a_step(model: Any, reports_until_cancelled: lis
 
 
 def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PlainHost, "find_model", lambda self, kind, name: family)
+    monkeypatch.setattr(PlainHost, "find_model", lambda self, file_kind, name: family)
     inputs = nodes.FiguraLoadHands.INPUT_TYPES()
     assert inputs["required"]["model"][0][0] == store.MINI
     assert [inputs["optional"][name][0][0] for name in ("hand_controlnet", "body_controlnet")] == [

@@ -208,7 +208,7 @@ class TestDetectPose:
         net = PoseDetector(PoseConfig()).eval()
         monkeypatch.setattr(module, "load_pose_detector", lambda path: net)
         host = module.get_host()
-        monkeypatch.setattr(type(host), "find_model", lambda self, kind, name: ".")
+        monkeypatch.setattr(type(host), "find_model", lambda self, file_kind, name: ".")
 
     @pytest.mark.parametrize("size", [(128, 128), (1, 1), (90, 200)])
     def test_any_picture_gives_poses_of_its_size(self, detector, size):

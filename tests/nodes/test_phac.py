@@ -224,7 +224,7 @@ def test_a_coarse_picture_of_another_size_is_fitted_and_of_another_shape_refused
 
 
 def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PlainHost, "find_model", lambda self, kind, name: family)
+    monkeypatch.setattr(PlainHost, "find_model", lambda self, file_kind, name: family)
     inputs = nodes.FiguraLoadPHAC.INPUT_TYPES()
     assert inputs["required"]["model"][0][0] == store.MINI
     assert nodes.FiguraLoadPHAC().run(store.MINI)[0].size == 128

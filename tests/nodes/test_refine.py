@@ -122,7 +122,7 @@ def test_one_step_at_full_strength_works(refiner: Any) -> None:
 
 
 def test_the_loader_offers_mini_first_and_loads_it(refiner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PlainHost, "find_model", lambda self, kind, name: FAMILY["folder"])
+    monkeypatch.setattr(PlainHost, "find_model", lambda self, file_kind, name: FAMILY["folder"])
     assert nodes.FiguraLoadRefiner.INPUT_TYPES()["required"]["model"][0][0] == store.MINI
     assert nodes.FiguraLoadRefiner().run(store.MINI)[0].size == 256
 

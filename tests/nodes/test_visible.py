@@ -11,7 +11,7 @@ from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.sam import build_mini_sam
-from figura.models.perception.sam_networks import KIND, MINI
+from figura.models.perception.sam_networks import FILE_KIND, MINI
 from figura.nodes.visible import (
     FiguraLoadSAM,
     FiguraVisibleMask,
@@ -153,7 +153,7 @@ def test_the_loader_offers_mini_first_and_loads_files_of_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sam: torch.nn.Module
 ) -> None:
     folder = tmp_path / "models" / "sams"
-    save_module(folder / "own.safetensors", KIND, sam.state_dict(), config_to_metadata(MINI))
+    save_module(folder / "own.safetensors", FILE_KIND, sam.state_dict(), config_to_metadata(MINI))
     save_module(folder / "other.safetensors", "vae", {"x": torch.zeros(1)}, {})
     with use_host(PlainHost(models_dir=tmp_path / "models")):
         names, options = FiguraLoadSAM.INPUT_TYPES()["required"]["sam_name"]
@@ -163,5 +163,7 @@ def test_the_loader_offers_mini_first_and_loads_files_of_the_folder(
         monkeypatch.setattr(store, "MINI_DIR", tmp_path / "mini")
         with pytest.raises(FileNotFoundError, match="sam.safetensors"):
             FiguraLoadSAM().run("mini")
-        save_module(tmp_path / "mini" / "sam.safetensors", KIND, sam.state_dict(), config_to_metadata(MINI))
+        save_module(
+            tmp_path / "mini" / "sam.safetensors", FILE_KIND, sam.state_dict(), config_to_metadata(MINI)
+        )
         assert FiguraLoadSAM().run("mini")[0].image_encoder.img_size == 128

@@ -10,7 +10,7 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
-from figura.models.perception.pose import KIND as POSE
+from figura.models.perception.pose import FILE_KIND as POSE
 from figura.models.perception.pose import PoseDetector
 from figura.training.data.pairs import build_pairs, open_pairs
 from figura.training.data.people import HELD_OUT_SEED, build_people, open_split

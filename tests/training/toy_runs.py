@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.training.recipes import load_recipe
-from figura.training.run.recipe import Recipe, Split, TrainingPlan
+from figura.training.run.recipe import Recipe, Split, TrainingPlan, random_generator
 from figura.training.run.trainer import Trainer, train
 
 
@@ -62,3 +63,16 @@ def file_of_an_exact_resume(
     (stopped, _), (whole, meta) = (load_file(path) for path in made)
     assert equal(stopped, whole) and meta["recipe"] == name and meta["steps"] == 3
     return made[-1]
+
+
+def losses_on(recipe: Any, module: torch.nn.Module, batch: Any, *, steps: int, rate: float) -> list[float]:
+    """The loss before each of some steps of Adam on one batch, by the same random numbers."""
+    optimizer = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], rate)
+    losses = []
+    for _ in range(steps):
+        loss, _ = recipe.loss(module, batch, random_generator(1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses

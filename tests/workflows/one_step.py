@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from figura.headless.runner import Runner, all_node_classes
 from figura.host.plain import PlainHost
+from figura.models import store
 from figura.workflows.flow import Flow
 from figura.workflows.forms import api_form
 from PIL import Image
@@ -26,6 +28,18 @@ def saved_images(describe: Callable[[Mapping[str, Any]], Flow], folder: Path) ->
         path.stem.removeprefix(prefix)[: -len("_00001_")]: np.asarray(Image.open(path).convert("RGB"))
         for path in files
     }
+
+
+def images_of_random_weights(
+    describe: Callable[[Mapping[str, Any]], Flow], family: Path, folder: Path, names: set[str]
+) -> dict[str, np.ndarray]:
+    """`saved_images` with the weights of `family` in mini's place: exactly those names, of mini's size."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "MINI_DIR", family)
+        images = saved_images(describe, folder)
+    assert set(images) == names
+    assert {image.shape for image in images.values()} == {(128, 128, 3)}
+    return images
 
 
 def assert_changes_inside(mask: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from figura.headless.runner import all_node_classes
-from figura.models import store
 from figura.tests.models.pocold import tiny
-from figura.tests.workflows.one_step import assert_changes_inside, saved_images
+from figura.tests.workflows.one_step import assert_changes_inside, images_of_random_weights
 from figura.workflows import pocold
 
 CLASSES = all_node_classes()
@@ -28,13 +27,8 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @each_flow
-def test_it_runs_on_random_weights(
-    describe, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "MINI_DIR", family)
-    images = saved_images(describe, tmp_path)
-    assert set(images) == SAVED[describe]
-    assert {image.shape for image in images.values()} == {(128, 128, 3)}
+def test_it_runs_on_random_weights(describe, family: Path, tmp_path: Path) -> None:
+    images = images_of_random_weights(describe, family, tmp_path, SAVED[describe])
     if "mask" in images:
         assert_changes_inside(images["mask"], images["reference"], images["dressed"])
 

@@ -108,7 +108,7 @@ def _humansd_steps(images: int) -> dict[str, Callable[[], object]]:
     """One prediction of each peer for that many pictures, in both branches of the guidance."""
     import torch
 
-    from ...models.diffusion.latent_model import LatentModel, TextStates
+    from ...models.diffusion.latent_model import LatentModel, LatentNetworks, TextStates
     from ...models.diffusion.networks import MINI_SIZE, TEXT_WIDTH, mini_controlnet, mini_unet
     from ...models.diffusion.predict import Control, RememberedEmbedding, predict_once
     from ...models.diffusion.text import TOKENS
@@ -116,7 +116,7 @@ def _humansd_steps(images: int) -> dict[str, Callable[[], object]]:
 
     torch.manual_seed(0)
     base, widened = (
-        LatentModel(None, unet.eval(), None, MINI_SIZE, "bench")
+        LatentModel(LatentNetworks(None, unet.eval(), None, MINI_SIZE), "bench")
         for unet in (mini_unet(), pose_unet(mini_unet()))
     )
     controlnet = mini_controlnet(base.unet).eval()

@@ -35,8 +35,8 @@ def hidden_further(visible: Tensor, amodal: Tensor, generator: torch.Generator) 
     offset = (draw[:, 1, None, None] - 0.5) * 0.6
     along = angle.cos() * (axis - 0.5)[None, None, :] + angle.sin() * (axis - 0.5)[None, :, None]
     halves = (along > offset).float()[:, None]
-    kind = draw[:, 2, None, None, None]
-    cover = torch.where(kind < 0.4, shapes, torch.where(kind < 0.7, halves, others))
+    drawn = draw[:, 2, None, None, None]
+    cover = torch.where(drawn < 0.4, shapes, torch.where(drawn < 0.7, halves, others))
     left = visible * (1 - cover)
     enough = left.sum(dim=(1, 2, 3)) >= LEAST_LEFT * amodal.sum(dim=(1, 2, 3))
     chosen = enough & (draw[:, 3] < HIDE_MORE)
@@ -83,10 +83,10 @@ def given_joints(joints: Tensor, seen: Tensor, generator: torch.Generator) -> Te
     few = 1 + (draw[:, 1:] * FEW).floor()
     some = _lowest(rank + 9 * (1 - there), few) * there
     some_hidden = _lowest(rank + 9 * (1 - hidden), few) * hidden
-    kinds = (there, hidden, there * seen, some, some_hidden, torch.zeros_like(there))
+    choices = (there, hidden, there * seen, some, some_hidden, torch.zeros_like(there))
     edges = torch.tensor([0.3, 0.45, 0.55, 0.7, 0.9])
     choice = torch.bucketize(draw[:, 0].contiguous(), edges)
-    return torch.stack(kinds)[choice, torch.arange(len(joints))]
+    return torch.stack(choices)[choice, torch.arange(len(joints))]
 
 
 def _lowest(rank: Tensor, count: Tensor) -> Tensor:

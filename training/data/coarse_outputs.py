@@ -221,14 +221,15 @@ def _draw_shard(
 @functools.lru_cache(maxsize=1)
 def coarse_model(files: tuple[str, ...], size: int) -> PHACModel:
     """The coarse stage out of weight files in the order of NEEDS, at `size` px; its U_iv is untrained."""
+    from ...models.diffusion.latent_model import LatentNetworks
     from ...models.diffusion.networks import load_unet, load_vae
     from ...models.diffusion.text import load_text_encoder
     from ...models.phac.checkpoint import apply_change
     from ...models.phac.networks import InvisibleMaskUNet, PHACModel
 
     vae, text, inpaint, phac = files
-    unused = InvisibleMaskUNet(base=8, levels=2)
-    model = PHACModel(load_vae(vae), load_unet(inpaint), load_text_encoder(text), size, {}, unused)
+    networks = LatentNetworks(load_vae(vae), load_unet(inpaint), load_text_encoder(text), size)
+    model = PHACModel(networks, {}, InvisibleMaskUNet(base=8, levels=2))
     apply_change(model, phac)
     return model.eval().to(memory_format=torch.channels_last)
 

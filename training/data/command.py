@@ -26,12 +26,12 @@ def build_parser() -> argparse.ArgumentParser:
     """The options of `figura data`; docs/data.md explains them."""
     parser = argparse.ArgumentParser(prog="figura data", description="Data to train on: docs/data.md.")
     steps = parser.add_subparsers(required=True, metavar="STEP")
-    kinds = steps.add_parser("import", help="pictures of one's own").add_subparsers(
+    sources = steps.add_parser("import", help="pictures of one's own").add_subparsers(
         required=True, metavar="KIND"
     )
-    _add_coco(kinds)
-    _add_pairs(kinds)
-    _add_hands(kinds)
+    _add_coco(sources)
+    _add_pairs(sources)
+    _add_hands(sources)
     _add_synth(steps)
     return parser
 
@@ -43,10 +43,10 @@ def _common(parser: argparse.ArgumentParser, size: int = 512) -> None:
     parser.add_argument("--processes", type=int, default=1)
 
 
-def _add_coco(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_coco(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from .imported_people import PURPOSES
 
-    parser = kinds.add_parser("coco", help="people of COCO or COCO-WholeBody")
+    parser = sources.add_parser("coco", help="people of COCO or COCO-WholeBody")
     parser.add_argument("images", type=Path, help="folder of the pictures")
     parser.add_argument(
         "--annotations", type=Path, required=True, help="person_keypoints_*.json, or its like"
@@ -58,8 +58,8 @@ def _add_coco(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(work=import_coco)
 
 
-def _add_pairs(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = kinds.add_parser("pairs", help="the same person in two poses, such as DeepFashion's")
+def _add_pairs(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = sources.add_parser("pairs", help="the same person in two poses, such as DeepFashion's")
     parser.add_argument("images", type=Path, help="folder of the pictures, or of train.csv and held_out.csv")
     parser.add_argument(
         "--pairs", type=Path, help="list of training pairs (from,to), as DPTN and CFLD have it"
@@ -73,10 +73,10 @@ def _add_pairs(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.set_defaults(work=import_pairs)
 
 
-def _add_hands(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_hands(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from .imported_hands import ORDERS
 
-    parser = kinds.add_parser("hands", help="hands with 21 joints and masks")
+    parser = sources.add_parser("hands", help="hands with 21 joints and masks")
     parser.add_argument("list", type=Path, help="one JSON object a line: image, joints, left, mask, caption")
     parser.add_argument("--order", choices=ORDERS, default=ORDERS[0], help="of the joints")
     _common(parser)

@@ -75,10 +75,10 @@ def build_hands_data(
         size: side of the pictures in pixels.
         processes: how many render at once.
     """
-    kinds = {HANDS: (hand_layout, render_close_ups), GESTURES: (gesture_layout, render_gestures)}
+    sets = {HANDS: (hand_layout, render_close_ups), GESTURES: (gesture_layout, render_gestures)}
     for part, number, first in (("held_out", held_out, HELD_OUT_SEED), ("train", count, 0)):
-        for kind, (layout, renderer) in kinds.items():
-            render_arrays(Path(root) / part / kind, layout, number, first, size, processes, renderer)
+        for name, (layout, renderer) in sets.items():
+            render_arrays(Path(root) / part / name, layout, number, first, size, processes, renderer)
 
 
 @dataclass(frozen=True)

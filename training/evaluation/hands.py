@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...models.diffusion.latent_model import LatentNetworks
 from ...models.diffusion.mask_expansion import CONSTANT, OFF, SEQUENTIAL
 from ...models.diffusion.networks import load_unet
 from ...models.hands.canvas import Placement, make_canvas
@@ -93,8 +94,8 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
 
 
 def _generator(like: HandGenerator, path: Path) -> HandGenerator:
-    unet = load_unet(path, kind="hands")
-    return HandGenerator(like.vae, unet, like.text, like.size, name=path.name).eval()
+    networks = LatentNetworks(like.vae, load_unet(path, file_kind="hands"), like.text, like.size)
+    return HandGenerator(networks, path.name).eval()
 
 
 def evaluate_hands(

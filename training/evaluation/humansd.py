@@ -21,12 +21,11 @@ import torch
 from torch import Tensor
 
 from ...models.diffusion.controlnet import load_change
-from ...models.diffusion.latent_model import LatentModel
-from ...models.diffusion.networks import MINI_SIZE, load_unet, load_vae
+from ...models.diffusion.latent_model import LatentModel, LatentNetworks, mini_networks
+from ...models.diffusion.networks import MINI_SIZE, load_unet
 from ...models.diffusion.predict import Control, noise_predictor
 from ...models.diffusion.sampling import draw_noise, image_seeds, sample
 from ...models.diffusion.schedulers import DDIM, scheduler_of
-from ...models.diffusion.text import load_text_encoder
 from ...models.humansd.networks import HumanSD
 from ...models.humansd.sampling import generate_people
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
@@ -86,7 +85,7 @@ def load_family(folder: Path, device: str = "cpu", steps: int = STEPS) -> Family
     Raises FileNotFoundError when autoencoder, text encoder or detector are missing, or every model is.
     """
     folder = Path(folder)
-    vae, text = load_vae(folder / "vae.safetensors"), load_text_encoder(folder / "text.safetensors")
+    parts = mini_networks(folder, None)
     detector = load_pose_detector(folder / "pose_detector.safetensors").to(device)
     draws: dict[str, Draw] = {}
     for name, file in FILES.items():
@@ -95,15 +94,15 @@ def load_family(folder: Path, device: str = "cpu", steps: int = STEPS) -> Family
         if missing:
             log.warning("no %s in %s: %s is left out", " and ".join(missing), folder, name)
         else:
-            draws[name] = _drawer(name, folder / f"{file}.safetensors", vae, text, device, steps)
+            draws[name] = _drawer(name, folder / f"{file}.safetensors", parts, device, steps)
     if not draws:
         raise FileNotFoundError(f"no model to measure in {folder}: run `{typed('train humansd')}`")
     return Family(draws, detector)
 
 
-def _drawer(name: str, path: Path, vae: Any, text: Any, device: str, steps: int) -> Draw:
+def _drawer(name: str, path: Path, parts: LatentNetworks, device: str, steps: int) -> Draw:
     if name == BASE or name in WITH_CONTROLNET:
-        model = LatentModel(vae, load_unet(path.with_name("base.safetensors")), text, MINI_SIZE, name)
+        model = LatentModel(parts._replace(unet=load_unet(path.with_name("base.safetensors"))), name)
         controlnet: Any = None
         attention: dict[str, Tensor] = {}
         if name in WITH_CONTROLNET:
@@ -111,7 +110,7 @@ def _drawer(name: str, path: Path, vae: Any, text: Any, device: str, steps: int)
             controlnet.to(device)
             attention = {key: value.to(device) for key, value in attention.items()}
         return partial(_draw_with_base, model.to(device).eval(), controlnet, attention, steps)
-    humansd = HumanSD(vae, load_unet(path, kind=HUMANSD), text, MINI_SIZE, name).to(device).eval()
+    humansd = HumanSD(parts._replace(unet=load_unet(path, file_kind=HUMANSD)), name).to(device).eval()
 
     def draw(skeletons: Tensor, texts: Sequence[str], seed: int) -> Tensor:
         return generate_people(humansd, skeletons, texts, steps=steps, cfg=CFG, seed=seed).cpu()
@@ -288,7 +287,7 @@ def _for_sheet(
         lying = draw_coco_bodies(turned(people.joints), MINI_SIZE, MINI_SIZE)
         made = {name: family.draws[name](lying, people.captions, seed) for name in three}
         shown["lying"] = {"skeleton": side_by_side(lying), **_rows(made), "drawn from": drawn_from}
-    kept = {kind: {name: row[name] for name in shown["three"]} for kind, row in shown.items()}
+    kept = {target: {name: row[name] for name in shown["three"]} for target, row in shown.items()}
     return Batch(kept, people.captions[: len(wide) * GROUP : GROUP])
 
 
@@ -305,8 +304,8 @@ def turned(joints: Tensor) -> Tensor:
 def humansd_rows(batch: Batch) -> Iterable[Row]:
     """What every model makes of the same skeletons: one person in each of three pictures, three in one."""
     for index, text in enumerate(batch.texts):
-        for kind, made in batch.shown.items():
-            yield Row({name: images[index] for name, images in made.items()}, f"{kind}: {text}")
+        for target, made in batch.shown.items():
+            yield Row({name: images[index] for name, images in made.items()}, f"{target}: {text}")
 
 
 METHOD = Method(load_family, evaluate_humansd, humansd_rows)

@@ -156,8 +156,10 @@ def older_diffusers() -> Iterator[None]:
     blocks = ModuleType("diffusers.models.unet_2d_blocks")
     blocks.__dict__.update(vars(unet_2d_blocks))
 
-    def get_down_block(kind: str, attn_num_head_channels: int | None = None, **settings: Any) -> Any:
-        return unet_2d_blocks.get_down_block(kind, num_attention_heads=attn_num_head_channels, **settings)
+    def get_down_block(block_type: str, attn_num_head_channels: int | None = None, **settings: Any) -> Any:
+        return unet_2d_blocks.get_down_block(
+            block_type, num_attention_heads=attn_num_head_channels, **settings
+        )
 
     blocks.__dict__["get_down_block"] = get_down_block
     perceiver = ModuleType("perceiver_pytorch")

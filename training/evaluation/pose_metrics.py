@@ -115,7 +115,9 @@ def _evaluated(
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = _coco_eval(_coco(truth, placeholders), found)
         if cosine_released is not None:
-            evaluation.computeOks = lambda image, kind: _cosines(evaluation, image, kind, cosine_released)
+            evaluation.computeOks = lambda image, category: _cosines(
+                evaluation, image, category, cosine_released
+            )
         evaluation.evaluate()
         evaluation.accumulate()
     return Precision(*(_mean_precision(evaluation, label) for label in ("all", "medium")))
@@ -171,9 +173,9 @@ def _coco_eval(coco: Any, found: Found) -> Any:
     return evaluation
 
 
-def _cosines(evaluation: Any, image: int, kind: int, released: bool) -> np.ndarray | list:
+def _cosines(evaluation: Any, image: int, category: int, released: bool) -> np.ndarray | list:
     """What pycocotools computes object keypoint similarities with, for cosines: (detections, people)."""
-    people, detections = evaluation._gts[image, kind], evaluation._dts[image, kind]
+    people, detections = evaluation._gts[image, category], evaluation._dts[image, category]
     if not people or not detections:
         return []
     ranked = sorted(detections, key=lambda each: -each["score"])[:MOST_DETECTIONS]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.diffusion.checkpoint import config_to_metadata
-from ...models.phac.amodal_mask import CHANNELS, KIND, AmodalMaskConfig, AmodalMaskNet, Known, draw_known
+from ...models.phac.amodal_mask import CHANNELS, FILE_KIND, AmodalMaskConfig, AmodalMaskNet, Known, draw_known
 from ...models.phac.losses import DICE_WEIGHT
 from ..data.amodal_masks import draw_silhouettes
 from ..data.people import PeopleDataset, open_split, rows, sample_indices
@@ -138,7 +138,7 @@ class AmodalMaskRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The network with its configuration."""
-        return Export(KIND, module.net.state_dict(), config_to_metadata(module.net.config), int8=True)
+        return Export(FILE_KIND, module.net.state_dict(), config_to_metadata(module.net.config), int8=True)
 
 
 def known_of(batch: Batch) -> Known:

@@ -46,7 +46,7 @@ class BaseUNetRecipe(LatentRecipe):
         """Latents (B,8,h,w) and texts (B,28,96)."""
         generator = random_generator(seed, step, 13)
         drawn = torch.multinomial(torch.tensor(SHARES), batch_size, replacement=True, generator=generator)
-        counts = [int((drawn == kind).sum()) for kind in range(len(SHARES))]
+        counts = [int((drawn == part).sum()) for part in range(len(SHARES))]
         parts = [
             people_images(data.people, step, seed, counts[0], generator),
             other_images(data.hands.gestures, step, seed, counts[1]),
@@ -70,11 +70,13 @@ def people_images(
         generator: draws the kinds of picture.
     """
     indices = sample_indices(len(data), step, seed, count)
-    kinds = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (count,), generator=generator)]
-    captions = [target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)]
+    targets = [TARGETS[int(k)] for k in torch.randint(len(TARGETS), (count,), generator=generator)]
+    captions = [
+        target_caption(data.people.captions[i], target) for i, target in zip(indices, targets, strict=True)
+    ]
     if not count:
         return torch.zeros(0, *data.complete.shape[1:]), captions
-    return latents_of(data, kinds, indices), captions
+    return latents_of(data, targets, indices), captions
 
 
 def other_images(

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ...models.cfld.attention import key_value_names, predict_noise, take_query_biases
-from ...models.cfld.checkpoint import KIND, change_tensors
+from ...models.cfld.checkpoint import FILE_KIND, change_tensors
 from ...models.cfld.config import DECODER, POOLED, TOKENS, CFLDConfig, released_config
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import pose_image, resized
@@ -77,8 +77,14 @@ class Reposer(torch.nn.Module):
         source: torch.Tensor,
         dropped: torch.Tensor,
     ) -> torch.Tensor:
-        """Noise of latents (n*B,C,h,w), with pose pictures (n*B,21,P,P), of source pictures (B,3,S,S) in
-        0..1; their prompt is the learnt one where `dropped` (B,) bool is set.
+        """The noise (n*B,C,h,w) in latents, with a pose each, of people who are shown once.
+
+        Args:
+            latents: (n*B,C,h,w), noisy.
+            times: (n*B,), time steps.
+            pose: pose pictures (n*B,21,P,P).
+            source: pictures of the people, (B,3,S,S) in 0..1.
+            dropped: (B,) bool; where it is set the prompt is the learnt one.
         """
         copies = len(latents) // len(source)
         looks = self.networks.appearance(source)
@@ -184,9 +190,12 @@ class CFLDRecipe(LatentRecipe):
 
     def export(self, module: Any, held_out: Pairs) -> Export:
         """The networks and the trained matrices."""
-        config = {"backbone": BASE, KIND: config_to_metadata(self.config)}
+        config = {"backbone": BASE, FILE_KIND: config_to_metadata(self.config)}
         return Export(
-            KIND, change_tensors(module.networks, module.unet.state_dict()), config, int8=not self.full_size
+            FILE_KIND,
+            change_tensors(module.networks, module.unet.state_dict()),
+            config,
+            int8=not self.full_size,
         )
 
 

@@ -27,7 +27,7 @@ from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 from .latent import target_caption
 
-KIND = "cfld_prompt"
+FILE_KIND = "cfld_prompt"
 
 
 class PromptMaker(nn.Module):
@@ -110,7 +110,7 @@ class PromptRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: PeopleDataset) -> Export:
         """The networks by their names in CFLD."""
-        return Export(KIND, module.state_dict(), config_to_metadata(self.config))
+        return Export(FILE_KIND, module.state_dict(), config_to_metadata(self.config))
 
 
 def worn(caption: str) -> str:
@@ -120,7 +120,7 @@ def worn(caption: str) -> str:
 
 def start_with_prompt(networks: CFLDNetworks, path: Path) -> None:
     """Give CFLD's networks what such a run has learnt. ValueError names the file that does not fit."""
-    tensors, _ = load_file(path, kind=KIND)
+    tensors, _ = load_file(path, file_kind=FILE_KIND)
     maker = PromptMaker(networks.config)
     load_into(maker, tensors, str(path))
     networks.load_state_dict(maker.state_dict(), strict=False)

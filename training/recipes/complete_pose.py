@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.sampling import draw_noise
 from ...models.perception.pose_completion import (
-    KIND,
+    FILE_KIND,
     PRESENT,
     SPREAD,
     USUAL_SIZE,
@@ -130,7 +130,7 @@ class CompletePoseRecipe(BaseRecipe):
 
     def export(self, module: Any, held_out: Poses) -> Export:
         """The network with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+        return Export(FILE_KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def known_of(net: PoseCompletion, batch: Batch) -> tuple[Known, Any]:

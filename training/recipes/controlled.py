@@ -40,7 +40,15 @@ class ControlledUNet(torch.nn.Module):
         prompt: torch.Tensor,
         condition: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Latents (B,8,h,w), texts (B,28,96), prompt (B,3,8h,8w) in 0..1, more input channels (B,c,h,w)."""
+        """The noise (B,C,h,w) in latents.
+
+        Args:
+            latents: (B,C,h,w), noisy.
+            times: (B,), time steps.
+            texts: their states, (B,L,D).
+            prompt: pictures (B,3,8h,8w) in 0..1.
+            condition: further input channels (B,c,h,w), which the U-Net alone may see.
+        """
         inputs = latents if condition is None else torch.cat([latents, condition], dim=1)
         seen = inputs[:, : self.controlnet.config.in_channels]
         down, middle = self.controlnet(seen, times, texts, controlnet_cond=prompt, return_dict=False)

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ...models.diffusion.checkpoint import config_to_metadata
-from ...models.perception.densepose import KIND, DensePoseNet, estimate_labels
+from ...models.perception.densepose import FILE_KIND, DensePoseNet, estimate_labels
 from ...models.perception.pose import load_pose_detector
 from ...people.densepose import LABELS, paint_labels
 from ..data.people import PeopleDataset, rows, sample_indices
@@ -81,7 +81,7 @@ class DensePoseRecipe(PerceptionRecipe):
 
     def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The network with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+        return Export(FILE_KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def labels_of(people: PeopleDataset, indices: np.ndarray, source: str) -> torch.Tensor:

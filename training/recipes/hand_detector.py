@@ -14,8 +14,8 @@ from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import decode_latents, load_vae
 from ...models.hands.sampling import skeleton_image
 from ...models.perception.hand_pose import (
+    FILE_KIND,
     HAND_CONFIG,
-    KIND,
     MARGIN,
     detect_hands,
     hand_frames,
@@ -142,7 +142,7 @@ class HandDetectorRecipe(BaseRecipe):
 
     def export(self, module: PoseDetector, held_out: Data) -> Export:
         """The detector with its configuration."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
+        return Export(FILE_KIND, module.state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def _of_close_ups(data: CloseUps, indices: np.ndarray) -> tuple[torch.Tensor, ...]:

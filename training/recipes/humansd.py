@@ -25,7 +25,7 @@ from .public import BASE, is_own, open_unet, write_checkpoint
 
 PLAIN = "plain"
 LOSSES = (PLAIN, *MODES)
-KINDS = ("unoccluded", "complete")
+TARGETS = ("unoccluded", "complete")
 NO_POSE = 0.05
 """Share of black skeleton pictures, so that a pose may be left out or weakened."""
 STEPS, BATCH_SIZE = 15_000, 32
@@ -46,7 +46,7 @@ class PosedRecipe(LatentRecipe):
 
     needs: tuple[str, ...] = ("vae", "text", "base")
     encodes = ("unoccluded",)
-    kinds: tuple[str, ...] = KINDS
+    targets: tuple[str, ...] = TARGETS
     no_pose = NO_POSE
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
@@ -54,14 +54,21 @@ class PosedRecipe(LatentRecipe):
         return with_skeletons(super().prepare(data_root, init), data_root, self.vae)
 
     def draw(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Drawn:
-        """People of batch number `step`, in their surroundings or in front of what hid them."""
+        """People in their surroundings or in front of what hid them.
+
+        Args:
+            data: the people with the latents of their pictures and skeletons.
+            step: number of the batch, from 0.
+            seed: of the run.
+            batch_size: people in it.
+        """
         generator = random_generator(seed, step, 41)
         indices = sample_indices(len(data.cache), step, seed, batch_size)
-        numbers = torch.randint(len(self.kinds), (batch_size,), generator=generator)
-        kinds = [self.kinds[int(number)] for number in numbers]
+        numbers = torch.randint(len(self.targets), (batch_size,), generator=generator)
+        targets = [self.targets[int(number)] for number in numbers]
         texts = self.encode_texts([data.captions[index] for index in indices], generator)
         posed = torch.rand(batch_size, 1, 1, 1, generator=generator) >= self.no_pose
-        return Drawn(indices, latents_of(data.cache, kinds, indices), texts, posed.float())
+        return Drawn(indices, latents_of(data.cache, targets, indices), texts, posed.float())
 
 
 class HumanSDRecipe(PosedRecipe):
@@ -80,7 +87,7 @@ class HumanSDRecipe(PosedRecipe):
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}; it is one of {', '.join(LOSSES)}")
-        self.name, self.kind_of_loss = name, loss
+        self.name, self.loss_mode = name, loss
         self.detector: PoseDetector | None = None
         if loss != PLAIN:
             self.needs = (*PosedRecipe.needs, "pose_detector")
@@ -88,12 +95,12 @@ class HumanSDRecipe(PosedRecipe):
     def at_full_size(self) -> None:
         """Also pictures as they are, all of them with their skeletons."""
         super().at_full_size()
-        self.kinds, self.no_pose = self.encodes, 0.0
+        self.targets, self.no_pose = self.encodes, 0.0
 
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
         """The pose detector as well, where the loss asks it."""
         super().prepare_networks(init)
-        if self.kind_of_loss != PLAIN:
+        if self.loss_mode != PLAIN:
             self.detector = load_pose_detector(init["pose_detector"]).requires_grad_(False)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
@@ -131,7 +138,7 @@ class HumanSDRecipe(PosedRecipe):
         def weights(error: torch.Tensor) -> torch.Tensor:
             vae, net = self.vae.to(error.device), detector.to(error.device)
             return emphasis(
-                error, vae, lambda images: net(images).sigmoid(), self.kind_of_loss, generator=generator
+                error, vae, lambda images: net(images).sigmoid(), self.loss_mode, generator=generator
             )
 
         return weights

@@ -41,15 +41,16 @@ class InpaintRecipe(LatentRecipe):
         chances = torch.tensor(list(CASES.values()))
         drawn = torch.multinomial(chances, batch_size, replacement=True, generator=generator)
         cases = [list(CASES)[int(number)] for number in drawn]
-        kinds = [case_target(case, int(index)) for case, index in zip(cases, indices, strict=True)]
+        targets = [case_target(case, int(index)) for case, index in zip(cases, indices, strict=True)]
         conditions = [
             case_condition(data, case, int(index)) for case, index in zip(cases, indices, strict=True)
         ]
         captions = [
-            target_caption(data.people.captions[i], kind) for i, kind in zip(indices, kinds, strict=True)
+            target_caption(data.people.captions[i], target)
+            for i, target in zip(indices, targets, strict=True)
         ]
         return {
-            "latents": latents_of(data, kinds, indices),
+            "latents": latents_of(data, targets, indices),
             "condition": torch.stack(conditions),
             "texts": self.encode_texts(captions, generator),
         }

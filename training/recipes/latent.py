@@ -156,12 +156,12 @@ class LatentRecipe(BaseRecipe):
         return decode_latents(self.vae.to(latents.device), latents)
 
 
-def target_caption(caption: str, kind: str) -> str:
+def target_caption(caption: str, target: str) -> str:
     """The caption of a picture of that kind: cutouts are on a white background."""
-    return caption + CUTOUT_SUFFIX if kind == "cutout" else caption
+    return caption + CUTOUT_SUFFIX if target == "cutout" else caption
 
 
-def latents_of(data: LatentCache, kinds: Sequence[str], indices: np.ndarray) -> torch.Tensor:
+def latents_of(data: LatentCache, targets: Sequence[str], indices: np.ndarray) -> torch.Tensor:
     """Latents (B,8,h,w) float32 of the pictures `kinds[i]` number `indices[i]`."""
-    picked = [getattr(data, kind)[index] for kind, index in zip(kinds, indices, strict=True)]
+    picked = [getattr(data, target)[index] for target, index in zip(targets, indices, strict=True)]
     return torch.from_numpy(np.stack(picked)).float()

@@ -19,7 +19,7 @@ import torch
 from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet
 from ...models.pocold.attention import PAPER, RELEASED, CrossAttention
-from ...models.pocold.checkpoint import KIND, load_vae_file
+from ...models.pocold.checkpoint import FILE_KIND, load_vae_file
 from ...models.pocold.losses import MEAN, SUM, Constraint
 from ...models.pocold.networks import (
     SPARSE,
@@ -125,11 +125,11 @@ class PoCoLDRecipe(LatentRecipe):
     def dropped(self, number: float) -> int:
         """What a batch leaves out, by a number drawn from 0..1."""
         switches = self.switches
-        for kind, share in (
+        for which, share in (
             (NO_POSE, switches.no_pose), (NO_SOURCE, switches.no_source), (NEITHER, switches.neither),
         ):  # fmt: skip
             if number < share:
-                return kind
+                return which
             number -= share
         return EVERYTHING
 
@@ -172,7 +172,9 @@ class PoCoLDRecipe(LatentRecipe):
 
     def export(self, module: Any, held_out: Pairs) -> Export:
         """All networks."""
-        return Export(KIND, module.state_dict(), config_to_metadata(module.config), int8=not self.full_size)
+        return Export(
+            FILE_KIND, module.state_dict(), config_to_metadata(module.config), int8=not self.full_size
+        )
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.perception.pose import (
     CONFIDENCE,
-    KIND,
+    FILE_KIND,
     PoseDetector,
     detect_joints,
     target_heatmaps,
@@ -115,7 +115,7 @@ class PoseRecipe(PerceptionRecipe):
 
     def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The detector with its configuration."""
-        return Export(KIND, module.detector().state_dict(), config_to_metadata(module.config), int8=True)
+        return Export(FILE_KIND, module.detector().state_dict(), config_to_metadata(module.config), int8=True)
 
 
 def joints_of(people: PeopleDataset, indices: np.ndarray, source: str) -> tuple[torch.Tensor, torch.Tensor]:

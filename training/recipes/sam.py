@@ -27,7 +27,7 @@ from ...models.perception.sam import (
     prompt_logits,
     visible_mask,
 )
-from ...models.perception.sam_networks import KIND, MINI
+from ...models.perception.sam_networks import FILE_KIND, MINI
 from ..data.people import PeopleDataset, rows, sample_indices
 from ..data.perception import Company, Drawn, Framing, PerceptionData, draw_people, mask_boxes
 from ..run.progress import image_grid
@@ -135,7 +135,7 @@ class SamRecipe(PerceptionRecipe):
 
     def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The whole SAM with its configuration."""
-        return Export(KIND, module.sam.state_dict(), config_to_metadata(MINI), int8=True)
+        return Export(FILE_KIND, module.sam.state_dict(), config_to_metadata(MINI), int8=True)
 
 
 def visible_joints(people: PeopleDataset, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -207,8 +207,8 @@ def negative_points(
     batch = len(masks)
     near = F.max_pool2d(masks, 17, 1, 8) - masks
     neighbours = torch.where(others.amax(dim=(2, 3), keepdim=True) > 0, others * (1 - masks), near)
-    kind = torch.rand(batch, 1, 1, 1, generator=generator)
-    weight = torch.where(kind < 0.6, neighbours, torch.where(kind < 0.8, near, 1 - masks))
+    drawn = torch.rand(batch, 1, 1, 1, generator=generator)
+    weight = torch.where(drawn < 0.6, neighbours, torch.where(drawn < 0.8, near, 1 - masks))
     points = pixels_where(weight, PROMPTS * NEGATIVES, generator)
     used = torch.rand(batch, PROMPTS, NEGATIVES, generator=generator) < 0.6
     used &= torch.rand(batch, PROMPTS, 1, generator=generator) < 0.3
@@ -277,10 +277,10 @@ def _iou_of(sam: torch.nn.Module, image: torch.Tensor, points: torch.Tensor, tru
 def mark_points(images: torch.Tensor, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Copies of pictures with the used points as 3x3 spots, green inside, red outside."""
     marked = images.clone()
-    for image, spots, kinds in zip(marked, points.long(), labels, strict=True):
-        for (x, y), kind in zip(spots.tolist(), kinds.tolist(), strict=True):
-            if kind != UNUSED:
-                colour = torch.tensor([0.0, 1.0, 0.0] if kind == POSITIVE else [1.0, 0.0, 0.0])
+    for image, spots, signs in zip(marked, points.long(), labels, strict=True):
+        for (x, y), sign in zip(spots.tolist(), signs.tolist(), strict=True):
+            if sign != UNUSED:
+                colour = torch.tensor([0.0, 1.0, 0.0] if sign == POSITIVE else [1.0, 0.0, 0.0])
                 image[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = colour[:, None, None]
     return marked
 

@@ -80,16 +80,18 @@ class VAERecipe(BaseRecipe):
         generator = random_generator(seed, step, 11)
         indices = sample_indices(len(data), step, seed, batch_size)
         names = list(WEIGHTS)
-        kinds = torch.multinomial(torch.tensor(list(WEIGHTS.values())), batch_size, True, generator=generator)
+        targets = torch.multinomial(
+            torch.tensor(list(WEIGHTS.values())), batch_size, True, generator=generator
+        )
         crops = [
-            self._crop(data, names[int(k)], int(i), generator) for k, i in zip(kinds, indices, strict=True)
+            self._crop(data, names[int(k)], int(i), generator) for k, i in zip(targets, indices, strict=True)
         ]
         images, masks = zip(*crops, strict=True)
         progress = torch.tensor(step * batch_size)
         return {"pictures": torch.stack(images) * 2 - 1, "masks": torch.stack(masks), "seen": progress}
 
     def _crop(
-        self, data: PeopleDataset, kind: str, index: int, generator: torch.Generator
+        self, data: PeopleDataset, target: str, index: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         room = data.size - CROP
         draw = torch.rand(3, generator=generator)
@@ -101,7 +103,7 @@ class VAERecipe(BaseRecipe):
             jitter = ((draw[1] - 0.5) * CROP * 0.5).long()
             corner = (torch.tensor([ys[pick], xs[pick]]) - CROP // 2 + jitter).clamp(0, room)
         y, x = int(corner[0]), int(corner[1])
-        crop = image_of(data, kind, index)[:, y : y + CROP, x : x + CROP]
+        crop = image_of(data, target, index)[:, y : y + CROP, x : x + CROP]
         flip = bool(torch.rand(1, generator=generator) < 0.5)
         inside = np.array(mask[None, y : y + CROP, x : x + CROP])
         pair = crop, torch.from_numpy(inside).float() / 255
@@ -143,28 +145,28 @@ def reconstruction_scores(vae: Any, held_out: PeopleDataset) -> dict[str, float]
     """Mean PSNR in dB of encoded and decoded held-out pictures: psnr.KIND, and psnr.person inside cutouts."""
     indices = np.arange(min(64, len(held_out)))
     scores: dict[str, float] = {}
-    for kind in IMAGES:
-        images = held_out.images(kind, indices)
+    for target in IMAGES:
+        images = held_out.images(target, indices)
         error = (decode_latents(vae, encode_image(vae, images.to(vae.device))).cpu() - images).square()
-        scores[f"psnr.{kind}"] = float(-10 * torch.log10(error.mean(dim=(1, 2, 3))).mean())
-        if kind == "cutout":
+        scores[f"psnr.{target}"] = float(-10 * torch.log10(error.mean(dim=(1, 2, 3))).mean())
+        if target == "cutout":
             mask = held_out.images("amodal_mask", indices).expand_as(error) > 0.5
             scores["psnr.person"] = float(-10 * torch.log10(error[mask].mean()))
     return scores
 
 
-def image_of(data: PeopleDataset, kind: str, index: int) -> torch.Tensor:
+def image_of(data: PeopleDataset, target: str, index: int) -> torch.Tensor:
     """One picture (3,S,S) in 0..1; `skeleton` is drawn from the person's joints."""
-    if kind == SKELETON:
+    if target == SKELETON:
         return draw_coco_bodies(rows(data.joints, [index]), data.size, data.size)[0]
-    return data.images(kind, [index])[0]
+    return data.images(target, [index])[0]
 
 
 @torch.no_grad()
 def normalise_latents(vae: Any, held_out: PeopleDataset) -> None:
     """Fold the latents' mean and deviation per channel into quant_conv and post_quant_conv (in place)."""
     indices = np.arange(min(64, len(held_out)))
-    images = torch.cat([held_out.images(kind, indices) for kind in IMAGES]).to(vae.device)
+    images = torch.cat([held_out.images(target, indices) for target in IMAGES]).to(vae.device)
     latents = torch.cat([encode_image(vae, part) for part in images.split(32)])
     mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)).clamp(min=1e-4)
     channels = len(mean)

@@ -65,11 +65,11 @@ class VAEDecoderRecipe(BaseRecipe):
         generator = random_generator(seed, step, 16)
         indices = sample_indices(len(data), step, seed, batch_size)
         chances = torch.tensor([WEIGHTS[name] for name in TARGETS])
-        kinds = [TARGETS[int(k)] for k in torch.multinomial(chances, batch_size, True, generator=generator)]
-        images = [data.people.images(kind, [int(i)]) for kind, i in zip(kinds, indices, strict=True)]
+        targets = [TARGETS[int(k)] for k in torch.multinomial(chances, batch_size, True, generator=generator)]
+        images = [data.people.images(target, [int(i)]) for target, i in zip(targets, indices, strict=True)]
         low, high = NOISE
         return {
-            "latents": latents_of(data, kinds, indices),
+            "latents": latents_of(data, targets, indices),
             "pictures": torch.cat(images) * 2 - 1,
             "masks": data.people.images("amodal_mask", indices),
             "level": low + (high - low) * torch.rand(batch_size, 1, 1, 1, generator=generator),

@@ -80,8 +80,8 @@ class Sheet:
     def save(self, path: Path) -> Path:
         """Write the sheet in the format of the file's ending."""
         image, path = self.image(), Path(path)
-        kind = {".jpg": "JPEG", ".jpeg": "JPEG"}.get(path.suffix.lower(), "PNG")
-        return write_then_rename(path, lambda place: image.save(place, kind, quality=JPEG_QUALITY))
+        image_format = {".jpg": "JPEG", ".jpeg": "JPEG"}.get(path.suffix.lower(), "PNG")
+        return write_then_rename(path, lambda place: image.save(place, image_format, quality=JPEG_QUALITY))
 
 
 def synthetic_row(seed: int, size: int = 128) -> Row:

@@ -33,7 +33,7 @@ class Split(NamedTuple):
 class Export(NamedTuple):
     """What goes into the weights file: its kind, tensors and configuration; int8 stores the large ones so."""
 
-    kind: str
+    file_kind: str
     tensors: Mapping[str, torch.Tensor]
     config: Mapping[str, Any]
     int8: bool = False

@@ -204,7 +204,7 @@ class Trainer:
             scores = {name: round(float(value), 6) for name, value in scores.items()}
             save_module(
                 path,
-                result.kind,
+                result.file_kind,
                 result.tensors,
                 result.config,
                 int8=result.int8,

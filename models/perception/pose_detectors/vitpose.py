@@ -69,7 +69,14 @@ def boxes_of(finder: Any, look: Any, image: torch.Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def people_of(poser: Any, look: Any, image: torch.Tensor, boxes: np.ndarray) -> Pose:
-    """The joints of the people in those boxes (N,4) x0, y0, width, height px of a picture (3,H,W)."""
+    """The joints of the people in those boxes.
+
+    Args:
+        poser: the network.
+        look: transformers' processor, which cuts the boxes out and reads the heatmaps.
+        image: (3,H,W) in 0..1.
+        boxes: (N,4) x0, y0, width, height in pixels.
+    """
     height, width = image.shape[-2:]
     if not len(boxes):
         return Pose((), width, height)

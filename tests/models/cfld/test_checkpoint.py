@@ -68,7 +68,7 @@ def test_released_files_through_the_delta_draw_the_same(model, files, tmp_path: 
 
 def test_the_delta_holds_the_networks_and_the_trained_matrices_in_half(model, files, tmp_path: Path) -> None:
     delta = checkpoint.convert_released(*files, tmp_path / "delta.safetensors", config=tiny.CONFIG)
-    tensors, meta = load_file(delta, kind="cfld")
+    tensors, meta = load_file(delta, file_kind="cfld")
     assert {name for name in tensors if name.startswith("unet.")} == {f"unet.{n}" for n in model.key_values}
     assert len(tensors) == len(model.networks.state_dict()) + len(model.key_values)
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from figura.models.cfld.attention import key_value_names
-from figura.models.cfld.checkpoint import KIND, change_tensors
+from figura.models.cfld.checkpoint import FILE_KIND, change_tensors
 from figura.models.cfld.config import CFLDConfig
 from figura.models.cfld.networks import CFLDModel, CFLDNetworks
 from figura.models.diffusion import networks
@@ -84,10 +84,12 @@ def write_mini_family(folder: Path, *names: str, **change: Any) -> Path:
     config = replace(CFLDConfig(), **change)
     for name in names or ("cfld",):
         tensors = change_tensors(trained(CFLDNetworks(config)), base.state_dict())
-        save_module(folder / f"{name}.safetensors", KIND, tensors, {KIND: config_to_metadata(config)})
+        save_module(
+            folder / f"{name}.safetensors", FILE_KIND, tensors, {FILE_KIND: config_to_metadata(config)}
+        )
     labels = densepose.DensePoseConfig(64, (8, 8, 16, 16), 1)
     save_module(
-        folder / densepose.MINI_FILE, densepose.KIND, densepose.DensePoseNet(labels).state_dict(),
+        folder / densepose.MINI_FILE, densepose.FILE_KIND, densepose.DensePoseNet(labels).state_dict(),
         config_to_metadata(labels),
     )  # fmt: skip
     return folder

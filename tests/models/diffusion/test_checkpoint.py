@@ -19,7 +19,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_round_trip(saved: Path) -> None:
-    tensors, meta = load_file(saved, kind="unet")
+    tensors, meta = load_file(saved, file_kind="unet")
     assert tensors["weight"].dtype == torch.float16 and tensors["count"].dtype == torch.int64
     assert torch.equal(tensors["weight"].float(), torch.arange(6.0).reshape(2, 3))
     assert meta == {"kind": "unet", "config": {"width": 3}, "recipe": "base", "seed": 4}
@@ -35,7 +35,7 @@ def test_the_same_content_makes_the_same_file(saved: Path, tmp_path: Path) -> No
 
 def test_another_kind(saved: Path) -> None:
     with pytest.raises(ValueError, match="'unet' weights, but 'vae' weights"):
-        load_file(saved, kind="vae")
+        load_file(saved, file_kind="vae")
 
 
 @pytest.mark.parametrize("length", [0, 5, 12, 60, -2])

@@ -46,11 +46,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_every_tensor_of_a_single_file_lands_in_its_place(files: dict[str, Path], tokenizer: Path) -> None:
     stack = single_file.load_stack(files["inpaint"], tokenizer)
     expected = single_file.read_weights(files["unet"])
-    assert stack.family == single_file.SD15 and stack.size == 512
-    assert stack.vae.config.scaling_factor == 0.18215
-    own = stack.unet.state_dict()
+    assert stack.family == single_file.SD15 and stack.networks.size == 512
+    assert stack.networks.vae.config.scaling_factor == 0.18215
+    own = stack.networks.unet.state_dict()
     assert own.keys() == expected.keys() and all(torch.equal(own[key], expected[key]) for key in own)
-    assert stack.unet.config.attention_head_dim == 8 and not stack.unet.training
+    assert stack.networks.unet.config.attention_head_dim == 8 and not stack.networks.unet.training
 
 
 def test_the_converted_networks_compute_what_the_originals_do(
@@ -62,15 +62,17 @@ def test_the_converted_networks_compute_what_the_originals_do(
     latents, text = torch.randn(1, 9, 8, 8), torch.randn(1, 7, 64)
     network.load_state_dict(single_file.read_weights(files["unet"]))
     with torch.no_grad():
-        ours, original = (net(latents, 5, encoder_hidden_states=text).sample for net in (stack.unet, network))
+        ours, original = (
+            net(latents, 5, encoder_hidden_states=text).sample for net in (stack.networks.unet, network)
+        )
         torch.testing.assert_close(ours, original)
-        assert stack.vae.encode(torch.rand(1, 3, 16, 16)).latent_dist.mode().isfinite().all()
-        assert stack.text.encode(["a man", ""]).shape == (2, 77, 64)
+        assert stack.networks.vae.encode(torch.rand(1, 3, 16, 16)).latent_dist.mode().isfinite().all()
+        assert stack.networks.text.encode(["a man", ""]).shape == (2, 77, 64)
 
 
 def test_a_unet_alone_takes_the_rest_from_another_file(files: dict[str, Path], tokenizer: Path) -> None:
     stack = single_file.load_stack(files["unet"], tokenizer, parts=files["plain"])
-    assert stack.unet.config.in_channels == 9
+    assert stack.networks.unet.config.in_channels == 9
     with pytest.raises(ValueError, match="unet.safetensors has no autoencoder.*text_and_vae"):
         single_file.load_stack(files["unet"], tokenizer)
 

@@ -63,7 +63,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_mini_is_read_from_its_five_files(folder: Path) -> None:
     model = checkpoint.load_mini_hands(folder)
-    hands, _ = load_file(folder / "hands.safetensors", kind="hands")
+    hands, _ = load_file(folder / "hands.safetensors", file_kind="hands")
     base, _ = load_file(folder / "base.safetensors")
     change, _ = load_file(folder / "body.safetensors")
     assert all(torch.equal(v, hands[n].float()) for n, v in model.generator.unet.state_dict().items())

@@ -49,18 +49,18 @@ def test_masks_of_other_sizes_have_no_loss() -> None:
 
 
 def test_a_generator_without_the_right_channels_says_which_it_needs() -> None:
-    parts = (tiny.phac.tiny_vae(), tiny.phac.tiny_unet(4), tiny.phac.LetterText(), tiny.SIZE)
+    parts = tiny.phac.tiny_parts(tiny.phac.tiny_unet(4))
     with pytest.raises(ValueError, match=r"4 input and 4 .*8 \(latents, skeleton\) and 5 \(noise, mask"):
-        HandGenerator(*parts)
-    control = tiny.phac.tiny_controlnet(parts[1])
-    assert not HandGenerator(*parts, controlnet=control).has_mask
-    wide = (parts[0], hand_unet(tiny.phac.tiny_unet(4), 4), *parts[2:])
-    assert HandGenerator(*wide).has_mask
+        HandGenerator(parts)
+    control = tiny.phac.tiny_controlnet(parts.unet)
+    assert not HandGenerator(parts, controlnet=control).has_mask
+    wide = parts._replace(unet=hand_unet(tiny.phac.tiny_unet(4), 4))
+    assert HandGenerator(wide).has_mask
     with pytest.raises(ValueError, match="beside a ControlNet it has 4 and 4"):
-        HandGenerator(*wide, controlnet=control)
+        HandGenerator(wide, controlnet=control)
 
 
 def test_a_body_outpainter_needs_a_text_to_image_unet() -> None:
     unet = tiny.phac.tiny_unet(9)
     with pytest.raises(ValueError, match="takes 9 channels; a text-to-image U-Net with 4"):
-        BodyOutpainter(tiny.phac.tiny_vae(), unet, tiny.phac.LetterText(), tiny.SIZE, controlnet=None)
+        BodyOutpainter(tiny.phac.tiny_parts(unet), controlnet=None)

@@ -16,7 +16,7 @@ def tiny_generator() -> HandGenerator:
     unet = hand_unet(phac.tiny_unet(LATENTS), LATENTS)
     torch.nn.init.normal_(unet.conv_in.weight, std=0.2)
     torch.nn.init.normal_(unet.conv_out.weight, std=0.3)
-    return HandGenerator(phac.tiny_vae(), unet, phac.LetterText(), SIZE, name="tiny hands").eval()
+    return HandGenerator(phac.tiny_parts(unet), "tiny hands").eval()
 
 
 def tiny_stand_in() -> HandGenerator:
@@ -24,23 +24,14 @@ def tiny_stand_in() -> HandGenerator:
     torch.manual_seed(1)
     unet = phac.tiny_unet(LATENTS)
     control = phac.tiny_controlnet(unet)
-    parts = phac.tiny_vae(), unet, phac.LetterText(), SIZE
-    return HandGenerator(*parts, name="tiny stand-in", controlnet=control).eval()
+    return HandGenerator(phac.tiny_parts(unet), "tiny stand-in", control).eval()
 
 
 def tiny_body(attention: dict[str, Tensor] | None = None) -> BodyOutpainter:
     torch.manual_seed(2)
     unet = phac.tiny_unet(LATENTS)
     control = phac.tiny_controlnet(unet)
-    return BodyOutpainter(
-        phac.tiny_vae(),
-        unet,
-        phac.LetterText(),
-        SIZE,
-        controlnet=control,
-        attention=attention,
-        name="tiny body",
-    ).eval()
+    return BodyOutpainter(phac.tiny_parts(unet), control, attention, "tiny body").eval()
 
 
 def tiny_hands() -> HandsModel:

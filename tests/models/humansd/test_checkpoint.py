@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_mini_is_read_from_its_files(folder: Path) -> None:
     model = checkpoint.load_mini_humansd(folder)
-    tensors, _ = load_file(folder / "humansd.safetensors", kind="humansd")
+    tensors, _ = load_file(folder / "humansd.safetensors", file_kind="humansd")
     assert all(torch.equal(value, tensors[name].float()) for name, value in model.unet.state_dict().items())
     assert isinstance(model.unet.conv_in, PoseConv2d) and not model.training
     assert model.size == 128 and model.cfg == 3.0 and not model.released

@@ -66,4 +66,4 @@ def test_new_weights_are_zero_and_learn() -> None:
 @pytest.mark.parametrize("channels", [4, 9])
 def test_a_unet_of_another_kind_is_refused(channels: int) -> None:
     with pytest.raises(ValueError, match=rf"has {channels} input and 4 output .*HumanSD's has 8"):
-        HumanSD(tiny.phac.tiny_vae(), tiny.phac.tiny_unet(channels), tiny.phac.LetterText(), 64)
+        HumanSD(tiny.phac.tiny_parts(tiny.phac.tiny_unet(channels)))

@@ -25,7 +25,7 @@ def tiny_humansd(**settings: Any) -> HumanSD:
     torch.manual_seed(0)
     unet = pose_unet(phac.tiny_unet(LATENTS))
     torch.nn.init.normal_(unet.conv_in.weight, std=0.2)
-    return HumanSD(phac.tiny_vae(), unet, phac.LetterText(), 64, "tiny HumanSD", **settings).eval()
+    return HumanSD(phac.tiny_parts(unet, 64), "tiny HumanSD", **settings).eval()
 
 
 def standing(x: float = 0.5, width: int = 128, height: int = 128, scale: float = 1.0) -> Pose:

@@ -5,7 +5,7 @@ import torch
 from figura.models.diffusion.checkpoint import config_from_metadata, config_to_metadata, save_module
 from figura.models.diffusion.networks import parameter_count
 from figura.models.perception.densepose import (
-    KIND,
+    FILE_KIND,
     DensePoseConfig,
     DensePoseNet,
     PublicEstimator,
@@ -51,7 +51,9 @@ class TestNetwork:
 
     def test_it_is_saved_and_loaded(self, tmp_path):
         net = DensePoseNet(SMALL)
-        path = save_module(tmp_path / "net.safetensors", KIND, net.state_dict(), config_to_metadata(SMALL))
+        path = save_module(
+            tmp_path / "net.safetensors", FILE_KIND, net.state_dict(), config_to_metadata(SMALL)
+        )
         loaded = load_densepose_net(path)
         assert loaded.config == SMALL == config_from_metadata(DensePoseConfig, config_to_metadata(SMALL))
         images = torch.rand(1, 3, 32, 32)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.pose import (
-    KIND,
+    FILE_KIND,
     PoseDetector,
     View,
     decode_heatmaps,
@@ -112,7 +112,7 @@ def test_weak_joints_and_empty_pictures_become_absent() -> None:
 def test_the_weights_file_round_trips(tmp_path: Path) -> None:
     net = PoseDetector().eval()
     path = tmp_path / "pose_detector.safetensors"
-    save_module(path, KIND, net.state_dict(), config_to_metadata(net.config), dtype=torch.float32)
+    save_module(path, FILE_KIND, net.state_dict(), config_to_metadata(net.config), dtype=torch.float32)
     loaded = load_pose_detector(path)
     image = torch.rand(1, 3, 128, 128)
     torch.testing.assert_close(net(image), loaded(image))

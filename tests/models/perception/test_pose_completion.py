@@ -8,7 +8,7 @@ import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.sampling import draw_noise
 from figura.models.perception.pose_completion import (
-    KIND,
+    FILE_KIND,
     Known,
     PoseCompletion,
     complete_person,
@@ -186,7 +186,9 @@ def test_a_constant_flow_ends_where_it_points() -> None:
 
 
 def test_the_weights_file_round_trips_and_is_below_a_megabyte(tmp_path: Path) -> None:
-    path = save_module(tmp_path / "p.safetensors", KIND, NET.state_dict(), config_to_metadata(NET.config))
+    path = save_module(
+        tmp_path / "p.safetensors", FILE_KIND, NET.state_dict(), config_to_metadata(NET.config)
+    )
     assert path.stat().st_size < 1_000_000
     loaded = load_pose_completion(path)
     before, after = (complete_person(net, person([4, 7, 10]), SIZE, 1) for net in (NET, loaded))

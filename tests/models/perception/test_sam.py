@@ -14,7 +14,7 @@ from figura.models.perception.sam import (
     visible_mask,
 )
 from figura.models.perception.sam_networks import (
-    KIND,
+    FILE_KIND,
     MINI,
     SamConfig,
     build_sam,
@@ -188,7 +188,7 @@ def write(tensors: dict[str, torch.Tensor], path: Path) -> None:
 @pytest.mark.parametrize("int8", [False, True])
 def test_a_mini_file_carries_its_configuration(tmp_path: Path, mini: torch.nn.Module, int8: bool) -> None:
     path = tmp_path / "sam.safetensors"
-    save_module(path, KIND, mini.state_dict(), config_to_metadata(MINI), int8=int8)
+    save_module(path, FILE_KIND, mini.state_dict(), config_to_metadata(MINI), int8=int8)
     loaded = load_sam(path)
     assert loaded.image_encoder.img_size == 128
     frequencies = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
@@ -205,7 +205,7 @@ def test_another_kind_of_file_of_this_pack_is_refused(tmp_path: Path) -> None:
 def test_foreign_truncated_and_missing_files_are_named(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.pth"
     torch.save({"layer.weight": torch.zeros(3)}, foreign)
-    with pytest.raises(ValueError, match="foreign.pth is not a Segment Anything"):
+    with pytest.raises(ValueError, match="foreign.pth is no Segment Anything"):
         load_sam(foreign)
     truncated = tmp_path / "cut.pth"
     truncated.write_bytes(foreign.read_bytes()[:100])

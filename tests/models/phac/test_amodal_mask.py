@@ -7,8 +7,8 @@ import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.phac.amodal_mask import (
     CHANNELS,
+    FILE_KIND,
     GRID,
-    KIND,
     AmodalMaskNet,
     Known,
     complete_mask,
@@ -116,7 +116,9 @@ def test_features_mirror_with_the_person() -> None:
 def test_a_file_gives_the_same_network(tmp_path) -> None:
     torch.manual_seed(0)
     net = AmodalMaskNet().eval()
-    path = save_module(tmp_path / "a.safetensors", KIND, net.state_dict(), config_to_metadata(net.config))
+    path = save_module(
+        tmp_path / "a.safetensors", FILE_KIND, net.state_dict(), config_to_metadata(net.config)
+    )
     visible = torch.zeros(64, 64)
     visible[20:40, 20:40] = 1
     features = draw_known(known_in_crop(visible, NOBODY, None, plan_known((64, 64), visible, NOBODY, None)))

@@ -58,7 +58,7 @@ def test_a_kind_without_tensors_of_its_own_is_sampled_with_the_backbones(folder:
 
 def test_the_refiner_is_a_network_of_its_own_that_sees_the_whole_composite(folder: Path) -> None:
     refiner = checkpoint.load_mini_refiner(folder)
-    own, _ = load_file(folder / "refiner.safetensors", kind="refiner")
+    own, _ = load_file(folder / "refiner.safetensors", file_kind="refiner")
     assert all(torch.equal(value, own[name].float()) for name, value in refiner.unet.state_dict().items())
     side = refiner.size
     image, mask = torch.rand(1, 3, side, side), torch.zeros(1, 1, side, side)

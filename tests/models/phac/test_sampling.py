@@ -382,4 +382,4 @@ def test_completed_part_is_everything_when_the_background_is_not_plain() -> None
 
 def test_a_unet_without_mask_channels_is_refused() -> None:
     with pytest.raises(ValueError, match="4 channels.*9"):
-        tiny.Inpainter(tiny.tiny_vae(), tiny.tiny_unet(4), tiny.LetterText(), SIZE, "plain U-Net")
+        tiny.Inpainter(tiny.tiny_parts(tiny.tiny_unet(4)), "plain U-Net")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from figura.models.diffusion.latent_model import LatentNetworks
 from figura.models.phac.networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 SIZE = 32
@@ -44,16 +45,18 @@ def tiny_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     return network
 
 
+def tiny_parts(unet: UNet2DConditionModel, size: int = SIZE) -> LatentNetworks:
+    """The U-Net with an autoencoder of its latents and a text encoder."""
+    return LatentNetworks(tiny_vae(), unet, LetterText(), size)
+
+
 def tiny_refiner() -> Inpainter:
     torch.manual_seed(0)
-    return Inpainter(tiny_vae(), tiny_unet(), LetterText(), SIZE, "tiny").eval()
+    return Inpainter(tiny_parts(tiny_unet()), "tiny").eval()
 
 
 def tiny_phac() -> PHACModel:
     torch.manual_seed(0)
     unet = tiny_unet()
     mask_net = InvisibleMaskUNet(base=8, levels=2, size=SIZE)
-    model = PHACModel(
-        tiny_vae(), unet, LetterText(), SIZE, {"pose": tiny_controlnet(unet)}, mask_net, name="tiny"
-    )  # fmt: skip
-    return model.eval()
+    return PHACModel(tiny_parts(unet), {"pose": tiny_controlnet(unet)}, mask_net, name="tiny").eval()

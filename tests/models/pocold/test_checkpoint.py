@@ -8,7 +8,7 @@ import pytest
 import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
-from figura.models.pocold.checkpoint import KIND, load_mini_pocold, load_networks, load_pocold
+from figura.models.pocold.checkpoint import FILE_KIND, load_mini_pocold, load_networks, load_pocold
 from figura.models.pocold.networks import PoCoLDConfig, PoCoLDNetworks
 from figura.tests.models.pocold import tiny
 
@@ -16,7 +16,7 @@ from figura.tests.models.pocold import tiny
 def write(path: Path, config: PoCoLDConfig) -> PoCoLDNetworks:
     torch.manual_seed(0)
     made = PoCoLDNetworks(config)
-    save_module(path, KIND, made.state_dict(), config_to_metadata(config), dtype=torch.float32)
+    save_module(path, FILE_KIND, made.state_dict(), config_to_metadata(config), dtype=torch.float32)
     return made
 
 

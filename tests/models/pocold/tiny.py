@@ -8,7 +8,7 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import densepose
-from figura.models.pocold.checkpoint import KIND
+from figura.models.pocold.checkpoint import FILE_KIND
 from figura.models.pocold.networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
 from figura.tests.models.phac.tiny import LATENTS, tiny_vae
 
@@ -37,9 +37,11 @@ def write_mini_family(folder: Path) -> Path:
     config = densepose.DensePoseConfig(64, (8, 8, 16, 16), 1)
     estimator = densepose.DensePoseNet(config)
     save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
-    save_module(folder / "pocold.safetensors", KIND, model.state_dict(), config_to_metadata(model.config))
     save_module(
-        folder / densepose.MINI_FILE, densepose.KIND, estimator.state_dict(),
+        folder / "pocold.safetensors", FILE_KIND, model.state_dict(), config_to_metadata(model.config)
+    )
+    save_module(
+        folder / densepose.MINI_FILE, densepose.FILE_KIND, estimator.state_dict(),
         config_to_metadata(config),
     )  # fmt: skip
     return folder

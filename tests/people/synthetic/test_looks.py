@@ -37,7 +37,7 @@ def test_everybody_wears_something_above_and_below() -> None:
     for seed in range(2000):
         look = look_of(seed)
         assert look.bottom.hem < CROTCH_Y - 0.06
-        assert look.bottom.kind == "dress" if look.top is None else look.top.hem < 0.2
+        assert look.bottom.garment == "dress" if look.top is None else look.top.hem < 0.2
 
 
 def test_the_same_clothes_are_woven_alike_in_another_pose() -> None:

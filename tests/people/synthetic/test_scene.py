@@ -47,7 +47,7 @@ def test_no_ray_goes_backwards() -> None:
 
 def test_every_kind_comes_and_no_two_scenes_are_alike(camera: Camera) -> None:
     drawn = [sample_scene(seed, camera) for seed in SEEDS]
-    assert {scene.kind for scene in drawn} == {"room", "street", "park", "studio"}
+    assert {scene.setting for scene in drawn} == {"room", "street", "park", "studio"}
     images = torch.stack([
         draw_behind(scene, scene.light(seed), camera, SIZE) for seed, scene in zip(SEEDS, drawn, strict=True)
     ])  # fmt: skip

@@ -178,7 +178,7 @@ def test_the_densepose_recipe_makes_a_file(toy_data, toy_weights, tmp_path):
     )
     scores = train(recipe, root, toy_weights, tmp_path / "densepose.safetensors", tmp_path / "work", plan)
     assert scores and 0 <= scores["accuracy.unoccluded"] <= 1
-    assert load_file(tmp_path / "densepose.safetensors", kind="densepose")[1]["recipe"] == "densepose"
+    assert load_file(tmp_path / "densepose.safetensors", file_kind="densepose")[1]["recipe"] == "densepose"
 
 
 def test_labels_of_occluded_people_end_where_they_are_hidden(toy_data):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
-from figura.models.perception.pose_completion import KIND, PoseCompletion
+from figura.models.perception.pose_completion import FILE_KIND, PoseCompletion
 from figura.people.boxes import Box
 from figura.people.synthetic import render_people
 from figura.training.evaluation import command as reports
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     save_module(
         folder / evaluation.WEIGHTS,
-        KIND,
+        FILE_KIND,
         net.state_dict(),
         config_to_metadata(net.config),
         dtype=torch.float32,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
-from figura.models.perception.hand_pose import HAND_CONFIG, KIND
+from figura.models.perception.hand_pose import FILE_KIND, HAND_CONFIG
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.tests.nodes import hands_helpers as helpers
 from figura.training.evaluation import hands as evaluation
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = helpers.write_mini_family(tmp_path_factory.mktemp("mini"))
     for name, kind, config in (
-        ("hand_detector", KIND, HAND_CONFIG),
+        ("hand_detector", FILE_KIND, HAND_CONFIG),
         ("pose_detector", "pose_detector", PoseConfig()),
     ):
         net = PoseDetector(config)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.pose import (
-    KIND,
+    FILE_KIND,
     PoseConfig,
     PoseDetector,
     box_view,
     detect_joints,
 )
 from figura.models.perception.sam import build_mini_sam
-from figura.models.perception.sam_networks import KIND as SAM_KIND
+from figura.models.perception.sam_networks import FILE_KIND as SAM_FILE_KIND
 from figura.models.perception.sam_networks import MINI
 from figura.people.boxes import Box
 from figura.training.data.photos import PhotographedPerson
@@ -114,9 +114,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = PoseConfig(32, (8, 8, 8, 8), (1, 1))
     detector = PoseDetector(config).state_dict()
-    save_module(folder / "pose_detector.safetensors", KIND, detector, config_to_metadata(config))
+    save_module(folder / "pose_detector.safetensors", FILE_KIND, detector, config_to_metadata(config))
     sam = build_mini_sam().state_dict()
-    save_module(folder / "sam.safetensors", SAM_KIND, sam, config_to_metadata(MINI))
+    save_module(folder / "sam.safetensors", SAM_FILE_KIND, sam, config_to_metadata(MINI))
     return folder
 
 

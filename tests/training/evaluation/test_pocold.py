@@ -9,7 +9,7 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import pose
-from figura.models.pocold.checkpoint import KIND
+from figura.models.pocold.checkpoint import FILE_KIND
 from figura.models.pocold.networks import VANILLA, PoCoLDConfig, PoCoLDNetworks
 from figura.training.data.people import HELD_OUT_SEED
 from figura.training.evaluation.command import eval_command
@@ -27,7 +27,7 @@ def write_family(folder: Path, names: tuple[str, ...]) -> Path:
     detector = pose.PoseDetector(config)
     save_module(
         folder / "pose_detector.safetensors",
-        pose.KIND,
+        pose.FILE_KIND,
         detector.state_dict(),
         config_to_metadata(config),
     )
@@ -35,7 +35,7 @@ def write_family(folder: Path, names: tuple[str, ...]) -> Path:
         attention = VANILLA if name == "vanilla" else "sparse"
         config = PoCoLDConfig(channels=(16, 16), heads=2, filters=4, attention=attention)
         save_module(
-            folder / FILES[name], KIND, PoCoLDNetworks(config).state_dict(), config_to_metadata(config)
+            folder / FILES[name], FILE_KIND, PoCoLDNetworks(config).state_dict(), config_to_metadata(config)
         )
     return folder
 

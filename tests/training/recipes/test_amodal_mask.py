@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from figura.models.phac.amodal_mask import GRID, draw_known, known_in_crop, load_amodal_mask, plan_known
 from figura.people.boxes import Box
+from figura.tests.training.toy_runs import losses_on, toy_plan
 from figura.training.data.people import open_split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.amodal_mask import hidden_iou, known_of
-from figura.training.run.recipe import random_generator
 from figura.training.run.trainer import train
 
 
 def test_it_trains_and_its_file_loads(toy_data: Path, tmp_path: Path) -> None:
     recipe, out = load_recipe("amodal_mask"), tmp_path / "amodal_mask.safetensors"
-    plan = replace(recipe.plan, steps=2, minutes=None, batch_size=2, device="cpu", warmup_steps=1)
-    assert train(recipe, toy_data, {}, out, tmp_path, plan) is not None
+    assert train(recipe, toy_data, {}, out, tmp_path, toy_plan(recipe, 2)) is not None
     net = load_amodal_mask(out)
     assert not any(name.startswith("posterior") for name in net.state_dict())
 
@@ -30,14 +28,7 @@ def test_a_few_steps_on_one_batch_lower_its_loss(toy_data: Path) -> None:
     torch.manual_seed(0)
     module = recipe.build({})
     batch = recipe.batch(people, 0, 0, 4)
-    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
-    losses = []
-    for _ in range(12):
-        loss, _ = recipe.loss(module, batch, random_generator(1))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = losses_on(recipe, module, batch, steps=12, rate=3e-3)
     assert losses[-1] < 0.8 * losses[0]
 
 

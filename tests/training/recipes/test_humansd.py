@@ -92,7 +92,7 @@ def test_the_loss_alone_tells_the_recipes_apart(split: Split, weights: dict[str,
 
 
 def test_the_plain_peer_is_humansd_itself(split: Split, weights: dict[str, Path]) -> None:
-    assert load_recipe("humansd_plain").kind_of_loss == load_recipe("humansd").kind_of_loss == "plain"
+    assert load_recipe("humansd_plain").loss_mode == load_recipe("humansd").loss_mode == "plain"
 
 
 @pytest.mark.parametrize("with_attention", [False, True])
@@ -108,7 +108,9 @@ def test_of_the_controlled_base_nothing_or_its_cross_attention_learns(
     assert len(recipe.parameter_groups(module, 1e-4)) == 1 + with_attention
     exported = recipe.export(module, split.held_out)
     assert any(name.startswith("unet.") for name in exported.tensors) == with_attention
-    assert exported.kind == recipe.name and any(p.grad is not None for p in module.controlnet.parameters())
+    assert exported.file_kind == recipe.name and any(
+        p.grad is not None for p in module.controlnet.parameters()
+    )
 
 
 def test_an_unknown_loss_is_named() -> None:

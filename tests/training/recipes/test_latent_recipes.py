@@ -40,7 +40,7 @@ def test_given_weights_come_first(toy_weights: Mapping[str, Path]) -> None:
 def test_the_coarse_stage_resumes_exactly_and_changes_only_its_part(
     toy_data: Path, toy_weights: Mapping[str, Path], tmp_path: Path
 ) -> None:
-    whole = load_file(file_of_an_exact_resume("phac", toy_data, toy_weights, tmp_path), kind="phac")[0]
+    whole = load_file(file_of_an_exact_resume("phac", toy_data, toy_weights, tmp_path), file_kind="phac")[0]
     assert all(name.startswith("controlnet.") or ".attn2." in name for name in whole)
     backbone = load_file(toy_weights["inpaint"])[0]
     learned = [name for name in whole if name.startswith("unet.")]
@@ -67,7 +67,7 @@ def test_the_kinds_with_a_box_begin_with_the_pose_change_and_are_files_of_their_
     out = tmp_path / f"phac_{kind}.safetensors"
     plan = replace(toy_plan(recipe, 1), learning_rate=0.0)
     assert train(recipe, toy_data, toy_weights, out, tmp_path / "work", plan, start=toy_weights["phac"])
-    tensors, meta = load_file(out, kind="phac")
+    tensors, meta = load_file(out, file_kind="phac")
     assert meta["config"]["prompt"] == kind and meta["recipe"] == f"phac_{kind}"
     begun = load_file(toy_weights["phac"])[0]
     assert set(tensors) == set(begun)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.densepose import DensePoseNet, estimate_labels, load_densepose_net
-from figura.models.perception.pose import KIND as POSE
+from figura.models.perception.pose import FILE_KIND as POSE
 from figura.models.perception.pose import PoseDetector, detect_joints, load_pose_detector
 from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, build_mini_sam, visible_mask
 from figura.models.perception.sam_networks import load_sam
+from figura.tests.training.toy_runs import losses_on
 from figura.training.data.people import HELD_OUT_SEED, build_people
 from figura.training.data.perception import Drawn, PerceptionData
 from figura.training.recipes import load_recipe
@@ -172,14 +173,8 @@ def test_the_sam_loss_falls(sam_split: Split, init: dict[str, Path]) -> None:
     torch.manual_seed(0)
     module = recipe.build(init)
     batch = recipe.batch(PerceptionData(sam_split.train.people, None, False), 0, 0, 4)
-    optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], 2e-3)
-    losses = []
-    for _ in range(8):
-        loss, scalars = recipe.loss(module, batch, random_generator(0))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = losses_on(recipe, module, batch, steps=8, rate=2e-3)
+    _, scalars = recipe.loss(module, batch, random_generator(1))
     assert losses[-1] < losses[0] and 0 <= scalars["iou"] <= 1
 
 

@@ -75,6 +75,6 @@ def test_it_trains_writes_and_loads(toy_data: Path, files: dict, tmp_path: Path)
     plan = replace(load_recipe("refiner").plan, steps=2, batch_size=4, device="cpu", warmup_steps=1)
     out = tmp_path / "refiner.safetensors"
     assert train(load_recipe("refiner"), toy_data, files, out, tmp_path, plan) is not None
-    unet = load_unet(out, kind="refiner")
+    unet = load_unet(out, file_kind="refiner")
     assert unet.config.in_channels == 17
     assert set(read_metadata(out)["scores"]) == {"held_out_loss", "psnr_composite", "psnr_refined"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.models.diffusion.networks import encode_image, load_vae, mini_vae
+from figura.tests.training.toy_runs import toy_plan
 from figura.training.data.people import open_split
 from figura.training.recipes import load_recipe
 from figura.training.recipes.image_losses import PatchCritic, balanced, judged, reconstruction_loss
@@ -88,9 +88,8 @@ def test_skeletons_are_among_what_is_encoded(toy_data: Path) -> None:
 
 def test_both_phases_learn_and_the_file_holds_the_autoencoder_alone(toy_data: Path, tmp_path: Path) -> None:
     recipe, out = load_recipe("vae"), tmp_path / "vae.safetensors"
-    plan = replace(recipe.plan, steps=3, batch_size=2, device="cpu", warmup_steps=1)
-    assert train(recipe, toy_data, {}, out, tmp_path, plan) is not None
-    assert set(load_file(out, kind="vae")[0]) == set(mini_vae().state_dict())
+    assert train(recipe, toy_data, {}, out, tmp_path, toy_plan(recipe, 3)) is not None
+    assert set(load_file(out, file_kind="vae")[0]) == set(mini_vae().state_dict())
     latents = encode_image(load_vae(out), open_split(toy_data).held_out.images("cutout", [0, 1]))
     assert latents.isfinite().all()
 

@@ -26,7 +26,7 @@ def continued(
 
 
 def test_only_the_decoder_changes(continued: Path, toy_weights: Mapping[str, Path]) -> None:
-    before, after = load_file(toy_weights["vae"])[0], load_file(continued, kind="vae")[0]
+    before, after = load_file(toy_weights["vae"])[0], load_file(continued, file_kind="vae")[0]
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert set(before) == set(after)
     assert changed and all(name.startswith(("decoder.", "post_quant_conv.")) for name in changed)

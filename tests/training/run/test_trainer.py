@@ -26,7 +26,7 @@ PLAN = fake.FakeRecipe.plan
 def trained(work: Path, **changes: object) -> dict[str, torch.Tensor]:
     out = work / "out.safetensors"
     assert train(fake.FakeRecipe(), Path(), {}, out, work, replace(PLAN, **changes)) is not None
-    return load_file(out, kind="fake")[0]
+    return load_file(out, file_kind="fake")[0]
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:
@@ -193,4 +193,4 @@ def test_two_processes_train_together_and_go_on(tmp_path: Path) -> None:
     for steps in ("4", "6"):
         done = subprocess.run([*launch, steps, "0"], capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-2000:]
-        assert load_file(out, kind="fake")[1]["steps"] == int(steps)
+        assert load_file(out, file_kind="fake")[1]["steps"] == int(steps)
