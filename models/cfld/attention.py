@@ -125,7 +125,7 @@ class Unbiased:
     """An attention as it was, which leaves the biases of a call to others."""
 
     def __init__(self, processor: Any) -> None:
-        self.processor = processor.processor if isinstance(processor, Unbiased) else processor
+        self.processor: Any = processor.processor if isinstance(processor, Unbiased) else processor
 
     def __call__(
         self,

@@ -19,6 +19,7 @@ from ..files import code_of, write_then_rename
 from ..sentences import typed
 
 Config = TypeVar("Config")
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 READABLE_TYPES = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
@@ -218,9 +219,7 @@ def _is_described(meta: Mapping[str, Any]) -> bool:
     return isinstance(meta.get("kind"), str) and isinstance(meta.get("config"), dict)
 
 
-def built(
-    network: Callable[[], torch.nn.Module], tensors: Mapping[str, torch.Tensor], name: str
-) -> torch.nn.Module:
+def built(network: Callable[[], Network], tensors: Mapping[str, torch.Tensor], name: str) -> Network:
     """The network that `network` makes of a file's configuration, with the file's tensors.
 
     It is made without memory first and held against the tensors: sizes are a stranger's words until then.
@@ -234,7 +233,8 @@ def built(
         raise error if str(error).startswith(name) else ValueError(_no_network(name, error)) from error
     except Exception as error:  # whatever a stranger's numbers make of a constructor
         raise ValueError(_no_network(name, error)) from error
-    return load_into(module, tensors, name)
+    load_into(module, tensors, name)
+    return module
 
 
 def _no_network(name: str, error: Exception) -> str:

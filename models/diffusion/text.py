@@ -128,7 +128,7 @@ def text_encoder_from(
 ) -> TextEncoder:
     """The mini text encoder from the content of a weights file, in eval mode. name: of the file."""
     encoder = built(lambda: TextEncoder(WordTokenizer(config["words"], config["length"])), tensors, name)
-    return encoder.eval()  # type: ignore[return-value]
+    return encoder.eval()
 
 
 def load_text_encoder(path: str | Path) -> TextEncoder:

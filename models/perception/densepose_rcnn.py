@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,7 @@ class ResNet(nn.Module):
 
     def __init__(self, config: RCNNConfig) -> None:
         super().__init__()
-        self.stem = nn.Module()
+        self.stem: Any = nn.Module()
         self.stem.conv1 = NormedConv(3, config.stem, 7, 2)
         before = config.stem
         for level, (blocks, middle, after) in enumerate(config.stages, start=2):
@@ -227,7 +228,8 @@ class DensePoseRCNN(nn.Module):
         super().__init__()
         self.least_score = least_score
         self.backbone = Pyramid(config)
-        self.proposal_generator, self.roi_heads = nn.Module(), nn.Module()
+        self.proposal_generator: Any = nn.Module()
+        self.roi_heads: Any = nn.Module()
         self.proposal_generator.rpn_head = ProposalHead(config.pyramid)
         heads, predict, read = self.roi_heads, nn.Module(), nn.Module()
         predict.cls_score, predict.bbox_pred = nn.Linear(config.box_width, 2), nn.Linear(config.box_width, 4)
