@@ -31,7 +31,8 @@ class _Type:
     """What numpy.dtype is called with."""
 
     def __init__(self, name: Any, *_: Any) -> None:
-        self.name, self.order = name, "<"
+        self.name = name
+        self.order: Any = "<"
 
     def __setstate__(self, state: Any) -> None:
         self.order = state[1]
@@ -126,7 +127,7 @@ def _check_program(content: bytes) -> None:
     steps = 0
     for code, value, _ in pickletools.genops(io.BytesIO(content)):
         steps += 1
-        if steps > MOST_STEPS or ("PUT" in code.name and int(value) > MOST_STEPS):
+        if steps > MOST_STEPS or ("PUT" in code.name and int(value or 0) > MOST_STEPS):
             raise ValueError("its program is too long")
 
 

@@ -60,10 +60,10 @@ def best_boxes(levels: Sequence[tuple[Tensor, Tensor, Tensor]], size: tuple[int,
         boxes.append(inside(moved(anchors[index], deltas[index]), size))
         scores.append(top)
         numbers.append(torch.full_like(index, number))
-    every, score, number = torch.cat(boxes), torch.cat(scores), torch.cat(numbers)
+    every, score, level = torch.cat(boxes), torch.cat(scores), torch.cat(numbers)
     real = _real(every, score)
-    every, score, number = every[real], score[real], number[real]
-    return every[batched_nms(every, score, number, PROPOSAL_OVERLAP)[:PROPOSALS]]
+    every, score, level = every[real], score[real], level[real]
+    return every[batched_nms(every, score, level, PROPOSAL_OVERLAP)[:PROPOSALS]]
 
 
 def detections(

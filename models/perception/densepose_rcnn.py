@@ -45,6 +45,11 @@ class RCNNConfig:
 class FrozenNorm(nn.Module):
     """Batch norm with the statistics of its training."""
 
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         for name in ("weight", "bias", "running_mean", "running_var"):
