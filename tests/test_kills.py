@@ -32,6 +32,7 @@ from figura.tests.training.data.test_people import fake_people
 from figura.training.data.people import SHARD, build_people
 from figura.training.run.trainer import train
 from PIL import Image
+from safetensors import safe_open
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system kills in another way")
 CONTENT = bytes(range(256)) * 40_000
@@ -134,7 +135,17 @@ def contents(folder: Path) -> dict[str, str]:
     named = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     kept = {name: path for name, path in named.items() if not name.endswith(("log.csv", "checkpoint.pt"))}
     kept = {name: path for name, path in kept.items() if "sample_0" not in name}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in kept.items()}
+    return {name: _digest(path) for name, path in kept.items()}
+
+
+def _digest(path: Path) -> str:
+    """Of what is in a file; safetensors writes its header in any order."""
+    if path.suffix != ".safetensors":
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    with safe_open(str(path), framework="pt") as file:
+        header = sorted((file.metadata() or {}).items())
+        tensors = [(name, file.get_tensor(name).numpy().tobytes()) for name in sorted(file.keys())]
+    return hashlib.sha256(repr((header, tensors)).encode()).hexdigest()
 
 
 def is_whole(folder: Path) -> None:
