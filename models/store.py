@@ -25,6 +25,8 @@ TABLE = Path(__file__).with_name("store.toml")
 SAFE_SUFFIXES = (".safetensors", ".sft")
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 SCRIPT_SUFFIX = ".torchscript"
+ARRAY_SUFFIX = ".pkl"
+"""numpy arrays, as detectron2 publishes weights."""
 SCRIPTED_FILE_KINDS = ("densepose",)
 OWN_FOLDERS = ("figura", "sams")
 
@@ -157,7 +159,7 @@ def human_size(size: int) -> str:
 
 
 def _files_under(folder: Path, file_kind: str) -> list[Path]:
-    suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX)
+    suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX, ARRAY_SUFFIX)
     paths = (path for path in _walk(folder) if path.suffix.lower() in suffixes)
     return [path for path in paths if path.is_file() and _may_be(path, file_kind)]
 
@@ -177,7 +179,7 @@ def _may_be(path: Path, file_kind: str) -> bool:
     """Whether a file can be of the kind. Only files of this pack say their kind; all others are offered."""
     from .diffusion.checkpoint import read_metadata
 
-    if path.suffix.lower() == SCRIPT_SUFFIX:
+    if path.suffix.lower() in (SCRIPT_SUFFIX, ARRAY_SUFFIX):
         return file_kind in SCRIPTED_FILE_KINDS
     if path.suffix.lower() not in SAFE_SUFFIXES:
         return True

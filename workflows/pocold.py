@@ -40,7 +40,7 @@ wrongly.
 **Then change it**
 
 - **Example Person**, `seed`: another pose. Only its labels are used.
-- **DensePose**, `source`: for photographs `densepose_r50_fpn_dl.torchscript`; `colour map` when the picture
+- **DensePose**, `source`: for photographs `model_final_0ed407.pkl`; `colour map` when the picture
   was drawn by a DensePose preprocessor. `mirror`: the pose seen in a mirror.
 - **PoCoLD Sampler**, `seed`: another person. `w_pose`: how much the pose binds (2 suits mini, 5 is the
   paper's); `w_source` counts nothing here.
