@@ -94,7 +94,7 @@ def _model_sections() -> Iterator[str]:
 
 def _model_row(file: store.ModelFile) -> str:
     size = ("about " if file.size_is_rounded else "") + store.human_size(file.size)
-    by_command = f"`figura models get {file.name}`, or " if file.repo else ""
+    by_command = f"`figura models get {file.name}`, or " if file.can_be_fetched else ""
     return f"| `{file.name}` | {file.use} | {size} | {file.licence} | {by_command}[page]({file.page}) |"
 
 

@@ -48,31 +48,50 @@ def get(
         FolderInUseError: another process fetches it.
         OSError: the disk is too small, or the network fails.
     """
-    if not file.repo:
+    if not file.can_be_fetched:
         raise ValueError(
             f"{file.name} cannot be fetched automatically: download it from {file.page} into {folder}"
         )
-    staging = folder / STAGING / file.name
+    staging, target = folder / STAGING / file.name, folder / file.name
     with only_one(staging, f"fetch {file.name}"):
         _check_space(file, folder, staging)
-        arrived = download(file, staging) if download else _from_hub(file, staging, on_bytes)
+        arrived = download(file, staging) if download else _from_web(file, staging, on_bytes)
         _check_whole(file, arrived)
-        os.replace(arrived, folder / file.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if download is None:
+            _fetch_beside(file, staging, target.parent)
+        os.replace(arrived, target)
         _remove_content(staging)
     with contextlib.suppress(OSError):  # another download may wait there
-        staging.rmdir()
-        staging.parent.rmdir()
-    return folder / file.name
+        for place in (staging, *staging.parents):
+            if place == folder:
+                break
+            place.rmdir()
+    return target
 
 
-def _from_hub(file: ModelFile, staging: Path, on_bytes: OnBytes | None) -> Path:
-    """Fetch over HTTP, what is here already left out; the hub's own client begins anew after a kill."""
+def address_of(file: ModelFile, path: str = "") -> str:
+    """Where a file, or another one (`path`) of its repository, is fetched from."""
     from huggingface_hub import hf_hub_url
 
-    for old in [each for each in staging.iterdir() if each.name not in (file.name, TAG, LOCK)]:
+    return file.url if file.url and not path else hf_hub_url(file.repo, path or file.path)
+
+
+def _fetch_beside(file: ModelFile, staging: Path, place: Path) -> None:
+    """The small files that a network's weights need in their folder; they come before the weights do."""
+    for path in file.beside:
+        part = staging / "beside" / Path(path).name
+        part.parent.mkdir(exist_ok=True)
+        os.replace(fetch_url(address_of(file, path), part), place / part.name)
+
+
+def _from_web(file: ModelFile, staging: Path, on_bytes: OnBytes | None) -> Path:
+    """Fetch over HTTP, what is here already left out; the hub's own client begins anew after a kill."""
+    part = staging / Path(file.name).name
+    for old in [each for each in staging.iterdir() if each.name not in (part.name, TAG, LOCK)]:
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     try:
-        return fetch_url(hf_hub_url(file.repo, file.path), staging / file.name, on_bytes)
+        return fetch_url(address_of(file), part, on_bytes)
     except (HTTPException, OSError) as error:
         place = f"run the same command again to go on, or download it from {file.page}"
         raise OSError(f"{file.name} could not be fetched ({error}): {place}") from error
@@ -126,7 +145,7 @@ def _remove_content(staging: Path) -> None:
 
 
 def _check_space(file: ModelFile, folder: Path, staging: Path) -> None:
-    part = staging / file.name
+    part = staging / Path(file.name).name
     missing = file.size - (part.stat().st_size if part.is_file() else 0)
     free = shutil.disk_usage(folder).free
     if free < missing + SPARE_BYTES:

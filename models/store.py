@@ -36,6 +36,7 @@ class ModelFile:
     """One public file of store.toml. size in bytes; sha256 empty where none is published.
 
     name may begin with a folder of its own; beside: further small files of the repository that go there, too.
+    url: where it is fetched from when it is in no repository of the hub.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelFile:
     sha256: str = ""
     repo: str = ""
     path: str = ""
+    url: str = ""
     beside: tuple[str, ...] = ()
     size_is_rounded: bool = False
 
@@ -54,6 +56,11 @@ class ModelFile:
     def folder(self) -> str:
         """The ComfyUI model folder it belongs in."""
         return folder_keys(self.file_kind)[0]
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether `figura models get` knows where it is."""
+        return bool(self.repo or self.url)
 
     def describe(self) -> str:
         """Size, licence and source in one line."""
@@ -212,5 +219,5 @@ def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> s
             f"no {file_kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
         )
     command = typed(f"models get {known.name}") + where_typed()
-    get = f"fetch it with: {command}" if known.repo else "download it there by hand"
+    get = f"fetch it with: {command}" if known.can_be_fetched else "download it there by hand"
     return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"

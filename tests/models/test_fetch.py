@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import re
 import threading
+from dataclasses import replace
 
 import huggingface_hub
 import pytest
@@ -98,7 +99,7 @@ def test_the_second_of_two_says_so_and_leaves(hub, tmp_path):
     def slow(file, staging):
         inside.set()
         go.wait(20)
-        return fetch._from_hub(file, staging, None)
+        return fetch._from_web(file, staging, None)
 
     first = threading.Thread(target=lambda: fetch.get(FILE, tmp_path, slow))
     first.start()
@@ -109,3 +110,16 @@ def test_the_second_of_two_says_so_and_leaves(hub, tmp_path):
     first.join(20)
     assert (tmp_path / "x.bin").read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
+
+
+def test_a_folder_of_its_own_gets_what_its_weights_need_before_them(hub, tmp_path):
+    file = replace(FILE, name="net/x.bin", path="x.bin", beside=("config.json",))
+    assert fetch.get(file, tmp_path) == tmp_path / "net" / "x.bin"
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert found == ["net/config.json", "net/x.bin"] and len(hub.asked) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["net"], "nothing of the download is left"
+
+
+def test_a_file_of_no_hub_is_fetched_from_its_address(hub, tmp_path):
+    url = huggingface_hub.hf_hub_url("", "")
+    assert fetch.get(replace(FILE, repo="", url=url), tmp_path).read_bytes() == CONTENT

@@ -46,7 +46,9 @@ def _missing(name: str, folders: Sequence[Path], detector: str) -> str:
     if known is None:
         return f"{said}: put it there"
     fetch = (
-        f"fetch it with: {typed(f'models get {name}')}" if known.repo else f"download it from {known.page}"
+        f"fetch it with: {typed(f'models get {name}')}"
+        if known.can_be_fetched
+        else f"download it from {known.page}"
     )
     return f"{said}: {fetch}"
 
