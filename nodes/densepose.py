@@ -66,9 +66,9 @@ class FiguraDensePose:
                 ),
                 "source": model_input(
                     [COLOUR_MAP, *found("densepose")],
-                    "mini comes with Figura and knows only Figura's drawn people, one a "
-                    "picture. colour map: the image is a DensePose picture already, in viridis or "
-                    "parula. For photographs put densepose_r50_fpn_dl.torchscript into models/figura.",
+                    "mini comes with Figura and labels one person a picture, photographs roughly. "
+                    "colour map: the image is a DensePose picture already, in viridis or parula. For finer "
+                    "labels put densepose_r50_fpn_dl.torchscript into models/figura.",
                 ),
             },
             "optional": {

@@ -42,6 +42,20 @@ def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
     add_saved(flow, title, name, image["IMAGE"])
 
 
+def add_invisible(flow: Flow, name: str, phac: Node, **pictures: Any) -> Node:
+    """Invisible Mask, its mask saved.
+
+    Args:
+        flow: what it is added to.
+        name: of the saved files.
+        phac: Load PHAC.
+        pictures: its other inputs: image, coarse, visible_mask, prompt, crop.
+    """
+    hidden = flow.add("FiguraInvisibleMask", phac=phac["phac"], **pictures)
+    add_saved_mask(flow, "Save invisible mask", name, hidden["invisible_mask"])
+    return hidden
+
+
 def add_changes(flow: Flow, before: Output, after: Output, mask: Output) -> None:
     """A preview in the flow of what differs between two pictures, before and after, inside a mask."""
     compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask, new_column=True)

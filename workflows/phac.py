@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .flow import Color, Flow, Node, Output
-from .parts import MINI_SIZE, add_saved, add_saved_mask, add_stitched
+from .parts import MINI_SIZE, add_invisible, add_saved, add_saved_mask, add_stitched
 from .scene import HEIGHT as SCENE_HEIGHT
 from .scene import IMAGE_NAME
 from .scene import WIDTH as SCENE_WIDTH
@@ -201,15 +201,15 @@ def add_stages(
         )
         add_saved(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
     with flow.group("5  What is hidden", Color.MASK):
-        hidden = flow.add(
-            "FiguraInvisibleMask",
-            phac=phac["phac"],
+        hidden = add_invisible(
+            flow,
+            f"{prefix}invisible_mask",
+            phac,
             image=image,
             coarse=coarse["coarse"],
             visible_mask=seen["visible_mask"],
             prompt=prompt,
         )
-        add_saved_mask(flow, "Save invisible mask", f"{prefix}invisible_mask", hidden["invisible_mask"])
     with flow.group("6  Refined in place", Color.STAGE):
         loaded = flow.add("FiguraLoadRefiner")
         refined = flow.add(

@@ -9,7 +9,7 @@ from ..headless.native_nodes import SD15_INPAINTING, SD15_OPENPOSE, SDXL_INPAINT
 from ..models.phac.networks import CUTOUT_SUFFIX
 from ..models.phac.prepare import PICTURE
 from .flow import Color, Flow, Node, Output
-from .parts import add_ksampler, add_saved, add_saved_mask, add_stitched
+from .parts import add_invisible, add_ksampler, add_saved, add_saved_mask, add_stitched
 from .phac import points_text
 from .photo import GIVEN, IMAGE_NAME, ROI_BOX, SEEN, SIDE, TEXT
 
@@ -110,16 +110,16 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
         add_saved(flow, "Save coarse completion", f"{flow.name}_coarse", coarse)
     with flow.group("5  What is hidden", Color.MASK):
         masks = flow.add("FiguraLoadPHAC")
-        hidden = flow.add(
-            "FiguraInvisibleMask",
-            phac=masks["phac"],
+        hidden = add_invisible(
+            flow,
+            f"{flow.name}_invisible",
+            masks,
             image=photo["IMAGE"],
             coarse=coarse,
             visible_mask=seen,
             prompt=prompt["prompt"],
             crop=start["crop"],
         )
-        add_saved_mask(flow, "Save invisible mask", f"{flow.name}_invisible", hidden["invisible_mask"])
     add_refined(flow, loaded, photo, coarse, seen, hidden, size=size["INT"], crop=start["crop"])
     return flow
 
@@ -187,15 +187,15 @@ def refine_anything(classes: Mapping[str, Any]) -> Flow:
         )
         add_saved(flow, "Save coarse completion", f"{flow.name}_coarse", coarse["coarse"], new_column=True)
     with flow.group("4  What is hidden", Color.MASK):
-        hidden = flow.add(
-            "FiguraInvisibleMask",
-            phac=masks["phac"],
+        hidden = add_invisible(
+            flow,
+            f"{flow.name}_invisible",
+            masks,
             image=photo["IMAGE"],
             coarse=coarse["coarse"],
             visible_mask=seen,
             prompt=prompt["prompt"],
         )
-        add_saved_mask(flow, "Save invisible mask", f"{flow.name}_invisible", hidden["invisible_mask"])
     with flow.group("5  Your model", Color.INPUT):
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
     add_refined(flow, loaded, photo, coarse["coarse"], seen, hidden)
