@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, TextIO
 
+from ..models.sentences import printable
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -18,13 +20,13 @@ BAR_WIDTH = 24
 
 def say(text: str = "") -> None:
     """One line of result on stdout."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
     """One line about a problem on stderr."""
-    sys.stderr.write(f"figura: {text}\n")
+    sys.stderr.write(f"figura: {printable(text)}\n")
 
 
 class ProgressLine:
@@ -39,6 +41,7 @@ class ProgressLine:
     def report(self, name: str, done: int, total: int, preview: Image | None = None) -> None:
         """Show that `done` of `total` steps of `name` are finished; preview: how the picture looks by now."""
         with self._lock:
+            name = printable(name)
             if self._live:
                 self._draw(bar(name, done, total), end="\n" if done >= total else "")
             elif done >= total:

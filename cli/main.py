@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it succeeded, 1 after an error, 130 when stopped."""
     logging.basicConfig(level=logging.WARNING, format="figura: %(message)s", stream=sys.stderr)
     words = list(sys.argv[1:] if argv is None else argv)
+    wait_without_spinning()
     try:
         if words[:1] == ["train"]:
             return _train(words[1:])
@@ -33,6 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:
         complain(message_of(error))
         return 1
+
+
+def wait_without_spinning() -> None:
+    """Have torch's threads sleep while they wait: beside a busy program, spinning ones slow it 50 times.
+
+    Takes effect only before torch is imported, which no command does before it runs. A user's choice stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def build_parser() -> argparse.ArgumentParser:

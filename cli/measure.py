@@ -44,9 +44,16 @@ def add_bench(commands: Commands) -> None:
     bench = commands.add_parser("bench", help="measure speed")
     what = (
         "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
-        "memory of its attention; all on one thread"
+        "memory of its attention; load: time and memory of loading the named files; all on one thread"
     )
-    bench.add_argument("what", choices=["synth", "humansd", "pocold"], help=what)
+    bench.add_argument("what", choices=["synth", "humansd", "pocold", "load"], help=what)
+    files = "load: checkpoints of Stable Diffusion 1.5 or XL"
+    bench.add_argument("--checkpoint", nargs="+", type=Path, default=[], metavar="FILE", help=files)
+    bench.add_argument(
+        "--sam", nargs="+", type=Path, default=[], metavar="FILE", help="load: Segment Anything"
+    )
+    words = "load: folder with CLIP's vocab.json and merges.txt (default: models/clip_tokenizer)"
+    bench.add_argument("--tokenizer", type=Path, metavar="FOLDER", help=words)
     count = "synth: that many pictures more, over which the growth of memory is measured"
     bench.add_argument("--count", type=int, default=0, help=count)
     bench.add_argument("--json", type=Path, metavar="FILE")
@@ -71,12 +78,26 @@ def bench_command(args: argparse.Namespace) -> int:
     from ..training.reports.bench_tables import write_bench_table
     from ..training.reports.document import write_report
 
-    measured = BENCHES[args.what](**({"count": args.count} if args.what == "synth" else {}))
+    measured = BENCHES[args.what](**_bench_options(args))
     if args.json:
         write_report(args.json, measured)
     if args.table:
         write_bench_table(args.table, measured)
     return _show(measured)
+
+
+def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What a bench takes from the command line."""
+    if args.what == "synth":
+        return {"count": args.count}
+    if args.what != "load":
+        return {}
+    if not args.checkpoint and not args.sam:
+        raise ValueError("figura bench load needs files: --checkpoint FILE ... or --sam FILE ...")
+    from ..host import get_host
+
+    words = args.tokenizer or get_host().clip_tokenizer()
+    return {"checkpoints": args.checkpoint, "sams": args.sam, "tokenizer": words}
 
 
 def _show(measured: Mapping[str, Any]) -> int:

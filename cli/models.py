@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,9 @@ def get_command(args: argparse.Namespace) -> int:
             say(f"{present} is already here")
             continue
         say(file.describe())
-        say(str(fetch.get(file, args.folder or _folders(file.file_kind)[0])))
+        line, name = ProgressLine(), file.name
+        on_bytes = partial(line.report, name)
+        say(str(fetch.get(file, args.folder or _folders(file.file_kind)[0], on_bytes=on_bytes)))
     return 0
 
 

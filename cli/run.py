@@ -47,6 +47,8 @@ def add_run(commands: Commands) -> None:
         help="one input of a node, which is named by its id, title or class; may be repeated",
     )  # fmt: skip
     run.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    stages = "keep what Preview nodes show, too, in the folder stages (not with --server)"
+    run.add_argument("--stages", action="store_true", help=stages)
     run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
     run.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best there is; not with --server)")
     run.set_defaults(command=run_command)
@@ -56,7 +58,7 @@ def demo_command(args: argparse.Namespace) -> int:
     """Complete the demo person and say where every stage was saved."""
     started = time.monotonic()
     graph = load_graph(find_workflow(DEMO_WORKFLOW))
-    status = _tell([*run_here([Job("", graph)], args.output)])
+    status = _tell([*run_here([Job("", graph)], args.output, stages=True)])
     say(f"done in {time.monotonic() - started:.0f} s")
     return status
 
@@ -71,7 +73,7 @@ def run_command(args: argparse.Namespace) -> int:
         from ..headless.server import run_on_servers
 
         return _tell(run_on_servers(args.server, jobs, args.output, ProgressLine().report))
-    return _tell(run_here(jobs, args.output, args.device))
+    return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
 
 
 def settings_of(args: argparse.Namespace, graph: Graph) -> list[str]:
@@ -94,7 +96,11 @@ def read_points(path: Path) -> str:
 
 
 def run_here(
-    jobs: Sequence[Job], output: Path, device: str | None = None, classes: Classes | None = None
+    jobs: Sequence[Job],
+    output: Path,
+    device: str | None = None,
+    classes: Classes | None = None,
+    stages: bool = False,
 ) -> list[JobResult]:
     """Run jobs one after another in this process. One that fails does not keep the others from running.
 
@@ -103,8 +109,10 @@ def run_here(
         output: folder for what they save.
         device: as PyTorch writes it; None for the best there is.
         classes: node classes by name; None for all there are.
+        stages: whether what nodes only show is kept, too.
     """
     from ..headless.runner import NodeError, Runner
+    from ..headless.shown import keep_shown
     from ..host.plain import PlainHost, device_named
 
     host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
@@ -113,7 +121,9 @@ def run_here(
     for job in jobs:
         host.report = _reporter(job.graph)
         try:
-            results.append(JobResult(job, runner.run(job.graph).files))
+            result = runner.run(job.graph)
+            kept = keep_shown(job.graph, result.ui, host.temp_dir(), output / "stages") if stages else []
+            results.append(JobResult(job, kept + result.files))
         except (GraphError, NodeError) as error:
             results.append(JobResult(job, error=error))
     return results

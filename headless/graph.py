@@ -14,9 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..models.sentences import printable, shown
+
 Graph = dict[str, dict[str, Any]]
 Classes = Mapping[str, type]
 LINK_ANY = "*"
+LINKED_ONLY = ("IMAGE", "MASK", "LATENT", "MODEL", "CLIP", "VAE", "CONDITIONING", "CONTROL_NET")
+OURS = "FIGURA_"
+"""Values of these types cannot be written in a file."""
+DEEPEST = 100
+"""Levels of lists and objects that a graph may have; real ones have about 6."""
+MOST_PROBLEMS = 20
+"""Problems that are told; the others are counted."""
+LONGEST_NAME = 80
 CONVERTERS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
@@ -30,20 +40,27 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"node {self.node_id}" + (f" ({self.class_type})" if self.class_type else "")
-        return (
-            f"{place}, input {self.input_name!r}: {self.message}"
-            if self.input_name
-            else f"{place}: {self.message}"
-        )
+        place = f"node {_name(self.node_id)}" + (f" ({_name(self.class_type)})" if self.class_type else "")
+        where = f", input {self.input_name!r}" if self.input_name else ""
+        return printable(f"{place}{where}: {self.message}")
+
+
+def _name(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
 class GraphError(ValueError):
-    """The graph cannot run; `problems` names every node and input that is wrong."""
+    """The graph cannot run; `problems` names every node and input that is wrong, the text the first ones."""
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, problems)))
+        super().__init__(problems if isinstance(problems, str) else _summary(self.problems))
+
+
+def _summary(problems: Sequence[Problem]) -> str:
+    more = len(problems) - MOST_PROBLEMS
+    lines = [*map(str, problems[:MOST_PROBLEMS]), *([f"and {more} more problems"] if more > 0 else [])]
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ def load_graph(path: str | Path) -> Graph:
     """Read an API-format workflow file; GraphError for anything else, also for the UI's format."""
     try:
         graph = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no text, a number of 5000 digits, brackets
         raise GraphError(
             f"{path} is not JSON ({error}): give a workflow saved with 'Export (API)'"
         ) from error
@@ -86,14 +103,27 @@ def check_shape(graph: Any, name: str = "the graph") -> Graph:
         raise GraphError(
             f"{name} is a workflow in the UI's format: save it with 'Export (API)', or see workflows/api/"
         )
+    if _is_deeper(graph, DEEPEST):
+        raise GraphError(f"{name} is nested more than {DEEPEST} levels deep: the file may be damaged")
     if not isinstance(graph, dict) or not graph:
         raise GraphError(f"{name} holds no nodes: give a workflow saved with 'Export (API)'")
     for node_id, node in graph.items():
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
             raise GraphError([Problem(str(node_id), "", "", "has no class_type: the file may be damaged")])
-        if not isinstance(node.get("inputs", {}), dict):
+        if node.get("inputs") is not None and not isinstance(node["inputs"], dict):
             raise GraphError([Problem(str(node_id), node["class_type"], "", "its inputs are not an object")])
-    return {str(key): {**node, "inputs": dict(node.get("inputs", {}))} for key, node in graph.items()}
+    return {str(key): {**node, "inputs": dict(node.get("inputs") or {})} for key, node in graph.items()}
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie within each other more than so many levels deep; level by level."""
+    layer = [value]
+    for _ in range(levels):
+        holders = [each for each in layer if isinstance(each, (dict, list))]
+        layer = [part for each in holders for part in (each.values() if isinstance(each, dict) else each)]
+        if not layer:
+            return False
+    return any(isinstance(each, (dict, list)) for each in layer)
 
 
 def is_link(value: Any) -> bool:
@@ -151,21 +181,21 @@ def execution_order(graph: Graph, outputs: Sequence[str]) -> list[str]:
     done: set[str] = set()
     for output in outputs:
         stack = [(output, iter(list(links_of(graph[output]))))]
-        path = [output]
+        path = {output: None}  # in order, and quick to look into
         while stack:
             node_id, links = stack[-1]
             source = next((s for _, s, _ in links if s not in done and s in graph), None)
             if source is None:
                 stack.pop()
-                path.pop()
+                path.popitem()
                 if node_id not in done:
                     done.add(node_id)
                     order.append(node_id)
             elif source in path:
-                raise GraphError([_cycle(graph, path, source)])
+                raise GraphError([_cycle(graph, list(path), source)])
             else:
                 stack.append((source, iter(list(links_of(graph[source])))))
-                path.append(source)
+                path[source] = None
     return order
 
 
@@ -174,13 +204,7 @@ def validate(graph: Graph, classes: Classes) -> list[str]:
 
     Returns the node ids in the order they can run. Raises GraphError that names every problem found.
     """
-    unknown = [
-        _unknown_class(node_id, node, classes)
-        for node_id, node in graph.items()
-        if node["class_type"] not in classes
-    ]
-    if unknown:
-        raise GraphError(unknown)
+    _check_classes(graph, classes)
     outputs = output_nodes(graph, classes)
     if not outputs:
         raise GraphError(
@@ -191,6 +215,18 @@ def validate(graph: Graph, classes: Classes) -> list[str]:
     if problems:
         raise GraphError(problems)
     return order
+
+
+def _check_classes(graph: Graph, classes: Classes) -> None:
+    """GraphError for nodes of unknown classes. What is meant is guessed for those that are told."""
+    unknown = [node_id for node_id, node in graph.items() if node["class_type"] not in classes]
+    told = [_unknown_class(node_id, graph[node_id], classes) for node_id in unknown[:MOST_PROBLEMS]]
+    rest = [
+        Problem(node_id, graph[node_id]["class_type"], "", "unknown node type")
+        for node_id in unknown[MOST_PROBLEMS:]
+    ]
+    if unknown:
+        raise GraphError([*told, *rest])
 
 
 def _check_node(graph: Graph, node_id: str, classes: Classes) -> Iterator[Problem]:
@@ -218,10 +254,12 @@ def _check_input(
         return _check_link(graph, value, spec, classes)
     if isinstance(value, dict) and "__value__" in value:
         value = value["__value__"]
+    if spec.type in LINKED_ONLY or str(spec.type).startswith(OURS):
+        return f"got {shown(value)}, but a link to a node that gives a {spec.type} is accepted"
     try:
         value = _convert(value, spec)
     except (TypeError, ValueError, OverflowError):
-        return f"got {value!r}, but a {_type_name(spec)} is accepted"
+        return f"got {shown(value)}, but a {_type_name(spec)} is accepted"
     node["inputs"][spec.name] = value
     checked_by_node = own_checks is None or spec.name in own_checks
     return "" if checked_by_node else _check_value(value, spec)
@@ -229,13 +267,13 @@ def _check_input(
 
 def _check_link(graph: Graph, link: list[Any], spec: InputSpec, classes: Classes) -> str:
     if not is_link(link):
-        return f"got the list {link!r}, but a link [node id, output slot] or a constant is accepted"
+        return f"got the list {shown(link)}, but a link [node id, output slot] or a constant is accepted"
     source = graph.get(str(link[0]))
     if source is None:
-        return f"is linked to node {link[0]}, which is not in the graph"
+        return f"is linked to node {_name(str(link[0]))}, which is not in the graph"
     given = getattr(classes[source["class_type"]], "RETURN_TYPES", ())
     if link[1] >= len(given):
-        return f"is linked to output {link[1]} of {_source_name(link, source)}, which has {len(given)}"
+        return f"is linked to output {shown(link[1])} of {_source_name(link, source)}, which has {len(given)}"
     if types_match(given[link[1]], spec.type):
         return ""
     wanted = _type_name(spec)
@@ -258,12 +296,12 @@ def types_match(given: Any, wanted: Any) -> bool:
 def _check_value(value: Any, spec: InputSpec) -> str:
     choices = spec.choices
     if choices is not None:
-        return "" if value in choices else f"got {value!r}, but {_listed(choices)} is accepted"
+        return "" if value in choices else f"got {shown(value)}, but {_listed(choices)} is accepted"
     if isinstance(value, float) and not math.isfinite(value):
         return f"got {value}, but a finite number is accepted"
     low, high = spec.options.get("min"), spec.options.get("max")
     if (low is not None and value < low) or (high is not None and value > high):
-        return f"got {value}, but {_range(low, high)} is accepted"
+        return f"got {shown(value)}, but {_range(low, high)} is accepted"
     return ""
 
 
@@ -317,7 +355,7 @@ def _convert(value: Any, spec: InputSpec) -> Any:
 
 
 def _unknown_class(node_id: str, node: Mapping[str, Any], classes: Classes) -> Problem:
-    close = difflib.get_close_matches(node["class_type"], list(classes), n=1)
+    close = difflib.get_close_matches(_name(node["class_type"]), list(classes), n=1)
     hint = (
         f"did you mean {close[0]}?" if close else "run this graph in a ComfyUI that has it, with --server URL"
     )

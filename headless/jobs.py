@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host.images import SHIPPED_IMAGES
+from ..models.files import path_inside
 from .graph import Classes, Graph, GraphError, is_link, needs
 from .settings import apply_setting, title_of
 
@@ -17,16 +18,23 @@ log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
+MOST_NAMED = 5
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+LONGEST_NAME = 4096
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
 OURS = "Figura"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One graph to run, named after its input picture (empty without one)."""
+    """One graph to run, named after its input picture (empty without one).
+
+    said: (node id, input name) of the pictures that the user named; all others the graph itself names.
+    """
 
     name: str
     graph: Graph
+    said: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,12 @@ def make_jobs(
             _drop_what_was_said(graph, key, before, other, given)
     _find_shipped_images(graph)
     if not images:
-        return [Job("", graph)]
-    several = len(images) > 1
+        return [Job("", graph, frozenset(given))]
+    several, said = len(images) > 1, frozenset(given | {(loader, "image")})
     names = _unique([image.stem for image in images])
-    return [Job(name, _for_image(graph, loader, path, several, name)) for name, path in zip(names, images)]
+    return [
+        Job(name, _for_image(graph, loader, path, several, name), said) for name, path in zip(names, images)
+    ]
 
 
 def _drop_what_was_said(
@@ -121,12 +131,51 @@ def _image_name(node: Mapping[str, Any]) -> str:
     return Path(str(node["inputs"].get("image", "")).partition(" [")[0]).name
 
 
-def local_images(graph: Graph) -> Iterable[tuple[str, str, Path]]:
-    """(node id, input name, path) of every image loader that names a file on this machine."""
-    for node_id, node in graph.items():
+def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
+    """(node id, input name, path) of every image loader that names a picture on this machine.
+
+    These are sent to servers, and a graph may be a stranger's. So only pictures are given, told by their
+    content, and only those that the user named, that lie in the input folder, which is the working folder, or
+    that came with the pack. Raises GraphError for another file of this machine.
+    """
+    for node_id, node in job.graph.items():
         value = node["inputs"].get("image")
-        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and Path(value).is_file():
+        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and _is_file(value):
+            where = f"node {node_id} ({node['class_type']}) names {value[:200]!r}"
+            if (node_id, "image") not in job.said and not _may_be_sent(Path(value)):
+                raise GraphError(
+                    f"{where}, which lies outside the working folder and is not sent unasked: if you want "
+                    f"that, give it yourself with --set {node_id}.image=FILE"
+                )
+            if not _is_picture(Path(value)):
+                raise GraphError(f"{where}, which is no picture: only pictures are sent to servers")
             yield node_id, "image", Path(value)
+
+
+def _is_file(name: str) -> bool:
+    return "\0" not in name and len(name) < LONGEST_NAME and Path(name).is_file()
+
+
+def _may_be_sent(path: Path) -> bool:
+    """Whether a file lies in the working folder, in no hidden part of it, or came with the pack."""
+    if path.resolve().parent == SHIPPED_IMAGES:
+        return True
+    try:
+        inside = path_inside(Path.cwd(), str(path)).relative_to(Path.cwd())
+    except ValueError:
+        return False
+    return not any(part.startswith(".") for part in inside.parts)
+
+
+def _is_picture(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=PICTURE_FORMATS) as opened:
+            opened.verify()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
 
 
 def _find_shipped_images(graph: Graph) -> None:
@@ -141,14 +190,25 @@ def _find_shipped_images(graph: Graph) -> None:
 def _images(inputs: Sequence[Path]) -> Iterable[Path]:
     for path in inputs:
         if path.is_dir():
-            found = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise FileNotFoundError(f"--input {path}: no picture in this folder")
-            yield from found
+            yield from _pictures_in(path)
         elif path.is_file():
             yield path
         else:
             raise FileNotFoundError(f"--input {path}: no such file or folder")
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, in order of their names; files that are passed over are logged."""
+    files = sorted(item for item in folder.iterdir() if item.is_file())
+    found = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES and item.name[0] != "."]
+    others = [item.name for item in files if item not in found]
+    if not found:
+        raise FileNotFoundError(f"--input {folder}: no picture in this folder")
+    if others:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        names = ", ".join(others[:MOST_NAMED])
+        log.warning("--input %s: passed over %s%s: hidden, or of no known format", folder, names, more)
+    return found
 
 
 def _the_image_loader(graph: Graph) -> str:

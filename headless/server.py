@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..host import Cancelled
-from ..models.files import path_inside, write_then_rename
+from ..models.files import path_inside, write_new
 from .graph import Graph, GraphError, Problem
 from .jobs import Job, JobResult, local_images
 from .runner import NodeError
-from .stock_nodes import next_number
+from .saving import next_number
 
 if TYPE_CHECKING:
     import aiohttp
@@ -233,7 +233,7 @@ def _speaks_of(error: str, url: str) -> bool:
 async def _run_job(server: ComfyServer, job: Job, output: Path, report: Report) -> JobResult:
     graph = copy.deepcopy(job.graph)
     try:
-        for node_id, name, path in list(local_images(graph)):
+        for node_id, name, path in list(local_images(job)):
             graph[node_id]["inputs"][name] = await server.upload(path)
         images = await server.run(graph, lambda what, *steps: report(f"{server.url} {what}", *steps))
         files = [keep(output, image, await server.fetch(image)) for image in images]
@@ -246,15 +246,28 @@ async def _run_job(server: ComfyServer, job: Job, output: Path, report: Report) 
 
 def keep(output: Path, image: Mapping[str, str], content: bytes) -> Path:
     """Write a fetched image under `output`, numbered on from what is there; never over an older file."""
-    name = Path(image["filename"]).name
+    name = Path(str(image["filename"])).name
     try:
-        folder = path_inside(output, image.get("subfolder", ""))
+        folder = path_inside(output, str(image.get("subfolder", "")))
     except ValueError as error:
         raise OSError(f"the server names a folder outside the output folder: {error}") from error
+    if name in ("", "..") or "\0" in f"{folder}{name}":
+        raise OSError(f"the server names no file: {name[:80]!r}")
+    while True:
+        path = folder / free_name(folder, name)
+        if write_new(path, lambda place: place.write_bytes(content)):
+            return path
+
+
+def free_name(folder: Path, name: str) -> str:
+    """A name like `name` that no file in the folder has; numbers are counted on."""
     numbered = NUMBERED.match(name)
     if numbered:
-        name = f"{numbered['stem']}_{next_number(folder, numbered['stem']):05}_{numbered['suffix']}"
-    return write_then_rename(folder / name, lambda place: place.write_bytes(content))
+        return f"{numbered['stem']}_{next_number(folder, numbered['stem']):05}_{numbered['suffix']}"
+    if not (folder / name).exists():
+        return name
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return f"{stem}_{next_number(folder, stem):05}_{suffix}"
 
 
 def _class_of(graph: Graph, node_id: str) -> str:

@@ -48,7 +48,8 @@ def node_named(graph: Graph, name: str) -> str:
 
 def title_of(node: dict[str, Any]) -> str:
     """What the page shows above a node: its title, else its class."""
-    return str(node.get("_meta", {}).get("title", "")) or str(node["class_type"])
+    meta = node.get("_meta")
+    return str(meta.get("title") or "" if isinstance(meta, dict) else "") or str(node["class_type"])
 
 
 def same_everywhere(graph: Graph, option: str, input_name: str, value: str, node_type: str) -> list[str]:
@@ -98,7 +99,7 @@ def _read(text: str, spec: InputSpec | None, current: Any) -> Any:
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 

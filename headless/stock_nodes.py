@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import mimetypes
-import os
 import random
 import re
 import string
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from ..host import get_host
-from ..models.files import path_inside, write_then_rename
+from .saving import DEFAULT_PREFIX, png_text, save_pngs
 
 MAX_RESOLUTION = 16384
 FOLDER_MARK = re.compile(r"^(?P<name>.*) \[(?P<folder>input|output|temp)\]$")
@@ -135,13 +131,13 @@ class SaveImage:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        required = {"images": ("IMAGE",), "filename_prefix": ("STRING", {"default": "ComfyUI"})}
+        required = {"images": ("IMAGE",), "filename_prefix": ("STRING", {"default": DEFAULT_PREFIX})}
         return {"required": required, "hidden": HIDDEN}
 
     def save_images(
         self,
         images: torch.Tensor,
-        filename_prefix: str = "ComfyUI",
+        filename_prefix: str = DEFAULT_PREFIX,
         prompt: Any = None,
         extra_pnginfo: Any = None,
     ) -> dict[str, Any]:
@@ -271,6 +267,44 @@ class ImageInvert:
         return (1.0 - image,)
 
 
+class ImageStitch:
+    """Two pictures side by side. Of ComfyUI's node: pictures of one size, without space between."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "stitch"
+    CATEGORY = "image/transform"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        required = {
+            "image1": ("IMAGE",),
+            "direction": (["right", "down", "left", "up"], {"default": "right"}),
+            "match_image_size": ("BOOLEAN", {"default": True}),
+            "spacing_width": ("INT", {"default": 0, "min": 0, "max": 1024, "step": 2}),
+            "spacing_color": (["white", "black", "red", "green", "blue"], {"default": "white"}),
+        }
+        return {"required": required, "optional": {"image2": ("IMAGE",)}}
+
+    def stitch(
+        self,
+        image1: torch.Tensor,
+        direction: str,
+        match_image_size: bool,
+        spacing_width: int,
+        spacing_color: str,
+        image2: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor]:
+        if image2 is None:
+            return (image1,)
+        if image1.shape != image2.shape or spacing_width:
+            raise ValueError(
+                f"'image2' has shape {tuple(image2.shape)}: without ComfyUI it must be that of image1, "
+                f"{tuple(image1.shape)}, with spacing_width 0"
+            )
+        pair = (image1, image2) if direction in ("right", "down") else (image2, image1)
+        return (torch.cat(pair, dim=2 if direction in ("right", "left") else 1),)
+
+
 class PrimitiveInt:
     RETURN_TYPES = ("INT",)
     FUNCTION = "execute"
@@ -299,6 +333,7 @@ STOCK_NODES: dict[str, type] = {
         SolidMask,
         ThresholdMask,
         ImageInvert,
+        ImageStitch,
         PrimitiveInt,
     )
 }
@@ -307,85 +342,6 @@ STOCK_NODES: dict[str, type] = {
 def mask_to_image(mask: torch.Tensor) -> torch.Tensor:
     """(B, H, W) or (H, W) mask -> (B, H, W, 3) grey picture."""
     return mask.reshape(-1, mask.shape[-2], mask.shape[-1], 1).expand(-1, -1, -1, 3)
-
-
-def save_pngs(
-    images: torch.Tensor, folder: Path, prefix: str, text: Mapping[str, str], compression: int
-) -> list[dict[str, str]]:
-    """Write (B, H, W, C) 0..1 as PNG files `prefix_00001_.png`; returns filename and subfolder of each.
-
-    Args:
-        images: (B, H, W, C) 0..1.
-        folder: where they go; made when it is missing.
-        prefix: beginning of the names. It may hold folders, %width%, %height%, %year% ... %second% and
-            %batch_num%. Numbers go on after the highest one there.
-        text: what is written into each file, by its key.
-        compression: of PNG, 0 to 9.
-
-    Raises ValueError for a prefix that leads out of `folder`, OSError for a full disk.
-    """
-    prefix = os.path.normpath(fill_prefix(prefix, images.shape[2], images.shape[1]))
-    subfolder, stem = os.path.split(prefix)
-    try:
-        target = path_inside(folder, subfolder)
-    except ValueError as error:
-        raise ValueError(f"'filename_prefix': {error}; use a name inside it") from error
-    first = next_number(target, stem)
-    saved = []
-    for index, picture in enumerate(images):
-        name = f"{stem.replace('%batch_num%', str(index))}_{first + index:05}_.png"
-        write_png(target / name, picture, text, compression)
-        saved.append({"filename": name, "subfolder": subfolder})
-    return saved
-
-
-def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compression: int = 4) -> Path:
-    """Write one picture; values are cut to 8 bits by truncation, as ComfyUI does.
-
-    Args:
-        path: the PNG file; what stood there stays when writing fails.
-        picture: (H, W, C) 0..1; values outside are clipped.
-        text: what is written into the file, by its key.
-        compression: of PNG, 0 to 9.
-    """
-    pixels = np.clip(255.0 * picture.cpu().numpy(), 0, 255).astype(np.uint8)
-    info = PngInfo()
-    for key, value in text.items():
-        info.add_text(key, value)
-    image = Image.fromarray(pixels)
-    return write_then_rename(
-        path, lambda place: image.save(place, format="PNG", pnginfo=info, compress_level=compression)
-    )
-
-
-def png_text(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
-    """The text chunks ComfyUI reads a workflow back from."""
-    chunks = {} if prompt is None else {"prompt": json.dumps(prompt)}
-    return chunks | {key: json.dumps(value) for key, value in (extra or {}).items()}
-
-
-def fill_prefix(prefix: str, width: int, height: int) -> str:
-    """Replace the variables of a filename prefix."""
-    now = time.localtime()
-    values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
-    parts = {
-        "month": now.tm_mon,
-        "day": now.tm_mday,
-        "hour": now.tm_hour,
-        "minute": now.tm_min,
-        "second": now.tm_sec,
-    }
-    for name, value in {**values, **{name: f"{number:02}" for name, number in parts.items()}}.items():
-        prefix = prefix.replace(f"%{name}%", value)
-    return prefix
-
-
-def next_number(folder: Path, stem: str) -> int:
-    """One more than the highest number of the files `stem_NUMBER_...` in a folder; 1 in an empty one."""
-    names: Sequence[str] = os.listdir(folder) if folder.is_dir() else []
-    start = os.path.normcase(f"{stem}_")
-    numbers = [name[len(start) :].split("_")[0] for name in names if os.path.normcase(name).startswith(start)]
-    return max((int(number) for number in numbers if number.isdecimal()), default=0) + 1
 
 
 def _file_exists(name: str | None) -> bool | str:

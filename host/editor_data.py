@@ -62,7 +62,7 @@ def _detect(image: Image.Image, part: tuple[int, int, int, int], detector: Any) 
     if detector == MINI:
         joints = detect_joints(_detector(), pixels[None]) + torch.tensor([part[0], part[1], 0.0])
         return poses_from_joints(joints, image.height, image.width)[0]
-    if detector not in PROVIDERS:
+    if not isinstance(detector, str) or detector not in PROVIDERS:
         raise ValueError(
             f"detector must be one of {', '.join((MINI, *PROVIDERS))}; got {str(detector)[:40]!r}"
         )
@@ -122,9 +122,16 @@ def image_file(named: Mapping[str, Any], host: Host) -> Path:
         path = path_inside(folder[declared](), *parts)
     except ValueError:
         raise ValueError(f"the picture must lie inside the {declared} folder") from None
-    if not path.is_file():
+    if not _is_file(path):
         raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {declared} folder")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def example_image(asked: Any, example_node: Any) -> Image.Image:

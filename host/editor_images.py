@@ -18,7 +18,8 @@ from torchvision.transforms.functional import to_pil_image
 from ..models.files import write_then_rename
 from .chosen import get_host
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 64_000_000
+"""More than cameras have; a few bytes of a file can say any size, and memory is taken by what is said."""
 MAX_SIDE = 65_500
 """Of a JPEG."""
 QUALITY = 92
@@ -32,10 +33,7 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS or max(opened.size) > MAX_SIDE:
-                raise ValueError(
-                    f"the picture has {opened.width} x {opened.height} pixels, which is more than is shown"
-                )
+            _check_size(opened.width, opened.height)
             return _as_loaded(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError:
         return _first_frame(path)
@@ -49,6 +47,11 @@ def _as_loaded(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise ValueError(f"the picture has {width} x {height} pixels, which is more than is shown")
+
+
 def _first_frame(path: Path) -> Image.Image:
     try:
         import av
@@ -56,9 +59,10 @@ def _first_frame(path: Path) -> Image.Image:
         raise ValueError(f"{path.name} cannot be read as a picture") from None
     try:
         with av.open(str(path)) as video:
+            _check_size(video.streams.video[0].width, video.streams.video[0].height)
             frame: Image.Image = next(video.decode(video=0)).to_image()
             return frame
-    except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
+    except (av.FFmpegError, StopIteration, IndexError) as error:
         raise ValueError(f"{path.name} cannot be read as a picture or a video") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from .chosen import get_host
 log = logging.getLogger(__name__)
 MARK = "_figura_routes"
 MAX_BODY = 100_000
+GONE = 499
 # One thread: pictures are looked at one after the other, and the server answers everybody else meanwhile.
 _worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="figura-editor")
 
@@ -48,7 +50,8 @@ async def detect_pose(example_node: Any, request: Any) -> Any:
     from .editor_data import detected_people
 
     async def answer() -> Any:
-        return web.json_response(await _in_worker(detected_people, await _body(request), example_node))
+        asked = await _body(request)
+        return web.json_response(await _in_worker(request, detected_people, asked, example_node))
 
     return await _answered(answer)
 
@@ -65,7 +68,7 @@ async def example_person(example_node: Any, request: Any) -> Any:
         return file.getvalue()
 
     async def answer() -> Any:
-        return web.Response(body=await _in_worker(png), content_type="image/png")
+        return web.Response(body=await _in_worker(request, png), content_type="image/png")
 
     return await _answered(answer)
 
@@ -82,20 +85,36 @@ async def picture(request: Any) -> Any:
 
     async def answer() -> Any:
         headers = {"Cache-Control": "no-cache"}
-        return web.Response(body=await _in_worker(read), content_type="image/jpeg", headers=headers)
+        body = await _in_worker(request, read)
+        return web.Response(body=body, content_type="image/jpeg", headers=headers)
 
     return await _answered(answer)
 
 
-async def _in_worker(work: Callable[..., Any], *values: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(_worker, work, *values)
+class PageGoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+async def _in_worker(request: Any, work: Callable[..., Any], *values: Any) -> Any:
+    """The work's answer; it is not begun when the page has gone away before its turn came."""
+
+    def turn() -> Any:
+        if request.transport is None or request.transport.is_closing():
+            raise PageGoneError
+        return work(*values)
+
+    return await asyncio.get_running_loop().run_in_executor(_worker, turn)
 
 
 async def _body(request: Any) -> Any:
-    if (request.content_length or 0) > MAX_BODY:
-        raise ValueError("the request is too long")
+    """The JSON of a request; counted as it comes, since a stream does not say how long it is."""
+    content = bytearray()
+    async for piece in request.content.iter_any():
+        content += piece
+        if len(content) > MAX_BODY:
+            raise ValueError("the request is too long")
     try:
-        return await request.json()
+        return json.loads(content)
     except (ValueError, RecursionError):
         raise ValueError("the request must be JSON") from None
 
@@ -110,6 +129,10 @@ async def _answered(answer: Callable[[], Any]) -> Any:
         return web.json_response({"error": str(error)}, status=400)
     except FileNotFoundError as error:
         return web.json_response({"error": str(error)}, status=404)
+    except PageGoneError:
+        return web.Response(status=GONE)
+    except MemoryError:
+        return web.json_response({"error": "there is not enough memory for this picture"}, status=413)
     except Exception as error:
         log.exception("Figura: the point editor's request failed")
         return web.json_response({"error": f"the server failed: {type(error).__name__}"}, status=500)

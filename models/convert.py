@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import pickle
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .files import write_then_rename
+from .diffusion.checkpoint import READABLE_TYPES
+from .files import code_of, write_then_rename
 from .store import PICKLE_SUFFIXES, SAFE_SUFFIXES
 
+SOURCE, STATE = "converted_from", "converted_state"
+MOST_GROWTH, SPARE_BYTES = 4, 1 << 20
+"""What a file may hold, in times its own size: archives may be packed, and names may share numbers."""
+MOST_ENTRIES, DEEPEST = 30_000, 16
+OTHER_FILE = "take another file, or a safetensors version of it from its publisher"
 LIGHTNING_CALLBACK = "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"
 
 
@@ -21,34 +27,68 @@ def convert(path: Path, target: Path | None = None) -> Path:
 
     Keys are kept; tensors of nested dicts get dotted keys, except that a wrapping "state_dict" is dropped.
     Written beside its place and renamed, so a failure leaves no half file. Raises ValueError for a file that
-    is truncated, is no checkpoint, or wants to run code; OSError when it cannot be written.
+    is truncated, is no checkpoint, or wants to run code, and where another file stands at its place; OSError
+    when it cannot be written.
     """
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         raise ValueError(f"{path} is not one of {', '.join(PICKLE_SUFFIXES)}: nothing to convert")
     target = target or path.with_suffix(".safetensors")
+    if target.exists() and not _made_from(target, path):
+        raise ValueError(
+            f"{target} is there already and was not made from {path.name}: move it away, or name another "
+            "file with --output"
+        )
     tensors = read_pickle(path)
-    return write_then_rename(target, lambda place: _save(tensors, place, path.name))
+    return write_then_rename(target, lambda place: _save(tensors, place, path))
 
 
-def _save(tensors: Mapping[str, torch.Tensor], place: Path, source: str) -> None:
+def _save(tensors: Mapping[str, torch.Tensor], place: Path, source: Path) -> None:
     """Write safetensors; its own error for a failed write becomes the OSError it is."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
-        save_file(dict(tensors), str(place), metadata={"converted_from": source})
+        save_file(dict(tensors), str(place), metadata={SOURCE: source.name, STATE: _state(source)})
     except SafetensorError as error:
-        full = "os error 28" in str(error) or "StorageFull" in str(error)
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(place)) from error
+        raise OSError(code_of(error), str(error), str(place)) from error
 
 
 def as_safetensors(path: Path) -> Path:
-    """`path` itself if it is safetensors; else its converted twin, made now if it is missing or older."""
+    """`path` itself if it is safetensors; else what it was converted to, made now if it is missing or older.
+
+    A file of that name which came from elsewhere is neither read nor replaced: then the whole name of the
+    pickle gets the ending, model.ckpt.safetensors.
+    """
     if path.suffix.lower() in SAFE_SUFFIXES:
         return path
-    twin = path.with_suffix(".safetensors")
-    fresh = twin.is_file() and twin.stat().st_mtime >= path.stat().st_mtime
-    return twin if fresh else convert(path, twin)
+    places = [path.with_suffix(".safetensors"), path.with_name(f"{path.name}.safetensors")]
+    own = [place for place in places if _made_from(place, path)]
+    for place in own:
+        if _header(place).get(STATE) == _state(path):
+            return place
+    free = [place for place in places if not place.exists()]
+    return convert(path, (own + free or places)[0])
+
+
+def _made_from(place: Path, path: Path) -> bool:
+    """Whether a file was converted from that pickle, in whatever state it was."""
+    return place.is_file() and _header(place).get(SOURCE) == path.name
+
+
+def _header(place: Path) -> Mapping[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(place), framework="pt", device="cpu") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError):
+        return {}
+
+
+def _state(path: Path) -> str:
+    """What changes with the content of a file: its size and when it was written."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:
@@ -58,33 +98,70 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     # Files of Stable Diffusion mention this class beside their tensors; an empty shell of it is let through.
     shell = type("ModelCheckpoint", (), {})
     try:
+        _check_archive(path)
         with torch.serialization.safe_globals([(shell, LIGHTNING_CALLBACK)]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # A file of today's format stays on the disk until its values are wanted, as safetensors do.
+            mapped = zipfile.is_zipfile(path)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise ValueError(_refusal(path, error)) from error
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        OSError,
-    ) as error:
+    except Exception as error:  # whatever a stranger's file makes of its reader
         raise ValueError(
             f"{path} is truncated or no checkpoint ({_first_line(error)}): copy it again"
         ) from error
-    tensors = {name: tensor.detach().contiguous().clone() for name, tensor in _tensors(_unwrapped(content))}
-    if not tensors:
+    found = dict(_tensors(content, path))
+    if not found:
         raise ValueError(f"{path} holds no tensors: choose a checkpoint")
+    _check_sizes(found, path)
+    return _unshared(found.items())
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose content is far larger than the file."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_GROWTH * path.stat().st_size + SPARE_BYTES:
+            raise ValueError(f"it would unpack to {size} bytes")
+
+
+def _check_sizes(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse tensors that say they hold more than the file does, before any is copied."""
+    for name, tensor in tensors.items():
+        if (
+            tensor.layout != torch.strided
+            or tensor.device.type != "cpu"
+            or tensor.dtype not in READABLE_TYPES
+        ):
+            raise ValueError(f"{path} holds {name[:80]!r}, which is no plain tensor: {OTHER_FILE}")
+        if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+            raise ValueError(
+                f"{path} holds {name[:80]!r}, which spreads few numbers to the shape {tuple(tensor.shape)}: "
+                f"{OTHER_FILE}"
+            )
+    if sum(each.numel() * each.itemsize for each in tensors.values()) > (
+        MOST_GROWTH * path.stat().st_size + SPARE_BYTES
+    ):
+        raise ValueError(f"{path} holds the same numbers many times over: {OTHER_FILE}")
+
+
+def _unshared(named: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The tensors by name, contiguous; one that is a part of a storage, or shares it, becomes a copy."""
+    tensors: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in named:
+        tensor = tensor.detach()
+        storage = tensor.untyped_storage()
+        alone = storage.nbytes() == tensor.numel() * tensor.element_size() and storage.data_ptr() not in seen
+        seen.add(storage.data_ptr())
+        tensors[name] = tensor if alone and tensor.is_contiguous() else tensor.contiguous().clone()
     return tensors
 
 
 def _refusal(path: Path, error: Exception) -> str:
     """What torch would not load; the line that names it stands amid advice that is not for users."""
     naming = [line for line in str(error).splitlines() if "GLOBAL" in line or line.startswith("Unsupported")]
-    reason = naming[0].strip() if naming else _first_line(error)
+    reason = (naming[0] if naming else _first_line(error)).partition(" Please use")[0].strip()
     return (
         f"{path} is refused: it is damaged, or it holds more than tensors and could run foreign code "
         f"({reason}). Copy it again, or take a safetensors version of it from its publisher"
@@ -95,15 +172,21 @@ def _first_line(error: object) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _unwrapped(content: Any) -> Any:
+def _tensors(content: Any, path: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor of nested dicts by its dotted name. ValueError for dicts that hold themselves."""
+    wrapped = 0
     while isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    return content
-
-
-def _tensors(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(content, torch.Tensor):
-        yield prefix or "tensor", content
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _tensors(value, f"{prefix}.{key}" if prefix else str(key))
+        content, wrapped = content["state_dict"], wrapped + 1
+        if wrapped > DEEPEST:
+            raise ValueError(f"{path} holds itself: {OTHER_FILE}")
+    waiting, looked_at = [("", content, 0)], 0
+    while waiting:
+        name, value, depth = waiting.pop()
+        looked_at += 1
+        if looked_at > MOST_ENTRIES or depth > DEEPEST:
+            raise ValueError(f"{path} is nested without end: {OTHER_FILE}")
+        if isinstance(value, torch.Tensor):
+            yield name or "tensor", value
+        elif isinstance(value, Mapping):
+            inside = [(f"{name}.{key}" if name else str(key), each) for key, each in value.items()]
+            waiting += [(inner, each, depth + 1) for inner, each in reversed(inside)]

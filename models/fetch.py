@@ -3,61 +3,133 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+from .locks import LOCK, only_one
 from .store import ModelFile, human_size
 from .verify import verify
 
+log = logging.getLogger(__name__)
 STAGING = ".figura-download"
 SPARE_BYTES = 64 << 20
+PIECE, SILENCE_SECONDS = 1 << 20, 60.0
+TAG = ".tag"
+COMPLETE, PARTIAL_CONTENT, BEYOND_END = 200, 206, 416
+OnBytes = Callable[[int, int], None]
+"""(bytes that are here, bytes in all)"""
 
 
-def get(file: ModelFile, folder: Path, download: Callable[[ModelFile, Path], Path] | None = None) -> Path:
+def get(
+    file: ModelFile,
+    folder: Path,
+    download: Callable[[ModelFile, Path], Path] | None = None,
+    on_bytes: OnBytes | None = None,
+) -> Path:
     """Fetch `file` into `folder` and check it; an interrupted download goes on where it stopped.
 
-    The file appears under its name only when it is whole. Raises ValueError when there is no place to fetch
-    it from or when size or sha256 differ, OSError when the disk is too small or the network fails.
+    The file appears under its name only when it is whole. One process at a time fetches a file.
+
+    Args:
+        file: what to fetch.
+        folder: where to.
+        download: (file, folder for what is unfinished) -> what arrived; by default from the hub.
+        on_bytes: is told of what has arrived.
+
+    Raises:
+        ValueError: there is no place to fetch it from, or size or sha256 differ.
+        FolderInUseError: another process fetches it.
+        OSError: the disk is too small, or the network fails.
     """
     if not file.repo:
         raise ValueError(
             f"{file.name} cannot be fetched automatically: download it from {file.page} into {folder}"
         )
     staging = folder / STAGING / file.name
-    staging.mkdir(parents=True, exist_ok=True)
-    _check_space(file, folder)
-    arrived = (download or _from_hub)(file, staging)
-    named = arrived.rename(staging / file.name) if arrived.name != file.name else arrived
-    _check_whole(file, named)
-    os.replace(named, folder / file.name)
-    _remove_staging(staging)
+    with only_one(staging, f"fetch {file.name}"):
+        _check_space(file, folder, staging)
+        arrived = download(file, staging) if download else _from_hub(file, staging, on_bytes)
+        _check_whole(file, arrived)
+        os.replace(arrived, folder / file.name)
+        _remove_content(staging)
+    with contextlib.suppress(OSError):  # another download may wait there
+        staging.rmdir()
+        staging.parent.rmdir()
     return folder / file.name
 
 
-def _from_hub(file: ModelFile, staging: Path) -> Path:
-    """Download with the hub's own client, which shows progress and resumes."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def _from_hub(file: ModelFile, staging: Path, on_bytes: OnBytes | None) -> Path:
+    """Fetch over HTTP, what is here already left out; the hub's own client begins anew after a kill."""
+    from huggingface_hub import hf_hub_url
 
+    for old in [each for each in staging.iterdir() if each.name not in (file.name, TAG, LOCK)]:
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     try:
-        return Path(hf_hub_download(file.repo, file.path, local_dir=staging))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        return fetch_url(hf_hub_url(file.repo, file.path), staging / file.name, on_bytes)
+    except (HTTPException, OSError) as error:
         place = f"run the same command again to go on, or download it from {file.page}"
         raise OSError(f"{file.name} could not be fetched ({error}): {place}") from error
 
 
-def _remove_staging(staging: Path) -> None:
-    """Drop the finished download's folder; other downloads may be waiting beside it."""
-    shutil.rmtree(staging, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        staging.parent.rmdir()
+def fetch_url(url: str, part: Path, on_bytes: OnBytes | None = None) -> Path:
+    """The file at an address as `part`; goes on with what an earlier call left there.
+
+    A file that has changed at its place since then is fetched from its beginning. OSError and HTTPException
+    when the network fails; what has arrived stays for the next call.
+    """
+    tag = part.with_name(TAG)
+    here = part.stat().st_size if part.is_file() and tag.is_file() else 0
+    headers = {"User-Agent": "figura", "Accept-Encoding": "identity"}
+    if here:
+        headers |= {"Range": f"bytes={here}-", "If-Range": tag.read_text(encoding="ascii")}
+    try:
+        with urlopen(Request(url, headers=headers), timeout=SILENCE_SECONDS) as answer:
+            _keep(answer, part, tag, here, on_bytes)
+    except HTTPError as error:
+        if error.code != BEYOND_END or not here:
+            raise
+        log.info("everything had arrived before")  # it was stopped between the last byte and the check
+    return part
 
 
-def _check_space(file: ModelFile, folder: Path) -> None:
+def _keep(answer: Any, part: Path, tag: Path, here: int, on_bytes: OnBytes | None) -> None:
+    """Write what comes behind what is here, or anew when the whole file comes."""
+    goes_on = answer.status == PARTIAL_CONTENT
+    if goes_on and not str(answer.headers.get("Content-Range", "")).startswith(f"bytes {here}-"):
+        raise OSError("the server sends another part than was asked for")
+    here = here if goes_on else 0
+    length = int(answer.headers.get("Content-Length") or 0)
+    with part.open("ab" if goes_on else "wb") as file:
+        found = answer.headers.get("ETag", "")
+        tag.write_text(found, encoding="ascii") if found.isascii() and found else tag.unlink(missing_ok=True)
+        total = here + length
+        while piece := answer.read(PIECE):
+            file.write(piece)
+            here += len(piece)
+            if on_bytes is not None:
+                on_bytes(here, total)
+    if length and here < total:
+        raise OSError(f"the connection broke after {here} of {total} bytes")
+
+
+def _remove_content(staging: Path) -> None:
+    for each in staging.iterdir():
+        if each.name != LOCK:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def _check_space(file: ModelFile, folder: Path, staging: Path) -> None:
+    part = staging / file.name
+    missing = file.size - (part.stat().st_size if part.is_file() else 0)
     free = shutil.disk_usage(folder).free
-    if free < file.size + SPARE_BYTES:
+    if free < missing + SPARE_BYTES:
         raise OSError(
             f"{file.name} needs {human_size(file.size)}, but {folder} has {human_size(free)} free: "
             "make room, or choose another place with --folder"

@@ -5,8 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+import re
+import secrets
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+LONGEST_NAME = 150
+"""Of a file, in what its unfinished version is called: systems end at 255 bytes."""
+_LEFTOVER = re.compile(r"\..*\.(?P<machine>[\w-]+)\.(?P<process>\d+)\.[0-9a-f]+\.partial")
 
 
 def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
@@ -17,17 +24,71 @@ def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "is a folder, a device or a pipe: choose the name of a file", str(path))
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(path) as unfinished:
         write(unfinished)
         os.replace(unfinished, path)
+    return path
+
+
+def write_new(path: Path, write: Callable[[Path], object]) -> bool:
+    """The same for a file that must not be there yet; False, and nothing written, when one is."""
+    if path.exists():
+        return False
+    with _beside(path) as unfinished:
+        write(unfinished)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a disk without links
+            os.replace(unfinished, path)
+    return True
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A place for the unfinished file of `path`; nothing is left there. OSError names `path`."""
+    unfinished = path.with_name(
+        f".{path.name[:LONGEST_NAME]}.{_machine()}.{os.getpid()}.{secrets.token_hex(3)}.partial"
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
+        yield unfinished
     except OSError as error:
         raise OSError(error.errno, _reason(error), str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-    return path
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove the unfinished files in a folder whose writers were killed; those of living ones stay."""
+    removed = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            found = _LEFTOVER.fullmatch(entry.name)
+            if found and found["machine"] == _machine() and not _lives(int(found["process"])):
+                Path(entry.path).unlink(missing_ok=True)
+                removed.append(Path(entry.path))
+    return removed
+
+
+def _machine() -> str:
+    return re.sub(r"\W", "-", socket.gethostname())[:40]
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of that number runs here; where one cannot ask, it does."""
+    if os.name != "posix":
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def path_inside(folder: Path, *parts: str) -> Path:
@@ -51,3 +112,9 @@ def _reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full, nothing was saved: free some space or choose another folder"
     return f"could not be saved ({error.strerror or error})"
+
+
+def code_of(error: Exception) -> int:
+    """The system's number of a failed write that safetensors reports in words."""
+    full = "os error 28" in str(error) or "StorageFull" in str(error)
+    return errno.ENOSPC if full else errno.EIO

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
+from typing import Any
+
+PACK = Path(__file__).absolute().parent.parent
 
 
 def typed(words: str = "") -> str:
-    """`figura WORDS`, or `python -m figura WORDS` in a program that was started so."""
-    started_as_module = Path(sys.argv[0] if sys.argv else "").name == "__main__.py"
-    return f"{'python -m figura' if started_as_module else 'figura'} {words}".rstrip()
+    """`figura WORDS` where that was typed; elsewhere `python -m figura WORDS`, as in ComfyUI."""
+    started_as_command = Path(sys.argv[0] if sys.argv else "").stem == "figura"
+    return f"{'figura' if started_as_command else f'python -m {_module_name()}'} {words}".rstrip()
+
+
+def where_typed() -> str:
+    """Where the command of `typed` works, for the end of a sentence; empty outside ComfyUI."""
+    return f" (in {PACK.parent}, with ComfyUI's Python)" if _is_in_comfyui() else ""
+
+
+def _module_name() -> str:
+    """In ComfyUI the pack's folder may have any name."""
+    return PACK.name if _is_in_comfyui() else "figura"
+
+
+def _is_in_comfyui() -> bool:
+    return PACK.parent.name == "custom_nodes"
 
 
 def message_of(error: BaseException) -> str:
@@ -22,3 +40,31 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory for this: take smaller pictures or fewer at a time"
     return str(error) or type(error).__name__
+
+
+def shown(value: Any, most: int = 80) -> str:
+    r"""A value for a sentence: short, on one line and without control characters, whatever it is.
+
+    >>> shown(10**400), shown("long " * 100), shown("\x1b[31m")
+    ('a whole number of 401 digits', 'a text of 500 characters', "'\\x1b[31m'")
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"a whole number of {int(value.bit_length() * math.log10(2)) + 1} digits"
+    if isinstance(value, (str, bytes)) and len(value) > most:
+        return f"a text of {len(value)} characters"
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__}"
+    return text if len(text) <= most else f"a {type(value).__name__}"
+
+
+def printable(text: str) -> str:
+    r"""A text for a terminal: control characters, which could move its cursor or hide words, as codes.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)

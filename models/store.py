@@ -12,7 +12,7 @@ from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
 from .files import path_inside
-from .sentences import typed
+from .sentences import typed, where_typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +25,8 @@ TABLE = Path(__file__).with_name("store.toml")
 SAFE_SUFFIXES = (".safetensors", ".sft")
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 SCRIPT_SUFFIX = ".torchscript"
+ARRAY_SUFFIX = ".pkl"
+"""numpy arrays, as detectron2 publishes weights."""
 SCRIPTED_FILE_KINDS = ("densepose",)
 OWN_FOLDERS = ("figura", "sams")
 
@@ -157,7 +159,7 @@ def human_size(size: int) -> str:
 
 
 def _files_under(folder: Path, file_kind: str) -> list[Path]:
-    suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX)
+    suffixes = (*SAFE_SUFFIXES, *PICKLE_SUFFIXES, SCRIPT_SUFFIX, ARRAY_SUFFIX)
     paths = (path for path in _walk(folder) if path.suffix.lower() in suffixes)
     return [path for path in paths if path.is_file() and _may_be(path, file_kind)]
 
@@ -177,7 +179,7 @@ def _may_be(path: Path, file_kind: str) -> bool:
     """Whether a file can be of the kind. Only files of this pack say their kind; all others are offered."""
     from .diffusion.checkpoint import read_metadata
 
-    if path.suffix.lower() == SCRIPT_SUFFIX:
+    if path.suffix.lower() in (SCRIPT_SUFFIX, ARRAY_SUFFIX):
         return file_kind in SCRIPTED_FILE_KINDS
     if path.suffix.lower() not in SAFE_SUFFIXES:
         return True
@@ -209,5 +211,6 @@ def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> s
         return (
             f"no {file_kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
         )
-    get = f"fetch it with: {typed(f'models get {known.name}')}" if known.repo else "download it there by hand"
+    command = typed(f"models get {known.name}") + where_typed()
+    get = f"fetch it with: {command}" if known.repo else "download it there by hand"
     return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"

@@ -16,6 +16,7 @@ from . import store
 from .convert import read_pickle
 from .diffusion.checkpoint import METADATA_KEY, parse_metadata, read_safetensors
 from .files import write_then_rename
+from .numpy_pickle import read_arrays
 
 SUMS = "SHA256SUMS"
 CHUNK = 1 << 22
@@ -110,6 +111,8 @@ def _read_whole(path: Path) -> None:
             parse_metadata(path, raw)
     elif suffix in store.PICKLE_SUFFIXES:
         read_pickle(path)
+    elif suffix == store.ARRAY_SUFFIX:
+        read_arrays(path)
     elif suffix == store.SCRIPT_SUFFIX:
         _check_archive(path)
     elif suffix == ".onnx":

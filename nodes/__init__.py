@@ -1,11 +1,15 @@
 """The node classes, one file per method or stage.
 
 Every module in this folder that has a `NODE_CLASS_MAPPINGS` (node id -> class) and a
-`NODE_DISPLAY_NAME_MAPPINGS` (node id -> title) is registered; a new file needs no entry here.
+`NODE_DISPLAY_NAME_MAPPINGS` (node id -> title) is registered; a new file needs no entry here. What comes
+in is checked at one door, guard.py.
 """
 
 import importlib
 import pkgutil
+
+from .guard import guarded
+from .watched import watched
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
@@ -18,8 +22,11 @@ def _register(module_name: str) -> None:
     taken = sorted(set(classes) & set(NODE_CLASS_MAPPINGS))
     if taken:
         raise ValueError(f"nodes/{module_name}.py registers {', '.join(taken)} a second time: rename one")
-    NODE_CLASS_MAPPINGS.update(classes)
-    NODE_DISPLAY_NAME_MAPPINGS.update(getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {}))
+    titles = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {})
+    NODE_DISPLAY_NAME_MAPPINGS.update(titles)
+    for node_id, node_class in classes.items():
+        title = titles[node_id].removesuffix(" (Figura)")
+        NODE_CLASS_MAPPINGS[node_id] = watched(guarded(node_class, title))
 
 
 for _found in sorted(info.name for info in pkgutil.iter_modules(__path__)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..people.prompts import PointPrompt
 from .inputs import count_input, seed_input, variety_input
 from .tensors import b1hw_to_mask, broadcast_batches, mask_to_b1hw, read_bounding_box
 
+logger = logging.getLogger(__name__)
+
 WEIGHTS_FILE = "amodal_mask.safetensors"
 NOBODY = np.zeros((18, 3), np.float32)
 
@@ -32,6 +35,10 @@ class FiguraAmodalMask:
         "photographs what it does for drawings, in a moment. Use it as the mask of any inpainting model."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "amodal", "amodal mask", "amodal completion", "occluded", "hidden part", "invisible mask",
+        "deocclusion", "whole person mask",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("MASK", "MASK")
     RETURN_NAMES = ("amodal_mask", "invisible_mask")
@@ -104,24 +111,45 @@ class FiguraAmodalMask:
             bounding_box=None if bounding_box is None else read_bounding_box(bounding_box),
         )
         rows = [row for _ in range(count) for row in range(len(masks))]
+        said = [
+            [None if values is None else values[row] for values in (poses, prompts, boxes)]
+            for row in range(len(masks))
+        ]
+        without = frames_without_anybody(masks, said)
         host = get_host()
         path = Path(host.find_model("amodal_mask", MINI)) / WEIGHTS_FILE
         with host.managed(load_amodal_mask(path, host.operations())) as net:
-            whole = [
-                complete_one(
-                    net,
-                    masks[row, 0],
-                    None if poses is None else poses[row],
-                    None if prompts is None else prompts[row],
-                    None if boxes is None else boxes[row],
-                    seed + number,
-                    variety,
+            whole = []
+            for number, row in enumerate(rows):
+                pose, spoken, box = said[row]
+                whole.append(
+                    torch.zeros_like(masks[row])
+                    if row in without
+                    else complete_one(net, masks[row, 0], pose, spoken, box, seed + number, variety)
                 )
-                for number, row in enumerate(rows)
-            ]
         amodal = torch.stack(whole)
         visible = (masks[rows] >= 0.5).float()
         return b1hw_to_mask(amodal), b1hw_to_mask(amodal * (1 - visible))
+
+
+def frames_without_anybody(masks: torch.Tensor, said: list[list[Any]]) -> set[int]:
+    """Numbers of the pictures of a batch that show nobody, and of which nothing is said, where others do.
+
+    Args:
+        masks: (B,1,H,W) of the visible parts.
+        said: pose, prompt and box of each picture, or None.
+    """
+    without = {
+        row
+        for row, (pose, prompt, box) in enumerate(said)
+        if not bool((masks[row] >= 0.5).any()) and box is None and (prompt is None or prompt.says_nothing)
+        and not any((person.body[:, 2] > 0).any() for person in (pose.people if pose else ()))
+    }  # fmt: skip
+    if not without or len(without) == len(said):
+        return set()
+    frames = ", ".join(str(row + 1) for row in sorted(without))
+    logger.warning("Amodal Mask: nobody in picture %s of %d: its masks are empty", frames, len(said))
+    return without
 
 
 def complete_one(

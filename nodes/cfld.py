@@ -76,6 +76,7 @@ class FiguraLoadCFLD:
     OUTPUT_TOOLTIPS = ("The networks, for CFLD Sampler and Apply CFLD.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["cfld", "pose transfer", "repose", "coarse to fine latent diffusion"]
     DESCRIPTION = (
         "Loads CFLD (Coarse-to-Fine Latent Diffusion): networks that read a person's looks from a picture "
         "and have Stable Diffusion 1.5 draw that person in another pose."
@@ -150,6 +151,10 @@ class FiguraCFLDSampler:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "cfld", "pose transfer", "repose", "re-pose", "change pose", "virtual try on", "try on",
+        "appearance transfer",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Draws the person of a source picture in another pose (CFLD). With a second source it goes between "
         "two people's looks; with a reference and a mask it dresses the person there like the source."

@@ -64,6 +64,7 @@ class FiguraApplyCFLD:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["cfld", "pose transfer", "repose", "change pose", "patch model"]
     DESCRIPTION = (
         "Patches a stock Stable Diffusion 1.5 model with CFLD, so that stock samplers draw the person of a "
         "picture in a pose: KSampler with cfg 2, or Dual CFG Guider with both weights. Use a square latent "

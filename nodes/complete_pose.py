@@ -32,6 +32,10 @@ class FiguraCompletePose:
         "correct them in Point Prompt."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "keypoint", "keypoints", "skeleton", "missing joints", "occluded joints", "pose completion",
+        "openpose",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("POSE_KEYPOINT", "IMAGE")
     RETURN_NAMES = ("pose_keypoint", "skeleton")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..models.compare import Comparison, compare
+from ..models.compare import Comparison, compare_parts
 from ..models.phac.networks import PHACModel
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, plan_crop, stitch
@@ -34,6 +34,7 @@ class FiguraCropPerson:
         "prompt, pose, box and mask; without any it is the whole picture. Stitch the result back with Stitch."
     )
     CATEGORY = "Figura/crop"
+    SEARCH_ALIASES = ["crop person", "crop and stitch", "inpaint crop", "bounding box", "detailer"]
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK", "FIGURA_CROP", "FIGURA_PROMPT", "BOUNDING_BOX")
     RETURN_NAMES = ("image", "mask", "crop", "prompt", "bounding_box")
@@ -145,7 +146,8 @@ def _region(
         EMPTY if prompts is None else prompts[index].extent.with_area(),
         EMPTY if poses is None else _extent(poses[index]).with_area(),
         EMPTY if boxes is None else boxes[index],
-        EMPTY if masks is None else Box.around_mask(masks[index, 0]),
+        # Where a feathered mask has sunk to a half it still blends: all of it belongs into the crop.
+        EMPTY if masks is None else Box.around_mask(masks[index, 0] > 0),
     ]
     region = EMPTY
     for part in parts:
@@ -168,6 +170,7 @@ class FiguraStitch:
         "bit for bit."
     )
     CATEGORY = "Figura/crop"
+    SEARCH_ALIASES = ["inpaint stitch", "paste", "uncrop", "crop and stitch", "composite", "blend back"]
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK")
     RETURN_NAMES = ("image", "changed_mask")
@@ -241,6 +244,7 @@ class FiguraCompare:
         "inside and outside the mask. An edit that kept its promise has no changed pixels outside."
     )
     CATEGORY = "Figura/compare"
+    SEARCH_ALIASES = ["psnr", "ssim", "difference", "diff", "metrics", "before after"]
     FUNCTION = "run"
     RETURN_TYPES = ("STRING", "IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "INT")
     RETURN_NAMES = (
@@ -284,12 +288,11 @@ class FiguraCompare:
         masks = None if mask is None else mask_to_b1hw(mask)
         check_same_size(image_a=first, image_b=second, **({} if masks is None else {"mask": masks}))
         first, second, masks = broadcast_batches(image_a=first, image_b=second, mask=masks)
-        inside = torch.ones_like(first[:, :1], dtype=torch.bool) if masks is None else masks > 0
-        chosen, rest = compare(first, second, inside), compare(first, second, ~inside)
+        chosen, rest = compare_parts(first, second, None if masks is None else masks > 0)
         figures = "\n".join(
             [_line("inside", chosen), _line("outside", rest)] if masks is not None else [_line("all", chosen)]
         )
-        difference = ((first - second).abs() * gain).clamp(0, 1)
+        difference = (first - second).abs_().mul_(gain).clamp_(0, 1)
         numbers = (chosen.psnr, chosen.ssim, chosen.max_abs_diff, rest.max_abs_diff, rest.changed_pixels)
         return (figures, bchw_to_image(difference), *numbers)
 

@@ -14,12 +14,13 @@ from ..models import store
 from ..models.diffusion.compose import dilate
 from ..models.perception.densepose import (
     MINI_FILE,
-    SCRIPT_SUFFIX,
-    ScriptedEstimator,
+    PublicEstimator,
     estimate_labels,
+    is_own,
     load_densepose_net,
     load_scripted,
 )
+from ..models.perception.densepose_files import load_public
 from ..people.densepose import (
     PARTS,
     WHOLE_BODY,
@@ -47,6 +48,7 @@ class FiguraDensePose:
         "Gives a mask of the parts you choose, too."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = ["densepose", "body parts", "segmentation", "uv", "clothes mask", "human parsing"]
     FUNCTION = "run"
     RETURN_TYPES = ("FIGURA_DENSEPOSE", "IMAGE", "MASK")
     RETURN_NAMES = ("densepose", "preview", "mask")
@@ -68,7 +70,8 @@ class FiguraDensePose:
                     [COLOUR_MAP, *found("densepose")],
                     "mini comes with Figura and labels one person a picture, photographs roughly. "
                     "colour map: the image is a DensePose picture already, in viridis or parula. For finer "
-                    "labels put densepose_r50_fpn_dl.torchscript into models/figura.",
+                    "labels put DensePose weights of detectron2 into models/figura, such as "
+                    "model_final_0ed407.pkl (R_50_FPN_DL_s1x).",
                 ),
             },
             "optional": {
@@ -97,14 +100,29 @@ class FiguraDensePose:
                         "tooltip": "Pixels by which the mask grows, also over what is beside its parts.",
                     },
                 ),
+                "run_torchscript": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "For a source that ends in .torchscript. Such a file is a program: it can "
+                        "read and write every file that you can. On: run it. Do so only if you trust who "
+                        "made it.",
+                    },
+                ),
             },
         }
 
     def run(
-        self, image: Any, source: str, mirror: bool = False, parts: str = WHOLE_BODY, grow: int = 0
+        self,
+        image: Any,
+        source: str,
+        mirror: bool = False,
+        parts: str = WHOLE_BODY,
+        grow: int = 0,
+        run_torchscript: bool = False,
     ) -> tuple[DensePose, Tensor, Tensor]:
         """Labels (B,H,W), their picture (B,H,W,3), and the mask (B,H,W) of the parts."""
-        labels = labels_of(image_to_bchw(image), source).cpu()
+        labels = labels_of(image_to_bchw(image), source, run_torchscript).cpu()
         for index, picture in enumerate(labels):
             if not bool(picture.any()):
                 log.warning("FiguraDensePose: nobody found in picture %d", index)
@@ -114,19 +132,23 @@ class FiguraDensePose:
         return made, bchw_to_image(paint_labels(made.labels)), b1hw_to_mask(mask)
 
 
-def labels_of(images: Tensor, source: str) -> Tensor:
-    """Labels (B,H,W) uint8 of pictures (B,3,H,W), by an estimator or read from their colours."""
+def labels_of(images: Tensor, source: str, run_torchscript: bool = False) -> Tensor:
+    """Labels (B,H,W) uint8 of pictures (B,3,H,W), by an estimator or read from their colours.
+
+    run_torchscript: whether a source that is a program may be run.
+    """
     if source == COLOUR_MAP:
         return labels_from_colours(images)
     host = get_host()
     path = host.find_model("densepose", source)
-    if source == store.MINI:
-        path = Path(path) / MINI_FILE
-    if path.suffix.lower() == SCRIPT_SUFFIX:
-        with torch.no_grad(), host.managed(load_scripted(path)) as module:
-            return ScriptedEstimator(module)(images.to(host.device()))
-    with torch.no_grad(), host.managed(load_densepose_net(path)) as net:
-        return estimate_labels(net, images)
+    if source == store.MINI or is_own(path):
+        path = Path(path) / MINI_FILE if source == store.MINI else path
+        with torch.no_grad(), host.managed(load_densepose_net(path)) as net:
+            return estimate_labels(net, images)
+    scripted = path.suffix.lower() == store.SCRIPT_SUFFIX
+    module = load_scripted(path, run_torchscript) if scripted else load_public(path)
+    with torch.no_grad(), host.managed(module) as module:
+        return PublicEstimator(module)(images.to(host.device()))
 
 
 NODE_CLASS_MAPPINGS = {"FiguraDensePose": FiguraDensePose}

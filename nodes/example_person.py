@@ -29,6 +29,7 @@ class FiguraExamplePerson:
         "Something to try every other Figura node on."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = ["example", "synthetic person", "test image", "sample person", "demo"]
     FUNCTION = "run"
     RETURN_TYPES = (
         "IMAGE", "IMAGE", "POSE_KEYPOINT", "MASK", "MASK", "FIGURA_DENSEPOSE", "STRING",

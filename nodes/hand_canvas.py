@@ -26,6 +26,7 @@ class FiguraHandCanvas:
         "a stock inpainting graph, draws the rest round them."
     )
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["hand", "hands", "hand fix", "fix hands", "canvas", "outpaint"]
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "MASK")
     RETURN_NAMES = ("canvas", "known_mask")
@@ -71,7 +72,7 @@ class FiguraHandCanvas:
         images, masks = image_to_bchw(image), mask_to_b1hw(mask)
         check_same_size(image=images, mask=masks)
         bodies = read_pose_keypoint(pose_keypoint)
-        hands = _close_ups(read_pose_keypoint(hand_pose), images)
+        hands = _close_ups(read_pose_keypoint(hand_pose, name="hand_pose"), images)
         _check_counts(images, masks, hands)
         height, width = _common_size(bodies)
         canvas, known = make_canvas(

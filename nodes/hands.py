@@ -68,6 +68,7 @@ class FiguraLoadHands:
     OUTPUT_TOOLTIPS = ("The networks, for Hand Sampler and Body Outpaint.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["hand", "hands", "hand fix", "giving a hand"]
     DESCRIPTION = (
         "Loads Giving a Hand to Diffusion Models: a generator that draws a hand and its mask from a hand "
         "skeleton, and a model with a ControlNet that paints the body round the hand."
@@ -156,6 +157,9 @@ class FiguraHandSampler:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "hand", "hands", "hand fix", "fix hands", "hand pose", "hand refiner", "fingers", "giving a hand",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Draws each hand of a pose large, where models draw hands well, and its mask with it (Giving a Hand "
         "to Diffusion Models, stage 1). Hand Canvas lays it into the picture."
@@ -261,6 +265,7 @@ class FiguraBodyOutpaint:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["outpaint", "body", "hands", "giving a hand", "draw body", "inpaint person"]
     DESCRIPTION = (
         "Paints a person round hands that are already there, in the pose of a skeleton (Giving a Hand to "
         "Diffusion Models, stage 2): latents of the hands are blended in at every step, with sequential mask "

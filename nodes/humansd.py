@@ -90,6 +90,7 @@ class FiguraLoadHumanSD:
     OUTPUT_TOOLTIPS = ("The networks, for HumanSD Sampler.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["humansd", "human sd", "pose to image"]
     DESCRIPTION = (
         "Loads HumanSD: a text-to-image model that gets the latents of a skeleton picture beside the noise, "
         "so that it draws people in given poses without a ControlNet."
@@ -178,6 +179,9 @@ class FiguraHumanSDSampler:
     OUTPUT_TOOLTIPS = ("The people.", "The skeletons that the model was shown, of the same size.")
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "humansd", "human sd", "pose to image", "skeleton", "openpose", "generate person", "text to person",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Draws people who stand as skeletons do, several in one picture if you like, by text and pose "
         "(HumanSD). One network does it, as fast as the model without a pose."
@@ -241,6 +245,9 @@ class FiguraJoinPoses:
     OUTPUT_TOOLTIPS = ("All people in one wide picture; their bodies, without hands and faces.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "combine poses", "merge poses", "several people", "multi person", "openpose", "keypoints",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Puts the people of two to four poses beside each other into one picture, for HumanSD Sampler. "
         "Batches are joined picture by picture."
@@ -251,7 +258,9 @@ class FiguraJoinPoses:
     ) -> tuple[list[dict[str, Any]]]:
         """One pose per picture of the batch."""
         given = {"pose_a": pose_a, "pose_b": pose_b, "pose_c": pose_c, "pose_d": pose_d}
-        read = {name: read_pose_keypoint(value) for name, value in given.items() if value is not None}
+        read = {
+            name: read_pose_keypoint(value, name=name) for name, value in given.items() if value is not None
+        }
         return (write_pose_keypoint([beside(row) for row in zip(*broadcast_batches(**read), strict=True)]),)
 
 

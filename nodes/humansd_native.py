@@ -43,6 +43,7 @@ class FiguraHumanSDPose:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["humansd", "skeleton", "draw skeleton", "openpose", "coco skeleton"]
     DESCRIPTION = (
         "Draws poses in the limbs, colours and thickness that HumanSD was trained with, for Apply HumanSD. "
         "The pose is fitted into the picture, its shape kept."
@@ -88,6 +89,7 @@ class FiguraApplyHumanSD:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["humansd", "human sd", "pose guided", "skeleton", "patch model"]
     DESCRIPTION = (
         "Makes a HumanSD checkpoint work in stock graphs: the latents of the skeleton go into both texts, "
         "and the model reads them beside the noise. Connect all four outputs to KSampler."

@@ -28,6 +28,9 @@ class FiguraSequentialMaskExpansion:
         "step uses the mask itself, so that the seam is smoother. Works with any model and sampler."
     )
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "mask expansion", "grow mask", "denoise mask", "differential diffusion", "outpaint", "inpaint",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("MODEL",)
     RETURN_NAMES = ("model",)

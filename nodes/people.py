@@ -21,7 +21,7 @@ from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompt_kinds import POSE, PROMPT_KINDS, explained
-from ..people.prompts import PointPrompt, draw_prompt, parse_points
+from ..people.prompts import PointPrompt, draw_prompt, nobody, parse_points
 from ..people.skeleton import draw_poses
 from .tensors import (
     batch_length,
@@ -49,6 +49,9 @@ class FiguraDetectPose:
         "the others find several people and need their files."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "openpose", "dwpose", "pose estimation", "keypoint", "keypoints", "skeleton", "detect joints",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("POSE_KEYPOINT", "IMAGE")
     RETURN_NAMES = ("pose_keypoint", "skeleton")
@@ -132,6 +135,10 @@ class FiguraPointPrompt:
         "same name."
     )
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "openpose editor", "pose editor", "skeleton", "keypoint", "keypoints", "points editor", "joints",
+        "amodal", "openpose", "bounding box",
+    ]  # fmt: skip
     FUNCTION = "run"
     RETURN_TYPES = ("IMAGE", "FIGURA_PROMPT", "POSE_KEYPOINT", "BOUNDING_BOX", "STRING", "STRING")
     RETURN_NAMES = (
@@ -226,10 +233,9 @@ class FiguraPointPrompt:
         length = batch_length(image=pixels, pose_keypoint=poses, bounding_box=boxes)
         number = None if person < 0 else person
         _warn_of_shape(points, width, height)
-        prompts = [
-            parse_points(points, width, height, prompt_type, pose, box, number)
-            for pose, box in zip(_each(poses, length), _each(boxes, length))
-        ]
+        prompts = _prompts(
+            points, (width, height), prompt_type, _each(poses, length), _each(boxes, length), number
+        )
         result = (
             bchw_to_image(draw_prompt(prompts, height, width)),
             prompts,
@@ -241,6 +247,42 @@ class FiguraPointPrompt:
         box = None if boxes is None else boxes[0]
         shown = [] if poses is None else _editor_poses(poses[0], box, width, height, person)
         return {"ui": {EDITOR_POSES: shown, EDITOR_PICTURE: [show_first(pixels)]}, "result": result}
+
+
+def _prompts(
+    text: str, size: tuple[int, int], kind: str, poses: list[Any], boxes: list[Any], person: int | None
+) -> list[PointPrompt]:
+    """A prompt for each frame. One without anybody says nothing, where others of the batch have somebody.
+
+    Args:
+        text: the points, the same for all frames.
+        size: (width, height) of the frames in pixels.
+        kind: of the prompts.
+        poses, boxes: one for each frame, or None.
+        person: which of the pose.
+
+    Raises ValueError that names the frame.
+    """
+    without = [] if text.strip() else [index for index, pose in enumerate(poses) if _is_empty(pose)]
+    without = [index for index in without if boxes[index] is None]
+    if without and len(without) < len(poses):
+        frames = ", ".join(str(index + 1) for index in without)
+        log.warning("Point Prompt: nobody in picture %s of %d: its prompt says nothing", frames, len(poses))
+    prompts = []
+    for index, (pose, box) in enumerate(zip(poses, boxes, strict=True)):
+        if index in without and len(without) < len(poses):
+            prompts.append(nobody(*size, kind))
+            continue
+        try:
+            prompts.append(parse_points(text, *size, kind, pose, box, person))
+        except ValueError as error:
+            where = f"picture {index + 1} of {len(poses)}: " if len(poses) > 1 else ""
+            raise ValueError(f"{where}{error}") from error
+    return prompts
+
+
+def _is_empty(pose: Pose | None) -> bool:
+    return pose is not None and not any((someone.body[:, 2] > 0).any() for someone in pose.people)
 
 
 def _warn_of_shape(points: str, width: int, height: int) -> None:

@@ -83,6 +83,7 @@ class FiguraLoadPHAC:
     OUTPUT_TOOLTIPS = ("The networks, for PHAC Sampler and Invisible Mask.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "amodal", "amodal completion"]
     DESCRIPTION = (
         "Loads Promptable Human Amodal Completion: an inpainting U-Net, the ControlNets that read your "
         "points, one for each kind of prompt, and the network that finds the invisible part."
@@ -151,6 +152,10 @@ class FiguraPHACSampler:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "phac", "amodal", "amodal completion", "complete person", "inpaint person", "occluded",
+        "deocclusion", "uncrop person",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Completes a partly hidden person in the pose that your points ask for (PHAC, stage A). The person "
         "is cropped, worked on at the model's size, and put back."
@@ -234,6 +239,7 @@ class FiguraInvisibleMask:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "amodal", "occluded", "hidden part", "inpaint mask"]
     DESCRIPTION = "Finds the part of the person that is hidden in the picture (PHAC, stage B)."
 
     def run(

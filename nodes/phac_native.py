@@ -107,6 +107,9 @@ class FiguraCoarsePrepare:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "phac", "amodal", "inpaint person", "inpaint crop", "controlnet", "openpose", "complete person",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Prepares PHAC's coarse completion for stock nodes: any inpainting MODEL with LoRAs, ControlNets and "
         "samplers completes the person in the pose that your points ask for."
@@ -178,6 +181,7 @@ class FiguraRefinePrepare:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "refine", "inpaint", "inpaint person", "harmonize", "fit into picture"]
     DESCRIPTION = (
         "Prepares PHAC's refinement for stock nodes: pastes the hidden part of a completed person, from any "
         "generator, into the picture, for an inpainting MODEL and a KSampler with denoise 0.5. Stitch puts "

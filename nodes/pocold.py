@@ -42,8 +42,8 @@ class FiguraLoadPoCoLD:
             "required": {
                 "model": painting_model_input(
                     found("pocold"),
-                    "Nobody publishes weights of PoCoLD: for photographs train it (figura train pocold) "
-                    "and put the file into models/figura.",
+                    "Nobody publishes weights of PoCoLD: for photographs train it (python -m figura train "
+                    "pocold) and put the file into models/figura.",
                 ),
             },
             "optional": {
@@ -60,6 +60,7 @@ class FiguraLoadPoCoLD:
     OUTPUT_TOOLTIPS = ("The networks, for PoCoLD Sampler.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["pocold", "pose transfer", "repose", "densepose"]
     DESCRIPTION = (
         "Loads PoCoLD (Pose-Constrained Latent Diffusion): a U-Net that draws a person as DensePose labels "
         "ask and takes the looks from a source picture."
@@ -156,6 +157,10 @@ class FiguraPoCoLDSampler:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = [
+        "pocold", "pose transfer", "repose", "re-pose", "change pose", "densepose", "virtual try on",
+        "try on",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Draws the person of a source picture in the pose of DensePose labels (PoCoLD). Without a source it "
         "draws somebody in that pose; with a reference and a mask it dresses the person there like the "

@@ -14,7 +14,7 @@ from ..models import store
 from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
-from ..models.phac.pipeline import refine_images
+from ..models.phac.pipeline import refine_images, said_of_empty
 from ..people.crops import CropPlan
 from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
 from .inputs import (
@@ -63,6 +63,7 @@ class FiguraLoadRefiner:
     OUTPUT_TOOLTIPS = ("The networks, for Inpaint Refiner.",)
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "refine", "inpaint"]
     DESCRIPTION = (
         "Loads the inpainting model with which PHAC refines: mini, SD1.5 inpainting or SDXL inpainting."
     )
@@ -138,6 +139,7 @@ class FiguraInpaintRefiner:
     )
     FUNCTION = "run"
     CATEGORY = CATEGORY
+    SEARCH_ALIASES = ["phac", "refine", "inpaint", "inpaint person", "harmonize", "seam", "detailer"]
     DESCRIPTION = (
         "Makes a completed person fit the picture: pastes the hidden part in, adds a little noise there and "
         "nowhere else, and lets an inpainting model remove it (PHAC, stage C). Works behind any generator."
@@ -179,11 +181,10 @@ class FiguraInpaintRefiner:
 
 def warn_of_empty(masks: Tensor) -> None:
     """Log which pictures have nothing to change."""
-    empty = [str(index + 1) for index, mask in enumerate(masks) if not bool(torch.any(mask > 0.5))]
-    if empty:
-        logger.warning(
-            "invisible_mask of picture %s is empty: the picture comes back as it was", ", ".join(empty)
-        )
+    for index, mask in enumerate(masks):
+        if not bool(torch.any(mask > 0.5)):
+            what = said_of_empty(mask)
+            logger.warning("invisible_mask of picture %d %s: it comes back as it was", index + 1, what)
 
 
 NODE_CLASS_MAPPINGS = {"FiguraLoadRefiner": FiguraLoadRefiner, "FiguraInpaintRefiner": FiguraInpaintRefiner}

@@ -5,16 +5,44 @@ The rule: a batch of one serves every picture; otherwise all batches must have t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
+from ..models.sentences import shown
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import Person, Pose
 
+FURTHEST = 1e9
+"""Pixels; whatever lies further away was never a place in a picture."""
+LARGEST_PICTURE = 2**28
+"""Pixels of one picture, 16384 x 16384."""
 BATCH_FIX = "Give one for all pictures or one for each (for example with Repeat Image Batch)."
+
+
+def plain_image(image: Any, name: str = "image") -> torch.Tensor:
+    """An IMAGE as float32 (B, H, W, C), C from 1 to 4, on its own device, not clamped.
+
+    One picture may lack the batch. Raises TypeError and ValueError, naming the input, for other shapes and
+    types, empty batches, tensors without values, whole numbers, NaN and infinity.
+    """
+    tensor = _tensor(image, name, "IMAGE (batch, height, width, channels)")
+    tensor = tensor[None] if tensor.ndim == 3 else tensor
+    if tensor.ndim != 4 or tensor.shape[3] not in (0, 1, 2, 3, 4):
+        raise ValueError(
+            f"{name} has shape {tuple(image.shape)}; an IMAGE is (batch, height, width, channels) with 1 to "
+            "4 channels. Is a MASK or a LATENT connected? Convert it to an image first."
+        )
+    _check_filled(tensor, name, tensor.shape[1] * tensor.shape[2])
+    if not tensor.is_floating_point() and tensor.dtype != torch.bool:
+        raise ValueError(
+            f"{name} holds whole numbers ({_dtype(tensor)}); an IMAGE holds 0 to 1. Divide it by its largest "
+            "value, 255 for 8 bits."
+        )
+    return _finite(tensor.to(torch.float32), name)
 
 
 def image_to_bchw(image: Any, name: str = "image") -> torch.Tensor:
@@ -22,27 +50,20 @@ def image_to_bchw(image: Any, name: str = "image") -> torch.Tensor:
 
     Grey pictures (C = 1, or 2 with alpha) are repeated to three channels. Of pictures with an alpha channel
     (C = 2 or 4) the alpha is dropped and the stored colours are kept, as the host's own loader does.
-    Raises ValueError, naming the input, for other shapes, empty batches, NaN and infinity.
+    Raises as plain_image does.
     """
-    tensor = _tensor(image, name, "IMAGE (batch, height, width, channels)")
-    tensor = tensor[None] if tensor.ndim == 3 else tensor
-    if tensor.ndim != 4 or tensor.shape[3] not in (1, 2, 3, 4):
-        raise ValueError(
-            f"{name} has shape {tuple(image.shape)}; an IMAGE is (batch, height, width, channels) with 1 to "
-            "4 channels. Is a MASK or a LATENT connected? Convert it to an image first."
-        )
-    _check_filled(tensor, name)
+    tensor = plain_image(image, name)
     colours = tensor[..., :3] if tensor.shape[3] >= 3 else tensor[..., :1].expand(*tensor.shape[:3], 3)
-    return _finite(colours.to(torch.float32), name).permute(0, 3, 1, 2)
+    return colours.permute(0, 3, 1, 2)
 
 
 def image_with_alpha(image: Any, name: str = "image") -> torch.Tensor:
-    """An IMAGE as float32 (B, 3, H, W), or (B, 4, H, W) if it has alpha. Raises as image_to_bchw does."""
-    pixels = image_to_bchw(image, name)
-    if image.shape[-1] not in (2, 4):
+    """An IMAGE as float32 (B, 3, H, W), or (B, 4, H, W) if it has alpha. Raises as plain_image does."""
+    tensor = plain_image(image, name)
+    pixels = image_to_bchw(tensor, name)
+    if tensor.shape[3] not in (2, 4):
         return pixels
-    alpha = image.reshape(*pixels.shape[:1], *pixels.shape[2:], -1)[..., -1]
-    return torch.cat([pixels, alpha.to(torch.float32)[:, None].clamp(0, 1)], dim=1)
+    return torch.cat([pixels, tensor[..., -1][:, None].clamp(0, 1)], dim=1)
 
 
 def bchw_to_image(pixels: torch.Tensor) -> torch.Tensor:
@@ -50,20 +71,27 @@ def bchw_to_image(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.detach().to("cpu", torch.float32).permute(0, 2, 3, 1).contiguous()
 
 
-def mask_to_b1hw(mask: Any, name: str = "mask") -> torch.Tensor:
-    """A MASK (B, H, W) or (H, W) as float32 (B, 1, H, W), clamped to 0..1.
+def plain_mask(mask: Any, name: str = "mask") -> torch.Tensor:
+    """A MASK as float32 (B, H, W), clamped to 0..1, on its own device.
 
-    Raises ValueError, naming the input, for other shapes, empty batches, NaN and infinity.
+    (H, W), (B, 1, H, W) and (B, H, W, 1) are taken, too. Raises as plain_image does.
     """
     tensor = _tensor(mask, name, "MASK (batch, height, width)")
+    if tensor.ndim == 4 and 1 in (tensor.shape[1], tensor.shape[3]):
+        tensor = tensor[:, 0] if tensor.shape[1] == 1 else tensor[..., 0]
     tensor = tensor[None] if tensor.ndim == 2 else tensor
     if tensor.ndim != 3:
         raise ValueError(
             f"{name} has shape {tuple(mask.shape)}; a MASK is (batch, height, width). Is an IMAGE connected? "
             "Use Convert Image to Mask."
         )
-    _check_filled(tensor, name)
-    return _finite(tensor.to(torch.float32), name).clamp(0, 1)[:, None]
+    _check_filled(tensor, name, tensor.shape[1] * tensor.shape[2])
+    return _finite(tensor.to(torch.float32), name).clamp(0, 1)
+
+
+def mask_to_b1hw(mask: Any, name: str = "mask") -> torch.Tensor:
+    """A MASK as float32 (B, 1, H, W), clamped to 0..1. Takes and refuses what plain_mask does."""
+    return plain_mask(mask, name)[:, None]
 
 
 def b1hw_to_mask(mask: torch.Tensor) -> torch.Tensor:
@@ -72,15 +100,41 @@ def b1hw_to_mask(mask: torch.Tensor) -> torch.Tensor:
 
 
 def _tensor(value: Any, name: str, wanted: str) -> torch.Tensor:
+    """The value, if it is a tensor whose numbers can be read."""
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name} must be an {wanted} tensor; got {type(value).__name__}.")
-    return value
+    if value.layout != torch.strided or value.is_nested or value.is_quantized:
+        raise TypeError(f"{name} is a sparse, nested or quantised tensor; a dense {wanted} is needed.")
+    if value.is_meta:
+        raise TypeError(f"{name} has a shape but no values (it lies on the device meta).")
+    if value.is_complex() or not _is_readable(value.dtype):
+        raise TypeError(f"{name} holds {_dtype(value)} numbers; an {wanted} holds real ones.")
+    return value.detach()
 
 
-def _check_filled(tensor: torch.Tensor, name: str) -> None:
+@functools.cache
+def _is_readable(dtype: torch.dtype) -> bool:
+    """Whether torch can make float32 of it: not of every type that it has a name for."""
+    try:
+        torch.empty(1, dtype=dtype).to(torch.float32)
+    except (RuntimeError, TypeError):  # NotImplementedError is one
+        return False
+    return True
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _check_filled(tensor: torch.Tensor, name: str, pixels: int) -> None:
     if tensor.numel() == 0:
         raise ValueError(
             f"{name} is empty: its shape is {tuple(tensor.shape)}. Connect at least one picture."
+        )
+    if pixels > LARGEST_PICTURE:
+        raise ValueError(
+            f"{name} has {pixels / 1e6:.0f} million pixels a picture; at most {LARGEST_PICTURE / 1e6:.0f} "
+            "million are worked on. Scale it down, or cut it into parts."
         )
 
 
@@ -155,12 +209,14 @@ def read_bounding_box(value: Any, name: str = "bounding_box") -> list[Box]:
     Accepts the core form {"x", "y", "width", "height"}, [x0, y0, x1, y1], a list of either (one per picture),
     and a list of such lists. Raises ValueError, naming the input, for anything else.
     """
+    if isinstance(value, torch.Tensor):
+        value = _tensor(value, name, "BOUNDING_BOX")
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping) or _is_corners(value):
         return [_read_box(value, name)]
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) == 0:
         raise ValueError(
-            f'{name} must be {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
+            f'{name} must be {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {shown(value)}.'
         )
     return [_read_image(entry, name) for entry in value]
 
@@ -169,7 +225,7 @@ def _read_image(entry: Any, name: str) -> Box:
     if isinstance(entry, Mapping) or _is_corners(entry):
         return _read_box(entry, name)
     if not isinstance(entry, Sequence) or isinstance(entry, str):
-        raise ValueError(f"{name}: a picture's boxes must be a box or a list of boxes; got {entry!r:.60}.")
+        raise ValueError(f"{name}: a picture's boxes must be a box or a list of boxes; got {shown(entry)}.")
     union = EMPTY
     for box in entry:
         union = union.union(_read_box(box, name))
@@ -191,12 +247,14 @@ def _read_box(value: Any, name: str) -> Box:
             box = Box(x, y, x + float(value["width"]), y + float(value["height"]))
         else:
             box = Box(*map(float, value))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ValueError(
-            f'{name}: a box is {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {value!r:.60}.'
+            f'{name}: a box is {{"x", "y", "width", "height"}} or [x0, y0, x1, y1]; got {shown(value)}.'
         ) from None
-    if not all(map(math.isfinite, box)) or box.is_empty:
-        raise ValueError(f"{name}: {value!r:.60} has no area. Width and height must be above 0.")
+    if not all(abs(side) < FURTHEST for side in box) or box.is_empty:
+        raise ValueError(
+            f"{name}: {shown(value)} has no area, or no place. Width and height must be above 0, in pixels."
+        )
     return box
 
 

@@ -45,6 +45,7 @@ class FiguraLoadSAM:
     OUTPUT_TOOLTIPS = ("The model, for Visible Mask.",)
     FUNCTION = "run"
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = ["sam", "segment anything", "segmentation"]
     DESCRIPTION = "Loads a Segment Anything model, which cuts the visible part of a person out of a picture."
 
     def run(self, sam_name: str) -> tuple[Sam]:
@@ -100,6 +101,9 @@ class FiguraVisibleMask:
     )
     FUNCTION = "run"
     CATEGORY = "Figura/people"
+    SEARCH_ALIASES = [
+        "sam", "segment anything", "segmentation", "mask person", "person mask", "matting", "cut out",
+    ]  # fmt: skip
     DESCRIPTION = (
         "Finds the visible part of a person with Segment Anything, prompted by joints, points or a box. What "
         "hides the person stays outside the mask."
@@ -123,15 +127,44 @@ class FiguraVisibleMask:
         images, prompts, poses, boxes = broadcast_batches(
             image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
-        host, found = get_host(), []
+        said = [
+            [None if values is None else values[index] for values in (prompts, poses, boxes)]
+            for index in range(len(images))
+        ]
+        without = frames_without_anybody(points, said)
+        host = get_host()
+        masks, scores = torch.zeros(len(images), *size), []
         progress = host.progress(len(images), unique_id)
         with host.managed(sam, memory=attention_bytes(sam)) as model:
             for index, picture in enumerate(images):
-                said = [None if values is None else values[index] for values in (prompts, poses, boxes)]
-                found.append(_find(model, picture, visible_points(size, points, *said), index, len(images)))
+                if index not in without:
+                    told = visible_points(size, points, *said[index])
+                    masks[index], score = _find(model, picture, told, index, len(images))
+                    scores.append(score)
                 progress.step(index + 1)
-        masks, scores = zip(*found, strict=True)
-        return b1hw_to_mask(torch.stack(masks)[:, None]), min(scores)
+        return b1hw_to_mask(masks[:, None]), min(scores)
+
+
+def frames_without_anybody(text: str, said: list[list[Any]]) -> set[int]:
+    """Numbers of the pictures of a batch of which nothing is known, where others show somebody; logged.
+
+    Args:
+        text: the points for all pictures.
+        said: prompt, pose and box of each picture, or None.
+    """
+    without = set() if text.strip() else {index for index, each in enumerate(said) if _is_nobody(*each)}
+    if not without or len(without) == len(said):
+        return set()
+    frames = ", ".join(str(index + 1) for index in sorted(without))
+    logger.warning("Visible Mask: nobody in picture %s of %d: its mask is empty", frames, len(said))
+    return without
+
+
+def _is_nobody(prompt: PointPrompt | None, pose: Pose | None, box: Box | None) -> bool:
+    if prompt is not None:
+        return prompt.says_nothing
+    seen = pose is not None and any((person.body[:, 2] > 0).any() for person in pose.people)
+    return pose is not None and not seen and box is None
 
 
 class VisiblePoints(NamedTuple):
@@ -168,6 +201,11 @@ def visible_points(
     labels = torch.cat([torch.full((len(positive),), POSITIVE), torch.full((len(negative),), NEGATIVE)])
     if box is None and len(positive) == 0:
         box = next((each.full_box for each in prompts if each.full_box is not None), None)
+    if box is not None and box.clip(height, width).is_empty:
+        raise ValueError(
+            f"bounding_box, or the prompt's full box, {tuple(box)} lies outside the picture of {width} x "
+            f"{height} pixels: draw it on the person"
+        )
     box = None if box is None else box.clip(height, width)
     return VisiblePoints(torch.from_numpy(np.concatenate([positive, negative])).float(), labels, box)
 
@@ -196,8 +234,8 @@ def points_object(text: str) -> str:
         return text
     try:
         listed = json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    except (ValueError, RecursionError):
+        return text  # the points text says what is wrong with it
     points = [[entry.get("x"), entry.get("y")] if isinstance(entry, dict) else entry for entry in listed]
     return json.dumps({"positive": points})
 

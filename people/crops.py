@@ -14,8 +14,9 @@ from .boxes import Box
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 CROP_MODES = ("bilinear", "nearest")
-LARGEST_SIDE = 16384
-"""Pixels of a picture that a crop may be long and wide; of larger pictures twice their own longer side."""
+LARGEST_SIDE = 8192
+"""Pixels of a picture that a crop may be long and wide; of larger pictures twice their own longer side. It is
+made before it is resampled: 8192 x 8192 pixels take 0.8 GB."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def plan_crop(
         return CropPlan(width, height, image, width, height)
     roomy = wanted.expand(margin * max(wanted.width, wanted.height)).intersect(image)
     wanted = wanted.union(roomy).outward()
-    return CropPlan(width, height, _to_aspect(wanted, image, model_size), model_size[1], model_size[0])
+    whole = _to_aspect(wanted, image, model_size)
+    _check_reach(whole, image)
+    return CropPlan(width, height, whole, model_size[1], model_size[0])
 
 
 def _check_reach(wanted: Box, image: Box) -> None:

@@ -51,6 +51,8 @@ COLOUR_TOLERANCE = 16
 """Levels of 255 by which a channel may differ from its colour, as after a JPEG."""
 COLOURED_SHARE = 0.9
 """Share of the pixels that have to be of the map; edges that were resized are of none."""
+BODY_SHARE = 1 / 3
+"""The same of what is not background: much of a small person is edge, a skeleton has other colours."""
 
 
 @dataclass(frozen=True)
@@ -138,18 +140,24 @@ def labels_from_colours(images: Tensor, name: str = "image") -> Tensor:
 
 def _labels_of(image: Tensor, index: int, name: str) -> Tensor:
     levels = (image * 255).permute(1, 2, 0)
-    shares = {}
+    told = []
     for colours, table in COLOUR_MAPS.items():
         labels, near = _nearest(levels, torch.tensor(table, device=levels.device, dtype=levels.dtype))
-        shares[colours] = float(near.float().mean())
-        if shares[colours] >= COLOURED_SHARE:
+        share, body_share = float(near.float().mean()), _body_share(labels, near)
+        if share >= COLOURED_SHARE and body_share >= BODY_SHARE:
             return labels
-    told = ", ".join(f"{100 * share:.0f} % {colours}" for colours, share in shares.items())
+        told.append(f"{100 * share:.0f} % {colours} ({100 * body_share:.0f} % of what is not background)")
     raise ValueError(
-        f"{name} number {index} is no DensePose colour map: its pixels are {told}, and at least "
-        f"{100 * COLOURED_SHARE:.0f} % of one map are needed. Connect the picture of a DensePose "
-        "preprocessor in viridis or parula, not resized, or choose an estimator for a photo"
+        f"{name} number {index} is no DensePose colour map: its pixels are {', '.join(told)}, and at least "
+        f"{100 * COLOURED_SHARE:.0f} % ({100 * BODY_SHARE:.0f} %) are needed. Connect the picture of a "
+        "DensePose preprocessor in viridis or parula, not resized, or choose an estimator for a photo"
     )
+
+
+def _body_share(labels: Tensor, near: Tensor) -> float:
+    """Share of the pixels beside the background whose colour is of the map; 1 where there are none."""
+    body = ~((labels == 0) & near)
+    return float(near[body].float().mean()) if bool(body.any()) else 1.0
 
 
 def _nearest(levels: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:

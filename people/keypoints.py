@@ -36,6 +36,7 @@ COCO17_FROM_BODY18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 BODY18_FROM_COCO17 = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 COCO_SHOULDERS = (5, 6)
 FACE_POINTS = 70
+LARGEST_CANVAS = 2**20
 NORMALISED_CANVAS_MULTIPLE = 64
 NORMALISED_UP_TO = 2.0
 """Shares of the sides: a joint may lie a little outside of its picture."""
@@ -120,28 +121,29 @@ def _mirror(points: np.ndarray, width: int) -> np.ndarray:
     return mirrored
 
 
-def read_pose_keypoint(value: Any, size: tuple[int, int] | None = None) -> list[Pose]:
+def read_pose_keypoint(
+    value: Any, size: tuple[int, int] | None = None, name: str = "POSE_KEYPOINT"
+) -> list[Pose]:
     """Read a POSE_KEYPOINT value: one Pose per picture, in pixels.
 
     value: a list with one dict per picture, or one bare dict. Bodies of 17 (COCO), 18 (OpenPose) and 25
     (BODY_25) joints are told apart by their length. Coordinates may be absolute pixels or 0..1; a picture
     whose present points all lie within 0..1 is read as normalised, and then scaled by the canvas rounded up
     to a multiple of 64, since the OpenPose preprocessor that writes this form divides by the padded size.
-    size: (height, width) used where a dict has no canvas size.
+    size: (height, width) used where a dict has no canvas size. name: of the input, for errors.
 
     Raises ValueError, naming the picture and the key, for anything else.
     """
     frames = [value] if isinstance(value, Mapping) else value
     if not isinstance(frames, Sequence) or isinstance(frames, str | bytes):
         raise ValueError(
-            f"POSE_KEYPOINT must be a list of dicts, one per picture, or one dict; got "
+            f"{name} must be a list of dicts, one per picture, or one dict; got "
             f"{type(value).__name__}. Connect the output of a pose detector."
         )
-    return [_read_frame(frame, index, size) for index, frame in enumerate(frames)]
+    return [_read_frame(frame, f"{name} picture {index}", size) for index, frame in enumerate(frames)]
 
 
-def _read_frame(frame: Any, index: int, size: tuple[int, int] | None) -> Pose:
-    where = f"POSE_KEYPOINT picture {index}"
+def _read_frame(frame: Any, where: str, size: tuple[int, int] | None) -> Pose:
     if not isinstance(frame, Mapping):
         raise ValueError(f"{where} must be a dict with 'people' in it; got {type(frame).__name__}.")
     if "people" not in frame:
@@ -163,12 +165,16 @@ def _canvas(frame: Mapping[str, Any], where: str, size: tuple[int, int] | None) 
         read = int(width), int(height)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         read = (0, 0)
-    if min(read) < 1:
+    if min(read) < 1 or max(read) > LARGEST_CANVAS:
         raise ValueError(
-            f"{where}: 'canvas_width' and 'canvas_height' must be positive whole numbers; "
-            f"got {width!r} and {height!r}."
+            f"{where}: 'canvas_width' and 'canvas_height' must be whole numbers from 1 to {LARGEST_CANVAS}; "
+            f"got {_short(width)} and {_short(height)}."
         )
     return read
+
+
+def _short(value: Any) -> str:
+    return f"{value!r:.60}" if isinstance(value, (int, float)) and abs(value) < 1e15 else type(value).__name__
 
 
 def _read_person(person: Any, where: str) -> Person:
@@ -217,7 +223,7 @@ def _read_points(
     try:
         # None inside a list (an undetected joint of some detectors) becomes NaN here, and absent below.
         points = np.array(value, dtype=np.float64).reshape(-1, 3)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.zeros((0, 3))
     if len(points) not in counts:
         lengths = " or ".join(str(3 * count) for count in counts)

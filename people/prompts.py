@@ -69,6 +69,12 @@ class PointPrompt:
         return self.joints[self.present & ~self.given, :2]
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether it names no joint, no box and no point on the person."""
+        boxes = self.roi_box is None and self.full_box is None
+        return boxes and not self.present.any() and len(_array(self.positive_px)) == 0
+
+    @property
     def extent(self) -> Box:
         """The box around everything that was said about the person; EMPTY for an empty prompt."""
         extent = Box.around_points(np.concatenate([self.joints[self.present, :2], _array(self.positive_px)]))
@@ -151,6 +157,11 @@ def parse_points(
     )  # fmt: skip
     _check_complete(prompt)
     return prompt
+
+
+def nobody(width: int, height: int, kind: str = POSE) -> PointPrompt:
+    """The prompt of a picture that shows nobody: a frame of a video that the person has left."""
+    return PointPrompt(kind, width, height, np.zeros((18, 3), np.float32), np.zeros(18, bool))
 
 
 def _to_image(said: PointsText, width: int, height: int) -> PointsText:

@@ -23,6 +23,7 @@ HAND_EDGE_RADIUS_AT_512 = 1.0
 MIN_RADIUS_PX = 1.5
 MIN_HAND_RADIUS_PX = 0.5
 SHORTEST_LIMB_PX = 1e-3
+LARGEST_CANVAS = 64_000_000
 
 Colour: TypeAlias = tuple[float, float, float]
 
@@ -71,6 +72,7 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
     poses.
     """
     height, width = max(pose.height for pose in poses), max(pose.width for pose in poses)
+    check_canvas(height, width)
     images = []
     for pose in poses:
         image = torch.zeros(1, 3, height, width)
@@ -78,6 +80,15 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
             image = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=image)
         images.append(image)
     return torch.cat(images)
+
+
+def check_canvas(height: int, width: int) -> None:
+    """ValueError for a size that a pose says, and that no picture has: all its pixels would be made."""
+    if height * width > LARGEST_CANVAS:
+        raise ValueError(
+            f"the pose says that its picture has {width} x {height} pixels, which is more than is drawn "
+            f"({LARGEST_CANVAS // 10**6} million): correct canvas_width and canvas_height"
+        )
 
 
 def draw_hand(joints: torch.Tensor, height: int, width: int, thickness: float = 1.0) -> torch.Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .keypoints import Person, Pose, coco17_from_body18
+from .skeleton import check_canvas
 
 LIMBS_17 = (
     (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7), (6, 8), (7, 9), (8, 10),
@@ -54,6 +55,7 @@ def draw_coco_pose(pose: Pose, score: float = SCORE, thickness: int | None = Non
     when both ends have a confidence above `score`. Edges are hard. Points may lie outside the picture.
     thickness: of the limbs in pixels; None is `line_thickness`.
     """
+    check_canvas(pose.height, pose.width)
     canvas = np.zeros((pose.height, pose.width, 3), np.uint8)
     thickness = thickness or line_thickness(pose.height, pose.width)
     for person in pose.people:

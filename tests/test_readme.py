@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from figura.workflows import all_flows
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "web" / "docs").glob("*.md")])
@@ -38,14 +39,19 @@ def test_every_page_of_docs_can_be_reached_from_the_readme():
     assert {path.resolve() for path in (ROOT / "docs").rglob("*.md")} <= reached
 
 
-def test_every_workflow_is_listed():
-    names = {path.stem for path in (ROOT / "workflows").glob("*.json")}
+def test_every_workflow_is_listed_with_its_title():
     listed = (ROOT / "docs" / "workflows.md").read_text(encoding="utf-8")
-    assert names == set(re.findall(r"^\| `(\w+)` \|", listed, re.MULTILINE))
+    found = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", listed, re.MULTILINE))
+    assert found == {flow.name: flow.title for flow in all_flows()}
+
+
+def test_every_template_that_the_readme_names_exists():
+    named = set(re.findall(r"[Oo]pen (?:the template )?\*\*([^*]+)\*\*", README))
+    assert len(named) > 1 and named <= {flow.title for flow in all_flows()}
 
 
 def test_every_workflow_that_the_readme_names_exists():
-    names = {path.stem for path in (ROOT / "workflows").glob("*.json")}
+    names = {path.stem for path in (ROOT / "workflows" / "api").glob("*.json")}
     named = set(re.findall(r"`((?:phac|hands|mask|humansd|cfld|pocold)_\w+)`", README))
     assert named and named <= names
 

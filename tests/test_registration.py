@@ -5,6 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
@@ -78,3 +84,26 @@ def test_an_unknown_attribute_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no_such_thing"):
         _ = figura.no_such_thing
+
+
+def test_every_node_is_found_by_the_words_people_use():
+    import figura
+
+    nodes = figura.NODE_CLASS_MAPPINGS
+    words = {word for node in nodes.values() for word in node.SEARCH_ALIASES}
+    asked = {"amodal", "openpose", "skeleton", "keypoint", "pose transfer", "hand fix", "inpaint person"}
+    assert asked <= words
+    for node_id, node in nodes.items():
+        assert node.SEARCH_ALIASES and all(word == word.lower() for word in node.SEARCH_ALIASES), node_id
+
+
+def test_the_manager_gets_a_picture_and_classifiers_that_the_registry_knows():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)
+    comfy = project["tool"]["comfy"]
+    for key in ("Icon", "Banner"):
+        assert (ROOT / "docs" / comfy[key].rpartition("/docs/")[2]).is_file()
+    with Image.open(ROOT / "docs" / "banner.jpg") as banner:
+        assert banner.width * 9 == banner.height * 21
+    environments = {word for word in project["project"]["classifiers"] if word.startswith("Environment ::")}
+    assert environments == {"Environment :: GPU :: NVIDIA CUDA"}

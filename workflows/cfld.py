@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ..headless.native_nodes import SD15_CHECKPOINT
 from ..people.synthetic import WHITE
 from .flow import Color, Flow, Node
-from .parts import add_changes, add_saved, add_saved_mask, add_studio_person
+from .parts import add_changes, add_saved, add_shown, add_shown_mask, add_studio_person
+from .subgraphs import MINI_SCHEDULER, MINI_STEPS, repose_person
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 EXAMPLE_SEED, SECOND_SEED = 10_000_018, 10_000_017
 REFERENCE_SEED, DRESSED_SEED = 10_000_033, 10_000_026
-MINI_STEPS, MINI_SCHEDULER = 20, "ddim"
 MIXES = (0.25, 0.5, 0.75)
 GROWN = 3
 RELEASED_FILE = "pytorch_model.bin"
@@ -26,15 +26,22 @@ REPOSE_NOTE = """\
 The person of a picture is drawn in another pose. Press **Run**: it works as it is, on the models that
 come with Figura.
 
-**What to change**
+**Then change it**
 
-- **Example Person**, `seed`: another person. From 10000000 on the models have never seen them. The same
-  person in the other pose is saved, too, to compare with; only its joints are shown to the model.
-- For pictures of your own connect **Load Image** (and **Crop Person**) to `source`, and **Detect Pose**
-  of another picture or **Point Prompt** to `pose_keypoint`. The small models know only Figura's drawn
-  people, before white as in a studio: so it is with the paper's photographs, too.
-- **CFLD Sampler**, `w_pose` and `w_app`: how strongly pose and looks are followed. `seed`: another try.
-- **Load CFLD**: the authors' `pytorch_model.bin` for photographs, with Stable Diffusion 1.5 as
+1. **Example Person**, `seed`: another person. From 10000000 on the models have never seen them. *Truth* is
+   the same person in the other pose; only its joints are shown to the model.
+2. **Re-pose this person**, `seed`: another try. `w_pose` and `w_app`: how strongly pose and looks are
+   followed.
+3. A pose of your own: put **Point Prompt** on a picture, click into it, press the button with two figures for
+   one of ten poses, drag its joints, and connect its `pose_keypoint`. Your picture goes through
+   **Load Image** (and **Crop Person**) to `source`.
+
+**Further**
+
+**Re-pose this person** is a subgraph: its button at the upper right opens it. The small models know only
+Figura's drawn people, before white as in a studio: so it is with the paper's photographs, too.
+
+- In it, **Load CFLD**: the authors' `pytorch_model.bin` for photographs, with Stable Diffusion 1.5 as
   `checkpoint`; then 50 steps of `ddpm`.
 """
 
@@ -46,7 +53,7 @@ Both people become a coarse prompt and biases of the attention; `mix` is the sec
 The seed of the three samplers is the same, so that nothing but the looks changes. A mix of 0 or 1 is
 what one person alone would give, bit for bit.
 
-**What to change**
+**Then change it**
 
 - **Example Person**, `seed`: other people. The pose is the first one's other pose; connect any other to
   `pose_keypoint`.
@@ -61,7 +68,7 @@ The **reference** is the picture that is edited: only what the mask covers chang
 stays bit for bit what it was. `pose_keypoint` is the pose of the person in the reference, `source` the
 person whose looks are taken.
 
-**What to change**
+**Then change it**
 
 - **DensePose**, `parts`: what is dressed anew; `grow`: room round it, for wider clothes. In place of it,
   any mask will do: **Visible Mask**, or one painted in the mask editor of **Load Image**.
@@ -94,29 +101,30 @@ person is there to show how.
 
 def cfld_repose(classes: Mapping[str, Any]) -> Flow:
     """An example person in another pose, beside the truth."""
-    flow = Flow("cfld_repose", classes)
+    flow = Flow("cfld_repose", classes, "Re-pose this person by joints")
     flow.note("A person in another pose (CFLD)", REPOSE_NOTE)
     with flow.group("1  A person, and a pose", Color.INPUT):
         example = add_studio_person(flow, EXAMPLE_SEED)
-        add_saved(flow, "Save source", "cfld_source", example["complete"])
+        add_shown(flow, "Source", example["complete"])
     with flow.group("2  Drawn in that pose", Color.STAGE):
-        loaded = flow.add("FiguraLoadCFLD")
-        drawn = _add_sampler(flow, loaded, example, pose_keypoint=example["other_pose_keypoint"])
+        drawn = flow.add_part(
+            repose_person(classes), source=example["complete"], pose_keypoint=example["other_pose_keypoint"],
+        )  # fmt: skip
     with flow.group("3  The person, and the truth", Color.RESULT):
-        add_saved(flow, "Save pose", "cfld_pose", drawn["skeleton"])
-        add_saved(flow, "Save person", "cfld_person", drawn["image"], new_column=True)
-        add_saved(flow, "Save truth", "cfld_truth", example["other_pose"])
+        add_shown(flow, "Pose", drawn["skeleton"])
+        add_saved(flow, "Save person", "cfld_person", drawn["image"])
+        add_shown(flow, "Truth", example["other_pose"])
     return flow
 
 
 def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
     """From one example person's looks to another's, in one pose."""
-    flow = Flow("cfld_interpolate", classes)
+    flow = Flow("cfld_interpolate", classes, "Mix the looks of two people")
     flow.note("Between two people's looks (CFLD)", INTERPOLATE_NOTE)
     with flow.group("1  Two people, and a pose", Color.INPUT):
         first, second = (add_studio_person(flow, seed) for seed in (EXAMPLE_SEED, SECOND_SEED))
-        add_saved(flow, "Save first", "cfld_first", first["complete"], new_column=True)
-        add_saved(flow, "Save second", "cfld_second", second["complete"])
+        add_shown(flow, "First", first["complete"])
+        add_shown(flow, "Second", second["complete"])
     with flow.group("2  Drawn at several mixes", Color.STAGE):
         loaded = flow.add("FiguraLoadCFLD")
         drawn = {
@@ -135,16 +143,16 @@ def cfld_interpolate(classes: Mapping[str, Any]) -> Flow:
 
 def cfld_edit(classes: Mapping[str, Any]) -> Flow:
     """An example person in the shirt of another one."""
-    flow = Flow("cfld_edit", classes)
+    flow = Flow("cfld_edit", classes, "Give a person another shirt")
     flow.note("A person dressed like another (CFLD)", EDIT_NOTE)
     with flow.group("1  A reference, and whom to dress it like", Color.INPUT):
         reference = add_studio_person(flow, REFERENCE_SEED, "Reference")
         other = add_studio_person(flow, DRESSED_SEED, "Source")
-        add_saved(flow, "Save reference", "cfld_reference", reference["complete"], new_column=True)
-        add_saved(flow, "Save source", "cfld_edit_source", other["complete"])
+        add_shown(flow, "Reference, before", reference["complete"])
+        add_shown(flow, "Source, worn", other["complete"])
     with flow.group("2  What changes", Color.MASK):
         parts = flow.add("FiguraDensePose", image=reference["complete"], parts="upper body", grow=GROWN)
-        add_saved_mask(flow, "Save mask", "cfld_edit_mask", parts["mask"])
+        add_shown_mask(flow, "Mask", parts["mask"])
     with flow.group("3  Dressed anew", Color.STAGE):
         loaded = flow.add("FiguraLoadCFLD")
         drawn = _add_sampler(
@@ -159,7 +167,7 @@ def cfld_edit(classes: Mapping[str, Any]) -> Flow:
 
 def cfld_native(classes: Mapping[str, Any]) -> Flow:
     """The released weights on a stock model, with stock nodes."""
-    flow = Flow("cfld_native", classes)
+    flow = Flow("cfld_native", classes, "Re-pose with CFLD and SD 1.5")
     width, height = ASPECT_SIZE
     flow.note("CFLD with stock nodes", NATIVE_NOTE)
     with flow.group("1  A person, and a pose", Color.INPUT):
@@ -168,8 +176,8 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
             "FiguraCropPerson", image=example["complete"], width=width, height=height,
             pose_keypoint=example["pose_keypoint"],
         )  # fmt: skip
-        flow.add("PreviewImage", "Source", images=source["image"], new_column=True)
-        flow.add("PreviewImage", "Has this pose", images=example["other_pose"])
+        add_shown(flow, "Source", source["image"])
+        add_shown(flow, "Has this pose", example["other_pose"])
     with flow.group("2  The stock model, and CFLD", Color.STAGE):
         stock = flow.add("CheckpointLoaderSimple", ckpt_name=SD15_CHECKPOINT)
         loaded = flow.add("FiguraLoadCFLD", model=RELEASED_FILE)
@@ -189,7 +197,7 @@ def cfld_native(classes: Mapping[str, Any]) -> Flow:
         shaped = flow.add(
             "ImageScale", image=decoded["IMAGE"], upscale_method="bicubic", width=width, height=height
         )
-        add_saved(flow, "Save person", "cfld_native", shaped["IMAGE"], new_column=True)
+        add_saved(flow, "Save person", "cfld_native", shaped["IMAGE"])
     return flow
 
 
@@ -197,7 +205,7 @@ def _add_sampler(flow: Flow, loaded: Node, person: Node, title: str = "", **valu
     """The person's whole picture as source; steps and scheduler for mini."""
     return flow.add(
         "FiguraCFLDSampler", title, cfld=loaded["cfld"], source=person["complete"], steps=MINI_STEPS,
-        scheduler=MINI_SCHEDULER, new_column=True, **values,
+        scheduler=MINI_SCHEDULER, **values,
     )  # fmt: skip
 
 

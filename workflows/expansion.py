@@ -22,10 +22,10 @@ A person is drawn round a hand with a stock model, KSampler and VAE. It needs St
 too. The ring shrinks until the last step uses the mask itself: so the edge of the hand is not drawn
 before the picture knows what it belongs to. Set `expansion` to `constant` to compare.
 
-**What to change**
+**What to set**
 
-- **Load Image**: your own picture of something on a plain background. Its transparent part, or what you
-  paint in the mask editor, is drawn anew. (The one named here comes with Figura.)
+1. **Load Image**: your own picture of something on a plain background. Right click, *Open in MaskEditor*, and
+   paint what is to be drawn; a transparent part is drawn, too. (The one named here comes with Figura.)
 - **Load Checkpoint**: any other model, SDXL or Flux too. Choose steps and cfg as it likes them.
 - **KSampler**: any sampler and scheduler.
 - The texts say what is drawn round the hand.
@@ -36,7 +36,7 @@ The last node puts the drawn part into your picture: all other pixels stay bit f
 
 def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
     """Outpainting round a hand in stock nodes, with the expanding mask."""
-    flow = Flow("mask_expansion_native", classes)
+    flow = Flow("mask_expansion_native", classes, "Draw a person round a hand")
     flow.note("A person round a hand, with stock nodes", NOTE)
     with flow.group("1  What is there, and a stock model", Color.INPUT):
         image = flow.add("LoadImage", image=IMAGE_NAME)
@@ -59,5 +59,5 @@ def mask_expansion_native(classes: Mapping[str, Any]) -> Flow:
             source=decoded["IMAGE"],
             mask=image["MASK"],
         )
-        add_saved(flow, "Save picture", "mask_expansion", whole["IMAGE"], new_column=True)
+        add_saved(flow, "Save picture", "mask_expansion", whole["IMAGE"])
     return flow

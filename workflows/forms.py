@@ -2,63 +2,72 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from ..headless.graph import InputSpec
 from ..models import store
-from .flow import Flow, Group, Node, Note, Output, has_seed_control, is_widget, output_names, type_name
+from .flow import (
+    IDS,
+    Flow,
+    Group,
+    Inlet,
+    Node,
+    Note,
+    Output,
+    Subgraph,
+    has_seed_control,
+    is_widget,
+    output_names,
+    type_name,
+)
+from .layout import NOTE_WIDTH, Frame, lay_out, node_height, node_width, note_height
 
 SCHEMA_VERSION = 0.4
-IDS = uuid.UUID("5f1b1a4e-6a0d-4c57-9a53-4f2a7f6d3c10")
-
-NODE_WIDTH = 300
-GAP = 40
-TITLE_HEIGHT = 30
-SLOT_HEIGHT = 20
-FIELD_HEIGHT = 28
-TEXT_HEIGHT = 110
-IMAGE_HEIGHT = 270
-# The point editor, which the page shows in place of the text field `points`.
-HAS_EDITOR = ("FiguraPointPrompt",)
-EDITOR_WIDTH, EDITOR_HEIGHT = 560, 480
-GROUP_MARGIN = 20
-GROUP_TITLE = 60
-NOTE_SIZE = (420, 520)
-SHOWS_IMAGE = ("SaveImage", "PreviewImage", "MaskPreview", "LoadImage")
-# These grow by a preview while they run, and keep it.
-SHOWS_PREVIEW = (
-    "FiguraPHACSampler",
-    "FiguraInpaintRefiner",
-    "FiguraHandSampler",
-    "FiguraBodyOutpaint",
-    "FiguraHumanSDSampler",
-    "FiguraPoCoLDSampler",
-    "FiguraCFLDSampler",
-    "KSampler",
-)
-PREVIEW_HEIGHT = 270
-BADGE_HEIGHT = 48
-"""Of the line with the pack's name that Nodes 2.0 puts below every node."""
+# What stands for the subgraph itself, in links inside it.
+INPUT_NODE, OUTPUT_NODE = -10, -20
+ENDS_WIDTH = 140
+PAGE_FETCHES = (".safetensors", ".sft", ".ckpt", ".pth", ".pt")
+CATEGORY = "Figura"
 
 Slots = list[dict[str, Any]]
 
 
 def api_form(flow: Flow) -> dict[str, Any]:
-    """The workflow as POST /prompt takes it, with the nodes' titles."""
+    """The workflow as POST /prompt takes it, with the nodes' titles; those of a subgraph are 5:101 ..."""
+    graph: dict[str, Any] = {}
+    for node in flow.nodes:
+        if isinstance(node.node_class, Subgraph):
+            inside = [(each, f"{node.id}:{each.id}") for each in node.node_class.nodes]
+            graph |= {number: _api_node(each, node) for each, number in inside}
+        else:
+            graph[str(node.id)] = _api_node(node)
+    return graph
+
+
+def _api_node(node: Node, outer: Node | None = None) -> dict[str, Any]:
+    """One node; outer: the subgraph's node that it stands in."""
+    given = {name: node.values[name] for name in node.specs if name in node.values}
+    values = {name: _api_value(value, outer) for name, value in given.items()}
     return {
-        str(node.id): {
-            "inputs": {name: _api_value(node.values[name]) for name in node.specs if name in node.values},
-            "class_type": node.class_type,
-            "_meta": {"title": node_title(node)},
-        }
-        for node in flow.nodes
+        "inputs": {name: value for name, value in values.items() if value is not None},
+        "class_type": node.class_type,
+        "_meta": {"title": node_title(node)},
     }
 
 
-def _api_value(value: Any) -> Any:
-    return [str(value.node.id), value.slot] if isinstance(value, Output) else value
+def _api_value(value: Any, outer: Node | None) -> Any:
+    if isinstance(value, Inlet) and outer is not None:
+        return _api_value(outer.values.get(value.spec.name), None)
+    if not isinstance(value, Output):
+        return value
+    number = f"{outer.id}:{value.node.id}" if outer else str(value.node.id)
+    if isinstance(value.node.node_class, Subgraph):
+        inner = list(value.node.node_class.outlets.values())[value.slot]
+        return [f"{number}:{inner.node.id}", inner.slot]
+    return [number, value.slot]
 
 
 def node_title(node: Node) -> str:
@@ -93,41 +102,104 @@ STOCK_TITLES = {
 }
 
 
-FILE_INPUTS = {"CheckpointLoaderSimple": "ckpt_name", "ControlNetLoader": "control_net_name"}
-"""Loaders of ComfyUI, and their input that names a model file."""
-
-
 def ui_form(flow: Flow) -> dict[str, Any]:
     """The workflow as the page saves it (litegraph format 0.4)."""
-    links = _links(flow)
-    places, frames = _layout(flow)
-    ids = {(dst, name): link[0] for link, (dst, name) in links}
-    nodes = [_ui_node(node, order, places[node.id], ids, links) for order, node in enumerate(flow.nodes)]
-    notes = [_ui_note(note, len(nodes) + 1 + index, index) for index, note in enumerate(flow.notes)]
-    return {
+    links, nodes, groups = _drawn(flow)
+    parts = {node.class_type: node.node_class for node in flow.nodes if isinstance(node.node_class, Subgraph)}
+    form = {
         "id": str(uuid.uuid5(IDS, flow.name)),
         "revision": 0,
-        "last_node_id": len(nodes) + len(notes),
+        "last_node_id": max(node["id"] for node in nodes),
         "last_link_id": len(links),
-        "nodes": nodes + notes,
-        "links": [link for link, _ in links],
-        "groups": [_ui_group(index + 1, group, frames[index]) for index, group in enumerate(flow.groups)],
+        "nodes": nodes,
+        "links": [list(link) for link in links],
+        "groups": groups,
         "config": {},
-        "extra": {"ds": {"scale": 0.6, "offset": [NOTE_SIZE[0] + 3 * GAP, 120]}},
+        "extra": {},
         "version": SCHEMA_VERSION,
     }
+    return form | (
+        {"definitions": {"subgraphs": [subgraph_form(part) for part in parts.values()]}} if parts else {}
+    )
 
 
-def _links(flow: Flow) -> list[tuple[list[Any], tuple[int, str]]]:
-    """Each link as [id, source, source slot, target, target slot, type], with (target, input name)."""
-    found: list[tuple[list[Any], tuple[int, str]]] = []
+Link = tuple[int, int, int, int, int, str]
+"""Number, source, its slot, target, its slot, type."""
+
+
+def _drawn(flow: Flow) -> tuple[list[Link], Slots, list[dict[str, Any]]]:
+    """Links, nodes with notes, and groups, as in a file."""
+    links, layout = _links(flow), lay_out(flow)
+    nodes = [_ui_node(node, order, layout.places[node], links) for order, node in enumerate(flow.nodes)]
+    last = flow.nodes[-1].id
+    notes = [
+        _ui_note(note, last + 1 + index, len(nodes) + index, layout.places[note])
+        for index, note in enumerate(flow.notes)
+    ]
+    groups = [_ui_group(index + 1, group, layout.frames[index]) for index, group in enumerate(flow.groups)]
+    return links, nodes + notes, groups
+
+
+def _links(flow: Flow) -> list[Link]:
+    found: list[Link] = []
     for node in flow.nodes:
         for slot, spec in enumerate(_slot_order(node)):
             value = node.values.get(spec.name)
             if isinstance(value, Output):
-                link = [len(found) + 1, value.node.id, value.slot, node.id, slot, value.type]
-                found.append((link, (node.id, spec.name)))
+                found.append((len(found) + 1, value.node.id, value.slot, node.id, slot, value.type))
+            elif isinstance(value, Inlet):
+                found.append((len(found) + 1, INPUT_NODE, value.slot, node.id, slot, value.type))
+    if isinstance(flow, Subgraph):
+        for slot, output in enumerate(flow.outlets.values()):
+            found.append((len(found) + 1, output.node.id, output.slot, OUTPUT_NODE, slot, output.type))
     return found
+
+
+def subgraph_form(part: Subgraph) -> dict[str, Any]:
+    """A subgraph's definition, as it stands in a workflow that uses it."""
+    links, nodes, groups = _drawn(part)
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    left = -ENDS_WIDTH - 60
+    right = 60 + max(node["pos"][0] + node["size"][0] for node in nodes)
+    return {
+        "id": part.id,
+        "version": 1,
+        "state": {
+            "lastNodeId": nodes[-1]["id"], "lastLinkId": len(links), "lastGroupId": len(groups),
+            "lastRerouteId": 0,
+        },
+        "revision": 0,
+        "config": {},
+        "name": part.title,
+        "inputNode": {"id": INPUT_NODE, "bounding": [left, 0, ENDS_WIDTH, 40 + 20 * len(part.inlets)]},
+        "outputNode": {"id": OUTPUT_NODE, "bounding": [right, 0, ENDS_WIDTH, 40 + 20 * len(part.outlets)]},
+        "inputs": [_end(part, "input", inlet.spec.name, inlet.type, links) for inlet in part.inlets],
+        "outputs": [_end(part, "output", name, each.type, links) for name, each in part.outlets.items()],
+        "widgets": [],
+        "nodes": nodes,
+        "groups": groups,
+        "links": [dict(zip(names, link, strict=True)) for link in links],
+        "extra": {},
+        "category": CATEGORY,
+        "description": part.about,
+    }  # fmt: skip
+
+
+def _end(part: Subgraph, side: str, name: str, kind: str, links: list[Link]) -> dict[str, Any]:
+    """One input or output of the subgraph, with the links that start or end there."""
+    if side == "input":
+        slot = [inlet.spec.name for inlet in part.inlets].index(name)
+        touching = [link[0] for link in links if link[1:3] == (INPUT_NODE, slot)]
+    else:
+        slot = list(part.outlets).index(name)
+        touching = [link[0] for link in links if link[3:5] == (OUTPUT_NODE, slot)]
+    number = str(uuid.uuid5(IDS, f"{part.name} {side} {name}"))
+    return {"id": number, "name": name, "type": kind, "linkIds": touching}
+
+
+def blueprint_form(part: Subgraph) -> dict[str, Any]:
+    """A file of subgraphs/: the subgraph alone, which the page offers as a node."""
+    return ui_form(part.alone()) | {"groups": []}
 
 
 def _slot_order(node: Node) -> list[InputSpec]:
@@ -136,23 +208,18 @@ def _slot_order(node: Node) -> list[InputSpec]:
     return [spec for spec in specs if not is_widget(spec)] + [spec for spec in specs if is_widget(spec)]
 
 
-def _ui_node(
-    node: Node,
-    order: int,
-    place: tuple[int, int],
-    ids: dict[tuple[int, str], int],
-    links: list[tuple[list[Any], tuple[int, str]]],
-) -> dict[str, Any]:
+def _ui_node(node: Node, order: int, place: tuple[int, int], links: list[Link]) -> dict[str, Any]:
+    arriving = {link[4]: link[0] for link in links if link[3] == node.id}
     shape = {
         "id": node.id,
         "type": node.class_type,
         "pos": list(place),
-        "size": [_width(node), _height(node)],
+        "size": [node_width(node), node_height(node)],
         "flags": {},
         "order": order,
         "mode": 0,
-        "inputs": [_ui_input(spec, ids.get((node.id, spec.name))) for spec in _slot_order(node)],
-        "outputs": _ui_outputs(node, [link for link, _ in links]),
+        "inputs": [_ui_input(spec, arriving.get(slot)) for slot, spec in enumerate(_slot_order(node))],
+        "outputs": _ui_outputs(node, links),
         "properties": _properties(node),
         "widgets_values": widgets_values(node),
     }
@@ -168,7 +235,7 @@ def _ui_input(spec: InputSpec, link: int | None) -> dict[str, Any]:
     return slot | {"link": link}
 
 
-def _ui_outputs(node: Node, links: list[list[Any]]) -> Slots:
+def _ui_outputs(node: Node, links: list[Link]) -> Slots:
     outputs = []
     for slot, (name, declared) in enumerate(zip(output_names(node.node_class), node.node_class.RETURN_TYPES)):
         taken = [link[0] for link in links if link[1] == node.id and link[2] == slot]
@@ -177,25 +244,36 @@ def _ui_outputs(node: Node, links: list[list[Any]]) -> Slots:
 
 
 def _properties(node: Node) -> dict[str, Any]:
+    if isinstance(node.node_class, Subgraph):
+        fields = [["-1", inlet.spec.name] for inlet in node.node_class.inlets if is_widget(inlet.spec)]
+        return {"cnr_id": "figura", "proxyWidgets": fields}
     ours = node.class_type.startswith("Figura")
     known = {"cnr_id": "figura" if ours else "comfy-core", "Node name for S&R": node.class_type}
-    downloads = _downloads(node) if node.class_type in FILE_INPUTS else []
+    downloads = _downloads(node)
     return known | ({"models": downloads} if downloads else {})
 
 
 def _downloads(node: Node) -> list[dict[str, str]]:
-    """What the page needs to offer a missing file for download; empty for one without such a source."""
-    name = node.values[FILE_INPUTS[node.class_type]]
-    found = [file for file in store.known_files() if file.name == name and file.repo]
-    return [
-        {
-            "name": file.name,
-            "url": f"https://huggingface.co/{file.repo}/resolve/main/{file.path}",
-            "directory": file.folder,
-            **({"hash": file.sha256, "hash_type": "SHA256"} if file.sha256 else {}),
-        }
-        for file in found
-    ]
+    """What the page needs to offer the files that the node names for download."""
+    named = [value for value in node.values.values() if isinstance(value, str)]
+    return [entry for entry in map(download, store.known_files()) if entry and entry["name"] in named]
+
+
+def download(file: store.ModelFile) -> dict[str, str]:
+    """A file as `properties.models` of a node names it; empty for one that the page cannot fetch whole."""
+    if not file.repo or file.beside or not file.name.endswith(PAGE_FETCHES):
+        return {}
+    source = f"https://huggingface.co/{file.repo}/resolve/main/{file.path}"
+    known = {"name": file.name, "url": source, "directory": file.folder}
+    return known | ({"hash": file.sha256, "hash_type": "SHA256"} if file.sha256 else {})
+
+
+def known_module() -> str:
+    """The text of web/models/known.mjs: every file that the page may fetch, by its name."""
+    found = [entry for entry in map(download, store.known_files()) if entry]
+    table = {entry.pop("name"): entry for entry in found}
+    head = "// Of models/store.toml what the page may fetch. Written by python -m figura.workflows.\n\n"
+    return f"{head}export const KNOWN = {json.dumps(table, indent=2)};\n"
 
 
 def widgets_values(node: Node) -> list[Any]:
@@ -205,6 +283,8 @@ def widgets_values(node: Node) -> list[Any]:
 
 def _field_values(node: Node, spec: InputSpec) -> Iterator[Any]:
     value = node.values[spec.name]
+    if isinstance(value, Inlet):
+        value = value.value
     yield spec.options.get("default") if isinstance(value, Output) else value
     if has_seed_control(spec):
         yield "fixed"
@@ -212,15 +292,14 @@ def _field_values(node: Node, spec: InputSpec) -> Iterator[Any]:
         yield "image"
 
 
-def _ui_note(note: Note, node_id: int, index: int) -> dict[str, Any]:
-    width, height = NOTE_SIZE
+def _ui_note(note: Note, node_id: int, order: int, place: tuple[int, int]) -> dict[str, Any]:
     return {
         "id": node_id,
         "type": "MarkdownNote",
-        "pos": [-width - 2 * GAP, index * (height + TITLE_HEIGHT + GAP)],
-        "size": [width, height],
+        "pos": list(place),
+        "size": [NOTE_WIDTH, note_height(note)],
         "flags": {},
-        "order": node_id - 1,
+        "order": order,
         "mode": 0,
         "inputs": [],
         "outputs": [],
@@ -232,67 +311,12 @@ def _ui_note(note: Note, node_id: int, index: int) -> dict[str, Any]:
     }
 
 
-def _ui_group(group_id: int, group: Group, frame: tuple[int, int, int, int]) -> dict[str, Any]:
+def _ui_group(group_id: int, group: Group, frame: Frame) -> dict[str, Any]:
     return {
         "id": group_id,
         "title": group.title,
         "bounding": list(frame),
         "color": group.color,
-        "font_size": 24,
+        "font_size": 18,
         "flags": {},
     }
-
-
-def _width(node: Node) -> int:
-    return EDITOR_WIDTH if node.class_type in HAS_EDITOR else NODE_WIDTH
-
-
-def _height(node: Node) -> int:
-    """About the height the page gives the node."""
-    specs = list(node.specs.values())
-    sockets = max(sum(not is_widget(spec) for spec in specs), len(node.node_class.RETURN_TYPES))
-    fields = sum(_field_height(spec) for spec in specs if is_widget(spec))
-    image = IMAGE_HEIGHT if node.class_type in SHOWS_IMAGE else 0
-    editor = EDITOR_HEIGHT - TEXT_HEIGHT if node.class_type in HAS_EDITOR else 0
-    return sockets * SLOT_HEIGHT + fields + image + editor + 10
-
-
-def _room(node: Node) -> int:
-    """The height that the node takes in the end."""
-    return _height(node) + BADGE_HEIGHT + (PREVIEW_HEIGHT if node.class_type in SHOWS_PREVIEW else 0)
-
-
-def _field_height(spec: InputSpec) -> int:
-    own = TEXT_HEIGHT if spec.options.get("multiline") else FIELD_HEIGHT
-    added = has_seed_control(spec) or spec.options.get("image_upload")
-    return own + (FIELD_HEIGHT if added else 0)
-
-
-def _layout(flow: Flow) -> tuple[dict[int, tuple[int, int]], list[tuple[int, int, int, int]]]:
-    """Places of the nodes by id, and the frames of the groups as x, y, width, height."""
-    places: dict[int, tuple[int, int]] = {}
-    frames = []
-    left = 0
-    for group in flow.groups:
-        x, bottom = left, 0
-        for column in _columns(group):
-            y = 0
-            for node in column:
-                places[node.id] = (x, y)
-                y += _room(node) + TITLE_HEIGHT + GAP
-            bottom = max(bottom, y - GAP - TITLE_HEIGHT)
-            x += max(_width(node) for node in column) + GAP
-        width = x - GAP - left
-        top = -GROUP_TITLE - TITLE_HEIGHT
-        frames.append((left - GROUP_MARGIN, top, width + 2 * GROUP_MARGIN, bottom - top + GROUP_MARGIN))
-        left += width + 2 * GROUP_MARGIN + GAP
-    return places, frames
-
-
-def _columns(group: Group) -> list[list[Node]]:
-    columns: list[list[Node]] = []
-    for node in group.nodes:
-        if node.new_column or not columns:
-            columns.append([])
-        columns[-1].append(node)
-    return columns

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .flow import Color, Flow, Node, Output
-from .parts import MINI_SIZE, add_saved
+from .parts import MINI_SIZE, add_saved, add_shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,12 +28,16 @@ POSE_NOTE = """\
 A person is drawn in a given pose, from a skeleton and a text. Press **Run**: it works as it is, on the models
 that come with Figura.
 
-**What to change**
+**Then change it**
 
-- **Example Person**, `seed`: another pose and another text. Only its joints and its caption are used, the
-  picture is there to compare with. For a pose of your own connect **Point Prompt** or **Detect Pose**.
-- **HumanSD Sampler**, `text`: one line per picture. `seed`: another person in the same pose.
-  `pose_strength`: below 1 the pose binds less.
+1. **Example Person**, `seed`: another pose and another text. Only its joints and its caption are used.
+2. **HumanSD Sampler**, `seed`: another person in the same pose. `text`: one line per picture.
+   `pose_strength`: below 1 the pose binds less.
+3. A pose of your own: put **Point Prompt** on a picture, click into it, press the button with two figures for
+   one of ten poses, drag its joints, and connect its `pose_keypoint` in place of the example's.
+
+**Further**
+
 - **Load HumanSD**: `humansd-v1.ckpt` for photographs; then 50 steps.
 """
 
@@ -51,7 +55,8 @@ The small model was trained on pictures of one person and one text each: the tex
 NATIVE_NOTE = f"""\
 The released HumanSD with ComfyUI's own KSampler and VAE. It needs `humansd-v1.ckpt` from
 https://github.com/IDEA-Research/HumanSD in `models/checkpoints`, converted once:
-`figura models convert humansd-v1.ckpt` (gives `{HUMANSD_CHECKPOINT}`).
+in `custom_nodes`, with ComfyUI's Python, `python -m figura models convert humansd-v1.ckpt` (gives
+`{HUMANSD_CHECKPOINT}`).
 
 - **HumanSD Pose** draws the skeleton as the model knows it; its sides are rounded to multiples of 64.
 - **Apply HumanSD** puts the skeleton into both texts and makes the model read it. All four of its outputs go
@@ -61,22 +66,22 @@ https://github.com/IDEA-Research/HumanSD in `models/checkpoints`, converted once
 
 def humansd_pose(classes: Mapping[str, Any]) -> Flow:
     """One person in the pose of an example."""
-    flow = Flow("humansd_pose", classes)
+    flow = Flow("humansd_pose", classes, "Draw a person in a given pose")
     flow.note("A person in a given pose (HumanSD)", POSE_NOTE)
     with flow.group("1  A pose and a text", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=0.0)
-        flow.add("PreviewImage", "Example", images=example["complete"])
+        add_shown(flow, "Example", example["complete"])
     with flow.group("2  Drawn from the skeleton", Color.STAGE):
         drawn = _add_sampler(flow, example["caption"], example["pose_keypoint"])
     with flow.group("3  The person", Color.RESULT):
-        add_saved(flow, "Save skeleton", "humansd_skeleton", drawn["skeleton"])
-        add_saved(flow, "Save person", "humansd_person", drawn["image"], new_column=True)
+        add_shown(flow, "Skeleton", drawn["skeleton"])
+        add_saved(flow, "Save person", "humansd_person", drawn["image"])
     return flow
 
 
 def humansd_multi_person(classes: Mapping[str, Any]) -> Flow:
     """Three people beside each other."""
-    flow = Flow("humansd_multi_person", classes)
+    flow = Flow("humansd_multi_person", classes, "Draw three people in poses")
     flow.note("Three people in one picture (HumanSD)", SEVERAL_NOTE)
     with flow.group("1  Three poses", Color.INPUT):
         examples = [
@@ -88,8 +93,8 @@ def humansd_multi_person(classes: Mapping[str, Any]) -> Flow:
     with flow.group("3  Drawn from the skeletons", Color.STAGE):
         drawn = _add_sampler(flow, examples[0]["caption"], joined["pose_keypoint"])
     with flow.group("4  The people", Color.RESULT):
-        add_saved(flow, "Save skeletons", "humansd_skeletons", drawn["skeleton"])
-        add_saved(flow, "Save people", "humansd_people", drawn["image"], new_column=True)
+        add_shown(flow, "Skeletons", drawn["skeleton"])
+        add_saved(flow, "Save people", "humansd_people", drawn["image"])
     return flow
 
 
@@ -98,13 +103,12 @@ def _add_sampler(flow: Flow, text: Output, poses: Output) -> Node:
     loaded = flow.add("FiguraLoadHumanSD")
     return flow.add(
         "FiguraHumanSDSampler", humansd=loaded["humansd"], text=text, pose_keypoint=poses, steps=MINI_STEPS,
-        new_column=True,
     )  # fmt: skip
 
 
 def humansd_native(classes: Mapping[str, Any]) -> Flow:
     """The released checkpoint with stock nodes."""
-    flow = Flow("humansd_native", classes)
+    flow = Flow("humansd_native", classes, "Draw a pose with HumanSD v1")
     flow.note("HumanSD with stock nodes", NATIVE_NOTE)
     with flow.group("1  A pose, and the checkpoint", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=NATIVE_SIZE, occlusion=0.0)
@@ -123,12 +127,12 @@ def humansd_native(classes: Mapping[str, Any]) -> Flow:
         drawn = flow.add(
             "KSampler", model=applied["model"], positive=applied["positive"], negative=applied["negative"],
             latent_image=applied["latent"], steps=50, cfg=10.0, sampler_name="ddim",
-            scheduler="ddim_uniform", new_column=True,
+            scheduler="ddim_uniform",
         )  # fmt: skip
     with flow.group("4  The person", Color.RESULT):
         decoded = flow.add("VAEDecode", samples=drawn["LATENT"], vae=loaded["VAE"])
-        add_saved(flow, "Save skeleton", "humansd_native_skeleton", skeleton["skeleton"], new_column=True)
-        add_saved(flow, "Save person", "humansd_native", decoded["IMAGE"], new_column=True)
+        add_shown(flow, "Skeleton", skeleton["skeleton"])
+        add_saved(flow, "Save person", "humansd_native", decoded["IMAGE"])
     return flow
 
 

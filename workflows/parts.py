@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..people.synthetic import WHITE
-from .flow import Flow, Node, Output
+from .flow import Flow, Inlet, Node, Output
 
 MINI_SIZE = 128
 
@@ -22,61 +22,37 @@ def add_studio_person(flow: Flow, seed: int, title: str = "", size: int = MINI_S
     return flow.add("FiguraExamplePerson", title, seed=seed, size=size, occlusion=0.0, background=WHITE)
 
 
-def add_saved(flow: Flow, title: str, name: str, image: Output, new_column: bool = False) -> None:
-    """A Save Image node.
+def add_saved(flow: Flow, title: str, name: str, image: Output) -> None:
+    """A result: a Save Image node.
 
     Args:
         flow: what it is added to.
         title: of the node.
         name: of the files, in the folder figura.
         image: what is saved.
-        new_column: whether it begins a column of its group.
     """
-    prefix = name if name.startswith("figura/") else f"figura/{name}"
-    flow.add("SaveImage", title, images=image, filename_prefix=prefix, new_column=new_column)
+    flow.add("SaveImage", title, images=image, filename_prefix=f"figura/{name}")
 
 
-def add_saved_mask(flow: Flow, title: str, name: str, mask: Output) -> None:
-    """A mask saved as a picture; flow, title and name as of `add_saved`."""
-    image = flow.add("MaskToImage", mask=mask, new_column=True)
-    add_saved(flow, title, name, image["IMAGE"])
+def add_shown(flow: Flow, title: str, image: Output) -> None:
+    """A stage: a picture that is looked at and not kept."""
+    flow.add("PreviewImage", title, images=image)
 
 
-def add_invisible(flow: Flow, name: str, phac: Node, **pictures: Any) -> Node:
-    """Invisible Mask, its mask saved.
-
-    Args:
-        flow: what it is added to.
-        name: of the saved files.
-        phac: Load PHAC.
-        pictures: its other inputs: image, coarse, visible_mask, prompt, crop.
-    """
-    hidden = flow.add("FiguraInvisibleMask", phac=phac["phac"], **pictures)
-    add_saved_mask(flow, "Save invisible mask", name, hidden["invisible_mask"])
-    return hidden
+def add_shown_mask(flow: Flow, title: str, mask: Output) -> None:
+    """The same of a mask."""
+    flow.add("MaskPreview", title, mask=mask)
 
 
 def add_changes(flow: Flow, before: Output, after: Output, mask: Output) -> None:
     """A preview in the flow of what differs between two pictures, before and after, inside a mask."""
-    compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask, new_column=True)
-    flow.add("PreviewImage", "What changed", images=compared["difference"])
+    compared = flow.add("FiguraCompare", image_a=before, image_b=after, mask=mask)
+    add_shown(flow, "What changed", compared["difference"])
 
 
-def add_stitched(flow: Flow, name: str, image: Output, **patch: Any) -> None:
-    """What was drawn put back into a picture, and saved beside what changed.
-
-    Args:
-        flow: what the nodes are added to.
-        name: of the saved files.
-        image: the whole picture.
-        patch: further inputs of Stitch: patch, crop, mask, within.
-    """
-    whole = flow.add("FiguraStitch", image=image, **patch)
-    add_saved(flow, "Save picture", name, whole["image"])
-    add_changes(flow, image, whole["image"], whole["changed_mask"])
-
-
-def add_ksampler(flow: Flow, model: Output, said: dict[str, Any], latent: Output, **settings: Any) -> Node:
+def add_ksampler(
+    flow: Flow, model: Output | Inlet, said: dict[str, Any], latent: Output, **settings: Any
+) -> Node:
     """A stock sampler, DPM++ 2M on Karras' noise levels.
 
     Args:

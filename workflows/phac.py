@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .flow import Color, Flow, Node, Output
-from .parts import MINI_SIZE, add_invisible, add_saved, add_saved_mask, add_stitched
+from .parts import MINI_SIZE, add_changes, add_saved, add_shown, add_shown_mask
 from .scene import HEIGHT as SCENE_HEIGHT
 from .scene import IMAGE_NAME
 from .scene import WIDTH as SCENE_WIDTH
+from .subgraphs import complete_person
 
 EXAMPLE_SEED = 10_000_043
 EXAMPLE_HIDDEN = 0.4
@@ -30,50 +31,53 @@ SCENE_GIVEN = {
 SCENE_TEXT = "a woman with long brown hair in a purple shirt and a navy skirt, cheering"
 
 POSE_NOTE = """\
-Somebody stands behind something, and four points say where the hidden joints are. Press **Run**: it works
-as it is, on the models that come with Figura, in about half a minute on a CPU.
+Somebody stands behind something. Press **Run**: it works as it is, on the models that come with Figura, in
+about half a minute on a CPU.
 
-**What to change**
+**Then change how the person goes on**
 
-- **Example Person**: `seed` is another person (from 10000000 on the models have never seen them),
-  `occlusion` how much is hidden. The points below then have to move.
-- **Point Prompt**, `points`: the hidden joints, in pixels of the picture. Other places give another pose.
-  Joints that Detect Pose finds need no point.
-- **PHAC Sampler**, `seed`: another completion of the same pose. `text`: what the person wears.
-- **Inpaint Refiner**, `strength`: how much of the completed part is painted again.
+1. Click into the picture of **Point Prompt**. The four joints of the legs were set by hand: drag one, and
+   press **Run** again.
+2. Press the figure button (or P) and click to place a missing joint; Delete takes one away. Joints that
+   Detect Pose finds come by themselves, pale.
+3. **PHAC Sampler**: another `seed` is another person in the same pose; `text` says what is worn.
+
+**Further**
+
+- **Example Person**, `seed`: another person (from 10000000 on the models have never seen them). The joints
+  then have to move.
 
 Only pixels inside the invisible mask change. All others are bit for bit those of the input.
 """
 
 PHOTO_NOTE = """\
-The same as `phac_pose` from a picture of your own, at its own size.
+A hidden person in a picture of your own. Press **Run** to see it with the picture that comes with Figura,
+then
 
-**What to change**
+1. **Load Image**: choose your picture, or drop one on the node.
+2. Click into the picture of **Point Prompt** and press the arrow button: joints that can be seen are
+   imported. Drag what is wrong.
+3. Press the figure button (or P) and click where the hidden joints should be. Three or four are enough.
+4. **Complete this person**, `text`: what the person wears. `seed`: another try.
 
-1. **Load Image**: your picture. (The one named here comes with Figura.)
-2. **Point Prompt**, `points`: joints of the person in pixels of your picture, `width` and `height` are
-   its size. `"state": "detected"` is a joint one can see, `"given"` one that is hidden: three or four of
-   those are enough.
-   To have the visible ones found, connect **Detect Pose** with `vitpose` or `dwpose` to `pose_keypoint`.
-3. **PHAC Sampler**, `text`: the person in words.
+If the result is wrong, look at the masks first: points on the person (G) and beside it (N) correct them.
 
-**Crop Person** cuts out the part round the points at the size of the model in **Load PHAC** (128 for mini,
-512 for Stable Diffusion 1.5), **Stitch** puts the result back: outside the invisible mask the picture stays
-as it was, bit for bit.
+**Complete this person** is a subgraph: its button at the upper right opens it. It crops the person at the
+size of its models, completes, refines and stitches back. Mini's painters know only Figura's drawn people. For
+photographs choose other models in it, or open *Complete a photo with SD 1.5*.
 
-The mini models know only Figura's drawn people. On a photograph every stage runs, but what they paint is
-not a photograph: choose other models in **Load PHAC** and **Load Refiner**, or open `phac_native_sd15`.
+Outside the invisible mask the picture stays as it was, bit for bit.
 """
 
 
 def phac_pose(classes: Mapping[str, Any]) -> Flow:
     """From an example person, so that it runs the moment it is opened."""
-    flow = Flow("phac_pose", classes)
+    flow = Flow("phac_pose", classes, "Complete a person by points")
     flow.note("Complete a person (PHAC)", POSE_NOTE)
     example = add_example(flow)
     prompt = add_prompt(flow, example, points=points_text(MINI_SIZE, MINI_SIZE, given=EXAMPLE_JOINTS))
-    refined, hidden = add_stages(flow, "figura/", example["occluded"], prompt["prompt"], example["caption"])
-    add_comparison(flow, example, refined, hidden)
+    refined, hidden = add_stages(flow, example["occluded"], prompt["prompt"], example["caption"])
+    add_result(flow, "refined", example, refined, hidden)
     return flow
 
 
@@ -81,39 +85,33 @@ def add_prompt(flow: Flow, example: Node, **given: Any) -> Node:
     """What is given of the example person in Point Prompt, with the joints that are found."""
     with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
+        add_shown(flow, "Input", example["occluded"])
         prompt = flow.add(
             "FiguraPointPrompt", image=example["occluded"], **given, pose_keypoint=found["pose_keypoint"]
         )
-        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"], new_column=True)
+        add_shown(flow, "Prompt", prompt["prompt_image"])
     return prompt
 
 
 def phac_photo(classes: Mapping[str, Any]) -> Flow:
     """From a picture file, cropped to the model's size and stitched back."""
-    flow = Flow("phac_photo", classes)
+    flow = Flow("phac_photo", classes, "Complete a person in a photo")
     flow.note("Complete a person in your picture (PHAC)", PHOTO_NOTE)
     with flow.group("1  Your picture, and how the person goes on", Color.INPUT):
         photo = flow.add("LoadImage", image=IMAGE_NAME)
         text = points_text(SCENE_WIDTH, SCENE_HEIGHT, seen=SCENE_SEEN, given=SCENE_GIVEN)
         prompt = flow.add("FiguraPointPrompt", image=photo["IMAGE"], points=text)
-        add_saved(flow, "Save prompt", "photo_prompt", prompt["prompt_image"], new_column=True)
-    with flow.group("2  The part round the person", Color.PROMPT):
-        phac = flow.add("FiguraLoadPHAC")
-        part = flow.add(
-            "FiguraCropPerson",
-            image=photo["IMAGE"],
-            width=0,
-            height=0,
-            prompt=prompt["prompt"],
-            phac=phac["phac"],
+    with flow.group("2  Completed", Color.STAGE):
+        whole = flow.add_part(
+            complete_person(classes), image=photo["IMAGE"], prompt=prompt["prompt"], text=SCENE_TEXT
         )
-        flow.add("PreviewImage", "Crop", images=part["image"])
-    refined, _ = add_stages(flow, "figura/photo_", part["image"], part["prompt"], SCENE_TEXT, phac)
-    with flow.group("7  Back into the picture", Color.RESULT):
-        add_stitched(
-            flow, "photo_refined", photo["IMAGE"], patch=refined["image"], crop=part["crop"],
-            mask=refined["changed_mask"],
-        )  # fmt: skip
+        add_shown(flow, "Prompt", prompt["prompt_image"])
+        add_shown(flow, "Coarse person", whole["coarse"])
+        add_shown_mask(flow, "Visible mask", whole["visible_mask"])
+        add_shown_mask(flow, "Invisible mask", whole["invisible_mask"])
+    with flow.group("3  In your picture", Color.RESULT):
+        add_saved(flow, "Save picture", "photo_refined", whole["image"])
+        add_changes(flow, photo["IMAGE"], whole["image"], whole["changed_mask"])
     return flow
 
 
@@ -148,49 +146,46 @@ def add_example(flow: Flow) -> Node:
     """The example person, as the first group."""
     with flow.group("1  A person behind something", Color.INPUT):
         example = flow.add("FiguraExamplePerson", seed=EXAMPLE_SEED, size=MINI_SIZE, occlusion=EXAMPLE_HIDDEN)
-        add_saved(flow, "Save input", "occluded", example["occluded"])
     return example
 
 
-def add_comparison(flow: Flow, example: Node, refined: Node, hidden: Node) -> None:
-    """The result against the truth, as the last group.
+def add_result(flow: Flow, name: str, example: Node, refined: Node, hidden: Node) -> None:
+    """The result, saved and against the truth, as the last group.
 
     Args:
         flow: what it is added to.
+        name: of the saved picture.
         example: Example Person.
         refined: Inpaint Refiner.
         hidden: Invisible Mask.
     """
-    with flow.group("7  Against the truth", Color.RESULT):
+    with flow.group("6  The result, and the truth", Color.RESULT):
+        add_saved(flow, "Save refined", name, refined["image"])
         compared = flow.add(
             "FiguraCompare",
             image_a=refined["image"],
             image_b=example["complete"],
             mask=hidden["invisible_mask"],
         )
-        flow.add("PreviewImage", "Difference", images=compared["difference"])
-        flow.add("PreviewImage", "Truth", images=example["complete"])
+        add_shown(flow, "Difference", compared["difference"])
+        add_shown(flow, "Truth", example["complete"])
 
 
-def add_stages(
-    flow: Flow, prefix: str, image: Output, prompt: Output, text: Output | str, phac: Node | None = None
-) -> tuple[Node, Node]:
-    """The four stages with every intermediate saved; gives the refiner's node and the invisible mask's.
+def add_stages(flow: Flow, image: Output, prompt: Output, text: Output) -> tuple[Node, Node]:
+    """The four stages, each with its preview; gives the refiner's node and the invisible mask's.
 
     Args:
         flow: what they are added to.
-        prefix: of the names of saved pictures, such as "figura/photo_".
         image: the picture, of the models' size.
         prompt: how the person goes on.
         text: what the person looks like.
-        phac: the loader, where the flow has it already.
     """
     with flow.group("3  What can be seen", Color.MASK):
         sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=image, prompt=prompt)
-        add_saved_mask(flow, "Save visible mask", f"{prefix}visible_mask", seen["visible_mask"])
-    with flow.group("4  The whole person, coarsely", Color.STAGE):
-        phac = phac or flow.add("FiguraLoadPHAC")
+        add_shown_mask(flow, "Visible mask", seen["visible_mask"])
+    with flow.group("4  The whole person", Color.STAGE):
+        phac = flow.add("FiguraLoadPHAC")
         coarse = flow.add(
             "FiguraPHACSampler",
             phac=phac["phac"],
@@ -199,18 +194,17 @@ def add_stages(
             prompt=prompt,
             text=text,
         )
-        add_saved(flow, "Save coarse completion", f"{prefix}coarse", coarse["coarse"], new_column=True)
-    with flow.group("5  What is hidden", Color.MASK):
-        hidden = add_invisible(
-            flow,
-            f"{prefix}invisible_mask",
-            phac,
+        add_shown(flow, "Coarse person", coarse["coarse"])
+    with flow.group("5  What is hidden, refined in place", Color.MASK):
+        hidden = flow.add(
+            "FiguraInvisibleMask",
+            phac=phac["phac"],
             image=image,
             coarse=coarse["coarse"],
             visible_mask=seen["visible_mask"],
             prompt=prompt,
         )
-    with flow.group("6  Refined in place", Color.STAGE):
+        add_shown_mask(flow, "Invisible mask", hidden["invisible_mask"])
         loaded = flow.add("FiguraLoadRefiner")
         refined = flow.add(
             "FiguraInpaintRefiner",
@@ -222,8 +216,5 @@ def add_stages(
             exact_mask=hidden["exact_mask"],
             text=text,
         )
-        add_saved(flow, "Save composite", f"{prefix}composite", refined["composite"], new_column=True)
-        add_saved(flow, "Save refined", f"{prefix}refined", refined["image"])
-        add_saved(flow, "Save cutout", f"{prefix}cutout", refined["cutout"], new_column=True)
-        add_saved_mask(flow, "Save amodal mask", f"{prefix}amodal_mask", refined["amodal_mask"])
+        add_shown(flow, "Composite", refined["composite"])
     return refined, hidden

@@ -9,21 +9,20 @@ from ..headless.native_nodes import SD15_INPAINTING, SD15_OPENPOSE, SDXL_INPAINT
 from ..models.phac.networks import CUTOUT_SUFFIX
 from ..models.phac.prepare import PICTURE
 from .flow import Color, Flow, Node, Output
-from .parts import add_invisible, add_ksampler, add_saved, add_saved_mask, add_stitched
+from .parts import add_changes, add_ksampler, add_saved, add_shown, add_shown_mask
 from .phac import points_text
 from .photo import GIVEN, IMAGE_NAME, ROI_BOX, SEEN, SIDE, TEXT
+from .subgraphs import NEGATIVE, refine_anything_part
 
-NEGATIVE = "deformed, extra limbs, text, frame, blurry"
-REFINE_STRENGTH = 0.5
-STEPS, CFG, REFINE_CFG = 20, 5.0, 4.0
+STEPS, CFG = 20, 5.0
 
 WHAT_TO_CHANGE = """\
 **What to set**
 
 1. **Load Image**: your picture. (The one named here comes with Figura: NASA's portrait of Eileen Collins,
    public domain, with a board painted over her arm.)
-2. **Point Prompt**: the joints. Import finds those that can be seen; place three or four where the hidden
-   ones are.
+2. Click into the picture of **Point Prompt** and press the arrow button: joints that can be seen are
+   imported. Press the figure button (or P) and click where the hidden ones should be: three or four.
 3. **Text**: what the person wears.
 4. {size}
 """
@@ -37,11 +36,11 @@ NATIVE_NOTE = """\
 A hidden arm completed with a stock inpainting model: no weights of Figura paint anything. It needs
 {files}: ComfyUI offers to download what is missing when this workflow is opened.
 
-**Coarse Prepare** cuts out the person, kept on white, and draws the points for an OpenPose ControlNet; the
-model completes the person alone. **Invisible Mask** finds the hidden part of it, **Refine Prepare** pastes
-that in, the same model draws it again at half strength, **Stitch** puts it back. {keeps}
-
 {change}
+**Coarse Prepare** cuts out the person, kept on white, and draws the points for an OpenPose ControlNet; the
+model completes the person alone. **Refine anything**, a subgraph, finds the hidden part of it, pastes that
+in, lets the same model draw it again at half strength, and puts it back. {keeps}
+
 {anything}"""
 SIZE_IN_TWO = "**Size**: 0 follows the model; other sizes (512, 768, 1024 ...) go to both stages."
 
@@ -49,11 +48,11 @@ ONE_PASS_NOTE = """\
 A hidden arm drawn straight into the picture: one pass, for models that inpaint well by themselves. It needs
 {files}: ComfyUI offers to download what is missing when this workflow is opened.
 
+{change}
 **Amodal Mask** says where the hidden part is, from the visible one and your points, inside the box of
 the prompt; **Coarse Prepare** with `ground` on picture gives the crop as it is, and that part to be drawn.
 {keeps}
 
-{change}
 For Flux Fill, change the loaders and leave out **Apply ControlNet**. For an editing model that takes a
 picture (Qwen-Image-Edit, Flux Kontext), give it `canvas`, and connect what it makes to **Stitch**: that keeps
 the rest. A mask of the hidden part that you have goes to `draw_mask`; without one, all of the box is drawn.
@@ -67,19 +66,26 @@ Sampler** stands for the generator: replace it by your own, or by **Load Image**
 ComfyUI offers to download when this workflow is opened.
 
 {change}
-Other inpainting models do as well; `denoise` 0.5 is what PHAC's authors found best. {keeps}
+Other inpainting models do as well; `denoise` 0.5 is what PHAC's authors found best. **Refine anything** is a
+subgraph: its button at the upper right opens it. {keeps}
 
 {anything}"""
 
 
 def phac_native_sd15(classes: Mapping[str, Any]) -> Flow:
     """Both stages with Stable Diffusion 1.5."""
-    return _two_stages(Flow("phac_native_sd15", classes), SD15_INPAINTING, SD15_OPENPOSE)
+    return _two_stages(
+        Flow("phac_native_sd15", classes, "Complete a photo with SD 1.5"),
+        SD15_INPAINTING,
+        SD15_OPENPOSE,
+    )
 
 
 def phac_native_sdxl(classes: Mapping[str, Any]) -> Flow:
     """Both stages with SDXL."""
-    return _two_stages(Flow("phac_native_sdxl", classes), SDXL_INPAINTING, SDXL_OPENPOSE)
+    return _two_stages(
+        Flow("phac_native_sdxl", classes, "Complete a photo with SDXL"), SDXL_INPAINTING, SDXL_OPENPOSE
+    )
 
 
 def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
@@ -94,7 +100,7 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
     with flow.group("3  Your model, and the size", Color.INPUT):
         loaded, control = add_own_model(flow, checkpoint, controlnet)
         size = flow.add("PrimitiveInt", "Size (0: the model's)", value=0)
-    with flow.group("4  The whole person, coarsely", Color.STAGE):
+    with flow.group("4  The whole person", Color.STAGE):
         start = flow.add(
             "FiguraCoarsePrepare",
             image=photo["IMAGE"],
@@ -103,30 +109,20 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
             size=size["INT"],
             model=loaded["MODEL"],
         )
-        add_saved(flow, "Save canvas", f"{flow.name}_canvas", start["canvas"])
-        add_saved(flow, "Save prompt", f"{flow.name}_prompt", start["prompt_image"])
-        coarse = add_sampled(flow, loaded, start["canvas"], start["noise_mask"], TEXT + CUTOUT_SUFFIX, CFG,
+        add_shown(flow, "Canvas", start["canvas"])
+        add_shown(flow, "Prompt", start["prompt_image"])
+        coarse = add_sampled(flow, loaded, start["canvas"], start["noise_mask"], TEXT + CUTOUT_SUFFIX,
                              pose=(control, start["prompt_image"]))  # fmt: skip
-        add_saved(flow, "Save coarse completion", f"{flow.name}_coarse", coarse)
-    with flow.group("5  What is hidden", Color.MASK):
-        masks = flow.add("FiguraLoadPHAC")
-        hidden = add_invisible(
-            flow,
-            f"{flow.name}_invisible",
-            masks,
-            image=photo["IMAGE"],
-            coarse=coarse,
-            visible_mask=seen,
-            prompt=prompt["prompt"],
-            crop=start["crop"],
-        )
-    add_refined(flow, loaded, photo, coarse, seen, hidden, size=size["INT"], crop=start["crop"])
+    more = {"size": size["INT"], "crop": start["crop"]}
+    add_refined(
+        flow, loaded, image=photo["IMAGE"], coarse=coarse, visible_mask=seen, prompt=prompt["prompt"], **more
+    )
     return flow
 
 
 def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
     """The hidden part drawn into the picture at once."""
-    flow = Flow("phac_native_one_pass", classes)
+    flow = Flow("phac_native_one_pass", classes, "Complete in one pass with SDXL")
     change = WHAT_TO_CHANGE.format(size="**Coarse Prepare**, `size`: 0 follows the model.")
     files = f"`{SDXL_INPAINTING}` and `{SDXL_OPENPOSE}`"
     flow.note(
@@ -148,26 +144,22 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
             ground=PICTURE,
             model=loaded["MODEL"],
         )
-        add_saved(flow, "Save prompt", f"{flow.name}_prompt", start["prompt_image"])
-        add_saved_mask(flow, "Save mask", f"{flow.name}_mask", start["mask"])
+        add_shown(flow, "Prompt", start["prompt_image"])
+        add_shown_mask(flow, "Mask", start["mask"])
         drawn = add_sampled(
-            flow,
-            loaded,
-            start["canvas"],
-            start["noise_mask"],
-            TEXT,
-            CFG,
-            pose=(control, start["prompt_image"]),
+            flow, loaded, start["canvas"], start["noise_mask"], TEXT, pose=(control, start["prompt_image"])
         )
-    with flow.group("5  Back into the picture", Color.RESULT):
-        add_stitched(flow, flow.name, photo["IMAGE"], patch=drawn, crop=start["crop"], mask=start["mask"])
+        whole = flow.add(
+            "FiguraStitch", image=photo["IMAGE"], patch=drawn, crop=start["crop"], mask=start["mask"]
+        )
+    _add_result(flow, photo["IMAGE"], whole)
     return flow
 
 
 def refine_anything(classes: Mapping[str, Any]) -> Flow:
     """The refinement behind any generator."""
-    flow = Flow("refine_anything", classes)
-    change = WHAT_TO_CHANGE.format(size="**Refine Prepare**, `size`: 0 follows the model.")
+    flow = Flow("refine_anything", classes, "Refine anything with SDXL")
+    change = WHAT_TO_CHANGE.format(size="**Refine anything**, `size`: 0 follows the model.")
     flow.note(
         "Make any completed person fit (PHAC's refinement)",
         REFINE_NOTE.format(files=f"`{SDXL_INPAINTING}`", keeps=KEEPS, change=change, anything=ANYTHING),
@@ -185,20 +177,12 @@ def refine_anything(classes: Mapping[str, Any]) -> Flow:
             prompt=prompt["prompt"],
             text=TEXT,
         )
-        add_saved(flow, "Save coarse completion", f"{flow.name}_coarse", coarse["coarse"], new_column=True)
-    with flow.group("4  What is hidden", Color.MASK):
-        hidden = add_invisible(
-            flow,
-            f"{flow.name}_invisible",
-            masks,
-            image=photo["IMAGE"],
-            coarse=coarse["coarse"],
-            visible_mask=seen,
-            prompt=prompt["prompt"],
-        )
-    with flow.group("5  Your model", Color.INPUT):
+    with flow.group("4  Your model", Color.INPUT):
         loaded = flow.add("CheckpointLoaderSimple", ckpt_name=SDXL_INPAINTING)
-    add_refined(flow, loaded, photo, coarse["coarse"], seen, hidden)
+    add_refined(
+        flow, loaded, image=photo["IMAGE"], coarse=coarse["coarse"], visible_mask=seen,
+        prompt=prompt["prompt"],
+    )  # fmt: skip
     return flow
 
 
@@ -222,87 +206,61 @@ def add_visible(flow: Flow, photo: Node, prompt: Node) -> Output:
     with flow.group("2  What can be seen", Color.MASK):
         sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=photo["IMAGE"], prompt=prompt["prompt"])
-        add_saved_mask(flow, "Save visible mask", f"{flow.name}_visible", seen["visible_mask"])
+        add_shown_mask(flow, "Visible mask", seen["visible_mask"])
     return seen["visible_mask"]
 
 
 def add_sampled(
-    flow: Flow,
-    loaded: Node,
-    pixels: Output,
-    mask: Output,
-    text: str,
-    cfg: float,
-    denoise: float = 1.0,
-    pose: tuple[Node, Output] | None = None,
+    flow: Flow, loaded: Node, pixels: Output, mask: Output, text: str, pose: tuple[Node, Output]
 ) -> Output:
     """What a stock inpainting model makes of pixels inside a mask.
 
     Args:
         flow: what the nodes are added to.
         loaded: the checkpoint's loader.
-        pixels, mask: as InpaintModelConditioning takes them.
+        pixels: as InpaintModelConditioning takes them.
+        mask: the same.
         text: what is to be seen.
-        cfg, denoise: of KSampler.
         pose: the loader of a ControlNet, and its picture.
     """
-    positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=text, new_column=True)
+    positive = flow.add("CLIPTextEncode", "Text", clip=loaded["CLIP"], text=text)
     negative = flow.add("CLIPTextEncode", "Not wanted", clip=loaded["CLIP"], text=NEGATIVE)
-    said: dict[str, Any] = {"positive": positive["CONDITIONING"], "negative": negative["CONDITIONING"]}
-    if pose is not None:
-        control, image = pose
-        posed = flow.add(
-            "ControlNetApplyAdvanced",
-            **said,
-            control_net=control["CONTROL_NET"],
-            image=image,
-            vae=loaded["VAE"],
-        )
-        said = {name: posed[name] for name in said}
-    known = flow.add("InpaintModelConditioning", **said, vae=loaded["VAE"], pixels=pixels, mask=mask)
-    said = {name: known[name] for name in said}
-    made = add_ksampler(
-        flow, loaded["MODEL"], said, known["latent"], steps=STEPS, cfg=cfg, denoise=denoise, new_column=True
-    )
+    control, image = pose
+    posed = flow.add(
+        "ControlNetApplyAdvanced", positive=positive["CONDITIONING"], negative=negative["CONDITIONING"],
+        control_net=control["CONTROL_NET"], image=image, vae=loaded["VAE"],
+    )  # fmt: skip
+    known = flow.add(
+        "InpaintModelConditioning", positive=posed["positive"], negative=posed["negative"], vae=loaded["VAE"],
+        pixels=pixels, mask=mask,
+    )  # fmt: skip
+    said = {name: known[name] for name in ("positive", "negative")}
+    made = add_ksampler(flow, loaded["MODEL"], said, known["latent"], steps=STEPS, cfg=CFG)
     return flow.add("VAEDecode", samples=made["LATENT"], vae=loaded["VAE"])["IMAGE"]
 
 
-def add_refined(
-    flow: Flow, loaded: Node, photo: Node, coarse: Output, seen: Output, hidden: Node, **more: Any
-) -> None:
+def add_refined(flow: Flow, loaded: Node, image: Output, coarse: Output, **more: Output) -> None:
     """The refinement, and the result put back.
 
     Args:
         flow: what the nodes are added to.
         loaded: the checkpoint's loader.
-        photo: the picture's loader.
+        image: the picture.
         coarse: the completed person.
-        seen: the visible mask.
-        hidden: the node of the invisible mask.
-        more: further inputs of Refine Prepare.
+        more: further inputs of Refine anything.
     """
-    with flow.group("6  Refined in place", Color.STAGE):
-        start = flow.add(
-            "FiguraRefinePrepare",
-            image=photo["IMAGE"],
-            coarse=coarse,
-            visible_mask=seen,
-            invisible_mask=hidden["invisible_mask"],
-            exact_mask=hidden["exact_mask"],
-            model=loaded["MODEL"],
-            **more,
-        )
-        add_saved(flow, "Save composite", f"{flow.name}_composite", start["composite"])
-        refined = add_sampled(
-            flow, loaded, start["base"], start["noise_mask"], TEXT, REFINE_CFG, denoise=REFINE_STRENGTH
-        )
-    with flow.group("7  Back into the picture", Color.RESULT):
-        add_stitched(
-            flow,
-            flow.name,
-            photo["IMAGE"],
-            patch=refined,
-            crop=start["crop"],
-            mask=start["alpha"],
-            within=hidden["invisible_mask"],
-        )
+    with flow.group(f"{len(flow.groups) + 1}  Refined in place", Color.STAGE):
+        models = {"model": loaded["MODEL"], "clip": loaded["CLIP"], "vae": loaded["VAE"]}
+        given = {"image": image, "coarse": coarse, **models, **more}
+        whole = flow.add_part(refine_anything_part(flow.classes), text=TEXT, **given)
+        add_shown(flow, "Coarse person", coarse)
+        add_shown_mask(flow, "Invisible mask", whole["invisible_mask"])
+        add_shown(flow, "Composite", whole["composite"])
+    _add_result(flow, image, whole)
+
+
+def _add_result(flow: Flow, image: Output, whole: Node) -> None:
+    """The picture saved, and what changed in it."""
+    with flow.group(f"{len(flow.groups) + 1}  In your picture", Color.RESULT):
+        add_saved(flow, "Save picture", flow.name, whole["image"])
+        add_changes(flow, image, whole["image"], whole["changed_mask"])

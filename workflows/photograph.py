@@ -20,7 +20,7 @@ from .files import all_flows
 from .forms import api_form
 from .phac import points_text
 from .photo import GIVEN, IMAGE, IMAGE_NAME, SEEN, SIDE, TEXT
-from .thumbnails import side_by_side
+from .thumbnails import first_pictures, side_by_side
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,9 @@ def run_photograph(folder: Path) -> PhotoRun:
         inputs |= {"points": points_text(SIDE, SIDE, seen=SEEN, given=GIVEN)} if "points" in inputs else {}
         inputs |= {"text": TEXT} if "text" in inputs else {}
     output = folder / "output"
-    done = Runner(PlainHost(IMAGE.parent, output)).run(graph)
-    files = {
-        graph[number]["_meta"]["title"]: output / image["subfolder"] / image["filename"]
-        for number, shown in done.ui.items()
-        for image in shown.get("images", [])[:1]
-    }
+    host = PlainHost(IMAGE.parent, output)
+    done = Runner(host).run(graph)
+    files = first_pictures(graph, done.ui, host, folder)
     result = np.asarray(Image.open(files["Save picture"]).convert("RGB"))
     stitched = next(number for number, node in graph.items() if node["class_type"] == "FiguraStitch")
     mask = done.outputs[stitched][1][0].numpy() > 0
@@ -65,7 +62,7 @@ def save_sheet(path: Path) -> Path:
 
     with tempfile.TemporaryDirectory() as folder:
         run = run_photograph(Path(folder))
-        prompt = Image.open(run.files["Save prompt"]).convert("RGB").resize((512, 512))
+        prompt = Image.open(run.files["Prompt"]).convert("RGB").resize((512, 512))
         row = side_by_side([Image.fromarray(run.photograph), prompt, Image.fromarray(run.result)], width=1024)
     return write_then_rename(path, lambda place: row.save(place, "JPEG", quality=90))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .flow import Color, Flow
-from .parts import MINI_SIZE, add_changes, add_saved, add_saved_mask, add_studio_person
+from .parts import MINI_SIZE, add_changes, add_saved, add_shown, add_shown_mask, add_studio_person
 
 SOURCE_SEED, POSE_SEED, REFERENCE_SEED = 10_000_045, 10_000_017, 10_000_033
 MINI_STEPS, MINI_WEIGHT = 20, 2.0
@@ -16,7 +16,7 @@ REPOSE_NOTE = """\
 The person of a picture in another pose: clothes and hair stay, the pose is given by DensePose
 labels. Press **Run**: it works as it is, on the models that come with Figura.
 
-**What to change**
+**Then change it**
 
 - **Example Person**, `seed`: another person, who takes the pose of the next seed. Below 10000000 are people
   that the small model has learnt from.
@@ -26,7 +26,7 @@ labels. Press **Run**: it works as it is, on the models that come with Figura.
 - **PoCoLD Sampler**, `w_pose` and `w_source`: how much the pose and the source bind. 2 suits mini; the paper
   has 5, for its own size and photographs. Equal weights cost a third less time. `seed`: another draw.
 
-*Save attention* shows which colours of the source arrive where. `matched` is the share of the attention that
+*Attention* shows which colours of the source arrive where. `matched` is the share of the attention that
 goes to the same part of the body: it needs `source_densepose`, the result does not.
 """
 
@@ -37,10 +37,10 @@ Press **Run**: it works as it is, on the models that come with Figura.
 **DensePose** reads the pose from a picture. Look at its labels first: what is labelled wrongly is drawn
 wrongly.
 
-**What to change**
+**Then change it**
 
 - **Example Person**, `seed`: another pose. Only its labels are used.
-- **DensePose**, `source`: for photographs `densepose_r50_fpn_dl.torchscript`; `colour map` when the picture
+- **DensePose**, `source`: for photographs `model_final_0ed407.pkl`; `colour map` when the picture
   was drawn by a DensePose preprocessor. `mirror`: the pose seen in a mirror.
 - **PoCoLD Sampler**, `seed`: another person. `w_pose`: how much the pose binds (2 suits mini, 5 is the
   paper's); `w_source` counts nothing here.
@@ -52,7 +52,7 @@ looks of the source. Press **Run**: it works as it is, on the models that come w
 
 **DensePose** labels the reference, and gives the mask of the parts you choose.
 
-**What to change**
+**Then change it**
 
 - **Source** and **Reference**, `seed`: other people. For pictures of your own connect **Load Image**: the
   reference goes to **DensePose** and to `reference`, the other one to `source`.
@@ -66,44 +66,44 @@ looks of the source. Press **Run**: it works as it is, on the models that come w
 
 def pocold_repose(classes: Mapping[str, Any]) -> Flow:
     """An example person in the pose of another one, beside the truth."""
-    flow = Flow("pocold_repose", classes)
+    flow = Flow("pocold_repose", classes, "Re-pose a person by DensePose")
     flow.note("A person in another pose (PoCoLD)", REPOSE_NOTE)
     with flow.group("1  A person, and the labels of another pose", Color.INPUT):
         example = add_studio_person(flow, SOURCE_SEED)
-        add_saved(flow, "Save source", "pocold_source", example["complete"])
+        add_shown(flow, "Source", example["complete"])
     with flow.group("2  Drawn in that pose", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
         made = flow.add(
             "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=example["other_densepose"],
             source=example["complete"], source_densepose=example["densepose"], steps=MINI_STEPS,
-            w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT, new_column=True,
+            w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT,
         )  # fmt: skip
     with flow.group("3  The person", Color.RESULT):
-        add_saved(flow, "Save labels", "pocold_labels", made["labels"])
-        add_saved(flow, "Save attention", "pocold_attention", made["attention"])
-        add_saved(flow, "Save person", "pocold_person", made["image"], new_column=True)
-        add_saved(flow, "Save truth", "pocold_truth", example["other_pose"])
+        add_shown(flow, "Labels", made["labels"])
+        add_shown(flow, "Attention", made["attention"])
+        add_saved(flow, "Save person", "pocold_person", made["image"])
+        add_shown(flow, "Truth", example["other_pose"])
     with flow.group("4  Against the truth", Color.RESULT):
         compared = flow.add("FiguraCompare", image_a=made["image"], image_b=example["other_pose"])
-        flow.add("PreviewImage", "Difference", images=compared["difference"])
+        add_shown(flow, "Difference", compared["difference"])
     return flow
 
 
 def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
     """Somebody in the pose that mini finds in a picture."""
-    flow = Flow("pocold_pose_only", classes)
+    flow = Flow("pocold_pose_only", classes, "Draw somebody in that pose")
     flow.note("Somebody in a given pose (PoCoLD)", POSE_NOTE)
     with flow.group("1  A picture that shows the pose", Color.INPUT):
         example = add_studio_person(flow, POSE_SEED)
-        flow.add("PreviewImage", "Pose", images=example["complete"])
+        add_shown(flow, "Pose", example["complete"])
     with flow.group("2  Its labels", Color.PROMPT):
         labelled = flow.add("FiguraDensePose", image=example["complete"])
-        add_saved(flow, "Save labels", "pocold_pose_labels", labelled["preview"])
+        add_shown(flow, "Labels", labelled["preview"])
     with flow.group("3  Drawn from the labels alone", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
         made = flow.add(
             "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=labelled["densepose"],
-            steps=MINI_STEPS, w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT, new_column=True,
+            steps=MINI_STEPS, w_pose=MINI_WEIGHT, w_source=MINI_WEIGHT,
         )  # fmt: skip
     with flow.group("4  Somebody", Color.RESULT):
         add_saved(flow, "Save person", "pocold_somebody", made["image"])
@@ -112,31 +112,31 @@ def pocold_pose_only(classes: Mapping[str, Any]) -> Flow:
 
 def pocold_appearance_transfer(classes: Mapping[str, Any]) -> Flow:
     """The clothes of one example person on another, who stays as he is otherwise."""
-    flow = Flow("pocold_appearance_transfer", classes)
+    flow = Flow("pocold_appearance_transfer", classes, "Put clothes on another person")
     flow.note("One person's clothes on another (PoCoLD)", TRANSFER_NOTE)
     with flow.group("1  Who wears the clothes, and who shall", Color.INPUT):
         source, reference = (
             add_studio_person(flow, seed, title)
             for title, seed in (("Source", SOURCE_SEED), ("Reference", REFERENCE_SEED))
         )
-        add_saved(flow, "Save source", "pocold_clothes", source["complete"], new_column=True)
-        add_saved(flow, "Save reference", "pocold_reference", reference["complete"])
+        add_shown(flow, "Source, worn", source["complete"])
+        add_shown(flow, "Reference, before", reference["complete"])
     with flow.group("2  The reference's labels, and what changes", Color.MASK):
         labelled = flow.add(
             "FiguraDensePose", image=reference["complete"], parts="clothes", grow=MASK_GROWTH_PX
         )
-        add_saved(flow, "Save labels", "pocold_reference_labels", labelled["preview"])
-        add_saved_mask(flow, "Save mask", "pocold_mask", labelled["mask"])
+        add_shown(flow, "Labels", labelled["preview"])
+        add_shown_mask(flow, "Mask", labelled["mask"])
     with flow.group("3  Drawn inside the mask", Color.STAGE):
         loaded = flow.add("FiguraLoadPoCoLD")
         made = flow.add(
             "FiguraPoCoLDSampler", pocold=loaded["pocold"], target_densepose=labelled["densepose"],
             source=source["complete"], source_densepose=source["densepose"],
             reference=reference["complete"], mask=labelled["mask"], steps=MINI_STEPS, w_pose=MINI_WEIGHT,
-            w_source=MINI_WEIGHT, new_column=True,
+            w_source=MINI_WEIGHT,
         )  # fmt: skip
     with flow.group("4  The reference in the source's clothes", Color.RESULT):
         add_saved(flow, "Save person", "pocold_dressed", made["image"])
-        add_saved(flow, "Save attention", "pocold_dressed_attention", made["attention"])
+        add_shown(flow, "Attention", made["attention"])
         add_changes(flow, reference["complete"], made["image"], labelled["mask"])
     return flow

@@ -7,22 +7,33 @@ from typing import Any
 
 from ..people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX, PromptKind
 from .flow import Color, Flow, Node
-from .parts import MINI_SIZE, add_saved
-from .phac import EXAMPLE_JOINTS, add_comparison, add_example, add_prompt, add_stages, points_text
+from .parts import MINI_SIZE, add_shown
+from .phac import EXAMPLE_JOINTS, add_example, add_prompt, add_result, add_stages, points_text
 
+BOX_TOOLS = {ROI_BOX: "**R** (region of interest)", FULL_BOX: "**B** (whole person)"}
+BOX_TITLES = {
+    "roi_box": "Complete by box, hidden part",
+    "full_box": "Complete by box, whole person",
+    "pose_roi_box": "Complete by points, hidden box",
+    "pose_full_box": "Complete by points, whole box",
+}
 # Of the example person's hidden part, and of all of them, drawn by hand.
 EXAMPLE_BOXES = {ROI_BOX: (71, 69, 101, 124), FULL_BOX: (65, 12, 118, 124)}
 BOX_NOTE = """\
 Somebody stands behind something. {said}
 Press **Run**: it works as it is, on the models that come with Figura, in about half a minute on a CPU.
 
-**What to change**
+**Then change how the person goes on**
 
-- **Point Prompt**, {boxes}: another box gives another completion. `prompt_type` chooses the kind of
-  prompt; each kind has a ControlNet of its own.
-- **Example Person**: `seed` is another person (from 10000000 on the models have never seen them),
-  `occlusion` how much is hidden. The box then has to move.
-- **PHAC Sampler**, `seed`: another completion. `text`: what the person wears.
+1. Click into the picture of **Point Prompt**, press {tools} and draw another box, or drag a handle of the one
+   that is there: another box gives another completion. Press **Run** again.
+2. **PHAC Sampler**: another `seed` is another completion; `text` says what the person wears.
+
+**Further**
+
+- **Point Prompt**, `prompt_type`: the kind of prompt; each kind has a ControlNet of its own.
+- **Example Person**, `seed`: another person (from 10000000 on the models have never seen them). The box then
+  has to move.
 
 A box says less than joints do: use it when only the extent matters, or together with them.
 """
@@ -31,13 +42,13 @@ COMPLETE_NOTE = """\
 Somebody stands behind something, and nobody places a single point: **Complete Pose** proposes the hidden
 joints from those that can be seen. Press **Run**: it works as it is, on the models that come with Figura.
 
-**What to change**
+**Then correct the proposal**
 
-- **Complete Pose**, `seed`: another plausible pose. `variety`: how far proposals may differ; 0 is the one
-  in the middle. To see several beside each other, raise `count` and look at `skeleton`.
-- **Point Prompt**, `points`: what you place here replaces the proposal. That is the way to work: look at
-  the proposal, correct a joint or two.
-- **Example Person**, `seed`: another person. Nothing else has to change then.
+1. After the run the proposed joints are in the picture of **Point Prompt**, pale and dashed. Click into the
+   picture and drag one: what you place replaces the proposal. Press **Run** again.
+2. **Complete Pose**, `seed`: another plausible pose. `variety`: how far proposals may differ; 0 is the one
+   in the middle. To see several beside each other, raise `count` and look at `skeleton`.
+3. **Example Person**, `seed`: another person. Nothing else has to change then.
 """
 
 
@@ -51,7 +62,7 @@ def flow_name(kind: PromptKind) -> str:
 
 def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
     """By joints that a network proposes."""
-    flow = Flow("phac_complete_pose", classes)
+    flow = Flow("phac_complete_pose", classes, "Complete without any point")
     flow.note("Complete a person, with proposed joints (PHAC)", COMPLETE_NOTE)
     example = add_example(flow)
     with flow.group("2  How the person might go on", Color.PROMPT):
@@ -59,18 +70,19 @@ def phac_complete_pose(classes: Mapping[str, Any]) -> Flow:
         whole = flow.add("FiguraCompletePose", pose_keypoint=found["pose_keypoint"])
         prompt = flow.add(
             "FiguraPointPrompt", image=example["occluded"], pose_keypoint=whole["pose_keypoint"],
-            new_column=True,
         )  # fmt: skip
-        add_saved(flow, "Save prompt", "prompt", prompt["prompt_image"])
+        add_shown(flow, "Input", example["occluded"])
+        add_shown(flow, "Prompt", prompt["prompt_image"])
     _finish(flow, example, prompt)
     return flow
 
 
 def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
     """By a prompt of a kind with a box."""
-    flow = Flow(flow_name(kind), classes)
-    names = " and ".join(f"`{name}`" for name in kind.boxes)
-    flow.note("Complete a person by a box (PHAC)", BOX_NOTE.format(said=kind.note, boxes=names))
+    title = BOX_TITLES.get(kind.name, f"Complete by {kind.name.replace('_', ' ')}")
+    flow = Flow(flow_name(kind), classes, title)
+    tools = " and ".join(BOX_TOOLS[name] for name in kind.boxes)
+    flow.note("Complete a person by a box (PHAC)", BOX_NOTE.format(said=kind.note, tools=tools))
     example = add_example(flow)
     given = EXAMPLE_JOINTS if kind.joints else {}
     boxes: dict[str, Any] = {name: EXAMPLE_BOXES[name] for name in kind.boxes}
@@ -81,6 +93,6 @@ def phac_box(classes: Mapping[str, Any], kind: PromptKind) -> Flow:
 
 
 def _finish(flow: Flow, example: Node, prompt: Node) -> None:
-    prefix = f"figura/{flow.name.removeprefix('phac_')}_"
-    refined, hidden = add_stages(flow, prefix, example["occluded"], prompt["prompt"], example["caption"])
-    add_comparison(flow, example, refined, hidden)
+    name = f"{flow.name.removeprefix('phac_')}_refined"
+    refined, hidden = add_stages(flow, example["occluded"], prompt["prompt"], example["caption"])
+    add_result(flow, name, example, refined, hidden)

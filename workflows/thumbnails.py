@@ -1,7 +1,8 @@
-"""The templates' thumbnails, made from what the workflows really give: input and result side by side."""
+"""The templates' thumbnails, from what the workflows really give: the result, in its corners the input."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,29 +21,35 @@ from .scene import IMAGE
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WIDTH = 400
+    from ..host.plain import PlainHost
+
+SIDE, INSET, RIM = 256, 84, 3
+"""Of a thumbnail, of the small pictures in its lower corners, and of the frame round these, in pixels."""
 GAP = 4
-QUALITY = 88
-# workflow -> the output nodes whose pictures are shown, from left to right
-STAGES = ("Save input", "Save prompt", "Save refined")
+BANNER = (840, 360)
+QUALITY = 84
+GROUND, FRAME = (24, 24, 28), (205, 205, 210)
+# workflow -> the nodes whose pictures are shown: what one gets, then what it is made from, in the corners
+STAGES = ("Save refined", "Input", "Prompt")
 SHOWN = {
     "phac_pose": STAGES,
-    "phac_photo": ("Load Image", "Save picture"),
+    "phac_photo": ("Save picture", "Load Image", "Prompt"),
     **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
-    "phac_native_sd15": ("Load Image", "Save prompt", "Save canvas"),
-    "phac_native_sdxl": ("Load Image", "Save prompt", "Save canvas"),
-    "phac_native_one_pass": ("Load Image", "Save prompt", "Save mask"),
-    "refine_anything": ("Load Image", "Save coarse completion", "Save composite"),
-    "hands_two_stage": ("Save hands", "Save canvas", "Save person"),
-    "humansd_pose": ("Save skeleton", "Save person"),
-    "humansd_multi_person": ("Save skeletons", "Save people"),
-    "pocold_repose": ("Save source", "Save labels", "Save person"),
-    "pocold_pose_only": ("Save labels", "Save person"),
-    "pocold_appearance_transfer": ("Save source", "Save reference", "Save mask", "Save person"),
-    "cfld_repose": ("Save source", "Save pose", "Save person"),
-    "cfld_interpolate": ("Save first", "Save 25 %", "Save 50 %", "Save 75 %", "Save second"),
-    "cfld_edit": ("Save reference", "Save mask", "Save source", "Save person"),
+    "phac_several_people": ("Save picture", "Both"),
+    "phac_native_sd15": ("Load Image", "Prompt", "Canvas"),
+    "phac_native_sdxl": ("Load Image", "Prompt", "Canvas"),
+    "phac_native_one_pass": ("Load Image", "Prompt", "Mask"),
+    "refine_anything": ("Composite", "Load Image", "Coarse person"),
+    "hands_two_stage": ("Save person", "Canvas", "Hands"),
+    "humansd_pose": ("Save person", "Skeleton"),
+    "humansd_multi_person": ("Skeletons", "Save people"),
+    "pocold_repose": ("Save person", "Source", "Labels"),
+    "pocold_pose_only": ("Save person", "Labels"),
+    "pocold_appearance_transfer": ("Save person", "Reference, before", "Source, worn"),
+    "cfld_repose": ("Save person", "Source", "Pose"),
+    "cfld_interpolate": ("Save 50 %", "First", "Second"),
+    "cfld_edit": ("Save person", "Reference, before", "Source, worn"),
 }
 # Workflows of which only ComfyUI can run anything: what they do is drawn.
 DRAWN = {
@@ -53,15 +60,43 @@ DRAWN = {
 
 
 def thumbnail(flow: Flow) -> Image:
-    """Run a workflow as shipped and put its pictures side by side, 400 pixels wide; or draw what it does."""
+    """Run a workflow as shipped and show what it gives in a square; or draw what it does."""
     from PIL import Image
 
     if flow.name in DRAWN:
-        return side_by_side(DRAWN[flow.name]())
+        return square(DRAWN[flow.name]())
     with tempfile.TemporaryDirectory() as folder:
         files = run_files(runnable_part(api_form(flow)), Path(folder))
-        shown = [Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]]
-    return side_by_side(shown)
+        return square([Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]])
+
+
+def banner(flow: Flow) -> Image:
+    """Of phac_photo what goes in, the prompt, and what comes out, in 21 : 9."""
+    from PIL import Image, ImageOps
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = run_files(runnable_part(api_form(flow)), Path(folder))
+        titles = ("Load Image", "Prompt", "Save picture")
+        images = [Image.open(files[title]).convert("RGB") for title in titles]
+    sides = (BANNER[0] - 2 * GAP) // 3, BANNER[1]
+    row = Image.new("RGB", BANNER, GROUND)
+    for index, image in enumerate(images):
+        row.paste(ImageOps.fit(image, sides, Image.Resampling.LANCZOS), (index * (sides[0] + GAP), 0))
+    return row
+
+
+def square(images: list[Image]) -> Image:
+    """The first picture, with the others in the lower corners; wide ones below each other."""
+    from PIL import Image, ImageOps
+
+    main = images[0]
+    if main.width >= 2 * main.height:
+        return ImageOps.pad(below_each_other(images, SIDE), (SIDE, SIDE), color=GROUND)
+    whole = ImageOps.fit(main, (SIDE, SIDE), Image.Resampling.LANCZOS)
+    for image, left in zip(images[1:], (0, SIDE - INSET), strict=False):
+        small = ImageOps.fit(image, (INSET - 2 * RIM, INSET - 2 * RIM), Image.Resampling.LANCZOS)
+        whole.paste(ImageOps.expand(small, RIM, FRAME), (left, SIDE - INSET))
+    return whole
 
 
 def runnable_part(graph: Graph) -> Graph:
@@ -87,22 +122,38 @@ def _present(inputs: Mapping[str, Any], kept: Graph) -> dict[str, Any]:
 
 
 def run_files(graph: Graph, output: Path) -> dict[str, Path]:
-    """Title of a node -> the first picture it saved or loaded."""
+    """Title of a node -> the first picture that it saved, showed or loaded."""
     from ..headless.runner import Runner
     from ..host.plain import PlainHost
 
     host = PlainHost(IMAGE.parent, output)
-    result = Runner(host).run(graph)
-    saved = {
-        graph[node_id]["_meta"]["title"]: output / image["subfolder"] / image["filename"]
-        for node_id, ui in result.ui.items()
-        for image in ui.get("images", [])[:1]
-    }
+    files = first_pictures(graph, Runner(host).run(graph).ui, host, output)
     loaders = [node for node in graph.values() if node["class_type"] == "LoadImage"]
-    return saved | {node["_meta"]["title"]: IMAGE.parent / node["inputs"]["image"] for node in loaders}
+    return files | {node["_meta"]["title"]: IMAGE.parent / node["inputs"]["image"] for node in loaders}
 
 
-def side_by_side(images: list[Image], width: int = WIDTH) -> Image:
+def first_pictures(
+    graph: Graph, ui: Mapping[str, Mapping[str, Any]], host: PlainHost, folder: Path
+) -> dict[str, Path]:
+    """Title of a node -> a copy of the first picture that it saved or showed.
+
+    Args:
+        graph: what ran.
+        ui: node id -> what it shows.
+        host: on which it ran.
+        folder: where the copies are put.
+    """
+    folders = {"output": host.output_dir(), "temp": host.temp_dir()}
+    files = {}
+    for node_id, shown in ui.items():
+        for image in shown.get("images", [])[:1]:
+            title = graph[node_id]["_meta"]["title"]
+            place = folders[image["type"]] / image["subfolder"] / image["filename"]
+            files[title] = Path(shutil.copy(place, folder / f"{title}.png"))
+    return files
+
+
+def side_by_side(images: list[Image], width: int) -> Image:
     """Pictures of one size in a row on white, `width` pixels wide; wide pictures one below the other."""
     from PIL import Image
 

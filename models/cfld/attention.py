@@ -7,8 +7,7 @@ H_A makes of the finer maps of the source encoder: Q = W_q h + bias.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -96,23 +95,49 @@ def _zero_conv(before: int, after: int) -> nn.Conv2d:
 class QueryBias:
     """Attention whose queries get a bias: Q = W_q h + bias, softmax(Q K^T / sqrt(d)) V.
 
-    bias: (B,C,h,w) or None. The attention's own projections are used.
+    The attention's own projections are used. number: of this attention among the upward ones. The biases come
+    with each call (`cross_attention_kwargs`), never on the network: two threads may use one model.
     """
 
-    def __init__(self) -> None:
-        self.bias: Tensor | None = None
+    def __init__(self, number: int) -> None:
+        self.number = number
 
     def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Any = None,
+        temb: Any = None,
+        query_biases: Sequence[Tensor] = (),
     ) -> Tensor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query = attn.to_q(hidden_states)
-        if self.bias is not None:
-            query = query + self.bias.flatten(2).transpose(1, 2)
+        if query_biases:
+            query = query + query_biases[self.number].flatten(2).transpose(1, 2)
         heads = [attn.head_to_batch_dim(each) for each in (query, attn.to_k(context), attn.to_v(context))]
         weights = attn.get_attention_scores(heads[0], heads[1])
         out = attn.batch_to_head_dim(torch.bmm(weights, heads[2]))
         return attn.to_out[1](attn.to_out[0](out))
+
+
+class Unbiased:
+    """An attention as it was, which leaves the biases of a call to others."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor: Any = processor.processor if isinstance(processor, Unbiased) else processor
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Any = None,
+        temb: Any = None,
+        query_biases: Sequence[Tensor] = (),
+    ) -> Tensor:
+        made: Tensor = self.processor(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        return made
 
 
 def key_value_names(names: Sequence[str]) -> list[str]:
@@ -144,21 +169,11 @@ def upward_attentions(unet: Any) -> list[Any]:
 
 def take_query_biases(unet: Any) -> None:
     """Have the U-Net's upward cross-attention take biases; without any, all stays as it was."""
-    for attention in upward_attentions(unet):
-        attention.set_processor(QueryBias())
-
-
-@contextmanager
-def query_biases(unet: Any, biases: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, the queries have these biases; none leaves them as they are."""
-    processors = [attention.processor for attention in upward_attentions(unet)] if biases else []
-    for processor, bias in zip(processors, biases, strict=True):
-        processor.bias = bias
-    try:
-        yield
-    finally:
-        for processor in processors:
-            processor.bias = None
+    upward = upward_attentions(unet)
+    for attention in [part for part in unet.modules() if isinstance(part, Attention)]:
+        attention.set_processor(Unbiased(attention.processor))
+    for number, attention in enumerate(upward):
+        attention.set_processor(QueryBias(number))
 
 
 def predict_noise(
@@ -188,8 +203,14 @@ def predict_noise(
     added = [fitted(each, level_size(size, level)) for level, each in enumerate(residuals)]
     levels = _levels(unet) if biases else []
     shaped = [fitted(each, level_size(size, n)) for each, n in zip(biases, levels, strict=True)]
-    with query_biases(unet, shaped):
-        return unet(latents, t, prompt, down_intrablock_additional_residuals=added or None).sample
+    with_call = {"query_biases": shaped} if shaped else None
+    return unet(
+        latents,
+        t,
+        prompt,
+        down_intrablock_additional_residuals=added or None,
+        cross_attention_kwargs=with_call,
+    ).sample
 
 
 def _levels(unet: Any) -> list[int]:

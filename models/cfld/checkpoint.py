@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..diffusion import single_file
-from ..diffusion.checkpoint import config_from_metadata, config_to_metadata, load_file, load_into, save_module
+from ..diffusion.checkpoint import built, config_from_metadata, config_to_metadata, load_file, save_module
 from ..diffusion.controlnet import UNET_PREFIX, under
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..store import SAFE_SUFFIXES
@@ -81,8 +81,11 @@ def load_cfld(
 def load_change(path: str | Path) -> tuple[CFLDNetworks, dict[str, Tensor]]:
     """The networks in float32 and eval mode, and the U-Net's matrices, of a file of the kind "cfld"."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    networks = CFLDNetworks(config_from_metadata(CFLDConfig, meta["config"].get(FILE_KIND, {})))
-    load_into(networks, under(tensors, MODEL_PREFIX), str(path))
+    networks = built(
+        lambda: CFLDNetworks(config_from_metadata(CFLDConfig, meta["config"].get(FILE_KIND, {}))),
+        under(tensors, MODEL_PREFIX),
+        str(path),
+    )
     return networks.eval(), {name: value.float() for name, value in under(tensors, UNET_PREFIX).items()}
 
 

@@ -8,20 +8,29 @@ their scales (rows,) as NAME.scale.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
+from ..files import code_of, write_then_rename
 from ..sentences import typed
 
 Config = TypeVar("Config")
+Network = TypeVar("Network", bound=torch.nn.Module)
 
+READABLE_TYPES = {
+    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
+    torch.float8_e4m3fnuz, torch.float8_e5m2fnuz, torch.int64, torch.int32, torch.int16, torch.int8,
+    torch.uint8, torch.bool,
+}  # fmt: skip
 NUMBERS_AT_ONCE = 1 << 20
 METADATA_KEY = "figura"
+LONGEST_METADATA = 4 << 20
+LARGEST_NUMBER = 4096
+"""In a configuration: sides of pictures, of which no tensor tells."""
 SCALE_SUFFIX = ".scale"
 LEAST_INT8_NUMBERS = 1024
 """Smaller tensors, and biases and norms of any size, stay fp16: they are few and matter most."""
@@ -58,23 +67,24 @@ def save_module(
         ValueError: when a tensor holds NaN or infinity.
         OSError: when the disk is full.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     stored = {name: _storable(name, tensor, dtype) for name, tensor in tensors.items()}
     if int8:
         stored = in_int8(stored)
     metadata = {METADATA_KEY: json.dumps({"kind": file_kind, "config": dict(config), **meta}, sort_keys=True)}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(stored, str(unfinished), metadata=metadata)
+
+    def write(unfinished: Path) -> None:
+        try:
+            save_file(stored, str(unfinished), metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(code_of(error), str(error), str(unfinished)) from error
         load_file(unfinished, file_kind=file_kind)
         unfinished.chmod(0o644)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+
+    return write_then_rename(path, write)
 
 
 def load_file(
@@ -93,6 +103,7 @@ def load_file(
             f"{path} holds {meta['kind']!r} weights, but {file_kind!r} weights are needed: "
             "choose another file"
         )
+    check_config(meta["config"], tensors, path)
     return from_int8(tensors), meta
 
 
@@ -160,22 +171,26 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged ({error}): copy or download it again") from error
     for name, tensor in tensors.items():
-        _check_finite(name, tensor, str(path))
+        check_finite(name, tensor, str(path))
     return tensors, raw
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Only the metadata of a weight file of this pack (no tensors are read)."""
+    return parse_metadata(path, raw_metadata(path))
+
+
+def raw_metadata(path: str | Path) -> dict[str, str]:
+    """The texts in the header of any safetensors file. Errors as in `load_file`."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
     _check_is_safetensors(path)
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
-            raw = file.metadata() or {}
-    except SafetensorError as error:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}): copy or download it again") from error
-    return parse_metadata(path, raw)
 
 
 def parse_metadata(path: str | Path, raw: Mapping[str, str]) -> dict[str, Any]:
@@ -185,20 +200,73 @@ def parse_metadata(path: str | Path, raw: Mapping[str, str]) -> dict[str, Any]:
             f"{path} was not written by Figura (no {METADATA_KEY!r} metadata): choose a Figura weights file"
         )
     try:
+        if len(raw[METADATA_KEY]) > LONGEST_METADATA:
+            raise ValueError("it is too long")
         meta = json.loads(raw[METADATA_KEY])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
         raise ValueError(
-            f"{path} has damaged {METADATA_KEY!r} metadata ({error}): copy or download it again"
+            f"{path} has damaged {METADATA_KEY!r} metadata ({reason}): copy or download it again"
         ) from error
-    if not isinstance(meta, dict) or "kind" not in meta or not isinstance(meta.get("config"), dict):
+    if not isinstance(meta, dict) or not _is_described(meta):
         raise ValueError(
             f"{path} has {METADATA_KEY!r} metadata without kind and config: choose a Figura weights file"
         )
     return meta
 
 
+def _is_described(meta: Mapping[str, Any]) -> bool:
+    return isinstance(meta.get("kind"), str) and isinstance(meta.get("config"), dict)
+
+
+def built(network: Callable[[], Network], tensors: Mapping[str, torch.Tensor], name: str) -> Network:
+    """The network that `network` makes of a file's configuration, with the file's tensors.
+
+    It is made without memory first and held against the tensors: sizes are a stranger's words until then.
+    Raises ValueError that names the file.
+    """
+    try:
+        with torch.device("meta"):
+            check_fits(network(), tensors, name)
+        module = network()
+    except ValueError as error:
+        raise error if str(error).startswith(name) else ValueError(_no_network(name, error)) from error
+    except Exception as error:  # whatever a stranger's numbers make of a constructor
+        raise ValueError(_no_network(name, error)) from error
+    load_into(module, tensors, name)
+    return module
+
+
+def _no_network(name: str, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return f"{name} describes no network that can be made ({reason}): choose another file"
+
+
+def check_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """ValueError for a configuration with numbers larger than any side of these tensors or of a picture."""
+    largest = max([side for tensor in tensors.values() for side in tensor.shape] + [LARGEST_NUMBER])
+    waiting: list[Any] = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (dict, list)):
+            waiting += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, (int, float)) and not abs(value) <= largest:
+            raise ValueError(
+                f"{path} describes a network with {str(value)[:30]} of something, and holds no such tensor: "
+                "choose another file"
+            )
+
+
 def load_into(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> torch.nn.Module:
     """Load `tensors` into `module`, strictly; ValueError names the first keys that do not fit."""
+    check_fits(module, tensors, name)
+    own = module.state_dict()
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
+    return module
+
+
+def check_fits(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    """ValueError unless the module's weights have these names and shapes."""
     own = module.state_dict()
     wrong = sorted(set(own) ^ set(tensors))
     wrong += [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
@@ -206,15 +274,13 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name
         raise ValueError(
             f"{name} does not fit {type(module).__name__}: {len(wrong)} keys differ, first {wrong[:3]}"
         )
-    module.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
-    return module
 
 
 def _storable(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     tensor = tensor.detach().to("cpu")
     if tensor.is_floating_point():
         tensor = tensor.to(dtype)
-    _check_finite(name, tensor, "the weights to be saved")
+    check_finite(name, tensor, "the weights to be saved")
     return tensor.contiguous().clone()
 
 
@@ -231,7 +297,13 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return all(bool(value.isfinite()) for value in tensor.aminmax())
 
 
-def _check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
+def check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
+    """ValueError that names a tensor with NaN or infinity, or of a type that no network takes."""
+    if tensor.dtype not in READABLE_TYPES:
+        raise ValueError(
+            f"tensor {name[:80]!r} in {where} has numbers of type {str(tensor.dtype)[6:]}, "
+            "which no network here takes: use another version of the file, such as fp16"
+        )
     if not is_finite(tensor):
         raise ValueError(
             f"tensor {name!r} in {where} holds NaN or infinity: the file is not usable, use another"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as functional
 
-from .checkpoint import load_file, load_into
+from .checkpoint import built, load_file
 from .schedulers import STABLE_DIFFUSION
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def load_vae(path: str | Path) -> AutoencoderKL:
     from diffusers import AutoencoderKL
 
     tensors, meta = load_file(path, file_kind="vae")
-    return load_into(AutoencoderKL.from_config(meta["config"]), tensors, str(path)).eval()
+    return built(lambda: AutoencoderKL.from_config(meta["config"]), tensors, str(path)).eval()
 
 
 def load_unet(path: str | Path, file_kind: str = "unet") -> UNet2DConditionModel:
@@ -191,8 +191,8 @@ def load_unet(path: str | Path, file_kind: str = "unet") -> UNet2DConditionModel
     from diffusers import UNet2DConditionModel
 
     tensors, meta = load_file(path, file_kind=file_kind)
-    unet = with_plain_attention(UNet2DConditionModel.from_config(meta["config"]))
-    return load_into(unet, tensors, str(path)).eval()
+    unet = built(lambda: UNet2DConditionModel.from_config(meta["config"]), tensors, str(path))
+    return with_plain_attention(unet).eval()
 
 
 def plain_config(module: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from .checkpoint import load_file, load_into
+from .checkpoint import built, load_file
 from .networks import TEXT_WIDTH
 
 if TYPE_CHECKING:
@@ -123,17 +123,18 @@ class TextEncoder(torch.nn.Module):
         return {"words": list(self.tokenizer.words), "length": self.tokenizer.length}
 
 
-def text_encoder_from(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> TextEncoder:
-    """The mini text encoder from the content of a weights file, in eval mode."""
-    encoder = TextEncoder(WordTokenizer(config["words"], config["length"]))
-    load_into(encoder, tensors, "text weights")
+def text_encoder_from(
+    tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], name: str = "text weights"
+) -> TextEncoder:
+    """The mini text encoder from the content of a weights file, in eval mode. name: of the file."""
+    encoder = built(lambda: TextEncoder(WordTokenizer(config["words"], config["length"])), tensors, name)
     return encoder.eval()
 
 
 def load_text_encoder(path: str | Path) -> TextEncoder:
     """The mini text encoder from its weights file; errors as in `checkpoint.load_file`."""
     tensors, meta = load_file(path, file_kind="text")
-    return text_encoder_from(tensors, meta["config"])
+    return text_encoder_from(tensors, meta["config"], str(path))
 
 
 class CLIPTextCondition(torch.nn.Module):

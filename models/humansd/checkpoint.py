@@ -7,17 +7,23 @@ what it holds beside them, such as the pose estimator of its training, is left a
 
 from __future__ import annotations
 
+import errno
+import logging
+import tempfile
 from pathlib import Path
 
 import torch
 
-from ..convert import as_safetensors
+from ..convert import as_safetensors, convert
 from ..diffusion import single_file
 from ..diffusion.latent_model import mini_networks
 from ..diffusion.networks import load_unet
 from .networks import HumanSD
 
+log = logging.getLogger(__name__)
+
 HUMANSD = "humansd"
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 RELEASED_CFG = 10.0
 """Of the released demo."""
 
@@ -31,16 +37,33 @@ def load_mini_humansd(folder: str | Path, name: str = HUMANSD) -> HumanSD:
     return HumanSD(mini_networks(folder, unet)).eval()
 
 
+def readable_fast(path: Path) -> Path:
+    """A checkpoint as safetensors: converted beside it, or, where that folder may not be written to, in the
+    folder of temporary files, where it lasts until the system clears it.
+    """
+    try:
+        return as_safetensors(path)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+    state = path.stat()
+    twin = Path(
+        tempfile.gettempdir(), "figura", f"{path.stem}-{state.st_size}-{state.st_mtime_ns}.safetensors"
+    )
+    log.warning("%s may not be written to: %s is converted to %s", path.parent, path.name, twin)
+    return twin if twin.is_file() else convert(path, twin)
+
+
 def load_humansd(
     checkpoint: str | Path, tokenizer: str | Path, *, dtype: torch.dtype = torch.float32
 ) -> HumanSD:
-    """A checkpoint of the released layout; a pickle is converted to safetensors beside it, once.
+    """A checkpoint of the released layout; a pickle is converted to safetensors once (`readable_fast`).
 
     tokenizer: folder with CLIP's vocab.json and merges.txt. Raises FileNotFoundError, ValueError that names
     the file, what it is and what is wanted, and OSError when the converted file cannot be written (nothing
     half-written is left).
     """
-    path = as_safetensors(Path(checkpoint))
+    path = readable_fast(Path(checkpoint))
     stack = single_file.load_stack(path, tokenizer, dtype=dtype, channels=single_file.POSE_CHANNELS)
     name = Path(checkpoint).name
     return HumanSD(stack.networks, name, cfg=RELEASED_CFG, released=True).eval()

@@ -1,4 +1,4 @@
-"""DensePose labels of a person: a small network trained here, and public TorchScript estimators."""
+"""DensePose labels of a person: a small network trained here, and public estimators."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from ...people.boxes import Box
 from ...people.densepose import LABELS
-from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
+from ..diffusion.checkpoint import METADATA_KEY, built, config_from_metadata, load_file, raw_metadata
+from ..store import SAFE_SUFFIXES
 from .layers import Hourglass, Residual
 from .pose import View, box_view, resample_view, whole_view
 
 FILE_KIND = "densepose"
 MINI_FILE = "densepose.safetensors"
-SCRIPT_SUFFIX = ".torchscript"
 BATCH = 16
 LOOK_AGAIN_BELOW = 0.85
 """A closer look is taken when its side is below this share of the picture's."""
@@ -102,19 +102,27 @@ def _placed(logits: Tensor, view: View, size: torch.Size) -> Tensor:
     return labels
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file was written by this pack."""
+    return path.suffix.lower() in SAFE_SUFFIXES and METADATA_KEY in raw_metadata(path)
+
+
 def load_densepose_net(path: str | Path) -> DensePoseNet:
     """The mini estimator from its weights file; errors name the file."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    net = DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"]))
-    load_into(net, tensors, str(path))
+    net = built(
+        lambda: DensePoseNet(config_from_metadata(DensePoseConfig, meta["config"])), tensors, str(path)
+    )
     return net.eval()
 
 
 # Public estimators
 
 
-class ScriptedEstimator:
-    """A DensePose model exported to TorchScript: several people, any size."""
+class PublicEstimator:
+    """A public DensePose model: several people, any size. Its module gives what `read_output` reads of a
+    picture (3,H,W) in 0..255.
+    """
 
     def __init__(self, module: torch.nn.Module) -> None:
         self.module = module
@@ -131,12 +139,19 @@ class ScriptedEstimator:
         return decode_labels(boxes.cpu(), coarse.cpu(), fine.cpu(), size)
 
 
-def load_scripted(path: str | Path) -> torch.nn.Module:
+def load_scripted(path: str | Path, trusted: bool = False) -> torch.nn.Module:
     """The TorchScript module in a file, on the CPU.
 
-    Raises ImportError when torchvision, whose operators such files use, is missing, and ValueError, naming
-    the file, for one that is no TorchScript.
+    A TorchScript file is a program, which can read and write this machine's files: it is only opened when
+    somebody said that it is `trusted`. Raises ValueError, naming the file, for one that is not, or that is no
+    TorchScript; ImportError when torchvision, whose operators such files use, is missing.
     """
+    if not trusted:
+        raise ValueError(
+            f"{path} is TorchScript, a program that can read and write your files, and is not run unasked: "
+            "take the published weights instead (model_final_0ed407.pkl of R_50_FPN_DL_s1x, or a "
+            "safetensors of them), or switch on run_torchscript if you trust who made this file"
+        )
     try:
         import torchvision  # noqa: F401
     except ImportError as error:
@@ -148,7 +163,7 @@ def load_scripted(path: str | Path) -> torch.nn.Module:
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} cannot be read as TorchScript ({str(error).splitlines()[0]}): choose a DensePose model "
-            "such as densepose_r50_fpn_dl.torchscript"
+            "such as model_final_0ed407.pkl (R_50_FPN_DL_s1x)"
         ) from error
 
 
@@ -170,7 +185,7 @@ def read_output(made: Any) -> tuple[Tensor, Tensor, Tensor]:
         found = [boxes, coarse, next((each for each in maps if each.shape[1] == LABELS), None)]
     if any(each is None for each in found):
         raise ValueError(
-            "the TorchScript model gives no boxes, coarse_segm and fine_segm: it is no DensePose estimator. "
+            "the TorchScript file gives no boxes, coarse_segm and fine_segm: it is no DensePose estimator. "
             "Choose densepose_r50_fpn_dl.torchscript or densepose_r101_fpn_dl.torchscript"
         )
     return found[0], found[1], found[2]
@@ -188,16 +203,31 @@ def decode_labels(boxes: Tensor, coarse: Tensor, fine: Tensor, size: tuple[int, 
     """
     labels = torch.zeros(size, dtype=torch.uint8)
     for box, person, parts in zip(boxes, coarse, fine):
+        if not bool(box.isfinite().all()):
+            continue
         x0, y0, x1, y1 = (int(round(float(corner))) for corner in box)
-        width, height = max(x1 - x0, 1), max(y1 - y0, 1)
-        inside = _resized(person, height, width).argmax(0) > 0
-        part = (_resized(parts, height, width).argmax(0) * inside).to(torch.uint8)
-        rows, columns = slice(max(y0, 0), max(y0 + height, 0)), slice(max(x0, 0), max(x0 + width, 0))
-        there = labels[rows, columns]
-        part = part[max(-y0, 0) :, max(-x0, 0) :][: there.shape[0], : there.shape[1]]
+        x, y = (x0, max(x1, x0 + 1), size[1]), (y0, max(y1, y0 + 1), size[0])
+        there = labels[max(y0, 0) : max(y[1], 0), max(x0, 0) : max(x[1], 0)]
+        if there.numel() == 0:
+            continue
+        inside = _shown(person, x, y).argmax(0) > 0
+        part = (_shown(parts, x, y).argmax(0) * inside).to(torch.uint8)
         there.copy_(torch.where(there > 0, there, part))
     return labels
 
 
-def _resized(maps: Tensor, height: int, width: int) -> Tensor:
-    return F.interpolate(maps[None].float(), (height, width), mode="bilinear", align_corners=False)[0]
+def _shown(maps: Tensor, x: tuple[int, int, int], y: tuple[int, int, int]) -> Tensor:
+    """Maps (C,h,w) resampled to a box, of which only what lies in the picture is made, however large the box.
+
+    x, y: first and last pixel of the box along that side, and the picture's length.
+    """
+    across, down = (_places(*side).to(maps.device) for side in (x, y))
+    rows, columns = torch.meshgrid(down, across, indexing="ij")
+    grid = torch.stack([columns, rows], dim=-1)[None]
+    return F.grid_sample(maps[None].float(), grid, padding_mode="border", align_corners=False)[0]
+
+
+def _places(first: int, last: int, length: int) -> Tensor:
+    """Where the pixels of a box that lie in the picture are in the box, -1..1."""
+    pixels = torch.arange(max(first, 0), min(last, length), dtype=torch.float64)
+    return (2 * (pixels + 0.5 - first) / (last - first) - 1).float()

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
+from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from .pose import LETTERBOX_GREY, PoseConfig, PoseDetector, decode_heatmaps
 
 FILE_KIND = "hand_detector"
@@ -87,6 +87,5 @@ def joint_boxes(joints: torch.Tensor) -> torch.Tensor:
 def load_hand_detector(path: str | Path) -> PoseDetector:
     """The mini hand detector from its weights file; errors name the file."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    net = PoseDetector(config_from_metadata(PoseConfig, meta["config"]))
-    load_into(net, tensors, str(path))
+    net = built(lambda: PoseDetector(config_from_metadata(PoseConfig, meta["config"])), tensors, str(path))
     return net.eval()

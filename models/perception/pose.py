@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ...people.boxes import Box
 from ...people.keypoints import HFLIP_18, Person, Pose
-from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
+from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from .layers import Hourglass
 
 FILE_KIND = "pose_detector"
@@ -238,6 +238,5 @@ def poses_from_joints(
 def load_pose_detector(path: str | Path) -> PoseDetector:
     """The mini detector from its weights file; errors name the file."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    net = PoseDetector(config_from_metadata(PoseConfig, meta["config"]))
-    load_into(net, tensors, str(path))
+    net = built(lambda: PoseDetector(config_from_metadata(PoseConfig, meta["config"])), tensors, str(path))
     return net.eval()

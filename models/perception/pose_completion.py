@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from ...people.boxes import Box
 from ...people.keypoints import BODY_18, DETECTED, PROPOSED, Person
-from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
+from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from ..diffusion.sampling import draw_noise
 
 FILE_KIND = "pose_completion"
@@ -261,6 +261,7 @@ def _with_proposals(person: Person, points: np.ndarray, present: np.ndarray, siz
 def load_pose_completion(path: str | Path) -> PoseCompletion:
     """The network from its weights file, in eval mode; errors name the file."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    net = PoseCompletion(config_from_metadata(CompletionConfig, meta["config"]))
-    load_into(net, tensors, str(path))
+    net = built(
+        lambda: PoseCompletion(config_from_metadata(CompletionConfig, meta["config"])), tensors, str(path)
+    )
     return net.eval()

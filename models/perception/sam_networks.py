@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ..convert import read_pickle
 from ..diffusion.checkpoint import (
+    METADATA_KEY,
+    built,
+    check_config,
     config_from_metadata,
     from_int8,
-    load_into,
     parse_metadata,
     read_safetensors,
 )
@@ -110,7 +113,7 @@ def load_sam(path: str | Path) -> Sam:
     """
     path = Path(path)
     tensors, config = read_sam(path)
-    return load_into(build_sam(config), tensors, str(path)).eval()
+    return built(lambda: build_sam(config), tensors, str(path)).eval()
 
 
 def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
@@ -121,29 +124,14 @@ def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
         )
     if path.suffix.lower() in SAFE_SUFFIXES:
         tensors, raw = read_safetensors(path)
-        if "figura" in raw:
-            return from_int8(tensors), config_of_file(path, parse_metadata(path, raw))
+        if METADATA_KEY in raw:
+            meta = parse_metadata(path, raw)
+            check_config(meta["config"], tensors, path)
+            return from_int8(tensors), config_of_file(path, meta)
     else:
-        tensors = read_pickle(path)
+        tensors = {name.removeprefix("model."): each for name, each in read_pickle(path).items()}
     tensors = meta_names(tensors)
     return tensors, config_from_tensors(tensors, str(path))
-
-
-def read_pickle(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a .pth file, read without executing anything in it (weights_only)."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path} is not a readable weights file ({reason}): download it again or choose mini"
-        ) from error
-    state = state.get("model", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
-        raise ValueError(
-            f"{path} holds {type(state).__name__}, not a dictionary of tensors: choose a SAM weights file"
-        )
-    return state
 
 
 def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from ...people.boxes import Box
 from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, points_to_crop
 from ...people.keypoints import BODY_18, LIMBS
-from ..diffusion.checkpoint import config_from_metadata, load_file, load_into
+from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from ..diffusion.sampling import draw_noise
 from .networks import ConvBlock, UpBlock
 
@@ -230,6 +230,9 @@ def _uncropped(logits: Tensor, plan: CropPlan) -> Tensor:
 def load_amodal_mask(path: str | Path, operations: Any = nn) -> AmodalMaskNet:
     """The network from its weights file, in eval mode; errors name the file."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    net = AmodalMaskNet(config_from_metadata(AmodalMaskConfig, meta["config"]), operations)
-    load_into(net, tensors, str(path))
+    net = built(
+        lambda: AmodalMaskNet(config_from_metadata(AmodalMaskConfig, meta["config"]), operations),
+        tensors,
+        str(path),
+    )
     return net.eval()

@@ -16,7 +16,7 @@ import torch
 
 from ...people.prompt_kinds import POSE
 from ..diffusion import single_file
-from ..diffusion.checkpoint import load_file, load_into, read_metadata
+from ..diffusion.checkpoint import built, load_file, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.latent_model import mini_networks
 from ..diffusion.networks import MINI_SIZE, load_unet
@@ -61,8 +61,7 @@ def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMask
     """U_iv from a file of the kind "invisible_mask", in eval mode; works with pictures of any size."""
     tensors, meta = load_file(path, file_kind="invisible_mask")
     known = {name: meta["config"][name] for name in ("base", "levels", "size") if name in meta["config"]}
-    network = InvisibleMaskUNet(**known, operations=operations)
-    load_into(network, tensors, str(path))
+    network = built(lambda: InvisibleMaskUNet(**known, operations=operations), tensors, str(path))
     return network.eval()
 
 

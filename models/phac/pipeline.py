@@ -88,17 +88,18 @@ def complete_images(
         settings: steps, cfg, control_strength, scheduler ... of `sampling.complete`.
 
     Returns:
-        Coarse pictures (B,3,H,W) on white, and latents (B,C,h,w) of the crops, on the CPU.
+        Coarse pictures (B,3,H,W) on white, and latents (B,C,h,w) of the crops, on the CPU. Where nobody is
+        visible the picture is white, and its latents are zero.
 
     Raises:
-        ValueError: when a visible mask is empty, and for a kind that cannot be read.
+        ValueError: when all visible masks are empty, and for a kind that cannot be read.
     """
-    check_visible(visible_masks)
+    present = with_somebody(visible_masks)
     size = (images.shape[-2], images.shape[-1])
-    fitted = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
-    _tell_geometry(model, fitted)
-    plans = [plan_prompt(read, size, model.size, [m]) for m, read in zip(visible_masks, fitted, strict=True)]
-    drawn = [read.cropped(plan) for read, plan in zip(fitted, plans, strict=True)]
+    fitted = {row: read_by(model, prompt_for(prompts[row], *size)) for row in present}
+    _tell_geometry(model, list(fitted.values()))
+    plans = {row: plan_prompt(fitted[row], size, model.size, [visible_masks[row]]) for row in present}
+    drawn = {row: fitted[row].cropped(plans[row]) for row in present}
 
     def work(rows: list[int], step: OnStep | None) -> tuple[Tensor, ...]:
         here = [drawn[row] for row in rows]
@@ -113,10 +114,14 @@ def complete_images(
         whole = torch.ones_like(coarse[:, :1])
         return stitch_all(white, coarse, whole, own)[0], latents.cpu()
 
-    order = [list(rows) for rows in _by_kind([read.prompt.kind for read in fitted])]
-    coarse, latents = in_chunks(order, work, on_step)
-    back = torch.tensor([row for rows in order for row in rows]).argsort()
-    return coarse[back], latents[back]
+    kinds = [fitted[row].prompt.kind for row in present]
+    order = [[present[index] for index in rows] for rows in _by_kind(kinds)]
+    made, made_latents = in_chunks(order, work, on_step)
+    back = [row for rows in order for row in rows]
+    coarse = torch.full_like(images, WHITE, device=made.device, dtype=made.dtype)
+    latents = made_latents.new_zeros(len(images), *made_latents.shape[1:])
+    coarse[back], latents[back] = made, made_latents
+    return coarse, latents
 
 
 def _regions(boxes: Sequence[Box | None], size: int) -> Tensor | None:
@@ -169,7 +174,8 @@ def invisible_images(
         plans: the crops that the coarse pictures were drawn in, where they are known.
 
     Returns:
-        The dilated M_iv and M_iv before dilation, both (B,1,H,W) float 0 or 1.
+        The dilated M_iv and M_iv before dilation, both (B,1,H,W) float 0 or 1; empty for pictures of a batch
+        that show nobody.
     """
     size = (images.shape[-2], images.shape[-1])
     drawn = split_ground(coarse)
@@ -180,6 +186,7 @@ def invisible_images(
     empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
     inside = torch.ones_like(exact) if prompts is None else region_masks(model, prompts, size)
+    inside = inside * _somebody(visible_masks)
     exact = exact * (visible_masks <= 0.5) * inside
     if dilation_px == 0:
         return exact, exact
@@ -187,6 +194,12 @@ def invisible_images(
     grown = [sampling.invisible_mask(p[None], threshold, _model_px(dilation_px, plan)) for p, plan in rows]
     dilated = stitch_all(empty, torch.cat(grown), whole, plans)[0]
     return torch.maximum((dilated > 0.5).float() * inside, exact), exact
+
+
+def _somebody(visible_masks: Tensor) -> Tensor:
+    """(B,1,1,1): 0 for pictures without anybody in a batch in which others show somebody, else 1."""
+    shown = (visible_masks > 0.5).flatten(1).any(1).float()[:, None, None, None]
+    return shown if bool(shown.any()) else torch.ones_like(shown)
 
 
 def _plans_of_masks(
@@ -302,11 +315,29 @@ def _model_px(distance: float | None, plan: CropPlan) -> float | None:
     return None if distance is None else distance * sum(plan.scale) / 2
 
 
+def with_somebody(visible_masks: Tensor) -> list[int]:
+    """Rows of the pictures that show somebody. The others are logged; ValueError when there are no more."""
+    rows = [index for index, mask in enumerate(visible_masks) if bool((mask > 0.5).any())]
+    if not rows:
+        check_visible(visible_masks)
+    without = sorted(set(range(len(visible_masks))) - set(rows))
+    if without:
+        frames = ", ".join(str(index + 1) for index in without)
+        log.warning("nobody is visible in picture %s of %d", frames, len(visible_masks))
+    return rows
+
+
 def check_visible(masks: Tensor) -> None:
     empty = [index for index, mask in enumerate(masks) if not (mask > 0.5).any()]
     if empty:
         raise ValueError(
-            f"visible_mask of picture {empty[0]} is empty: nobody is visible there. Check the points or the "
-            "pose "
-            "that the mask was made from, or connect a mask of the visible part of the person"
+            f"visible_mask of picture {empty[0]} {said_of_empty(masks[empty[0]])}: nobody is visible there. "
+            "Check the points or the pose that the mask was made from, or connect a mask of the visible part "
+            "of the person"
         )
+
+
+def said_of_empty(mask: Tensor) -> str:
+    """What is to be said of a mask without a value above 0.5, which is where masks begin."""
+    largest = float(mask.max())
+    return f"is nowhere above 0.5 (its largest value is {largest:.2f})" if largest > 0 else "is empty"

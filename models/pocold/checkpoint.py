@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..diffusion.checkpoint import config_from_metadata, load_file, load_into, read_metadata
+from ..diffusion.checkpoint import built, config_from_metadata, load_file, read_metadata
 from ..diffusion.networks import load_vae
 from ..diffusion.single_file import load_autoencoder
 from .networks import PoCoLDConfig, PoCoLDModel, PoCoLDNetworks
@@ -38,8 +38,9 @@ def load_pocold(path: str | Path, vae: Any, dtype: torch.dtype = torch.float32) 
 def load_networks(path: str | Path) -> PoCoLDNetworks:
     """The networks of a file of the kind "pocold", in float32."""
     tensors, meta = load_file(path, file_kind=FILE_KIND)
-    networks = PoCoLDNetworks(config_from_metadata(PoCoLDConfig, meta["config"]))
-    load_into(networks, tensors, str(path))
+    networks = built(
+        lambda: PoCoLDNetworks(config_from_metadata(PoCoLDConfig, meta["config"])), tensors, str(path)
+    )
     return networks
 
 

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 KINDS = ("sam", "phac", "refiner", "pose_detector")
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
-WORKFLOW = FOLDER / "phac_photo.json"
+WORKFLOW = FOLDER / "Complete a person in a photo.json"
 
 
 @pytest.fixture(scope="module", params=list(RENDERERS))

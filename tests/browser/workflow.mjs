@@ -1,8 +1,8 @@
 // Opens a template from the template browser, compares its graph with the API form, and runs it if asked to.
 //
-// node workflow.mjs '{"url": ..., "pack": "figura", "template": "phac_pose", "api": "....json", "shots": "folder",
+// node workflow.mjs '{"url": ..., "pack": "figura", "template": "Complete a person by points", "api": "....json", "shots": "folder",
 //                     "name": "canvas", "settings": {...}, "run": true}'
-// prints one JSON object: {"listed", "different", "ran", "previews", "problems"}.
+// prints one JSON object: {"listed", "zoom", "overlaps", "different", "ran", "problems"}.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -12,6 +12,7 @@ const RUN_LIMIT_MS = 4 * LIMIT_MS;
 
 const job = JSON.parse(process.argv[2]);
 const { page, problems, close } = await openPage(job.url, job.settings ?? {});
+await page.setViewportSize({ width: 1920, height: 1080 });
 
 async function shot(what) {
   if (job.shots) await page.screenshot({ path: path.join(job.shots, `${job.name}-${what}.png`) });
@@ -34,13 +35,21 @@ async function browseTemplates() {
 /** Click the card and wait until its graph is on the canvas. */
 async function openTemplate(card) {
   await card.click();
-  const kinds = Object.values(JSON.parse(fs.readFileSync(job.api, "utf-8"))).map((node) => node.class_type);
+  const count = Object.keys(JSON.parse(fs.readFileSync(job.api, "utf-8"))).length;
   await page.waitForFunction(
-    (wanted) => wanted.every((kind) => window.app.graph.nodes.some((node) => node.comfyClass === kind || node.type === kind)),
-    kinds);
-  await page.waitForTimeout(2000);
-  await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
-  await page.waitForTimeout(1500);
+    async (wanted) => Object.keys((await window.app.graphToPrompt()).output).length === wanted, count);
+  await page.waitForTimeout(3000);
+  await shot("opens");
+}
+
+/** The zoom at which it opened, and the titles of nodes that lie on each other. */
+function seenOnCanvas() {
+  return page.evaluate(() => {
+    const boxes = window.app.graph.nodes.map((node) => [node.title || node.type, ...node.boundingRect ?? node.getBounding()]);
+    const meet = ([, x, y, w, h], [, x2, y2, w2, h2]) => x < x2 + w2 && x2 < x + w && y < y2 + h2 && y2 < y + h;
+    const overlaps = boxes.flatMap((a, index) => boxes.slice(index + 1).filter((b) => meet(a, b)).map((b) => `${a[0]} | ${b[0]}`));
+    return { zoom: window.app.canvas.ds.scale, overlaps };
+  });
 }
 
 /** Inputs in which the graph on the canvas differs from the API form. */
@@ -86,11 +95,12 @@ async function runGraph() {
 try {
   const card = await browseTemplates();
   await openTemplate(card);
+  const seen = await seenOnCanvas();
   const different = await differences();
   const ran = job.run ? await runGraph() : null;
   await page.waitForTimeout(3000);
-  await shot(job.run ? "ran" : "graph");
-  console.log(JSON.stringify({ listed: true, different, ran, problems }));
+  if (job.run) await shot("ran");
+  console.log(JSON.stringify({ listed: true, ...seen, different, ran, problems }));
 } catch (error) {
   await shot("failed");
   console.log(JSON.stringify({ listed: false, different: [], ran: null, problems: [...problems, String(error)] }));

@@ -14,7 +14,7 @@ from figura.models import store
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STAGES = ("occluded", "prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
+STAGES = ("input", "prompt", "visible_mask", "coarse_person", "invisible_mask", "composite", "truth")
 LIMIT_S = 60
 CORES = 2
 LIMIT_KIB = 3 << 20
@@ -50,8 +50,9 @@ def test_the_shipped_demo_saves_every_stage_in_time_and_memory(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=10 * LIMIT_S)
     assert done.returncode == 0, done.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for stage in STAGES:
-        with Image.open(tmp_path / "figura" / f"{stage}_00001_.png") as image:
+    stages = [tmp_path / "stages" / f"{stage}_00001_.png" for stage in STAGES]
+    for path in [*stages, tmp_path / "figura" / "refined_00001_.png"]:
+        with Image.open(path) as image:
             assert image.size == (128, 128)
     # The processor's seconds, so that other work on the machine does not count.
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -10,7 +10,8 @@ import torch
 from figura.cli import main as cli
 from figura.cli import run
 from figura.cli.console import ProgressLine
-from figura.models.sentences import typed
+from figura.models import sentences
+from figura.models.sentences import typed, where_typed
 from figura.training.reports.document import report, write_report
 from PIL import Image
 from safetensors.torch import save_file
@@ -132,8 +133,19 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch, capsys, workflo
 def test_commands_are_named_as_they_were_called(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/figura", "run"])
     assert typed("run x") == "figura run x" and cli.build_parser().prog == "figura"
-    monkeypatch.setattr(sys, "argv", ["/packs/figura/__main__.py", "run"])
-    assert typed("run x") == "python -m figura run x" and cli.build_parser().prog == "python -m figura"
+    monkeypatch.setattr(sys, "argv", [r"/venv/Scripts/figura.exe", "run"])
+    assert typed("run x") == "figura run x"
+    for started in ("/packs/figura/__main__.py", "/ComfyUI/main.py"):
+        monkeypatch.setattr(sys, "argv", [started, "run"])
+        assert typed("run x") == "python -m figura run x" and cli.build_parser().prog == "python -m figura"
+
+
+def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeypatch):
+    assert where_typed() == ""
+    monkeypatch.setattr(sentences, "PACK", Path("/ComfyUI/custom_nodes/ComfyUI-Figura"))
+    monkeypatch.setattr(sys, "argv", ["/ComfyUI/main.py"])
+    assert typed("models list") == "python -m ComfyUI-Figura models list"
+    assert where_typed() == " (in /ComfyUI/custom_nodes, with ComfyUI's Python)"
 
 
 def test_train_options_belong_to_training(capsys):

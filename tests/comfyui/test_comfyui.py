@@ -6,6 +6,8 @@ import re
 import threading
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from figura.host.plain import PlainHost
 from figura.models import store
 from figura.tests.comfyui.native import only
 from figura.workflows import all_flows
-from figura.workflows.files import FOLDER
+from figura.workflows.files import BLUEPRINTS, FOLDER
 from figura.workflows.scene import IMAGE, IMAGE_NAME
 from PIL import Image
 
@@ -66,13 +68,32 @@ def test_the_pack_loads_without_a_warning_of_its_own(comfyui):
 
 
 def test_templates_with_thumbnails_are_served(comfyui):
-    names = [flow.name for flow in all_flows()]
-    assert sorted(comfyui.json("/workflow_templates")["figura"]) == sorted(names)
-    for name in names:
-        served = comfyui.json(f"/api/workflow_templates/figura/{name}.json")
-        assert served == json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        if (FOLDER / f"{name}.jpg").is_file():
-            assert comfyui.get(f"/api/workflow_templates/figura/{name}.jpg")[:2] == b"\xff\xd8"
+    titles = [flow.title for flow in all_flows()]
+    assert sorted(comfyui.json("/workflow_templates")["figura"]) == sorted(titles)
+    for title in titles:
+        place = f"/api/workflow_templates/figura/{quote(title)}"
+        served = comfyui.json(f"{place}.json")
+        assert served == json.loads((FOLDER / f"{title}.json").read_text(encoding="utf-8"))
+        assert comfyui.get(f"{place}.jpg")[:2] == b"\xff\xd8"
+
+
+def test_subgraphs_are_offered_as_blueprints(comfyui):
+    try:
+        offered = comfyui.json("/global_subgraphs")
+    except HTTPError:
+        pytest.skip("this ComfyUI has no blueprints")
+    ours = {entry["name"]: number for number, entry in offered.items() if "figura" in str(entry["info"])}
+    assert set(ours) == {path.stem for path in BLUEPRINTS.glob("*.json")}
+    for name, number in ours.items():
+        given = json.loads(comfyui.json(f"/global_subgraphs/{number}")["data"])
+        assert given == json.loads((BLUEPRINTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_search_knows_the_words_people_use(comfyui):
+    info = comfyui.json("/object_info/FiguraPointPrompt")["FiguraPointPrompt"]
+    if "search_aliases" not in info:
+        pytest.skip("this ComfyUI knows no search aliases")
+    assert {"openpose editor", "skeleton", "keypoint"} <= set(info["search_aliases"])
 
 
 def test_texts_help_pages_and_scripts_are_served(comfyui):
@@ -105,20 +126,22 @@ def test_phac_pose_shows_progress_and_gives_the_headless_picture(comfyui, tmp_pa
     shown = {meta["node_id"] for meta, _ in run.previews}
     assert sampler in shown and node_of(graph, "FiguraInpaintRefiner") in shown
     here = headless(graph, tmp_path)
-    for title in ("Save prompt", "Save visible mask", "Save coarse completion", "Save refined"):
-        node_id = node_of(graph, "SaveImage", title)
+    shown = [("PreviewImage", "Prompt"), ("MaskPreview", "Visible mask"), ("PreviewImage", "Coarse person")]
+    for class_type, title in [*shown, ("SaveImage", "Save refined")]:
+        node_id = node_of(graph, class_type, title)
         there = pixels(comfyui.image(run.images(node_id)[0]))
         assert np.abs(there - here[node_id]).max() <= GREY_LEVEL, title
 
 
 def headless(graph: dict, output: Path) -> dict[str, np.ndarray]:
     """The first picture of every output node, made by the headless runner."""
-    result = Runner(PlainHost(IMAGE.parent, output, device="cpu")).run(graph)
+    host = PlainHost(IMAGE.parent, output, device="cpu")
+    result = Runner(host).run(graph)
+    folders = {"output": output, "temp": host.temp_dir()}
     images = {node_id: ui["images"][0] for node_id, ui in result.ui.items() if ui.get("images")}
     return {
-        node_id: pixels((output / image["subfolder"] / image["filename"]).read_bytes())
+        node_id: pixels((folders[image["type"]] / image["subfolder"] / image["filename"]).read_bytes())
         for node_id, image in images.items()
-        if image["type"] == "output"
     }
 
 
@@ -161,6 +184,33 @@ def test_phac_photo_runs_on_an_uploaded_photo_and_keeps_the_rest(comfyui):
     after, before = pixels(comfyui.image(saved)), pixels(IMAGE.read_bytes())
     changed = (after != before).any(-1)
     assert after.shape == before.shape and 0 < changed.mean() < 0.15
+
+
+@needs_mini
+def test_several_people_of_one_picture_are_completed(comfyui):
+    graph = api_graph("phac_several_people")
+    for name in ("FiguraPHACSampler", "FiguraInpaintRefiner"):
+        only(graph, name)["inputs"]["steps"] = 2
+    run = comfyui.run(graph)
+    assert run.end == "execution_success", run.events[-1]
+    (saved,) = run.images(node_of(graph, "SaveImage", "Save picture"))
+    assert pixels(comfyui.image(saved)).shape == (128, 256, 3)
+
+
+def test_what_a_link_brings_is_checked_at_the_nodes_door(comfyui):
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "PrimitiveInt", "inputs": {"value": 2**40}},
+        "3": {"class_type": "FiguraPointPrompt", "inputs": {
+            "image": ["1", 0], "prompt_type": "pose", "person": ["2", 0],
+            "points": '{"people": [{"joints": {"neck": {"x": 9, "y": 9}}}]}',
+        }},
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+    }  # fmt: skip
+    run = comfyui.run(graph)
+    assert run.end == "execution_error"
+    said = run.of("execution_error")[0]["exception_message"]
+    assert said.startswith("Point Prompt: person is 1099511627776; -1 to 63 is accepted")
 
 
 @needs_mini

@@ -69,7 +69,7 @@ def with_lora(graph: dict[str, Any]) -> dict[str, Any]:
 
 
 def picture(server: ComfyServer, run: Any, graph: dict[str, Any], title: str) -> np.ndarray:
-    """What the Save Image of that title saved, (H,W,3) in 0..255."""
+    """What the node of that title saved or showed, (H,W,3) in 0..255."""
     (node_id,) = [key for key, node in graph.items() if node.get("_meta", {}).get("title") == title]
     data = server.image(run.images(node_id)[0])
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
@@ -90,7 +90,7 @@ def test_only_pixels_of_the_invisible_mask_change(stock: ComfyServer, name: str)
     graph = graph_of(name)
     run = run_through(stock, graph)
     changed = (picture(stock, run, graph, "Save picture") != photograph()).any(-1)
-    allowed = picture(stock, run, graph, "Save invisible mask")[..., 0] > 127
+    allowed = picture(stock, run, graph, "Invisible mask")[..., 0] > 127
     assert changed.any() and not (changed & ~allowed).any()
 
 
@@ -114,13 +114,13 @@ def test_other_samplers_and_a_lora_run_and_count(stock: ComfyServer, sampler: st
 
 def test_the_coarse_person_follows_the_points(stock: ComfyServer) -> None:
     graph = graph_of("phac_native_sd15")
-    first = picture(stock, run_through(stock, graph), graph, "Save coarse completion")
+    first = picture(stock, run_through(stock, graph), graph, "Coarse person")
     for node in graph.values():
         if node["class_type"] == "FiguraPointPrompt":
             node["inputs"]["points"] = node["inputs"]["points"].replace(
                 '"x": 60, "y": 400', '"x": 90, "y": 420'
             )
-    second = picture(stock, run_through(stock, graph), graph, "Save coarse completion")
+    second = picture(stock, run_through(stock, graph), graph, "Coarse person")
     assert first.shape == (SIZE, SIZE, 3) and (first != second).any()
 
 
@@ -147,7 +147,7 @@ def test_the_composite_of_minis_coarse_person_is_inpaint_refiners(stock: ComfySe
         "_meta": {"title": "Save own"},
     }
     run = run_through(stock, graph)
-    here, there = (picture(stock, run, graph, title) for title in ("Save composite", "Save own"))
+    here, there = (picture(stock, run, graph, title) for title in ("Composite", "Save own"))
     assert (here == there).all() and (here != photograph()).any()
 
 
@@ -161,7 +161,7 @@ def test_a_model_without_inpainting_channels_is_refused(stock: ComfyServer) -> N
 
 
 def test_the_size_follows_the_model(stock: ComfyServer) -> None:
-    graph, titles = graph_of("phac_native_sd15", size=0), ("Save canvas", "Save prompt")
+    graph, titles = graph_of("phac_native_sd15", size=0), ("Canvas", "Prompt")
     needed = upstream(graph, [key for key, node in graph.items() if node["_meta"]["title"] in titles])
     run = run_through(stock, needed)
     assert all(picture(stock, run, needed, title).shape == (512, 512, 3) for title in titles)

@@ -108,3 +108,13 @@ class TestAnotherImage:
         (tmp_path / "mine2.png").touch()
         with pytest.raises(GraphError, match="not on mine2.png"):
             make_jobs(one_loader, [], [tmp_path])
+
+
+def test_hidden_files_and_unknown_formats_are_passed_over_and_said(tmp_path, caplog):
+    for name in ("b.png", "a.JPG", ".hidden.png", "._a.jpg", "notes.txt", "c.heic", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "folder.png").mkdir()
+    graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "x.png"}}}
+    jobs = make_jobs(graph, [], [tmp_path])
+    assert [job.name for job in jobs] == ["a", "b"]
+    assert "passed over ._a.jpg, .hidden.png, Thumbs.db, c.heic, notes.txt: hidden" in caplog.text

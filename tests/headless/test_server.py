@@ -7,9 +7,9 @@ import threading
 import pytest
 from aiohttp import web
 from figura.headless.graph import GraphError
-from figura.headless.jobs import Job
+from figura.headless.jobs import Job, make_jobs
 from figura.headless.runner import NodeError
-from figura.headless.server import run_on_servers
+from figura.headless.server import keep, run_on_servers
 from figura.host import Cancelled
 from PIL import Image
 
@@ -144,7 +144,8 @@ def test_a_graph_runs_and_its_pictures_are_fetched(tmp_path):
     assert steps == [(f"{server.url} node 2 (SaveImage)", 1, 2)]
 
 
-def test_local_pictures_are_uploaded(tmp_path):
+def test_local_pictures_are_uploaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.png").write_bytes(png())
     graph = {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / "mine.png")}}}
     with FakeComfyUI() as server:
@@ -152,6 +153,43 @@ def test_local_pictures_are_uploaded(tmp_path):
     assert server.uploads == [("mine.png", png())]
     assert server.prompts[0]["1"]["inputs"]["image"] == "up_mine.png"
     assert graph["1"]["inputs"]["image"].endswith("mine.png")
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "why"),
+    [
+        ("elsewhere/id_rsa", b"-----BEGIN OPENSSH PRIVATE KEY-----", "outside the working folder"),
+        ("elsewhere/photo.png", png(), "outside the working folder"),
+        ("here/.ssh/photo.png", png(), "outside the working folder"),
+        ("here/../elsewhere/photo.png", png(), "outside the working folder"),
+        ("here/notes.png", b"a secret", "no picture"),
+    ],
+)
+def test_a_strangers_graph_sends_no_file_of_this_machine(tmp_path, monkeypatch, place, content, why):
+    path = tmp_path / place
+    for folder in (path.parent, tmp_path / "here"):
+        folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    monkeypatch.chdir(tmp_path / "here")
+    graph = {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": str(path)}}}
+    with FakeComfyUI() as server:
+        (result,) = run([server], [Job("", graph)], tmp_path / "out")
+        assert not server.uploads and not server.prompts
+        assert isinstance(result.error, GraphError) and why in str(result.error)
+        said = make_jobs(graph, [f"1.image={path}"], [])
+        (result,) = run([server], said, tmp_path / "out")
+    assert (result.error is None) == (content == png()) and len(server.uploads) == (content == png())
+
+
+def test_fetched_pictures_of_one_name_are_all_kept(tmp_path):
+    image = {"filename": "picture.png", "subfolder": "", "type": "output"}
+    names = [keep(tmp_path, image, bytes([number])).name for number in range(3)]
+    assert names == ["picture.png", "picture_00001_.png", "picture_00002_.png"]
+    assert [(tmp_path / name).read_bytes() for name in names] == [b"\0", b"\1", b"\2"]
+    for name in ("", "..", "x/..", "a\0b"):
+        with pytest.raises(OSError, match="the server names"):
+            keep(tmp_path, {"filename": name}, b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
 @pytest.mark.parametrize(

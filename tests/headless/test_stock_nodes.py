@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from figura.headless.runner import NodeError, Runner
+from figura.headless.saving import next_number, save_pngs
 from figura.headless.stock_nodes import (
     STOCK_NODES,
     LoadImage,
     LoadImageMask,
     SaveImage,
-    next_number,
-    save_pngs,
 )
 from figura.host import use_host
 from figura.host.plain import PlainHost
@@ -217,3 +216,10 @@ def test_previews_go_to_the_temporary_folder(host):
 def test_pictures_of_extreme_size_pass(host, size):
     Image.new("RGB", size, "red").save(host.input_dir() / "big.png", compress_level=1)
     assert LoadImage().load_image("big.png")[0].shape == (1, size[1], size[0], 3)
+
+
+def test_a_linked_picture_is_loaded_as_in_comfyui(host, tmp_path):
+    Image.new("RGB", (6, 4), "red").save(tmp_path / "elsewhere.png")
+    (host.input_dir() / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    image, _ = LoadImage().load_image("link.png")
+    assert image.shape == (1, 4, 6, 3) and image[0, 0, 0].tolist() == [1, 0, 0]

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import json
 import sys
+import threading
 import types
 
 import numpy as np
@@ -48,6 +50,7 @@ def host(tmp_path, monkeypatch):
     net = PoseDetector(PoseConfig()).eval()
     monkeypatch.setattr(editor_data, "_detector", lambda: net)
     monkeypatch.setattr(editor_data, "get_host", lambda: host)
+    monkeypatch.setattr(routes, "get_host", lambda: host)
     with use_host(host):
         yield host
 
@@ -238,6 +241,60 @@ class TestRoutes:
         monkeypatch.setattr(editor_data, "detected_people", lambda asked, node: 1 / 0)
         ((status, body),) = self.ask(server, ("POST", "/figura/detect_pose", b"{}"))
         assert status == 500 and b"ZeroDivisionError" in body and "division" in caplog.text
+
+    def test_strange_names_and_streams_are_mistakes_of_the_asker(self, server, host):
+        async def stream():
+            for _ in range(3):
+                yield b" " * (routes.MAX_BODY // 2)
+
+        routes.add_routes(FiguraExamplePerson)
+        picture, detect = "/figura/picture?filename=", "/figura/detect_pose"
+        asked = [
+            ("POST", detect, stream()),
+            ("POST", detect, json.dumps({"filename": "x" * 5000}).encode()),
+            ("POST", detect, b'{"filename": "\\ud800.png"}'),
+            ("POST", detect, b'{"filename": "me.png", "subfolder": "sub", "detector": ["mini"]}'),
+            ("POST", detect, b'{"filename": "me.png", "subfolder": "sub", "box": [NaN, 0, 1e999, 1]}'),
+            ("GET", picture + "x" * 5000, None),
+            ("GET", picture + "%00", None),
+            ("GET", picture + "%FF%FE.png", None),
+        ]
+        statuses = [status for status, _ in self.ask(server, *asked)]
+        assert all(400 <= status < 500 for status in statuses)
+
+    def test_what_nobody_waits_for_is_not_begun(self, server, host, monkeypatch):
+        """40 abandoned requests held the worker for 50 s."""
+        begun, go = [], threading.Event()
+        monkeypatch.setattr(editor_data, "detected_people", lambda *_: (begun.append(1), go.wait(20))[1])
+        routes.add_routes(FiguraExamplePerson)
+
+        async def leave(client):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.post("/figura/detect_pose", data=b"{}"), 0.3)
+
+        async def run():
+            application = web.Application()
+            application.add_routes(server.routes)
+            async with TestClient(TestServer(application)) as client:
+                await asyncio.gather(*(leave(client) for _ in range(12)))
+                await asyncio.sleep(0.2)
+                go.set()
+                answer = await client.post("/figura/detect_pose", data=b"{}")
+                return answer.status
+
+        assert asyncio.run(run()) == 200
+        assert len(begun) == 2
+
+    @pytest.mark.parametrize(("side", "said"), [(9000, b"9000 x 9000 pixels"), (30_000, b"cannot be read")])
+    def test_a_huge_picture_is_refused_before_it_is_decoded(self, server, host, monkeypatch, side, said):
+        """A few KB that say how many pixels there are."""
+        Image.new("1", (side, side)).save(host.input_dir() / "huge.png")
+        monkeypatch.setattr(Image.Image, "load", lambda self: 1 / 0)
+        routes.add_routes(FiguraExamplePerson)
+        asked = [("GET", "/figura/picture?filename=huge.png", None),
+                 ("POST", "/figura/detect_pose", b'{"filename": "huge.png"}')]  # fmt: skip
+        for status, body in self.ask(server, *asked):
+            assert status == 400 and said in body
 
 
 class FakeDetector:

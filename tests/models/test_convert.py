@@ -2,11 +2,14 @@
 
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
-from figura.models.convert import as_safetensors, convert
-from safetensors.torch import load_file
+from figura.models import files
+from figura.models.convert import as_safetensors, convert, read_pickle
+from safetensors.torch import load_file, save_file
 
 
 class Malicious:
@@ -81,10 +84,65 @@ def test_a_full_disk_leaves_an_older_file_as_it_was(checkpoint, monkeypatch):
             file.write(b"half")
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    old = checkpoint.with_suffix(".safetensors")
-    old.write_bytes(b"old")
+    old = convert(checkpoint)
+    content = old.read_bytes()
     monkeypatch.setattr(safetensors.torch, "save_file", full)
     with pytest.raises(OSError, match="disk is full"):
         convert(checkpoint)
-    assert old.read_bytes() == b"old"
+    assert old.read_bytes() == content
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["model.ckpt", "model.safetensors"]
+
+
+def test_parts_of_a_storage_become_tensors_of_their_own(tmp_path):
+    whole = torch.arange(12.0).reshape(3, 4)
+    torch.save({"whole": whole, "row": whole[1], "turned": whole.T, "same": whole}, tmp_path / "shared.pth")
+    found = read_pickle(tmp_path / "shared.pth")
+    assert torch.equal(found["row"], whole[1]) and torch.equal(found["turned"], whole.T)
+    assert all(t.is_contiguous() and t.untyped_storage().nbytes() == t.numel() * 4 for t in found.values())
+    places = {tensor.data_ptr() for tensor in found.values()}
+    assert len(places) == 4, "writing into one must not change another"
+
+
+def unrelated(path):
+    save_file({"x": torch.full((2,), 7.0)}, path, metadata={"from": "somebody else"})
+    return path.read_bytes()
+
+
+def test_a_file_of_another_origin_is_not_replaced(checkpoint):
+    other = checkpoint.with_suffix(".safetensors")
+    content = unrelated(other)
+    with pytest.raises(
+        ValueError, match="model.safetensors is there already and was not made from model.ckpt"
+    ):
+        convert(checkpoint)
+    assert other.read_bytes() == content
+
+
+def test_a_newer_file_of_another_origin_is_not_read_instead(checkpoint):
+    other = checkpoint.with_suffix(".safetensors")
+    content = unrelated(other)
+    os.utime(other, (2e9, 2e9))
+    for _ in range(2):
+        twin = as_safetensors(checkpoint)
+        assert twin.name == "model.ckpt.safetensors" and sorted(load_file(twin)) == ["a.shared", "a.weight"]
+    assert other.read_bytes() == content
+
+
+def test_a_changed_checkpoint_is_converted_anew(checkpoint):
+    as_safetensors(checkpoint)
+    torch.save({"b": torch.ones(1)}, checkpoint)
+    os.utime(checkpoint, (1e9, 1e9))
+    assert sorted(load_file(as_safetensors(checkpoint))) == ["b"]
+
+
+def test_leftovers_of_a_killed_conversion_are_removed(checkpoint):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    machine = files._machine()
+    left = checkpoint.with_name(f".model.safetensors.{machine}.{killed.pid}.00ff00.partial")
+    living = checkpoint.with_name(f".other.safetensors.{machine}.{os.getppid()}.00ff00.partial")
+    elsewhere = checkpoint.with_name(f".model.safetensors.another-machine.{killed.pid}.00ff00.partial")
+    for path in (left, living, elsewhere):
+        path.touch()
+    convert(checkpoint)
+    assert not left.exists() and living.exists() and elsewhere.exists()

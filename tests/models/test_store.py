@@ -170,7 +170,7 @@ def test_an_interrupted_download_stays_for_the_next_try(tmp_path):
         tmp_path,
         lambda file, staging: seen.extend(staging.iterdir()) or downloader(b"hello")(file, staging),
     )
-    assert [path.name for path in seen] == ["half.incomplete"]
+    assert "half.incomplete" in [path.name for path in seen]
 
 
 def test_no_room_is_told_before_the_download(tmp_path, monkeypatch):

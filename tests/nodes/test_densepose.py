@@ -1,10 +1,15 @@
 """FiguraDensePose: where labels come from, and what is told when they cannot."""
 
+import pickle
+
 import pytest
 import torch
 from figura.models import store
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
+from figura.models.perception import densepose_rcnn
 from figura.models.perception.densepose import FILE_KIND, DensePoseConfig, DensePoseNet
+from figura.models.perception.densepose_rcnn import DensePoseRCNN, RCNNConfig
+from figura.nodes import densepose
 from figura.nodes.densepose import COLOUR_MAP, FiguraDensePose
 from figura.people.densepose import paint_labels
 from figura.people.synthetic import render_people
@@ -76,3 +81,31 @@ def test_a_missing_mini_file_is_named_with_its_recipe(tmp_path, monkeypatch):
 def test_an_empty_picture_is_told(caplog):
     FiguraDensePose().run(torch.zeros(1, 16, 16, 3), COLOUR_MAP)
     assert "nobody found in picture 0" in caplog.text
+
+
+class Program(torch.nn.Module):
+    """Finds nobody."""
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return torch.zeros(0, 4), torch.zeros(0, 2, 8, 8), torch.zeros(0, 25, 8, 8)
+
+
+def test_torchscript_is_run_only_behind_its_switch(tmp_path, monkeypatch):
+    path = tmp_path / "strange.torchscript"
+    torch.jit.script(Program()).save(str(path))
+    monkeypatch.setattr(densepose.get_host(), "find_model", lambda kind, name: path)
+    with pytest.raises(ValueError, match="is TorchScript, a program"):
+        FiguraDensePose().run(IMAGE, path.name)
+    labels, _, _ = FiguraDensePose().run(IMAGE, path.name, run_torchscript=True)
+    assert not labels.labels.any()
+
+
+def test_public_weights_are_run_as_a_network_of_ones_own(tmp_path, monkeypatch):
+    stages = ((1, 8, 16), (1, 8, 24), (1, 8, 32), (1, 8, 40))
+    net = DensePoseRCNN(RCNNConfig(8, stages, 8, 8, 16, 24, 2, False, 2))
+    path = tmp_path / "model_final.pkl"
+    path.write_bytes(pickle.dumps({"model": {name: each.numpy() for name, each in net.state_dict().items()}}))
+    monkeypatch.setattr(densepose.get_host(), "find_model", lambda kind, name: path)
+    monkeypatch.setattr(densepose_rcnn, "SHORT_SIDE", 64)
+    labels, _, _ = FiguraDensePose().run(IMAGE, path.name)
+    assert labels.labels.shape == LABELS.shape

@@ -139,7 +139,7 @@ NOBODY = Pose((), WIDTH, HEIGHT)
         (close_ups(ONE), [ONE], {"mask": masks(1, 32)}, "mask has 32 x 32 pixels but image has 64 x 64"),
         (close_ups(ONE), [ONE], {"mask": torch.ones(1, SIZE, SIZE)}, "covers its whole close-up"),
         (close_ups(ONE), [ONE], {"image": torch.full((1, SIZE, SIZE, 3), float("nan"))}, "image holds NaN"),
-        (close_ups(ONE), [ONE], {"hand_pose": "pose"}, "POSE_KEYPOINT must be a list"),
+        (close_ups(ONE), [ONE], {"hand_pose": "pose"}, "hand_pose must be a list"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(hands, bodies, changes, message):

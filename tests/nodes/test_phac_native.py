@@ -106,16 +106,16 @@ def test_one_prompt_and_mask_serve_a_batch_and_other_batches_are_refused() -> No
 
 def test_masks_of_another_frame_are_refused() -> None:
     image, visible = picture()
-    small = torch.zeros(1, 64, 64)
+    small = torch.zeros(1, 48, 48)
     for name in ("visible_mask", "draw_mask"):
         given = {"visible_mask": visible, "draw_mask": visible, name: small}
-        with pytest.raises(ValueError, match=f"{name} has 64 x 64 pixels but image has {WIDTH} x {HEIGHT}"):
+        with pytest.raises(ValueError, match=f"{name} has 48 x 48 pixels but image has {WIDTH} x {HEIGHT}"):
             nodes.FiguraCoarsePrepare().run(
                 image, prompt=prompts(), size=SIZE, ground="white", box="limits", **given
             )
     for name in ("visible_mask", "invisible_mask", "exact_mask"):
         given = {"visible_mask": visible, "invisible_mask": hidden(), "exact_mask": hidden(), name: small}
-        with pytest.raises(ValueError, match=f"{name} has 64 x 64 pixels"):
+        with pytest.raises(ValueError, match=f"{name} has 48 x 48 pixels"):
             nodes.FiguraRefinePrepare().run(image, completed(), size=SIZE, **given)
 
 

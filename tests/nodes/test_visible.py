@@ -124,8 +124,8 @@ def test_the_empty_prompt_of_crop_person_is_no_prompt(sam: torch.nn.Module) -> N
 
 
 def test_a_picture_without_a_person_is_named(sam: torch.nn.Module) -> None:
-    poses = write_pose_keypoint([pose((0, 30, 20)), Pose((), 120, 100)])
-    with pytest.raises(ValueError, match="picture 2 of 2: nothing says where the person is"):
+    poses = write_pose_keypoint([Pose((), 120, 100), Pose((), 120, 100)])
+    with pytest.raises(ValueError, match="picture 1 of 2: nothing says where the person is"):
         run(sam, torch.rand(2, *SIZE, 3), pose_keypoint=poses)
 
 

@@ -168,4 +168,5 @@ def test_values_are_never_written_as_markup():
             "https:",
         ):
             allowed = path.name in ("elements.mjs", "source.mjs") and word == "http:" + "//"
+            allowed |= path.name == "known.mjs" and word == "https:"  # of model files
             assert allowed or word not in text, f"{path.name}: {word}"

@@ -16,28 +16,35 @@ from figura.workflows.forms import api_form
 from PIL import Image
 
 
-def saved_images(describe: Callable[[Mapping[str, Any]], Flow], folder: Path) -> dict[str, np.ndarray]:
-    """The saved pictures of a flow by their names without the method's and without number."""
-    flow = describe(all_node_classes())
-    graph, prefix = api_form(flow), flow.name.split("_")[0] + "_"
+def pictures(describe: Callable[[Mapping[str, Any]], Flow], folder: Path) -> dict[str, np.ndarray]:
+    """The first picture of every node that saves or shows one, by the node's title."""
+    graph = api_form(describe(all_node_classes()))
     for node in graph.values():
         if "steps" in node["inputs"]:
             node["inputs"]["steps"] = 1
-    files = Runner(PlainHost(output_dir=folder, device="cpu")).run(graph).files
+    host = PlainHost(output_dir=folder, device="cpu")
+    folders = {"output": host.output_dir(), "temp": host.temp_dir()}
+    images = {
+        graph[node_id]["_meta"]["title"]: image
+        for node_id, ui in Runner(host).run(graph).ui.items()
+        for image in ui.get("images", [])[:1]
+    }
     return {
-        path.stem.removeprefix(prefix)[: -len("_00001_")]: np.asarray(Image.open(path).convert("RGB"))
-        for path in files
+        title: np.asarray(
+            Image.open(folders[image["type"]] / image["subfolder"] / image["filename"]).convert("RGB")
+        )
+        for title, image in images.items()
     }
 
 
 def images_of_random_weights(
-    describe: Callable[[Mapping[str, Any]], Flow], family: Path, folder: Path, names: set[str]
+    describe: Callable[[Mapping[str, Any]], Flow], family: Path, folder: Path, titles: set[str]
 ) -> dict[str, np.ndarray]:
-    """`saved_images` with the weights of `family` in mini's place: exactly those names, of mini's size."""
+    """`pictures` with the weights of `family` in mini's place: exactly those titles, of mini's size."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(store, "MINI_DIR", family)
-        images = saved_images(describe, folder)
-    assert set(images) == names
+        images = pictures(describe, folder)
+    assert set(images) == titles
     assert {image.shape for image in images.values()} == {(128, 128, 3)}
     return images
 

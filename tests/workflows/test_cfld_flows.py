@@ -17,13 +17,13 @@ from figura.workflows.flow import Flow, Node
 from figura.workflows.forms import api_form
 
 CLASSES = all_node_classes()
-SAVED = {
-    cfld.cfld_repose: {"source", "pose", "person", "truth"},
-    cfld.cfld_interpolate: {"first", "second", "mix_25", "mix_50", "mix_75"},
-    cfld.cfld_edit: {"reference", "edit_source", "edit_mask", "edited"},
+SHOWN = {
+    cfld.cfld_repose: {"Source", "Pose", "Save person", "Truth"},
+    cfld.cfld_interpolate: {"First", "Second", "Save 25 %", "Save 50 %", "Save 75 %"},
+    cfld.cfld_edit: {"Reference, before", "Source, worn", "Mask", "Save person", "What changed"},
 }  # fmt: skip
 each_flow = pytest.mark.parametrize(
-    "describe", [*SAVED, cfld.cfld_native], ids=lambda describe: describe.__name__
+    "describe", [*SHOWN, cfld.cfld_native], ids=lambda describe: describe.__name__
 )
 
 
@@ -43,21 +43,23 @@ def test_the_api_form_is_valid_also_where_a_file_is_missing(describe, tmp_path: 
         assert validate(api_form(describe(CLASSES)), CLASSES)
 
 
-@pytest.mark.parametrize("describe", SAVED, ids=lambda describe: describe.__name__)
+@pytest.mark.parametrize("describe", SHOWN, ids=lambda describe: describe.__name__)
 def test_it_runs_on_random_weights(describe, family: Path, tmp_path: Path) -> None:
-    images = images_of_random_weights(describe, family, tmp_path, SAVED[describe])
-    if "edited" in images:
-        assert_changes_inside(images["edit_mask"], images["reference"], images["edited"])
-    if "mix_25" in images:
-        assert (images["mix_25"] != images["mix_75"]).any()
+    images = images_of_random_weights(describe, family, tmp_path, SHOWN[describe])
+    if "Mask" in images:
+        assert_changes_inside(images["Mask"], images["Reference, before"], images["Save person"])
+    if "Save 25 %" in images:
+        assert (images["Save 25 %"] != images["Save 75 %"]).any()
 
 
 def test_the_reposed_person_has_the_truths_pose() -> None:
     flow = cfld.cfld_repose(CLASSES)
-    sampler, example = only(flow, "FiguraCFLDSampler"), only(flow, "FiguraExamplePerson")
-    assert sampler.values["pose_keypoint"] == example["other_pose_keypoint"]
-    saved = {node.title: node.values["images"] for node in flow.nodes if node.class_type == "SaveImage"}
-    assert saved["Save truth"] == example["other_pose"]
+    graph = {node["_meta"]["title"]: node["inputs"] for node in api_form(flow).values()}
+    example = only(flow, "FiguraExamplePerson")
+    outputs = list(example.node_class.RETURN_NAMES)
+    pose, truth = (outputs.index(name) for name in ("other_pose_keypoint", "other_pose"))
+    assert graph["CFLD Sampler (Figura)"]["pose_keypoint"] == [str(example.id), pose]
+    assert graph["Truth"]["images"] == [str(example.id), truth]
 
 
 def test_only_the_mix_differs_between_the_samplers() -> None:

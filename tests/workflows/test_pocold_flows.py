@@ -11,14 +11,14 @@ from figura.tests.workflows.one_step import assert_changes_inside, images_of_ran
 from figura.workflows import pocold
 
 CLASSES = all_node_classes()
-SAVED = {
-    pocold.pocold_repose: {"source", "labels", "attention", "person", "truth"},
-    pocold.pocold_pose_only: {"pose_labels", "somebody"},
+SHOWN = {
+    pocold.pocold_repose: {"Source", "Labels", "Attention", "Save person", "Truth", "Difference"},
+    pocold.pocold_pose_only: {"Pose", "Labels", "Save person"},
     pocold.pocold_appearance_transfer: {
-        "clothes", "reference", "reference_labels", "mask", "dressed", "dressed_attention",
+        "Source, worn", "Reference, before", "Labels", "Mask", "Save person", "Attention", "What changed",
     },
 }  # fmt: skip
-each_flow = pytest.mark.parametrize("describe", SAVED, ids=lambda describe: describe.__name__)
+each_flow = pytest.mark.parametrize("describe", SHOWN, ids=lambda describe: describe.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @each_flow
 def test_it_runs_on_random_weights(describe, family: Path, tmp_path: Path) -> None:
-    images = images_of_random_weights(describe, family, tmp_path, SAVED[describe])
-    if "mask" in images:
-        assert_changes_inside(images["mask"], images["reference"], images["dressed"])
+    images = images_of_random_weights(describe, family, tmp_path, SHOWN[describe])
+    if "Mask" in images:
+        assert_changes_inside(images["Mask"], images["Reference, before"], images["Save person"])
 
 
 def test_the_reposed_person_has_the_truths_pose() -> None:

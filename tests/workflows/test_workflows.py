@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figura import workflows
-from figura.headless.graph import input_specs, load_graph, validate
+from figura.headless.graph import load_graph, validate
 from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
 from figura.headless.runner import NodeError, Runner, all_node_classes
 from figura.headless.settings import apply_setting
@@ -21,35 +21,36 @@ from figura.people.keypoints import BODY_18
 from figura.people.points_json import read_points_text
 from figura.people.prompt_kinds import BOXES, PROMPT_KINDS
 from figura.people.synthetic import render_people
+from figura.tests.workflows.page_form import definitions, flattened
 from figura.workflows import hand_scene, phac, photo, prompts, scene
-from figura.workflows.flow import Flow, has_seed_control, is_widget
+from figura.workflows.files import BLUEPRINTS, blueprints
+from figura.workflows.flow import Flow, Subgraph
 from figura.workflows.forms import api_form, node_title, ui_form
+from figura.workflows.layout import LEAST_ZOOM, opening_zoom
 from figura.workflows.scene import HEIGHT, IMAGE, IMAGE_NAME, WIDTH
 from figura.workflows.thumbnails import DRAWN, SHOWN, thumbnail
 from PIL import Image
 
 FOLDER = Path(workflows.__file__).parent
 FLOWS = {flow.name: flow for flow in workflows.all_flows()}
-HAND_STAGES = ("skeleton", "close_up", "mask", "canvas", "known_mask", "person")
-DEMO_STAGES = ("prompt", "visible_mask", "coarse", "invisible_mask", "composite", "refined")
 
 SAVED = {
-    "hands_two_stage": {f"hands_{stage}" for stage in HAND_STAGES},
-    "humansd_pose": {"humansd_skeleton", "humansd_person"},
-    "humansd_multi_person": {"humansd_skeletons", "humansd_people"},
-    "cfld_repose": {f"cfld_{what}" for what in ("source", "pose", "person", "truth")},
-    "cfld_interpolate": {f"cfld_{what}" for what in ("first", "second", "mix_25", "mix_50", "mix_75")},
-    "cfld_edit": {f"cfld_{what}" for what in ("reference", "edit_source", "edit_mask", "edited")},
-    "pocold_repose": {f"pocold_{what}" for what in ("source", "labels", "attention", "person", "truth")},
-    "pocold_pose_only": {"pocold_pose_labels", "pocold_somebody"},
-    "pocold_appearance_transfer": {
-        f"pocold_{what}"
-        for what in ("clothes", "reference", "reference_labels", "mask", "dressed", "dressed_attention")
-    },
+    "phac_pose": {"refined"},
+    "phac_photo": {"photo_refined"},
+    "hands_two_stage": {"hands_person"},
+    "humansd_pose": {"humansd_person"},
+    "humansd_multi_person": {"humansd_people"},
+    "cfld_repose": {"cfld_person"},
+    "cfld_interpolate": {"cfld_mix_25", "cfld_mix_50", "cfld_mix_75"},
+    "cfld_edit": {"cfld_edited"},
+    "pocold_repose": {"pocold_person"},
+    "pocold_pose_only": {"pocold_somebody"},
+    "pocold_appearance_transfer": {"pocold_dressed"},
 }
-"""Workflows that save something else than the stages of PHAC."""
+"""The results of workflows, by the files' stems; of others it is the name without method, and _refined."""
 
 KINDS = ("sam", "phac", "refiner", "pose_detector")
+SHOWN_LETTERS = 31
 INCOMPLETE = "weights/mini is not complete: figura train writes it"
 
 
@@ -61,14 +62,21 @@ needs_mini = pytest.mark.skipif(not is_complete(*KINDS), reason=INCOMPLETE)
 every_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
 
 
-def run(name: str, output: Path, *settings: str) -> dict[str, np.ndarray]:
-    """The saved pictures of a shipped workflow by file stem without its number."""
+def run(name: str, output: Path, *settings: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The pictures of a shipped workflow: saved ones by file stem without number, shown ones by title."""
     graph = load_graph(FOLDER / "api" / f"{name}.json")
     for setting in settings:
         apply_setting(graph, setting, all_node_classes())
-    files = Runner(PlainHost(IMAGE.parent, output, device="cpu")).run(graph).files
-    saved = [path for path in files if path.is_relative_to(output)]
-    return {re.sub(r"_\d{5}_$", "", path.stem): np.asarray(Image.open(path)) for path in saved}
+    host = PlainHost(IMAGE.parent, output, device="cpu")
+    result = Runner(host).run(graph)
+    saved = [path for path in result.files if path.is_relative_to(output)]
+    shown = {
+        graph[node_id]["_meta"]["title"]: np.asarray(Image.open(host.temp_dir() / image["filename"]))
+        for node_id, ui in result.ui.items()
+        for image in ui.get("images", [])
+        if image["type"] == "temp"
+    }
+    return {re.sub(r"_\d{5}_$", "", path.stem): np.asarray(Image.open(path)) for path in saved}, shown
 
 
 @every_flow
@@ -80,6 +88,21 @@ def test_files_are_what_the_description_says(flow):
 def test_there_are_no_other_workflow_files():
     written = {path for flow in FLOWS.values() for path in workflows.files_of(flow)}
     assert set(FOLDER.rglob("*.json")) == written
+    assert set(BLUEPRINTS.iterdir()) == set(blueprints())
+    assert {path.stem for path in FOLDER.glob("*.jpg")} == {flow.title for flow in FLOWS.values()}
+
+
+def test_blueprints_are_what_the_descriptions_say():
+    for path, text in blueprints().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python -m figura.workflows"
+
+
+def test_templates_are_listed_by_what_one_gets():
+    titles = [flow.title for flow in FLOWS.values()]
+    assert len(set(titles)) == len(titles)
+    for title in titles:
+        assert re.fullmatch(r"[A-Z][\w ,.-]+", title) and len(title.split()) > 3, title
+        assert len(title) <= SHOWN_LETTERS, f"the page cuts {title}"
 
 
 def test_there_is_a_workflow_and_a_thumbnail_for_every_kind_of_prompt():
@@ -115,43 +138,24 @@ def test_the_api_form_is_valid(flow):
 @every_flow
 def test_both_forms_hold_every_node(flow):
     api, page = api_form(flow), ui_form(flow)
-    assert len(api) == len(flow.nodes) > 4
+    parts = [node.node_class for node in flow.nodes if isinstance(node.node_class, Subgraph)]
+    assert len(api) == len(flow.nodes) - len(parts) + sum(len(part.nodes) for part in parts) > 4
     assert len(page["nodes"]) == len(flow.nodes) + len(flow.notes)
-    assert {node["type"] for node in page["nodes"]} >= {node["class_type"] for node in api.values()}
+    drawn = [*page["nodes"], *(node for part in definitions(page).values() for node in part["nodes"])]
+    assert {node["type"] for node in drawn} >= {node["class_type"] for node in api.values()}
 
 
 @every_flow
-def test_ui_links_and_fields_say_the_same_as_the_api_form(flow):
-    ui, api = ui_form(flow), api_form(flow)
-    links = {link[0]: link for link in ui["links"]}
-    for node in ui["nodes"]:
-        if node["type"] == "MarkdownNote":
-            continue
-        inputs = api[str(node["id"])]["inputs"]
-        linked = {slot["name"]: links[slot["link"]] for slot in node["inputs"] if slot["link"]}
-        assert {n: [str(link[1]), link[2]] for n, link in linked.items()} == {
-            name: value for name, value in inputs.items() if isinstance(value, list)
-        }
-        for name, link in linked.items():
-            assert node["inputs"][link[4]]["name"] == name and link[3] == node["id"]
-        assert fields_of(node) | dict.fromkeys(linked) == {
-            name: None if name in linked else value for name, value in inputs.items()
-        }
+def test_read_as_the_page_reads_it_the_ui_form_is_the_api_form(flow):
+    api = {number: node["inputs"] for number, node in api_form(flow).items()}
+    assert flattened(ui_form(flow)) == api
 
 
-def fields_of(node: dict) -> dict:
-    """Input name -> value of a UI node, read as the page reads it."""
-    values = iter(node["widgets_values"])
-    fields = {}
-    for name, spec in input_specs(all_node_classes()[node["type"]]).items():
-        if is_widget(spec):
-            fields[name] = next(values)
-            if has_seed_control(spec):
-                assert next(values) == "fixed"
-            if spec.options.get("image_upload"):
-                assert next(values) == "image"
-    assert not list(values)
-    return fields
+def test_subgraphs_and_the_flows_round_them_share_no_node_numbers():
+    for flow in FLOWS.values():
+        page = ui_form(flow)
+        numbers = [node["id"] for part in [page, *definitions(page).values()] for node in part["nodes"]]
+        assert len(set(numbers)) == len(numbers)
 
 
 @every_flow
@@ -172,6 +176,33 @@ def test_nothing_overlaps_and_every_group_frames_its_nodes(flow):
     frames = [group["bounding"] for group in ui["groups"]]
     for box in boxes[: -len(flow.notes)]:
         assert sum(overlap(box, frame) for frame in frames) == 1
+    for index, first in enumerate(frames):
+        assert not any(overlap(first, second) for second in frames[index + 1 :])
+
+
+@every_flow
+def test_it_opens_large_enough_to_be_read(flow):
+    nodes = ui_form(flow)["nodes"]
+    ends = [max(node["pos"][axis] + node["size"][axis] for node in nodes) for axis in (0, 1)]
+    starts = [min(node["pos"][axis] for node in nodes) for axis in (0, 1)]
+    assert opening_zoom((ends[0] - starts[0], ends[1] - starts[1])) >= LEAST_ZOOM
+
+
+@every_flow
+def test_only_results_go_to_the_output_folder(flow):
+    saved = [node.title for node in flow.nodes if node.class_type == "SaveImage"]
+    assert 1 <= len(saved) <= (3 if flow.name == "cfld_interpolate" else 1)
+    shown = [node for node in flow.nodes if node.class_type in ("PreviewImage", "MaskPreview")]
+    assert shown or flow.name == "mask_expansion_native"
+
+
+@every_flow
+def test_the_note_says_what_to_do_before_it_explains(flow):
+    text = flow.notes[0].text
+    assert re.search(r"^1\. |Press \*\*Run\*\*|It needs", text, re.MULTILINE)
+    if any(node.class_type == "FiguraPointPrompt" for node in flow.nodes):
+        assert "into the picture of **Point Prompt**" in text or "drag one" in text
+        assert "pixels" not in text.partition("Outside")[0].partition("Only pixels")[0] and "JSON" not in text
 
 
 def overlap(first, second) -> bool:
@@ -182,7 +213,7 @@ def overlap(first, second) -> bool:
 
 
 def test_every_node_is_used_by_a_workflow():
-    used = {node.class_type for flow in FLOWS.values() for node in flow.nodes}
+    used = {node["class_type"] for flow in FLOWS.values() for node in api_form(flow).values()}
     assert set(NODE_CLASS_MAPPINGS) <= used
 
 
@@ -253,10 +284,18 @@ def test_the_hand_on_grey_is_transparent_where_it_is_to_be_drawn():
     assert 0.9 < free.mean() < 0.99 and (np.abs(pixels[free][:, :3].astype(int) - 128) <= 1).all()
 
 
+@every_flow
+def test_thumbnails_are_small_squares(flow):
+    path = FOLDER / f"{flow.title}.jpg"
+    with Image.open(path) as image:
+        assert image.size == (256, 256)
+    assert path.stat().st_size < 20_000
+
+
 def test_a_thumbnail_of_what_only_comfyui_runs_is_drawn():
-    image = np.asarray(thumbnail(FLOWS["mask_expansion_native"]).convert("L"))
-    kept = [(panel > 60).mean() for panel in np.array_split(image, 3, axis=1)]
-    assert kept[0] > kept[1] > kept[2] > 0
+    image = thumbnail(FLOWS["mask_expansion_native"])
+    shipped = Image.open(FOLDER / f"{FLOWS['mask_expansion_native'].title}.jpg")
+    assert np.abs(np.asarray(image, dtype=float) - np.asarray(shipped, dtype=float)).mean() < 4
 
 
 def test_a_missing_checkpoint_is_offered_by_the_page():
@@ -281,34 +320,30 @@ def test_what_only_comfyui_runs_says_so_when_run_headlessly(tmp_path):
 def test_runs_headlessly_with_few_steps(name, tmp_path):
     if name in SAVED and not is_complete(name.partition("_")[0]):
         pytest.skip(INCOMPLETE)
-    if any(is_native(node.class_type) for node in FLOWS[name].nodes):
+    nodes = api_form(FLOWS[name])
+    if any(is_native(node["class_type"]) for node in nodes.values()):
         pytest.skip("has nodes that only ComfyUI can run; tests/comfyui runs it there")
-    samplers = [node.title or node.class_type for node in FLOWS[name].nodes if "steps" in node.values]
-    images = run(name, tmp_path, *(f"{sampler}.steps=2" for sampler in samplers))
-    if name in SAVED:
-        assert set(images) == SAVED[name]
-        return
-    if name not in ("phac_pose", "phac_photo"):
-        assert {"prompt", f"{name.removeprefix('phac_')}_refined"} <= set(images)
-        return
-    prefix = "photo_" if name == "phac_photo" else ""
-    assert {prefix + stage for stage in DEMO_STAGES} <= set(images)
+    samplers = [number for number, node in nodes.items() if "steps" in node["inputs"]]
+    saved, shown = run(name, tmp_path, *(f"{sampler}.steps=2" for sampler in samplers))
+    assert set(saved) == SAVED.get(name, {f"{name.removeprefix('phac_')}_refined"})
+    previews = ("PreviewImage", "MaskPreview")
+    assert set(shown) == {node["_meta"]["title"] for node in nodes.values() if node["class_type"] in previews}
 
 
 @needs_mini
 @pytest.mark.slow
 def test_phac_pose_as_shipped_changes_only_what_was_hidden(tmp_path):
-    images = run("phac_pose", tmp_path)
-    changed = (images["refined"] != images["occluded"]).any(-1)
-    allowed = images["invisible_mask"][..., 0] > 127
+    saved, shown = run("phac_pose", tmp_path)
+    changed = (saved["refined"] != shown["Input"]).any(-1)
+    allowed = shown["Invisible mask"][..., 0] > 127
     assert changed.any() and not (changed & ~allowed).any()
 
 
 @needs_mini
 @pytest.mark.slow
 def test_phac_photo_as_shipped_keeps_the_photo_outside(tmp_path):
-    images = run("phac_photo", tmp_path)
+    saved, _ = run("phac_photo", tmp_path)
     photo = np.asarray(Image.open(IMAGE))
-    changed = (images["photo_refined"] != photo).any(-1)
-    assert images["photo_refined"].shape == photo.shape
+    changed = (saved["photo_refined"] != photo).any(-1)
+    assert saved["photo_refined"].shape == photo.shape
     assert 0 < changed.mean() < 0.15

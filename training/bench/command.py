@@ -138,6 +138,12 @@ def _bench_pocold() -> dict[str, Any]:
     return bench_pocold()
 
 
+def _bench_load(**files: Any) -> dict[str, Any]:
+    from .load import bench_load
+
+    return bench_load(**files)
+
+
 BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
-    "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold,
+    "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
 }  # fmt: skip

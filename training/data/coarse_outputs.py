@@ -13,11 +13,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split, random_generator
 from .masks import disturbed
@@ -158,6 +159,7 @@ def build_part(
 
     Raises:
         ValueError: the folder was begun with other settings.
+        FolderInUseError: another process draws there.
     """
     people = PeopleDataset.open(root)
     count = min(count, len(people))
@@ -170,8 +172,14 @@ def build_part(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     missing = [number for number in range(shard_count(count)) if not _done_file(folder, number).is_file()]
     jobs = [(root, folder, number, files, sampling, device, first_seed) for number in missing]
+    if jobs:
+        with only_one(folder, "draw in"):
+            _draw(jobs, 1 if device != "cpu" else processes, sampling)
+
+
+def _draw(jobs: list[tuple[Any, ...]], processes: int, sampling: Sampling) -> None:
     begin = time.monotonic()
-    for done, _ in enumerate(run_jobs(_draw_shard, jobs, 1 if device != "cpu" else processes), start=1):
+    for done, _ in enumerate(run_jobs(_draw_shard, jobs, processes), start=1):
         rate = done * SHARD * sampling.draws / max(time.monotonic() - begin, 1e-9)
         left = (len(jobs) - done) * SHARD * sampling.draws / rate
         logger.info("drawn %d of %d shards, %.1f pictures/s, %.0f s left", done, len(jobs), rate, left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from ...models.hands.sampling import skeleton_image
+from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
 from .latents import encoder_name
@@ -212,15 +214,15 @@ def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, images: Ima
     device = next(vae.parameters()).device
     shape = tuple(encode_image(vae, images(np.arange(1)).to(device)).shape[1:])
     create_arrays(folder, {name: ((count, *shape), "float16")})
-    for start in range(0, count, SHARD):
-        done = folder / f"{name}_{start:07d}.done"
-        if done.is_file():
-            continue
-        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
-            where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
-            with torch.autocast(device.type, torch.bfloat16):
-                array[where] = encode_image(vae, images(where).to(device)).float().cpu().numpy()
-        array.flush()
-        done.touch()
+    done = {start: folder / f"{name}_{start:07d}.done" for start in range(0, count, SHARD)}
+    missing = [start for start, file in done.items() if not file.is_file()]
+    with only_one(folder, "encode in") if missing else nullcontext():
+        for start in missing:
+            array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+            for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
+                where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
+                with torch.autocast(device.type, torch.bfloat16):
+                    array[where] = encode_image(vae, images(where).to(device)).float().cpu().numpy()
+            array.flush()
+            done[start].touch()
     return np.load(folder / f"{name}.npy", mmap_mode="r")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ...models.locks import only_one
 from ..run.recipe import Split, random_generator
 from .masks import dilate_square, disturbed, random_masks
 from .people import SHARD, PeopleDataset, create_arrays, report_shards
@@ -85,24 +86,39 @@ class LatentCache:
         layout = _cache_layout(count, people.size // 8, vae.config.latent_channels)
         layout = {name: layout[name] for name in names or layout}
         create_arrays(folder, layout)
-        begin, starts = time.monotonic(), range(0, count, SHARD)
-        for number, start in enumerate(starts, start=1):
-            done = folder / f"done_{start:07d}"
-            if not done.is_file():
-                device_type, wanted = next(vae.parameters()).device.type, precision is not None
-                with (
-                    torch.no_grad(),
-                    torch.autocast(device_type, precision or torch.bfloat16, enabled=wanted),
-                ):
-                    _encode_shard(people, folder, vae, range(start, min(start + SHARD, count)), list(layout))
-                done.touch()
-                report_shards("encoded", number, len(starts), begin)
+        starts = [each for each in range(0, count, SHARD) if not _done_file(folder, each).is_file()]
+        if starts:
+            with only_one(folder, "encode in"):
+                parts = [range(start, min(start + SHARD, count)) for start in starts]
+                _encode_parts(people, folder, vae, parts, list(layout), precision)
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout}
         empty = np.zeros((0,), np.float16)
         return cls(people, **{f.name: arrays.get(f.name, empty) for f in fields(cls) if f.name != "people"})
 
     def __len__(self) -> int:
         return max(len(getattr(self, f.name)) for f in fields(self) if f.name not in ("people", "grey"))
+
+
+def _done_file(folder: Path, start: int) -> Path:
+    return folder / f"done_{start:07d}"
+
+
+def _encode_parts(
+    people: PeopleDataset,
+    folder: Path,
+    vae: AutoencoderKL,
+    parts: Sequence[range],
+    names: list[str],
+    precision: torch.dtype | None,
+) -> None:
+    """Encode parts of the data set, and note down each that is finished."""
+    begin, kind = time.monotonic(), next(vae.parameters()).device.type
+    for number, part in enumerate(parts, start=1):
+        enabled = precision is not None
+        with torch.no_grad(), torch.autocast(kind, precision or torch.bfloat16, enabled=enabled):
+            _encode_shard(people, folder, vae, part, names)
+        _done_file(folder, part.start).touch()
+        report_shards("encoded", number, len(parts), begin)
 
 
 def random_target(index: int) -> str:

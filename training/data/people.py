@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
+from .space import check_space
 
 logger = logging.getLogger(__name__)
 
@@ -177,11 +180,26 @@ def render_arrays(
 
     Raises:
         ValueError: arrays of another size or count were begun there.
+        FolderInUseError: another process renders there.
+        OSError: the disk has no room for them.
     """
     root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
     if (root / "captions.json").is_file():
+        _remove_shard_files(root)  # of a process that was killed at the very end
         return
+    with only_one(root, "render in"):
+        _render_arrays(root, layout, count, first_seed, size, processes, renderer)
+
+
+def _render_arrays(
+    root: Path,
+    layout: Layout,
+    count: int,
+    first_seed: int,
+    size: int,
+    processes: int,
+    renderer: Renderer,
+) -> None:
     create_arrays(root, layout(count, size))
     shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
     jobs = [(root, layout, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
@@ -230,7 +248,10 @@ def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.nda
 
 
 def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
-    """Empty .npy files of that shape and dtype in `root`; ValueError when others are there."""
+    """Empty .npy files of that shape and dtype in `root`. ValueError when others are there; OSError when the
+    disk has no room for them, which is taken here: a disk that fills up later would end the process at once.
+    """
+    check_space(root, {name: each for name, each in layout.items() if not (root / f"{name}.npy").is_file()})
     for name, (shape, dtype) in layout.items():
         path = root / f"{name}.npy"
         if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
@@ -238,7 +259,23 @@ def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]])
         if not path.is_file():
             unfinished = path.with_suffix(".tmp")
             np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()
+            _take_space(unfinished, path)
             os.replace(unfinished, path)
+
+
+def _take_space(unfinished: Path, path: Path) -> None:
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with unfinished.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, unfinished.stat().st_size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return  # a disk that cannot promise
+        unfinished.unlink(missing_ok=True)
+        raise OSError(
+            error.errno, "the disk is full: free some space or choose another folder", str(path)
+        ) from error
 
 
 def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
@@ -280,8 +317,12 @@ def _join_captions(root: Path, count: int) -> None:
     write_json(
         root / "captions.json", [text for file in files for text in json.loads(file.read_text("utf-8"))]
     )
-    for file in files:
-        file.unlink()
+    _remove_shard_files(root)
+
+
+def _remove_shard_files(root: Path) -> None:
+    for file in root.glob("captions_*.json*"):
+        file.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

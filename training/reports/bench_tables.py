@@ -12,6 +12,9 @@ from .tables import hardware
 
 ABOUT = {
     "synth": "Pictures of 128 and 256 pixels a side with all of their ground truth, on one thread.",
+    "load": "Each load in a process of its own, beside a plain read that copies every tensor into memory, on "
+    "one thread. time_ratio: of the load over the read; peak_ratio: memory at its peak, files mapped into it "
+    "included, over the bytes of the weights; weights keep the precision of the file.",
     "humansd": "One guided denoising step of mini for four pictures on one thread; ratios are medians over "
     "rounds in which all take turns. base: without a pose; humansd: the pose beside the noise; controlnet: "
     "the pose through a second branch.",

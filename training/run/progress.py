@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ...models.files import write_then_rename
 from .recipe import TrainingPlan
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def save_image(path: Path, image: torch.Tensor) -> None:
     from PIL import Image
 
     pixels = (image.detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    Image.fromarray(pixels).save(path)
+    write_then_rename(path, lambda place: Image.fromarray(pixels).save(place, format="PNG"))
 
 
 def image_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:

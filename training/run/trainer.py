@@ -9,18 +9,21 @@ run equals an uninterrupted one.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from ...models.diffusion.checkpoint import save_module
+from ...models.files import write_then_rename
+from ...models.locks import only_one
+from .checkpoint import write_state
 from .copies import HalfCopy, MovingAverage
 from .progress import TrainingLog, save_image
 from .recipe import (
@@ -228,12 +231,7 @@ class Trainer:
             "buffers": dict(self.module.named_buffers()),
             "optimizer": self.optimizer.state_dict(),
         }
-        unfinished = self.work / "checkpoint.pt.tmp"
-        with unfinished.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.work / "checkpoint.pt")
+        write_then_rename(self.work / "checkpoint.pt", partial(write_state, state))
 
     @torch.no_grad()
     def _restore(self) -> None:
@@ -309,24 +307,43 @@ def train(
     Raises:
         ValueError: the checkpoint or `start` is of another run or recipe, or the loss is no number.
         FileNotFoundError: data that the recipe needs were not made.
+        FolderInUseError: another process trains in `work`.
+        OSError: the disk is full; the last checkpoint is whole.
     """
     from accelerate import PartialState
 
     plan = plan or recipe.plan
+    first = PartialState(cpu=plan.device == "cpu").is_main_process
+    with only_one(Path(work), "train in") if first else nullcontext():
+        return _train(recipe, Path(data_root), init, Path(out), Path(work), plan, resume, start)
+
+
+def _train(
+    recipe: Recipe,
+    data_root: Path,
+    init: Mapping[str, Path],
+    out: Path,
+    work: Path,
+    plan: TrainingPlan,
+    resume: bool,
+    start: Path | None,
+) -> dict[str, float] | None:
+    from accelerate import PartialState
+
     with PartialState(cpu=plan.device == "cpu").main_process_first():
-        data = recipe.prepare(Path(data_root), init)
+        data = recipe.prepare(data_root, init)
     trainer = Trainer(recipe, data, init, plan, work, resume=resume, start=start)
     logger.info("%s: %s", recipe.name, asdict(plan))
     if trainer.step > 0 and trainer.fraction() >= 1.0:
-        logger.info("%s: %s", recipe.name, at_its_end(trainer, Path(out)))
-        if Path(out).exists():
+        logger.info("%s: %s", recipe.name, at_its_end(trainer, out))
+        if out.exists():
             return {}
     if not trainer.run():
         logger.info("%s: stopped at step %d, run the same command again to go on", recipe.name, trainer.step)
         return None
     if not trainer.accelerator.is_main_process:
         return {}
-    scores = trainer.export(Path(out))
+    scores = trainer.export(out)
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
     return scores
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
@@ -62,9 +64,8 @@ def test_without_conditions_the_unet_is_as_it_was() -> None:
 def test_the_bias_is_added_to_the_projected_queries() -> None:
     torch.manual_seed(0)
     cross = attention.upward_attentions(tiny.tiny_unet())[0]
-    cross.set_processor(attention.QueryBias())
+    cross.set_processor(attention.QueryBias(1))
     hidden, context, bias = torch.randn(1, 64, 32), torch.randn(1, 4, 32), torch.randn(1, 32, 8, 8)
-    cross.processor.bias = bias
     q = cross.to_q(hidden) + bias.flatten(2).mT
     q, k, v = (
         each.unflatten(-1, (cross.heads, -1)).transpose(1, 2)
@@ -72,7 +73,28 @@ def test_the_bias_is_added_to_the_projected_queries() -> None:
     )
     weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
     expected = cross.to_out[0]((weights @ v).transpose(1, 2).flatten(2))
-    torch.testing.assert_close(cross(hidden, context), expected, atol=1e-5, rtol=1e-4)
+    made = cross(hidden, context, query_biases=[torch.zeros(0), bias])
+    torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_threads_share_a_model_and_get_their_own_pictures() -> None:
+    """Biases that lay on the network gave one thread the looks of another."""
+    model = tiny.tiny_cfld()
+    torch.manual_seed(0)
+    latents, t = torch.randn(1, 4, 8, 8), torch.tensor(500)
+    looks = [model.networks.appearance(torch.rand(1, 3, 32, 32)) for _ in range(6)]
+
+    def noise(number: int) -> torch.Tensor:
+        look = looks[number % len(looks)]
+        return predict_noise(model.unet, latents, t, look.prompt, biases=look.biases)
+
+    alone = [noise(number) for number in range(len(looks))]
+    assert not torch.equal(alone[0], alone[1])
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(noise, range(48)))
+    wrong = [number for number, made in enumerate(together) if not torch.equal(made, alone[number % 6])]
+    assert not wrong
 
 
 @torch.no_grad()

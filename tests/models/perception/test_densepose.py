@@ -8,7 +8,7 @@ from figura.models.perception.densepose import (
     FILE_KIND,
     DensePoseConfig,
     DensePoseNet,
-    ScriptedEstimator,
+    PublicEstimator,
     decode_labels,
     estimate_labels,
     load_densepose_net,
@@ -78,7 +78,7 @@ class TestScripted:
         pytest.importorskip("torchvision")
         path = tmp_path / "estimator.torchscript"
         torch.jit.script(Estimator()).save(str(path))
-        labels = ScriptedEstimator(load_scripted(path))(torch.ones(2, 3, 16, 24))
+        labels = PublicEstimator(load_scripted(path, trusted=True))(torch.ones(2, 3, 16, 24))
         assert labels.shape == (2, 16, 24)
         assert (labels[..., :11] == 23).all() and (labels[..., 13:] == 0).all()
 
@@ -87,7 +87,13 @@ class TestScripted:
         path = tmp_path / "other.torchscript"
         path.write_bytes(b"nothing")
         with pytest.raises(ValueError, match="other.torchscript cannot be read as TorchScript"):
-            load_scripted(path)
+            load_scripted(path, trusted=True)
+
+    def test_a_program_is_not_opened_unasked(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("it was opened"))
+        (tmp_path / "x.torchscript").write_bytes(b"")
+        with pytest.raises(ValueError, match=r"x.torchscript is TorchScript, a program .*run_torchscript"):
+            load_scripted(tmp_path / "x.torchscript")
 
     def test_outputs_are_told_by_name_or_shape(self):
         boxes, coarse, fine, u = (
@@ -129,6 +135,20 @@ class TestDecoding:
     def test_a_box_outside_changes_nothing(self):
         boxes = torch.tensor([[-9.0, -9.0, -2.0, -2.0], [20.0, 20.0, 25.0, 25.0]])
         assert (decode_labels(boxes, *self.maps(5, 6), (12, 10)) == 0).all()
+
+    def test_a_box_of_any_size_costs_no_more_than_the_picture(self):
+        """30 000 px: whole maps of it would take 90 GB."""
+        labels = decode_labels(torch.tensor([[-9e8, -30000.0, 30000.0, 9e8]]), *self.maps(5), (12, 10))
+        assert (labels == 5).all()
+        assert not decode_labels(torch.tensor([[0.0, 0.0, torch.nan, 9.0]]), *self.maps(5), (12, 10)).any()
+
+    def test_scores_are_resampled_to_the_box(self):
+        """As an interpolation of the whole box, of which the picture shows a part."""
+        coarse, fine = torch.rand(1, 2, 8, 8), torch.rand(1, 25, 8, 8)
+        whole = [F.interpolate(maps, (17, 20), mode="bilinear")[0].argmax(0) for maps in (coarse, fine)]
+        wanted = (whole[1] * (whole[0] > 0))[4:16, 3:13]
+        labels = decode_labels(torch.tensor([[-3.0, -4.0, 17.0, 13.0]]), coarse, fine, (12, 10))
+        assert torch.equal(labels.long(), wanted)
 
     def test_nobody_is_background(self):
         coarse, fine = self.maps(5)

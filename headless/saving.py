@@ -1,0 +1,106 @@
+"""Pictures written as ComfyUI writes them: PNG files with numbers, the workflow in their text."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..models.files import path_inside, write_then_rename
+from ..models.sentences import shown
+
+DEFAULT_PREFIX = "ComfyUI"
+LONGEST_STEM = 200
+"""Characters: file systems take 255 bytes, the number among them."""
+
+
+def save_pngs(
+    images: torch.Tensor, folder: Path, prefix: str, text: Mapping[str, str], compression: int
+) -> list[dict[str, str]]:
+    """Write (B, H, W, C) 0..1 as PNG files `prefix_00001_.png`; returns filename and subfolder of each.
+
+    Args:
+        images: (B, H, W, C) 0..1.
+        folder: where they go; made when it is missing.
+        prefix: beginning of the names. It may hold folders, %width%, %height%, %year% ... %second% and
+            %batch_num%. Numbers go on after the highest one there.
+        text: what is written into each file, by its key.
+        compression: of PNG, 0 to 9.
+
+    Raises ValueError for a prefix that leads out of `folder`, OSError for a full disk.
+    """
+    prefix = os.path.normpath(fill_prefix(prefix.strip() or DEFAULT_PREFIX, images.shape[2], images.shape[1]))
+    subfolder, stem = os.path.split(prefix)
+    if not prefix.isprintable() or len(stem) > LONGEST_STEM:
+        raise ValueError(
+            f"'filename_prefix' is {shown(prefix)}: use a name of at most {LONGEST_STEM} characters that can "
+            "be printed"
+        )
+    try:
+        target = path_inside(folder, subfolder)
+    except ValueError as error:
+        raise ValueError(f"'filename_prefix': {error}; use a name inside it") from error
+    first = next_number(target, stem)
+    saved = []
+    for index, picture in enumerate(images):
+        name = f"{stem.replace('%batch_num%', str(index))}_{first + index:05}_.png"
+        write_png(target / name, picture, text, compression)
+        saved.append({"filename": name, "subfolder": subfolder})
+    return saved
+
+
+def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compression: int = 4) -> Path:
+    """Write one picture; values are cut to 8 bits by truncation, as ComfyUI does.
+
+    Args:
+        path: the PNG file; what stood there stays when writing fails.
+        picture: (H, W, C) 0..1; values outside are clipped.
+        text: what is written into the file, by its key.
+        compression: of PNG, 0 to 9.
+    """
+    pixels = np.clip(255.0 * picture.cpu().numpy(), 0, 255).astype(np.uint8)
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_text(key, value)
+    image = Image.fromarray(pixels)
+    return write_then_rename(
+        path, lambda place: image.save(place, format="PNG", pnginfo=info, compress_level=compression)
+    )
+
+
+def png_text(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
+    """The text chunks ComfyUI reads a workflow back from."""
+    chunks = {} if prompt is None else {"prompt": json.dumps(prompt)}
+    return chunks | {key: json.dumps(value) for key, value in (extra or {}).items()}
+
+
+def fill_prefix(prefix: str, width: int, height: int) -> str:
+    """Replace the variables of a filename prefix."""
+    now = time.localtime()
+    values = {"width": str(width), "height": str(height), "year": str(now.tm_year)}
+    parts = {
+        "month": now.tm_mon,
+        "day": now.tm_mday,
+        "hour": now.tm_hour,
+        "minute": now.tm_min,
+        "second": now.tm_sec,
+    }
+    for name, value in {**values, **{name: f"{number:02}" for name, number in parts.items()}}.items():
+        prefix = prefix.replace(f"%{name}%", value)
+    return prefix
+
+
+def next_number(folder: Path, stem: str) -> int:
+    """One more than the highest number of the files `stem_NUMBER_...` in a folder; 1 in an empty one."""
+    names: Sequence[str] = os.listdir(folder) if folder.is_dir() else []
+    start = os.path.normcase(f"{stem}_")
+    numbers = [name[len(start) :].split("_")[0] for name in names if os.path.normcase(name).startswith(start)]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0) + 1

@@ -1,0 +1,25 @@
+"""What preview nodes show can be kept."""
+
+from figura.headless.runner import Runner
+from figura.headless.shown import keep_shown
+from figura.host.plain import PlainHost
+from PIL import Image
+
+GRAPH = {
+    "1": {"class_type": "SolidMask", "inputs": {"value": 1, "width": 4, "height": 4}},
+    "2": {"class_type": "MaskToImage", "inputs": {"mask": ["1", 0]}},
+    "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}, "_meta": {"title": "What changed"}},
+    "4": {"class_type": "MaskPreview", "inputs": {"mask": ["1", 0]}},
+    "5": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "kept"}},
+}
+
+
+def test_shown_pictures_are_kept_under_their_titles_and_never_overwritten(tmp_path):
+    host = PlainHost(output_dir=tmp_path / "out")
+    ui = Runner(host).run(GRAPH).ui
+    first, second = (keep_shown(GRAPH, ui, host.temp_dir(), tmp_path / "stages") for _ in range(2))
+    assert [path.name for path in first] == ["what_changed_00001_.png", "maskpreview_00001_.png"]
+    assert [path.name for path in second] == ["what_changed_00002_.png", "maskpreview_00002_.png"]
+    for path in [*first, *second]:
+        with Image.open(path) as image:
+            assert image.size == (4, 4)

@@ -1,0 +1,237 @@
+"""Weights files as a stranger would send them: each ends in a sentence with its name, in little memory."""
+
+import json
+import pickle
+import resource
+import struct
+import zipfile
+
+import pytest
+import torch
+from figura.models import store
+from figura.models.convert import convert, read_pickle
+from figura.models.diffusion.checkpoint import config_to_metadata, load_file, read_safetensors
+from figura.models.diffusion.networks import load_unet, load_vae
+from figura.models.diffusion.text import load_text_encoder
+from figura.models.perception.densepose import FILE_KIND, DensePoseConfig, DensePoseNet, load_densepose_net
+from figura.models.perception.pose import load_pose_detector
+from figura.models.perception.sam_networks import load_sam
+from figura.models.phac.amodal_mask import load_amodal_mask
+from figura.models.phac.checkpoint import load_mask_net
+from figura.models.pocold.checkpoint import load_networks
+from safetensors.torch import save_file
+
+SMALL = DensePoseConfig(32, (8, 8, 16, 16), 1)
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """No case may take half a GiB more than it found."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 * 1024
+
+
+def with_metadata(path, text, tensors=None):
+    save_file(tensors or {"x": torch.zeros(1)}, path, metadata={"figura": text})
+    return path
+
+
+def itself():
+    held: dict = {}
+    held["state_dict"] = held
+    return held
+
+
+def ring():
+    held: dict = {"w": torch.ones(1)}
+    held["more"] = held
+    return held
+
+
+def doubled(depth):
+    held: dict = {"w": torch.ones(1)}
+    for _ in range(depth):
+        held = {"a": held, "b": held}
+    return held
+
+
+def deep(depth):
+    held: dict = {"w": torch.ones(1)}
+    for _ in range(depth):
+        held = {"a": held}
+    return held
+
+
+class TestPickles:
+    @pytest.mark.parametrize("zipped", [True, False])
+    @pytest.mark.parametrize(
+        ("made", "said"),
+        [
+            (itself, "holds itself"),
+            (ring, "nested without end"),
+            (lambda: doubled(16), "nested without end"),
+            (lambda: deep(200), "nested without end"),
+            (lambda: {str(n): 1 for n in range(40_000)}, "nested without end"),
+            (lambda: {"w": torch.zeros(1).expand(50_000, 50_000)}, "spreads few numbers"),
+            (lambda: {"w": torch.zeros(9).as_strided((3, 9), (0, 1))}, "spreads few numbers"),
+            (lambda: dict.fromkeys(map(str, range(3000)), torch.zeros(100_000)), "many times over"),
+            (lambda: {"w": torch.eye(3).to_sparse()}, "no plain tensor"),
+            (lambda: {"w": torch.empty(10, device="meta")}, "no plain tensor"),
+            (lambda: {"w": torch.zeros(3, dtype=torch.complex64)}, "no plain tensor"),
+            (lambda: [1, 2], "no tensors"),
+        ],
+    )  # fmt: skip
+    def test_what_they_hold_is_bounded(self, tmp_path, made, said, zipped):
+        path = tmp_path / "strange.pth"
+        try:
+            torch.save(made(), path, _use_new_zipfile_serialization=zipped)
+        except RecursionError:
+            pytest.skip("nobody can write this")
+        with pytest.raises(ValueError, match=f"(?s)strange.pth.*({said})"):
+            read_pickle(path)
+        with pytest.raises(ValueError, match="strange.pth"):
+            convert(path)
+        assert [each.name for each in tmp_path.iterdir()] == ["strange.pth"]
+
+    @pytest.mark.parametrize("kind", ["storage", "shape"])
+    def test_sizes_that_are_only_said_are_refused(self, tmp_path, kind):
+        """4 GB of a file of 2 KB."""
+        old = {"storage": b"M\x90\x01t", "shape": b"M\x90\x01\x85"}[kind]
+        torch.save({"w": torch.arange(400.0)}, tmp_path / "good.pth")
+        with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(tmp_path / "x.pth", "w") as bad:
+            for entry in good.infolist():
+                bad.writestr(entry.filename, good.read(entry).replace(old, b"J\x00\xca\x9a\x3b" + old[-1:]))
+        with pytest.raises(ValueError, match="x.pth is truncated or no checkpoint"):
+            read_pickle(tmp_path / "x.pth")
+
+    def test_packed_archives_are_not_unpacked(self, tmp_path):
+        """A file of 10 MB that would be 10 GB; here a thousandth of it."""
+        torch.save({"w": torch.zeros(4_000_000)}, tmp_path / "good.pth")
+        with zipfile.ZipFile(tmp_path / "good.pth") as good:
+            with zipfile.ZipFile(tmp_path / "x.pth", "w", zipfile.ZIP_DEFLATED) as bad:
+                for entry in good.infolist():
+                    bad.writestr(entry.filename, good.read(entry))
+        with pytest.raises(ValueError, match="x.pth .*would unpack to"):
+            read_pickle(tmp_path / "x.pth")
+
+    def test_tied_weights_and_parts_of_one_storage_are_read(self, tmp_path):
+        whole = torch.arange(12.0)
+        torch.save(
+            {"a": whole, "tied": whole, "part": whole[3:6], "turned": whole.view(3, 4).T}, tmp_path / "x.pth"
+        )
+        found = read_pickle(tmp_path / "x.pth")
+        assert torch.equal(found["turned"], whole.view(3, 4).T) and torch.equal(found["part"], whole[3:6])
+        assert found["a"].data_ptr() != found["tied"].data_ptr()
+
+    def test_fp8_is_read(self, tmp_path):
+        torch.save({"w": torch.ones(3).to(torch.float8_e4m3fn)}, tmp_path / "x.pth")
+        assert read_pickle(tmp_path / "x.pth")["w"].float().tolist() == [1.0] * 3
+
+
+METADATA = {
+    "brackets": "[" * 100_000,
+    "objects": '{"a":' * 100_000,
+    "many digits": '{"kind": "sam", "config": {}, "seed": ' + "9" * 5000 + "}",
+    "too long": '{"kind": "sam", "config": {}, "x": "' + "x" * (5 << 20) + '"}',
+    "a list": "[]",
+    "no kind": '{"config": {}}',
+    "kind of objects": '{"kind": {"a": 1}, "config": {}}',
+    "config a list": '{"kind": "sam", "config": []}',
+    "empty": "",
+    "nul": "\0",
+}
+
+
+class TestMetadata:
+    @pytest.mark.parametrize("text", METADATA.values(), ids=METADATA.keys())
+    def test_it_is_bounded_and_hides_no_other_file(self, tmp_path, text):
+        with_metadata(tmp_path / "bad.safetensors", text)
+        with_metadata(tmp_path / "good.safetensors", '{"kind": "sam", "config": {}}')
+        for kind in store.file_kinds():
+            names = store.find(kind, [tmp_path])
+            assert ("good.safetensors" in names) == (kind == "sam")
+        with pytest.raises(ValueError, match="bad.safetensors"):
+            load_file(tmp_path / "bad.safetensors")
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"{", struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 200_000) + b'{"a":' * 40_000,
+         struct.pack("<Q", 100_000) + b"[" * 100_000, b"\x80\x02.", b"PK\x03\x04"],
+    )  # fmt: skip
+    def test_damaged_files_hide_no_other(self, tmp_path, content):
+        (tmp_path / "bad.safetensors").write_bytes(content)
+        save_file({"x": torch.zeros(1)}, tmp_path / "good.safetensors")
+        assert "good.safetensors" in store.find("sam", [tmp_path])
+        with pytest.raises(ValueError, match="bad.safetensors"):
+            load_file(tmp_path / "bad.safetensors")
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"channels": [4096, 4096, 4096, 4096]},  # 16 GB of weights
+            {"channels": [1 << 40, 8, 8, 8]},
+            {"blocks": 1 << 40},
+            {"blocks": 300},
+            {"blocks": -1},
+            {"channels": [0, 0, 0, 0]},
+            {"channels": ["a", 8, 16, 16]},
+            {"channels": [8.5, 8, 16, 16]},
+            {"channels": 3},
+            {"channels": None},
+            {"blocks": float("nan")},
+            {"blocks": {"a": [1]}},
+        ],
+    )
+    def test_sizes_are_held_against_the_tensors_before_memory_is_taken(self, tmp_path, config):
+        tensors = {name: tensor.half() for name, tensor in DensePoseNet(SMALL).state_dict().items()}
+        text = json.dumps({"kind": FILE_KIND, "config": config_to_metadata(SMALL) | config})
+        path = with_metadata(tmp_path / "strange.safetensors", text, tensors)
+        with pytest.raises(ValueError, match="strange.safetensors"):
+            load_densepose_net(path)
+
+    @pytest.mark.parametrize(
+        ("load", "kind", "config"),
+        [
+            (load_vae, "vae", {"block_out_channels": [4096] * 2}),
+            (load_unet, "unet", {"block_out_channels": [4096] * 4}),
+            (load_unet, "unet", {"sample_size": "x", "block_out_channels": ["a"]}),
+            (load_text_encoder, "text", {"words": ["a"] * 5, "length": 10**9}),
+            (load_text_encoder, "text", {}),
+            (load_pose_detector, "pose_detector", {"channels": [4096] * 4}),
+            (load_sam, "sam", {"embed_dim": 4096, "depth": 100}),
+            (load_amodal_mask, "amodal_mask", {"channels": [4096] * 4, "size": 4096}),
+            (load_mask_net, "invisible_mask", {"base": 4096, "levels": 4}),
+            (load_mask_net, "invisible_mask", {"levels": 400}),
+            (load_networks, "pocold", {"channels": [4096] * 4}),
+        ],
+    )
+    def test_every_loader_asks_the_tensors_first(self, tmp_path, load, kind, config):
+        path = with_metadata(tmp_path / "strange.safetensors", json.dumps({"kind": kind, "config": config}))
+        with pytest.raises(ValueError, match="strange.safetensors"):
+            load(path)
+
+
+class TestTypes:
+    @pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2", "bfloat16", "float64"])
+    def test_every_usual_type_is_read(self, tmp_path, kind):
+        """Small whole numbers are the same in all of them."""
+        torch.manual_seed(0)
+        net = DensePoseNet(SMALL)
+        tensors = {name: torch.randint(-2, 3, each.shape).float() for name, each in net.state_dict().items()}
+        text = json.dumps({"kind": FILE_KIND, "config": config_to_metadata(SMALL)})
+        stored = {name: each.to(getattr(torch, kind)) for name, each in tensors.items()}
+        loaded = load_densepose_net(with_metadata(tmp_path / "x.safetensors", text, stored))
+        assert all(torch.equal(each, tensors[name]) for name, each in loaded.state_dict().items())
+
+    def test_other_types_are_a_sentence(self, tmp_path):
+        save_file({"w": torch.zeros(3, dtype=torch.complex64)}, tmp_path / "x.safetensors")
+        with pytest.raises(ValueError, match=r"'w' in .*x.safetensors has numbers of type complex64"):
+            read_safetensors(tmp_path / "x.safetensors")
+
+    def test_a_sam_of_a_stranger_is_read_by_the_same_rules(self, tmp_path):
+        for name in ("x.pth", "x.PTH"):
+            (tmp_path / name).write_bytes(pickle.dumps({"w": print}))
+            with pytest.raises(ValueError, match=rf"{name} is refused") as caught:
+                load_sam(tmp_path / name)
+            assert "weights_only" not in str(caught.value)

@@ -1,0 +1,43 @@
+"""`figura bench load` on tiny files: what it measures, not how fast it is."""
+
+import pytest
+import torch
+from figura.cli.main import main
+from figura.tests.models.diffusion import full_size
+from figura.training.bench.load import PeakMemory, bench_load, resident_bytes
+
+
+@pytest.fixture
+def words(tmp_path):
+    (tmp_path / "words").mkdir()
+    return full_size.write_tokenizer(tmp_path / "words")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_loaded_beside_a_plain_read(tmp_path, words):
+    path = full_size.write(tmp_path / "tiny.safetensors", full_size.sd15_tensors(full_size.unet()))
+    figures = bench_load([path], [], words, rounds=1)["metrics"]
+    held = sum(t.numel() * 4 for t in full_size.sd15_tensors(full_size.unet()).values()) / 2**30
+    assert figures["held_gib.tiny.safetensors"] == pytest.approx(held, rel=0.02)
+    assert figures["time_ratio.tiny.safetensors"] > 0 and figures["peak_ratio.tiny.safetensors"] > 0
+
+
+def test_the_peak_is_the_most_that_was_held_at_once():
+    before = resident_bytes()
+    with PeakMemory() as memory:
+        large = torch.ones(64 << 20, dtype=torch.uint8)
+        large.add_(1)
+        del large
+    assert memory.peak - before > 48 << 20
+
+
+def test_without_files_it_says_what_it_needs(capsys):
+    assert main(["bench", "load"]) == 1
+    assert "needs files: --checkpoint FILE" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path, words):
+    (tmp_path / "bad.safetensors").write_bytes(b"GGUF")
+    with pytest.raises(ValueError, match="bad.safetensors could not be loaded"):
+        bench_load([tmp_path / "bad.safetensors"], [], words, rounds=1)

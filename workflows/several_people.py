@@ -1,0 +1,77 @@
+"""Several people of one picture, each completed, and all of them in one picture again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .flow import Color, Flow
+from .parts import MINI_SIZE, add_saved, add_shown
+
+SEEDS = (10_000_043, 10_000_057)
+HIDDEN = 0.4
+
+NOTE = """\
+Two people stand behind something, in one picture. Each is completed, in the pose that Complete Pose proposes,
+and Stitch People puts both back. Press **Run**: it works as it is, on the models that come with Figura.
+
+**What to change**
+
+- Your own picture: **Load Image** and **Detect Pose** with `vitpose` or `dwpose`, which find several people,
+  in the place of the examples.
+- **Split People**, `order`: who stands in front.
+- **Stitch People**, `colour_match`: brings the colours on both sides of a seam together.
+
+What could be seen of somebody in front stays in front, and every pixel outside `changed_mask` is the input's.
+"""
+
+
+def phac_several_people(classes: Mapping[str, Any]) -> Flow:
+    """Two example people beside each other."""
+    flow = Flow("phac_several_people", classes, "Complete two people at once")
+    flow.note("Complete several people (PHAC)", NOTE)
+    with flow.group("1  Two people in one picture", Color.INPUT):
+        people = [
+            flow.add("FiguraExamplePerson", seed=seed, size=MINI_SIZE, occlusion=HIDDEN) for seed in SEEDS
+        ]
+        first, second = people
+        found = [flow.add("FiguraDetectPose", image=person["occluded"]) for person in people]
+        picture = flow.add("ImageStitch", image1=first["occluded"], image2=second["occluded"])
+        pose = flow.add("FiguraJoinPoses", pose_a=found[0]["pose_keypoint"], pose_b=found[1]["pose_keypoint"])
+        add_shown(flow, "Both", picture["IMAGE"])
+    with flow.group("2  One after another", Color.PROMPT):
+        split = flow.add("FiguraSplitPeople", image=picture["IMAGE"], pose_keypoint=pose["pose_keypoint"])
+        whole = flow.add("FiguraCompletePose", pose_keypoint=split["pose_keypoint"])
+        prompt = flow.add("FiguraPointPrompt", image=split["image"], pose_keypoint=whole["pose_keypoint"])
+        add_shown(flow, "Prompt", prompt["prompt_image"])
+    with flow.group("3  Each completed", Color.STAGE):
+        sam, phac = flow.add("FiguraLoadSAM"), flow.add("FiguraLoadPHAC")
+        seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=split["image"], prompt=prompt["prompt"])
+        given: dict[str, Any] = {"image": split["image"], "visible_mask": seen["visible_mask"]}
+        coarse = flow.add("FiguraPHACSampler", phac=phac["phac"], prompt=prompt["prompt"], **given)
+        hidden = flow.add(
+            "FiguraInvisibleMask",
+            phac=phac["phac"],
+            coarse=coarse["coarse"],
+            prompt=prompt["prompt"],
+            **given,
+        )
+        refined = flow.add(
+            "FiguraInpaintRefiner",
+            refiner=flow.add("FiguraLoadRefiner")["refiner"],
+            coarse=coarse["coarse"],
+            invisible_mask=hidden["invisible_mask"],
+            exact_mask=hidden["exact_mask"],
+            **given,
+        )
+        add_shown(flow, "Each", refined["image"])
+    with flow.group("4  Together again", Color.RESULT):
+        together = flow.add(
+            "FiguraStitchPeople",
+            image=picture["IMAGE"],
+            completed=refined["image"],
+            changed_mask=refined["changed_mask"],
+            visible_mask=seen["visible_mask"],
+        )
+        add_saved(flow, "Save picture", "several_people_refined", together["image"])
+    return flow
