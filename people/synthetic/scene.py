@@ -131,14 +131,8 @@ def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:
 def draw_behind(
     scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None
 ) -> Tensor:
-    """(3, S, S) 0..1: what is behind the person, their shadow on it.
-
-    Args:
-        scene: the place.
-        light: that falls on it.
-        camera: that sees it.
-        size: S in pixels.
-        shadows: the person's; None: nobody.
+    """(3, S, S) 0..1: what is behind the person, their shadow on it; light, camera, size and shadows as of
+    `draw_surroundings`.
     """
     return draw_surroundings(scene, light, camera, size, shadows)[0]
 
