@@ -51,12 +51,11 @@ class FiguraLoadCFLD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": inputs.model_input(
+                "model": inputs.painting_model_input(
                     found("cfld"),
-                    "mini comes with Figura and knows only Figura's drawn people. For "
-                    "photographs put the authors' pytorch_model.bin and pytorch_model_1.bin into "
-                    "models/figura and choose the first: both become one small file beside them. "
-                    "Or choose a file of your own training.",
+                    "For photographs put the authors' pytorch_model.bin and pytorch_model_1.bin into "
+                    "models/figura and choose the first: both become one small file beside them. Or "
+                    "choose a file of your own training.",
                 ),
             },
             "optional": {

@@ -68,10 +68,10 @@ class FiguraDensePose:
                 ),
                 "source": model_input(
                     [COLOUR_MAP, *found("densepose")],
-                    "mini comes with Figura and knows only Figura's drawn people, one a "
-                    "picture. colour map: the image is a DensePose picture already, in viridis or "
-                    "parula. For photographs put DensePose weights of detectron2 into models/figura, such "
-                    "as model_final_0ed407.pkl (R_50_FPN_DL_s1x).",
+                    "mini comes with Figura and labels one person a picture, photographs roughly. "
+                    "colour map: the image is a DensePose picture already, in viridis or parula. For finer "
+                    "labels put DensePose weights of detectron2 into models/figura, such as "
+                    "model_final_0ed407.pkl (R_50_FPN_DL_s1x).",
                 ),
             },
             "optional": {

@@ -40,11 +40,10 @@ class FiguraLoadHands:
         checkpoints, controlnets = found("checkpoint"), found("controlnet")
         return {
             "required": {
-                "model": inputs.model_input(
+                "model": inputs.painting_model_input(
                     checkpoints,
-                    "mini comes with Figura and works at once; it knows only Figura's drawn "
-                    "people. For photographs choose a Stable Diffusion 1.5 checkpoint "
-                    "(models/checkpoints), not an inpainting one.",
+                    "For photographs choose a Stable Diffusion 1.5 checkpoint (models/checkpoints), not "
+                    "an inpainting one.",
                 ),
             },
             "optional": {

@@ -36,7 +36,7 @@ from ..people.skeleton_coco import THICKNESS
 from .common import FULL_SIZE_PARAMETERS, found, progress_of, working_memory
 from .inputs import AUTOMATIC as CHOSEN_BY_MODEL
 from .inputs import (
-    model_input,
+    painting_model_input,
     procedure_input,
     scheduler_input,
     seed_input,
@@ -77,11 +77,10 @@ class FiguraLoadHumanSD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": model_input(
+                "model": painting_model_input(
                     found("humansd"),
-                    "mini comes with Figura and works at once; it knows only Figura's drawn "
-                    "people. For photographs choose humansd-v1.ckpt (models/checkpoints), which is "
-                    "converted to safetensors beside it the first time.",
+                    "For photographs choose humansd-v1.ckpt (models/checkpoints), which is converted to "
+                    "safetensors beside it the first time.",
                 ),
             },
         }

@@ -12,6 +12,7 @@ Choice = tuple[list[str], dict[str, Any]]
 Number = tuple[str, dict[str, Any]]
 
 AUTOMATIC = "automatic"
+MINI_PAINTS = "mini comes with Figura and works at once; it paints only Figura's drawn people."
 AUTOMATIC_FEATHER = -1.0
 LARGEST_SEED = 2**64 - 1
 TEXT_TOOLTIP = (
@@ -51,6 +52,11 @@ VISIBLE_MASK_INPUT: Number = (
 def model_input(names: Sequence[str], tooltip: str) -> Choice:
     """The shipped model, or one of the files found."""
     return [store.MINI, *names], {"default": store.MINI, "tooltip": tooltip}
+
+
+def painting_model_input(names: Sequence[str], advice: str) -> Choice:
+    """The shipped model that paints, or one of the files found; advice: which of them, for photographs."""
+    return model_input(names, f"{MINI_PAINTS} {advice}")
 
 
 def automatic_input(names: Sequence[str], tooltip: str) -> Choice:

@@ -37,7 +37,7 @@ from .inputs import (
     automatic_input,
     count_input,
     guidance_input,
-    model_input,
+    painting_model_input,
     scheduler_input,
     seed_input,
     steps_input,
@@ -61,10 +61,9 @@ class FiguraLoadPHAC:
         checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": model_input(
+                "model": painting_model_input(
                     checkpoints,
-                    "mini comes with Figura and works at once; it knows only Figura's drawn "
-                    "people. For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
+                    "For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
                     "(models/checkpoints).",
                 ),
             },

@@ -20,7 +20,7 @@ from .inputs import (
     AUTOMATIC,
     automatic_input,
     guidance_input,
-    model_input,
+    painting_model_input,
     procedure_input,
     scheduler_input,
     seed_input,
@@ -40,11 +40,10 @@ class FiguraLoadPoCoLD:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": model_input(
+                "model": painting_model_input(
                     found("pocold"),
-                    "mini comes with Figura and knows only Figura's drawn people. Nobody "
-                    "publishes weights of PoCoLD: for photographs train it (python -m figura train pocold) "
-                    "and put the file into models/figura.",
+                    "Nobody publishes weights of PoCoLD: for photographs train it (python -m figura train "
+                    "pocold) and put the file into models/figura.",
                 ),
             },
             "optional": {

@@ -28,7 +28,7 @@ from .inputs import (
     VISIBLE_MASK_INPUT,
     feather_input,
     guidance_input,
-    model_input,
+    painting_model_input,
     scheduler_input,
     seed_input,
     steps_input,
@@ -47,10 +47,9 @@ class FiguraLoadRefiner:
         checkpoints = found("checkpoint")
         return {
             "required": {
-                "model": model_input(
+                "model": painting_model_input(
                     checkpoints,
-                    "mini comes with Figura; it knows only Figura's drawn people. For "
-                    "photographs choose an inpainting checkpoint of SDXL or Stable Diffusion 1.5 "
+                    "For photographs choose an inpainting checkpoint of SDXL or Stable Diffusion 1.5 "
                     "(models/checkpoints).",
                 ),
             },

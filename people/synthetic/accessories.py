@@ -127,7 +127,14 @@ def _thing(
 
 
 def make_hat(figure: Figure, hair: Hair, style: str, cloth: Cloth) -> list[Layer]:
-    """A beanie or a cap over the skull and what hair there is; a cap has a peak."""
+    """A beanie or a cap over the skull and what hair there is; a cap has a peak.
+
+    Args:
+        figure: who wears it.
+        hair: what is under it.
+        style: a beanie or a cap.
+        cloth: what it is made of.
+    """
     known = skull(str(figure.rest.device))
     base = (figure.rest[known.near] * known.shares[..., None]).sum(1)
     beanie = style == "beanie"

@@ -56,6 +56,13 @@ def make_skirt(
 ) -> Layer:
     """A skirt that hangs from the waist to `hem`, wider downwards by `wide`; that of a coat hangs from the
     hips, over the rest, open in front by `gap` metres.
+
+    Args:
+        worn: the cover of the body.
+        piece: its measures: hem, wide.
+        name: of the layer.
+        gap: metres that it is open in front.
+        lift: metres by which it is drawn nearer than it is.
     """
     figure = worn.figure
     asset = figure.asset

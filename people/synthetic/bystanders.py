@@ -57,7 +57,14 @@ class Bystander:
 
 
 def sample_bystanders(seed: int, camera: Camera, often: float, farthest: float) -> list[Bystander]:
-    """Nobody, or one to four people behind, the farthest first; farthest: metres behind the person."""
+    """Nobody, or one to four people behind, the farthest first.
+
+    Args:
+        seed: of the picture.
+        camera: that sees them.
+        often: share of pictures with somebody, 0..1.
+        farthest: metres behind the person.
+    """
     draws = Draws(seed, "bystander")
     if not draws.chance(often):
         return []
@@ -72,7 +79,14 @@ def sample_bystanders(seed: int, camera: Camera, often: float, farthest: float) 
 
 
 def person_in_front(seed: int, share: float, amodal: Tensor, light: Light) -> Occluder | None:
-    """Somebody nearer to the camera who hides that share of a mask (S, S); None where they cannot."""
+    """Somebody nearer to the camera who hides that share of a mask (S, S); None where they cannot.
+
+    Args:
+        seed: of the picture.
+        share: of the mask that is hidden, 0..1.
+        amodal: (S, S), the whole person.
+        light: that falls on both.
+    """
     draws = Draws(seed, "bystander")
     cutout, from_right = _drawn(draws, seed), draws.chance(0.5)
     rows = amodal.amax(1).nonzero()[:, 0]
@@ -107,8 +121,15 @@ def _as_it_is(image: Tensor, extent: float) -> Tensor:
 def put_behind(
     others: list[Bystander], camera: Camera, light: Light, image: Tensor, distance: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The linear picture (3, S, S) of surroundings `distance` (S, S) metres away with others standing in
-    it, their mask (1, S, S) 0..1 and the distances with them. camera: of S pixels a side.
+    """The linear picture (3, S, S) of surroundings with others standing in it, their mask (1, S, S) 0..1 and
+    the distances with them.
+
+    Args:
+        others: the farthest first.
+        camera: of S pixels a side.
+        light: that falls on them.
+        image: (3, S, S), linear.
+        distance: (S, S) metres.
     """
     mask = torch.zeros_like(image[:1])
     for other in others:
@@ -140,7 +161,14 @@ def _under_feet(camera: Camera, feet: list[float], seen: Tensor) -> Tensor:
 
 
 def resized(cutout: Cutout, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Colour (3, H, W) and alpha (1, H, W) of a cut-out at another size."""
+    """Colour (3, H, W) and alpha (1, H, W) of a cut-out at another size.
+
+    Args:
+        cutout: of any size.
+        height: H in pixels.
+        width: W in pixels.
+        device: of the tensors.
+    """
     both = torch.cat([cutout.colour * cutout.alpha, cutout.alpha])[None].to(device)
     both = F.interpolate(both, (height, width), mode="bilinear", align_corners=False, antialias=True)[0]
     alpha = both[3:].clamp(0, 1)

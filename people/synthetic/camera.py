@@ -66,6 +66,13 @@ def look_at(target: Tensor, distance: float, height: float, roll: float, side: f
     """A camera at that height and distance before a point (3,), `side` radians round it, looking there.
 
     Its picture is 1 pixel large until it is framed.
+
+    Args:
+        target: (3,), metres.
+        distance: from it over the ground, metres.
+        height: of the camera in metres.
+        roll: radians round the line of sight.
+        side: radians round the target.
     """
     away = torch.tensor([math.sin(side) * distance, 0.0, math.cos(side) * distance])
     eye = torch.stack([target[0], torch.tensor(height), target[2]]) + away
@@ -79,6 +86,13 @@ def frame_points(
 ) -> Camera:
     """Zoomed and shifted so that the points' box is `share` of the picture and lies at `place` (0..1 of the
     free room to the right and below).
+
+    Args:
+        camera: to zoom and shift.
+        points: (n, 3), metres.
+        share: of the picture that their box fills, 0..1.
+        place: of the box in the free room to the right and below, 0..1.
+        size: S, side of the picture in pixels.
     """
     seen = camera.project(points)[..., :2]
     low, high = seen.amin(0).tolist(), seen.amax(0).tolist()

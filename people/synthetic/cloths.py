@@ -47,7 +47,16 @@ Mix = Callable[[Tensor], Tensor]
 def paint_cloth(
     cloth: Cloth, weave: Weave, mix: Mix, normal: Tensor, pixel: Tensor, inside: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Albedo (p,3), tilted normals (p,3), shine (p,)."""
+    """Albedo (p,3), tilted normals (p,3), shine (p,).
+
+    Args:
+        cloth: what is painted.
+        weave: where its threads run.
+        mix: spreads values of the corners over the pixels.
+        normal: (p,3), unit.
+        pixel: (p,), metres that a pixel covers.
+        inside: (p,) bool, whether the inner side is seen.
+    """
     across, v, deep, edge, bend, girth, *along_xyz = mix(weave.table()).T.contiguous()
     along = torch.stack(along_xyz, 1)
     u = torch.atan2(across, deep) * girth

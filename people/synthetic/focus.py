@@ -8,7 +8,14 @@ from torch import Tensor
 
 
 def focus(image: Tensor, distance: Tensor, aperture_px: float, focus: float) -> Tensor:
-    """Blur what is behind or before the person as a lens of this aperture does."""
+    """Blur what is behind or before the person as a lens of this aperture does.
+
+    Args:
+        image: (3,S,S).
+        distance: (S,S) metres.
+        aperture_px: blur in pixels for every dioptre away from the focus.
+        focus: metres at which it is sharp.
+    """
     circle = aperture_px * (1 / distance.clamp_min(0.2) - 1 / max(focus, 0.3)).abs()
     widest = float(circle.max())
     if widest < 0.6:

@@ -13,7 +13,15 @@ METAL = Finish((0.45, 0.46, 0.48), grain=0.04)
 
 
 def furnish(draws: Draws, things: Things, left: float, right: float, back: float) -> None:
-    """Pieces along the walls, some in the middle of the room, pictures above them."""
+    """Pieces along the walls, some in the middle of the room, pictures above them.
+
+    Args:
+        draws: of the room.
+        things: what it is added to.
+        left: x of the wall, metres.
+        right: x of the other wall.
+        back: z of the wall behind.
+    """
     pieces: tuple[Callable[[Draws, Things, float, float], None], ...] = (
         _shelf, _cupboard, _sofa, _table, _plant, _floor_lamp, _desk, _counter, _shelf, _bed, _chair,
     )  # fmt: skip

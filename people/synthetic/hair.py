@@ -261,7 +261,14 @@ def _tied(figure: Figure, hair: Hair) -> Layer:
 def paint_hair(
     strands: Strands, mix: Callable[[Tensor], Tensor], normal: Tensor, pixel: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Albedo (p,3), tilted normals (p,3) and shine (p,) of strands that run along the hair."""
+    """Albedo (p,3), tilted normals (p,3) and shine (p,) of strands that run along the hair.
+
+    Args:
+        strands: the hair.
+        mix: spreads values of the corners over the pixels.
+        normal: (p,3), unit.
+        pixel: (p,), metres that a pixel covers.
+    """
     hair = strands.hair
     across, along = mix(strands.strand).unbind(1)
     curl = hair.style.curl

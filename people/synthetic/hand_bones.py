@@ -40,7 +40,17 @@ def pose_hand(
     skeleton: Bones, forearm: Array, rest_lower: Array, side: int, turn: float, hand: Hand,
     stance: Array,
 ) -> None:  # fmt: skip
-    """Turn the forearm so that the palm faces where it shall, bend the wrist, and close the fingers."""
+    """Turn the forearm so that the palm faces where it shall, bend the wrist, and close the fingers.
+
+    Args:
+        skeleton: its bones are turned.
+        forearm: rotation of the lower arm (3,3).
+        rest_lower: the lower arm at rest (3,).
+        side: 0 right, 1 left.
+        turn: of the palm in radians, where `hand` does not say what it faces.
+        hand: bends of wrist and fingers.
+        stance: rotation of the body (3,3).
+    """
     letter, sign = "RL"[side], _SIGN[side]
     normal, axis = palm_normal(skeleton, letter, side), unit(rest_lower)
     twist = -sign * turn

@@ -54,7 +54,14 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def body_layers(figure: Figure, hidden: Tensor | None, skin: Any, eyes: Any) -> list[Layer]:
-    """The skin, without the faces (F,) bool that are covered, and the eyes."""
+    """The skin, without the faces (F,) bool that are covered, and the eyes.
+
+    Args:
+        figure: the body.
+        hidden: faces that are covered, or None.
+        skin: its material.
+        eyes: their material.
+    """
     asset = figure.asset
     made = []
     for name, region, material in (("skin", "body", skin), ("eyes", "eyes", eyes)):

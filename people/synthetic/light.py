@@ -57,7 +57,15 @@ class Shade(Protocol):
 def sample_light(
     seed: int, lamps: list[Lamp], above: Colour, below: Colour, device: torch.device | str = "cpu"
 ) -> Light:
-    """The lamps of a place, exposed as a camera would: for the person for the most part."""
+    """The lamps of a place, exposed as a camera would: for the person for the most part.
+
+    Args:
+        seed: of the picture.
+        lamps: of the place.
+        above: colour from above.
+        below: colour from the ground.
+        device: of the tensors.
+    """
     draws = Draws(seed, "light")
     lamps = sorted(lamps, key=lambda lamp: -lamp.strength)[:4]
     directions = [_unit((x, y - CHEST, z)) for x, y, z in (lamp.position for lamp in lamps)]
@@ -78,7 +86,14 @@ def sample_light(
 
 
 def shade(samples: Samples, surface: Surface, light: Light, shadows: Shade) -> Tensor:
-    """(P, 3) colour of a picture 0..1 of the samples."""
+    """(P, 3) colour of a picture 0..1 of the samples.
+
+    Args:
+        samples: where.
+        surface: what is there.
+        light: that falls on it.
+        shadows: what keeps light off.
+    """
     albedo = surface.albedo.clamp(0.03, 1) ** 2
     normal, view = surface.normal, samples.view
     open_around = shadows.open_to_surroundings(samples.position, samples.normal)

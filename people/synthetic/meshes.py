@@ -11,8 +11,11 @@ def cut(table: Tensor, faces: Tensor, field: Tensor) -> tuple[Tensor, Tensor, Te
     """The part of a surface where a field is above 0, with a clean edge through the triangles.
 
     Args:
-        table (v,c): values of the vertices, normals in columns 3..5, which the edge takes from the vertex
-            inside. faces (f,3). field (v,): linear within a triangle.
+        table: (v,c), values of the vertices, normals in columns 3..5, which the edge takes from the vertex
+            inside.
+        faces: (f,3).
+        field: (v,), linear within a triangle.
+
     Returns:
         table (v+n,c) with the vertices of the edge behind the others; source (v+n,): the vertex each comes
         of; faces (g,3); edges (e,2), pairs of vertices.
@@ -63,6 +66,13 @@ def hem(
     """The cloth's edge turned inwards: a strip from the edge, `thickness` metres against the normals.
 
     Columns 0..2 of the table are places and 3..5 normals.
+
+    Args:
+        table: (v,c), a row a corner.
+        source: (v,), where each corner comes from.
+        faces: (f,3) int.
+        edges: (e,2) int, at which the cloth ends.
+        thickness: metres.
     """
     start = len(table)
     rim = table[edges].clone()
@@ -95,6 +105,13 @@ def relaxed(
 ) -> Tensor:
     """Points (v,3) drawn towards the middle of their neighbours, a few times; along their normals alone where
     those are given, so that nothing slides over the surface.
+
+    Args:
+        points: (v,3).
+        beside: (v,k) int, the neighbours of each.
+        share: of the way, 0..1.
+        rounds: how often.
+        normals: (v,3), or None.
     """
     for _ in range(rounds):
         move = F.embedding_bag(beside, points, mode="mean") - points

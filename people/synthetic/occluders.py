@@ -52,9 +52,14 @@ class Front(NamedTuple):
 
 
 def place(seed: int, share: float | None, amodal: Tensor, joints: Tensor, light: Light) -> Front:
-    """A thing or a person in front of the person of amodal mask (1, S, S) and joints (18, 3) in pixels.
+    """A thing or a person in front of the person.
 
-    share: 0..0.9 of the person is hidden; None draws it between 0.08 and 0.6.
+    Args:
+        seed: of the picture.
+        share: 0..0.9 that is hidden; None draws it between 0.08 and 0.6.
+        amodal: (1, S, S), the whole person.
+        joints: (18, 3), pixels.
+        light: that falls on both.
     """
     draws = Draws(seed, "occluder")
     drawn = draws.uniform(0.08, 0.6)

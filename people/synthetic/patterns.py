@@ -9,7 +9,16 @@ from torch import Tensor
 def pattern(
     name: str, u: Tensor, v: Tensor, pitch: float, pixel: Tensor, phase: tuple[float, float]
 ) -> Tensor:
-    """How much of the second colour shows (p,), 0..1; finer patterns than the pixels (p,) metres fade out."""
+    """How much of the second colour shows (p,), 0..1; finer patterns than the pixels (p,) metres fade out.
+
+    Args:
+        name: of the pattern.
+        u: (p,), metres across.
+        v: (p,), metres along.
+        pitch: metres from one repeat to the next.
+        pixel: (p,), metres that a pixel covers.
+        phase: shift along u and v.
+    """
     a, b = u / pitch + phase[0], v / pitch + phase[1]
     soft = (2.2 * pixel / pitch).clamp(0.03, 1.0)
     if name == "striped":

@@ -54,7 +54,14 @@ class Drawing:
 def make_person(
     seed: int, pose: Pose, device: torch.device | str = "cpu", at: tuple[float, float] = (0.0, 0.0)
 ) -> Person:
-    """The person of that seed in that pose, standing at (x, z) of the ground."""
+    """The person of that seed in that pose, standing at (x, z) of the ground.
+
+    Args:
+        seed: of the person.
+        pose: how they stand.
+        device: of the tensors.
+        at: (x, z) of the ground, metres.
+    """
     shape = sample_shape(Draws(seed, "body"))
     figure = pose_body(body_asset(device), shape, pose, at)
     look = sample_look(seed, shape)
@@ -69,7 +76,14 @@ def shadows_of(person: Person, light: Light) -> Shadows:
 
 
 def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) -> Drawing:
-    """The person as that camera and light show them."""
+    """The person as that camera and light show them.
+
+    Args:
+        person: who.
+        camera: that sees them.
+        light: that falls on them.
+        shadows: what they throw and get.
+    """
     samples = rasterize(person.layers, camera.resized(camera.size * SUPERSAMPLING))
     shaded = _worth_shading(samples)
     drawn = samples.picked(shaded)

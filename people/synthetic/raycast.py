@@ -114,6 +114,12 @@ class View:
 def cast(view: View, boxes: Tensor, balls: Tensor, shell: Tensor) -> Hits:
     """What each ray meets first. shell (6, 2 + ROW): the walls around, one row a face in the order x low, x
     high, ground, ceiling, z low, z high: its place on its axis, 1 where it is sky, its finish.
+
+    Args:
+        view: the eye and R rays.
+        boxes: one a row.
+        balls: one a row.
+        shell: (6, 2 + ROW), the walls around.
     """
     eye, rays = view.eye, view.rays
     distance, axis, which = _shell_distance(eye, rays, shell)
@@ -221,7 +227,14 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 def blocked(start: Tensor, toward: Tensor, boxes: Tensor, balls: Tensor) -> Tensor:
-    """(R,) 0..1: how much things keep from points (3, R) of the light of a far lamp in direction (3,)."""
+    """(R,) 0..1: how much things keep from points (3, R) of the light of a far lamp in direction (3,).
+
+    Args:
+        start: (3, R), metres.
+        toward: (3,), unit.
+        boxes: one a row.
+        balls: one a row.
+    """
     shut = torch.zeros_like(start[0])
     way = [1 / t if abs(t) > 1e-5 else 1e5 for t in toward.tolist()]
     for box in boxes[:, :6].tolist():

@@ -75,12 +75,21 @@ def render_people(
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
-    Each is drawn by itself: a picture depends on its seeds and the options alone. occlusion: share of the
-    person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each. view: "whole person";
-    "hands raised", framed from the head to the hips; or "close", of which the border cuts a part off.
-    background: "scene", or "white" as in a studio. photographs (3,H,W) 0..1: one of them is behind half of
-    the people in place of a drawn scene. Raises ValueError for no seeds, a size below 16, a share outside
-    0..0.9, another view or another background.
+    Each is drawn by itself: a picture depends on its seeds and the options alone.
+
+    Args:
+        seeds: of the people.
+        size: side of the pictures in pixels.
+        device: where they are drawn.
+        pose_seeds: whose poses they take; None: their own.
+        occlusion: share of the person that is hidden, 0..0.9; None draws it between 0.08 and 0.6 for each.
+        view: "whole person"; "hands raised", framed from the head to the hips; or "close", of which the
+            border cuts a part off.
+        background: "scene", or "white" as in a studio.
+        photographs: (3,H,W) 0..1: one of them is behind half of the people in place of a drawn scene.
+
+    Raises:
+        ValueError: for no seeds, a size below 16, a share outside 0..0.9, another view or another background.
     """
     _check(seeds, size, occlusion, view, background)
     poses = seeds if pose_seeds is None else pose_seeds

@@ -66,6 +66,12 @@ def sample_scene(
 ) -> Scene:
     """A room, a street, a park or a studio around the person of this seed, with a seat where they sit; with
     photographs (3, H, W), one of them for half of the seeds.
+
+    Args:
+        seed: of the person.
+        camera: that sees it.
+        photographs: (3, H, W), or None.
+        seat: where they sit, or None.
     """
     draws = Draws(seed, "background")
     setting = _SETTINGS[draws.choice([0.42, 0.28, 0.2, 0.1])]
@@ -125,7 +131,9 @@ def sample_studio(draws: Draws, eye: tuple[float, float, float]) -> Place:
 def draw_behind(
     scene: Scene, light: Light, camera: Camera, size: int, shadows: Shadows | None = None
 ) -> Tensor:
-    """(3, S, S) 0..1: what is behind the person, their shadow on it."""
+    """(3, S, S) 0..1: what is behind the person, their shadow on it; light, camera, size and shadows as of
+    `draw_surroundings`.
+    """
     return draw_surroundings(scene, light, camera, size, shadows)[0]
 
 
@@ -134,6 +142,13 @@ def draw_surroundings(
 ) -> tuple[Tensor, Tensor]:
     """(3, S, S) 0..1: what is behind the person, their shadow on it; (1, S, S) of 0 and 1: other people in
     it.
+
+    Args:
+        scene: the place.
+        light: that falls on it.
+        camera: that sees it.
+        size: S in pixels.
+        shadows: the person's; None: nobody.
     """
     if scene.photograph is not None:
         return scene.photograph.to(light.colours), torch.zeros_like(scene.photograph[:1]).to(light.colours)

@@ -28,7 +28,14 @@ def seat_of(figure: Figure) -> Seat | None:
 
 
 def place_seat(draws: Draws, things: Things, seat: Seat, indoors: bool) -> None:
-    """A seat of that height at that place."""
+    """A seat of that height at that place.
+
+    Args:
+        draws: of the scene.
+        things: what it is added to.
+        seat: its x, its z and its height, metres.
+        indoors: whether it is one for a room.
+    """
     x, z, tall = seat
     if tall < 0.12:
         return

@@ -204,7 +204,15 @@ def hanging(worn: Cover, points: Tensor, fit: float) -> Tensor:
 
 
 def loosened(worn: Cover, base: float, sleeve: Tensor, fit: float, rounds: int = 4) -> Tensor:
-    """The cover at rest (v,3), `base` metres off the skin, limbs wider by sleeve (v,) metres, hanging."""
+    """The cover at rest (v,3), `base` metres off the skin, limbs wider by sleeve (v,) metres, hanging.
+
+    Args:
+        worn: the cover.
+        base: metres off the skin.
+        sleeve: (v,) metres.
+        fit: 0 clings, 1 hangs free.
+        rounds: of smoothing.
+    """
     points = worn.rest + base * worn.normals + (sleeve[:, None] * worn.out)
     if fit > 0:
         points = hanging(worn, points, fit)
@@ -248,9 +256,18 @@ def garment(
     rounds: int = 2,
     upper: bool = False,
 ) -> Layer:
-    """A layer of cloth: points (v,3) of the cover at rest, posed, relaxed, and cut where field (v,) is below
-    0.
-    upper: the cloth of the trunk goes on over the thighs.
+    """A layer of cloth: the cover at rest, posed, relaxed, and cut where field is below 0.
+
+    Args:
+        name: of the layer.
+        worn: the cover.
+        points: (v,3) of the cover at rest.
+        field: (v,), below 0 where it is cut.
+        material: what it is made of.
+        lift: metres by which it is drawn nearer than it is.
+        thickness: metres.
+        rounds: of smoothing.
+        upper: whether it is cloth of the trunk that goes on over the thighs.
     """
     asset, known = worn.figure.asset, worn.fields
     span = asset.ranges["tights"]
@@ -273,7 +290,18 @@ def cloth_layer(
     name: str, table: Tensor, faces: Tensor, field: Tensor, part: Tensor, material: object, lift: float,
     thickness: float,
 ) -> Layer:  # fmt: skip
-    """A layer from a table (v,19): place, normal, sheet, uv, part_uv, along, edge, bend, girth; cut."""
+    """A layer from a table (v,19): place, normal, sheet, uv, part_uv, along, edge, bend, girth; cut.
+
+    Args:
+        name: of the layer.
+        table: (v,19).
+        faces: (f,3).
+        field: (v,), below 0 where it is cut.
+        part: body part of each corner.
+        material: what it is made of.
+        lift: metres by which it is drawn nearer than it is.
+        thickness: metres.
+    """
     table, source, faces, edges = cut(table, faces, field)
     table, source, faces = hem(table, source, faces, edges, thickness)
     table, faces, kept = compact(table, faces)

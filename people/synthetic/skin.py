@@ -62,7 +62,15 @@ class Skin:
 
 
 def sample_skin(draws: Draws, shape: Shape, hair: Colour, roots: float, receding: float) -> Skin:
-    """Skin that suits where the person's face is from."""
+    """Skin that suits where the person's face is from.
+
+    Args:
+        draws: of the person.
+        shape: of body and face.
+        hair: its colour.
+        roots: 0 for a bald head to 1.
+        receding: of the hairline, metres.
+    """
     african, asian, european = shape.origins
     tone = draws.choice(
         [
@@ -170,7 +178,14 @@ def spots(x: Tensor, y: Tensor, scale: float) -> Tensor:
 
 
 def paint_skin(skin: Skin, place: Tensor, hollow: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Albedo (p,3), shine (p,) and glow (p,) at places (p,3) of the mean body; pixel (p,) metres."""
+    """Albedo (p,3), shine (p,) and glow (p,) at places (p,3) of the mean body; pixel (p,) metres.
+
+    Args:
+        skin: what is painted.
+        place: (p,3) of the mean body, metres.
+        hollow: (p,), 0..1, darker the deeper.
+        pixel: (p,), metres that a pixel covers.
+    """
     tone = place.new_tensor(skin.colour)
     x, y, z = place.unbind(1)
     coarse, fine = spots(x + 1.7 * z + skin.phase, y, 0.55)

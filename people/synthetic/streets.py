@@ -69,7 +69,15 @@ def outdoors(draws: Draws, place: Place) -> Place:
 
 
 def tree(draws: Draws, things: Things, x: float, z: float, tall: float) -> None:
-    """A trunk and a crown of a few ragged balls; now and then in autumn."""
+    """A trunk and a crown of a few ragged balls; now and then in autumn.
+
+    Args:
+        draws: of the street.
+        things: what it is added to.
+        x: metres.
+        z: metres.
+        tall: metres.
+    """
     green = draws.pick(GREENS) if draws.chance(0.85) else draws.pick(((0.6, 0.4, 0.12), (0.55, 0.25, 0.1)))
     leaf = Finish(shade_of(draws, green, 0.1), grain=1.0, grain_size=(0.14, 0.14))
     things.begin()

@@ -21,8 +21,15 @@ def light_surroundings(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Linear colour (3, R) of what the rays met, and the first lamp's share of the light there (R,).
 
-    light: turned into the place's frame; shift: of the noise; pixel (R,): how wide a pixel is there, seen
-    straight.
+    Args:
+        place: what stands there.
+        light: turned into the place's frame.
+        hits: what the rays met.
+        shell: the walls around.
+        boxes: one a row.
+        balls: one a row.
+        shift: of the noise.
+        pixel: (R,): how wide a pixel is there, seen straight.
     """
     colour, glow = paint(hits.rows, hits.u + shift, hits.v, pixel)
     shaded = _corners(place, hits, shell) * _under_things(boxes, hits)

@@ -22,7 +22,15 @@ _NEAREST_M = 0.95
 def frame_person(
     person: Person, view: str, raised: tuple[bool, bool] | None, draws: Draws, size: int
 ) -> Camera:
-    """The camera of that view, from the stream "camera"."""
+    """The camera of that view, from the stream "camera".
+
+    Args:
+        person: who.
+        view: a name of VIEWS.
+        raised: which hands are raised, or None.
+        draws: of the person.
+        size: side of the picture in pixels.
+    """
     if view == HANDS_RAISED and raised is not None:
         return _showing_hands(person, raised, draws, size)
     middle = person.figure.joints.mean(0).cpu()

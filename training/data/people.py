@@ -188,25 +188,15 @@ def render_arrays(
         _remove_shard_files(root)  # of a process that was killed at the very end
         return
     with only_one(root, "render in"):
-        _render_arrays(root, layout, count, first_seed, size, processes, renderer)
-
-
-def _render_arrays(
-    root: Path,
-    layout: Layout,
-    count: int,
-    first_seed: int,
-    size: int,
-    processes: int,
-    renderer: Renderer,
-) -> None:
-    create_arrays(root, layout(count, size))
-    shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
-    jobs = [(root, layout, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards]
-    begin = time.monotonic()
-    for done, _ in enumerate(run_jobs(_render_shard, jobs, processes), start=1):
-        report_shards("rendered", done, len(jobs), begin)
-    _join_captions(root, count)
+        create_arrays(root, layout(count, size))
+        shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
+        jobs = [
+            (root, layout, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards
+        ]
+        begin = time.monotonic()
+        for done, _ in enumerate(run_jobs(_render_shard, jobs, processes), start=1):
+            report_shards("rendered", done, len(jobs), begin)
+        _join_captions(root, count)
 
 
 def open_split(root: Path) -> Split:

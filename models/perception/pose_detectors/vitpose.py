@@ -104,13 +104,13 @@ def _folder(name: str, folders: Sequence[Path]) -> Path:
     return place
 
 
-def _pretrained(kind: Any, folder: Path) -> Any:
+def _pretrained(network: Any, folder: Path) -> Any:
     """One of transformers' classes from a folder on this machine, weights from safetensors alone."""
-    weights = {"use_safetensors": True} if issubclass(kind, torch.nn.Module) else {}
+    weights = {"use_safetensors": True} if issubclass(network, torch.nn.Module) else {}
     try:
-        return kind.from_pretrained(folder, local_files_only=True, **weights)
+        return network.from_pretrained(folder, local_files_only=True, **weights)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{folder} is no {kind.__name__} ({reason[:160]}): fetch the folder again"
+            f"{folder} is no {network.__name__} ({reason[:160]}): fetch the folder again"
         ) from error
