@@ -217,7 +217,8 @@ def test_the_second_of_two_leaves_and_the_first_goes_on(name, place, tmp_path, u
     wanted, seconds = whole(name, url)
     folder = prepared(tmp_path / "two")
     first = begun(JOBS[name], folder, url)
-    while not (folder / place / ".figura-lock").exists():
+    lock = folder / place / ".figura-lock"
+    while not lock.exists() or lock.read_text() != str(first.pid):
         time.sleep(0.005)
     with pytest.raises(OSError, match=f"is in use: process {first.pid} works"):
         JOBS[name](folder, url)

@@ -12,15 +12,16 @@ SEEDS = (10_000_043, 10_000_057)
 HIDDEN = 0.4
 
 NOTE = """\
-Two people stand behind something, in one picture. Each is completed, in the pose that Complete Pose proposes,
-and Stitch People puts both back. Press **Run**: it works as it is, on the models that come with Figura.
+Two people stand behind something, in one picture. Press **Run**: it works as it is, on the models that come
+with Figura.
 
-**What to change**
+**Then with your own picture**
 
-- Your own picture: **Load Image** and **Detect Pose** with `vitpose` or `dwpose`, which find several people,
-  in the place of the examples.
-- **Split People**, `order`: who stands in front.
-- **Stitch People**, `colour_match`: brings the colours on both sides of a seam together.
+1. **Load Image** in the place of the two examples, and **Detect Pose** with `vitpose` or `dwpose`, which find
+   several people.
+2. **Split People**, `order`: who stands in front.
+3. Click into the picture of **Point Prompt** after a run: it shows the joints that were proposed.
+4. **Stitch People**, `colour_match`: brings the colours on both sides of a seam together.
 
 What could be seen of somebody in front stays in front, and every pixel outside `changed_mask` is the input's.
 """
@@ -39,14 +40,14 @@ def phac_several_people(classes: Mapping[str, Any]) -> Flow:
         picture = flow.add("ImageStitch", image1=first["occluded"], image2=second["occluded"])
         pose = flow.add("FiguraJoinPoses", pose_a=found[0]["pose_keypoint"], pose_b=found[1]["pose_keypoint"])
         add_shown(flow, "Both", picture["IMAGE"])
-    with flow.group("2  One after another", Color.PROMPT):
+    with flow.group("2  One after another, and what can be seen", Color.PROMPT):
         split = flow.add("FiguraSplitPeople", image=picture["IMAGE"], pose_keypoint=pose["pose_keypoint"])
         whole = flow.add("FiguraCompletePose", pose_keypoint=split["pose_keypoint"])
         prompt = flow.add("FiguraPointPrompt", image=split["image"], pose_keypoint=whole["pose_keypoint"])
-        add_shown(flow, "Prompt", prompt["prompt_image"])
-    with flow.group("3  Each completed", Color.STAGE):
-        sam, phac = flow.add("FiguraLoadSAM"), flow.add("FiguraLoadPHAC")
+        sam = flow.add("FiguraLoadSAM")
         seen = flow.add("FiguraVisibleMask", sam=sam["sam"], image=split["image"], prompt=prompt["prompt"])
+    with flow.group("3  Each completed", Color.STAGE):
+        phac = flow.add("FiguraLoadPHAC")
         given: dict[str, Any] = {"image": split["image"], "visible_mask": seen["visible_mask"]}
         coarse = flow.add("FiguraPHACSampler", phac=phac["phac"], prompt=prompt["prompt"], **given)
         hidden = flow.add(
@@ -64,7 +65,6 @@ def phac_several_people(classes: Mapping[str, Any]) -> Flow:
             exact_mask=hidden["exact_mask"],
             **given,
         )
-        add_shown(flow, "Each", refined["image"])
     with flow.group("4  Together again", Color.RESULT):
         together = flow.add(
             "FiguraStitchPeople",

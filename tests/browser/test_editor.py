@@ -146,7 +146,12 @@ class TestWidget:
     def test_import_asks_the_server_for_the_picture_and_shows_its_error(self, seen):
         (route, method, body), joints = seen["widget"]["imported"]
         assert (route, method, joints) == ("/figura/detect_pose", "POST", 18)
-        assert body == {"filename": "figura_scene.png", "subfolder": "me", "type": "input"}
+        assert body == {
+            "filename": "figura_scene.png",
+            "subfolder": "me",
+            "type": "input",
+            "detector": "mini",
+        }
         assert seen["widget"]["boxed"] == [9, 8, 90, 80]
         assert seen["widget"]["failed"] == "Import: there is no picture 'x' in the input folder"
 

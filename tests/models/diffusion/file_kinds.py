@@ -249,7 +249,7 @@ def largest_difference(loaded: Any, network: Any) -> float:
             answers = [net(noisy, 5, text, prompt, return_dict=False)[0] for net in (loaded, network)]
             pairs = [list(pair) for pair in zip(*answers, strict=True)]
         else:
-            pairs = [[net(noisy, 5, text).sample for net in (loaded.unet, network)]]
+            pairs = [[net(noisy, 5, text).sample for net in (loaded.networks.unet, network)]]
     return max(float((ours - theirs).abs().max()) for ours, theirs in pairs)
 
 
