@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,29 +48,35 @@ def write_new(path: Path, write: Callable[[Path], object]) -> bool:
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A place for the unfinished file of `path`; nothing is left there. OSError names `path`."""
-    unfinished = path.with_name(
+    """A place for the unfinished file of `path`; nothing is left there. OSError names `path`.
+
+    It is a folder of its own: safetensors writes to a file of another name first.
+    """
+    folder = path.with_name(
         f".{path.name[:LONGEST_NAME]}.{_machine()}.{os.getpid()}.{secrets.token_hex(3)}.partial"
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
-        yield unfinished
+        folder.mkdir()
+        yield folder / path.name
     except OSError as error:
         raise OSError(error.errno, _reason(error), str(path)) from error
     finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove the unfinished files in a folder whose writers were killed; those of living ones stay."""
+    """Remove what is unfinished in a folder and whose writer was killed; that of living ones stays."""
     removed = []
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
             found = _LEFTOVER.fullmatch(entry.name)
             if found and found["machine"] == _machine() and not _lives(int(found["process"])):
-                Path(entry.path).unlink(missing_ok=True)
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink(missing_ok=True)
                 removed.append(Path(entry.path))
     return removed
 

@@ -8,7 +8,7 @@ from typing import Any
 from .flow import Color, Flow
 from .parts import MINI_SIZE, add_saved, add_shown
 
-SEEDS = (10_000_043, 10_000_057)
+SEEDS = (10_000_043, 10_000_086)
 HIDDEN = 0.4
 
 NOTE = """\

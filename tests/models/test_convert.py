@@ -146,3 +146,13 @@ def test_leftovers_of_a_killed_conversion_are_removed(checkpoint):
         path.touch()
     convert(checkpoint)
     assert not left.exists() and living.exists() and elsewhere.exists()
+
+
+def test_a_killed_conversion_leaves_only_what_the_next_one_removes(checkpoint):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = checkpoint.with_name(f".model.safetensors.{files._machine()}.{killed.pid}.00ff00.partial")
+    left.mkdir()
+    (left / ".tmpAbCdEf").write_bytes(b"safetensors writes under such a name first")
+    convert(checkpoint)
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["model.ckpt", "model.safetensors"]
