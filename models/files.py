@@ -59,7 +59,7 @@ def _beside(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
         folder.mkdir()
-        yield folder / path.name
+        yield folder / "unfinished"  # no ending, so that nobody offers it as a model
     except OSError as error:
         raise OSError(error.errno, _reason(error), str(path)) from error
     finally:

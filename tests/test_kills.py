@@ -151,7 +151,8 @@ def _digest(path: Path) -> str:
 def is_whole(folder: Path) -> None:
     """What stands under its name can be read, also right after a kill."""
     for path in folder.rglob("*"):
-        if path.name.startswith(".") or ".figura-download" in path.parts or not path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or not path.is_file():
             continue
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

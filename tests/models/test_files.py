@@ -52,3 +52,14 @@ def test_a_folder_is_refused_and_stays(tmp_path) -> None:
     with pytest.raises(OSError, match="is a folder"):
         write_then_rename(tmp_path, write)
     assert tmp_path.is_dir()
+
+
+def test_an_unfinished_file_has_no_ending_by_which_it_would_be_offered(tmp_path):
+    seen = []
+
+    def write(place):
+        place.write_bytes(b"half")
+        seen.extend(path.name for path in tmp_path.rglob("*.safetensors"))
+
+    write_then_rename(tmp_path / "model.safetensors", write)
+    assert seen == [] and [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
