@@ -70,9 +70,10 @@ class LatentRecipe(BaseRecipe):
             self.text = self.placed(open_text(init))
 
     def placed(self, network: torch.nn.Module) -> Any:
-        """A frozen network on the GPU at full size, where there is one; mini's stay on the CPU."""
-        gpu = self.full_size and self.plan.device != "cpu" and torch.cuda.is_available()
-        return network.to("cuda") if gpu else network
+        """A frozen network where the training runs, at full size; mini's stay on the CPU."""
+        from accelerate import PartialState
+
+        return network.to(PartialState().device) if self.full_size else network
 
     def encode_texts(self, captions: Sequence[str], generator: torch.Generator) -> torch.Tensor:
         """Captions -> (B,28,96); some are replaced by the empty text, for guidance."""

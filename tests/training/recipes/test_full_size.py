@@ -309,3 +309,15 @@ def test_every_recipe_takes_public_files_or_says_that_it_does_not() -> None:
         taken.append(name)
     assert {"phac", "hands", "body", "humansd", "cfld", "pocold"} <= set(taken)
     assert replace(load_recipe("phac").plan, steps=1).steps == 1
+
+
+def test_frozen_networks_go_where_the_training_runs_and_minis_stay(monkeypatch):
+    """Not where a GPU may be: `--device cpu` and each of several processes have a device of their own."""
+    import accelerate
+
+    place = type("State", (), {"device": torch.device("meta")})
+    monkeypatch.setattr(accelerate, "PartialState", lambda: place)
+    for recipe, where in ((load_recipe("phac"), "cpu"), (load_recipe("phac"), "meta")):
+        if where == "meta":
+            recipe.at_full_size()
+        assert recipe.placed(torch.nn.Linear(2, 2)).weight.device.type == where
