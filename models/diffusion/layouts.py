@@ -23,9 +23,9 @@ Tensors = dict[str, Tensor]
 SD15, SD2, SDXL = "Stable Diffusion 1.5", "Stable Diffusion 2", "Stable Diffusion XL"
 SCALING = {SD15: 0.18215, SD2: 0.18215, SDXL: 0.13025}
 LDM_UNET, LDM_VAE = "model.diffusion_model.", "first_stage_model."
-FP8_SCALE = ".scale_weight"
-FP8_EXTRA = re.compile(r"\.scale_(weight|input)$|(^|\.)scaled_fp8$")
-"""What ComfyUI's scaled fp8 files hold beside the weights."""
+FP8_SCALES = (".scale_weight", ".weight_scale")
+FP8_EXTRA = re.compile(r"\.(scale_(weight|input)|(weight|input)_scale|comfy_quant)$|(^|\.)scaled_fp8$")
+"""What ComfyUI's scaled fp8 files, older and newer ones, hold beside the weights."""
 PICKLE_SUFFIXES = (".ckpt", ".pth", ".pt", ".bin")
 
 
@@ -49,16 +49,16 @@ def read_weights(path: str | Path) -> Tensors:
 
 
 def unscaled(tensors: Tensors) -> Tensors:
-    """Weights of a scaled fp8 file as they are meant: each weight times its `scale_weight`, in fp16.
+    """Weights of a scaled fp8 file as they are meant: each weight times its scale, in fp16.
 
     Other files are given back as they are.
     """
-    scales = {key: value for key, value in tensors.items() if key.endswith(FP8_SCALE)}
+    scales = {key: value for key, value in tensors.items() if key.endswith(FP8_SCALES)}
     if not scales:
         return tensors
     rest = {key: value for key, value in tensors.items() if not FP8_EXTRA.search(key)}
     for key, scale in scales.items():
-        name = key.removesuffix(FP8_SCALE) + ".weight"
+        name = key.rpartition(".")[0] + ".weight"
         if name in rest:
             rest[name] = (rest[name].float() * scale.float()).half()
     return rest

@@ -71,16 +71,14 @@ def _old_merge() -> tuple[Tensors, Any]:
     return old, network
 
 
-def _scaled_fp8() -> tuple[Tensors, Any]:
+def _scaled_fp8(scale_name: str) -> tuple[Tensors, Any]:
+    """One matrix in fp8 with its scale; the network holds what that means, which fp16 holds exactly."""
     tensors, network = _checkpoint()
-    name = "model.diffusion_model.out.2"
-    scale = tensors[f"{name}.weight"].abs().max() / 448
-    tensors[f"{name}.weight"] = (tensors[f"{name}.weight"] / scale).to(torch.float8_e4m3fn)
-    return {
-        **tensors,
-        f"{name}.scale_weight": scale,
-        "scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn),
-    }, None
+    name, scale = "model.diffusion_model.out.2", torch.tensor(2.0**-12)
+    stored = (tensors[f"{name}.weight"] / scale).to(torch.float8_e4m3fn)
+    network.conv_out.weight.data = stored.float() * scale
+    scaled = {f"{name}.weight": stored, f"{name}.{scale_name}": scale}
+    return {**tensors, **scaled, "scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}, network
 
 
 def _unet(prefix: str | None) -> tuple[Tensors, Any]:
@@ -115,7 +113,8 @@ def _keys(*keys: str) -> Callable[[], tuple[Tensors, Any]]:
 KINDS = (
     Kind("SD1.5 inpainting checkpoint", _checkpoint, PHAC),
     Kind("the same, text encoder as in old merges", _old_merge, PHAC),
-    Kind("the same, scaled fp8", _scaled_fp8, PHAC),
+    Kind("the same, scaled fp8", partial(_scaled_fp8, "scale_weight"), PHAC),
+    Kind("the same, scaled fp8 of newer files", partial(_scaled_fp8, "weight_scale"), PHAC),
     Kind("SD1.5 checkpoint", partial(_checkpoint, 4), HANDS),
     Kind("SD1.5 checkpoint, 4 channels", partial(_checkpoint, 4), PHAC, "a 4-channel U-Net of Stable"),
     Kind("SD1.5 inpainting, 9 channels", _checkpoint, HANDS, "a 9-channel U-Net of Stable"),
