@@ -64,7 +64,7 @@ def test_tab_goes_through_everything_and_then_on(seen):
 
 
 def test_detected_joints_are_imported_by_one_click(seen):
-    assert seen["import"]["said"] == "Imported 9 joints of 1 person." and seen["import"]["undone"]
+    assert seen["import"]["said"] == "Imported 9 joints of 1 person (mini)." and seen["import"]["undone"]
     assert seen["import"]["found"] > 3
 
 

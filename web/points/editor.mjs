@@ -192,10 +192,11 @@ export class PointsEditor {
     if (!this.#canDetect || !this.session.doc) return;
     const picture = this.#image;
     this.#busy = true;
-    this.session.say(say("say.looking", { detector: this.#options.detector?.() ?? "mini" }));
+    const detector = this.#options.detector?.() ?? "mini";
+    this.session.say(say("say.looking", { detector }));
     try {
       const frame = await this.#options.detect(this.session.doc.full_box);
-      if (picture === this.#image) this.session.importPeople(frame);
+      if (picture === this.#image) this.session.importPeople(frame, detector);
     } catch (error) {
       this.session.say(say("say.failed", { reason: error.message }));
     } finally {

@@ -311,12 +311,13 @@ export class Session extends TextSession {
     this.commit(removePerson(this.doc));
   }
 
-  /** Put detected people (one picture of a POSE_KEYPOINT value) into the document. */
-  importPeople(frame) {
+  /** Put detected people (one picture of a POSE_KEYPOINT value) into the document, and say who found them. */
+  importPeople(frame, detector = "mini") {
     if (!this.doc) return;
     const found = importPeople(this.doc, frame);
     if (found.people === 0) return void this.say(say("say.none"));
     this.commit(found.doc);
-    this.say(say("say.imported", { joints: count(found.joints, "count.joint"), people: count(found.people, "count.person") }));
+    const [joints, people] = [count(found.joints, "count.joint"), count(found.people, "count.person")];
+    this.say(say("say.imported", { joints, people, detector }));
   }
 }

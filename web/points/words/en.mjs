@@ -26,7 +26,7 @@ export const EN = Object.freeze({
   "status.noSkeleton": "There is no skeleton yet: place joints, or take a pose.",
   "say.every": "Every joint has its place.", "say.drag": "Drag from one corner to the other to draw the {box}.",
   "say.most": "At most {number} of these are read.", "say.none": "No person was found in the picture.",
-  "say.imported": "Imported {joints} of {people}.", "say.importedPose": "Imported {joints} of the connected pose.",
+  "say.imported": "Imported {joints} of {people} ({detector}).", "say.importedPose": "Imported {joints} of the connected pose.",
   "say.looking": "Looking for joints with {detector} …", "say.failed": "Import: {reason}", "say.pasted": "{people} put in.",
   "say.copied": "The skeletons are copied as OpenPose JSON.", "say.notCopied": "The browser does not let the editor copy.",
   "say.noPose": "This is no pose, no points text and no picture.", "say.uploading": "Uploading the picture …",

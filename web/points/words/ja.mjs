@@ -26,7 +26,7 @@ export const JA = Object.freeze({
   "status.noSkeleton": "まだ骨格がありません。関節を置くか、ポーズを選んでください。",
   "say.every": "すべての関節が置かれました。", "say.drag": "角から角へドラッグして{box}を描いてください。",
   "say.most": "読み込めるのは {number} 個までです。", "say.none": "画像に人物が見つかりませんでした。",
-  "say.imported": "{people}の{joints}を読み込みました。", "say.importedPose": "接続されたポーズの{joints}を読み込みました。",
+  "say.imported": "{people}の{joints}を読み込みました（{detector}）。", "say.importedPose": "接続されたポーズの{joints}を読み込みました。",
   "say.looking": "{detector} で関節を探しています…", "say.failed": "読み込み：{reason}", "say.pasted": "{people}を入れました。",
   "say.copied": "骨格を OpenPose JSON としてコピーしました。", "say.notCopied": "ブラウザがコピーを許可していません。",
   "say.noPose": "ポーズでも点のテキストでも画像でもありません。", "say.uploading": "画像をアップロードしています…",

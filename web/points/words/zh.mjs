@@ -26,7 +26,7 @@ export const ZH = Object.freeze({
   "status.noSkeleton": "还没有骨架：请放置关节点，或选用一个姿势。",
   "say.every": "所有关节点都已就位。", "say.drag": "从一角拖到对角，画出{box}。",
   "say.most": "最多读取 {number} 个。", "say.none": "图像中没有找到人。",
-  "say.imported": "已导入 {people}的 {joints}。", "say.importedPose": "已导入所连接姿态的 {joints}。",
+  "say.imported": "已导入 {people}的 {joints}（{detector}）。", "say.importedPose": "已导入所连接姿态的 {joints}。",
   "say.looking": "正在用 {detector} 寻找关节点…", "say.failed": "导入：{reason}", "say.pasted": "已放入 {people}。",
   "say.copied": "骨架已复制为 OpenPose JSON。", "say.notCopied": "浏览器不允许编辑器复制。",
   "say.noPose": "这不是姿态、点文本或图像。", "say.uploading": "正在上传图像…",
