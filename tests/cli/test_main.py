@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -210,3 +212,19 @@ def test_progress_is_one_line_on_a_terminal_and_one_for_each_bar_elsewhere():
     half, full = "#" * 12 + "-" * 12, "#" * 24
     assert terminal.getvalue() == f"\rnode 1 [{half}] 1/2\rnode 1 [{full}] 2/2\n"
     assert file.getvalue() == "node 1: 2/2\n"
+
+
+@pytest.mark.parametrize(("chosen", "kept"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_without_spinning_before_torch_is_loaded(chosen, kept):
+    code = (
+        "import os, runpy, sys\n"
+        f"runpy.run_path({str(Path(__file__).parents[1] / 'conftest.py')!r})\n"
+        "from figura.cli import main\n"
+        "said = lambda: f\"{os.environ['OMP_WAIT_POLICY']} {'torch' in sys.modules}\"\n"
+        "main.build_parser = lambda: sys.exit(said())\n"
+        "main.main(['models', 'list'])\n"
+    )
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = own | ({} if chosen is None else {"OMP_WAIT_POLICY": chosen})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stderr.strip().splitlines()[-1] == f"{kept} False"
