@@ -23,6 +23,7 @@ from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompt_kinds import POSE, PROMPT_KINDS, explained
 from ..people.prompts import PointPrompt, draw_prompt, nobody, parse_points
 from ..people.skeleton import draw_poses
+from .frames import frames_without_anybody, is_nobody
 from .tensors import (
     batch_length,
     bchw_to_image,
@@ -263,14 +264,12 @@ def _prompts(
 
     Raises ValueError that names the frame.
     """
-    without = [] if text.strip() else [index for index, pose in enumerate(poses) if _is_empty(pose)]
-    without = [index for index in without if boxes[index] is None]
-    if without and len(without) < len(poses):
-        frames = ", ".join(str(index + 1) for index in without)
-        log.warning("Point Prompt: nobody in picture %s of %d: its prompt says nothing", frames, len(poses))
+    silent = read_points_text(text).says_nothing
+    nobody_in = [silent and is_nobody(None, pose, box) for pose, box in zip(poses, boxes, strict=True)]
+    without = frames_without_anybody("Point Prompt", "its prompt says nothing", nobody_in)
     prompts = []
     for index, (pose, box) in enumerate(zip(poses, boxes, strict=True)):
-        if index in without and len(without) < len(poses):
+        if index in without:
             prompts.append(nobody(*size, kind))
             continue
         try:
@@ -279,10 +278,6 @@ def _prompts(
             where = f"picture {index + 1} of {len(poses)}: " if len(poses) > 1 else ""
             raise ValueError(f"{where}{error}") from error
     return prompts
-
-
-def _is_empty(pose: Pose | None) -> bool:
-    return pose is not None and not any((someone.body[:, 2] > 0).any() for someone in pose.people)
 
 
 def _warn_of_shape(points: str, width: int, height: int) -> None:

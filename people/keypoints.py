@@ -64,6 +64,11 @@ class Person:
     states: tuple[str | None, ...] | None = None
 
     @property
+    def is_present(self) -> bool:
+        """Whether any joint of the body has a place."""
+        return bool((self.body[:, 2] > 0).any())
+
+    @property
     def seen(self) -> np.ndarray:
         """(18,) bool: the joints that were detected in the picture."""
         states = self.states or (DETECTED,) * len(BODY_18)
@@ -77,6 +82,11 @@ class Pose:
     people: tuple[Person, ...]
     width: int
     height: int
+
+    @property
+    def shows_nobody(self) -> bool:
+        """Whether there is no joint of any person."""
+        return not any(person.is_present for person in self.people)
 
 
 def body18_from_coco17(joints: np.ndarray) -> np.ndarray:
