@@ -16,7 +16,7 @@ import torch
 from ..host import get_host
 from ..host.editor_images import show_first
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
-from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector
+from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
@@ -100,9 +100,8 @@ class FiguraDetectPose:
 def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]:
     host = get_host()
     if detector != MINI:
-        return _detect_all(
-            _loaded(detector, tuple(host.model_folders("pose_detector")), host.device()), pixels
-        )
+        folders = tuple(host.model_folders("pose_detector"))
+        return _detect_all(_loaded(detector, folders, host.device(), states_of(detector, folders)), pixels)
     net = load_pose_detector(Path(host.find_model("pose_detector", MINI)) / MINI_DETECTOR_FILE)
     with torch.no_grad(), host.managed(net) as loaded:
         joints = detect_joints(loaded, pixels)
@@ -121,8 +120,10 @@ def _detect_all(detector: Detector, pixels: torch.Tensor) -> list[Pose]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, folders: tuple[Path, ...], device: torch.device) -> Detector:
-    """The detector that ran last stays: it is loaded once for many pictures."""
+def _loaded(
+    name: str, folders: tuple[Path, ...], device: torch.device, states: tuple[tuple[str, int, int], ...]
+) -> Detector:
+    """The detector that ran last stays: it is loaded once for many pictures, until its files are others."""
     return load_detector(name, folders, device)
 
 
