@@ -33,7 +33,7 @@ def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
 
 def write_new(path: Path, write: Callable[[Path], object]) -> bool:
     """The same for a file that must not be there yet; False, and nothing written, when one is."""
-    if path.exists():
+    if os.path.lexists(path):
         return False
     with _beside(path) as unfinished:
         write(unfinished)

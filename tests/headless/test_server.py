@@ -192,6 +192,14 @@ def test_fetched_pictures_of_one_name_are_all_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
+@pytest.mark.parametrize("name", ["picture.png", "picture_00001_.png"])
+def test_a_link_that_leads_nowhere_is_neither_followed_nor_replaced(tmp_path, name):
+    (tmp_path / name).symlink_to(tmp_path / "gone")
+    kept = keep(tmp_path, {"filename": name}, b"new")
+    assert kept.name != name and kept.read_bytes() == b"new"
+    assert (tmp_path / name).is_symlink() and not (tmp_path / "gone").exists()
+
+
 @pytest.mark.parametrize(
     ("ending", "kind", "said"),
     [
