@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from . import dwpose, keypoint_rcnn, openpose, vitpose
 from ...store import state_of
+from . import dwpose, keypoint_rcnn, openpose, vitpose
 from .detector import Detector, find_optional
 
 MODULES = {
