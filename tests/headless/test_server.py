@@ -181,6 +181,16 @@ def test_a_strangers_graph_sends_no_file_of_this_machine(tmp_path, monkeypatch, 
     assert (result.error is None) == (content == png()) and len(server.uploads) == (content == png())
 
 
+def test_a_picture_too_large_to_be_opened_is_told_its_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    (tmp_path / "x.png").write_bytes(png())
+    with FakeComfyUI() as server:
+        (result,) = run([server], [Job("", GRAPH)], tmp_path / "out")
+    assert isinstance(result.error, GraphError) and not server.uploads
+    assert "larger than what ComfyUI opens (Image size (4 pixels)" in str(result.error)
+
+
 def test_fetched_pictures_of_one_name_are_all_kept(tmp_path):
     image = {"filename": "picture.png", "subfolder": "", "type": "output"}
     names = [keep(tmp_path, image, bytes([number])).name for number in range(3)]

@@ -169,6 +169,17 @@ def test_prefixes_that_no_file_can_have_are_refused(host, stem):
         save_pngs(torch.zeros(1, 3, 5, 3), host.output_dir(), stem, {}, 1)
 
 
+def test_a_picture_too_large_to_be_opened_is_told_its_size(host, tmp_path, monkeypatch):
+    Image.new("RGB", (4, 4)).save(host.input_dir() / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    with pytest.raises(ValueError, match=r"large.png cannot be read.*16 pixels"):
+        STOCK_NODES["LoadImage"]().load_image("large.png")
+
+
+def test_a_name_that_no_file_can_have_is_no_file(host):
+    assert "no image file" in STOCK_NODES["LoadImage"].VALIDATE_INPUTS("x" * 300)
+
+
 @pytest.mark.parametrize("prefix", ["../out_of_it", "/tmp/elsewhere", "a/../../b"])
 def test_a_prefix_cannot_leave_the_output_folder(host, prefix):
     with pytest.raises(ValueError, match="leads out of the folder"):
