@@ -160,7 +160,9 @@ def _read_frame(frame: Any, where: str, size: tuple[int, int] | None) -> Pose:
         found = "'animals'" if "animals" in frame else f"the keys {sorted(map(str, frame))}"
         raise ValueError(f"{where} has no 'people'; it has {found}. Use a detector of human pose.")
     width, height = _canvas(frame, where, size)
-    people = frame["people"] or []
+    people = frame["people"]
+    people = people.tolist() if isinstance(people, np.ndarray) else people
+    people = [] if people is None else people
     if not isinstance(people, Sequence) or isinstance(people, str):
         raise ValueError(f"{where}: 'people' must be a list of dicts; got {type(people).__name__}.")
     read = (_read_person(person, f"{where}, person {number}") for number, person in enumerate(people))
