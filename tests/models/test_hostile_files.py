@@ -1,5 +1,6 @@
 """Weights files as a stranger would send them: each ends in a sentence with its name, in little memory."""
 
+import io
 import json
 import pickle
 import resource
@@ -96,18 +97,65 @@ class TestPickles:
 
     @pytest.mark.parametrize("said", ["storage", "shape"])
     def test_sizes_that_are_only_said_are_not_believed(self, tmp_path, said):
-        """4 GB of a file of 2 KB: as a shape it is refused, as a storage what is there is read."""
+        """4 GB of a file of 2 KB."""
         old = {"storage": b"M\x90\x01t", "shape": b"M\x90\x01\x85"}[said]
         torch.save({"w": torch.arange(400.0)}, tmp_path / "good.pth")
         with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(tmp_path / "x.pth", "w") as bad:
             for entry in good.infolist():
                 bad.writestr(entry.filename, good.read(entry).replace(old, b"J\x00\xca\x9a\x3b" + old[-1:]))
-        if said == "storage":
-            (found,) = read_pickle(tmp_path / "x.pth").values()
-            assert torch.equal(found, torch.arange(400.0)) and found.untyped_storage().nbytes() == 1600
-            return
         with pytest.raises(ValueError, match="x.pth is truncated or no checkpoint"):
             read_pickle(tmp_path / "x.pth")
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    @pytest.mark.parametrize(
+        "program",
+        [
+            b"c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\xc0\x00\x85R",
+            b"cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\xc0\x00\x85R",
+            b"ctorch.storage\nUntypedStorage\nJ\x00\x00\x00\x60\x85R",
+            b"ctorch.storage\nUntypedStorage\nq\x010h\x01J\x00\x00\x00\x60\x85R",
+            b"ctorch.storage\nUntypedStorage\nq\x01]q\x02h\x01J\x00\x00\x00\x60\x85R",
+            b"ctorch\nTensor\nJ\x00\x00\x00\x60\x85R",
+            b"ctorch._tensor\n_rebuild_from_type_v2\n(NN)tR",
+            b"ccollections\nCounter\n)R",
+        ],
+    )  # fmt: skip
+    def test_words_that_take_memory_are_refused_before_they_are_run(
+        self, tmp_path, program, zipped, monkeypatch
+    ):
+        """3 GB of twenty bytes, in either format, by itself or as the second of two words."""
+        monkeypatch.setattr(torch, "load", None)
+        path, whole = tmp_path / "x.pth", b"\x80\x02}X\x01\x00\x00\x00w" + program + b"s."
+        if zipped:
+            torch.save({"w": torch.ones(3)}, tmp_path / "good.pth")
+            with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(path, "w") as bad:
+                for entry in good.infolist():
+                    content = whole if entry.filename.endswith("data.pkl") else good.read(entry)
+                    bad.writestr(entry.filename, content)
+        else:
+            head = io.BytesIO()
+            torch.save({"w": torch.ones(3)}, head, _use_new_zipfile_serialization=False)
+            head.seek(0)
+            for _ in range(3):
+                pickle.load(head)
+            path.write_bytes(head.getvalue()[: head.tell()] + whole + b"\x80\x02].")
+        with pytest.raises(ValueError, match=r"x.pth is refused.*GLOBAL"):
+            read_pickle(path)
+
+    def test_an_archive_behind_a_pickle_hides_nothing(self, tmp_path):
+        """Archives are told by their ends by some, by their beginnings by torch."""
+        torch.save({"w": torch.ones(3)}, tmp_path / "good.pth")
+        evil = b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\xc0\x00\x85R."
+        (tmp_path / "x.pth").write_bytes(evil + (tmp_path / "good.pth").read_bytes())
+        with pytest.raises(ValueError, match=r"x.pth is refused.*GLOBAL __builtin__.bytearray"):
+            read_pickle(tmp_path / "x.pth")
+
+    def test_what_was_read_does_not_hang_on_the_file(self, tmp_path):
+        """A file that is written over, or gone, would end a process that has it mapped."""
+        torch.save({"w": torch.arange(400_000.0)}, tmp_path / "x.pth")
+        found = read_pickle(tmp_path / "x.pth")
+        (tmp_path / "x.pth").write_bytes(b"")
+        assert torch.equal(found["w"], torch.arange(400_000.0))
 
     def test_packed_archives_are_not_unpacked(self, tmp_path):
         """A file of 10 MB that would be 10 GB; here a thousandth of it."""
