@@ -5,13 +5,14 @@ import json
 import pickle
 import resource
 import struct
+import threading
 import zipfile
 
 import pytest
 import torch
 from figura.models import store
 from figura.models.convert import convert, read_pickle
-from figura.models.diffusion.checkpoint import config_to_metadata, load_file, read_safetensors
+from figura.models.diffusion.checkpoint import built, config_to_metadata, load_file, read_safetensors
 from figura.models.diffusion.networks import load_unet, load_vae
 from figura.models.diffusion.text import load_text_encoder
 from figura.models.perception.densepose import FILE_KIND, DensePoseConfig, DensePoseNet, load_densepose_net
@@ -21,6 +22,7 @@ from figura.models.phac.amodal_mask import load_amodal_mask
 from figura.models.phac.checkpoint import load_mask_net
 from figura.models.pocold.checkpoint import load_networks
 from safetensors.torch import save_file
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 SMALL = DensePoseConfig(32, (8, 8, 16, 16), 1)
 
@@ -262,6 +264,53 @@ class TestMetadata:
         path = with_metadata(tmp_path / "strange.safetensors", json.dumps({"kind": kind, "config": config}))
         with pytest.raises(ValueError, match="strange.safetensors"):
             load(path)
+
+    @pytest.mark.parametrize(
+        ("load", "kind", "config"),
+        [
+            (load_vae, "vae", {"layers_per_block": 300}),
+            (load_unet, "unet", {"layers_per_block": 100}),
+            (load_pose_detector, "pose_detector", {"blocks": 400}),
+            (load_sam, "sam", {"depth": 400}),
+            (load_networks, "pocold", {"layers": 400}),
+            (load_densepose_net, FILE_KIND, {"blocks": 400}),
+        ],
+    )
+    def test_depths_are_followed_no_further_than_the_tensors(self, tmp_path, load, kind, config):
+        """A depth is a number in a file of 400 bytes; each layer takes time and memory of its own."""
+        made = []
+        text = json.dumps({"kind": kind, "config": config})
+        path = with_metadata(tmp_path / "deep.safetensors", text)
+        handle = register_module_parameter_registration_hook(lambda *_: made.append(1))
+        try:
+            with pytest.raises(ValueError, match="deep.safetensors"):
+                load(path)
+        finally:
+            handle.remove()
+        assert len(made) < 400
+
+    def test_sides_of_tensors_that_hold_nothing_do_not_count(self, tmp_path):
+        text = json.dumps({"kind": "sam", "config": {"depth": 1 << 40}})
+        path = with_metadata(tmp_path / "x.safetensors", text, {"x": torch.zeros(1 << 50, 0)})
+        with pytest.raises(ValueError, match="x.safetensors describes a network with 1099511627776"):
+            load_sam(path)
+
+    def test_networks_are_made_beside_each_other(self, tmp_path):
+        """What another thread makes is not counted."""
+
+        def deep():
+            return torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(300)))
+
+        def network():
+            thread = threading.Thread(target=deep)
+            thread.start()
+            thread.join()
+            return torch.nn.Linear(1, 1)
+
+        tensors = torch.nn.Linear(1, 1).state_dict()
+        assert torch.equal(built(network, tensors, "x").weight, tensors["weight"])
+        with pytest.raises(ValueError, match="x describes no network .*more than 204 tensors"):
+            built(deep, tensors, "x")
 
 
 class TestTypes:

@@ -184,6 +184,13 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"wide.safetensors: .*another shape"):
             load_public(tmp_path / "wide.safetensors")
 
+    def test_widths_of_tensors_that_hold_nothing_are_a_sentence(self, tmp_path):
+        state = {name: tensor.clone() for name, tensor in tiny().state_dict().items()}
+        state["roi_heads.densepose_head.body_conv_fcn1.weight"] = torch.zeros(1 << 62, 0)
+        save_file(state, tmp_path / "wide.safetensors")
+        with pytest.raises(ValueError, match=r"wide.safetensors describes no network that can be made"):
+            load_public(tmp_path / "wide.safetensors")
+
 
 class TestPickles:
     @pytest.mark.parametrize("wild", [Wild(), os.system, np.load, np.ndarray, pickle.loads, eval])
