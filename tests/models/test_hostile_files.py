@@ -270,7 +270,6 @@ class TestMetadata:
         [
             (load_vae, "vae", {"layers_per_block": 300}),
             (load_unet, "unet", {"layers_per_block": 100}),
-            (load_pose_detector, "pose_detector", {"blocks": 400}),
             (load_sam, "sam", {"depth": 400}),
             (load_networks, "pocold", {"layers": 400}),
             (load_densepose_net, FILE_KIND, {"blocks": 400}),
