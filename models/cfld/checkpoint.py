@@ -175,7 +175,7 @@ def convert_released(
     unet_tensors = read_unet(unet_file, config, base)
     tensors = change_tensors(networks, unet_tensors)
     check_unchanged(state, model_file, unet_file)
-    origin = {SOURCE: _names(model_file, unet_file), STATE: state}
+    origin: dict[str, Any] = {SOURCE: _names(model_file, unet_file), STATE: state}
     return save_module(
         target, FILE_KIND, tensors, {FILE_KIND: config_to_metadata(config)}, dtype=dtype, **origin
     )
