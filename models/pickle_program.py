@@ -1,7 +1,8 @@
 """What the program in a pickled checkpoint may say; looked at before torch runs it.
 
 `weights_only` keeps foreign code away, but not words that take memory: bytearray(3 << 30) is twenty bytes of
-a file. Here only the words that tensors are made of are let through, and numbers only as many as there are.
+a file. Here only the words that tensors, and what trainers save beside them, are made of are let through, and
+numbers only as many as there are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ WORDS = {
     "torch.serialization._get_layout", "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_tensor_v3", "torch._utils._rebuild_parameter",
     "torch._utils._rebuild_parameter_with_state", "torch._utils._rebuild_sparse_tensor",
-    "torch._utils._rebuild_meta_tensor_no_storage", LIGHTNING_CALLBACK,
+    "torch._utils._rebuild_meta_tensor_no_storage", "torch.nn.parameter.Parameter",
+    "builtins.set", "__builtin__.set", "builtins.complex", "__builtin__.complex", "_codecs.encode", LIGHTNING_CALLBACK,
 }  # fmt: skip
 
 

@@ -171,3 +171,19 @@ def test_a_killed_conversion_leaves_only_what_the_next_one_removes(checkpoint):
     (left / ".tmpAbCdEf").write_bytes(b"safetensors writes under such a name first")
     convert(checkpoint)
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["model.ckpt", "model.safetensors"]
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_trainers_save_beside_tensors_is_no_hindrance(tmp_path, legacy):
+    """Sets, bytes, complex numbers, parameters, a scheduler's counter: harmless, and in published files."""
+    network = torch.nn.Linear(2, 3)
+    optimizer = torch.optim.Adam(network.parameters())
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 5])
+    beside = {"set": {1, 2}, "bytes": b"abc", "complex": 1j, "size": torch.Size([2]), "type": torch.float16}
+    content = {
+        "state_dict": network.state_dict(), "parameter": network.weight, "steps": scheduler.state_dict(),
+        "optimizer": optimizer.state_dict(), **beside,
+    }  # fmt: skip
+    torch.save(content, tmp_path / "x.ckpt", _use_new_zipfile_serialization=not legacy)
+    found = read_pickle(tmp_path / "x.ckpt")
+    assert torch.equal(found["weight"], network.weight) and found["bias"].shape == (3,)

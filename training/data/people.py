@@ -185,12 +185,10 @@ def render_arrays(
         OSError: the disk has no room for them.
     """
     root = Path(root)
-    if (root / "captions.json").is_file():
-        _remove_shard_files(root)  # of a process that was killed at the very end
-        return
-    with only_one(root, "render in"):
+    with only_one(root, "render in"):  # also when all is done: what a killed process left is removed
         if (root / "captions.json").is_file():
-            return  # another process ended meanwhile
+            _remove_shard_files(root)
+            return
         create_arrays(root, layout(count, size))
         shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
         jobs = [
