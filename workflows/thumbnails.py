@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SIDE, INSET, RIM = 256, 84, 3
 """Of a thumbnail, of the small pictures in its lower corners, and of the frame round these, in pixels."""
 GAP = 4
-BANNER = (840, 360)
+BANNER, BANNER_CENTRE = (840, 360), (0.9, 0.5)
+"""Its size, and where the cut lies that the pictures are brought to its shape by: round phac_pose's person."""
 QUALITY = 84
 GROUND, FRAME = (24, 24, 28), (205, 205, 210)
 # workflow -> the nodes whose pictures are shown: what one gets, then what it is made from, in the
@@ -40,7 +41,7 @@ SHOWN = {
     "phac_several_people": ("Save picture", "Both"),
     "phac_native_sd15": ("Canvas", "Load Image", "Prompt"),
     "phac_native_sdxl": ("Prompt", "Load Image", "Canvas"),
-    "phac_native_one_pass": ("Mask", "Load Image", "Prompt"),
+    "phac_native_one_pass": ("Mask", "Load Image"),
     "refine_anything": ("Composite", "Load Image", "Coarse person"),
     "hands_two_stage": ("Save person", "Canvas", "Hands"),
     "humansd_pose": ("Save person", "Skeleton"),
@@ -81,19 +82,21 @@ def banner(images: list[Image]) -> Image:
     sides = (BANNER[0] - 2 * GAP) // 3, BANNER[1]
     row = Image.new("RGB", BANNER, GROUND)
     for index, image in enumerate([*given, result]):
-        row.paste(ImageOps.fit(image, sides, Image.Resampling.LANCZOS), (index * (sides[0] + GAP), 0))
+        cut = ImageOps.fit(image, sides, Image.Resampling.LANCZOS, centering=BANNER_CENTRE)
+        row.paste(cut, (index * (sides[0] + GAP), 0))
     return row
 
 
 def square(images: list[Image]) -> Image:
-    """The first picture, with the others in the lower corners; wide ones below each other."""
+    """The first picture, with the others in the lower corners, one at the right; wide ones below each other."""
     from PIL import Image, ImageOps
 
     main = images[0]
     if main.width >= 2 * main.height:
         return ImageOps.pad(below_each_other(images, SIDE), (SIDE, SIDE), color=GROUND)
     whole = ImageOps.fit(main, (SIDE, SIDE), Image.Resampling.LANCZOS)
-    for image, left in zip(images[1:], (0, SIDE - INSET), strict=False):
+    corners = (0, SIDE - INSET)[-len(images[1:]) :]
+    for image, left in zip(images[1:], corners, strict=True):
         small = ImageOps.fit(image, (INSET - 2 * RIM, INSET - 2 * RIM), Image.Resampling.LANCZOS)
         whole.paste(ImageOps.expand(small, RIM, FRAME), (left, SIDE - INSET))
     return whole
