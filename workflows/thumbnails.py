@@ -27,7 +27,7 @@ SIDE, INSET, RIM = 256, 84, 3
 """Of a thumbnail, of the small pictures in its lower corners, and of the frame round these, in pixels."""
 GAP = 4
 BANNER, BANNER_CENTRE = (840, 360), (0.9, 0.5)
-"""Its size, and where the cut lies that the pictures are brought to its shape by: round phac_pose's person."""
+"""Its size, and where the cut lies that brings pictures to its shape: round phac_pose's person."""
 QUALITY = 84
 GROUND, FRAME = (24, 24, 28), (205, 205, 210)
 # workflow -> the nodes whose pictures are shown: what one gets, then what it is made from, in the
@@ -88,7 +88,7 @@ def banner(images: list[Image]) -> Image:
 
 
 def square(images: list[Image]) -> Image:
-    """The first picture, with the others in the lower corners, one at the right; wide ones below each other."""
+    """The first picture, the others in the lower corners (a single one at the right); wide ones in a column."""
     from PIL import Image, ImageOps
 
     main = images[0]
