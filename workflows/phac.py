@@ -62,9 +62,9 @@ then
 If the result is wrong, look at the masks first: points on the person (G) and beside it (N) correct them.
 
 **Complete this person** is a subgraph: its button at the upper right opens it. It crops the person at the
-size of its models, completes, refines and stitches back. What paints in it learned
-from plain synthetic people of 128 pixels, and paints like that. For photographs choose other models in it, or
-open *Complete a photo with SD 1.5*.
+size of its models, completes, refines and stitches back. Mini learned from plain synthetic
+people, 128 by 128, and paints like that. For photographs choose other models in it, or open
+*Complete a photo with SD 1.5*.
 
 Outside the invisible mask the picture stays as it was, bit for bit.
 """

@@ -88,7 +88,7 @@ def banner(images: list[Image]) -> Image:
 
 
 def square(images: list[Image]) -> Image:
-    """The first picture, the others in the lower corners (a single one at the right); wide ones in a column."""
+    """The first picture, the others in the lower corners (one stands right); wide ones below each other."""
     from PIL import Image, ImageOps
 
     main = images[0]
