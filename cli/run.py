@@ -70,6 +70,9 @@ def run_command(args: argparse.Namespace) -> int:
     graph = load_graph(find_workflow(args.workflow))
     jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes())
     if args.server:
+        for option in ("stages", "device"):
+            if getattr(args, option):
+                raise ValueError(f"--{option} is for runs on this machine: leave it out, or --server")
         from ..headless.server import run_on_servers
 
         return _tell(run_on_servers(args.server, jobs, args.output, ProgressLine().report))

@@ -20,7 +20,6 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
 MOST_NAMED = 5
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-LONGEST_NAME = 4096
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
 OURS = "Figura"
 
@@ -140,20 +139,25 @@ def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
     """
     for node_id, node in job.graph.items():
         value = node["inputs"].get("image")
-        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and _is_file(value):
+        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and is_file(value):
             where = f"node {node_id} ({node['class_type']}) names {value[:200]!r}"
             if (node_id, "image") not in job.said and not _may_be_sent(Path(value)):
                 raise GraphError(
                     f"{where}, which lies outside the working folder and is not sent unasked: if you want "
                     f"that, give it yourself with --set {node_id}.image=FILE"
                 )
-            if not _is_picture(Path(value)):
-                raise GraphError(f"{where}, which is no picture: only pictures are sent to servers")
+            problem = _unfit(Path(value))
+            if problem:
+                raise GraphError(f"{where}, {problem}")
             yield node_id, "image", Path(value)
 
 
-def _is_file(name: str) -> bool:
-    return "\0" not in name and len(name) < LONGEST_NAME and Path(name).is_file()
+def is_file(name: str | Path) -> bool:
+    """Whether there is a file of that name, which may be one that no file can have."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _may_be_sent(path: Path) -> bool:
@@ -167,24 +171,27 @@ def _may_be_sent(path: Path) -> bool:
     return not any(part.startswith(".") for part in inside.parts)
 
 
-def _is_picture(path: Path) -> bool:
+def _unfit(path: Path) -> str:
+    """Why a file is not sent as a picture; empty for a picture."""
     from PIL import Image
 
     try:
         with Image.open(path, formats=PICTURE_FORMATS) as opened:
             opened.verify()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-    return True
+    except Image.DecompressionBombError as error:
+        return f"which is larger than what ComfyUI opens ({str(error).partition(',')[0]}): scale it down"
+    except (OSError, SyntaxError, ValueError):
+        return "which is no picture: only pictures are sent to servers"
+    return ""
 
 
 def _find_shipped_images(graph: Graph) -> None:
     """Give the path of a picture that comes with the pack where no file of that name is here."""
     for node in graph.values():
         value = node["inputs"].get("image")
-        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and not Path(value).is_file():
+        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and not is_file(value):
             shipped = SHIPPED_IMAGES / Path(value).name
-            node["inputs"]["image"] = str(shipped) if shipped.is_file() else value
+            node["inputs"]["image"] = str(shipped) if is_file(shipped) else value
 
 
 def _images(inputs: Sequence[Path]) -> Iterable[Path]:
@@ -201,7 +208,8 @@ def _pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, in order of their names; files that are passed over are logged."""
     files = sorted(item for item in folder.iterdir() if item.is_file())
     found = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES and item.name[0] != "."]
-    others = [item.name for item in files if item not in found]
+    kept = set(found)
+    others = [item.name for item in files if item not in kept]
     if not found:
         raise FileNotFoundError(f"--input {folder}: no picture in this folder")
     if others:

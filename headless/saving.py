@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from ..models.sentences import shown
 
 DEFAULT_PREFIX = "ComfyUI"
 LONGEST_STEM = 200
-"""Characters: file systems take 255 bytes, the number among them."""
+"""Bytes: file systems take 255, the number among them."""
+UNPRINTABLE = ("Cc", "Cs")
+"""Categories of Unicode that no name is made of: control characters and halves of characters."""
 
 
 def save_pngs(
@@ -39,10 +42,11 @@ def save_pngs(
     """
     prefix = os.path.normpath(fill_prefix(prefix.strip() or DEFAULT_PREFIX, images.shape[2], images.shape[1]))
     subfolder, stem = os.path.split(prefix)
-    if not prefix.isprintable() or len(stem) > LONGEST_STEM:
+    unprintable = any(unicodedata.category(each) in UNPRINTABLE for each in prefix)
+    if unprintable or len(os.fsencode(stem)) > LONGEST_STEM:
         raise ValueError(
-            f"'filename_prefix' is {shown(prefix)}: use a name of at most {LONGEST_STEM} characters that can "
-            "be printed"
+            f"'filename_prefix' is {shown(prefix)}: use a name without control characters, of at most "
+            f"{LONGEST_STEM} bytes (letters of some scripts take two to four)"
         )
     try:
         target = path_inside(folder, subfolder)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -264,7 +265,7 @@ def free_name(folder: Path, name: str) -> str:
     numbered = NUMBERED.match(name)
     if numbered:
         return f"{numbered['stem']}_{next_number(folder, numbered['stem']):05}_{numbered['suffix']}"
-    if not (folder / name).exists():
+    if not os.path.lexists(folder / name):
         return name
     stem, suffix = Path(name).stem, Path(name).suffix
     return f"{stem}_{next_number(folder, stem):05}_{suffix}"

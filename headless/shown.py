@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from .graph import Graph
+from .saving import next_number
+from .settings import title_of
+
+LONGEST_TITLE = 50
+"""Characters of up to four bytes; file systems take 255 bytes, the number among them."""
 
 
 def keep_shown(graph: Graph, ui: Mapping[str, Mapping[str, Any]], temp: Path, folder: Path) -> list[Path]:
@@ -23,17 +27,16 @@ def keep_shown(graph: Graph, ui: Mapping[str, Mapping[str, Any]], temp: Path, fo
     """
     kept = []
     for node_id in [key for key in graph if key in ui]:
-        title = graph[node_id].get("_meta", {}).get("title", graph[node_id]["class_type"])
+        stem = _stem(title_of(graph[node_id]))
         for image in ui[node_id].get("images", []):
             if image.get("type") == "temp":
                 folder.mkdir(parents=True, exist_ok=True)
                 source = temp / image.get("subfolder", "") / image["filename"]
-                kept.append(Path(shutil.copy(source, _free_name(folder, title))))
+                name = f"{stem}_{next_number(folder, stem):05}_.png"
+                kept.append(Path(shutil.copy(source, folder / name)))
     return kept
 
 
-def _free_name(folder: Path, title: str) -> Path:
-    """FOLDER/visible_mask_00001_.png, or the next number that is free; as Save Image names its files."""
-    stem = re.sub(r"\W+", "_", title).strip("_").lower() or "picture"
-    paths = (folder / f"{stem}_{number:05}_.png" for number in count(1))
-    return next(path for path in paths if not path.exists())
+def _stem(title: str) -> str:
+    """What a file is called after a title: visible_mask for "Visible Mask"."""
+    return re.sub(r"\W+", "_", title[:LONGEST_TITLE]).strip("_").lower() or "picture"

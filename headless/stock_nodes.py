@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..host import get_host
+from .jobs import is_file
 from .saving import DEFAULT_PREFIX, png_text, save_pngs
 
 MAX_RESOLUTION = 16384
@@ -48,7 +49,7 @@ def read_frames(path: Path) -> Iterator[Image.Image]:
                 yield _eight_bits(frame)
                 if file.format == "MPO":
                     return
-    except (UnidentifiedImageError, SyntaxError, OSError) as error:
+    except (UnidentifiedImageError, SyntaxError, OSError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{path} cannot be read as an image ({error}): choose another file for 'image'"
         ) from error
@@ -349,5 +350,5 @@ def _file_exists(name: str | None) -> bool | str:
         return "the file name must be written here, not linked"
     path = annotated_path(name)
     return (
-        True if path.is_file() else f"no image file {name!r} in {path.parent}: put it there or choose another"
+        True if is_file(path) else f"no image file {name!r} in {path.parent}: put it there or choose another"
     )

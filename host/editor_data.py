@@ -19,7 +19,7 @@ from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..models.files import path_inside
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
-from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector
+from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import Person, Pose, write_pose_keypoint
 from .chosen import get_host
@@ -67,7 +67,8 @@ def _detect(image: Image.Image, part: tuple[int, int, int, int], detector: Any) 
             f"detector must be one of {', '.join((MINI, *PROVIDERS))}; got {str(detector)[:40]!r}"
         )
     try:
-        found = _load_external(detector, tuple(get_host().model_folders("pose_detector"))).detect(pixels)
+        folders = tuple(get_host().model_folders("pose_detector"))
+        found = _load_external(detector, folders, states_of(detector, folders)).detect(pixels)
     except ImportError as error:
         raise ValueError(str(error)) from error
     people = tuple(_moved(person, part[0], part[1]) for person in found.people)
@@ -89,7 +90,10 @@ def _shifted(points: np.ndarray, right: int, down: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _load_external(name: str, folders: tuple[Path, ...]) -> Detector:
+def _load_external(
+    name: str, folders: tuple[Path, ...], states: tuple[tuple[str, int, int], ...]
+) -> Detector:
+    """The detector that was asked last, until its files are others."""
     return load_detector(name, folders)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from .diffusion.checkpoint import READABLE_TYPES
 from .files import code_of, write_then_rename
+from .pickle_program import LIGHTNING_CALLBACK, check_programs, is_archive
 from .store import PICKLE_SUFFIXES, SAFE_SUFFIXES
 
 SOURCE, STATE = "converted_from", "converted_state"
@@ -19,7 +20,6 @@ MOST_GROWTH, SPARE_BYTES = 4, 1 << 20
 """What a file may hold, in times its own size: archives may be packed, and names may share numbers."""
 MOST_ENTRIES, DEEPEST = 30_000, 16
 OTHER_FILE = "take another file, or a safetensors version of it from its publisher"
-LIGHTNING_CALLBACK = "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"
 
 
 def convert(path: Path, target: Path | None = None) -> Path:
@@ -27,8 +27,8 @@ def convert(path: Path, target: Path | None = None) -> Path:
 
     Keys are kept; tensors of nested dicts get dotted keys, except that a wrapping "state_dict" is dropped.
     Written beside its place and renamed, so a failure leaves no half file. Raises ValueError for a file that
-    is truncated, is no checkpoint, or wants to run code, and where another file stands at its place; OSError
-    when it cannot be written.
+    is truncated, is no checkpoint, wants to run code, or changes while it is read, and where another file
+    stands at its place; OSError when it cannot be written.
     """
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         raise ValueError(f"{path} is not one of {', '.join(PICKLE_SUFFIXES)}: nothing to convert")
@@ -38,17 +38,24 @@ def convert(path: Path, target: Path | None = None) -> Path:
             f"{target} is there already and was not made from {path.name}: move it away, or name another "
             "file with --output"
         )
+    state = state_of(path)
     tensors = read_pickle(path)
-    return write_then_rename(target, lambda place: _save(tensors, place, path))
+    origin = {SOURCE: path.name, STATE: state}
+
+    def write(place: Path) -> None:
+        _save(tensors, place, origin)
+        check_unchanged(state, path)
+
+    return write_then_rename(target, write)
 
 
-def _save(tensors: Mapping[str, torch.Tensor], place: Path, source: Path) -> None:
+def _save(tensors: Mapping[str, torch.Tensor], place: Path, origin: dict[str, str]) -> None:
     """Write safetensors; its own error for a failed write becomes the OSError it is."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
-        save_file(dict(tensors), str(place), metadata={SOURCE: source.name, STATE: _state(source)})
+        save_file(dict(tensors), str(place), metadata=origin)
     except SafetensorError as error:
         raise OSError(code_of(error), str(error), str(place)) from error
 
@@ -64,7 +71,7 @@ def as_safetensors(path: Path) -> Path:
     places = [path.with_suffix(".safetensors"), path.with_name(f"{path.name}.safetensors")]
     own = [place for place in places if _made_from(place, path)]
     for place in own:
-        if _header(place).get(STATE) == _state(path):
+        if _header(place).get(STATE) == state_of(path):
             return place
     free = [place for place in places if not place.exists()]
     return convert(path, (own + free or places)[0])
@@ -85,24 +92,28 @@ def _header(place: Path) -> Mapping[str, str]:
         return {}
 
 
-def _state(path: Path) -> str:
-    """What changes with the content of a file: its size and when it was written."""
-    found = path.stat()
-    return f"{found.st_size} {found.st_mtime_ns}"
+def state_of(*paths: Path) -> str:
+    """What changes with the content of files: their sizes and when they were written."""
+    return " ".join(f"{found.st_size} {found.st_mtime_ns}" for found in (path.stat() for path in paths))
+
+
+def check_unchanged(state: str, *paths: Path) -> None:
+    """ValueError when files are no longer as they were when `state` was taken, before they were read."""
+    if state_of(*paths) != state:
+        names = ", ".join(str(path) for path in paths)
+        raise ValueError(f"{names}: changed while it was read; wait until it is written, then try again")
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a pickled checkpoint, contiguous and unshared. Errors as in `convert`."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    # Files of Stable Diffusion mention this class beside their tensors; an empty shell of it is let through.
     shell = type("ModelCheckpoint", (), {})
     try:
         _check_archive(path)
+        check_programs(path)
         with torch.serialization.safe_globals([(shell, LIGHTNING_CALLBACK)]):
-            # A file of today's format stays on the disk until its values are wanted, as safetensors do.
-            mapped = zipfile.is_zipfile(path)
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_refusal(path, error)) from error
     except Exception as error:  # whatever a stranger's file makes of its reader
@@ -118,7 +129,7 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
 
 def _check_archive(path: Path) -> None:
     """Refuse an archive whose content is far larger than the file."""
-    if zipfile.is_zipfile(path):
+    if is_archive(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MOST_GROWTH * path.stat().st_size + SPARE_BYTES:

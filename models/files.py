@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-LONGEST_NAME = 150
-"""Of a file, in what its unfinished version is called: systems end at 255 bytes."""
-_LEFTOVER = re.compile(r"\..*\.(?P<machine>[\w-]+)\.(?P<process>\d+)\.[0-9a-f]+\.partial")
+_LEFTOVER = re.compile(r"\.(?:.*\.)?(?P<machine>[\w-]+)\.(?P<process>\d+)\.[0-9a-f]+\.partial")
+_own: set[str] = set()
+"""What this process has unfinished now. Its number does not tell: in a container every first process is 1."""
 
 
 def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
@@ -33,7 +33,7 @@ def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
 
 def write_new(path: Path, write: Callable[[Path], object]) -> bool:
     """The same for a file that must not be there yet; False, and nothing written, when one is."""
-    if path.exists():
+    if os.path.lexists(path):
         return False
     with _beside(path) as unfinished:
         write(unfinished)
@@ -52,9 +52,9 @@ def _beside(path: Path) -> Iterator[Path]:
 
     It is a folder of its own: safetensors writes to a file of another name first.
     """
-    folder = path.with_name(
-        f".{path.name[:LONGEST_NAME]}.{_machine()}.{os.getpid()}.{secrets.token_hex(3)}.partial"
-    )
+    # Without the name of the file, which may be as long as a name can be.
+    folder = path.with_name(f".{_machine()}.{os.getpid()}.{secrets.token_hex(6)}.partial")
+    _own.add(folder.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
@@ -64,6 +64,7 @@ def _beside(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, _reason(error), str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _own.discard(folder.name)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
@@ -72,7 +73,11 @@ def remove_leftovers(folder: Path) -> list[Path]:
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
             found = _LEFTOVER.fullmatch(entry.name)
-            if found and found["machine"] == _machine() and not _lives(int(found["process"])):
+            if (
+                found
+                and found["machine"] == _machine()
+                and not _is_written(entry.name, int(found["process"]))
+            ):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
@@ -85,10 +90,15 @@ def _machine() -> str:
     return re.sub(r"\W", "-", socket.gethostname())[:40]
 
 
+def _is_written(name: str, process: int) -> bool:
+    """Whether somebody still writes what is unfinished under a name with that number of a process."""
+    return name in _own if process == os.getpid() else _lives(process)
+
+
 def _lives(process: int) -> bool:
-    """Whether a process of that number runs here; where one cannot ask, it does."""
+    """Whether another process of that number runs here; where one cannot ask, it does."""
     if os.name != "posix":
-        return process == os.getpid()
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

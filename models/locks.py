@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def only_one(folder: Path, work: str) -> Iterator[None]:
     """Inside, no other process that asks for the same folder gets in.
 
     folder: is made when it is missing. work: what is done there, such as "train in", for the sentence of the
-    one who comes second. Raises FolderInUseError.
+    one who comes second. Raises FolderInUseError, and OSError where the disk has no locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = _locked(folder, work)
@@ -45,7 +46,12 @@ def _locked(folder: Path, work: str) -> BinaryIO:
     path = folder / LOCK
     while True:
         file = path.open("a+b")
-        if not _try_lock(file):
+        try:
+            free = _try_lock(file)
+        except OSError:
+            file.close()
+            raise
+        if not free:
             file.seek(0)
             holder = file.read(20).decode("ascii", "replace")
             file.close()
@@ -66,6 +72,12 @@ def _try_lock(file: BinaryIO) -> bool:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK):
+            return False
+        raise OSError(
+            error.errno,
+            f"its disk has no locks ({error.strerror}): choose a folder on another disk",
+            file.name,
+        ) from error
     return True

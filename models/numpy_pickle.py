@@ -76,20 +76,24 @@ def _bytes(text: Any, coding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-KNOWN = {
-    "dtype": _Type,
-    "ndarray": _Array,
-    "_reconstruct": lambda *_: _Array(),
-    "_frombuffer": _from_buffer,
-    "encode": _bytes,
-    "bytes": lambda: b"",
-}
-
-
 class _Reader(pickle.Unpickler):
+    """Knows six words, made anew for each file: a program can set attributes on what it was given."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content))
+        self.array = type("Array", (_Array,), {})
+        self.words: Mapping[str, Any] = {
+            "dtype": type("Type", (_Type,), {}),
+            "ndarray": self.array,
+            "_reconstruct": lambda *_: self.array(),
+            "_frombuffer": lambda *given: _from_buffer(*given),
+            "encode": lambda *given: _bytes(*given),
+            "bytes": lambda: b"",
+        }
+
     def find_class(self, module: str, name: str) -> Any:
-        if module in MODULES and name in KNOWN:
-            return KNOWN[name]
+        if module in MODULES and name in self.words:
+            return self.words[name]
         raise pickle.UnpicklingError(f"it asks for {module[:40]}.{name[:40]}")
 
 
@@ -107,10 +111,13 @@ def read_arrays(path: Path) -> dict[str, torch.Tensor]:
     try:
         _check_program(content)
         # The file is a program, but one of six known, harmless words.
-        held = _Reader(io.BytesIO(content)).load()
+        held = _Reader(content).load()
         held = held.get("model", held) if isinstance(held, Mapping) else held
         found = {name: value.made for name, value in held.items() if isinstance(value, _Array)}
-        tensors = {str(name): _tensor(each) for name, each in found.items() if each is not None}
+        arrays = {str(name): each for name, each in found.items() if each is not None}
+        if sum(each.nbytes for each in arrays.values()) > len(content):
+            raise ValueError("the same numbers many times over")
+        tensors = {name: _tensor(each) for name, each in arrays.items()}
     except Exception as error:  # whatever a stranger's program makes of its reader
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ValueError(

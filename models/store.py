@@ -151,6 +151,12 @@ def locate(file_kind: str, name: str, folders: Sequence[Path | str]) -> Path:
     raise MissingModelError(_missing_text(file_kind, name, folders))
 
 
+def state_of(path: Path) -> tuple[str, int, int]:
+    """Path, size and time of change of a file: another one when it was replaced under its name."""
+    state = path.stat()
+    return str(path), state.st_size, state.st_mtime_ns
+
+
 def human_size(size: int) -> str:
     """A size in the largest unit that fits.
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from . import store
 from .convert import read_pickle
-from .diffusion.checkpoint import METADATA_KEY, parse_metadata, read_safetensors
+from .diffusion.checkpoint import METADATA_KEY, check_finite, parse_metadata, read_safetensors
 from .files import write_then_rename
 from .numpy_pickle import read_arrays
+from .pickle_program import is_archive
 
 SUMS = "SHA256SUMS"
 CHUNK = 1 << 22
@@ -110,9 +113,11 @@ def _read_whole(path: Path) -> None:
         if METADATA_KEY in raw:
             parse_metadata(path, raw)
     elif suffix in store.PICKLE_SUFFIXES:
-        read_pickle(path)
+        _check_tensors(read_pickle(path), path)
+        if is_archive(path):
+            _check_archive(path)
     elif suffix == store.ARRAY_SUFFIX:
-        read_arrays(path)
+        _check_tensors(read_arrays(path), path)
     elif suffix == store.SCRIPT_SUFFIX:
         _check_archive(path)
     elif suffix == ".onnx":
@@ -120,6 +125,11 @@ def _read_whole(path: Path) -> None:
     else:
         known = ", ".join((*store.SAFE_SUFFIXES, *store.PICKLE_SUFFIXES, store.SCRIPT_SUFFIX))
         raise ValueError(f"{path} is no model file: they end in {known}")
+
+
+def _check_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    for name, tensor in tensors.items():
+        check_finite(name, tensor, str(path))
 
 
 def _check_onnx(path: Path) -> None:
@@ -134,7 +144,9 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except (zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path} is no TorchScript file, or it is truncated ({error})") from error
+        raise ValueError(
+            f"{path} is no zip archive, as such files are, or it is truncated ({error})"
+        ) from error
     if broken is not None:
         raise ValueError(f"{path} is damaged in {broken}: copy or download it again")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint
 from ..people.prompt_kinds import FULL_BOX, ROI_BOX
 from ..people.prompts import PointPrompt
+from .frames import frames_without_anybody, is_nobody
 from .inputs import count_input, seed_input, variety_input
 from .tensors import b1hw_to_mask, broadcast_batches, mask_to_b1hw, read_bounding_box
-
-logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "amodal_mask.safetensors"
 NOBODY = np.zeros((18, 3), np.float32)
@@ -115,7 +113,11 @@ class FiguraAmodalMask:
             [None if values is None else values[row] for values in (poses, prompts, boxes)]
             for row in range(len(masks))
         ]
-        without = frames_without_anybody(masks, said)
+        nobody = [
+            not bool((mask >= 0.5).any()) and is_nobody(spoken, pose, box)
+            for mask, (pose, spoken, box) in zip(masks, said, strict=True)
+        ]
+        without = frames_without_anybody("Amodal Mask", "its masks are empty", nobody)
         host = get_host()
         path = Path(host.find_model("amodal_mask", MINI)) / WEIGHTS_FILE
         with host.managed(load_amodal_mask(path, host.operations())) as net:
@@ -130,26 +132,6 @@ class FiguraAmodalMask:
         amodal = torch.stack(whole)
         visible = (masks[rows] >= 0.5).float()
         return b1hw_to_mask(amodal), b1hw_to_mask(amodal * (1 - visible))
-
-
-def frames_without_anybody(masks: torch.Tensor, said: list[list[Any]]) -> set[int]:
-    """Numbers of the pictures of a batch that show nobody, and of which nothing is said, where others do.
-
-    Args:
-        masks: (B,1,H,W) of the visible parts.
-        said: pose, prompt and box of each picture, or None.
-    """
-    without = {
-        row
-        for row, (pose, prompt, box) in enumerate(said)
-        if not bool((masks[row] >= 0.5).any()) and box is None and (prompt is None or prompt.says_nothing)
-        and not any((person.body[:, 2] > 0).any() for person in (pose.people if pose else ()))
-    }  # fmt: skip
-    if not without or len(without) == len(said):
-        return set()
-    frames = ", ".join(str(row + 1) for row in sorted(without))
-    logger.warning("Amodal Mask: nobody in picture %s of %d: its masks are empty", frames, len(said))
-    return without
 
 
 def complete_one(

@@ -107,7 +107,7 @@ def complete_pose(net: PoseCompletion, pose: Pose, box: Box | None, seed: int, v
     done = []
     for number, person in enumerate(people):
         own = box if number == owner else None
-        if own is None and not (person.body[:, 2] > 0).any():
+        if own is None and not person.is_present:
             log.warning("FiguraCompletePose: a person without any joint or box cannot be completed")
             done.append(person)
             continue
@@ -123,7 +123,7 @@ def _owner(people: tuple[Person, ...], box: Box) -> int:
     """
     distances = [
         np.linalg.norm(person.body[person.body[:, 2] > 0, :2] - box.centre, axis=1).mean()
-        if (person.body[:, 2] > 0).any()
+        if person.is_present
         else np.inf
         for person in people
     ]

@@ -15,6 +15,7 @@ import numbers
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..models import store
@@ -74,12 +75,14 @@ def checked_inputs(node_class: Any, title: str, given: Mapping[str, Any]) -> dic
     specs = {**declared.get("required", {}), **declared.get("optional", {})}
     done = dict(given)
     try:
-        for name in specs.keys() & given.keys():
+        for name in [name for name in specs if name in given]:
             kind, *options = specs[name]
             done[name] = checked_input(given[name], name, kind, options[0] if options else {})
         return _without_placeholders(done, specs, declared.get("required", {}))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{title}: {error}") from error
+        # A kind of its own may be made of more than a text, as UnicodeDecodeError is.
+        plain = TypeError if isinstance(error, TypeError) else ValueError
+        raise plain(f"{title}: {error}") from error
 
 
 def _without_placeholders(
@@ -156,7 +159,7 @@ def _check_range(value: Any, name: str, options: Options) -> None:
 
 
 def _flag(value: Any, name: str, options: Options) -> bool:
-    if isinstance(value, numbers.Real) and value in (0, 1):
+    if isinstance(value, (numbers.Real, np.bool_)) and value in (0, 1):
         return bool(value)
     raise _wrong(name, "true or false", value)
 

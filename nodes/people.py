@@ -16,13 +16,14 @@ import torch
 from ..host import get_host
 from ..host.editor_images import show_first
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
-from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector
+from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompt_kinds import POSE, PROMPT_KINDS, explained
 from ..people.prompts import PointPrompt, draw_prompt, nobody, parse_points
 from ..people.skeleton import draw_poses
+from .frames import frames_without_anybody, is_nobody
 from .tensors import (
     batch_length,
     bchw_to_image,
@@ -99,9 +100,8 @@ class FiguraDetectPose:
 def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]:
     host = get_host()
     if detector != MINI:
-        return _detect_all(
-            _loaded(detector, tuple(host.model_folders("pose_detector")), host.device()), pixels
-        )
+        folders = tuple(host.model_folders("pose_detector"))
+        return _detect_all(_loaded(detector, folders, host.device(), states_of(detector, folders)), pixels)
     net = load_pose_detector(Path(host.find_model("pose_detector", MINI)) / MINI_DETECTOR_FILE)
     with torch.no_grad(), host.managed(net) as loaded:
         joints = detect_joints(loaded, pixels)
@@ -120,8 +120,10 @@ def _detect_all(detector: Detector, pixels: torch.Tensor) -> list[Pose]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, folders: tuple[Path, ...], device: torch.device) -> Detector:
-    """The detector that ran last stays: it is loaded once for many pictures."""
+def _loaded(
+    name: str, folders: tuple[Path, ...], device: torch.device, states: tuple[tuple[str, int, int], ...]
+) -> Detector:
+    """The detector that ran last stays: it is loaded once for many pictures, until its files are others."""
     return load_detector(name, folders, device)
 
 
@@ -263,14 +265,12 @@ def _prompts(
 
     Raises ValueError that names the frame.
     """
-    without = [] if text.strip() else [index for index, pose in enumerate(poses) if _is_empty(pose)]
-    without = [index for index in without if boxes[index] is None]
-    if without and len(without) < len(poses):
-        frames = ", ".join(str(index + 1) for index in without)
-        log.warning("Point Prompt: nobody in picture %s of %d: its prompt says nothing", frames, len(poses))
+    silent = read_points_text(text).says_nothing
+    nobody_in = [silent and is_nobody(None, pose, box) for pose, box in zip(poses, boxes, strict=True)]
+    without = frames_without_anybody("Point Prompt", "its prompt says nothing", nobody_in)
     prompts = []
     for index, (pose, box) in enumerate(zip(poses, boxes, strict=True)):
-        if index in without and len(without) < len(poses):
+        if index in without:
             prompts.append(nobody(*size, kind))
             continue
         try:
@@ -279,10 +279,6 @@ def _prompts(
             where = f"picture {index + 1} of {len(poses)}: " if len(poses) > 1 else ""
             raise ValueError(f"{where}{error}") from error
     return prompts
-
-
-def _is_empty(pose: Pose | None) -> bool:
-    return pose is not None and not any((someone.body[:, 2] > 0).any() for someone in pose.people)
 
 
 def _warn_of_shape(points: str, width: int, height: int) -> None:

@@ -19,6 +19,7 @@ from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.points_json import read_points_text
 from ..people.prompts import PointPrompt, parse_points
+from .frames import frames_without_anybody, is_nobody
 from .inputs import PERSON_IMAGE_INPUT
 from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
@@ -131,7 +132,7 @@ class FiguraVisibleMask:
             [None if values is None else values[index] for values in (prompts, poses, boxes)]
             for index in range(len(images))
         ]
-        without = frames_without_anybody(points, said)
+        without = _without_anybody(points, said)
         host = get_host()
         masks, scores = torch.zeros(len(images), *size), []
         progress = host.progress(len(images), unique_id)
@@ -145,26 +146,13 @@ class FiguraVisibleMask:
         return b1hw_to_mask(masks[:, None]), min(scores)
 
 
-def frames_without_anybody(text: str, said: list[list[Any]]) -> set[int]:
-    """Numbers of the pictures of a batch of which nothing is known, where others show somebody; logged.
-
-    Args:
-        text: the points for all pictures.
-        said: prompt, pose and box of each picture, or None.
-    """
-    without = set() if text.strip() else {index for index, each in enumerate(said) if _is_nobody(*each)}
-    if not without or len(without) == len(said):
-        return set()
-    frames = ", ".join(str(index + 1) for index in sorted(without))
-    logger.warning("Visible Mask: nobody in picture %s of %d: its mask is empty", frames, len(said))
-    return without
-
-
-def _is_nobody(prompt: PointPrompt | None, pose: Pose | None, box: Box | None) -> bool:
-    if prompt is not None:
-        return prompt.says_nothing
-    seen = pose is not None and any((person.body[:, 2] > 0).any() for person in pose.people)
-    return pose is not None and not seen and box is None
+def _without_anybody(text: str, said: list[list[Any]]) -> set[int]:
+    """Numbers of the pictures whose mask is empty. said: prompt, pose and box of each; see visible_points."""
+    silent = read_points_text(points_object(text)).says_nothing
+    nobody = [
+        silent and is_nobody(prompt, pose if prompt is None else None, box) for prompt, pose, box in said
+    ]
+    return frames_without_anybody("Visible Mask", "its mask is empty", nobody)
 
 
 class VisiblePoints(NamedTuple):
@@ -221,7 +209,7 @@ def written_prompt(text: str, height: int, width: int, pose: Pose | None, box: B
         box: round the person, in pixels.
     """
     text = points_object(text)
-    seen = pose is not None and any((person.body[:, 2] > 0).any() for person in pose.people)
+    seen = pose is not None and not pose.shows_nobody
     if seen or read_points_text(text).joints:
         return parse_points(text, width, height, "pose", pose, box)
     said = parse_points(text, width, height, "full_box", box=Box(0, 0, width, height))

@@ -9,6 +9,7 @@ from typing import Any
 from ..host import get_host
 from ..models import store
 from ..models.files import path_inside
+from ..models.perception.pose_detectors import PROVIDERS, states_of
 
 
 def watched(node_class: type) -> type:
@@ -37,17 +38,16 @@ def stamp(name: str) -> list[tuple[str, int, int]]:
     host = get_host()
     folders = dict.fromkeys(folder for kind in store.file_kinds() for folder in host.model_folders(kind))
     if name == store.MINI:
-        return [_state(path) for path in sorted(store.MINI_DIR.glob("*.safetensors"))]
-    return [_state(path) for folder in folders for path in _inside(Path(folder), name) if path.is_file()]
+        return [store.state_of(path) for path in sorted(store.MINI_DIR.glob("*.safetensors"))]
+    if name in PROVIDERS:
+        return [*states_of(name, host.model_folders("pose_detector"))]
+    return [store.state_of(path) for folder in folders for path in _inside(Path(folder), name)]
 
 
 def _inside(folder: Path, name: str) -> list[Path]:
+    """The file of that name, if there is one."""
     try:
-        return [path_inside(folder, name)]
-    except ValueError:
+        path = path_inside(folder, name)
+        return [path] if path.is_file() else []
+    except (OSError, ValueError):  # a name that no file can have
         return []
-
-
-def _state(path: Path) -> tuple[str, int, int]:
-    state = path.stat()
-    return str(path), state.st_size, state.st_mtime_ns

@@ -88,7 +88,7 @@ def _check_reach(wanted: Box, image: Box) -> None:
         raise ValueError(
             f"a box or a point lies too far outside: x {wanted.x0:g} to {wanted.x1:g}, y {wanted.y0:g} to "
             f"{wanted.y1:g} are to be held in a crop of a picture of {image.width:g} x {image.height:g} "
-            "pixels. Correct the prompt, the pose or the box, or the size that it is given for"
+            "pixels. Correct prompt, pose_keypoint or bounding_box, or the size that it is given for"
         )
 
 

@@ -64,6 +64,11 @@ class Person:
     states: tuple[str | None, ...] | None = None
 
     @property
+    def is_present(self) -> bool:
+        """Whether any joint of the body has a place."""
+        return bool((self.body[:, 2] > 0).any())
+
+    @property
     def seen(self) -> np.ndarray:
         """(18,) bool: the joints that were detected in the picture."""
         states = self.states or (DETECTED,) * len(BODY_18)
@@ -77,6 +82,11 @@ class Pose:
     people: tuple[Person, ...]
     width: int
     height: int
+
+    @property
+    def shows_nobody(self) -> bool:
+        """Whether there is no joint of any person."""
+        return not any(person.is_present for person in self.people)
 
 
 def body18_from_coco17(joints: np.ndarray) -> np.ndarray:
@@ -150,7 +160,9 @@ def _read_frame(frame: Any, where: str, size: tuple[int, int] | None) -> Pose:
         found = "'animals'" if "animals" in frame else f"the keys {sorted(map(str, frame))}"
         raise ValueError(f"{where} has no 'people'; it has {found}. Use a detector of human pose.")
     width, height = _canvas(frame, where, size)
-    people = frame["people"] or []
+    people = frame["people"]
+    people = people.tolist() if isinstance(people, np.ndarray) else people
+    people = [] if people is None else people
     if not isinstance(people, Sequence) or isinstance(people, str):
         raise ValueError(f"{where}: 'people' must be a list of dicts; got {type(people).__name__}.")
     read = (_read_person(person, f"{where}, person {number}") for number, person in enumerate(people))

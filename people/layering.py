@@ -21,7 +21,7 @@ def front_to_back(people: Sequence[Person], order: str) -> list[int]:
     """Numbers of the people who have joints, the one in front first. ValueError for an unknown order."""
     if order not in ORDERS:
         raise ValueError(f"order is {order!r}; it is one of {', '.join(ORDERS)}")
-    present = [number for number, person in enumerate(people) if (person.body[:, 2] > 0).any()]
+    present = [number for number, person in enumerate(people) if person.is_present]
     if order == AS_GIVEN:
         return present
     measure = _lowest if order == LOWEST_FIRST else _height

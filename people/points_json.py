@@ -62,6 +62,11 @@ class PointsText:
     removed_left_hand: tuple[str, ...] = ()
     removed_right_hand: tuple[str, ...] = ()
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it names no joint, no box and no point on the person, as the text of an emptied editor."""
+        return not (self.joints or self.roi_box or self.full_box or self.positive)
+
 
 def read_points_text(text: str) -> PointsText:
     """Read a points text; an empty one says nothing. Raises ValueError that names the mistake's place.
@@ -146,7 +151,7 @@ def _read_pose(value: Any) -> PointsText:
         (pose,) = read_pose_keypoint(frame if has_canvas else {"people": frame["people"]}, size=(1, 1))
     except ValueError as error:
         raise ValueError(f"points: {error}") from None
-    people = [person for person in pose.people if (person.body[:, 2] > 0).any()]
+    people = [person for person in pose.people if person.is_present]
     if not people:
         return PointsText()
     furthest = max(float(person.body[:, :2].max()) for person in people)

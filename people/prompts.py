@@ -222,7 +222,7 @@ def _choose_person(pose: Pose | None, said: PointsText, box: Box | None, person:
                 f"person {person} was asked for, but POSE_KEYPOINT has {len(people)} people here."
             )
         return people[person]
-    people = tuple(someone for someone in people if (someone.body[:, 2] > 0).any())
+    people = tuple(someone for someone in people if someone.is_present)
     if pose is None or not people:
         return None
     scale = np.array([said.width or pose.width, said.height or pose.height]) / [pose.width, pose.height]

@@ -16,8 +16,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..convert import SOURCE, STATE, check_unchanged, state_of
 from ..diffusion import single_file
-from ..diffusion.checkpoint import built, config_from_metadata, config_to_metadata, load_file, save_module
+from ..diffusion.checkpoint import (
+    METADATA_KEY,
+    built,
+    config_from_metadata,
+    config_to_metadata,
+    load_file,
+    parse_metadata,
+    raw_metadata,
+    save_module,
+)
 from ..diffusion.controlnet import UNET_PREFIX, under
 from ..diffusion.networks import MINI_SIZE, load_unet, load_vae
 from ..store import SAFE_SUFFIXES
@@ -101,7 +111,8 @@ def change_tensors(networks: nn.Module, unet_tensors: Mapping[str, Tensor]) -> d
 def as_delta(path: Path) -> Path:
     """`path` itself if it is safetensors; else the delta made of both released pickles, beside them.
 
-    path: either of the two. It is made when it is missing or older than they are.
+    path: either of the two. It is made when it is missing, or was made of them in another state; a file of
+    another origin at its place is a ValueError.
     """
     if path.suffix.lower() in SAFE_SUFFIXES:
         return path
@@ -118,9 +129,19 @@ def as_delta(path: Path) -> Path:
                 f"{UNET_FILE}; put both into one folder"
             )
     delta = path.with_name(DELTA_FILE)
-    if delta.is_file() and delta.stat().st_mtime >= max(each.stat().st_mtime for each in pair):
-        return delta
-    return convert_released(*pair, delta)
+    if not delta.exists():
+        return convert_released(*pair, delta)
+    made = parse_metadata(delta, header) if METADATA_KEY in (header := raw_metadata(delta)) else {}
+    if made.get(SOURCE) != _names(*pair):
+        raise ValueError(
+            f"{delta} is there already and was not made from {_names(*pair)}: move it away, "
+            "or choose it itself"
+        )
+    return delta if made.get(STATE) == state_of(*pair) else convert_released(*pair, delta)
+
+
+def _names(model_file: Path, unet_file: Path) -> str:
+    return f"{model_file.name}, {unet_file.name}"
 
 
 def convert_released(
@@ -149,13 +170,14 @@ def convert_released(
         ValueError: for truncated or swapped files and for those of another model, naming missing and
             unexpected tensors; nothing half-written is left.
     """
-    config = config or released_config()
+    config, state = config or released_config(), state_of(model_file, unet_file)
     networks = read_networks(model_file, config)
     unet_tensors = read_unet(unet_file, config, base)
     tensors = change_tensors(networks, unet_tensors)
-    names = f"{model_file.name}, {unet_file.name}"
+    check_unchanged(state, model_file, unet_file)
+    origin: dict[str, Any] = {SOURCE: _names(model_file, unet_file), STATE: state}
     return save_module(
-        target, FILE_KIND, tensors, {FILE_KIND: config_to_metadata(config)}, dtype=dtype, converted_from=names
+        target, FILE_KIND, tensors, {FILE_KIND: config_to_metadata(config)}, dtype=dtype, **origin
     )
 
 

@@ -7,13 +7,16 @@ their scales (rows,) as NAME.scale.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ..files import code_of, write_then_rename
 from ..sentences import typed
@@ -31,6 +34,8 @@ METADATA_KEY = "figura"
 LONGEST_METADATA = 4 << 20
 LARGEST_NUMBER = 4096
 """In a configuration: sides of pictures, of which no tensor tells."""
+SPARE_PARAMETERS = 200
+"""Beside twice the file's tensors: layers may be made and then replaced."""
 SCALE_SUFFIX = ".scale"
 LEAST_INT8_NUMBERS = 1024
 """Smaller tensors, and biases and norms of any size, stay fp16: they are few and matter most."""
@@ -225,16 +230,44 @@ def built(network: Callable[[], Network], tensors: Mapping[str, torch.Tensor], n
     It is made without memory first and held against the tensors: sizes are a stranger's words until then.
     Raises ValueError that names the file.
     """
+    check_fits(outlined(network, tensors, name), tensors, name)
+    module = network()
+    load_into(module, tensors, name)
+    return module
+
+
+def outlined(network: Callable[[], Network], tensors: Mapping[str, torch.Tensor], name: str) -> Network:
+    """The network that `network` makes of a file's configuration, without memory for its weights.
+
+    Raises ValueError that names the file: nothing can be made of it, or a network deeper than the file.
+    """
     try:
-        with torch.device("meta"):
-            check_fits(network(), tensors, name)
-        module = network()
+        with torch.device("meta"), _at_most(2 * len(tensors) + SPARE_PARAMETERS):
+            return network()
     except ValueError as error:
         raise error if str(error).startswith(name) else ValueError(_no_network(name, error)) from error
     except Exception as error:  # whatever a stranger's numbers make of a constructor
         raise ValueError(_no_network(name, error)) from error
-    load_into(module, tensors, name)
-    return module
+
+
+@contextlib.contextmanager
+def _at_most(most: int) -> Iterator[None]:
+    """ValueError as soon as this thread registers more parameters: a depth is only a number in a file."""
+    own, count = threading.get_ident(), 0
+
+    def counted(module: torch.nn.Module, name: str, parameter: torch.Tensor | None) -> None:
+        nonlocal count
+        if threading.get_ident() != own or parameter is None:
+            return
+        count += 1
+        if count > most:
+            raise ValueError(f"it would have more than {most} tensors")
+
+    handle = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _no_network(name: str, error: Exception) -> str:
@@ -244,7 +277,8 @@ def _no_network(name: str, error: Exception) -> str:
 
 def check_config(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
     """ValueError for a configuration with numbers larger than any side of these tensors or of a picture."""
-    largest = max([side for tensor in tensors.values() for side in tensor.shape] + [LARGEST_NUMBER])
+    sides = [side for tensor in tensors.values() if tensor.numel() for side in tensor.shape]
+    largest = max([*sides, LARGEST_NUMBER])
     waiting: list[Any] = [config]
     while waiting:
         value = waiting.pop()

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..convert import read_pickle
-from ..diffusion.checkpoint import check_finite, read_safetensors
+from ..diffusion.checkpoint import check_finite, outlined, read_safetensors
 from ..numpy_pickle import read_arrays
 from ..store import ARRAY_SUFFIX, SAFE_SUFFIXES
 from .densepose_rcnn import DensePoseRCNN, RCNNConfig
@@ -38,8 +37,7 @@ def load_public(path: Path) -> DensePoseRCNN:
     nothing is allocated for tensors that it does not hold.
     """
     tensors = read_public(path)
-    with torch.device("meta"):
-        net = DensePoseRCNN(_config(tensors, path))
+    net = outlined(lambda: DensePoseRCNN(_config(tensors, path)), tensors, str(path))
     own = net.state_dict()
     missing = sorted(name for name in own if name not in tensors)
     unlike = sorted(name for name in own if name in tensors and own[name].shape != tensors[name].shape)

@@ -223,7 +223,7 @@ def complete_person(
     Raises:
         ValueError: when neither a joint nor a box is known.
     """
-    if box is None and not (person.body[:, 2] > 0).any():
+    if box is None and not person.is_present:
         raise ValueError(
             "there is nothing to complete a pose from: connect a pose with at least one joint, or the box of "
             "the whole person"

@@ -59,6 +59,14 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["run", "{}/a.png"], "is not JSON"),
         (["run", "{}/graph.json", "--server", "127.0.0.1:9"], "cannot be reached"),
         (
+            ["run", "{}/graph.json", "--server", "127.0.0.1:9", "--stages"],
+            "--stages is for runs on this machine",
+        ),
+        (
+            ["run", "{}/graph.json", "--server", "x:9", "--device", "cpu"],
+            "--device is for runs on this machine",
+        ),
+        (
             ["run", "{}/graph.json", "--set", "1.image=a.png", "--server", "http://"],
             "an address like http://127",
         ),

@@ -66,6 +66,11 @@ def mask() -> torch.Tensor:
     return made
 
 
+def hidden_mask() -> torch.Tensor:
+    """Below the visible one."""
+    return mask().roll(24, dims=1)
+
+
 def hand(x: float, y: float) -> np.ndarray:
     joints = np.random.default_rng(0).uniform(-6, 6, (21, 3)).astype(np.float32) + (x, y, 0)
     joints[:, 2] = 1
@@ -92,7 +97,8 @@ def value_of(node_id: str, name: str, kind: Any, options: dict[str, Any]) -> Any
     if (node_id, name) == ("FiguraHandCanvas", "mask"):
         return mask().repeat(2, 1, 1)
     made = {
-        "IMAGE": picture, "MASK": mask, "POSE_KEYPOINT": hand_close_ups if name == "hand_pose" else pose,
+        "IMAGE": picture, "MASK": hidden_mask if name == "invisible_mask" else mask,
+        "POSE_KEYPOINT": hand_close_ups if name == "hand_pose" else pose,
         "BOUNDING_BOX": lambda: {"x": 8, "y": 4, "width": 48, "height": 56},
         "FIGURA_PROMPT": lambda: [parse_points(POINTS, SIDE, SIDE)],
         "FIGURA_CROP": lambda: [plan_crop(Box(8, 8, 56, 56), (SIDE, SIDE), (SIDE, SIDE))],
@@ -103,7 +109,7 @@ def value_of(node_id: str, name: str, kind: Any, options: dict[str, Any]) -> Any
     }  # fmt: skip
     if kind in made:
         return made[kind]()
-    small = {"steps": 1, "count": 1, "size": SIDE, "width": SIDE, "height": SIDE, "cfg": 1.0}
+    small = {"steps": 1, "count": 1, "size": SIDE, "width": SIDE, "height": SIDE, "cfg": 1.0, "mix": 0.5}
     return small.get(name, options["default"])
 
 

@@ -118,3 +118,26 @@ def test_hidden_files_and_unknown_formats_are_passed_over_and_said(tmp_path, cap
     jobs = make_jobs(graph, [], [tmp_path])
     assert [job.name for job in jobs] == ["a", "b"]
     assert "passed over ._a.jpg, .hidden.png, Thumbs.db, c.heic, notes.txt: hidden" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "x" * 300 + ".png", "x" * 5000, "a\0b.png", "folder/" + "y" * 300]
+)
+def test_a_name_that_no_file_can_have_stays_as_it_is(name):
+    (job,) = make_jobs({"1": {"class_type": "LoadImage", "inputs": {"image": name}}}, [], [])
+    assert job.graph["1"]["inputs"]["image"] == name and list(jobs.local_images(job)) == []
+
+
+def test_a_folder_of_many_other_files_is_read_in_one_go(tmp_path, monkeypatch):
+    for name in ("a.png", "b.txt"):
+        (tmp_path / name).touch()
+    compared = []
+    monkeypatch.setattr(
+        type(tmp_path), "__eq__", lambda one, other: compared.append(1) or str(one) == str(other)
+    )
+    monkeypatch.setattr(type(tmp_path), "__hash__", lambda one: hash(str(one)))
+    for number in range(40):
+        (tmp_path / f"{number}.txt").touch()
+        (tmp_path / f"{number}.png").touch()
+    jobs._pictures_in(tmp_path)
+    assert len(compared) < 200

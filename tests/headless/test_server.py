@@ -181,6 +181,16 @@ def test_a_strangers_graph_sends_no_file_of_this_machine(tmp_path, monkeypatch, 
     assert (result.error is None) == (content == png()) and len(server.uploads) == (content == png())
 
 
+def test_a_picture_too_large_to_be_opened_is_told_its_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    (tmp_path / "x.png").write_bytes(png())
+    with FakeComfyUI() as server:
+        (result,) = run([server], [Job("", GRAPH)], tmp_path / "out")
+    assert isinstance(result.error, GraphError) and not server.uploads
+    assert "larger than what ComfyUI opens (Image size (4 pixels)" in str(result.error)
+
+
 def test_fetched_pictures_of_one_name_are_all_kept(tmp_path):
     image = {"filename": "picture.png", "subfolder": "", "type": "output"}
     names = [keep(tmp_path, image, bytes([number])).name for number in range(3)]
@@ -190,6 +200,14 @@ def test_fetched_pictures_of_one_name_are_all_kept(tmp_path):
         with pytest.raises(OSError, match="the server names"):
             keep(tmp_path, {"filename": name}, b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture_00001_.png"])
+def test_a_link_that_leads_nowhere_is_neither_followed_nor_replaced(tmp_path, name):
+    (tmp_path / name).symlink_to(tmp_path / "gone")
+    kept = keep(tmp_path, {"filename": name}, b"new")
+    assert kept.name != name and kept.read_bytes() == b"new"
+    assert (tmp_path / name).is_symlink() and not (tmp_path / "gone").exists()
 
 
 @pytest.mark.parametrize(

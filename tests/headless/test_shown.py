@@ -1,5 +1,8 @@
 """What preview nodes show can be kept."""
 
+import copy
+
+import pytest
 from figura.headless.runner import Runner
 from figura.headless.shown import keep_shown
 from figura.host.plain import PlainHost
@@ -23,3 +26,20 @@ def test_shown_pictures_are_kept_under_their_titles_and_never_overwritten(tmp_pa
     for path in [*first, *second]:
         with Image.open(path) as image:
             assert image.size == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("meta", "name"),
+    [
+        (None, "previewimage_00001_.png"),
+        ({}, "previewimage_00001_.png"),
+        ({"title": None}, "previewimage_00001_.png"),
+        ({"title": "?!"}, "picture_00001_.png"),
+        ({"title": "人" * 300}, "人" * 50 + "_00001_.png"),
+    ],
+)
+def test_every_title_makes_a_name(tmp_path, meta, name):
+    host, graph = PlainHost(output_dir=tmp_path / "out"), copy.deepcopy(GRAPH)
+    graph["3"]["_meta"] = meta
+    kept = keep_shown(graph, Runner(host).run(GRAPH).ui, host.temp_dir(), tmp_path / "stages")
+    assert kept[0].name == name and kept[0].is_file()

@@ -157,6 +157,29 @@ def test_prefix_variables_are_filled(host):
     assert saved["filename"] == "p_5x3_0_00001_.png"
 
 
+@pytest.mark.parametrize("stem", ["夏\u3000の人", "a\u00a0b", "👩\u200d🦰", "人" * 66])
+def test_prefixes_of_all_scripts_are_taken(host, stem):
+    (saved,) = save_pngs(torch.zeros(1, 3, 5, 3), host.output_dir(), stem, {}, 1)
+    assert saved["filename"] == f"{stem}_00001_.png" and (host.output_dir() / saved["filename"]).is_file()
+
+
+@pytest.mark.parametrize("stem", ["a\0b", "a\x1b[31m", "a\nb", "\ud800", "人" * 67, "x" * 201])
+def test_prefixes_that_no_file_can_have_are_refused(host, stem):
+    with pytest.raises(ValueError, match="'filename_prefix' is .*at most 200 bytes"):
+        save_pngs(torch.zeros(1, 3, 5, 3), host.output_dir(), stem, {}, 1)
+
+
+def test_a_picture_too_large_to_be_opened_is_told_its_size(host, tmp_path, monkeypatch):
+    Image.new("RGB", (4, 4)).save(host.input_dir() / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    with pytest.raises(ValueError, match=r"large.png cannot be read.*16 pixels"):
+        STOCK_NODES["LoadImage"]().load_image("large.png")
+
+
+def test_a_name_that_no_file_can_have_is_no_file(host):
+    assert "no image file" in STOCK_NODES["LoadImage"].VALIDATE_INPUTS("x" * 300)
+
+
 @pytest.mark.parametrize("prefix", ["../out_of_it", "/tmp/elsewhere", "a/../../b"])
 def test_a_prefix_cannot_leave_the_output_folder(host, prefix):
     with pytest.raises(ValueError, match="leads out of the folder"):

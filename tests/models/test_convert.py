@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from figura.models import convert as convert_module
 from figura.models import files
 from figura.models.convert import as_safetensors, convert, read_pickle
 from safetensors.torch import load_file, save_file
@@ -133,6 +134,20 @@ def test_a_changed_checkpoint_is_converted_anew(checkpoint):
     torch.save({"b": torch.ones(1)}, checkpoint)
     os.utime(checkpoint, (1e9, 1e9))
     assert sorted(load_file(as_safetensors(checkpoint))) == ["b"]
+
+
+def test_a_checkpoint_that_changes_while_it_is_read_is_told(checkpoint, monkeypatch):
+    """Else the state of the new file would be noted down beside the tensors of the old one."""
+
+    def written_meanwhile(path):
+        found = read_pickle(path)
+        torch.save({"b": torch.ones(100)}, path)
+        return found
+
+    monkeypatch.setattr(convert_module, "read_pickle", written_meanwhile)
+    with pytest.raises(ValueError, match="model.ckpt: changed while it was read"):
+        convert(checkpoint)
+    assert not checkpoint.with_suffix(".safetensors").exists()
 
 
 def test_leftovers_of_a_killed_conversion_are_removed(checkpoint):

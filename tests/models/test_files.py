@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from figura.models.files import write_then_rename
+from figura.models import files
+from figura.models.files import remove_leftovers, write_then_rename
 
 
 def write(place: Path) -> None:
@@ -63,3 +65,34 @@ def test_an_unfinished_file_has_no_ending_by_which_it_would_be_offered(tmp_path)
 
     write_then_rename(tmp_path / "model.safetensors", write)
     assert seen == [] and [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_leftover_with_our_own_number_is_removed_and_what_we_write_stays(tmp_path):
+    """Containers start again with the same numbers: the dead process may have had ours."""
+    left = tmp_path / f".{files._machine()}.{os.getpid()}.00ff00.partial"
+    older = tmp_path / f".model.safetensors.{files._machine()}.{os.getpid()}.00ff00.partial"
+    left.mkdir()
+    older.mkdir()
+
+    def nested(place: Path) -> None:
+        write(place)
+        assert remove_leftovers(tmp_path) == [] and place.is_file()
+        write_then_rename(tmp_path / "other.md", write)
+        assert place.is_file()
+
+    write_then_rename(tmp_path / "figures.md", nested)
+    assert {each.name for each in tmp_path.iterdir()} == {"figures.md", "other.md"}
+
+
+def test_where_one_cannot_ask_others_live(tmp_path, monkeypatch):
+    theirs = tmp_path / f".{files._machine()}.{os.getpid() + 1}.00ff00.partial"
+    theirs.mkdir()
+    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt", getpid=os.getpid, scandir=os.scandir))
+    assert remove_leftovers(tmp_path) == [] and theirs.is_dir()
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u4eba", "\U0001f9cd"])
+def test_a_name_may_be_as_long_as_the_system_lets_it(tmp_path, letter: str) -> None:
+    """Systems count bytes, not letters."""
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    assert write_then_rename(path, write).read_text(encoding="utf-8") == "new"

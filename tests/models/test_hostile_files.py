@@ -1,16 +1,18 @@
 """Weights files as a stranger would send them: each ends in a sentence with its name, in little memory."""
 
+import io
 import json
 import pickle
 import resource
 import struct
+import threading
 import zipfile
 
 import pytest
 import torch
 from figura.models import store
 from figura.models.convert import convert, read_pickle
-from figura.models.diffusion.checkpoint import config_to_metadata, load_file, read_safetensors
+from figura.models.diffusion.checkpoint import built, config_to_metadata, load_file, read_safetensors
 from figura.models.diffusion.networks import load_unet, load_vae
 from figura.models.diffusion.text import load_text_encoder
 from figura.models.perception.densepose import FILE_KIND, DensePoseConfig, DensePoseNet, load_densepose_net
@@ -20,6 +22,7 @@ from figura.models.phac.amodal_mask import load_amodal_mask
 from figura.models.phac.checkpoint import load_mask_net
 from figura.models.pocold.checkpoint import load_networks
 from safetensors.torch import save_file
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 SMALL = DensePoseConfig(32, (8, 8, 16, 16), 1)
 
@@ -96,18 +99,65 @@ class TestPickles:
 
     @pytest.mark.parametrize("said", ["storage", "shape"])
     def test_sizes_that_are_only_said_are_not_believed(self, tmp_path, said):
-        """4 GB of a file of 2 KB: as a shape it is refused, as a storage what is there is read."""
+        """4 GB of a file of 2 KB."""
         old = {"storage": b"M\x90\x01t", "shape": b"M\x90\x01\x85"}[said]
         torch.save({"w": torch.arange(400.0)}, tmp_path / "good.pth")
         with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(tmp_path / "x.pth", "w") as bad:
             for entry in good.infolist():
                 bad.writestr(entry.filename, good.read(entry).replace(old, b"J\x00\xca\x9a\x3b" + old[-1:]))
-        if said == "storage":
-            (found,) = read_pickle(tmp_path / "x.pth").values()
-            assert torch.equal(found, torch.arange(400.0)) and found.untyped_storage().nbytes() == 1600
-            return
         with pytest.raises(ValueError, match="x.pth is truncated or no checkpoint"):
             read_pickle(tmp_path / "x.pth")
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    @pytest.mark.parametrize(
+        "program",
+        [
+            b"c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\xc0\x00\x85R",
+            b"cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\xc0\x00\x85R",
+            b"ctorch.storage\nUntypedStorage\nJ\x00\x00\x00\x60\x85R",
+            b"ctorch.storage\nUntypedStorage\nq\x010h\x01J\x00\x00\x00\x60\x85R",
+            b"ctorch.storage\nUntypedStorage\nq\x01]q\x02h\x01J\x00\x00\x00\x60\x85R",
+            b"ctorch\nTensor\nJ\x00\x00\x00\x60\x85R",
+            b"ctorch._tensor\n_rebuild_from_type_v2\n(NN)tR",
+            b"ctorch\nFloatTensor\nJ\x00\x00\x00\x60\x85R",
+        ],
+    )  # fmt: skip
+    def test_words_that_take_memory_are_refused_before_they_are_run(
+        self, tmp_path, program, zipped, monkeypatch
+    ):
+        """3 GB of twenty bytes, in either format, by itself or as the second of two words."""
+        monkeypatch.setattr(torch, "load", None)
+        path, whole = tmp_path / "x.pth", b"\x80\x02}X\x01\x00\x00\x00w" + program + b"s."
+        if zipped:
+            torch.save({"w": torch.ones(3)}, tmp_path / "good.pth")
+            with zipfile.ZipFile(tmp_path / "good.pth") as good, zipfile.ZipFile(path, "w") as bad:
+                for entry in good.infolist():
+                    content = whole if entry.filename.endswith("data.pkl") else good.read(entry)
+                    bad.writestr(entry.filename, content)
+        else:
+            head = io.BytesIO()
+            torch.save({"w": torch.ones(3)}, head, _use_new_zipfile_serialization=False)
+            head.seek(0)
+            for _ in range(3):
+                pickle.load(head)
+            path.write_bytes(head.getvalue()[: head.tell()] + whole + b"\x80\x02].")
+        with pytest.raises(ValueError, match=r"x.pth is refused.*GLOBAL"):
+            read_pickle(path)
+
+    def test_an_archive_behind_a_pickle_hides_nothing(self, tmp_path):
+        """Archives are told by their ends by some, by their beginnings by torch."""
+        torch.save({"w": torch.ones(3)}, tmp_path / "good.pth")
+        evil = b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\xc0\x00\x85R."
+        (tmp_path / "x.pth").write_bytes(evil + (tmp_path / "good.pth").read_bytes())
+        with pytest.raises(ValueError, match=r"x.pth is refused.*GLOBAL __builtin__.bytearray"):
+            read_pickle(tmp_path / "x.pth")
+
+    def test_what_was_read_does_not_hang_on_the_file(self, tmp_path):
+        """A file that is written over, or gone, would end a process that has it mapped."""
+        torch.save({"w": torch.arange(400_000.0)}, tmp_path / "x.pth")
+        found = read_pickle(tmp_path / "x.pth")
+        (tmp_path / "x.pth").write_bytes(b"")
+        assert torch.equal(found["w"], torch.arange(400_000.0))
 
     def test_packed_archives_are_not_unpacked(self, tmp_path):
         """A file of 10 MB that would be 10 GB; here a thousandth of it."""
@@ -214,6 +264,52 @@ class TestMetadata:
         path = with_metadata(tmp_path / "strange.safetensors", json.dumps({"kind": kind, "config": config}))
         with pytest.raises(ValueError, match="strange.safetensors"):
             load(path)
+
+    @pytest.mark.parametrize(
+        ("load", "kind", "config"),
+        [
+            (load_vae, "vae", {"layers_per_block": 300}),
+            (load_unet, "unet", {"layers_per_block": 100}),
+            (load_sam, "sam", {"depth": 400}),
+            (load_networks, "pocold", {"layers": 400}),
+            (load_densepose_net, FILE_KIND, {"blocks": 400}),
+        ],
+    )
+    def test_depths_are_followed_no_further_than_the_tensors(self, tmp_path, load, kind, config):
+        """A depth is a number in a file of 400 bytes; each layer takes time and memory of its own."""
+        made = []
+        text = json.dumps({"kind": kind, "config": config})
+        path = with_metadata(tmp_path / "deep.safetensors", text)
+        handle = register_module_parameter_registration_hook(lambda *_: made.append(1))
+        try:
+            with pytest.raises(ValueError, match="deep.safetensors"):
+                load(path)
+        finally:
+            handle.remove()
+        assert len(made) < 400
+
+    def test_sides_of_tensors_that_hold_nothing_do_not_count(self, tmp_path):
+        text = json.dumps({"kind": "sam", "config": {"depth": 1 << 40}})
+        path = with_metadata(tmp_path / "x.safetensors", text, {"x": torch.zeros(1 << 50, 0)})
+        with pytest.raises(ValueError, match="x.safetensors describes a network with 1099511627776"):
+            load_sam(path)
+
+    def test_networks_are_made_beside_each_other(self, tmp_path):
+        """What another thread makes is not counted."""
+
+        def deep():
+            return torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(300)))
+
+        def network():
+            thread = threading.Thread(target=deep)
+            thread.start()
+            thread.join()
+            return torch.nn.Linear(1, 1)
+
+        tensors = torch.nn.Linear(1, 1).state_dict()
+        assert torch.equal(built(network, tensors, "x").weight, tensors["weight"])
+        with pytest.raises(ValueError, match="x describes no network .*more than 204 tensors"):
+            built(deep, tensors, "x")
 
 
 class TestTypes:

@@ -1,9 +1,12 @@
 """One at a time in a folder, whatever becomes of the one."""
 
+import errno
+import os
 import subprocess
 import sys
 
 import pytest
+from figura.models import locks
 from figura.models.locks import LOCK, FolderInUseError, only_one
 
 HOLD = """
@@ -29,6 +32,21 @@ def test_the_second_says_who_is_first_and_leaves(tmp_path):
     with only_one(tmp_path, "train in"):
         assert (tmp_path / LOCK).is_file()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system locks in another way")
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_told_and_nobody_else(tmp_path, monkeypatch, code):
+    def flock(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    with (
+        pytest.raises(OSError, match="its disk has no locks .*another disk") as caught,
+        only_one(tmp_path, "x"),
+    ):
+        pass
+    assert not isinstance(caught.value, FolderInUseError) and caught.value.errno == code
 
 
 def test_it_is_free_again_after_a_failure(tmp_path):

@@ -1,10 +1,12 @@
 """Whether a model file is what it says it is."""
 
 import hashlib
+import pickle
 import shutil
 import subprocess
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from figura.models import store
@@ -67,6 +69,27 @@ def test_not_finite_tensors_and_foreign_metadata_are_told(tmp_path):
     save_file({"w": torch.zeros(3)}, tmp_path / "odd.safetensors", metadata={"figura": "[]"})
     with pytest.raises(ValueError, match="without kind and config"):
         verify(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_pickles_that_are_not_finite_are_told(tmp_path, value):
+    torch.save({"w": torch.tensor([1.0, value])}, tmp_path / "a.pth")
+    torch.save({"w": torch.tensor([1.0, value])}, tmp_path / "b.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "c.pkl").write_bytes(pickle.dumps({"w": np.array([1.0, value], np.float32)}))
+    for path in tmp_path.iterdir():
+        with pytest.raises(ValueError, match=f"'w' in .*{path.name} holds NaN or infinity"):
+            verify(path)
+
+
+def test_a_changed_number_of_an_archive_is_told(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"w": torch.arange(300.0)}, path)
+    content = path.read_bytes()
+    old = torch.tensor([7.0, 8.0]).numpy().tobytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, torch.tensor([7.0, 9.0]).numpy().tobytes()))
+    with pytest.raises(ValueError, match=r"a.pth is (damaged|truncated)"):
+        verify(path)
 
 
 @pytest.fixture

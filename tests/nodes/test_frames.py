@@ -68,6 +68,39 @@ def test_an_empty_visible_mask_comes_back_for_it(caplog: pytest.LogCaptureFixtur
     assert "nobody in picture 2 of 3: its mask is empty" in caplog.text
 
 
+EMPTIED = (
+    '{"version": 1, "width": 64, "height": 64, "active": 0, "people": [{"joints": {}}], "roi_box": null, '
+    '"full_box": null, "positive": [], "negative": []}'
+)
+
+
+@pytest.mark.parametrize("text", ["", " ", EMPTIED, "{}", '{"negative": [[2, 2]]}'])
+def test_a_text_that_says_nothing_is_as_good_as_none(text: str) -> None:
+    pose = poses(0.3, None, 0.6)
+    drawn, prompts, *_ = prompt(frames(), pose, text)
+    assert [each.says_nothing for each in prompts] == [False, True, False] and not drawn[1].any()
+    found, _ = FiguraVisibleMask().run(network("FIGURA_SAM"), frames(), pose_keypoint=pose, points=text)
+    assert not found[1].any()
+
+
+def test_an_empty_list_of_points_says_nothing_either() -> None:
+    sam, pose = network("FIGURA_SAM"), poses(0.3, None)
+    found, _ = FiguraVisibleMask().run(sam, frames(2), pose_keypoint=pose, points="[]")
+    assert not found[1].any()
+
+
+def test_a_box_names_somebody_whatever_else_is_silent() -> None:
+    sam, boxes = network("FIGURA_SAM"), [[[8, 4, 50, 60]], [[8, 4, 50, 60]]]
+    pose = poses(0.3, None)
+    alone, _ = FiguraVisibleMask().run(sam, frames(2)[1:], bounding_box=boxes[:1])
+    assert alone.any()
+    for said in ({"prompt": prompt(frames(2), pose)[1]}, {"pose_keypoint": pose}):
+        found, _ = FiguraVisibleMask().run(sam, frames(2), bounding_box=boxes, **said)
+        assert torch.allclose(found[1], alone[0])
+    found, _ = FiguraVisibleMask().run(sam, frames(2), bounding_box=[boxes[0], []])
+    assert not found[1].any()
+
+
 @pytest.mark.parametrize("places", [(None,), (None, None)])
 def test_where_nobody_is_anywhere_it_is_said(places: tuple[None, ...]) -> None:
     with pytest.raises(ValueError, match="needs joints"):

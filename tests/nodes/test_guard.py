@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from figura.host import Cancelled
+from figura.nodes import guard
 from figura.nodes.guard import checked_input, guarded
 
 RANGE = {"min": 0, "max": 9}
@@ -146,6 +148,25 @@ def test_errors_from_inside_come_through_as_themselves(error: BaseException) -> 
 def test_wrong_objects_are_refused_by_name(kind: str, value: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="some_input"):
         checked_input(value, "some_input", kind, {})
+
+
+def test_of_several_wrong_inputs_the_first_is_said() -> None:
+    with pytest.raises(ValueError, match="Probe: steps"):
+        run(PICTURE, steps=10, mode="c", amount=1e300, mask=PICTURE)
+
+
+def test_an_error_of_a_kind_of_its_own_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def undecodable(value: Any, name: str, options: Any) -> Any:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setitem(guard.CHECKS, "INT", undecodable)
+    with pytest.raises(ValueError, match="Probe: .*invalid start byte"):
+        run(PICTURE, 3)
+
+
+@pytest.mark.parametrize("value", [True, False, np.bool_(True), np.bool_(False), 1, 0.0])
+def test_flags_of_numpy_are_flags(value: Any) -> None:
+    assert checked_input(value, "flag", "BOOLEAN", {}) is bool(value)
 
 
 def test_every_node_of_the_pack_stands_behind_the_door() -> None:

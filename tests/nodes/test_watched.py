@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 import torch
 from figura.headless.runner import Runner
+from figura.host import editor_data
 from figura.host.plain import PlainHost
+from figura.models import store
 from figura.models.humansd import checkpoint as humansd
 from figura.models.humansd.checkpoint import readable_fast
+from figura.models.perception.pose_detectors import MODULES, PROVIDERS, Detector, keypoint_rcnn
 from figura.nodes import NODE_CLASS_MAPPINGS
+from figura.nodes.people import FiguraDetectPose
 from figura.nodes.watched import stamp, watched
+from figura.people.keypoints import Pose
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 LOADERS = sorted(node_id for node_id in NODE_CLASS_MAPPINGS if node_id.startswith("FiguraLoad"))
@@ -22,8 +28,7 @@ LOADERS = sorted(node_id for node_id in NODE_CLASS_MAPPINGS if node_id.startswit
 
 def test_every_loader_watches_its_files_and_no_other_node_does() -> None:
     watching = {node_id for node_id, each in NODE_CLASS_MAPPINGS.items() if hasattr(each, "IS_CHANGED")}
-    assert {*LOADERS, "FiguraDensePose"} <= watching
-    assert not {"FiguraCompare", "FiguraStitch", "FiguraPHACSampler"} & watching
+    assert watching == {*LOADERS, "FiguraDensePose", "FiguraDetectPose"}
 
 
 @pytest.mark.parametrize("node_id", LOADERS)
@@ -40,10 +45,73 @@ def test_a_replaced_file_has_another_stamp_and_names_lead_nowhere_else(host: Pla
     folder.mkdir(parents=True)
     file.write_bytes(b"one")
     before = stamp("some.safetensors")
-    file.write_bytes(b"three")
+    file.write_bytes(b"two")
     os.utime(file, ns=(1, 1))
     assert len(before) == 1 and stamp("some.safetensors") != before
+    os.utime(file, ns=(before[0][2], before[0][2]))
+    assert stamp("some.safetensors") == before
+    file.write_bytes(b"three")
+    os.utime(file, ns=(before[0][2], before[0][2]))
+    assert stamp("some.safetensors") != before
     assert stamp("../../etc/passwd") == stamp("none.safetensors") == []
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".safetensors", "a\0b"])
+def test_a_name_that_no_file_can_have_is_none(host: PlainHost, name: str) -> None:
+    assert stamp(name) == []
+
+
+def test_mini_is_watched_as_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [Path(path).suffix for path, *_ in stamp("mini")].count(".safetensors") > 1
+    monkeypatch.setattr(store, "MINI_DIR", tmp_path)
+    (tmp_path / "sam.safetensors").write_bytes(b"old")
+    before = stamp("mini")
+    (tmp_path / "sam.safetensors").write_bytes(b"newer")
+    assert len(before) == 1 and stamp("mini") != before
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_file_of_a_detector_is_watched(host: PlainHost, name: str) -> None:
+    (folder, *_) = host.model_folders("pose_detector")
+    seen = [stamp(name)]
+    for file in MODULES[name].FILES:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(b"one")
+        seen.append(stamp(name))
+    os.utime(folder / file, ns=(1, 1))
+    seen.append(stamp(name))
+    assert seen[0] == [] and len({repr(each) for each in seen}) == len(MODULES[name].FILES) + 2
+
+
+def test_files_that_are_known_are_those_that_detectors_read() -> None:
+    read = {file for module in MODULES.values() for file in module.FILES}
+    assert {file.name for file in store.known_files("pose_detector")} <= read
+
+
+@pytest.mark.parametrize("by_the_editor", [False, True])
+def test_a_replaced_detector_is_read_again(
+    host: PlainHost, monkeypatch: pytest.MonkeyPatch, by_the_editor: bool
+) -> None:
+    (folder, *_) = host.model_folders("pose_detector")
+    folder.mkdir(parents=True)
+    file, loads = folder / keypoint_rcnn.FILE, []
+
+    def load(*where: Any) -> Detector:
+        loads.append(file.read_text())
+        return Detector(lambda image: Pose((), 8, 8))
+
+    def find() -> None:
+        if by_the_editor:
+            editor_data._detect(Image.new("RGB", (8, 8)), (0, 0, 8, 8), "keypoint_rcnn")
+        else:
+            FiguraDetectPose().run(torch.zeros(1, 8, 8, 3), "keypoint_rcnn")
+
+    monkeypatch.setattr(keypoint_rcnn, "load", load)
+    for text in ("old", "old", "newer"):
+        file.write_text(text)
+        os.utime(file, ns=(1, 1))
+        find()
+    assert loads == ["old", "newer"]
 
 
 class Loads:

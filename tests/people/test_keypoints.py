@@ -144,6 +144,15 @@ def test_none_parts_nested_lists_and_empty_people():
     assert pose.people == ()
 
 
+def test_people_may_come_as_an_array():
+    (written,) = frame(body().ravel())["people"]
+    for count in (0, 1, 2):
+        people = np.array([written] * count, dtype=object)
+        (pose,) = read_pose_keypoint({"people": people, "canvas_width": 100, "canvas_height": 100})
+        assert len(pose.people) == count and all(person.is_present for person in pose.people)
+        assert pose.shows_nobody == (count == 0)
+
+
 def test_a_missing_canvas_takes_the_pictures_size():
     (pose,) = read_pose_keypoint({"people": []}, size=(30, 40))
     assert (pose.width, pose.height) == (40, 30)
@@ -160,6 +169,9 @@ def test_a_missing_canvas_takes_the_pictures_size():
         ({"people": [], "canvas_width": 0, "canvas_height": 5}, "canvas_width"),
         ({"people": [3], "canvas_width": 5, "canvas_height": 5}, "person 0 must be a dict"),
         ({"people": "x", "canvas_width": 5, "canvas_height": 5}, "must be a list of dicts"),
+        ({"people": np.ones(2), "canvas_width": 5, "canvas_height": 5}, "person 0 must be a dict"),
+        ({"people": np.array(3), "canvas_width": 5, "canvas_height": 5}, "must be a list of dicts"),
+        ({"people": {}, "canvas_width": 5, "canvas_height": 5}, "must be a list of dicts"),
         (frame(np.ones(10)), "51 or 54 or 75 numbers"),
         (frame(["x"] * 54), "51 or 54 or 75 numbers"),
         (frame(np.full(54, np.inf)), "infinite"),

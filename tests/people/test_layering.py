@@ -55,6 +55,7 @@ def test_the_front_stays_in_front_and_the_rest_is_the_input() -> None:
     assert (done[..., 20:, 10:20] == 0.2).all()  # completed, before the other's completion
     assert (done[..., 20:30] == 0.8).all()
     assert torch.equal(done[..., 30:], image[..., 30:])
+    assert not amount[0][front_seen | back_seen].any()
     untouched = (amount == 0).expand(-1, 3, -1, -1)
     assert torch.equal(done[untouched], image[untouched])
 

@@ -22,7 +22,7 @@ from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split, random_generator
 from .masks import disturbed
-from .people import HELD_OUT_SEED, PeopleDataset, create_arrays, rows, run_jobs, write_json
+from .people import HELD_OUT_SEED, PeopleDataset, create_arrays, missing_parts, rows, run_jobs, write_json
 from .prompt_images import pose_prompt_images
 
 if TYPE_CHECKING:
@@ -167,13 +167,15 @@ def build_part(
     folder.mkdir(exist_ok=True)
     _check_settings(folder / SETTINGS, {**asdict(sampling), "count": count})
     shape = (count, sampling.draws, 3, people.size, people.size)
-    create_arrays(folder, {"images": (shape, "uint8")})
+    layout = {"images": (shape, "uint8")}
     files = tuple(str(init[name]) for name in NEEDS)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    missing = [number for number in range(shard_count(count)) if not _done_file(folder, number).is_file()]
-    jobs = [(root, folder, number, files, sampling, device, first_seed) for number in missing]
-    if jobs:
+    done = {number: _done_file(folder, number) for number in range(shard_count(count))}
+    if missing_parts(folder, layout, done):
         with only_one(folder, "draw in"):
+            missing = missing_parts(folder, layout, done)
+            create_arrays(folder, layout)
+            jobs = [(root, folder, number, files, sampling, device, first_seed) for number in missing]
             _draw(jobs, 1 if device != "cpu" else processes, sampling)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +16,7 @@ from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
 from .latents import encoder_name
-from .people import HELD_OUT_SEED, SHARD, create_arrays, render_arrays, rows
+from .people import HELD_OUT_SEED, SHARD, create_arrays, missing_parts, render_arrays, rows
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -213,16 +212,22 @@ def encoded(folder: Path, name: str, vae: AutoencoderKL, count: int, images: Ima
     name = f"{name}_{encoder_name(vae)}"
     device = next(vae.parameters()).device
     shape = tuple(encode_image(vae, images(np.arange(1)).to(device)).shape[1:])
-    create_arrays(folder, {name: ((count, *shape), "float16")})
+    layout = {name: ((count, *shape), "float16")}
     done = {start: folder / f"{name}_{start:07d}.done" for start in range(0, count, SHARD)}
-    missing = [start for start, file in done.items() if not file.is_file()]
-    with only_one(folder, "encode in") if missing else nullcontext():
-        for start in missing:
-            array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-            for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
-                where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
-                with torch.autocast(device.type, torch.bfloat16):
-                    array[where] = encode_image(vae, images(where).to(device)).float().cpu().numpy()
-            array.flush()
-            done[start].touch()
+
+    def encode(start: int) -> None:
+        array = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        for first in range(start, min(start + SHARD, count), ENCODED_AT_ONCE):
+            where = np.arange(first, min(first + ENCODED_AT_ONCE, start + SHARD, count))
+            with torch.autocast(device.type, torch.bfloat16):
+                array[where] = encode_image(vae, images(where).to(device)).float().cpu().numpy()
+        array.flush()
+        done[start].touch()
+
+    if missing_parts(folder, layout, done):
+        with only_one(folder, "encode in"):
+            missing = missing_parts(folder, layout, done)
+            create_arrays(folder, layout)
+            for start in missing:
+                encode(start)
     return np.load(folder / f"{name}.npy", mmap_mode="r")

@@ -16,7 +16,7 @@ import torch
 from ...models.locks import only_one
 from ..run.recipe import Split, random_generator
 from .masks import dilate_square, disturbed, random_masks
-from .people import SHARD, PeopleDataset, create_arrays, report_shards
+from .people import SHARD, PeopleDataset, create_arrays, missing_parts, report_shards
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -85,10 +85,11 @@ class LatentCache:
         count = len(people) if names else min(len(people), MAX_LATENTS)
         layout = _cache_layout(count, people.size // 8, vae.config.latent_channels)
         layout = {name: layout[name] for name in names or layout}
-        create_arrays(folder, layout)
-        starts = [each for each in range(0, count, SHARD) if not _done_file(folder, each).is_file()]
-        if starts:
+        done = {start: _done_file(folder, start) for start in range(0, count, SHARD)}
+        if missing_parts(folder, layout, done):
             with only_one(folder, "encode in"):
+                starts = missing_parts(folder, layout, done)
+                create_arrays(folder, layout)
                 parts = [range(start, min(start + SHARD, count)) for start in starts]
                 _encode_parts(people, folder, vae, parts, list(layout), precision)
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout}

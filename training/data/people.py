@@ -33,7 +33,8 @@ SAME_AS = {"complete": "unoccluded", "unoccluded": "occluded"}
 """A person whom nothing hides is on one picture; imported data have no more than that."""
 
 Renderer = Callable[[list[int], int], Any]
-Layout = Callable[[int, int], Mapping[str, tuple[tuple[int, ...], str]]]
+Arrays = Mapping[str, tuple[tuple[int, ...], str]]
+Layout = Callable[[int, int], Arrays]
 """(number of pictures, their side) -> shape and dtype of every array. uint8 with 4 dimensions holds 0..1."""
 
 
@@ -188,6 +189,8 @@ def render_arrays(
         _remove_shard_files(root)  # of a process that was killed at the very end
         return
     with only_one(root, "render in"):
+        if (root / "captions.json").is_file():
+            return  # another process ended meanwhile
         create_arrays(root, layout(count, size))
         shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
         jobs = [
@@ -237,15 +240,34 @@ def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.nda
     return np.array(drawn, dtype=np.int64)
 
 
-def create_arrays(root: Path, layout: Mapping[str, tuple[tuple[int, ...], str]]) -> None:
-    """Empty .npy files of that shape and dtype in `root`. ValueError when others are there; OSError when the
-    disk has no room for them, which is taken here: a disk that fills up later would end the process at once.
+def check_arrays(root: Path, layout: Arrays) -> bool:
+    """Whether all arrays of a layout are there. ValueError when one is of another shape."""
+    paths = {root / f"{name}.npy": shape for name, (shape, _) in layout.items()}
+    for path, shape in paths.items():
+        if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
+            raise ValueError(f"{path} was begun with another size or count: delete the folder or use another")
+    return all(path.is_file() for path in paths)
+
+
+def missing_parts(root: Path, layout: Arrays, done: Mapping[int, Path]) -> list[int]:
+    """The parts that are not marked as done, of `done`; all of them when an array is missing.
+
+    Only inside the lock of `root` does the answer hold. ValueError as of `check_arrays`.
     """
+    whole = check_arrays(root, layout)
+    return [part for part, mark in done.items() if not (whole and mark.is_file())]
+
+
+def create_arrays(root: Path, layout: Arrays) -> None:
+    """Empty .npy files of that shape and dtype in `root`, inside its lock: they replace what is there.
+
+    ValueError when others are there; OSError when the disk has no room for them, which is taken here: a disk
+    that fills up later would end the process at once.
+    """
+    check_arrays(root, layout)
     check_space(root, {name: each for name, each in layout.items() if not (root / f"{name}.npy").is_file()})
     for name, (shape, dtype) in layout.items():
         path = root / f"{name}.npy"
-        if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
-            raise ValueError(f"{path} was begun with another size or count: delete the folder or use another")
         if not path.is_file():
             unfinished = path.with_suffix(".tmp")
             np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()

@@ -6,21 +6,22 @@ brings them).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from ...store import state_of
 from . import dwpose, keypoint_rcnn, openpose, vitpose
-from .detector import Detector
+from .detector import Detector, find_optional
 
-LOADERS: dict[str, Callable[[Sequence[Path], str | torch.device], Detector]] = {
-    "openpose": openpose.load,
-    "dwpose": dwpose.load,
-    "vitpose": vitpose.load,
-    "keypoint_rcnn": keypoint_rcnn.load,
+MODULES = {
+    "openpose": openpose,
+    "dwpose": dwpose,
+    "vitpose": vitpose,
+    "keypoint_rcnn": keypoint_rcnn,
 }
-PROVIDERS = tuple(LOADERS)
+PROVIDERS = tuple(MODULES)
 
 
 def load_detector(name: str, folders: Sequence[Path], device: str | torch.device = "cpu") -> Detector:
@@ -29,9 +30,17 @@ def load_detector(name: str, folders: Sequence[Path], device: str | torch.device
     folders: where its files are looked for. Raises ValueError for another name, ImportError with what to
     install, FileNotFoundError with the missing file, where it was looked for and what brings it.
     """
-    if name not in LOADERS:
+    if name not in MODULES:
         raise ValueError(f"unknown pose detector {name!r}: mini, {', '.join(PROVIDERS)} are accepted")
-    return LOADERS[name](folders, device)
+    detector: Detector = MODULES[name].load(folders, device)
+    return detector
 
 
-__all__ = ["PROVIDERS", "Detector", "load_detector"]
+def states_of(name: str, folders: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Path, size and time of change of every file that a detector of PROVIDERS would read now."""
+    files: tuple[str, ...] = MODULES[name].FILES if name in MODULES else ()
+    found = (find_optional(file, folders) for file in files)
+    return tuple(state_of(path) for path in found if path is not None)
+
+
+__all__ = ["PROVIDERS", "Detector", "load_detector", "states_of"]

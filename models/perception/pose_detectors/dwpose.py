@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ....people.keypoints import Person, Pose, body18_from_coco17
 from .detector import Detector, find_file
 
-FINDER, POSER = "yolox_l.onnx", "dw-ll_ucoco_384.onnx"
+FILES = FINDER, POSER = "yolox_l.onnx", "dw-ll_ucoco_384.onnx"
 INSTALL = "pip install onnxruntime (onnxruntime-gpu for an NVIDIA GPU)"
 FINDER_SIDE, FINDER_GREY, STRIDES = 640, 114.0, (8, 16, 32)
 PERSON, CANDIDATE_SCORE, PERSON_SCORE, OVERLAP = 0, 0.1, 0.3, 0.45

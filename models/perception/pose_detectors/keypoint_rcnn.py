@@ -13,6 +13,7 @@ from ...convert import read_pickle
 from .detector import Detector, find_file, person_of_coco17
 
 FILE = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
+FILES = (FILE,)
 PERSON_SCORE = 0.7
 JOINT_SCORE = 2.0
 """Logit above which a joint counts: what Detectron draws."""

@@ -12,7 +12,7 @@ import torch
 from ....people.keypoints import Person, Pose
 from .detector import Detector, find_file, find_optional, to_bytes
 
-BODY, HAND = "body_pose_model.pth", "hand_pose_model.pth"
+FILES = BODY, HAND = "body_pose_model.pth", "hand_pose_model.pth"
 INSTALL = "pip install controlnet-aux"
 
 

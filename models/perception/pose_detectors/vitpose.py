@@ -26,6 +26,7 @@ POSE_FOLDERS = (
 """Those that are known, the first one that is there is taken."""
 FINDER_FOLDER = "rtdetr_r50vd_coco_o365"
 WEIGHTS, PARTS = "model.safetensors", ("config.json", "preprocessor_config.json")
+FILES = tuple(f"{folder}/{name}" for folder in (*POSE_FOLDERS, FINDER_FOLDER) for name in (WEIGHTS, *PARTS))
 PERSON, PERSON_SCORE, JOINT_SCORE = 0, 0.3, 0.3
 """COCO's first class; the scores of transformers' own example."""
 COCO_EXPERT = 0

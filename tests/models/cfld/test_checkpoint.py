@@ -181,6 +181,33 @@ def test_either_pickle_becomes_one_delta_once(files, tmp_path: Path, monkeypatch
     assert checkpoint.as_delta(pair[0]).stat().st_mtime_ns > made
 
 
+def test_older_pickles_that_are_put_there_later_become_a_new_delta(
+    files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As cp -p or an archive leaves them: another file, and yet older than the delta."""
+    pair = [tmp_path / each.name for each in files]
+    for source, copy in zip(files, pair, strict=True):
+        copy.write_bytes(source.read_bytes())
+    monkeypatch.setattr(checkpoint, "released_config", lambda: tiny.CONFIG)
+    delta = checkpoint.as_delta(pair[1])
+    made = delta.stat().st_ino
+    os.utime(pair[1], (1e9, 1e9))
+    assert checkpoint.as_delta(pair[1]).stat().st_ino != made
+
+
+@pytest.mark.parametrize("metadata", [None, {"figura": '{"kind": "cfld", "config": {}}'}])
+def test_a_delta_of_another_origin_is_neither_read_nor_replaced(files, tmp_path: Path, metadata) -> None:
+    pair = [tmp_path / each.name for each in files]
+    for source, copy in zip(files, pair, strict=True):
+        copy.write_bytes(source.read_bytes())
+    delta = tmp_path / checkpoint.DELTA_FILE
+    save_file({"w": torch.zeros(1)}, delta, metadata=metadata)
+    content = delta.read_bytes()
+    with pytest.raises(ValueError, match="is there already and was not made from pytorch_model.bin, "):
+        checkpoint.as_delta(pair[0])
+    assert delta.read_bytes() == content
+
+
 def test_a_lone_or_renamed_pickle_says_what_is_needed(files, tmp_path: Path) -> None:
     alone = tmp_path / checkpoint.MODEL_FILE
     alone.write_bytes(files[0].read_bytes())

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from figura.models import numpy_pickle
 from figura.models.numpy_pickle import read_arrays
 from figura.models.perception import densepose_rcnn
 from figura.models.perception.densepose import PublicEstimator
@@ -183,6 +184,13 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"wide.safetensors: .*another shape"):
             load_public(tmp_path / "wide.safetensors")
 
+    def test_widths_of_tensors_that_hold_nothing_are_a_sentence(self, tmp_path):
+        state = {name: tensor.clone() for name, tensor in tiny().state_dict().items()}
+        state["roi_heads.densepose_head.body_conv_fcn1.weight"] = torch.zeros(1 << 62, 0)
+        save_file(state, tmp_path / "wide.safetensors")
+        with pytest.raises(ValueError, match=r"wide.safetensors describes no network that can be made"):
+            load_public(tmp_path / "wide.safetensors")
+
 
 class TestPickles:
     @pytest.mark.parametrize("wild", [Wild(), os.system, np.load, np.ndarray, pickle.loads, eval])
@@ -211,6 +219,39 @@ class TestPickles:
         (tmp_path / "x.pkl").write_bytes(program)
         with pytest.raises(ValueError, match="x.pkl"):
             read_arrays(tmp_path / "x.pkl")
+
+    def test_the_same_bytes_under_many_names_are_refused(self, tmp_path):
+        one = np.zeros(100_000, np.float32)
+        (tmp_path / "x.pkl").write_bytes(pickle.dumps({str(n): one for n in range(1000)}))
+        with pytest.raises(ValueError, match=r"x.pkl is refused.*many times over"):
+            read_arrays(tmp_path / "x.pkl")
+
+    @pytest.mark.parametrize("name", ["__defaults__", "mark"])
+    @pytest.mark.parametrize(
+        "word", ["_codecs\nencode", "numpy\nndarray", "numpy\ndtype", "numpy.core.multiarray\n_reconstruct",
+                 "numpy.core.numeric\n_frombuffer", "__builtin__\nbytes"]
+    )  # fmt: skip
+    def test_a_program_changes_nothing_for_the_next(self, tmp_path, word, name):
+        """Its instruction BUILD sets attributes on what the reader gave, for which it would stay so."""
+
+        def looks():
+            inside = [each for each in vars(numpy_pickle).values() if callable(each)]
+            inside += getattr(numpy_pickle, "KNOWN", {}).values()
+            return [
+                (each, getattr(each, "__defaults__", 0), *vars(each))
+                for each in inside
+                if hasattr(each, "__dict__")
+            ]
+
+        before = looks()
+        state = b"}X" + len(name).to_bytes(4, "little") + name.encode() + b"K\x01\x85s"
+        program = b"\x80\x02}X\x01\0\0\0wc" + word.encode() + b"\nN" + state + b"\x86bs."
+        (tmp_path / "evil.pkl").write_bytes(program)
+        with pytest.raises(ValueError, match=r"evil.pkl"):
+            read_arrays(tmp_path / "evil.pkl")
+        assert looks() == before
+        (tmp_path / "good.pkl").write_bytes(pickle.dumps({"w": np.arange(3)}, 2))
+        assert read_arrays(tmp_path / "good.pkl")["w"].tolist() == [0, 1, 2]
 
     def test_arrays_are_kept_exactly(self, tmp_path):
         made = {

@@ -1,6 +1,7 @@
 """Coarse outputs are drawn once, shard by shard, and the mask network learns from them."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,26 @@ def test_an_unfinished_shard_is_missed_and_drawn_again(
     np.testing.assert_array_equal(np.load(folder / "images.npy"), before)
     monkeypatch.setattr(coarse_outputs, "_draw_shard", None)
     build_part(drawn_data / "train", toy_weights, 3, DRAWS)
+
+
+def test_what_another_process_drew_meanwhile_is_left_as_it_is(
+    drawn_data: Path, toy_weights: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = drawn_data / "train" / "coarse_raced", coarse_outputs.only_one
+
+    @contextlib.contextmanager
+    def after_another(where: Path, work: str) -> Iterator[None]:
+        monkeypatch.setattr(coarse_outputs, "only_one", lock)
+        assert not (folder / "images.npy").exists(), "nothing is made outside the lock"
+        build_part(drawn_data / "train", toy_weights, 3, DRAWS)
+        monkeypatch.setattr(coarse_outputs, "_draw_shard", None)
+        with lock(where, work):
+            yield
+
+    monkeypatch.setattr(coarse_outputs, "only_one", after_another)
+    monkeypatch.setattr(coarse_outputs, "model_name", lambda _: "raced")
+    build_part(drawn_data / "train", toy_weights, 3, DRAWS)
+    assert np.load(folder / "images.npy").any()
 
 
 def test_other_settings_do_not_mix(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from figura.models.diffusion.networks import encode_image, load_vae
 from figura.models.hands.losses import MASK_WEIGHT
 from figura.models.hands.sampling import skeleton_image
 from figura.tests.training.toy_runs import file_of_an_exact_resume
+from figura.training.data import hands
 from figura.training.data.hands import build_hands_data, open_hands
 from figura.training.data.people import rows
 from figura.training.recipes import load_recipe
@@ -49,6 +51,28 @@ def test_opening_twice_encodes_once(split: Split, hands_root: Path, toy_weights:
     again = open_hands(hands_root, toy_weights["vae"])
     assert {path: path.stat().st_mtime_ns for path in files} == files
     assert np.array_equal(again.train.close_ups.latents, split.train.close_ups.latents)
+
+
+def test_what_another_process_encoded_meanwhile_is_left_as_it_is(
+    tmp_path: Path, toy_weights: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae, lock = load_vae(toy_weights["vae"]), hands.only_one
+
+    @contextlib.contextmanager
+    def after_another(folder: Path, work: str) -> Iterator[None]:
+        monkeypatch.setattr(hands, "only_one", lock)
+        assert not list(folder.iterdir()), "nothing is made outside the lock"
+        hands.encoded(folder, "latents", vae, 3, lambda where: torch.ones(len(where), 3, 64, 64))
+        with lock(folder, work):
+            yield
+
+    monkeypatch.setattr(hands, "only_one", after_another)
+    found = hands.encoded(tmp_path, "latents", vae, 3, lambda where: torch.zeros(len(where), 3, 64, 64))
+    (tmp_path / "new").mkdir()
+    wanted = hands.encoded(
+        tmp_path / "new", "latents", vae, 3, lambda where: torch.ones(len(where), 3, 64, 64)
+    )
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_data_that_was_not_rendered_is_missed_by_name(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,33 @@ def test_an_interrupted_cache_is_finished(
     np.testing.assert_array_equal(LatentCache.build(toy_data / "train", vae, "exact").random_masked, before)
     monkeypatch.setattr(latents, "_encode_shard", None)
     LatentCache.build(toy_data / "train", vae, "exact")
+
+
+def test_what_another_process_encoded_meanwhile_is_left_as_it_is(
+    toy_data: Path, toy_weights: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may end between the look at what is missing and the lock."""
+    folder, vae, lock = toy_data / "train" / "latents_raced", load_vae(toy_weights["vae"]), latents.only_one
+
+    @contextlib.contextmanager
+    def after_another(where: Path, work: str) -> Iterator[None]:
+        monkeypatch.setattr(latents, "only_one", lock)
+        assert not list(folder.iterdir()), "nothing is made outside the lock"
+        LatentCache.build(toy_data / "train", vae, "raced")
+        monkeypatch.setattr(latents, "_encode_shard", None)
+        with lock(where, work):
+            yield
+
+    monkeypatch.setattr(latents, "only_one", after_another)
+    assert LatentCache.build(toy_data / "train", vae, "raced").complete.any()
+
+
+def test_an_array_that_is_gone_is_encoded_again(
+    cache: LatentCache, toy_data: Path, toy_weights: Mapping[str, Path]
+) -> None:
+    (toy_data / "train" / "latents_exact" / "cutout.npy").unlink()
+    again = LatentCache.build(toy_data / "train", load_vae(toy_weights["vae"]), "exact")
+    np.testing.assert_array_equal(again.cutout, cache.cutout)
 
 
 def test_the_name_is_that_of_the_encoder() -> None:

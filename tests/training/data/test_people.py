@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from figura.training.data import people
 from figura.training.data.people import SHARD, PeopleDataset, build_people, open_split, sample_indices
 
 COUNT = 2 * SHARD + 6
@@ -61,6 +64,22 @@ def test_a_finished_data_set_is_not_rendered_again(tmp_path: Path) -> None:
     assert len(build_people(tmp_path, 3, 0, SIZE, renderer=None)) == 3
     with pytest.raises(ValueError, match="use another folder"):
         build_people(tmp_path, 4, 0, SIZE, renderer=None)
+
+
+def test_what_another_process_ended_meanwhile_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = people.only_one
+
+    @contextlib.contextmanager
+    def after_another(folder: Path, work: str) -> Iterator[None]:
+        monkeypatch.setattr(people, "only_one", lock)
+        build_people(tmp_path, 3, 0, SIZE, renderer=fake_people)
+        with lock(folder, work):
+            yield
+
+    monkeypatch.setattr(people, "only_one", after_another)
+    assert len(build_people(tmp_path, 3, 0, SIZE, renderer=None)) == 3
 
 
 def test_rendered_people_come_back_as_they_are(toy_data: Path) -> None:
