@@ -30,7 +30,7 @@ POSE_INPUT = (
     "POSE_KEYPOINT",
     {
         "tooltip": "The pose to draw, of one person (the one with the most joints). From Detect Pose, Point "
-        "Prompt, Example Person, DWPose or OpenPose."
+        "Prompt, Example Person or any other node that finds poses."
     },
 )
 SECOND_INPUT = ("IMAGE", {"tooltip": "A second person, to go between two people's looks by mix."})

@@ -52,8 +52,9 @@ LARGEST_SIDE = 4096
 POSE_INPUT = (
     "POSE_KEYPOINT",
     {
-        "tooltip": "Who stands where and how; any number of people in each picture. From Detect Pose, Point "
-        "Prompt, Example Person, DWPose or OpenPose."
+        "tooltip": "Who stands where and how; any number of people in each picture. From Detect Pose "
+        "(several people: vitpose, keypoint_rcnn, dwpose, openpose), Point Prompt, Example Person or any "
+        "other node that finds poses."
     },
 )
 STRENGTH_INPUT: tuple[str, dict[str, Any]] = strength_input(

@@ -12,7 +12,10 @@ Choice = tuple[list[str], dict[str, Any]]
 Number = tuple[str, dict[str, Any]]
 
 AUTOMATIC = "automatic"
-MINI_PAINTS = "mini comes with Figura and works at once; it paints only Figura's drawn people."
+MINI_PAINTS = (
+    "mini comes with Figura and works at once; it learned from plain synthetic people of 128 pixels, and "
+    "paints like that."
+)
 AUTOMATIC_FEATHER = -1.0
 LARGEST_SEED = 2**64 - 1
 TEXT_TOOLTIP = (

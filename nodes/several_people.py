@@ -46,7 +46,10 @@ class FiguraSplitPeople:
                 "image": ("IMAGE", {"tooltip": "One picture of several people."}),
                 "pose_keypoint": (
                     "POSE_KEYPOINT",
-                    {"tooltip": "Its people, from a detector that finds several (DWPose, OpenPose)."},
+                    {
+                        "tooltip": "Its people, from Detect Pose with vitpose, keypoint_rcnn, dwpose or "
+                        "openpose."
+                    },
                 ),
                 "order": (
                     list(ORDERS),

@@ -50,10 +50,12 @@ def test_every_template_that_the_readme_names_exists():
     assert len(named) > 1 and named <= {flow.title for flow in all_flows()}
 
 
-def test_every_workflow_that_the_readme_names_exists():
-    names = {path.stem for path in (ROOT / "workflows" / "api").glob("*.json")}
-    named = set(re.findall(r"`((?:phac|hands|mask|humansd|cfld|pocold)_\w+)`", README))
-    assert named and named <= names
+def test_the_readme_and_the_page_of_photographs_name_templates_by_their_titles():
+    pages = README + (ROOT / "docs" / "photos.md").read_text(encoding="utf-8")
+    cells = re.findall(r"\| (\*[A-Z][^|`]+\*) \|", pages)
+    named = {title for cell in cells for title in re.findall(r"\*([^*]+)\*", cell)}
+    assert len(named) > 9 and named <= {flow.title for flow in all_flows()}
+    assert re.findall(r"`((?:phac|hands|mask|humansd|cfld|pocold)_\w+)`", pages) == []
 
 
 def test_make_targets_of_the_readme_exist():

@@ -28,8 +28,8 @@ come with Figura.
 
 **Then change it**
 
-1. **Example Person**, `seed`: another person. From 10000000 on the models have never seen them. *Truth* is
-   the same person in the other pose; only its joints are shown to the model.
+1. **Example Person**, `seed`: another person. *Truth* is the same person in the other pose; only its joints
+   are shown to the model.
 2. **Re-pose this person**, `seed`: another try. `w_pose` and `w_app`: how strongly pose and looks are
    followed.
 3. A pose of your own: put **Point Prompt** on a picture, click into it, press the button with two figures for
@@ -38,8 +38,9 @@ come with Figura.
 
 **Further**
 
-**Re-pose this person** is a subgraph: its button at the upper right opens it. The small models know only
-Figura's drawn people, before white as in a studio: so it is with the paper's photographs, too.
+**Re-pose this person** is a subgraph: its button at the upper right opens it. Mini learned from plain
+synthetic people of 128 pixels, and paints like that; before white as in a studio, like the paper's
+photographs.
 
 - In it, **Load CFLD**: the authors' `pytorch_model.bin` for photographs, with Stable Diffusion 1.5 as
   `checkpoint`; then 50 steps of `ddpm`.

@@ -109,14 +109,15 @@ def write_images() -> list[Path]:
 
 
 def write_thumbnails() -> list[Path]:
-    """Run every workflow for its thumbnail, and one for the banner; gives the files' paths."""
-    from .thumbnails import QUALITY, banner, thumbnail
+    """Run every workflow for its thumbnail, phac_pose's for the banner as well; gives the files' paths."""
+    from .thumbnails import QUALITY, banner, shown_pictures, square
 
     paths = []
     for flow in all_flows():
-        if flow.name == "phac_photo":
-            save = partial(banner(flow).save, format="JPEG", quality=QUALITY, optimize=True)
-            paths.append(write_then_rename(BANNER, save))
-        save = partial(thumbnail(flow).save, format="JPEG", quality=QUALITY, optimize=True)
-        paths.append(write_then_rename(FOLDER / f"{flow.title}.jpg", save))
+        images = shown_pictures(flow)
+        pictures = {FOLDER / f"{flow.title}.jpg": square(images)}
+        pictures |= {BANNER: banner(images)} if flow.name == "phac_pose" else {}
+        for path, picture in pictures.items():
+            save = partial(picture.save, format="JPEG", quality=QUALITY, optimize=True)
+            paths.append(write_then_rename(path, save))
     return paths

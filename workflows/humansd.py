@@ -46,8 +46,8 @@ Three people in one picture, each in a pose of its own. Press **Run**: it works 
 come with Figura.
 
 **Join Poses** puts the poses beside each other; the picture becomes as wide as they need. A pose that holds
-several people already (from DWPose, OpenPose, or several people in **Point Prompt**) goes to the sampler
-directly.
+several people already (from **Detect Pose** with `vitpose` or `dwpose`, or several people in **Point
+Prompt**) goes to the sampler directly.
 
 The small model was trained on pictures of one person and one text each: the text describes all of them.
 """

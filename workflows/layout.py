@@ -21,12 +21,14 @@ LEAST_ZOOM = 0.572
 GAP, BETWEEN = 24, 10
 TITLE_HEIGHT = 30
 SLOT_HEIGHT, FIELD_HEIGHT, TEXT_HEIGHT = 20, 25, 80
-VUE_BASE, VUE_SLOT, VUE_FIELD, VUE_TEXT = 50, 24, 34, 80
+VUE_BASE, VUE_SLOT, VUE_FIELD, VUE_TEXT = 42, 21, 28, 80
 """The same in Nodes 2.0, whose nodes are taller: bodies grow to these heights when the page draws them."""
 NODE_WIDTH = 250
 NARROW = {"PreviewImage": 225, "MaskPreview": 225}
 SHOWS_IMAGE = {"SaveImage": 160, "PreviewImage": 160, "MaskPreview": 160, "LoadImage": 220}
 """Nodes that show a picture, and its height."""
+SIZE_LINE = 50
+"""What Nodes 2.0 adds round a picture: its size in pixels below it, and the margins."""
 # The point editor, which the page shows in place of the text field `points`.
 HAS_EDITOR = ("FiguraPointPrompt",)
 EDITOR_WIDTH, EDITOR_HEIGHT = 510, 400
@@ -40,7 +42,7 @@ SHOWS_PREVIEW = (
     "FiguraPoCoLDSampler",
     "FiguraCFLDSampler",
 )
-PREVIEW_HEIGHT = 190
+PREVIEW_HEIGHT = 250
 GROUP_MARGIN = 14
 GROUP_TITLE = 34
 NOTE_WIDTH = 430
@@ -196,7 +198,8 @@ def _room(node: Node) -> int:
     fields = [spec for spec in node.specs.values() if is_widget(spec)]
     texts = sum(bool(spec.options.get("multiline")) for spec in fields)
     single = VUE_FIELD * (len(fields) - texts)
-    vue = VUE_BASE + VUE_SLOT * _sockets(node) + single + VUE_TEXT * texts + _picture(node)
+    line = SIZE_LINE if node.class_type in SHOWS_IMAGE else 0
+    vue = VUE_BASE + VUE_SLOT * _sockets(node) + single + VUE_TEXT * texts + _picture(node) + line
     return max(node_height(node), vue) + (PREVIEW_HEIGHT if _shows_preview(node) else 0)
 
 

@@ -94,7 +94,7 @@ def drawn(link_type: str, value: Any) -> Image | None:
 
     Args:
         link_type: the type of the link. IMAGE, MASK, POSE_KEYPOINT and FIGURA_DENSEPOSE can be seen.
-        value: the value; of a batch the first is drawn.
+        value: the value; of a batch the first is drawn. One of a single colour shows nothing.
     """
     from torch import Tensor
     from torchvision.transforms.functional import to_pil_image
@@ -112,6 +112,8 @@ def drawn(link_type: str, value: Any) -> Image | None:
     elif link_type == "FIGURA_DENSEPOSE":
         image = paint_labels(value.labels)[0]
     else:
+        return None
+    if bool((image.flatten(1) == image.flatten(1)[:, :1]).all()):
         return None
     return _square(to_pil_image(image.float().clamp(0, 1)))
 

@@ -44,8 +44,7 @@ about half a minute on a CPU.
 
 **Further**
 
-- **Example Person**, `seed`: another person (from 10000000 on the models have never seen them). The joints
-  then have to move.
+- **Example Person**, `seed`: another person. The joints then have to move.
 
 Only pixels inside the invisible mask change. All others are bit for bit those of the input.
 """
@@ -63,8 +62,9 @@ then
 If the result is wrong, look at the masks first: points on the person (G) and beside it (N) correct them.
 
 **Complete this person** is a subgraph: its button at the upper right opens it. It crops the person at the
-size of its models, completes, refines and stitches back. Mini's painters know only Figura's drawn people. For
-photographs choose other models in it, or open *Complete a photo with SD 1.5*.
+size of its models, completes, refines and stitches back. Mini learned from plain synthetic
+people, 128 by 128, and paints like that. For photographs choose other models in it, or open
+*Complete a photo with SD 1.5*.
 
 Outside the invisible mask the picture stays as it was, bit for bit.
 """
@@ -85,10 +85,10 @@ def add_prompt(flow: Flow, example: Node, **given: Any) -> Node:
     """What is given of the example person in Point Prompt, with the joints that are found."""
     with flow.group("2  How the person goes on", Color.PROMPT):
         found = flow.add("FiguraDetectPose", image=example["occluded"])
-        add_shown(flow, "Input", example["occluded"])
         prompt = flow.add(
             "FiguraPointPrompt", image=example["occluded"], **given, pose_keypoint=found["pose_keypoint"]
         )
+        add_shown(flow, "Input", example["occluded"])
         add_shown(flow, "Prompt", prompt["prompt_image"])
     return prompt
 

@@ -255,12 +255,13 @@ def add_refined(flow: Flow, loaded: Node, image: Output, coarse: Output, **more:
         whole = flow.add_part(refine_anything_part(flow.classes), text=TEXT, **given)
         add_shown(flow, "Coarse person", coarse)
         add_shown_mask(flow, "Invisible mask", whole["invisible_mask"])
-        add_shown(flow, "Composite", whole["composite"])
-    _add_result(flow, image, whole)
+    _add_result(flow, image, whole, whole["composite"])
 
 
-def _add_result(flow: Flow, image: Output, whole: Node) -> None:
-    """The picture saved, and what changed in it."""
+def _add_result(flow: Flow, image: Output, whole: Node, composite: Output | None = None) -> None:
+    """The picture saved, what changed in it, and what it was refined from."""
     with flow.group(f"{len(flow.groups) + 1}  In your picture", Color.RESULT):
+        if composite:
+            add_shown(flow, "Composite", composite)
         add_saved(flow, "Save picture", flow.name, whole["image"])
         add_changes(flow, image, whole["image"], whole["changed_mask"])

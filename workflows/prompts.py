@@ -32,8 +32,7 @@ Press **Run**: it works as it is, on the models that come with Figura, in about 
 **Further**
 
 - **Point Prompt**, `prompt_type`: the kind of prompt; each kind has a ControlNet of its own.
-- **Example Person**, `seed`: another person (from 10000000 on the models have never seen them). The box then
-  has to move.
+- **Example Person**, `seed`: another person. The box then has to move.
 
 A box says less than joints do: use it when only the extent matters, or together with them.
 """

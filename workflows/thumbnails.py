@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 SIDE, INSET, RIM = 256, 84, 3
 """Of a thumbnail, of the small pictures in its lower corners, and of the frame round these, in pixels."""
 GAP = 4
-BANNER = (840, 360)
+BANNER, BANNER_CENTRE = (840, 360), (0.9, 0.5)
+"""Its size, and where the cut lies that brings pictures to its shape: round phac_pose's person."""
 QUALITY = 84
 GROUND, FRAME = (24, 24, 28), (205, 205, 210)
-# workflow -> the nodes whose pictures are shown: what one gets, then what it is made from, in the corners
+# workflow -> the nodes whose pictures are shown: what one gets, then what it is made from, in the
+# corners. Of those whose result takes a stock model: what that is given.
 STAGES = ("Save refined", "Input", "Prompt")
 SHOWN = {
     "phac_pose": STAGES,
@@ -37,9 +39,9 @@ SHOWN = {
     **{flow_name(kind): STAGES for kind in BOX_KINDS},
     "phac_complete_pose": STAGES,
     "phac_several_people": ("Save picture", "Both"),
-    "phac_native_sd15": ("Load Image", "Prompt", "Canvas"),
-    "phac_native_sdxl": ("Load Image", "Prompt", "Canvas"),
-    "phac_native_one_pass": ("Load Image", "Prompt", "Mask"),
+    "phac_native_sd15": ("Canvas", "Load Image", "Prompt"),
+    "phac_native_sdxl": ("Prompt", "Load Image", "Canvas"),
+    "phac_native_one_pass": ("Mask", "Load Image"),
     "refine_anything": ("Composite", "Load Image", "Coarse person"),
     "hands_two_stage": ("Save person", "Canvas", "Hands"),
     "humansd_pose": ("Save person", "Skeleton"),
@@ -57,43 +59,44 @@ DRAWN = {
     "humansd_native": example_and_skeleton,
     "cfld_native": example_and_pose,
 }
+# Of these, whose person would pass for the result: the pose that is asked for is the large picture.
+POSE_LARGE = ("humansd_native", "cfld_native")
 
 
-def thumbnail(flow: Flow) -> Image:
-    """Run a workflow as shipped and show what it gives in a square; or draw what it does."""
+def shown_pictures(flow: Flow) -> list[Image]:
+    """Run a workflow as shipped; gives what it shows, the picture for the whole thumbnail first."""
     from PIL import Image
 
     if flow.name in DRAWN:
-        return square(DRAWN[flow.name]())
+        return DRAWN[flow.name]()[:: -1 if flow.name in POSE_LARGE else 1]
     with tempfile.TemporaryDirectory() as folder:
         files = run_files(runnable_part(api_form(flow)), Path(folder))
-        return square([Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]])
+        return [Image.open(files[title]).convert("RGB") for title in SHOWN[flow.name]]
 
 
-def banner(flow: Flow) -> Image:
-    """Of phac_photo what goes in, the prompt, and what comes out, in 21 : 9."""
+def banner(images: list[Image]) -> Image:
+    """What goes in, the prompt, and what comes out, in 21 : 9; given with what comes out first."""
     from PIL import Image, ImageOps
 
-    with tempfile.TemporaryDirectory() as folder:
-        files = run_files(runnable_part(api_form(flow)), Path(folder))
-        titles = ("Load Image", "Prompt", "Save picture")
-        images = [Image.open(files[title]).convert("RGB") for title in titles]
+    result, *given = images
     sides = (BANNER[0] - 2 * GAP) // 3, BANNER[1]
     row = Image.new("RGB", BANNER, GROUND)
-    for index, image in enumerate(images):
-        row.paste(ImageOps.fit(image, sides, Image.Resampling.LANCZOS), (index * (sides[0] + GAP), 0))
+    for index, image in enumerate([*given, result]):
+        cut = ImageOps.fit(image, sides, Image.Resampling.LANCZOS, centering=BANNER_CENTRE)
+        row.paste(cut, (index * (sides[0] + GAP), 0))
     return row
 
 
 def square(images: list[Image]) -> Image:
-    """The first picture, with the others in the lower corners; wide ones below each other."""
+    """The first picture, the others in the lower corners (one stands right); wide ones below each other."""
     from PIL import Image, ImageOps
 
     main = images[0]
     if main.width >= 2 * main.height:
         return ImageOps.pad(below_each_other(images, SIDE), (SIDE, SIDE), color=GROUND)
     whole = ImageOps.fit(main, (SIDE, SIDE), Image.Resampling.LANCZOS)
-    for image, left in zip(images[1:], (0, SIDE - INSET), strict=False):
+    corners = (0, SIDE - INSET)[-len(images[1:]) :]
+    for image, left in zip(images[1:], corners, strict=True):
         small = ImageOps.fit(image, (INSET - 2 * RIM, INSET - 2 * RIM), Image.Resampling.LANCZOS)
         whole.paste(ImageOps.expand(small, RIM, FRAME), (left, SIDE - INSET))
     return whole

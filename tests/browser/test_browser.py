@@ -16,6 +16,7 @@ from figura.tests.browser.conftest import RENDERERS, page_job, run_script
 from figura.workflows import all_flows
 from figura.workflows.files import FOLDER
 from figura.workflows.forms import api_form
+from figura.workflows.layout import LEAST_ZOOM
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 KINDS = (
@@ -41,7 +42,6 @@ HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kin
 LIMIT_S = 1800
 GROUP = "figura"
 """What the page calls the pack's templates."""
-DRAWS_TEXT_FROM = 0.572
 
 
 def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
@@ -53,24 +53,24 @@ def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
     return run_script("workflow.mjs", job, LIMIT_S)
 
 
-def assert_opened(seen: dict, renderer: str) -> None:
-    """It was listed, opened as the graph that the API form says, and can be read on the classic canvas."""
+def assert_opened(seen: dict) -> None:
+    """It was listed, opened as the graph that the API form says, and can be read."""
     assert seen["listed"], seen["problems"]
     assert seen["different"] == []
     assert [problem for problem in seen["problems"] if "figura" in problem.lower()] == []
-    if renderer == "canvas":
-        assert seen["zoom"] >= DRAWS_TEXT_FROM
-        assert seen["overlaps"] == []
+    assert seen["zoom"] >= LEAST_ZOOM
+    assert seen["overlaps"] == []
 
 
 @pytest.mark.parametrize("renderer", list(RENDERERS))
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_template_opens_as_the_api_form_and_runs(comfyui, template, renderer):
     seen = drive(comfyui, template, renderer, run=HAS_MINI)
-    assert_opened(seen, renderer)
+    assert_opened(seen)
     if HAS_MINI:
         assert seen["ran"]["end"] == "execution_success", seen["ran"]
         assert seen["ran"]["previews"] > 0
+        assert seen["overlapsAfter"] == []
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_template_of_stock_loaders_opens_as_the_api_form(comfyui, template):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.touch()
     seen = drive(comfyui, template, "canvas", run=False)
-    assert_opened(seen, "canvas")
+    assert_opened(seen)

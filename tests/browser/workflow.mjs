@@ -2,7 +2,7 @@
 //
 // node workflow.mjs '{"url": ..., "pack": "figura", "template": "Complete a person by points", "api": "....json", "shots": "folder",
 //                     "name": "canvas", "settings": {...}, "run": true}'
-// prints one JSON object: {"listed", "zoom", "overlaps", "different", "ran", "problems"}.
+// prints one JSON object: {"listed", "zoom", "overlaps", "different", "ran", "overlapsAfter", "problems"}.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -42,10 +42,16 @@ async function openTemplate(card) {
   await shot("opens");
 }
 
-/** The zoom at which it opened, and the titles of nodes that lie on each other. */
+/** The zoom, and the titles of nodes that lie on each other: by their elements in Nodes 2.0, whose bodies grow. */
 function seenOnCanvas() {
   return page.evaluate(() => {
-    const boxes = window.app.graph.nodes.map((node) => [node.title || node.type, ...node.boundingRect ?? node.getBounding()]);
+    const elementOf = (node) => document.querySelector(`[data-node-id="${node.id}"]`);
+    const drawn = (node) => {
+      const { x, y, width, height } = elementOf(node).getBoundingClientRect();
+      return [x, y, width, height];
+    };
+    const frame = (node) => (elementOf(node) ? drawn(node) : [...node.boundingRect ?? node.getBounding()]);
+    const boxes = window.app.graph.nodes.map((node) => [node.title || node.type, ...frame(node)]);
     const meet = ([, x, y, w, h], [, x2, y2, w2, h2]) => x < x2 + w2 && x2 < x + w && y < y2 + h2 && y2 < y + h;
     const overlaps = boxes.flatMap((a, index) => boxes.slice(index + 1).filter((b) => meet(a, b)).map((b) => `${a[0]} | ${b[0]}`));
     return { zoom: window.app.canvas.ds.scale, overlaps };
@@ -100,7 +106,8 @@ try {
   const ran = job.run ? await runGraph() : null;
   await page.waitForTimeout(3000);
   if (job.run) await shot("ran");
-  console.log(JSON.stringify({ listed: true, ...seen, different, ran, problems }));
+  const { overlaps: overlapsAfter } = await seenOnCanvas();
+  console.log(JSON.stringify({ listed: true, ...seen, different, ran, overlapsAfter, problems }));
 } catch (error) {
   await shot("failed");
   console.log(JSON.stringify({ listed: false, different: [], ran: null, problems: [...problems, String(error)] }));

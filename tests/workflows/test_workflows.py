@@ -28,7 +28,7 @@ from figura.workflows.flow import Flow, Subgraph
 from figura.workflows.forms import api_form, node_title, ui_form
 from figura.workflows.layout import LEAST_ZOOM, opening_zoom
 from figura.workflows.scene import HEIGHT, IMAGE, IMAGE_NAME, WIDTH
-from figura.workflows.thumbnails import DRAWN, SHOWN, thumbnail
+from figura.workflows.thumbnails import DRAWN, SHOWN, shown_pictures, square
 from PIL import Image
 
 FOLDER = Path(workflows.__file__).parent
@@ -293,7 +293,7 @@ def test_thumbnails_are_small_squares(flow):
 
 
 def test_a_thumbnail_of_what_only_comfyui_runs_is_drawn():
-    image = thumbnail(FLOWS["mask_expansion_native"])
+    image = square(shown_pictures(FLOWS["mask_expansion_native"]))
     shipped = Image.open(FOLDER / f"{FLOWS['mask_expansion_native'].title}.jpg")
     assert np.abs(np.asarray(image, dtype=float) - np.asarray(shipped, dtype=float)).mean() < 4
 
