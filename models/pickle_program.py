@@ -28,7 +28,8 @@ WORDS = {
     "torch._utils._rebuild_tensor_v3", "torch._utils._rebuild_parameter",
     "torch._utils._rebuild_parameter_with_state", "torch._utils._rebuild_sparse_tensor",
     "torch._utils._rebuild_meta_tensor_no_storage", "torch.nn.parameter.Parameter",
-    "builtins.set", "__builtin__.set", "builtins.complex", "__builtin__.complex", "_codecs.encode", LIGHTNING_CALLBACK,
+    "builtins.set", "__builtin__.set", "builtins.complex", "__builtin__.complex", "_codecs.encode",
+    LIGHTNING_CALLBACK,
 }  # fmt: skip
 
 
