@@ -38,11 +38,12 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The files a job wrote, or the error it ended with."""
+    """The files a job wrote, or the error it ended with. earlier: the files are those of an earlier run."""
 
     job: Job
     files: list[Path] = field(default_factory=list)
     error: Exception | None = None
+    earlier: bool = False
 
 
 def make_jobs(
@@ -130,6 +131,12 @@ def _image_name(node: Mapping[str, Any]) -> str:
     return Path(str(node["inputs"].get("image", "")).partition(" [")[0]).name
 
 
+def pictures_of(job: Job) -> list[tuple[str, Path]]:
+    """(node id, path) of every image loader that names a picture on this machine."""
+    named = [(node_id, job.graph[node_id]["inputs"].get("image")) for node_id in _loaders(job.graph)]
+    return [(key, Path(value)) for key, value in named if isinstance(value, str) and is_file(value)]
+
+
 def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
     """(node id, input name, path) of every image loader that names a picture on this machine.
 
@@ -137,19 +144,18 @@ def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
     content, and only those that the user named, that lie in the input folder, which is the working folder, or
     that came with the pack. Raises GraphError for another file of this machine.
     """
-    for node_id, node in job.graph.items():
-        value = node["inputs"].get("image")
-        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and is_file(value):
-            where = f"node {node_id} ({node['class_type']}) names {value[:200]!r}"
-            if (node_id, "image") not in job.said and not _may_be_sent(Path(value)):
-                raise GraphError(
-                    f"{where}, which lies outside the working folder and is not sent unasked: if you want "
-                    f"that, give it yourself with --set {node_id}.image=FILE"
-                )
-            problem = _unfit(Path(value))
-            if problem:
-                raise GraphError(f"{where}, {problem}")
-            yield node_id, "image", Path(value)
+    for node_id, path in pictures_of(job):
+        node = job.graph[node_id]
+        where = f"node {node_id} ({node['class_type']}) names {node['inputs']['image'][:200]!r}"
+        if (node_id, "image") not in job.said and not _may_be_sent(path):
+            raise GraphError(
+                f"{where}, which lies outside the working folder and is not sent unasked: if you want "
+                f"that, give it yourself with --set {node_id}.image=FILE"
+            )
+        problem = _unfit(path)
+        if problem:
+            raise GraphError(f"{where}, {problem}")
+        yield node_id, "image", path
 
 
 def is_file(name: str | Path) -> bool:
