@@ -218,7 +218,7 @@ def kill_and_go_on(name: str, folder: Path, url: str, whole: Callable, seed: int
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     is_whole(folder)
-    assert psutil.wait_procs(begun_by_it, 60)[1] == []
+    assert psutil.wait_procs(begun_by_it, 300)[1] == []
     again = begun(JOBS[name], folder, url)
     again.join(120)
     assert again.exitcode == 0

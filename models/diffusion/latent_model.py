@@ -18,6 +18,7 @@ from .networks import (
     load_vae,
     scaled_latents,
 )
+from .remembered import Remembered
 from .seeds import cpu_generator
 from .text import load_text_encoder
 
@@ -74,6 +75,7 @@ class LatentModel(nn.Module):
         super().__init__()
         self.vae, self.unet, self.text, self.size = networks
         self.name = name
+        self.remembered = Remembered()
 
     @property
     def device(self) -> torch.device:
@@ -88,7 +90,9 @@ class LatentModel(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
-        return encode_image(self.vae, self._for_vae(images)).float()
+        return self.remembered(
+            self.vae, ("latents", images), lambda: encode_image(self.vae, self._for_vae(images)).float()
+        )
 
     def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
         """`encode`, but a sample of the posterior in place of its mean; row i depends on seeds[i] alone.
@@ -112,6 +116,9 @@ class LatentModel(nn.Module):
 
     def text_condition(self, texts: Sequence[str]) -> TextStates:
         """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
+        return self.remembered(self.text, tuple(texts), lambda: self._text_condition(texts))
+
+    def _text_condition(self, texts: Sequence[str]) -> TextStates:
         states = self.text.encode(texts)
         if self.unet.config.addition_embed_type != "text_time":
             return TextStates(states)

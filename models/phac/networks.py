@@ -127,8 +127,12 @@ class Inpainter(LatentModel):
         if self.sees_all:
             seen = self.encode(images)
             return torch.cat([latent_mask(mask.to(seen), seen.shape[-2:]), seen], dim=1)
-        pictures, masks = self._for_vae(images), self._for_vae(mask)
-        return inpaint_condition(self.vae, pictures, masks, self.binary_mask).float()
+
+        def made() -> Tensor:
+            pictures, masks = self._for_vae(images), self._for_vae(mask)
+            return inpaint_condition(self.vae, pictures, masks, self.binary_mask).float()
+
+        return self.remembered(self.vae, ("condition", images, mask, self.binary_mask), made)
 
 
 class PHACModel(Inpainter):

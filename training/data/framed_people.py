@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...people.synthetic import SyntheticPeople, render_people
-from ...people.synthetic.views import CLOSE, HANDS_RAISED, WHOLE
+from ...people.synthetic.choices import CLOSE, HANDS_RAISED, WHOLE
 from .backgrounds import open_backgrounds
 from .people import PeopleDataset, Processes, build_people
 from .perception import FOLDER

@@ -57,7 +57,7 @@ def render_close_ups(seeds: list[int], size: int) -> Any:
 
 def render_gestures(seeds: list[int], size: int) -> Any:
     """People with these seeds who show their hands (`SyntheticPeople`)."""
-    from ...people.synthetic.render import HANDS_RAISED, render_people
+    from ...people.synthetic import HANDS_RAISED, render_people
 
     return render_people(seeds, size, occlusion=0.0, view=HANDS_RAISED)
 
