@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .camera import Camera
 from .captions import describe
-from .choices import BACKGROUNDS, HANDS_RAISED, HELD_OUT_FIRST_SEED, SCENE, VIEWS, WHITE, WHOLE
+from .choices import BACKGROUNDS, HANDS_RAISED, SCENE, VIEWS, WHOLE
 from .draws import Draws
 from .gestures import raise_hands, showing
 from .occluders import place
