@@ -1,4 +1,4 @@
-"""Graphs on Ray: pictures are read here, the graph runs in workers that keep their models, results come back."""
+"""Graphs on Ray: pictures are read here, graphs run in workers that keep their models, results come back."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ class Saved:
         for index, (subfolder, name, content) in enumerate(made):
             if unfinished and (self.output / names[index]).is_file():
                 continue  # a killed run came as far as this
-            while not write_new(self.output / names[index], lambda place: place.write_bytes(content)):
+            write = partial(_fill, content)
+            while not write_new(self.output / names[index], write):
                 names[index] = free_name(self.output, subfolder, name, names)
                 self._note(job, names)
         return [self.output / name for name in names]
@@ -86,6 +88,10 @@ class Saved:
             file.write(f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _fill(content: bytes, place: Path) -> None:
+    place.write_bytes(content)
 
 
 def digest(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""Runs graphs on a ComfyUI server over HTTP and websocket. What it answers is a stranger's, and may not come."""
+"""Runs graphs on a ComfyUI server over HTTP and websocket. Its answers are a stranger's, and may not come."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class ComfyServer:
         """Run one graph to its end; gives the images its output nodes saved.
 
         Raises GraphError when the server refuses the graph, NodeError when a node fails, Cancelled when
-        somebody stops it there, ServerGone when the connection breaks, ServerFault for an answer without sense and
-        for a run of which nothing is heard. Cancelling this task stops the run.
+        somebody stops it there, ServerGone when the connection breaks, ServerFault for an answer without
+        sense and for a run of which nothing is heard. Cancelling this task stops the run.
         """
         async with self._listening() as socket:
             prompt_id = await self._queue(graph)

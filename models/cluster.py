@@ -1,7 +1,7 @@
-"""Many jobs on Ray: each goes to a worker that is free, and a worker that dies costs only the job in its hands.
+"""Many jobs on Ray: each goes to a free worker, and a worker that dies costs only the job in its hands.
 
-A worker is a process that stays, so what its work keeps (networks, above all) is loaded once in each. The pack
-must be installed on every machine of the cluster.
+A worker is a process that stays, so what its work keeps (networks, above all) is loaded once in each. The
+pack must be installed on every machine of the cluster.
 """
 
 from __future__ import annotations

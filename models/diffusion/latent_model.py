@@ -91,7 +91,9 @@ class LatentModel(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
         return self.remembered(
-            self.vae, ("latents", images), lambda: encode_image(self.vae, self._for_vae(images)).float()
+            self.vae,
+            ("latents", images, self.device),
+            lambda: encode_image(self.vae, self._for_vae(images)).float(),
         )
 
     def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
@@ -116,7 +118,7 @@ class LatentModel(nn.Module):
 
     def text_condition(self, texts: Sequence[str]) -> TextStates:
         """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
-        return self.remembered(self.text, tuple(texts), lambda: self._text_condition(texts))
+        return self.remembered(self.text, (tuple(texts), self.device), lambda: self._text_condition(texts))
 
     def _text_condition(self, texts: Sequence[str]) -> TextStates:
         states = self.text.encode(texts)

@@ -27,7 +27,7 @@ class Remembered:
 
         Args:
             network: whose weights the answer hangs on.
-            asked: tensors and other values; all that the answer hangs on beside the weights.
+            asked: tensors and other values; all that the answer hangs on beside the weights, the device too.
             answer: gives a tensor or a tuple of tensors and None.
         """
         if torch.is_grad_enabled() or not isinstance(network, nn.Module) or network.training:
@@ -44,13 +44,12 @@ class Remembered:
 
 
 def state_of(network: nn.Module) -> tuple[Any, ...]:
-    """Something that is another one when the weights are others, on another device or of another precision."""
-    first = next(network.parameters(), None)
-    places = sum(parameter.data_ptr() for parameter in network.parameters())
+    """Something that is another one when the weights are others or of another precision, wherever they are."""
+    parameters = list(network.parameters())
     return (
-        None if first is None else (first.device, first.dtype),
-        places,
-        sum(0 if parameter.is_inference() else parameter._version for parameter in network.parameters()),
+        parameters[0].dtype if parameters else None,
+        sum(map(id, parameters)),
+        sum(0 if parameter.is_inference() else parameter._version for parameter in parameters),
     )
 
 

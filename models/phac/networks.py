@@ -132,7 +132,7 @@ class Inpainter(LatentModel):
             pictures, masks = self._for_vae(images), self._for_vae(mask)
             return inpaint_condition(self.vae, pictures, masks, self.binary_mask).float()
 
-        return self.remembered(self.vae, ("condition", images, mask, self.binary_mask), made)
+        return self.remembered(self.vae, ("condition", images, mask, self.binary_mask, self.device), made)
 
 
 class PHACModel(Inpainter):

@@ -32,15 +32,17 @@ FILES, ALL_FILES = 200, 2000
 SECONDS, BYTES = 30, 2**31
 LONGEST_SENTENCE = 2000
 CLEAR = (ValueError, TypeError, OSError)
+File = tuple[bytes, str, Callable[[Path], Any]]
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[bytes, str, Callable[[Path], Any]]]]:
+def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[File]]:
     """Content, ending and loader of small files that load."""
     folder = tmp_path_factory.mktemp("good")
     torch.manual_seed(0)
     vae, unet, text = tiny_vae(), tiny_unet(), TextEncoder(WordTokenizer.from_captions(["a woman"]))
-    dense, pose, sam = DensePoseNet(DensePoseConfig(32, (8, 8, 16, 16), 1)), PoseDetector(PoseConfig()), build_sam(MINI)
+    dense = DensePoseNet(DensePoseConfig(32, (8, 8, 16, 16), 1))
+    pose, sam = PoseDetector(PoseConfig()), build_sam(MINI)
     made: list[tuple[Any, ...]] = [
         ("vae", vae, networks.plain_config(vae), load_vae),
         ("unet", unet, networks.plain_config(unet), load_unet),
@@ -49,7 +51,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[bytes,
         (POSE, pose, config_to_metadata(pose.config), load_pose_detector),
         ("sam", sam, config_to_metadata(MINI), load_sam),
     ]
-    files: list[tuple[bytes, str, Callable[[Path], Any]]] = []
+    files: list[File] = []
     for kind, module, config, load in made:
         path = save_module(folder / f"{kind}.safetensors", kind, module.state_dict(), config)
         load(path)
@@ -99,7 +101,7 @@ def spoiled_header(content: bytes, random: Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + content[8 + length :]
 
 
-def fault_of(number: int, good: list[tuple[bytes, str, Callable[[Path], Any]]], folder: Path) -> tuple[str, bool]:
+def fault_of(number: int, good: list[File], folder: Path) -> tuple[str, bool]:
     """What is wrong with how spoiled file `number` is taken, or nothing; and whether it was refused."""
     random = Random(number)
     content, suffix, load = random.choice(good)

@@ -1,4 +1,4 @@
-"""`figura run --ray`, and data made on Ray: what is there stays, what fails is told, a killed worker costs nothing."""
+"""`figura run --ray`, and data made on Ray: what is there stays, what fails is told, kills cost nothing."""
 
 import json
 import os

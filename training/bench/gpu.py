@@ -177,7 +177,7 @@ def unet_of(scale: Scale, channels: int) -> Any:
 
 
 def phac_works(scale: Scale, steps: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
-    """PHAC's three stages, its coarse stage without ControlNet, and diffusers' pipeline of the same modules."""
+    """PHAC's three stages, its coarse stage without ControlNet, and diffusers' pipeline of the same."""
     from diffusers import ControlNetModel
 
     from ...models.phac.sampling import complete, invisible_mask, predict_invisible, refine

@@ -33,7 +33,7 @@ class NoText(torch.nn.Module):
 
 
 def bench_loop(steps: int = STEPS, pictures: int = PICTURES, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Time of our loop over that of the bare network's calls, and over diffusers' pipeline of the same modules.
+    """Time of our loop over that of the bare network's calls, and over diffusers' pipeline of it.
 
     Mini's text-to-image U-Net under guidance with DDIM, from noise to latents; random weights.
 

@@ -129,7 +129,7 @@ def their_nodes(folder: Path, image: Tensor, mask: Tensor) -> dict[str, Work]:
 
 
 def imported(path: Path) -> Any:
-    """A module of a custom node, with stand-ins for what it takes from ComfyUI. ValueError when there is none."""
+    """A module of a custom node, with stand-ins for what it takes from ComfyUI; ValueError without it."""
     if not path.is_file():
         raise ValueError(
             f"no {path.name} in {path.parent}: give --cropstitch a checkout of InpaintCropAndStitch"

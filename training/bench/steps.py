@@ -69,7 +69,7 @@ def denoising_loss(module: Any, batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def bench_train(steps: int = STEPS, batch: int = BATCH) -> dict[str, Any]:
-    """Steps a second of the trainer (average of the weights, log and checkpoints included) and of a bare loop.
+    """Steps a second of the trainer (with its average of the weights and its log) and of a bare loop.
 
     The first two steps warm up.
 

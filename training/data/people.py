@@ -295,7 +295,7 @@ def _take_space(unfinished: Path, path: Path) -> None:
 
 
 def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: Processes) -> Iterator[None]:
-    """work(*job) for every job, in `processes` processes of one thread each or on a cluster; yields after each.
+    """work(*job) for every job, in `processes` processes of one thread or on a cluster; yields after each.
 
     RuntimeError after the last when some failed on a cluster.
     """

@@ -17,19 +17,20 @@ ABOUT = {
     "diffusers: its StableDiffusionPipeline of the same modules. Time is that of the processor.",
     "compare": "Compare, with SSIM, inside and outside a mask, over one PSNR of the same pictures, on one "
     "thread; medians over rounds in which both take turns. Time is that of the processor.",
-    "crop": "Crop round a box to 512 px and stitch back, on one thread; medians over rounds in which all take "
-    "turns. copies: copying the picture twice; cropandstitch: both nodes of ComfyUI-InpaintCropAndStitch in "
-    "their two modes, without blending as here and with their 32 px. Time is that of the processor.",
-    "refine": "Inpaint Refiner's work on the crop round the hidden part, put back, over the same on the whole "
-    "picture, mini's U-Net, on one thread. Time is that of the processor.",
+    "crop": "Crop round a box to 512 px and stitch back, on one thread; medians over rounds in which all "
+    "take turns. copies: copying the picture twice; cropandstitch: both nodes of "
+    "ComfyUI-InpaintCropAndStitch in their two modes, without blending as here and with their 32 px. Time is that of the processor.",
+    "refine": "Inpaint Refiner's work on the crop round the hidden part, put back, over the same on the "
+    "whole picture, mini's U-Net, on one thread. Time is that of the processor.",
     "sam": "Visible Mask by one more point on the same picture over that of the first, with an encoder of "
     "Segment Anything's public layout, on one thread. Time is that of the processor.",
-    "train": "Steps of the trainer, with the average of the weights and the log, over a bare loop of the same "
-    "network and optimizer, on one thread. Time is that of the processor.",
+    "train": "Steps of the trainer, with the average of the weights and the log, over a bare loop of the "
+    "same network and optimizer, on one thread. Time is that of the processor.",
     "start": "Each in a process of its own: torch alone, torch and the pack with all of its nodes, and the "
     "first picture of phac_photo by the command line. Time is that of the processor.",
-    "again": "phac_photo on one thread: the first picture, which reads the weights, and the same with another "
-    "seed in the same runner. Time is that of the processor.",
+    "again": "phac_photo on one thread, each round in a process of its own. first: the first picture, which "
+    "reads weights and imports what nodes need; second: the same with another seed in the same runner; warm: the "
+    "first of another runner in that process, which reads the weights again. Time is that of the processor.",
     "ray": "phac_photo by figura run's own way over Ray, on one machine, with one and two workers of one CPU "
     "each, after each has drawn one picture.",
     "gpu": "Every method with random weights of its full size. phac: all three stages; coarse: the first; "

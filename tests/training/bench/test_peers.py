@@ -1,4 +1,4 @@
-"""`figura bench loop`, `compare`, `crop`, `refine`, `sam`, `train` and `gpu`, tiny: what they measure, not how fast."""
+"""`figura bench` of hot paths against their peers, tiny: what they measure, not how fast it is."""
 
 import torch
 from figura.training.bench import loop, pictures, steps
