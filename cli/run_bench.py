@@ -38,7 +38,7 @@ def with_seed(graph: Graph, more: int) -> Graph:
 def bench_again(workflow: str = PHOTO, rounds: int = 3) -> dict[str, Any]:
     """Time of a second picture with another seed over that of the first, in one runner, on one thread.
 
-    Each round in a process of its own. The first picture reads weights and imports what the nodes need; `warm`
+    Each round in a process of its own. The first picture reads weights and imports what nodes need; `warm`
     is the first picture of another runner in the same process, which reads the weights again.
 
     Args:

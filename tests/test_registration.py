@@ -69,7 +69,8 @@ def test_the_nodes_load_nothing_heavy_before_one_runs(tmp_path):
     conftest = ROOT / "tests" / "conftest.py"
     code = (
         f"import runpy, sys; runpy.run_path({str(conftest)!r}); import figura; figura.NODE_CLASS_MAPPINGS; "
-        "sys.exit(', '.join({'diffusers', 'transformers', 'torchvision', 'scipy', 'ray'} & {*sys.modules}) or 0)"
+        "heavy = {'diffusers', 'transformers', 'torchvision', 'scipy', 'ray'}; "
+        "sys.exit(', '.join(heavy & {*sys.modules}) or 0)"
     )
     run_python(code, tmp_path)
 

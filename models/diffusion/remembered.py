@@ -44,7 +44,7 @@ class Remembered:
 
 
 def state_of(network: nn.Module) -> tuple[Any, ...]:
-    """Something that is another one when the weights are others or of another precision, wherever they are."""
+    """Something that is another one when the weights are others, wherever they are."""
     parameters = list(network.parameters())
     return (
         parameters[0].dtype if parameters else None,

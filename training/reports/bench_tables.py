@@ -19,7 +19,8 @@ ABOUT = {
     "thread; medians over rounds in which both take turns. Time is that of the processor.",
     "crop": "Crop round a box to 512 px and stitch back, on one thread; medians over rounds in which all "
     "take turns. copies: copying the picture twice; cropandstitch: both nodes of "
-    "ComfyUI-InpaintCropAndStitch in their two modes, without blending as here and with their 32 px. Time is that of the processor.",
+    "ComfyUI-InpaintCropAndStitch in their two modes, without blending as here and with their "
+    "32 px. Time is that of the processor.",
     "refine": "Inpaint Refiner's work on the crop round the hidden part, put back, over the same on the "
     "whole picture, mini's U-Net, on one thread. Time is that of the processor.",
     "sam": "Visible Mask by one more point on the same picture over that of the first, with an encoder of "
@@ -29,8 +30,8 @@ ABOUT = {
     "start": "Each in a process of its own: torch alone, torch and the pack with all of its nodes, and the "
     "first picture of phac_photo by the command line. Time is that of the processor.",
     "again": "phac_photo on one thread, each round in a process of its own. first: the first picture, which "
-    "reads weights and imports what nodes need; second: the same with another seed in the same runner; warm: the "
-    "first of another runner in that process, which reads the weights again. Time is that of the processor.",
+    "reads weights and imports what nodes need; second: the same with another seed in the same runner; "
+    "warm: the first of another runner in that process, which reads the weights again. Time is that of the processor.",
     "ray": "phac_photo by figura run's own way over Ray, on one machine, with one and two workers of one CPU "
     "each, after each has drawn one picture.",
     "gpu": "Every method with random weights of its full size. phac: all three stages; coarse: the first; "
