@@ -21,7 +21,8 @@ from .intervals import differences_of, intervals_of
 from .loop import Method, Metrics, OnDone
 
 METHODS = {
-    "phac": "phac", "amodal-mask": "amodal_mask", "complete-pose": "complete_pose", "hands": "hands",
+    "phac": "phac", "invisible-mask": "invisible_mask", "amodal-mask": "amodal_mask",
+    "complete-pose": "complete_pose", "hands": "hands",
     "humansd": "humansd", "pocold": "pocold", "cfld": "cfld", "synth": "truth", "photos": "photos",
 }  # fmt: skip
 """Method -> its file in this folder."""
