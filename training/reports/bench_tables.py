@@ -31,7 +31,8 @@ ABOUT = {
     "first picture of phac_photo by the command line. Time is that of the processor.",
     "again": "phac_photo on one thread, each round in a process of its own. first: the first picture, which "
     "reads weights and imports what nodes need; second: the same with another seed in the same runner; "
-    "warm: the first of another runner in that process, which reads the weights again. Time is that of the processor.",
+    "warm: the first of another runner in that process, which reads the weights again. Time is "
+    "that of the processor.",
     "ray": "phac_photo by figura run's own way over Ray, on one machine, with one and two workers of one CPU "
     "each, after each has drawn one picture.",
     "gpu": "Every method with random weights of its full size. phac: all three stages; coarse: the first; "
