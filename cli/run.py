@@ -38,7 +38,7 @@ def add_run(commands: Commands) -> None:
         epilog=f"Shipped workflows: {', '.join(workflow_names())}.",
     )  # fmt: skip
     run.add_argument("workflow", help="a file in API format, or the name of a shipped workflow")
-    images = "picture, or folder of pictures, for the LoadImage node; may be repeated"
+    images = "picture, folder of pictures, or list (.txt, one a line) for the LoadImage node; may be repeated"
     run.add_argument(
         "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )

@@ -11,12 +11,14 @@ from typing import Any
 
 from ..host.images import SHIPPED_IMAGES
 from ..models.files import path_inside
+from ..models.sentences import shown
 from .graph import Classes, Graph, GraphError, is_link, needs
 from .settings import apply_setting, title_of
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+LIST = ".txt"
 SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
 MOST_NAMED = 5
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -204,10 +206,27 @@ def _images(inputs: Sequence[Path]) -> Iterable[Path]:
     for path in inputs:
         if path.is_dir():
             yield from _pictures_in(path)
+        elif path.suffix.lower() == LIST and path.is_file():
+            yield from _listed(path)
         elif path.is_file():
             yield path
         else:
             raise FileNotFoundError(f"--input {path}: no such file or folder")
+
+
+def _listed(path: Path) -> Iterable[Path]:
+    """The pictures of a list, one a line; relative ones lie beside it."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--input {path}: a list is a text, one picture a line; this is none") from error
+    named = [path.parent / line.strip() for line in lines if line.strip()]
+    for picture in named:
+        if not is_file(picture):
+            raise FileNotFoundError(f"--input {path}: no such file {shown(str(picture))}")
+    if not named:
+        raise FileNotFoundError(f"--input {path}: no picture in this list")
+    return named
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -32,7 +32,7 @@ class _Payloads(Sequence[tuple[Any, ...]]):
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def __getitem__(self, number: Any) -> tuple[Graph, dict[str, bytes]]:
+    def __getitem__(self, number: Any) -> Any:
         return payload(self._jobs[number])
 
 
