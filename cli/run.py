@@ -14,7 +14,7 @@ from ..headless.settings import same_everywhere
 from ..headless.shipped import find_workflow, workflow_names
 from ..models.cluster import add_cluster_arguments, named_cluster
 from ..models.sentences import message_of
-from .console import ProgressLine, complain, say
+from .console import ProgressLine, complain, note, say
 
 if TYPE_CHECKING:
     from .console import Commands
@@ -80,7 +80,9 @@ def run_command(args: argparse.Namespace) -> int:
         return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
     for option in ("stages", "device"):
         if getattr(args, option):
-            raise ValueError(f"--{option} is for runs in this process: leave it out, or --server and --ray")
+            raise ValueError(
+                f"--{option} is for runs on this machine without Ray: leave it out, or --server and --ray"
+            )
     if args.server and cluster is not None:
         raise ValueError("--server and --ray are two ways to run: give one of them")
     started = time.monotonic()
@@ -192,12 +194,17 @@ class BatchTable:
     def end(self, seconds: float) -> int:
         """Say the table; the exit status."""
         failures = [what for what in self._names if what not in ("saved", "there already")]
-        saved = len(self._names["saved"])
-        say("pictures  what became of them")
+        note("pictures  what became of them")
         for what, names in self._names.items():
             if names:
-                told = ", ".join(name for name in names[:MOST_NAMED] if name) if what in failures else ""
-                more = " ..." if told and len(names) > MOST_NAMED else ""
-                say(f"{len(names):8}  " + (f"{told}{more}: {what}" if told else what))
-        say(f"{seconds:.1f} s, {saved / max(seconds, 1e-9):.2f} pictures a second")
+                note(f"{len(names):8}  {_named(names) if what in failures else ''}{what}")
+        saved = len(self._names["saved"])
+        note(f"{seconds:.1f} s, {saved / max(seconds, 1e-9):.2f} pictures a second")
         return 1 if failures else 0
+
+
+def _named(names: Sequence[str]) -> str:
+    """The names of pictures in front of what became of them; empty for a run without any."""
+    told = ", ".join(name for name in names[:MOST_NAMED] if name)
+    more = " ..." if len(names) > MOST_NAMED else ""
+    return f"{told}{more}: " if told else ""
