@@ -127,7 +127,15 @@ def bench_gpu(
 def measured(
     works: dict[str, Callable[[], object]], name: str, rounds: int, steps: int, device: str
 ) -> dict[str, float]:
-    """Seconds of each, and of a step of it, medians; GiB at the peak on a GPU."""
+    """Seconds of each, and of a step of it, medians; GiB at the peak on a GPU.
+
+    Args:
+        works: what is timed, by its name in the figures.
+        name: of the scale.
+        rounds: that are counted.
+        steps: of each run.
+        device: as PyTorch writes it.
+    """
     figures: dict[str, float] = {}
     times: dict[str, list[float]] = {work: [] for work in works}
     for number in range(rounds + 1):
