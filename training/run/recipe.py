@@ -41,7 +41,10 @@ class Export(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time."""
+    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time.
+
+    samples: held-out people that are drawn for a look; 0 leaves out all that is drawn, scores of it too.
+    """
 
     steps: int = 10_000
     minutes: float | None = None
@@ -60,6 +63,7 @@ class TrainingPlan:
     falls: str = COSINE
     optimizer: str = ADAMW
     gradient_checkpointing: bool = False
+    samples: int = 8
     checkpoint_seconds: float = 120.0
     sample_seconds: float = 300.0
     log_seconds: float = 10.0

@@ -23,7 +23,7 @@ import torch
 from ...models.diffusion.checkpoint import save_module
 from ...models.files import write_then_rename
 from ...models.locks import only_one
-from .checkpoint import write_state
+from .checkpoint import in_memory, write_state
 from .copies import HalfCopy, MovingAverage
 from .progress import TrainingLog, save_image
 from .recipe import (
@@ -184,12 +184,15 @@ class Trainer:
     @torch.no_grad()
     def _show(self) -> float:
         loss = self.held_out_loss()
-        if self.accelerator.is_main_process:
-            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
+        if self.accelerator.is_main_process and self.plan.samples:
             with self.average.applied():
-                image = self.recipe.sample(self.module, batch)
-            save_image(self.work / f"sample_{self.step:07d}.png", image)
+                self._draw(f"sample_{self.step:07d}.png")
         return loss
+
+    def _draw(self, name: str) -> None:
+        """Save what the module makes of held-out people."""
+        batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, self.plan.samples))
+        save_image(self.work / name, self.recipe.sample(self.module, batch))
 
     @torch.no_grad()
     def export(self, path: Path) -> dict[str, float]:
@@ -198,9 +201,9 @@ class Trainer:
         self.module.eval()
         with self.average.applied():
             result = self.recipe.export(self.module, self.data.held_out)
-            scores |= self.recipe.evaluate(self.module, self.data.held_out)
-            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
-            save_image(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
+            if self.plan.samples:
+                scores |= self.recipe.evaluate(self.module, self.data.held_out)
+                self._draw("sample_final.png")
             scores = {name: round(float(value), 6) for name, value in scores.items()}
             save_module(
                 path,
@@ -238,7 +241,7 @@ class Trainer:
         path = self.work / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if state["fingerprint"] != self._fingerprint():
             raise ValueError(
                 f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
@@ -253,7 +256,7 @@ class Trainer:
                 target.copy_(value)
         for name, buffer in self.module.named_buffers():
             buffer.copy_(state["buffers"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(in_memory(state["optimizer"]))
         logger.info("%s: resumed at step %d", self.recipe.name, self.step)
 
     def _fingerprint(self) -> str:
