@@ -15,6 +15,8 @@ from ...models.cfld.config import released_config
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import heatmaps, pose_image
 from .parity import NETWORK_LIMIT, PIXEL_LIMIT, RELATIVE, Row, differing, relative
+from .parity_cfld_process import compare_process
+from .parity_cfld_unet import compare_unet
 from .parity_checkouts import plain_attention, randomised, released_modules, timm_layers
 
 CANVAS = (256, 176)
@@ -27,8 +29,11 @@ PERSON = (
 
 
 
-def compare_cfld(folder: Path) -> Iterator[Row]:
-    """Swin Transformer, decoder, biases, pose adapter; skeletons and heatmaps."""
+def compare_cfld(folder: Path, older: Path | None = None) -> Iterator[Row]:
+    """Swin Transformer, decoder, biases, pose adapter, U-Net; drawings, sampling, what goes in, metrics.
+
+    older: folder with diffusers 0.19, which their U-Net needs.
+    """
     torch.manual_seed(0)
     with released_modules(folder, "models", "cfld") as module, plain_attention(), timm_layers():
         theirs = _cfld_networks(module)
@@ -50,7 +55,9 @@ def compare_cfld(folder: Path) -> Iterator[Row]:
         yield Row("coarse prompt", relative(prompt, looks.prompt), NETWORK_LIMIT, RELATIVE)
         for level, pair in enumerate(zip(theirs["pose_encoder"](pose), ours.pose(pose), strict=True)):
             yield Row(f"pose residual {level}", relative(*pair), NETWORK_LIMIT, RELATIVE)
+    yield compare_unet(folder, older)
     yield from _cfld_drawings(folder)
+    yield from compare_process(folder)
 
 
 def _cfld_networks(module: Callable[[str], ModuleType]) -> dict[str, nn.Module]:

@@ -187,3 +187,29 @@ def older_diffusers() -> Iterator[None]:
     finally:
         for name in absent:
             sys.modules.pop(name, None)
+
+
+@contextmanager
+def old_names() -> Iterator[None]:
+    """Inside, names of 2023 that pipelines import of diffusers and transformers are there."""
+    import diffusers.utils
+    import transformers
+    from diffusers.pipelines import pipeline_utils
+    from diffusers.utils.torch_utils import randn_tensor
+
+    old = ModuleType("diffusers.pipeline_utils")
+    old.__dict__.update(vars(pipeline_utils))
+    wanted: list[tuple[Any, str, Any]] = [
+        (diffusers.utils, "randn_tensor", randn_tensor), (transformers, "CLIPFeatureExtractor", Anything),
+        (diffusers.models, "DualTransformer2DModel", Anything),
+    ]  # fmt: skip
+    added = [(owner, name, value) for owner, name, value in wanted if name not in vars(owner)]
+    sys.modules["diffusers.pipeline_utils"] = old
+    for owner, name, value in added:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        del sys.modules["diffusers.pipeline_utils"]
+        for owner, name, _ in added:
+            delattr(owner, name)

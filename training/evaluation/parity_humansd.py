@@ -53,7 +53,7 @@ PEOPLE = (
 """Two drawn people, COCO's 17 joints x, y in a picture of 512 x 512."""
 
 
-def compare_humansd(folder: Path) -> Iterator[Row]:
+def compare_humansd(folder: Path, older: Path | None = None) -> Iterator[Row]:
     """U-Net, autoencoder, text; drawing, sizes, schedule, trajectory under guidance; AP and CAP."""
     given = {
         "pytorch_lightning": {"LightningModule": nn.Module},
@@ -357,7 +357,7 @@ def _metrics(module: Callable[[str], ModuleType]) -> Iterator[Row]:
         results = list(judge.compute({"pose": torch.from_numpy(padded)}, images).values())
     own = average_precision(truth, found, released=True)
     cap = cosine_average_precision(truth, found, released=True)
-    for part, theirs, ours in zip(parts, (results[0], results[3], results[10]), (*own, cap), strict=True):
+    for part, theirs, ours in zip(parts, map(float, (results[0], results[3], results[10])), (*own, cap), strict=True):
         yield Row(part, abs(theirs - ours) / max(abs(theirs), 1e-12), NETWORK_LIMIT, RELATIVE)
 
 

@@ -17,8 +17,18 @@ from .parity_humansd import compare_humansd
 from .parity_pocold import compare_pocold
 
 
-def parity(method: str, released: Path) -> list[Row]:
-    """All comparisons of a method. ValueError for one without any, FileNotFoundError for another folder."""
+def parity(method: str, released: Path, older: Path | None = None) -> list[Row]:
+    """All comparisons of a method.
+
+    Args:
+        method: one of METHODS.
+        released: a checkout of its code.
+        older: folder with diffusers 0.19, for CFLD's U-Net.
+
+    Raises:
+        ValueError: for a method without any.
+        FileNotFoundError: for a folder that is no such checkout.
+    """
     if method not in METHODS:
         raise ValueError(
             f"method is {method!r}; there are comparisons for {', '.join(METHODS)}. PHAC and Giving a Hand "
@@ -29,10 +39,10 @@ def parity(method: str, released: Path) -> list[Row]:
     if absent:
         raise FileNotFoundError(f"no {absent[0]} in {released}: give a checkout of {method}'s released code")
     with torch.no_grad():
-        return list(compare(Path(released)))
+        return list(compare(Path(released), older))
 
 
-METHODS: dict[str, tuple[tuple[str, ...], Callable[[Path], Iterator[Row]]]] = {
+METHODS: dict[str, tuple[tuple[str, ...], Callable[[Path, Path | None], Iterator[Row]]]] = {
     "cfld": (("models/swin_transformer.py", "models/decoder.py", "pose_utils.py"), compare_cfld),
     "humansd": (("ldm/models/diffusion/ddim.py", "scripts/pose2img.py"), compare_humansd),
     "pocold": (("src/model.py",), compare_pocold),

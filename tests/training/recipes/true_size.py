@@ -33,6 +33,7 @@ from figura.tests.models.diffusion import full_size as makers
 from figura.tests.training.data import public_formats
 from figura.training.data import command as data_command
 from figura.training.reports.tables import hardware
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 SAMPLES, HELD_OUT, SIZE = 16, 2, 512
@@ -55,6 +56,7 @@ def timed(self):
     seconds.append(time.monotonic() - begin)
     return scalars
 trainer.Trainer._train_step = timed
+trainer.Trainer.held_out_loss.__wrapped__.__defaults__ = (1,)
 init = trainer.Trainer.__init__
 def counted(self, *args, **named):
     init(self, *args, **named)
@@ -82,8 +84,6 @@ def sd21_unet() -> UNet2DConditionModel:
 
 
 def true_vae() -> AutoencoderKL:
-    """The same weights in every file, so that latents are encoded once for all."""
-    torch.manual_seed(1)
     return AutoencoderKL(
         block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
@@ -105,30 +105,46 @@ def written(name: str, folder: Path) -> Path:
     path = folder / f"{name}.safetensors"
     if path.is_file():
         return path
-    torch.manual_seed(0)
     ldm = makers.ldm
     if name == "swin":
-        tensors = CFLDNetworks(cfld_config()).backbone.state_dict()
+        tensors = drawn(lambda: CFLDNetworks(cfld_config()).backbone)
     elif name == "vae":
-        tensors = true_vae().state_dict()
+        tensors = drawn(true_vae)
     elif name == "control":
-        tensors = ldm.controlnet_to_ldm(ControlNetModel.from_unet(sd15_unet(4)).state_dict(), 2)
+        tensors = ldm.controlnet_to_ldm(drawn(lambda: ControlNetModel.from_unet(sd15_unet(4))), 2)
     else:
-        unet = sd21_unet() if name == "sd21" else sd15_unet(9 if name == "inpaint" else 4)
-        tensors = ldm.unet_to_ldm(unet.state_dict(), 2) | ldm.vae_to_ldm(true_vae().state_dict(), 4)
+        channels = 9 if name == "inpaint" else 4
+        unet = drawn(sd21_unet if name == "sd21" else lambda: sd15_unet(channels))
+        tensors = ldm.unet_to_ldm(unet, 2) | ldm.vae_to_ldm(drawn(true_vae), 4)
         tensors |= _open_clip() if name == "sd21" else _clip()
-    half = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
-    return makers.write(path, half)
+    save_file({key: value.contiguous() for key, value in tensors.items()}, str(path))
+    return path
+
+
+def drawn(network: Callable[[], torch.nn.Module]) -> dict[str, torch.Tensor]:
+    """A network's tensors in float16, random but for the norms' weights; the same at every call."""
+    with torch.device("meta"):
+        shapes = network().state_dict()
+    generator = torch.Generator().manual_seed(1)
+    made = {}
+    for name, like in shapes.items():
+        if not like.is_floating_point():
+            made[name] = torch.arange(like.numel()).reshape(like.shape)
+        elif like.ndim == 1 and name.endswith("weight"):
+            made[name] = torch.ones(like.shape, dtype=torch.float16)
+        else:
+            made[name] = (0.02 * torch.randn(like.shape, generator=generator)).half()
+    return made
 
 
 def _clip() -> dict[str, torch.Tensor]:
-    return makers.ldm.clip_to_ldm(text_model(CLIP_L, "quick_gelu").state_dict())
+    return makers.ldm.clip_to_ldm(drawn(lambda: text_model(CLIP_L, "quick_gelu")))
 
 
 def _open_clip() -> dict[str, torch.Tensor]:
-    text = text_model(OPEN_CLIP_H, "gelu").state_dict()
+    text = drawn(lambda: text_model(OPEN_CLIP_H, "gelu"))
     named = {f"text_model.{key.removeprefix('text_model.')}": value for key, value in text.items()}
-    named |= {"text_projection.weight": torch.eye(OPEN_CLIP_H["hidden_size"])}
+    named |= {"text_projection.weight": torch.eye(OPEN_CLIP_H["hidden_size"]).half()}
     return makers.ldm.big_clip_to_ldm(named, "cond_stage_model.model.")
 
 
