@@ -44,9 +44,10 @@ def add_bench(commands: Commands) -> None:
     bench = commands.add_parser("bench", help="measure speed")
     what = (
         "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
-        "memory of its attention; load: time and memory of loading the named files; all on one thread"
+        "memory of its attention; load: time and memory of loading the named files; import: pairs of pictures, "
+        "killed halfway and gone on with; all on one thread"
     )
-    bench.add_argument("what", choices=["synth", "humansd", "pocold", "load"], help=what)
+    bench.add_argument("what", choices=["synth", "humansd", "pocold", "load", "import"], help=what)
     files = "load: checkpoints of Stable Diffusion 1.5 or XL"
     bench.add_argument("--checkpoint", nargs="+", type=Path, default=[], metavar="FILE", help=files)
     bench.add_argument(
@@ -54,7 +55,7 @@ def add_bench(commands: Commands) -> None:
     )
     words = "load: folder with CLIP's vocab.json and merges.txt (default: models/clip_tokenizer)"
     bench.add_argument("--tokenizer", type=Path, metavar="FOLDER", help=words)
-    count = "synth: that many pictures more, over which the growth of memory is measured"
+    count = "synth: that many pictures more, over which the growth of memory is measured; import: pairs (1000)"
     bench.add_argument("--count", type=int, default=0, help=count)
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
@@ -88,7 +89,7 @@ def bench_command(args: argparse.Namespace) -> int:
 
 def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     """What a bench takes from the command line."""
-    if args.what == "synth":
+    if args.what in ("synth", "import"):
         return {"count": args.count}
     if args.what != "load":
         return {}

@@ -138,6 +138,12 @@ def _bench_pocold() -> dict[str, Any]:
     return bench_pocold()
 
 
+def _bench_import(count: int = 0) -> dict[str, Any]:
+    from .imports import COUNT, bench_import
+
+    return bench_import(count or COUNT)
+
+
 def _bench_load(**files: Any) -> dict[str, Any]:
     from .load import bench_load
 
@@ -146,4 +152,5 @@ def _bench_load(**files: Any) -> dict[str, Any]:
 
 BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
     "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
+    "import": _bench_import,
 }  # fmt: skip

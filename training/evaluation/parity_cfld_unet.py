@@ -46,6 +46,7 @@ huggingface_hub.constants.hf_cache_home = "."
 spec = importlib.util.spec_from_file_location("cfld_unet", file)
 code = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(code)
+code.xformers = sys.modules["xformers"]
 unet = code.ResidualUNet2DConditionModel(**json.load(open(f"{place}/sizes.json"))).eval()
 given = load_file(f"{place}/given.safetensors")
 unet.load_state_dict({k[5:]: v for k, v in given.items() if k.startswith("unet.")})
