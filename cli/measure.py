@@ -55,7 +55,9 @@ def add_bench(commands: Commands) -> None:
     )
     words = "load: folder with CLIP's vocab.json and merges.txt (default: models/clip_tokenizer)"
     bench.add_argument("--tokenizer", type=Path, metavar="FOLDER", help=words)
-    count = "synth: that many pictures more, over which the growth of memory is measured; import: pairs (1000)"
+    count = (
+        "synth: that many pictures more, over which the growth of memory is measured; import: pairs (1000)"
+    )
     bench.add_argument("--count", type=int, default=0, help=count)
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")

@@ -123,7 +123,11 @@ def read_objects(file: Path) -> Sequence[Any]:
     try:
         with zipfile.ZipFile(file) as packed, packed.open(packed.namelist()[0]) as entry:
             version = np.lib.format.read_magic(entry)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
             _, _, dtype = read(entry)
             if not dtype.hasobject:
                 raise ValueError("its array holds no people")
@@ -161,7 +165,9 @@ def _rows(listed: Path) -> Iterable[dict[str, Any]]:
         try:
             from datasets import load_from_disk  # type: ignore[import-not-found]
         except ImportError as error:
-            raise ImportError(f"{listed} is a folder of the package datasets: pip install datasets") from error
+            raise ImportError(
+                f"{listed} is a folder of the package datasets: pip install datasets"
+            ) from error
         return load_from_disk(str(listed))
     if not listed.is_file():
         raise FileNotFoundError(f"no list of pairs at {listed}")

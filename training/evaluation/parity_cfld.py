@@ -28,7 +28,6 @@ PERSON = (
 """A drawn person, 18 joints x, y in that canvas."""
 
 
-
 def compare_cfld(folder: Path, older: Path | None = None) -> Iterator[Row]:
     """Swin Transformer, decoder, biases, pose adapter, U-Net; drawings, sampling, what goes in, metrics.
 

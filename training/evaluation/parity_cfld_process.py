@@ -159,6 +159,9 @@ def _metrics(code: ModuleType) -> Iterator[Row]:
     yield Row("PSNR", relative(psnr[0].double(), ours), NETWORK_LIMIT, RELATIVE)
     inside = torch.zeros_like(whole)
     inside[..., 5:-5, 5:-5] = 1
-    yield Row("SSIM at 256 px", relative(ssim[0].double(), ssim_region(made, truth, inside)), NETWORK_LIMIT, RELATIVE)
-
-
+    yield Row(
+        "SSIM at 256 px",
+        relative(ssim[0].double(), ssim_region(made, truth, inside)),
+        NETWORK_LIMIT,
+        RELATIVE,
+    )

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+
 @contextmanager
 def released_modules(folder: Path, package: str, name: str) -> Iterator[Callable[[str], ModuleType]]:
     """Inside, gives modules of `folder / package` by name, without its __init__; nothing stays imported."""

@@ -41,7 +41,11 @@ PACKAGES = (
     "seaborn", "xtcocotools",
 )  # fmt: skip
 """What the authors' modules import; stood in for where it is not installed, and the parts that use it say so."""
-TEXTS = ("a man & a woman, R&amp;B &amp;lt;3 singers", "", "two people dancing in the rain, best quality " * 8)
+TEXTS = (
+    "a man & a woman, R&amp;B &amp;lt;3 singers",
+    "",
+    "two people dancing in the rain, best quality " * 8,
+)
 STEPS, SKIPPED = 50, 1
 """The demo walks 49 of 50 steps."""
 PEOPLE = (
@@ -169,7 +173,10 @@ def _their_text(
 
 
 def _write_words(tokenizer: Any, folder: Path) -> None:
-    (folder / "vocab.json").write_text(json.dumps(tokenizer.encoder), encoding="utf-8")
+    """open_clip's words as CLIP's tokenizer has them, where the first and the last one are called otherwise."""
+    called = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    words = {called.get(word, word): number for word, number in tokenizer.encoder.items()}
+    (folder / "vocab.json").write_text(json.dumps(words), encoding="utf-8")
     merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -214,7 +221,12 @@ def _compared(theirs: Mapping[str, Tensor | None], ours: HumanSD) -> Iterator[Ro
     none, full = _known(theirs["noise"]).chunk(2)
     guided = none + RELEASED_CFG * (full - none)
     own = cfg(*noise.chunk(2), RELEASED_CFG)
-    yield Row("guided noise of the U-Net, scale 10", relative(guided, own), NETWORK_LIMIT, RELATIVE)
+    difference = relative(guided, own)
+    reason = "the scale multiplies the rounding of two passes that are nearly alike; the formula is in the trajectory"
+    yield Row(
+        "guided noise of the U-Net, scale 10", difference, NETWORK_LIMIT, RELATIVE,
+        reason if difference < RELEASED_CFG * NETWORK_LIMIT else "",
+    )  # fmt: skip
     if theirs["states"] is None or theirs["tokens"] is None:
         yield _lacking("text states, 24 layers", "open_clip_torch==2.7.0")
         return
@@ -357,7 +369,9 @@ def _metrics(module: Callable[[str], ModuleType]) -> Iterator[Row]:
         results = list(judge.compute({"pose": torch.from_numpy(padded)}, images).values())
     own = average_precision(truth, found, released=True)
     cap = cosine_average_precision(truth, found, released=True)
-    for part, theirs, ours in zip(parts, map(float, (results[0], results[3], results[10])), (*own, cap), strict=True):
+    for part, theirs, ours in zip(
+        parts, map(float, (results[0], results[3], results[10])), (*own, cap), strict=True
+    ):
         yield Row(part, abs(theirs - ours) / max(abs(theirs), 1e-12), NETWORK_LIMIT, RELATIVE)
 
 

@@ -94,7 +94,9 @@ def _sampling(code: ModuleType) -> Iterator[Row]:
     generator = torch.Generator().manual_seed(6)
     noise, pose, source = torch.randn(3, 2, 4, 16, 12, generator=generator)
 
-    def unet(inputs: Tensor, t: Tensor, encoder_hidden_states: Tensor | None, constraint_maps: None) -> _Answer:
+    def unet(
+        inputs: Tensor, t: Tensor, encoder_hidden_states: Tensor | None, constraint_maps: None
+    ) -> _Answer:
         given = 0.0 if encoder_hidden_states is None else encoder_hidden_states
         return _Answer(sample=_noise(inputs[:, :4], t, inputs[:, 4:], given))
 
@@ -114,7 +116,9 @@ def _sampling(code: ModuleType) -> Iterator[Row]:
     )  # fmt: skip
     scheduler, weights = pndm_leading(STABLE_DIFFUSION), Weights(decay=True)
     walked = timesteps_of(scheduler, 50)
-    unlike = float((walked != stable.timesteps).float().mean()) if len(walked) == len(stable.timesteps) else 1.0
+    unlike = (
+        float((walked != stable.timesteps).float().mean()) if len(walked) == len(stable.timesteps) else 1.0
+    )
     yield Row("schedule, time steps", unlike, 0.0, "of the steps")
 
     def predict(z: Tensor, t: Tensor) -> Tensor:

@@ -82,7 +82,9 @@ class TestHumanSD:
 
         file = tmp_path / "bad.npz"
         np.savez(file, np.array([Bad()], dtype=object))
-        with pytest.raises(ValueError, match="bad.npz is no .npz of mmpose's results: it would call builtins"):
+        with pytest.raises(
+            ValueError, match="bad.npz is no .npz of mmpose's results: it would call builtins"
+        ):
             released_lists.read_objects(file)
         file.write_bytes(pickle.dumps([1]))
         with pytest.raises(ValueError, match="is no .npz"):
@@ -101,7 +103,9 @@ class TestPoCoLD:
             Image.fromarray(labels).save(place)
         rows = "\n".join(f"{names[n]},{names[n + 1]}" for n in range(2))
         (tmp_path / "pairs.csv").write_text(f"from_image,to_image\n{rows}\n")
-        (tmp_path / "test.jsonl").write_text(json.dumps({"from_image": names[2], "to_image": names[0]}) + "\n")
+        (tmp_path / "test.jsonl").write_text(
+            json.dumps({"from_image": names[2], "to_image": names[0]}) + "\n"
+        )
         words = ["import", "pocold", str(tmp_path / "pairs.csv"), "--held-out-list", str(tmp_path / "test.jsonl"),
                  "--images", str(tmp_path), "--sides", "64", "48", "--data", str(tmp_path / "data")]  # fmt: skip
         assert command.main(words) == 0

@@ -94,8 +94,13 @@ def text_model(sizes: Mapping[str, int], activation: str) -> CLIPTextModel:
     """Of the true sizes but for the number of words, which is the tests' tokenizer's."""
     return CLIPTextModel(
         CLIPTextConfig(
-            **sizes, vocab_size=258, projection_dim=sizes["hidden_size"], hidden_act=activation,
-            bos_token_id=256, eos_token_id=257, pad_token_id=257,
+            **sizes,
+            vocab_size=258,
+            projection_dim=sizes["hidden_size"],
+            hidden_act=activation,
+            bos_token_id=256,
+            eos_token_id=257,
+            pad_token_id=257,
         )  # fmt: skip
     )
 
@@ -166,7 +171,16 @@ def data_for(recipe: str, folder: Path, size: int = SIZE) -> Path:
         if not raw.is_dir():
             raw.mkdir(parents=True)
             formats.write_hands(raw, SAMPLES, size)
-        words = ["import", "hands", str(raw / "hands.jsonl"), "--size", str(size), "--held-out", str(HELD_OUT), *common]
+        words = [
+            "import",
+            "hands",
+            str(raw / "hands.jsonl"),
+            "--size",
+            str(size),
+            "--held-out",
+            str(HELD_OUT),
+            *common,
+        ]
     else:
         raw = folder / "raw_people"
         if not raw.is_dir():
@@ -220,7 +234,9 @@ def _child(folder: Path, words: list[str]) -> dict[str, Any]:
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
     if done.returncode or not answer.is_file():
-        raise RuntimeError(f"figura train {' '.join(words)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        raise RuntimeError(
+            f"figura train {' '.join(words)} ended with {done.returncode}:\n{done.stderr[-3000:]}"
+        )
     found = json.loads(answer.read_text(encoding="utf-8"))
     assert found["code"] == 0 and len(found["seconds"]) == 1
     return found
@@ -231,9 +247,13 @@ def load_trained(recipe: str, public: Mapping[str, Path], tokenizer: Path, out: 
     half = torch.float16
     loaders: dict[str, Callable[[], Any]] = {
         "phac": lambda: load_phac(public["inpaint"], out, _masks(out.parent), tokenizer, dtype=half),
-        "hands": lambda: load_hands(public["sd15"], out, written("control", tokenizer), tokenizer, dtype=half),
+        "hands": lambda: load_hands(
+            public["sd15"], out, written("control", tokenizer), tokenizer, dtype=half
+        ),
         "body": lambda: load_hands(public["sd15"], public["control"], out, tokenizer, dtype=half),
-        "humansd": lambda: load_humansd(out.with_name("humansd_checkpoint.safetensors"), tokenizer, dtype=half),
+        "humansd": lambda: load_humansd(
+            out.with_name("humansd_checkpoint.safetensors"), tokenizer, dtype=half
+        ),
         "cfld": lambda: load_cfld(out, public["sd15"]),
         "pocold": lambda: load_pocold(out, load_vae_file(public["vae"])),
     }
