@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_hands(sources)
     _add_released(sources)
     _add_synth(steps)
+    _add_shards(steps, sources)
     return parser
 
 
@@ -112,6 +113,37 @@ def _add_synth(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--what", nargs="+", choices=("people", "hands", "pairs"), default=["people"])
     _common(parser)
     parser.set_defaults(work=synth)
+
+
+def _add_shards(
+    steps: argparse._SubParsersAction[argparse.ArgumentParser],
+    sources: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> None:
+    from .shards import KINDS
+
+    pack = steps.add_parser("pack", help="a data set as shards: WebDataset tars, or safetensors")
+    pack.add_argument("out", type=Path, help="folder of the shards")
+    pack.add_argument("--data", type=Path, default=Path("data"), help="folder to read")
+    pack.add_argument("--kind", choices=KINDS, default=KINDS[0])
+    pack.set_defaults(work=pack_shards)
+    unpack = sources.add_parser("shards", help="what `figura data pack` wrote")
+    unpack.add_argument("shards", type=Path, help="their folder")
+    unpack.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    unpack.set_defaults(work=import_shards)
+
+
+def pack_shards(args: argparse.Namespace) -> None:
+    """Shards of a data set."""
+    from .shards import pack
+
+    pack(args.data, args.out, args.kind)
+
+
+def import_shards(args: argparse.Namespace) -> None:
+    """A data set of shards."""
+    from .shards import unpack
+
+    logger.info("%d shards were read into %s", unpack(args.shards, args.data), args.data)
 
 
 def import_coco(args: argparse.Namespace) -> None:
