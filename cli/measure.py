@@ -44,7 +44,8 @@ def add_bench(commands: Commands) -> None:
     bench = commands.add_parser("bench", help="measure speed")
     what = (
         "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
-        "memory of its attention; load: time and memory of loading the named files; import: pairs of pictures, "
+        "memory of its attention; load: time and memory of loading the named files; import: "
+        "pairs of pictures, "
         "killed halfway and gone on with; all on one thread"
     )
     bench.add_argument("what", choices=["synth", "humansd", "pocold", "load", "import"], help=what)

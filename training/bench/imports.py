@@ -1,4 +1,4 @@
-"""`figura bench import`: pairs of pictures brought to one size, on one core: speed, memory, a kill and the rest."""
+"""`figura bench import`: pairs of pictures brought to one size: speed, memory, a kill and the rest."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def bench_import(count: int = COUNT, sides: tuple[int, int] = SIDES) -> dict[str
 
     Returns:
         A report: pictures_per_second that are read and written, by the time that one core works on it, and
-        by the clock, which counts other work on the machine, too; a picture is one side of a pair. peak_mib, what the process held at its peak; peak_growth_mib, over what it held before the first
-        picture; shards, read_before_the_kill, read_after_it, read_twice (whole ones: none should be).
+        by the clock, which counts other work on the machine, too; a picture is one side of a pair. peak_mib,
+        what the process held at its peak; peak_growth_mib, over what it held before the first picture;
+        shards, read_before_the_kill, read_after_it, read_twice (whole ones: none should be).
     """
     with tempfile.TemporaryDirectory(prefix="figura_import_") as place:
         write_pictures(Path(place), count)
@@ -40,7 +41,8 @@ def bench_import(count: int = COUNT, sides: tuple[int, int] = SIDES) -> dict[str
     shards = -(-count // SHARD)
     figures = {
         "pictures_per_second": 2 * rest["pairs"] / rest["cpu_seconds"],
-        "pictures_per_second.by_the_clock": 2 * rest["pairs"] / rest["seconds"], "peak_mib": rest["peak"] / 2**20,
+        "pictures_per_second.by_the_clock": 2 * rest["pairs"] / rest["seconds"],
+        "peak_mib": rest["peak"] / 2**20,
         "peak_growth_mib": rest["growth"] / 2**20, "shards": shards, "pairs": count,
         "read_before_the_kill": len(killed), "read_after_it": len(rest["starts"]),
         "read_twice": len(set(killed) & set(rest["starts"])), "height_px": sides[0], "width_px": sides[1],

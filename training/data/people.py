@@ -93,8 +93,8 @@ class PeopleDataset:
         for name, array in arrays.items():
             if len(array) not in (0, len(captions)):
                 raise ValueError(
-                    f"{root / name}.npy has {len(array)} rows, captions.json {len(captions)}: every array has "
-                    "one row a picture"
+                    f"{root / name}.npy has {len(array)} rows, captions.json {len(captions)}: every array "
+                    "has one row a picture"
                 )
         return cls(captions=captions, **arrays)
 

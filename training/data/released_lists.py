@@ -1,4 +1,4 @@
-"""The lists that HumanSD's and PoCoLD's own code trains on, and HaGRID's annotations, brought to what the other
+"""The lists that HumanSD's and PoCoLD's own code trains on, and HaGRID's annotations, brought to what other
 imports read: COCO's annotations, lines of pairs, lines of hands.
 """
 
@@ -190,7 +190,7 @@ def densepose_of(picture: str) -> str:
 
 
 def hagrid_hands(annotations: Path, images: Path, masks: Path, out: Path) -> Path:
-    """HaGRID's annotations as a list of hands for `imported_hands`; HaGRID has no masks, so a folder is wanted.
+    """HaGRID's annotations as a list of hands for `imported_hands`; of masks, which it has not, a folder.
 
     Args:
         annotations: a JSON file of one gesture, or a folder of them.

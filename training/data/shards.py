@@ -1,8 +1,9 @@
 """A data set as shards to carry elsewhere: WebDataset tars, or safetensors; and back.
 
-A shard holds ROWS rows of all arrays of one folder (`train`, `held_out`, `train/pairs` ...). In a tar every row is
-a sample of WebDataset: 0000017.txt, 0000017.occluded.npy, ...; in a safetensors file the arrays stand under their
-names, and the texts in the metadata. Shards are finished one by one, so that both ways go on where they stopped.
+A shard holds ROWS rows of the arrays of a folder (`train`, `held_out`, `train/pairs` ...). In a tar every row
+is a sample of WebDataset: 0000017.txt, 0000017.occluded.npy, ...; in a safetensors file the arrays stand
+under their names, and the texts in the metadata. Shards are finished one by one, so that both ways go on
+where they stopped.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def _write(place: Path, folder: Path, captions: list[str], start: int, kind: str
     from safetensors.numpy import save_file
 
     texts = captions[start : start + ROWS]
-    arrays = {name: np.ascontiguousarray(array[start : start + ROWS]) for name, array in _arrays(folder).items()}
+    arrays = {
+        name: np.ascontiguousarray(array[start : start + ROWS]) for name, array in _arrays(folder).items()
+    }
     place.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"captions": json.dumps(texts), "rows": str(len(captions))}
     if kind == SAFETENSORS:
@@ -102,7 +105,9 @@ def unpack(shards: Path, data: Path) -> int:
             groups.setdefault(match[1], {})[int(match[2])] = file
             totals[match[1]] = int(match[3])
     if not groups:
-        raise FileNotFoundError(f"no shards in {shards}: files called NAME-000000-of-000001.tar or .safetensors")
+        raise FileNotFoundError(
+            f"no shards in {shards}: files called NAME-000000-of-000001.tar or .safetensors"
+        )
     return sum(_unpack(data / Path(*name.split("__")), files, totals[name]) for name, files in groups.items())
 
 
@@ -112,7 +117,9 @@ def _unpack(folder: Path, files: Mapping[int, Path], total: int) -> int:
     lacking = [number for number in range(total) if number not in files]
     if lacking:
         place = next(iter(files.values()))
-        raise FileNotFoundError(f"{len(lacking)} of {total} shards of {place.stem} lack, first number {lacking[0]}")
+        raise FileNotFoundError(
+            f"{len(lacking)} of {total} shards of {place.stem} lack, first number {lacking[0]}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     last = (total - 1) * ROWS + len(_read(files[total - 1])[1])
     read = 0

@@ -1,4 +1,4 @@
-"""CFLD's U-Net beside the authors', which is written for diffusers 0.19: theirs runs in a process of its own."""
+"""CFLD's U-Net beside the authors', which is written for diffusers 0.19: it runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ for module in unet.modules():
 biases = {f"block_{k[5:]}_cross_attn_q": v for k, v in given.items() if k.startswith("bias.")}
 residuals = [given[f"residual.{level}"] for level in range(3)]
 with torch.no_grad():
-    made = unet(given["latents"], torch.tensor(401), given["prompt"], down_block_additional_residuals=residuals,
+    made = unet(given["latents"], torch.tensor(401), given["prompt"],
+                down_block_additional_residuals=residuals,
                 up_block_additional_residuals=biases).sample
 save_file({"noise": made.contiguous()}, f"{place}/made.safetensors")
 """

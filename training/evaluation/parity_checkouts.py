@@ -1,5 +1,5 @@
-"""The import of somebody's checkout for `figura check parity`: its modules, what they expect of other libraries'
-older versions, and stand-ins for packages that the compared parts do not use.
+"""The import of somebody's checkout for `figura check parity`: its modules, what they expect of older
+libraries, and stand-ins for packages that the compared parts do not use.
 """
 
 from __future__ import annotations

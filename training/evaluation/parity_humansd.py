@@ -37,10 +37,10 @@ from .parity_checkouts import Anything, StandIn, randomised, released_modules, s
 from .pose_metrics import Detection, average_precision, cosine_average_precision
 
 PACKAGES = (
-    "einops", "gradio", "imwatermark", "kornia", "matplotlib", "mmpose", "omegaconf", "open_clip", "pytorch_lightning",
-    "seaborn", "xtcocotools",
+    "einops", "gradio", "imwatermark", "kornia", "matplotlib", "mmpose", "omegaconf", "open_clip",
+    "pytorch_lightning", "seaborn", "xtcocotools",
 )  # fmt: skip
-"""What the authors' modules import; stood in for where it is not installed, and the parts that use it say so."""
+"""What the authors' modules import; stood in for where it is not installed; parts that use it say so."""
 TEXTS = (
     "a man & a woman, R&amp;B &amp;lt;3 singers",
     "",
@@ -51,8 +51,9 @@ STEPS, SKIPPED = 50, 1
 PEOPLE = (
     ((256, 90), (266, 80), (246, 80), (280, 88), (232, 88), (310, 150), (200, 152), (330, 240), (180, 236),
      (340, 320), (172, 318), (290, 310), (222, 312), (296, 400), (216, 402), (300, 490), (212, 492)),
-    ((401, 203), (407, 197), (395, 198), (414, 201), (388, 203), (433, 241), (370, 245), (460, 280), (352, 290),
-     (478, 320), (340, 331), (420, 338), (381, 340), (424, 395), (376, 398), (430, 451), (371, 455)),
+    ((401, 203), (407, 197), (395, 198), (414, 201), (388, 203), (433, 241), (370, 245), (460, 280),
+     (352, 290), (478, 320), (340, 331), (420, 338), (381, 340), (424, 395), (376, 398), (430, 451),
+     (371, 455)),
 )  # fmt: skip
 """Two drawn people, COCO's 17 joints x, y in a picture of 512 x 512."""
 
@@ -173,7 +174,7 @@ def _their_text(
 
 
 def _write_words(tokenizer: Any, folder: Path) -> None:
-    """open_clip's words as CLIP's tokenizer has them, where the first and the last one are called otherwise."""
+    """open_clip's words as CLIP's tokenizer has them, where the first and the last have other names."""
     called = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
     words = {called.get(word, word): number for word, number in tokenizer.encoder.items()}
     (folder / "vocab.json").write_text(json.dumps(words), encoding="utf-8")
@@ -222,7 +223,7 @@ def _compared(theirs: Mapping[str, Tensor | None], ours: HumanSD) -> Iterator[Ro
     guided = none + RELEASED_CFG * (full - none)
     own = cfg(*noise.chunk(2), RELEASED_CFG)
     difference = relative(guided, own)
-    reason = "the scale multiplies the rounding of two passes that are nearly alike; the formula is in the trajectory"
+    reason = "the scale multiplies the rounding of two passes; the formula itself is in the trajectory"
     yield Row(
         "guided noise of the U-Net, scale 10", difference, NETWORK_LIMIT, RELATIVE,
         reason if difference < RELEASED_CFG * NETWORK_LIMIT else "",

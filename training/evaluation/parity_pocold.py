@@ -90,7 +90,7 @@ def _noise(latents: Tensor, t: Tensor, pose: Tensor, source: Tensor | float) -> 
 
 
 def _sampling(code: ModuleType) -> Iterator[Row]:
-    """Their pipeline with the falling guidance of their script, on a function in the place of the networks."""
+    """Their pipeline with the falling guidance of their script, on a function in the networks' place."""
     generator = torch.Generator().manual_seed(6)
     noise, pose, source = torch.randn(3, 2, 4, 16, 12, generator=generator)
 
@@ -154,7 +154,7 @@ def _preprocessing(code: ModuleType) -> Iterator[Row]:
 
 
 def _metrics() -> Row:
-    reason = "not compared: FID and LPIPS need the weights of Inception and VGG, which docs/results.md does not use"
+    reason = "not compared: they are FID and LPIPS of trained networks, which Figura's tables do not use"
     return Row("metrics", float("nan"), NETWORK_LIMIT, RELATIVE, reason)
 
 

@@ -19,7 +19,7 @@ from ...models.files import write_then_rename
 
 ATTENTION = re.compile(r"\.attn[12]\.to_(q|k|v|out\.0)$")
 WHOLE = ("controlnet.", "networks.", "conv_in.", "conv_out.", "unet.conv_in.", "unet.conv_out.")
-"""What learns as a whole beside it, where the recipe has it learn: networks of its own, widened convolutions."""
+"""What learns as a whole beside it, where the recipe has it learn: own networks, widened convolutions."""
 OWN, PLAIN = "parametrizations.weight.", "weight"
 
 

@@ -34,7 +34,7 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def write_coco(folder: Path, count: int, side: int) -> Path:
-    """people.json (joints, run lengths, hands) and captions.json of `count` photographs of one person each."""
+    """people.json (joints, run lengths, hands) and captions.json of `count` photographs of one person."""
     images, annotations, captions = [], [], []
     for number in range(count):
         made = render_people([number], side, occlusion=0.0)
@@ -67,8 +67,8 @@ def run_lengths(mask: np.ndarray) -> dict[str, Any]:
 
 
 def write_dptn(folder: Path, count: int, sides: tuple[int, int], held_out: int = 2) -> Path:
-    """pairs.csv and held_out.csv (from,to), joints.csv (name:keypoints_y:keypoints_x in 256 x 176), pictures in img/, DensePose
-    in densepose/ as grey pictures of the parts.
+    """pairs.csv, held_out.csv (from,to), joints.csv (name:keypoints_y:keypoints_x in 256 x 176), pictures in
+    img/, DensePose in densepose/ as grey pictures of the parts.
     """
     lines, joints, size = ["from,to"], ["name:keypoints_y:keypoints_x"], 256
     for number in range(count):

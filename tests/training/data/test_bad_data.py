@@ -109,8 +109,8 @@ CASES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a missing picture of a pair": (
         PAIRS, gone(PAIRS, "img", "id_00001_back.png"), "no picture .*id_00001_back.png, which a pair names"),
     "missing labels of a pair": (
-        PAIRS, gone(PAIRS, "densepose", "id_00001_back.png"), "no DensePose .*id_00001_back.png, which a pair"),
-    "a missing picture of a hand": (HANDS, gone(HANDS, "hand_1.png"), "no image .*hand_1.png, which the list"),
+        PAIRS, gone(PAIRS, "densepose", "id_00001_back.png"), "no DensePose .*id_00001_back.png, which"),
+    "a missing picture of a hand": (HANDS, gone(HANDS, "hand_1.png"), "no image .*hand_1.png, which the"),
     "a missing mask of a hand": (HANDS, gone(HANDS, "mask_1.png"), "no mask .*mask_1.png, which the list"),
     "a missing list": (HANDS, gone(HANDS, "hands.jsonl"), "no list of hands at .*hands.jsonl"),
     "missing joints": (PAIRS, gone(PAIRS, "joints.csv"), "no joints at .*joints.csv"),
@@ -119,10 +119,10 @@ CASES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "labels of another shape": (
         PAIRS, smaller(PAIRS, "densepose", "id_00001_back.png"), "has 40x90 pixels, its picture 176x256"),
     "a mask of another size": (
-        COCO, people_with(segmentation={"size": [8, 8], "counts": [64]}), "mask of 8x8 does not fit its picture"),
-    "a hand's mask of another size": (HANDS, smaller(HANDS, "mask_1.png"), r"mask_1.png has \(40, 90\) pixels"),
+        COCO, people_with(segmentation={"size": [8, 8], "counts": [64]}), "mask of 8x8 does not fit"),
+    "a hand's mask of another size": (HANDS, smaller(HANDS, "mask_1.png"), r"mask_1.png has \(40, 90\)"),
     "heads below feet": (
-        COCO, lambda data: rewritten(data / COCO / "people.json", upside_down), "most heads are below their feet"),
+        COCO, lambda data: rewritten(data / COCO / "people.json", upside_down), "most heads are below"),
     "heads below feet in pairs": (
         PAIRS, joints_of_pairs(FEET_FIRST, FEET_FIRST), "most heads are below their feet"),
     "NaN": (COCO, people_with(keypoints=[float("nan")] * 51), "has joints that are no numbers"),
@@ -156,7 +156,9 @@ def test_good_data_are_imported(kind: str, data: Path) -> None:
 @pytest.mark.parametrize("kind", FILES)
 def test_a_full_disk_is_named_before_anything_is_read(kind: str, data: Path, monkeypatch) -> None:
     monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
-    with pytest.raises(OSError, match=r"0.0 GiB are needed and 0.0 GiB are free: choose another --data folder"):
+    with pytest.raises(
+        OSError, match=r"0.0 GiB are needed and 0.0 GiB are free: choose another --data folder"
+    ):
         run(data, kind)
 
 

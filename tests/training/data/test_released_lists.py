@@ -15,8 +15,8 @@ from figura.training.data.people import PeopleDataset
 from PIL import Image
 
 SIDE = 160
-PERSON = [(80, 20), (84, 16), (76, 16), (90, 20), (70, 20), (100, 45), (60, 45), (108, 75), (52, 75), (112, 100),
-          (48, 100), (94, 90), (66, 90), (96, 120), (64, 120), (97, 150), (63, 150)]  # fmt: skip
+PERSON = [(80, 20), (84, 16), (76, 16), (90, 20), (70, 20), (100, 45), (60, 45), (108, 75), (52, 75),
+          (112, 100), (48, 100), (94, 90), (66, 90), (96, 120), (64, 120), (97, 150), (63, 150)]  # fmt: skip
 
 
 def picture(path: Path, size: tuple[int, int] = (SIDE, SIDE)) -> Path:
@@ -106,8 +106,10 @@ class TestPoCoLD:
         (tmp_path / "test.jsonl").write_text(
             json.dumps({"from_image": names[2], "to_image": names[0]}) + "\n"
         )
-        words = ["import", "pocold", str(tmp_path / "pairs.csv"), "--held-out-list", str(tmp_path / "test.jsonl"),
-                 "--images", str(tmp_path), "--sides", "64", "48", "--data", str(tmp_path / "data")]  # fmt: skip
+        words = [
+            "import", "pocold", str(tmp_path / "pairs.csv"), "--held-out-list", str(tmp_path / "test.jsonl"),
+            "--images", str(tmp_path), "--sides", "64", "48", "--data", str(tmp_path / "data"),
+        ]  # fmt: skip
         assert command.main(words) == 0
         folder = tmp_path / "data" / "train" / "pairs"
         assert np.load(folder / "source.npy").shape == (2, 3, 64, 48)
@@ -136,8 +138,11 @@ class TestHaGRID:
         entry |= change
         (folder / "annotations").mkdir(exist_ok=True)
         write_json(folder / "annotations" / "palm.json", {"key": entry})
-        return ["import", "hagrid", str(folder / "annotations"), "--images", str(folder / "images"), "--masks",
-                str(folder / "masks"), "--size", "64", "--held-out", "1", "--data", str(folder / "data")]  # fmt: skip
+        return [
+            "import", "hagrid", str(folder / "annotations"), "--images", str(folder / "images"),
+            "--masks", str(folder / "masks"), "--size", "64", "--held-out", "1",
+            "--data", str(folder / "data"),
+        ]  # fmt: skip
 
     def test_its_landmarks_become_hands(self, tmp_path: Path) -> None:
         assert command.main(self.annotated(tmp_path)) == 0

@@ -1,4 +1,4 @@
-"""Two steps of training at the true sizes from random files of the public layouts, on 16 samples of the public
+"""Two steps of training at the true sizes from random files of the public layouts, on 16 samples of public
 formats; resumed once, exported, and loaded as the method's node loads it.
 
 `python -m figura.tests.training.recipes.true_size FOLDER RECIPE ... --table docs/bench/train.md` measures
@@ -280,12 +280,14 @@ def table(measured: Mapping[str, Mapping[str, Any]]) -> str:
         "the checkpoint, then the export, which the loader of the method's node takes. Batch 1, bf16, "
         "gradient checkpointing but for cfld and pocold, on a CPU with other work, whose seconds say little. "
         "Memory is the peak of the process, files that are mapped into it included.", "",
-        "| recipe | px | parameters | that learn | peak memory | bytes a learning parameter | checkpoint | export "
-        "| seconds a step | measured |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| recipe | px | parameters | that learn | peak memory | bytes a learning parameter | checkpoint "
+        "| export | seconds a step | measured |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for recipe, each in measured.items():
         lines.append(
-            f"| `{recipe}` | {each['size']} | {each['parameters'] / 1e6:.0f} M | {each['learning'] / 1e6:.0f} M | "
+            f"| `{recipe}` | {each['size']} | {each['parameters'] / 1e6:.0f} M | "
+            f"{each['learning'] / 1e6:.0f} M | "
             f"{each['peak'] / 2**30:.1f} GiB | {each['peak'] / each['learning']:.1f} | "
             f"{each['checkpoint'] / 2**30:.1f} GiB | {each['exported'] / 2**30:.2f} GiB | "
             f"{each['seconds']:.0f} | {each['day']} |"
