@@ -74,3 +74,9 @@ def relative(theirs: Tensor, ours: Tensor) -> float:
 def differing(theirs: Tensor, ours: Tensor) -> float:
     """Share of the pixels (3,H,W) of which a channel differs visibly."""
     return float(((theirs - ours).abs() > VISIBLE).any(0).float().mean())
+
+
+def lacking(part: str, package: str) -> Row:
+    """A part that nothing was compared of, and the package that it takes."""
+    reason = f"not compared: needs the package {package}"
+    return Row(part, float("nan"), NETWORK_LIMIT, RELATIVE, reason)

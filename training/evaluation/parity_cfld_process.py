@@ -67,8 +67,12 @@ class _UNet:
         down_intrablock_additional_residuals: Sequence[Tensor] | None,
         cross_attention_kwargs: dict[str, Sequence[Tensor]] | None,
     ) -> SimpleNamespace:
-        pose = (down_intrablock_additional_residuals or [0.0])[0]
-        bias = (cross_attention_kwargs or {"query_biases": [0.0]})["query_biases"][0]  # type: ignore[list-item]
+        pose: Tensor | float = 0.0
+        if down_intrablock_additional_residuals:
+            pose = down_intrablock_additional_residuals[0]
+        bias: Tensor | float = 0.0
+        if cross_attention_kwargs:
+            bias = cross_attention_kwargs["query_biases"][0]
         return SimpleNamespace(sample=_noise(latents, t, prompt, pose, bias))
 
 
@@ -92,7 +96,11 @@ def _sampling(code: ModuleType, folder: Path) -> Iterator[Row]:
         down, up = given["down_block_additional_residuals"][0], given["up_block_additional_residuals"]["q"]
         return _noise(given["sample"], given["timestep"], given["encoder_hidden_states"], down, up)
 
-    vae = SimpleNamespace(decode=lambda latents: made.append(latents) or latents)
+    def kept(latents: Tensor) -> Tensor:
+        made.append(latents)
+        return latents
+
+    vae = SimpleNamespace(decode=kept)
     guidance = SimpleNamespace(
         NUM_INFERENCE_STEPS=STEPS, GUIDANCE_TYPE="uc_down_full", DOWN_BLOCK_GUIDANCE_SCALE=2.0,
         FULL_GUIDANCE_SCALE=2.0,

@@ -214,3 +214,11 @@ def old_names() -> Iterator[None]:
         del sys.modules["diffusers.pipeline_utils"]
         for owner, name, _ in added:
             delattr(owner, name)
+
+
+def is_there(module: ModuleType, *names: str) -> bool:
+    """Whether what a module imported is no stand-in."""
+    found: Any = module
+    for name in names:
+        found = getattr(found, name, None)
+    return not (found is None or isinstance(found, Anything) or found is Anything)

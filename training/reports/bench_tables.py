@@ -16,9 +16,9 @@ ABOUT = {
     "one thread. time_ratio: of the load over the read; peak_ratio: memory at its peak, files mapped into it "
     "included, over the bytes of the weights; weights keep the precision of the file.",
     "import": "`figura data import pairs` in one process: JPEG pictures of 750 x 1101 px are read, brought "
-    "to one size and written. The first process is killed when half of the shards of 64 pairs are written; the "
-    "figures are of the second, which goes on. A picture is one side of a pair; the first figure is by the "
-    "time that the core worked on it. peak_mib is the process's "
+    "to one size and written. The first process is killed when half of the shards of 64 pairs are written; "
+    "the figures are of the second, which goes on. A picture is one side of a pair; the first figure is "
+    "by the time that the core worked on it. peak_mib is the process's "
     "whole memory, files mapped into it included; peak_growth_mib what of it came with the pictures. "
     "read_twice: shards that were written before the kill and read again.",
     "humansd": "One guided denoising step of mini for four pictures on one thread; ratios are medians over "

@@ -58,7 +58,7 @@ def lower(module: nn.Module, rank: int) -> list[str]:
         layer = module.get_submodule(name)
         parametrize.register_parametrization(layer, PLAIN, LowRank(layer.weight.detach(), rank))
         # Public only in newer versions of torch.
-        hook = getattr(layer, "register_state_dict_post_hook", layer._register_state_dict_hook)
+        hook: Any = getattr(layer, "register_state_dict_post_hook", layer._register_state_dict_hook)
         hook(_merged)
     return chosen
 
