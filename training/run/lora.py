@@ -55,7 +55,7 @@ def lower(module: nn.Module, rank: int) -> list[str]:
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(parameter.requires_grad and name.startswith(WHOLE))
     for name in chosen:
-        layer = module.get_submodule(name)
+        layer: Any = module.get_submodule(name)
         parametrize.register_parametrization(layer, PLAIN, LowRank(layer.weight.detach(), rank))
         # Public only in newer versions of torch.
         hook: Any = getattr(layer, "register_state_dict_post_hook", layer._register_state_dict_hook)
