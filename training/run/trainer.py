@@ -93,8 +93,8 @@ class Trainer:
 
     def run(self) -> bool:
         """Train to the end of the plan. False when it was asked to stop before (everything is saved then)."""
-        written = self.work / "log.csv", self.step, self.plan, self.accelerator.is_main_process
-        log = TrainingLog(*written, self.board)
+        first = self.accelerator.is_main_process
+        log = TrainingLog(self.work / "log.csv", self.step, self.plan, first, self.board)
         clock = time.monotonic() - self.seconds
         saved = sampled = time.monotonic()
         with self._stops_on_signals():
@@ -197,8 +197,7 @@ class Trainer:
     def _draw(self, name: str) -> None:
         """Save what the module makes of held-out people."""
         batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, self.plan.samples))
-        image = self.recipe.sample(self.module, batch)
-        save_image(self.work / name, image)
+        save_image(self.work / name, image := self.recipe.sample(self.module, batch))
         self.board.picture(self.step, image)
 
     @torch.no_grad()
