@@ -27,6 +27,7 @@ from ..diffusion.checkpoint import (
     parse_metadata,
     read_safetensors,
 )
+from ..reading import told
 from ..store import SAFE_SUFFIXES
 from . import sam_tiny
 from .sam_hq import add_fine_decoder
@@ -125,7 +126,7 @@ def load_sam(path: str | Path, dtype: torch.dtype = torch.float32) -> Sam:
     sam = outlined(lambda: build_sam(config), tensors, str(path))
     check_fits(sam, tensors, str(path))
     inside = torch.float32 if config.stem_widths else dtype
-    for key in list(tensors):  # one after the other, so that only one is there twice
+    for key in told(list(tensors)):  # one after the other, so that only one is there twice
         wanted = inside if key.startswith(ENCODER) else torch.float32
         if tensors[key].is_floating_point():
             tensors[key] = tensors[key].to(wanted)

@@ -144,6 +144,13 @@ def _bench_load(**files: Any) -> dict[str, Any]:
     return bench_load(**files)
 
 
+def _bench_memory() -> dict[str, Any]:
+    from .memory import bench_memory
+
+    return bench_memory()
+
+
 BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
     "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
+    "memory": _bench_memory,
 }  # fmt: skip
