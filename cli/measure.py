@@ -44,8 +44,8 @@ def add_bench(commands: Commands) -> None:
     bench = commands.add_parser("bench", help="measure speed")
     what = (
         "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
-        "memory of its attention; load: time and memory of loading the named files, all on one thread; memory: what refining "
-        "with SDXL allocates at its peak"
+        "memory of its attention; load: time and memory of loading the named files, all on one thread; "
+        "memory: what refining with SDXL allocates at its peak"
     )
     bench.add_argument("what", choices=["synth", "humansd", "pocold", "load", "memory"], help=what)
     files = "load: checkpoints of Stable Diffusion 1.5 or XL"

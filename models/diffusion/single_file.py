@@ -40,6 +40,7 @@ VAE_CHANNELS = 4
 CLIP_PREFIXES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
 BIG_CLIP_PREFIX, SD2_CLIP_PREFIX = "conditioner.embedders.1.model.", "cond_stage_model.model."
 INPAINT_CHANNELS, TEXT_CHANNELS, POSE_CHANNELS = 9, 4, 8
+PIX2GESTALT_CHANNELS = 12
 FAMILIES = {INPAINT_CHANNELS: (SD15, SDXL), TEXT_CHANNELS: (SD15, SDXL), POSE_CHANNELS: (SD2,)}
 WANTED = {
     INPAINT_CHANNELS: "9-channel inpainting checkpoint of SD1.5 or SDXL is wanted "
@@ -93,6 +94,12 @@ def load_stack(
         raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     config = unet_config(unet_tensors)
     family = family_of(config)
+    if config["in_channels"] == PIX2GESTALT_CHANNELS:
+        raise ValueError(
+            f"{checkpoint} is {found}, as pix2gestalt's (CC BY-NC 4.0, not for commercial use): "
+            "it has no nodes here. Connect the picture that its own program draws to 'coarse' of Invisible "
+            f"Mask and Refine Prepare; here a {WANTED[channels]}"
+        )
     if family not in FAMILIES[channels] or config["in_channels"] != channels:
         raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     rest = tensors if parts is None else read_weights(parts)

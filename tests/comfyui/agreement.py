@@ -16,9 +16,9 @@ HERE = Path(__file__).resolve().parent
 AT_MOST = 1e-5
 HEAD = """# Beside ComfyUI's networks
 
-The same random weights and inputs in ComfyUI's own networks and in those that Figura makes of the same file, in
-float32 on a CPU: the largest absolute difference of what they give, beside the largest value. At most 1e-5 is
-asked for. What diffusers' own networks give is compared in [files](files.md). Written by
+The same random weights and inputs in ComfyUI's own networks and in those that Figura makes of the same file,
+in float32 on a CPU: the largest absolute difference of what they give, beside the largest value. At most 1e-5
+is asked for. What diffusers' own networks give is compared in [files](files.md). Written by
 `python -m figura.tests.comfyui.agreement docs/agreement.md`.
 
 | network | difference | largest value |

@@ -138,6 +138,7 @@ KINDS = (
     Kind("SD1.5 checkpoint", partial(_checkpoint, 4), HANDS),
     Kind("SD1.5 checkpoint, 4 channels", partial(_checkpoint, 4), PHAC, "a 4-channel U-Net of Stable"),
     Kind("SD1.5 inpainting, 9 channels", _checkpoint, HANDS, "a 9-channel U-Net of Stable"),
+    Kind("pix2gestalt", partial(_checkpoint, 12), PHAC, "not for commercial use"),
     Kind("SD2 inpainting", partial(_checkpoint, use_linear_projection=True), PHAC, "Stable Diffusion 2"),
     Kind("U-Net, with prefix", partial(_unet, "model.diffusion_model."), UNET),
     Kind("U-Net, without prefix", partial(_unet, ""), UNET),
