@@ -30,10 +30,10 @@ def shared_stack(checkpoint: str | Path, tokenizer: str | Path, **options: Any) 
         str(tokenizer),
         *sorted(map(str, options.items())),
     )
-    found = [_held.get((key, part)) for part in PARTS]
-    if there and all(found):
+    found = {part: _held.get((key, part)) for part in PARTS}
+    if there and all(module is not None for module in found.values()):
         family = _families[key]
-        return Stack(family, LatentNetworks(*found, SIZES[family]))
+        return Stack(family, LatentNetworks(**found, size=SIZES[family]))
     stack = load_stack(checkpoint, tokenizer, **options)
     _families[key] = stack.family
     for part in PARTS:

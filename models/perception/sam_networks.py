@@ -106,7 +106,7 @@ def build_sam(config: SamConfig) -> Sam:
     encoder = _image_encoder(modeling, config)
     sam = modeling.Sam(encoder, _prompt_encoder(modeling, config), _decoder(modeling, config))
     if config.tiny is None and encoder.pos_embed is not None:
-        nn.init.trunc_normal_(encoder.pos_embed, std=0.02)
+        nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
     _make_storable(sam.prompt_encoder.pe_layer)
     sam.prompt_maps = config.prompt_maps
     sam.fine = _fine_masks(config)

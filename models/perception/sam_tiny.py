@@ -123,7 +123,8 @@ class BiasedAttention(nn.Module):
         own = width // self.heads
         qkv = self.qkv(self.norm(x)).view(count, tokens, self.heads, 3 * own).transpose(1, 2)
         bias = self.attention_biases[:, distances(self.window).to(x.device)]
-        mixed = F.scaled_dot_product_attention(*qkv.split(own, dim=3), attn_mask=bias.to(x.dtype))
+        query, key, value = qkv.split(own, dim=3)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(x.dtype))
         return self.proj(mixed.transpose(1, 2).reshape(count, tokens, width))
 
 

@@ -147,13 +147,16 @@ class CountedMemory(TorchDispatchMode):
                 continue
             self._known.add(key)
             self.live += size
-            self._alive[key] = weakref.ref(storage, lambda _, key=key, size=size: self._gone(key, size))
+            self._alive[key] = weakref.ref(storage, self._when_gone(key, size))
         self.peak = max(self.peak, self.held + self.live)
 
-    def _gone(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self._alive.pop(key, None)
-        self.live -= size
+    def _when_gone(self, key: int, size: int) -> Callable[[object], None]:
+        def gone(_: object) -> None:
+            self._known.discard(key)
+            self._alive.pop(key, None)
+            self.live -= size
+
+        return gone
 
 
 class FusedAttention(TorchFunctionMode):
