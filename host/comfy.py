@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..models import store
+from ..models.diffusion.in_turn import images_for, network_bytes, placed
 from ..models.diffusion.placement import IMAGES_AT_ONCE
-from .placing import images_for, network_bytes, placed
 from .throttle import Throttle
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..models import store
+from ..models.diffusion.in_turn import PlainPlacement, placed
 from .interface import Cancelled
-from .placing import PlainPlacement, placed
 from .throttle import Throttle
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ...host.placing import PlainPlacement, network_bytes, placed
+from ...models.diffusion.in_turn import PlainPlacement, network_bytes, placed
 from ...models.diffusion.latent_model import LatentNetworks
 from ...models.diffusion.placement import set_tiles, working_memory
 from ...models.diffusion.predict import noise_predictor

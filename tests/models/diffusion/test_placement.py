@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from figura.host.placing import PlainPlacement, images_for, network_bytes, placed
 from figura.models.diffusion import placement
+from figura.models.diffusion.in_turn import PlainPlacement, images_for, network_bytes, placed
 from figura.models.diffusion.latent_model import LatentNetworks
 from figura.models.phac.networks import Inpainter
 from figura.models.phac.sampling import refine

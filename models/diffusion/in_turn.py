@@ -1,4 +1,4 @@
-"""Brings the networks of a latent model to the device one after the other (models/diffusion/placement.py)."""
+"""Brings the networks of a latent model to a device one after the other; see placement.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ..models.diffusion.latent_model import LatentModel
-from ..models.diffusion.placement import IMAGES_AT_ONCE, Placement
+from .latent_model import LatentModel
+from .placement import IMAGES_AT_ONCE, Placement
 
 SPARE_SHARE = 0.9
 """Of the free memory that is planned with."""
