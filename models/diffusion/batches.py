@@ -18,9 +18,10 @@ Rows = TypeVar("Rows", slice, list[int])
 Work = Callable[[Rows, OnStep | None], tuple[Tensor, ...]]
 
 
-def chunks(count: int, at_once: int = IMAGES_AT_ONCE) -> list[slice]:
-    """Slices of at most `at_once`."""
-    return [slice(start, min(start + at_once, count)) for start in range(0, count, at_once)]
+def chunks(count: int, most: int | None = None) -> list[slice]:
+    """Slices of at most `most`; None is IMAGES_AT_ONCE."""
+    most = most or IMAGES_AT_ONCE
+    return [slice(start, min(start + most, count)) for start in range(0, count, most)]
 
 
 def at_once(model: Any) -> int:
