@@ -221,7 +221,10 @@ def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> s
     searched = ", ".join(str(folder) for folder in folders) or "no folder"
     known = next((file for file in known_files() if file.name == Path(name).name), None)
     if known is None:
-        return f"no {file_kind} file {shown(name)} in {searched}: choose another, or put it into one of these folders"
+        return (
+            f"no {file_kind} file {shown(name)} in {searched}: choose another, or put it into one of these "
+            "folders"
+        )
     command = typed(f"models get {known.name}") + where_typed()
     get = f"fetch it with: {command}" if known.can_be_fetched else "download it there by hand"
     return f"no file {name!r} in {searched}. {known.describe()}. Put it into one of these folders, or {get}"
