@@ -1,4 +1,4 @@
-"""A model file of ours that a saved graph names and that is not here: ComfyUI's page offers it for download."""
+"""A file of ours that a saved graph names and that is not here: ComfyUI's page offers it for download."""
 
 import pytest
 from figura.models import store
