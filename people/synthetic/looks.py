@@ -100,6 +100,16 @@ def sample_look(seed: int, shape: Shape) -> Look:
     )
 
 
+def without_patterns(look: Look) -> Look:
+    """The same clothes in their first colours alone."""
+
+    def plain(piece: Piece) -> Piece:
+        return replace(piece, cloth=replace(piece.cloth, pattern="plain"))
+
+    top, outer = (None if piece is None else plain(piece) for piece in (look.top, look.outer))
+    return replace(look, top=top, outer=outer, bottom=plain(look.bottom))
+
+
 def _detailed(piece: Piece, draws: Draws, belt: str | None = None) -> Piece:
     """A garment with its buttons, zips, pockets and belt."""
     details = {

@@ -13,7 +13,7 @@ from .camera import Camera
 from .draws import Draws
 from .layers import Layer, body_layers
 from .light import Light, shade
-from .looks import Look, dress, sample_look
+from .looks import Look, dress, sample_look, without_patterns
 from .materials import paint
 from .poses import Pose
 from .rasterize import Samples, rasterize
@@ -52,7 +52,11 @@ class Drawing:
 
 
 def make_person(
-    seed: int, pose: Pose, device: torch.device | str = "cpu", at: tuple[float, float] = (0.0, 0.0)
+    seed: int,
+    pose: Pose,
+    device: torch.device | str = "cpu",
+    at: tuple[float, float] = (0.0, 0.0),
+    patterns: bool = True,
 ) -> Person:
     """The person of that seed in that pose, standing at (x, z) of the ground.
 
@@ -61,10 +65,11 @@ def make_person(
         pose: how they stand.
         device: of the tensors.
         at: (x, z) of the ground, metres.
+        patterns: False leaves those of the clothes away.
     """
     shape = sample_shape(Draws(seed, "body"))
     figure = pose_body(body_asset(device), shape, pose, at)
-    look = sample_look(seed, shape)
+    look = sample_look(seed, shape) if patterns else without_patterns(sample_look(seed, shape))
     worn, hidden = dress(figure, look)
     body = body_layers(figure, hidden, look.skin, look.eyes)
     return Person(figure, look, [*body, *worn])

@@ -72,6 +72,7 @@ def render_people(
     view: str = WHOLE,
     background: str = SCENE,
     photographs: Sequence[Tensor] | None = None,
+    patterns: bool = True,
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
@@ -87,13 +88,14 @@ def render_people(
             border cuts a part off.
         background: "scene", or "white" as in a studio.
         photographs: (3,H,W) 0..1: one of them is behind half of the people in place of a drawn scene.
+        patterns: False: the same clothes without their patterns.
 
     Raises:
         ValueError: for no seeds, a size below 16, a share outside 0..0.9, another view or another background.
     """
     _check(seeds, size, occlusion, view, background)
     poses = seeds if pose_seeds is None else pose_seeds
-    options = Options(size, device, occlusion, view, background, photographs)
+    options = Options(size, device, occlusion, view, background, photographs, patterns)
     rows = [_render(int(seed), int(pose), options) for seed, pose in zip(seeds, poses, strict=True)]
     stacked = {
         name: torch.stack([getattr(row, name)[0] for row in rows])
@@ -128,6 +130,7 @@ class Options:
     view: str
     background: str
     photographs: Sequence[Tensor] | None
+    patterns: bool
 
 
 def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
@@ -135,7 +138,7 @@ def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
     pose, raised = sample_pose(pose_draws), None
     if options.view == HANDS_RAISED:
         pose, raised = raise_hands(pose, pose_draws)
-    person = make_person(seed, pose, options.device)
+    person = make_person(seed, pose, options.device, patterns=options.patterns)
     camera = frame_person(person, options.view, raised, Draws(seed, "camera"), options.size)
     joints, hands = joints_px(person, camera), hands_px(person, camera)
     caption = f"{describe(person.look)}, {pose.name}"

@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as functional
 
+FAULTS = ("size", "spill", "holes")
+"""Of segmenters."""
+
 
 def random_masks(count: int, size: int, generator: torch.Generator) -> torch.Tensor:
     """`count` masks: a third each of rectangles, thick strokes and blobs."""
@@ -64,6 +67,28 @@ def disturbed(masks: torch.Tensor, generator: torch.Generator, reach: int = 1) -
     return torch.cat(
         [dilate_square(mask[None], int(radius)) for mask, radius in zip(masks, radii, strict=True)]
     )
+
+
+def as_segmented(masks: torch.Tensor, generator: torch.Generator, reach: int, spill: int) -> torch.Tensor:
+    """Masks as segmenters give them: half as they are; others grown or shrunk by up to `reach` px, spilled
+    over what is beside them by up to `spill` px in places, or with holes.
+    """
+    size = masks.shape[-1]
+    faults = torch.randint(2 * len(FAULTS), (len(masks),), generator=generator).tolist()
+    made = masks.clone()
+    for index, fault in enumerate(faults):
+        places = blobs(size, generator)
+        amount = 1 + int(torch.rand(1, generator=generator) * spill)
+        kind = FAULTS[fault] if fault < len(FAULTS) else None
+        if kind == "size":
+            radius = min(amount, reach) * (1 if amount % 2 else -1)
+            made[index] = dilate_square(masks[index][None], radius)[0]
+        elif kind == "spill":
+            grown = dilate_square(masks[index][None], amount)[0]
+            made[index] = torch.maximum(masks[index], grown * places)
+        elif kind == "holes":
+            made[index] = masks[index] * (1 - places * blobs(size, generator))
+    return made
 
 
 def _segment_distance(grid: torch.Tensor, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

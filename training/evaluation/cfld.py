@@ -31,7 +31,7 @@ from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row
 from .loop import Method, Metrics, PerPerson, in_batches
 from .pocold import WEIGHTS as POCOLD_WEIGHTS
-from .reposing import SIZE, STEPS, Reposed, measure, reposed_rows, summary, there
+from .reposing import SIZE, STEPS, Reposed, measure, plain_targets, reposed_rows, summary, there
 
 WEIGHTS, SCHEDULER = Weights(2.0, 2.0), DDIM
 """Of CFLD. The released code has DDPM, for its 50 steps."""
@@ -136,7 +136,8 @@ def evaluate_cfld(family: Family, seeds: Sequence[int], *, steps: int = STEPS, *
     def measure_batch(part: list[int]) -> Batch:
         pairs = render_pairs(part, SIZE)
         made = {name: draw(pairs, part, steps) for name, draw in family.draws.items()}
-        measure(measured, pairs, made, _through(family.vae, pairs.target), family.detector)
+        through, plain = _through(family.vae, pairs.target), plain_targets(part, SIZE)
+        measure(measured, pairs, made, through, family.detector, plain)
         count = sum(seed in mixed for seed in part)
         return Batch(pairs, made, _mixtures(family, pairs, part, steps, count))
 

@@ -21,7 +21,8 @@ from .intervals import differences_of, intervals_of
 from .loop import Method, Metrics, OnDone
 
 METHODS = {
-    "phac": "phac", "amodal-mask": "amodal_mask", "complete-pose": "complete_pose", "hands": "hands",
+    "phac": "phac", "invisible-mask": "invisible_mask", "amodal-mask": "amodal_mask",
+    "complete-pose": "complete_pose", "hands": "hands",
     "humansd": "humansd", "pocold": "pocold", "cfld": "cfld", "synth": "truth", "photos": "photos",
 }  # fmt: skip
 """Method -> its file in this folder."""
@@ -106,8 +107,9 @@ def eval_command(
     first = options.seeds[0] if options.folder is None else 0
     done = report(method, len(subjects), first, options.device, torch.get_num_threads(), metrics)
     if isinstance(metrics, Metrics):
-        done["intervals"] = {name: list(each) for name, each in intervals_of(metrics.people).items()}
-        done["differences"] = differences_of(metrics.people, asked.pairs)
+        intervals = intervals_of(metrics.people, metrics.drawn)
+        done["intervals"] = {name: list(each) for name, each in intervals.items()}
+        done["differences"] = differences_of(metrics.people, asked.pairs, metrics, metrics.drawn)
     if options.json_path is not None:
         write_report(options.json_path, done)
     if options.table is not None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -34,15 +34,19 @@ from ...people.keypoints import coco17_from_body18
 from ...people.skeleton_coco import draw_coco_bodies
 from ...people.synthetic import SyntheticPeople, render_people
 from ..reports.sheets import Row
-from .loop import Method, OnDone, in_batches
+from .intervals import Weighted, drawn_again, per_person
+from .loop import Method, Metrics, OnDone, in_batches
 from .pose_metrics import (
     Detection,
     average_precision,
+    bootstrapped_precision,
     cosine_average_precision,
     people_count_error,
+    people_count_errors,
 )
 
 log = logging.getLogger(__name__)
+ValueT = TypeVar("ValueT")
 
 BATCH, GROUP = 15, 3
 IN_THREES = 60
@@ -58,6 +62,11 @@ FILES = {
 }  # fmt: skip
 PEERS = (BASE, CONTROLNET, HUMANSD)
 """Those that also draw several people."""
+COMPARED = (
+    (HUMANSD, CONTROLNET), (HUMANSD, "controlnet_attention"), (CONTROLNET, BASE),
+    (f"{HUMANSD}.three", f"{CONTROLNET}.three"),
+    ("loss_paper", "loss_plain"), ("loss_official", "loss_plain"),
+)  # fmt: skip
 
 Draw = Callable[[Tensor, Sequence[str], int], Tensor]
 """(skeletons (B,3,H,W), texts, seed of the first) -> pictures (B,3,H,W) in 0..1, on the CPU."""
@@ -162,6 +171,18 @@ class Measured:
         percent = {name: 100 * value for name, value in shares.items() if np.isfinite(value)}
         return {**percent, "pce": people_count_error(self.truth, self.found)}
 
+    def drawn(self) -> dict[str, np.ndarray]:
+        """AP and CAP in percent of the pictures drawn again, for their intervals."""
+        picks = drawn_again(len(self.truth))
+        return {
+            name: 100 * bootstrapped_precision(self.truth, self.found, picks, cosine=name == "cap")
+            for name in ("ap", "cap")
+        }
+
+    def weighted(self) -> dict[str, Weighted]:
+        """PCE of each picture."""
+        return {"pce": per_person(torch.from_numpy(people_count_errors(self.truth, self.found)))}
+
 
 def evaluate_humansd(
     family: Family,
@@ -170,7 +191,7 @@ def evaluate_humansd(
     batch_size: int = BATCH,
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name: "ap.humansd" with one person in each picture, "ap.humansd.three" with three.
 
     "truth" is what the detector finds on the people's own pictures.
@@ -200,12 +221,14 @@ def evaluate_humansd(
         return _for_sheet(family, people, skeletons, alone, three, part[0], with_lying=lying)
 
     in_batches(seeds, measure, batch_size=batch_size, on_batch=on_batch, on_done=on_done)
-    return {**_named(measured), "samples.people": len(seeds), "samples.threes": threes}
+    values = _named({name: each.metrics() for name, each in measured.items()})
+    weighted = _named({name: each.weighted() for name, each in measured.items()})
+    drawn = _named({name: each.drawn() for name, each in measured.items()})
+    return Metrics({**values, "samples.people": len(seeds), "samples.threes": threes}, weighted, drawn)
 
 
-def _named(measured: dict[str, Measured]) -> dict[str, float]:
-    """By metric first."""
-    found = {name: each.metrics() for name, each in measured.items()}
+def _named(found: Mapping[str, Mapping[str, ValueT]]) -> dict[str, ValueT]:
+    """METRIC.NAME -> value, by metric first."""
     metrics = dict.fromkeys(metric for each in found.values() for metric in each)
     return {
         f"{metric}.{name}": each[metric]
@@ -308,4 +331,4 @@ def humansd_rows(batch: Batch) -> Iterable[Row]:
             yield Row({name: images[index] for name, images in made.items()}, f"{target}: {text}")
 
 
-METHOD = Method(load_family, evaluate_humansd, humansd_rows)
+METHOD = Method(load_family, evaluate_humansd, humansd_rows, pairs=COMPARED)

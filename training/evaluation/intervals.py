@@ -54,7 +54,7 @@ def bootstrap_interval(people: Weighted, seed: int = 0, draws: int = DRAWS) -> I
     >>> bootstrap_interval(per_person(torch.full((8,), 0.25)))
     Interval(low=0.25, high=0.25)
     """
-    return _interval(_means(people, _picks(len(people.values), seed, draws)))
+    return _interval(_means(people, drawn_again(len(people.values), seed, draws)))
 
 
 def bootstrap_difference(
@@ -78,11 +78,11 @@ def bootstrap_difference(
         raise ValueError(
             f"values of {len(first.values)} and of {len(second.values)} people cannot be compared in pairs"
         )
-    picks = _picks(len(first.values), seed, draws)
+    picks = drawn_again(len(first.values), seed, draws)
     return _interval(_means(first, picks) - _means(second, picks))
 
 
-def _picks(people: int, seed: int, draws: int) -> np.ndarray:
+def drawn_again(people: int, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
     """(draws, people): numbers of people drawn with replacement."""
     return np.random.default_rng(seed).integers(max(people, 1), size=(draws, people))
 
@@ -104,26 +104,45 @@ def _interval(means: np.ndarray) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def intervals_of(people: Mapping[str, Weighted]) -> dict[str, Interval]:
-    """The interval of every metric by its name."""
+def intervals_of(
+    people: Mapping[str, Weighted], drawn: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Interval]:
+    """The interval of every metric by its name: of means over people, and of others from their values on
+    people `drawn_again`.
+    """
     found = {name: bootstrap_interval(each) for name, each in people.items()}
+    found |= {name: _interval(values) for name, values in (drawn or {}).items()}
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def differences_of(
-    people: Mapping[str, Weighted], pairs: Sequence[tuple[str, str]]
+    people: Mapping[str, Weighted],
+    pairs: Sequence[tuple[str, str]],
+    values: Mapping[str, float] | None = None,
+    drawn: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """METRIC.FIRST_minus_SECOND -> {"mean", "interval"} for every metric that both of a pair have."""
+    """METRIC.FIRST_minus_SECOND -> {"mean", "interval"} for every metric that both of a pair have.
+
+    Args:
+        people: of metrics that are means.
+        pairs: the variants that are compared.
+        values: the other metrics.
+        drawn: these on people `drawn_again`, the same ones for all.
+    """
+    values, drawn = values or {}, drawn or {}
     found: dict[str, dict[str, Any]] = {}
     for first, second in pairs:
-        for name in [name for name in people if name.endswith(f".{first}")]:
+        for name in [name for name in (*people, *drawn) if name.endswith(f".{first}")]:
             metric = name.removesuffix(f".{first}")
-            own, other = people[name], people.get(f"{metric}.{second}")
-            if other is None or len(own.values) != len(other.values):
-                continue
-            interval = bootstrap_difference(own, other)
+            beside = f"{metric}.{second}"
+            mean, interval = 0.0, None
+            if name in people and beside in people:
+                own, other = people[name], people[beside]
+                if len(own.values) == len(other.values):
+                    mean, interval = _mean_of(own) - _mean_of(other), bootstrap_difference(own, other)
+            elif name in drawn and beside in drawn:
+                mean, interval = values[name] - values[beside], _interval(drawn[name] - drawn[beside])
             if interval is not None:
-                mean = _mean_of(own) - _mean_of(other)
                 found[f"{metric}.{first}_minus_{second}"] = {"mean": mean, "interval": list(interval)}
     return found
 

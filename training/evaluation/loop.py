@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,11 +40,20 @@ class Method(NamedTuple):
 
 
 class Metrics(dict[str, float]):
-    """Every metric by its name. people: what each person has of those that are means over people."""
+    """Every metric by its name.
 
-    def __init__(self, values: Mapping[str, float], people: Mapping[str, Weighted]) -> None:
+    people: what each person has of those that are means over people. drawn: of others, such as average
+    precision, what they are on people drawn again (`intervals.drawn_again`), (draws,).
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, float],
+        people: Mapping[str, Weighted],
+        drawn: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         super().__init__(values)
-        self.people = people
+        self.people, self.drawn = people, drawn or {}
 
 
 def in_batches(

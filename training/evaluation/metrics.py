@@ -13,11 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.diffusion.compose import boundary_band
+from ...models.diffusion.compose import boundary_band, dilate
 
 BEST_PSNR = 100.0
 SSIM_SIGMA = 1.5
 SEAM_WIDTH_PX = 3.0
+PATTERN_PX = 1.0, 3.0
+"""Sigmas between which the patterns of clothes lie in pictures of 128 px: stripes of some 4 to 16 px."""
+PATTERN_CONTRAST, PATTERN_SHARE = 0.04, 0.01
+MEAN_COLOUR_PX = 6.0
 TELEA_RADIUS_PX = 3.0
 UNITS = ("normalized", "px")
 
@@ -121,6 +125,50 @@ def ssim_region(made: Tensor, truth: Tensor, region: Tensor) -> Tensor:
     _same_shape(made, truth)
     maps = [_ssim_map(a, b) for a, b in zip(made, truth, strict=True)]
     return _mean_inside(torch.stack(maps), region.cpu())
+
+
+def pattern_similarity(made: Tensor, truth: Tensor, plain: Tensor) -> Tensor:
+    """How much of the clothes' pattern a picture shows, (B,): <a, b> / max(|a| |b|, |b|^2), where a and b are
+    what made and truth have beyond clothes in the mean colour, between the two sizes of PATTERN_PX.
+
+    A correlation, but a pattern fainter than the true one counts by its strength: 1 is the pattern itself, 0
+    clothes in its mean colour and all that has nothing to do with it, an inverted pattern is below. NaN where
+    less than PATTERN_SHARE of the picture is patterned.
+
+    Args:
+        made: (B,3,H,W) in 0..1.
+        truth: the same people as they are.
+        plain: the same in clothes without patterns.
+    """
+    _same_shape(made, truth)
+    _same_shape(truth, plain)
+    made, truth, plain = made.double(), truth.double(), plain.double()
+    contrast = (truth - plain).abs().amax(1, keepdim=True) > PATTERN_CONTRAST
+    region = dilate(contrast.float(), PATTERN_PX[1]).to(truth)
+    averaged = in_mean_colours(truth, plain, region)
+    own, wanted = ((_band(picture - averaged) * region).flatten(1) for picture in (made, truth))
+    strength = wanted.norm(dim=1)
+    similarity = (own * wanted).sum(1) / (torch.maximum(own.norm(dim=1), strength) * strength).clamp_min(1e-9)
+    return torch.where(region.flatten(1).mean(1) >= PATTERN_SHARE, similarity, torch.nan)
+
+
+def in_mean_colours(truth: Tensor, plain: Tensor, region: Tensor) -> Tensor:
+    """(B,3,H,W): the clothes as their pattern looks from far away, where `region` (B,1,H,W) is 1."""
+    weight = _blurred(region, MEAN_COLOUR_PX)
+    added = _blurred((truth - plain) * region, MEAN_COLOUR_PX) / weight.clamp_min(1e-6)
+    return plain + added * region
+
+
+def _band(pictures: Tensor) -> Tensor:
+    """What is between the two sizes of PATTERN_PX: a difference of Gaussians."""
+    fine, coarse = (_blurred(pictures, sigma) for sigma in PATTERN_PX)
+    return fine - coarse
+
+
+def _blurred(pictures: Tensor, sigma: float) -> Tensor:
+    from torchvision.transforms.functional import gaussian_blur
+
+    return gaussian_blur(pictures, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
 
 
 def seam_error(made: Tensor, truth: Tensor, region: Tensor, width_px: float = SEAM_WIDTH_PX) -> Tensor:

@@ -24,7 +24,7 @@ from ...models.sentences import typed
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row, label_colours
 from .loop import Method, Metrics, PerPerson, in_batches
-from .reposing import SIZE, STEPS, Reposed, measure, reposed_rows, summary, there
+from .reposing import SIZE, STEPS, Reposed, measure, plain_targets, reposed_rows, summary, there
 
 WEIGHTS = Weights(2.0, 2.0)
 """The same for all. The paper's weights of 5 are for its own size and data."""
@@ -70,7 +70,7 @@ def evaluate_pocold(family: Family, seeds: Sequence[int], *, steps: int = STEPS,
         pairs = render_pairs(part, SIZE)
         made = {name: _repose(model, pairs, part, steps) for name, model in family.models.items()}
         batch = Reposed(pairs, made)
-        _measure(family, batch, measured)
+        _measure(family, batch, measured, plain_targets(part, SIZE))
         return batch
 
     in_batches(seeds, measure_batch, **batches)
@@ -83,11 +83,11 @@ def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: i
     ).cpu()
 
 
-def _measure(family: Family, batch: Reposed, measured: PerPerson) -> None:
+def _measure(family: Family, batch: Reposed, measured: PerPerson, plain: Tensor) -> None:
     pairs, anyone = batch.pairs, next(iter(family.models.values()))
     with torch.no_grad():
         through = anyone.decode(anyone.encode(pairs.target)).cpu()
-    measure(measured, pairs, batch.made, through, family.detector)
+    measure(measured, pairs, batch.made, through, family.detector, plain)
     for name, model in family.models.items():
         # On the true pictures, so that every model is asked the same.
         traced = trace_source(
@@ -101,4 +101,4 @@ def pocold_rows(batch: Reposed) -> Iterable[Row]:
     return reposed_rows(batch, label_colours(batch.pairs.target_densepose))
 
 
-METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2, pairs=ORDER)
+METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2, pairs=(*ORDER, ("full", "plain")))

@@ -21,6 +21,7 @@ SIGMAS = np.array(
 ) / 10  # fmt: skip
 MOST_DETECTIONS = 20
 MEDIUM = (32.0**2, 96.0**2)
+AREAS = ("all", "medium")
 MISSING = (-1.0, -1.0)
 """Where the released code has the joints that are missing."""
 
@@ -62,11 +63,44 @@ def cosine_average_precision(truth: Truth, found: Found, *, released: bool = Fal
     return _evaluated(truth, found, released).all
 
 
+def bootstrapped_precision(
+    truth: Truth, found: Found, picks: np.ndarray, *, cosine: bool = False
+) -> np.ndarray:
+    """AP, or CAP when `cosine`, of pictures drawn again: (draws,) in 0..1, NaN where nothing is asked for.
+
+    Args:
+        truth, found: as elsewhere, N pictures.
+        picks: (draws, N), numbers of pictures.
+        cosine: CAP in place of AP.
+    """
+    _check(truth, found)
+    if not any(len(people) for people in found):
+        return np.zeros(len(picks))
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = _evaluation(truth, found, False if cosine else None, placeholders=False, areas=1)
+        once = list(evaluation.evalImgs)
+        values = []
+        for picked in picks:
+            evaluation.evalImgs = [once[number] for number in picked]
+            evaluation.accumulate()
+            values.append(_mean_precision(evaluation, "all"))
+    return np.array(values)
+
+
+def people_count_errors(truth: Truth, found: Found) -> np.ndarray:
+    """|people asked for - people found| of each picture (N,); their mean is PCE."""
+    _check(truth, found)
+    return np.array([abs(len(asked) - len(seen)) for asked, seen in zip(truth, found, strict=True)], float)
+
+
 def people_count_error(truth: Truth, found: Found) -> float:
     """PCE: mean over the pictures of |people asked for - people found|."""
+    return float(people_count_errors(truth, found).mean())
+
+
+def _check(truth: Truth, found: Found) -> None:
     if len(truth) != len(found) or not truth:
         raise ValueError(f"{len(truth)} pictures and detections of {len(found)}: they must agree, at least 1")
-    return float(np.mean([abs(len(asked) - len(seen)) for asked, seen in zip(truth, found, strict=True)]))
 
 
 def pose_cosine(truth: np.ndarray, found: np.ndarray, *, released: bool = False) -> float:
@@ -107,20 +141,27 @@ def _evaluated(
     truth: Truth, found: Found, cosine_released: bool | None, placeholders: bool = False
 ) -> Precision:
     """Precision by OKS, or by `pose_cosine` when `cosine_released` is not None."""
-    if len(truth) != len(found) or not truth:
-        raise ValueError(f"{len(truth)} pictures and detections of {len(found)}: they must agree, at least 1")
+    _check(truth, found)
     if not any(len(people) for people in found):
         return Precision(0.0, 0.0)
     # pycocotools reports its progress by print.
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = _coco_eval(_coco(truth, placeholders), found)
-        if cosine_released is not None:
-            evaluation.computeOks = lambda image, category: _cosines(
-                evaluation, image, category, cosine_released
-            )
-        evaluation.evaluate()
+        evaluation = _evaluation(truth, found, cosine_released, placeholders)
         evaluation.accumulate()
-    return Precision(*(_mean_precision(evaluation, label) for label in ("all", "medium")))
+    return Precision(*(_mean_precision(evaluation, label) for label in AREAS))
+
+
+def _evaluation(
+    truth: Truth, found: Found, cosine_released: bool | None, placeholders: bool, areas: int = len(AREAS)
+) -> Any:
+    """pycocotools' evaluation of each picture by itself, for people of the first `areas` of AREAS."""
+    evaluation = _coco_eval(_coco(truth, placeholders), found)
+    evaluation.params.areaRng = evaluation.params.areaRng[:areas]
+    evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:areas]
+    if cosine_released is not None:
+        evaluation.computeOks = lambda image, category: _cosines(evaluation, image, category, cosine_released)
+    evaluation.evaluate()
+    return evaluation
 
 
 def _coco(truth: Truth, placeholders: bool = False) -> Any:
@@ -169,7 +210,7 @@ def _coco_eval(coco: Any, found: Found) -> Any:
     evaluation.params.kpt_oks_sigmas = SIGMAS
     evaluation.params.maxDets = [MOST_DETECTIONS]
     evaluation.params.areaRng = [[0.0, 1e10], list(MEDIUM)]
-    evaluation.params.areaRngLbl = ["all", "medium"]
+    evaluation.params.areaRngLbl = list(AREAS)
     return evaluation
 
 

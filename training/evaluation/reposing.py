@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
 from ...models.sentences import typed
+from ...people.synthetic import render_people
 from ..data.pairs import RenderedPairs
 from ..reports.sheets import Row
 from . import metrics
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SIZE, STEPS = 128, 25
 """The same for all. The papers' 50 steps are for their own sizes."""
-BETTER = {"ssim": 1, "psnr": 1, "joint_err": -1, "wrong_mass": -1}
+BETTER = {"ssim": 1, "psnr": 1, "pattern_sim": 1, "joint_err": -1, "wrong_mass": -1}
 """1: more is better; -1: less is."""
 
 
@@ -56,6 +57,7 @@ def measure(
     made: Mapping[str, Tensor],
     through: Tensor,
     detector: PoseDetector,
+    plain: Tensor,
 ) -> None:
     """Add the values of each person to `measured`, under METRIC.NAME.
 
@@ -68,16 +70,26 @@ def measure(
         made: pictures (B,3,S,S) in 0..1 by name.
         through: the true ones through the autoencoder alone ("autoencoder").
         detector: finds the joints.
+        plain: the true people (B,3,S,S) in clothes without patterns ("plain"): `plain_targets`.
     """
     body = (pairs.target_densepose > 0).float()[:, None]
     for name, images in {"source": pairs.source, "autoencoder": through, **made}.items():
         for suffix, region in (("", torch.ones_like(body)), ("_body", body)):
             measured.add(f"ssim{suffix}.{name}", metrics.ssim_region(images, pairs.target, region))
             measured.add(f"psnr{suffix}.{name}", metrics.psnr_region(images, pairs.target, region))
+    for name, images in {"truth": pairs.target, "plain": plain, "autoencoder": through, **made}.items():
+        similarity = metrics.pattern_similarity(images, pairs.target, plain)
+        measured.add(f"pattern_sim.{name}", similarity)
     for name, images in {"truth": pairs.target, "autoencoder": through, **made}.items():
         found = detect_joints(detector, images).cpu()
         measured.add(f"joint_err.{name}", joint_errors(found, pairs.target_joints, images.shape[-1]))
         measured.add(f"joint_missing.{name}", joints_missing(found, pairs.target_joints))
+
+
+def plain_targets(seeds: Sequence[int], size: int) -> Tensor:
+    """The targets (B,3,S,S) of `render_pairs`, in clothes without patterns."""
+    poses = [seed + 1 for seed in seeds]
+    return render_people(seeds, size, occlusion=0.0, pose_seeds=poses, patterns=False).cutout
 
 
 def summary(measured: PerPerson, pairs: Sequence[tuple[str, str]], people: int) -> Metrics:

@@ -63,12 +63,18 @@ MEANINGS = {
 RE_POSED = {
     "joint_err": "distance of the joints found from where they are in truth, as a fraction of the side",
     "joint_missing": "share of the joints in the true picture that the detector does not find",
+    "pattern_sim": "how much of the clothes' pattern arrives: 1 all, 0 nothing; people with patterns alone",
     "order": "1 where the first has the better figure; the paper orders them so by SSIM and LPIPS",
 }
 OWN_MEANINGS: dict[str, dict[str, str]] = {
     "amodal-mask": {
         "invisible_iou": "hidden part of the mask, of people with 2 % of the picture or more hidden",
         "spread": "1 - IoU of the hidden parts by two seeds at full variety",
+    },
+    "invisible-mask": {
+        "invisible_iou": "hidden part of the mask that the given visible mask leaves; coarse picture: "
+        "the true person, ground: white, visible mask: the true one, but where something else is named",
+        "samples.measured": "people with 2 % of the picture or more hidden",
     },
     "photos": {
         "pck": "share of the labelled joints found within 20 % of the torso's length",
@@ -118,6 +124,11 @@ VARIANTS = {
     "no_appearance": "without the query biases", "clip": "one token of the whole picture as prompt",
     "full_no_appearance": "query biases, none", "full_clip": "the decoder's prompt, one token",
     "pocold": "PoCoLD on the same people", "against": "the other weights",
+    "plain": "the true people in clothes without patterns",
+    "perfect": "nothing disturbed", "off_white": "off-white ground", "grey": "grey ground",
+    "photograph": "before a photograph", "scene": "in its own scene, the occluder too",
+    "eroded": "visible mask 3 px smaller", "dilated": "visible mask 3 px larger",
+    "spilling": "visible mask spilling up to 10 px over its surroundings", "holes": "visible mask with holes",
     "composite": "before the refinement", "telea": "OpenCV Telea in the same mask", "coarse": "coarse stage",
 }  # fmt: skip
 

@@ -42,3 +42,18 @@ def test_disturbed_masks_stay_within_reach() -> None:
     assert (moved <= masks.dilate_square(spots, 3)).all() and (moved >= masks.dilate_square(spots, -3)).all()
     same = (moved == spots).flatten(1).all(dim=1).float().mean()
     assert 0.35 < same < 0.85
+
+
+def test_a_segmenters_faults_are_of_all_kinds_and_stay_near() -> None:
+    spots = torch.zeros(96, 1, SIZE, SIZE)
+    spots[..., 12:36, 12:36] = 1
+    made = masks.as_segmented(spots, generator(), reach=3, spill=8)
+    assert set(made.unique().tolist()) == {0.0, 1.0} and torch.equal(
+        spots[0].unique(), torch.tensor([0.0, 1.0])
+    )
+    grown = ((made > spots).flatten(1).any(1) & ~(made < spots).flatten(1).any(1)).float().mean()
+    lost = ((made < spots).flatten(1).any(1) & ~(made > spots).flatten(1).any(1)).float().mean()
+    same = (made == spots).flatten(1).all(1).float().mean()
+    assert 0.35 < same < 0.75 and grown > 0.08 and lost > 0.08
+    assert (made <= masks.dilate_square(spots, 8)).all()
+    assert torch.equal(made, masks.as_segmented(spots, generator(), reach=3, spill=8))

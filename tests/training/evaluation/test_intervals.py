@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from figura.training.evaluation.intervals import (
     bootstrap_difference,
     bootstrap_interval,
     differences_of,
+    drawn_again,
     intervals_of,
     per_person,
 )
@@ -93,3 +95,21 @@ def test_differences_are_of_the_pairs_that_were_measured() -> None:
     intervals = intervals_of({**people, "nothing": per_person(torch.full((3,), torch.nan))})
     assert set(intervals) == set(people)
     assert intervals["ssim.full"].low < float(values.mean()) < intervals["ssim.full"].high
+
+
+def test_metrics_that_are_no_means_have_intervals_from_their_draws() -> None:
+    on_draws = {
+        "ap.full": np.linspace(10, 12, 1001),
+        "ap.plain": np.linspace(9, 11, 1001),
+        "pce.full": np.zeros(3),
+    }
+    low, high = intervals_of({}, on_draws)["ap.full"]
+    assert (low, high) == pytest.approx((10.05, 11.95))
+    found = differences_of({}, [("full", "plain")], {"ap.full": 11.5, "ap.plain": 10.0}, on_draws)
+    assert list(found) == ["ap.full_minus_plain"] and found["ap.full_minus_plain"]["mean"] == 1.5
+    assert found["ap.full_minus_plain"]["interval"] == pytest.approx([1.0, 1.0])
+
+
+def test_the_same_people_are_drawn_again_for_every_metric() -> None:
+    assert np.array_equal(drawn_again(12), drawn_again(12)) and drawn_again(12).shape == (1000, 12)
+    assert not np.array_equal(drawn_again(12, seed=1), drawn_again(12))

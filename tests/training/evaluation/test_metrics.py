@@ -185,3 +185,38 @@ def test_mean_of_leaves_unknown_figures_out(values: list[float]) -> None:
     mean = metrics.mean_of(torch.tensor(values, dtype=torch.float64))
     assert mean.known == len(known)
     assert mean.value == pytest.approx(sum(known) / len(known) if known else 0.0, abs=1e-9)
+
+
+def striped(period_px: int, phase_px: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures (1,3,64,64) of a grey square with stripes, and the square without them."""
+    plain = torch.ones(1, 3, 64, 64)
+    plain[..., 12:52, 12:52] = 0.5
+    lines = (torch.arange(64) + phase_px) % period_px < period_px // 2
+    truth = plain.clone()
+    truth[..., 12:52, 12:52] += 0.3 * lines[12:52].float()
+    return truth, plain
+
+
+@pytest.mark.parametrize("period", [4, 8, 16])
+def test_pattern_similarity_is_high_for_the_pattern_and_none_without_it(period: int) -> None:
+    truth, plain = striped(period)
+    shaded = truth * torch.linspace(0.8, 1.0, 64).reshape(1, 1, 64, 1)
+    opposite = torch.where(plain < 1, 1.3 - truth, plain)
+    mean = torch.where(plain < 1, 0.65, plain)
+    assert float(metrics.pattern_similarity(truth, truth, plain)) == pytest.approx(1)
+    assert float(metrics.pattern_similarity(shaded, truth, plain)) > 0.9
+    assert abs(float(metrics.pattern_similarity(mean, truth, plain))) < 0.3
+    assert float(metrics.pattern_similarity(opposite, truth, plain)) < -0.5
+
+
+def test_pattern_similarity_of_other_stripes_is_small() -> None:
+    (truth, plain), (other, _) = striped(6), striped(10)
+    assert abs(float(metrics.pattern_similarity(other, truth, plain))) < 0.3
+
+
+def test_people_without_a_pattern_are_left_out() -> None:
+    truth, plain = striped(6)
+    values = metrics.pattern_similarity(
+        torch.cat([truth, plain]), torch.cat([truth, plain]), torch.cat([plain, plain])
+    )
+    assert not values[0].isnan() and values[1].isnan()

@@ -172,3 +172,35 @@ def test_pycocotools_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     importlib.import_module("pycocotools.cocoeval")
     metrics.average_precision([[person(1)]], [[Detection(person(1), 1.0)]])
     assert capsys.readouterr().out == ""
+
+
+def test_precision_of_pictures_drawn_again_is_that_of_these_pictures() -> None:
+    generator = np.random.default_rng(3)
+    truth, found = [], []
+    for _ in range(8):
+        joints = np.concatenate([generator.uniform(10, 110, (17, 2)), np.ones((17, 1))], axis=1)
+        moved = joints + np.concatenate([generator.normal(0, 4, (17, 2)), np.zeros((17, 1))], axis=1)
+        truth.append([joints])
+        found.append([Detection(moved, float(generator.uniform()))])
+    picks = np.stack([np.arange(8), *(generator.integers(8, size=(3, 8)))])
+    values = metrics.bootstrapped_precision(truth, found, picks)
+    cosines = metrics.bootstrapped_precision(truth, found, picks, cosine=True)
+    for pick, value, cosine in zip(picks, values, cosines, strict=True):
+        again, seen = [truth[n] for n in pick], [found[n] for n in pick]
+        assert value == pytest.approx(metrics.average_precision(again, seen).all, abs=1e-9)
+        assert cosine == pytest.approx(metrics.cosine_average_precision(again, seen), abs=1e-9)
+    assert 0.05 < values.mean() < 0.95
+
+
+def test_nobody_found_is_a_precision_of_zero_on_every_draw() -> None:
+    joints = np.ones((17, 3))
+    assert (metrics.bootstrapped_precision([[joints]], [[]], np.zeros((5, 1), int)) == 0).all()
+    with pytest.raises(ValueError, match="1 pictures and detections of 2"):
+        metrics.bootstrapped_precision([[joints]], [[], []], np.zeros((5, 1), int))
+
+
+def test_errors_of_single_pictures_have_the_people_count_error_as_their_mean() -> None:
+    joints = np.ones((17, 3))
+    truth, found = [[joints], [joints, joints]], [[], [Detection(joints, 1.0)]]
+    assert metrics.people_count_errors(truth, found).tolist() == [1.0, 1.0]
+    assert metrics.people_count_error(truth, found) == 1.0

@@ -51,9 +51,18 @@ def test_the_truth_has_perfect_metrics_and_the_detectors_own_error() -> None:
     measured = PerPerson()
     with torch.no_grad():
         for _ in range(2):
-            reposing.measure(measured, pairs, {"made": pairs.target}, pairs.target, detector)
+            plain = reposing.plain_targets([HELD_OUT_SEED], 64)
+            reposing.measure(measured, pairs, {"made": pairs.target}, pairs.target, detector, plain)
     result = reposing.summary(measured, [], 2)
     assert result["ssim.made"] == result["ssim_body.autoencoder"] == pytest.approx(1)
     assert result["ssim.source"] < result["ssim.made"] and result["psnr.source"] < result["psnr.made"]
     assert result["joint_missing.made"] == result["joint_missing.truth"]
     assert all(torch.cat(parts).shape == (2,) for parts in measured.values.values())
+
+
+def test_plain_targets_are_the_targets_without_their_patterns() -> None:
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + 12)
+    targets, plain = render_pairs(seeds, 64).target, reposing.plain_targets(seeds, 64)
+    changed = (targets - plain).abs().flatten(1).amax(1) > 0.02
+    assert 2 <= int(changed.sum()) <= 10
+    assert torch.equal(targets[~changed], plain[~changed])
