@@ -32,10 +32,12 @@ const buttons = () => page.evaluate((pattern) => {
 
 const graph = await savedGraph();
 await page.evaluate((given) => window.app.loadGraphData(given), graph);
-await page.waitForTimeout(4000);
+// Newer pages say that something is missing, older ones list it at once.
 const details = page.getByText("View details").first();
+const inList = page.getByText(job.file).first();
+await details.or(inList).first().waitFor({ timeout: 30000 }).catch(() => {});
 if (await details.isVisible()) await details.click();
-await page.waitForTimeout(2000);
+await page.waitForTimeout(3000);
 if (job.shots) await page.screenshot({ path: path.join(job.shots, `${job.name}.png`) });
 const listed = await page.evaluate((file) => document.body.innerText.includes(file), job.file);
 const found = await buttons();
