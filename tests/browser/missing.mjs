@@ -2,7 +2,7 @@
 //
 // node missing.mjs '{"url": ..., "shots": "folder or null", "name": "canvas", "settings": {...}, "type": "FiguraLoadSAM",
 //                    "field": "sam_name", "file": "sam_vit_b_01ec64.pth"}'
-// prints one JSON object: {"saved": [what the graph says of the file], "listed", "buttons": [texts], "asked": [urls], "problems"}.
+// prints one JSON object: {"tells", "saved": [what the graph says of the file], "listed", "buttons": [texts], "asked": [urls], "problems"}.
 
 import path from "node:path";
 import { openPage } from "./page.mjs";
@@ -36,7 +36,8 @@ await page.evaluate((given) => window.app.loadGraphData(given), graph);
 const details = page.getByText("View details").first();
 const inList = page.getByText(job.file).first();
 await details.or(inList).first().waitFor({ timeout: 30000 }).catch(() => {});
-if (await details.isVisible()) await details.click();
+const tells = await details.isVisible();
+if (tells) await details.click();
 await page.waitForTimeout(3000);
 if (job.shots) await page.screenshot({ path: path.join(job.shots, `${job.name}.png`) });
 const listed = await page.evaluate((file) => document.body.innerText.includes(file), job.file);
@@ -50,5 +51,5 @@ const button = page.locator("button, a").filter({ hasText: DOWNLOADS }).first();
 if (await button.isVisible().catch(() => false)) await button.click();
 await page.waitForTimeout(1500);
 const asked = await page.evaluate(() => window.asked);
-console.log(JSON.stringify({ saved: graph.nodes[0].properties.models ?? [], listed, buttons: found, asked, problems }));
+console.log(JSON.stringify({ tells, saved: graph.nodes[0].properties.models ?? [], listed, buttons: found, asked, problems }));
 await close();
