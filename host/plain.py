@@ -93,6 +93,9 @@ class PlainHost:
         placement = PlainPlacement(self.device(), memory)
         with placed(modules, placement) as whole:
             placement.bring(whole)
+            if self.device().type == "cpu":  # convolutions over channels_last take a tenth less time there
+                for module in modules:
+                    module.to(memory_format=torch.channels_last)
             yield modules[0] if len(modules) == 1 else modules
 
     def progress(self, total: int, node_id: str | int | None = None) -> PlainProgress:

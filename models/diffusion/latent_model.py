@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from .networks import (
     scaled_latents,
 )
 from .placement import Placement, coded
+from .remembered import Remembered
 from .seeds import cpu_generator
 from .text import load_text_encoder
 
@@ -84,6 +86,7 @@ class LatentModel(nn.Module):
         super().__init__()
         self.vae, self.unet, self.text, self.size = networks
         self.name = name
+        self.remembered = Remembered()
 
     @property
     def device(self) -> torch.device:
@@ -110,7 +113,11 @@ class LatentModel(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,S,S) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
-        return coded(self.vae, self._for_vae(images), lambda some: encode_image(self.vae, some)).float()
+        return self.remembered(
+            self.vae,
+            ("latents", images, self.device),
+            lambda: coded(self.vae, self._for_vae(images), partial(encode_image, self.vae)).float(),
+        )
 
     def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
         """`encode`, but a sample of the posterior in place of its mean; row i depends on seeds[i] alone.
@@ -134,6 +141,9 @@ class LatentModel(nn.Module):
 
     def text_condition(self, texts: Sequence[str]) -> TextStates:
         """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
+        return self.remembered(self.text, (tuple(texts), self.device), lambda: self._text_condition(texts))
+
+    def _text_condition(self, texts: Sequence[str]) -> TextStates:
         self.use(self.text)
         states = self.text.encode(texts)
         if self.unet.config.addition_embed_type != "text_time":

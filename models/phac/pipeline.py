@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...people.boxes import Box
-from ...people.crops import CropPlan, crop, stitch
+from ...people.crops import CropPlan, crop, joined, stitch
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.compose import composite
@@ -59,7 +59,7 @@ def stitch_all(
     """
     rows = zip(pictures, patches.cpu(), masks.cpu(), plans, strict=True)
     done = [stitch(image[None], patch[None], mask[None], plan) for image, patch, mask, plan in rows]
-    return torch.cat([image for image, _ in done]), torch.cat([mask for _, mask in done])
+    return joined([image for image, _ in done]), joined([mask for _, mask in done])
 
 
 def complete_images(
