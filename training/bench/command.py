@@ -138,6 +138,12 @@ def _bench_pocold() -> dict[str, Any]:
     return bench_pocold()
 
 
+def _bench_import(count: int = 0) -> dict[str, Any]:
+    from .imports import COUNT, bench_import
+
+    return bench_import(count or COUNT)
+
+
 def _bench_load(**files: Any) -> dict[str, Any]:
     from .load import bench_load
 
@@ -197,4 +203,5 @@ BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
     "memory": _bench_memory,
     "loop": _bench_loop, "compare": _bench_compare, "crop": _bench_crop, "refine": _bench_refine,
     "sam": _bench_sam, "train": _bench_train, "gpu": _bench_gpu,
+    "import": _bench_import,
 }  # fmt: skip
