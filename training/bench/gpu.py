@@ -127,7 +127,15 @@ def bench_gpu(
 def measured(
     works: dict[str, Callable[[], object]], name: str, rounds: int, steps: int, device: str
 ) -> dict[str, float]:
-    """Seconds of each, and of a step of it, medians; GiB at the peak on a GPU."""
+    """Seconds of each, and of a step of it, medians; GiB at the peak on a GPU.
+
+    Args:
+        works: what to run, by name.
+        name: of the scale, for the figures.
+        rounds: all take turns in each; the first one does not count.
+        steps: denoising steps in each.
+        device: it runs on.
+    """
     figures: dict[str, float] = {}
     times: dict[str, list[float]] = {work: [] for work in works}
     for number in range(rounds + 1):
@@ -209,7 +217,14 @@ def phac_works(scale: Scale, steps: int, dtype: torch.dtype) -> dict[str, Callab
 
 
 def diffusers_work(model: PHACModel, image: Tensor, mask: Tensor, steps: int) -> Callable[[], object]:
-    """diffusers' inpainting pipeline of the same modules, without ControlNet."""
+    """diffusers' inpainting pipeline of the same modules, without ControlNet.
+
+    Args:
+        model: whose modules it takes.
+        image: (B,3,S,S) in 0..1.
+        mask: (B,1,S,S), 1 where it paints.
+        steps: of its sampling.
+    """
     from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline
 
     scheduler = DDIMScheduler.from_config(noise_schedule().config, timestep_spacing="trailing")

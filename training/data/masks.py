@@ -70,8 +70,8 @@ def disturbed(masks: torch.Tensor, generator: torch.Generator, reach: int = 1) -
 
 
 def as_segmented(masks: torch.Tensor, generator: torch.Generator, reach: int, spill: int) -> torch.Tensor:
-    """Masks as segmenters give them: half as they are; others grown or shrunk, spilled over what is beside them
-    in places, or with holes.
+    """Masks as segmenters give them: half as they are; others grown or shrunk, spilled in places over what is
+    beside them, or with holes.
 
     Args:
         masks: (B,1,H,W) of 0 and 1.
