@@ -29,6 +29,11 @@ def complain(text: str) -> None:
     sys.stderr.write(f"figura: {printable(text)}\n")
 
 
+def note(text: str) -> None:
+    """One line about how things went on stderr."""
+    sys.stderr.write(f"{printable(text)}\n")
+
+
 class ProgressLine:
     """Bars on stderr: one line drawn over on a terminal, one line for each finished bar elsewhere."""
 

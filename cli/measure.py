@@ -13,6 +13,27 @@ if TYPE_CHECKING:
     from .console import Commands
 
 
+WHAT = {
+    "synth": "synthetic people a second",
+    "humansd": "time of a step over the base's",
+    "pocold": "time and memory of its attention",
+    "load": "time and memory of loading the named files",
+    "import": "importing pairs of pictures, killed halfway and gone on with",
+    "memory": "what refining with SDXL allocates at its peak",
+    "loop": "the sampling loop over the bare network and over diffusers' pipeline",
+    "compare": "Compare over a PSNR",
+    "crop": "crop and stitch at 4K and 8K",
+    "refine": "refining the crop over refining the whole picture",
+    "sam": "a further point over the first",
+    "train": "steps of the trainer",
+    "start": "import of the pack, and the first picture",
+    "again": "the same picture with another seed over the first",
+    "ray": "pictures a second with one and two workers",
+    "gpu": "every method at full size, on a GPU",
+}
+"""What can be measured; all but ray and gpu on one thread."""
+
+
 def add_eval(commands: Commands) -> None:
     """Declare `figura eval`."""
     evaluate = commands.add_parser(
@@ -42,13 +63,9 @@ def add_eval(commands: Commands) -> None:
 def add_bench(commands: Commands) -> None:
     """Declare `figura bench`."""
     bench = commands.add_parser("bench", help="measure speed")
-    what = (
-        "synth: synthetic people a second; humansd: time of a step over the base's; pocold: time and "
-        "memory of its attention; load: time and memory of loading the named files; import: "
-        "pairs of pictures, "
-        "killed halfway and gone on with; all on one thread"
+    bench.add_argument(
+        "what", choices=list(WHAT), help="; ".join(f"{name}: {says}" for name, says in WHAT.items())
     )
-    bench.add_argument("what", choices=["synth", "humansd", "pocold", "load", "import"], help=what)
     files = "load: checkpoints of Stable Diffusion 1.5 or XL"
     bench.add_argument("--checkpoint", nargs="+", type=Path, default=[], metavar="FILE", help=files)
     bench.add_argument(
@@ -60,6 +77,12 @@ def add_bench(commands: Commands) -> None:
         "synth: that many pictures more, over which the growth of memory is measured; import: pairs (1000)"
     )
     bench.add_argument("--count", type=int, default=0, help=count)
+    theirs = "crop: checkout of ComfyUI-InpaintCropAndStitch, to measure beside"
+    bench.add_argument("--cropstitch", type=Path, metavar="DIR", help=theirs)
+    scales = "gpu: sizes of the networks; tiny only shows that it works (sd15 sdxl)"
+    bench.add_argument(
+        "--scales", nargs="+", choices=("sd15", "sdxl", "tiny"), default=["sd15", "sdxl"], help=scales
+    )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
     bench.set_defaults(command=bench_command)
@@ -81,8 +104,9 @@ def bench_command(args: argparse.Namespace) -> int:
     from ..training.bench.command import BENCHES
     from ..training.reports.bench_tables import write_bench_table
     from ..training.reports.document import write_report
+    from .run_bench import RUN_BENCHES
 
-    measured = BENCHES[args.what](**_bench_options(args))
+    measured = {**BENCHES, **RUN_BENCHES}[args.what](**_bench_options(args))
     if args.json:
         write_report(args.json, measured)
     if args.table:
@@ -94,6 +118,10 @@ def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     """What a bench takes from the command line."""
     if args.what in ("synth", "import"):
         return {"count": args.count}
+    if args.what == "crop":
+        return {"cropstitch": args.cropstitch}
+    if args.what == "gpu":
+        return {"scales": args.scales}
     if args.what != "load":
         return {}
     if not args.checkpoint and not args.sam:

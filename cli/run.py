@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,16 @@ from ..headless.graph import Classes, Graph, GraphError, load_graph
 from ..headless.jobs import Job, JobResult, make_jobs
 from ..headless.settings import same_everywhere
 from ..headless.shipped import find_workflow, workflow_names
+from ..models.cluster import add_cluster_arguments, named_cluster
 from ..models.sentences import message_of
-from .console import ProgressLine, complain, say
+from .console import ProgressLine, complain, note, say
 
 if TYPE_CHECKING:
     from .console import Commands
 
 DEMO_WORKFLOW = "phac_pose"
+MOST_NAMED = 10
+"""Pictures that failed alike."""
 
 
 def add_demo(commands: Commands) -> None:
@@ -35,7 +38,7 @@ def add_run(commands: Commands) -> None:
         epilog=f"Shipped workflows: {', '.join(workflow_names())}.",
     )  # fmt: skip
     run.add_argument("workflow", help="a file in API format, or the name of a shipped workflow")
-    images = "picture, or folder of pictures, for the LoadImage node; may be repeated"
+    images = "picture, folder of pictures, or list (.txt, one a line) for the LoadImage node; may be repeated"
     run.add_argument(
         "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )
@@ -51,6 +54,9 @@ def add_run(commands: Commands) -> None:
     run.add_argument("--stages", action="store_true", help=stages)
     run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
     run.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best there is; not with --server)")
+    patience = "--server: seconds without a word of a run after which it is given up (1800)"
+    run.add_argument("--patience", type=float, default=1800.0, metavar="SECONDS", help=patience)
+    add_cluster_arguments(run)
     run.set_defaults(command=run_command)
 
 
@@ -58,7 +64,7 @@ def demo_command(args: argparse.Namespace) -> int:
     """Complete the demo person and say where every stage was saved."""
     started = time.monotonic()
     graph = load_graph(find_workflow(DEMO_WORKFLOW))
-    status = _tell([*run_here([Job("", graph)], args.output, stages=True)])
+    status = _tell(run_here([Job("", graph)], args.output, stages=True))
     say(f"done in {time.monotonic() - started:.0f} s")
     return status
 
@@ -69,14 +75,30 @@ def run_command(args: argparse.Namespace) -> int:
 
     graph = load_graph(find_workflow(args.workflow))
     jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes())
-    if args.server:
-        for option in ("stages", "device"):
-            if getattr(args, option):
-                raise ValueError(f"--{option} is for runs on this machine: leave it out, or --server")
-        from ..headless.server import run_on_servers
+    cluster = named_cluster(args)
+    if not args.server and cluster is None:
+        return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
+    for option in ("stages", "device"):
+        if getattr(args, option):
+            raise ValueError(
+                f"--{option} is for runs on this machine without Ray: leave it out, or --server and --ray"
+            )
+    if args.server and cluster is not None:
+        raise ValueError("--server and --ray are two ways to run: give one of them")
+    started = time.monotonic()
+    table = BatchTable()
+    if cluster is not None:
+        from ..headless.on_ray import run_on_ray
 
-        return _tell(run_on_servers(args.server, jobs, args.output, ProgressLine().report))
-    return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
+        for result in run_on_ray(jobs, args.output, cluster, ProgressLine().report):
+            table.tell(result)
+    else:
+        from ..headless.sharing import run_on_servers
+
+        run_on_servers(
+            args.server, jobs, args.output, ProgressLine().report, table.tell, patience=args.patience
+        )
+    return table.end(time.monotonic() - started)
 
 
 def settings_of(args: argparse.Namespace, graph: Graph) -> list[str]:
@@ -104,7 +126,7 @@ def run_here(
     device: str | None = None,
     classes: Classes | None = None,
     stages: bool = False,
-) -> list[JobResult]:
+) -> Iterator[JobResult]:
     """Run jobs one after another in this process. One that fails does not keep the others from running.
 
     Args:
@@ -120,33 +142,70 @@ def run_here(
 
     host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
     runner = Runner(host, classes)
-    results = []
     for job in jobs:
         host.report = _reporter(job.graph)
         try:
             result = runner.run(job.graph)
             kept = keep_shown(job.graph, result.ui, host.temp_dir(), output / "stages") if stages else []
-            results.append(JobResult(job, kept + result.files))
+            yield JobResult(job, kept + result.files)
         except (GraphError, NodeError) as error:
-            results.append(JobResult(job, error=error))
-    return results
+            yield JobResult(job, error=error)
 
 
 def _reporter(graph: Graph) -> Callable[..., None]:
     line = ProgressLine()
 
     def report(node_id: str, done: int, total: int, preview: object = None) -> None:
-        line.report(f"node {node_id} ({graph.get(node_id, {}).get('class_type', '?')})", done, total)
+        known = node_id in graph
+        line.report(f"node {node_id} ({graph[node_id]['class_type']})" if known else "reading", done, total)
 
     return report
 
 
-def _tell(results: Sequence[JobResult]) -> int:
-    """Say what was saved and what went wrong; the exit status."""
+def _tell(results: Iterable[JobResult]) -> int:
+    """Say what was saved and what went wrong, as it comes; the exit status."""
+    failed = False
     for result in results:
-        for path in result.files:
-            say(str(path))
+        _say_files(result)
         if result.error is not None:
+            failed = True
             name = f"{result.job.name}: " if result.job.name else ""
             complain(name + message_of(result.error))
-    return 1 if any(result.error for result in results) else 0
+    return 1 if failed else 0
+
+
+def _say_files(result: JobResult) -> None:
+    for path in result.files:
+        say(str(path))
+
+
+class BatchTable:
+    """Says files as they are saved, and at the end what became of how many pictures, in one table."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[str]] = {"saved": [], "there already": []}
+
+    def tell(self, result: JobResult) -> None:
+        """Take in one result."""
+        _say_files(result)
+        there = "there already" if result.earlier else "saved"
+        what = there if result.error is None else message_of(result.error)
+        self._names.setdefault(what, []).append(result.job.name)
+
+    def end(self, seconds: float) -> int:
+        """Say the table; the exit status."""
+        failures = [what for what in self._names if what not in ("saved", "there already")]
+        note("pictures  what became of them")
+        for what, names in self._names.items():
+            if names:
+                note(f"{len(names):8}  {_named(names) if what in failures else ''}{what}")
+        saved = len(self._names["saved"])
+        note(f"{seconds:.1f} s, {saved / max(seconds, 1e-9):.2f} pictures a second")
+        return 1 if failures else 0
+
+
+def _named(names: Sequence[str]) -> str:
+    """The names of pictures in front of what became of them; empty for a run without any."""
+    told = ", ".join(name for name in names[:MOST_NAMED] if name)
+    more = " ..." if len(names) > MOST_NAMED else ""
+    return f"{told}{more}: " if told else ""

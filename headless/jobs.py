@@ -11,12 +11,14 @@ from typing import Any
 
 from ..host.images import SHIPPED_IMAGES
 from ..models.files import path_inside
+from ..models.sentences import shown
 from .graph import Classes, Graph, GraphError, is_link, needs
 from .settings import apply_setting, title_of
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+LIST = ".txt"
 SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
 MOST_NAMED = 5
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -38,11 +40,12 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The files a job wrote, or the error it ended with."""
+    """The files a job wrote, or the error it ended with. earlier: the files are those of an earlier run."""
 
     job: Job
     files: list[Path] = field(default_factory=list)
     error: Exception | None = None
+    earlier: bool = False
 
 
 def make_jobs(
@@ -130,6 +133,12 @@ def _image_name(node: Mapping[str, Any]) -> str:
     return Path(str(node["inputs"].get("image", "")).partition(" [")[0]).name
 
 
+def pictures_of(job: Job) -> list[tuple[str, Path]]:
+    """(node id, path) of every image loader that names a picture on this machine."""
+    named = [(node_id, job.graph[node_id]["inputs"].get("image")) for node_id in _loaders(job.graph)]
+    return [(key, Path(value)) for key, value in named if isinstance(value, str) and is_file(value)]
+
+
 def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
     """(node id, input name, path) of every image loader that names a picture on this machine.
 
@@ -137,19 +146,18 @@ def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
     content, and only those that the user named, that lie in the input folder, which is the working folder, or
     that came with the pack. Raises GraphError for another file of this machine.
     """
-    for node_id, node in job.graph.items():
-        value = node["inputs"].get("image")
-        if node["class_type"] in IMAGE_LOADERS and isinstance(value, str) and is_file(value):
-            where = f"node {node_id} ({node['class_type']}) names {value[:200]!r}"
-            if (node_id, "image") not in job.said and not _may_be_sent(Path(value)):
-                raise GraphError(
-                    f"{where}, which lies outside the working folder and is not sent unasked: if you want "
-                    f"that, give it yourself with --set {node_id}.image=FILE"
-                )
-            problem = _unfit(Path(value))
-            if problem:
-                raise GraphError(f"{where}, {problem}")
-            yield node_id, "image", Path(value)
+    for node_id, path in pictures_of(job):
+        node = job.graph[node_id]
+        where = f"node {node_id} ({node['class_type']}) names {node['inputs']['image'][:200]!r}"
+        if (node_id, "image") not in job.said and not _may_be_sent(path):
+            raise GraphError(
+                f"{where}, which lies outside the working folder and is not sent unasked: if you want "
+                f"that, give it yourself with --set {node_id}.image=FILE"
+            )
+        problem = _unfit(path)
+        if problem:
+            raise GraphError(f"{where}, {problem}")
+        yield node_id, "image", path
 
 
 def is_file(name: str | Path) -> bool:
@@ -198,10 +206,27 @@ def _images(inputs: Sequence[Path]) -> Iterable[Path]:
     for path in inputs:
         if path.is_dir():
             yield from _pictures_in(path)
+        elif path.suffix.lower() == LIST and path.is_file():
+            yield from _listed(path)
         elif path.is_file():
             yield path
         else:
             raise FileNotFoundError(f"--input {path}: no such file or folder")
+
+
+def _listed(path: Path) -> Iterable[Path]:
+    """The pictures of a list, one a line; relative ones lie beside it."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--input {path}: a list is a text, one picture a line; this is none") from error
+    named = [path.parent / line.strip() for line in lines if line.strip()]
+    for picture in named:
+        if not is_file(picture):
+            raise FileNotFoundError(f"--input {path}: no such file {shown(str(picture))}")
+    if not named:
+        raise FileNotFoundError(f"--input {path}: no picture in this list")
+    return named
 
 
 def _pictures_in(folder: Path) -> list[Path]:

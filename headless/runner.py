@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,11 @@ class Runner:
                 hidden = {"PROMPT": original, "UNIQUE_ID": node_id, "EXTRA_PNGINFO": extra_pnginfo}
                 self._run_or_reuse(prompt, node_id, signatures[node_id], hidden, result)
         return result
+
+    def forget(self, node_ids: Iterable[str]) -> None:
+        """Have these nodes run again in the next run, whether their inputs change or not."""
+        for node_id in node_ids:
+            self._kept.pop(node_id, None)
 
     def _run_or_reuse(
         self, prompt: Graph, node_id: str, signature: str, hidden: Mapping[str, Any], result: RunResult

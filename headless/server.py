@@ -1,41 +1,51 @@
-"""Runs graphs on ComfyUI servers over HTTP and websocket; several servers share a list of jobs."""
+"""Runs graphs on a ComfyUI server over HTTP and websocket. Its answers are a stranger's, and may not come."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import json
-import os
-import re
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..host import Cancelled
-from ..models.files import path_inside, write_new
+from ..models.sentences import message_of
 from .graph import Graph, GraphError, Problem
-from .jobs import Job, JobResult, local_images
 from .runner import NodeError
-from .saving import next_number
 
 if TYPE_CHECKING:
     import aiohttp
 
 Report = Callable[[str, int, int], None]
-NUMBERED = re.compile(r"^(?P<stem>.+)_\d+_(?P<suffix>\.\w+)$")
+ANSWER, LISTEN = 60.0, 30.0
+"""Seconds that an answer may take to begin, and without an event after which the server is asked."""
+REQUEST = 600.0
+"""Seconds of a whole request."""
+PATIENCE = 1800.0
+"""Seconds without an event of a run that is at work, after which it is given up."""
+LARGEST_ANSWER = 2**29
+"""Bytes."""
 
 
 class ServerGone(ConnectionError):
-    """A server could not be reached, or its connection broke; the job can go to another one."""
+    """A server could not be reached, or its connection broke. begun: it had taken the job by then."""
+
+    begun = False
+
+
+class ServerFault(ConnectionError):
+    """A server answered, but with an error of its own or with what makes no sense; the text names it."""
 
 
 class ComfyServer:
     """One ComfyUI server. Use as an async context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        self.patience = patience
         self.url = (url if "://" in url else f"http://{url}").rstrip("/")
         if not self.url.startswith(("http://", "https://")) or not urlsplit(self.url).hostname:
             raise ValueError(f"--server {url}: an address like http://127.0.0.1:8188 is needed")
@@ -46,7 +56,7 @@ class ComfyServer:
         import aiohttp
 
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=None, connect=10, sock_read=None)
+            timeout=aiohttp.ClientTimeout(total=REQUEST, connect=10, sock_read=ANSWER)
         )
         return self
 
@@ -63,16 +73,20 @@ class ComfyServer:
         """Run one graph to its end; gives the images its output nodes saved.
 
         Raises GraphError when the server refuses the graph, NodeError when a node fails, Cancelled when
-        somebody stops it there, ServerGone when the connection breaks. Cancelling this task stops the run.
+        somebody stops it there, ServerGone when the connection breaks, ServerFault for an answer without
+        sense and for a run of which nothing is heard. Cancelling this task stops the run.
         """
         async with self._listening() as socket:
             prompt_id = await self._queue(graph)
             try:
                 await self._wait(socket, prompt_id, graph, report)
-            except asyncio.CancelledError:
+                return await self._outputs(prompt_id)
+            except (asyncio.CancelledError, ServerFault):
                 await self._stop(prompt_id)
                 raise
-        return await self._outputs(prompt_id)
+            except ServerGone as error:
+                error.begun = True
+                raise
 
     async def upload(self, path: Path) -> str:
         """Put a local picture into the server's input folder; gives the name it has there."""
@@ -87,15 +101,16 @@ class ComfyServer:
         """The bytes of one image that `run` named."""
         query = {key: image.get(key, "") for key in ("filename", "subfolder", "type")}
         async with self._request("GET", "/view", params=query) as response:
-            response.raise_for_status()
-            return await response.read()
+            return await self._content(response)
 
     async def _queue(self, graph: Graph) -> str:
         """Queue a graph. ComfyUI would run the good part of a partly wrong one; here it is refused."""
         async with self._request(
             "POST", "/prompt", json={"prompt": graph, "client_id": self._client_id}
         ) as response:
-            answer = await response.json(content_type=None)
+            answer = await self._object(response)
+        if response.status >= 500:
+            raise ServerFault(f"{self.url}/prompt answers with error {response.status}")
         if answer.get("node_errors") and "prompt_id" in answer:
             await self._stop(str(answer["prompt_id"]))
         if answer.get("node_errors") or "prompt_id" not in answer:
@@ -103,18 +118,41 @@ class ComfyServer:
         return str(answer["prompt_id"])
 
     async def _wait(self, socket: Any, prompt_id: str, graph: Graph, report: Report) -> None:
-        async for message in socket:
-            if isinstance(message.data, str) and self._is_end(
-                json.loads(message.data), prompt_id, graph, report
-            ):
-                return
-        raise ServerGone(f"{self.url} closed the connection during the run")
+        heard = time.monotonic()
+        while True:
+            try:
+                message = await socket.receive(timeout=LISTEN)
+            except (TimeoutError, asyncio.TimeoutError):
+                state = await self._state(prompt_id)
+                if state == "ended":
+                    return
+                heard = time.monotonic() if state == "pending" else heard
+                if state == "unknown" or time.monotonic() - heard > self.patience:
+                    raise ServerFault(f"{self.url} says nothing more of its run") from None
+                continue
+            if message.type.name in ("CLOSE", "CLOSING", "CLOSED", "ERROR"):
+                raise ServerGone(f"{self.url} closed the connection during the run")
+            if isinstance(message.data, str):
+                event = json.loads(message.data)
+                if self._is_end(event, prompt_id, graph, report):
+                    return
+                heard = time.monotonic() if _is_of(event, prompt_id) else heard
+
+    async def _state(self, prompt_id: str) -> str:
+        """Whether a run has ended, is running or pending, or is unknown, when no event tells."""
+        if prompt_id in await self._json("GET", f"/history/{prompt_id}"):
+            return "ended"
+        queue = await self._json("GET", "/queue")
+        for state in ("running", "pending"):
+            if any(prompt_id in entry for entry in queue[f"queue_{state}"]):
+                return state
+        return "unknown"
 
     def _is_end(self, event: Mapping[str, Any], prompt_id: str, graph: Graph, report: Report) -> bool:
         """Pass one event on; True when the run is over and its history written."""
-        data = event.get("data", {})
-        if not isinstance(data, dict) or data.get("prompt_id") != prompt_id:
+        if not _is_of(event, prompt_id):
             return False
+        data = event["data"]
         event_type, node_id = event.get("type"), str(data.get("node"))
         if event_type == "progress":
             report(f"node {node_id} ({_class_of(graph, node_id)})", int(data["value"]), int(data["max"]))
@@ -132,7 +170,7 @@ class ComfyServer:
         return [image for image in images if image.get("type") == "output"]
 
     async def _stop(self, prompt_id: str) -> None:
-        with contextlib.suppress(ServerGone):
+        with contextlib.suppress(ServerGone, ServerFault):
             await self._post("/queue", {"delete": [prompt_id]})
             await self._post("/interrupt", {"prompt_id": prompt_id})
 
@@ -142,9 +180,31 @@ class ComfyServer:
 
     async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         async with self._request(method, path, **options) as response:
-            response.raise_for_status()
-            answer: dict[str, Any] = await response.json(content_type=None)
+            return await self._object(response)
+
+    async def _object(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
+        """The JSON object of an answer; of one that says it failed only where it says why in JSON."""
+        try:
+            answer = json.loads(await self._content(response, even_failed=True))
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict) and response.status < 500:
             return answer
+        raise ServerFault(
+            f"{response.url.origin()}{response.url.path} answers with "
+            + (f"error {response.status}" if response.status >= 400 else "what is no JSON object")
+        )
+
+    async def _content(self, response: aiohttp.ClientResponse, even_failed: bool = False) -> bytes:
+        """The bytes of an answer, of at most LARGEST_ANSWER."""
+        if response.status >= 400 and not even_failed:
+            raise ServerFault(f"{self.url}{response.url.path} answers with error {response.status}")
+        content = bytearray()
+        async for chunk in response.content.iter_any():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise ServerFault(f"{self.url}{response.url.path} sends more than {LARGEST_ANSWER} bytes")
+        return bytes(content)
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[Any]:
@@ -152,10 +212,17 @@ class ComfyServer:
 
         address = f"{self.url}/ws?clientId={self._client_id}"
         try:
-            async with self.session.ws_connect(address, max_msg_size=0, heartbeat=30) as socket:
-                yield socket
-        except (aiohttp.ClientError, OSError) as error:
-            raise ServerGone(f"{self.url} cannot be reached ({error})") from error
+            socket = await asyncio.wait_for(
+                self.session.ws_connect(address, max_msg_size=LARGEST_ANSWER, heartbeat=30), ANSWER
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise ServerFault(f"{self.url}/ws answers with error {error.status}") from error
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            raise ServerGone(f"{self.url} cannot be reached ({message_of(error)})") from error
+        try:
+            yield socket
+        finally:
+            await socket.close()
 
     @contextlib.asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -164,8 +231,10 @@ class ComfyServer:
         try:
             async with self.session.request(method, self.url + path, **options) as response:
                 yield response
-        except (aiohttp.ClientError, OSError) as error:
-            raise ServerGone(f"{self.url}{path} failed ({error})") from error
+        except ServerFault:
+            raise
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            raise ServerGone(f"{self.url}{path} failed ({message_of(error)})") from error
 
 
 def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:
@@ -189,86 +258,10 @@ def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:
     return problems or f"the server refused the graph: {text}"
 
 
-def run_on_servers(urls: Sequence[str], jobs: Sequence[Job], output: Path, report: Report) -> list[JobResult]:
-    """Run the jobs on the servers, each taking the next when it is free; results in the order of the jobs.
-
-    A server that goes away loses its job to the others; ConnectionError when none is left.
-
-    Args:
-        urls: addresses of ComfyUI servers; http:// may be left out.
-        jobs: their local pictures are uploaded.
-        output: folder for the images they save.
-        report: is called with what is at work, steps done, steps in all.
-    """
-    return asyncio.run(_share(urls, jobs, output, report))
-
-
-async def _share(urls: Sequence[str], jobs: Sequence[Job], output: Path, report: Report) -> list[JobResult]:
-    waiting = list(range(len(jobs)))[::-1]
-    results: dict[int, JobResult] = {}
-    lost: list[str] = []
-
-    async def work(url: str) -> None:
-        async with ComfyServer(url) as server:
-            while waiting:
-                index = waiting.pop()
-                try:
-                    results[index] = await _run_job(server, jobs[index], output, report)
-                except ServerGone as error:
-                    waiting.append(index)
-                    lost.append(str(error))
-                    return
-
-    while waiting and len(lost) < len(urls):
-        alive = [url for url in urls if not any(_speaks_of(error, url) for error in lost)]
-        await asyncio.gather(*(work(url) for url in alive))
-    if waiting:
-        raise ConnectionError(f"{len(waiting)} of {len(jobs)} runs are not done: " + "; ".join(lost))
-    return [results[index] for index in range(len(jobs))]
-
-
-def _speaks_of(error: str, url: str) -> bool:
-    return error.startswith(ComfyServer(url).url)
-
-
-async def _run_job(server: ComfyServer, job: Job, output: Path, report: Report) -> JobResult:
-    graph = copy.deepcopy(job.graph)
-    try:
-        for node_id, name, path in list(local_images(job)):
-            graph[node_id]["inputs"][name] = await server.upload(path)
-        images = await server.run(graph, lambda what, *steps: report(f"{server.url} {what}", *steps))
-        files = [keep(output, image, await server.fetch(image)) for image in images]
-    except (GraphError, NodeError, OSError, Cancelled) as error:
-        if isinstance(error, ServerGone):
-            raise
-        return JobResult(job, error=error)
-    return JobResult(job, files)
-
-
-def keep(output: Path, image: Mapping[str, str], content: bytes) -> Path:
-    """Write a fetched image under `output`, numbered on from what is there; never over an older file."""
-    name = Path(str(image["filename"])).name
-    try:
-        folder = path_inside(output, str(image.get("subfolder", "")))
-    except ValueError as error:
-        raise OSError(f"the server names a folder outside the output folder: {error}") from error
-    if name in ("", "..") or "\0" in f"{folder}{name}":
-        raise OSError(f"the server names no file: {name[:80]!r}")
-    while True:
-        path = folder / free_name(folder, name)
-        if write_new(path, lambda place: place.write_bytes(content)):
-            return path
-
-
-def free_name(folder: Path, name: str) -> str:
-    """A name like `name` that no file in the folder has; numbers are counted on."""
-    numbered = NUMBERED.match(name)
-    if numbered:
-        return f"{numbered['stem']}_{next_number(folder, numbered['stem']):05}_{numbered['suffix']}"
-    if not os.path.lexists(folder / name):
-        return name
-    stem, suffix = Path(name).stem, Path(name).suffix
-    return f"{stem}_{next_number(folder, stem):05}_{suffix}"
+def _is_of(event: Any, prompt_id: str) -> bool:
+    """Whether an event of the websocket speaks of that run."""
+    data = event.get("data") if isinstance(event, dict) else None
+    return isinstance(data, dict) and data.get("prompt_id") == prompt_id
 
 
 def _class_of(graph: Graph, node_id: str) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.transforms.functional import to_pil_image, to_tensor
 
 from ..models.files import path_inside
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
@@ -58,6 +57,8 @@ def detected_people(asked: Any, example_node: Any) -> Frame:
 
 def _detect(image: Image.Image, part: tuple[int, int, int, int], detector: Any) -> Pose:
     """The people in a part (x0, y0, x1, y1 px) of a picture, by mini or by another detector that is here."""
+    from torchvision.transforms.functional import to_tensor
+
     pixels = to_tensor(image.crop(part))
     if detector == MINI:
         joints = detect_joints(_detector(), pixels[None]) + torch.tensor([part[0], part[1], 0.0])
@@ -148,6 +149,8 @@ def example_image(asked: Any, example_node: Any) -> Image.Image:
     slot = _field(asked, "slot", "INT", {"min": 0, "max": len(types) - 1})
     if types[slot] != "IMAGE":
         raise ValueError(f"slot {slot} of Example Person gives no picture")
+    from torchvision.transforms.functional import to_pil_image
+
     image: Image.Image = to_pil_image(example_node().run(**values)[slot][0].permute(2, 0, 1).clamp(0, 1))
     return image
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torchvision.transforms.functional import to_pil_image
 
 from ..models.files import write_then_rename
 from .chosen import get_host
@@ -78,6 +77,8 @@ def show_first(pixels: torch.Tensor) -> dict[str, Any]:
 
     Gives the entry by which ComfyUI's page knows a file: {"filename", "subfolder", "type"}, and its size.
     """
+    from torchvision.transforms.functional import to_pil_image
+
     first = pixels[0, : 3 if pixels.shape[1] >= 3 else 1].float().nan_to_num(0.0).clamp(0, 1).cpu()
     data = jpeg(to_pil_image(first).convert("RGB"))
     name = f"figura_points_{hashlib.blake2b(data, digest_size=8).hexdigest()}.jpg"

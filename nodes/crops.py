@@ -10,7 +10,7 @@ import torch
 from ..models.compare import Comparison, compare_parts
 from ..models.phac.networks import PHACModel
 from ..people.boxes import EMPTY, Box
-from ..people.crops import CropPlan, crop, plan_crop, stitch
+from ..people.crops import CropPlan, crop, joined, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.prompts import PointPrompt
 from .tensors import (
@@ -216,9 +216,9 @@ class FiguraStitch:
     ) -> tuple[Any, ...]:
         pixels, patches = image_to_bchw(image), image_to_bchw(patch, "patch")
         masks = torch.ones_like(patches[:, :1]) if mask is None else mask_to_b1hw(mask)
-        limits = torch.ones_like(pixels[:, :1]) if within is None else mask_to_b1hw(within, "within")
+        limits = None if within is None else mask_to_b1hw(within, "within")
         check_same_size(patch=patches, mask=masks)
-        check_same_size(image=pixels, within=limits)
+        check_same_size(image=pixels, **({} if limits is None else {"within": limits}))
         pixels, patches, plans, masks, limits = broadcast_batches(
             image=pixels, patch=patches, crop=crop, mask=masks, within=limits
         )
@@ -227,12 +227,11 @@ class FiguraStitch:
             stitch(*each[:3], replace(each[3], model_width=width, model_height=height))
             for each in zip(pixels.split(1), patches.split(1), masks.split(1), plans, strict=True)
         ]
-        stitched, changed = (torch.cat(part) for part in zip(*done, strict=True))
-        inside = limits > 0.5
-        return (
-            bchw_to_image(torch.where(inside, stitched, pixels)),
-            b1hw_to_mask(torch.where(inside, changed, 0.0)),
-        )
+        stitched, changed = (joined([each[part] for each in done]) for part in (0, 1))
+        if limits is not None:
+            inside = limits > 0.5
+            stitched, changed = torch.where(inside, stitched, pixels), torch.where(inside, changed, 0.0)
+        return bchw_to_image(stitched), b1hw_to_mask(changed)
 
 
 class FiguraCompare:

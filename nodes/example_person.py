@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..people.densepose import DensePose
 from ..people.keypoints import write_pose_keypoint
-from ..people.synthetic import (
-    BACKGROUNDS,
-    HELD_OUT_FIRST_SEED,
-    SCENE,
-    VIEWS,
-    WHOLE,
-    SyntheticPeople,
-    render_people,
-)
+from ..people.synthetic import BACKGROUNDS, HELD_OUT_FIRST_SEED, SCENE, VIEWS, WHOLE
 from .tensors import b1hw_to_mask, bchw_to_image, poses_from_tensor
+
+if TYPE_CHECKING:
+    from ..people.synthetic import SyntheticPeople
 
 
 class FiguraExamplePerson:
@@ -109,6 +104,8 @@ class FiguraExamplePerson:
     def run(
         self, seed: int, size: int, occlusion: float, view: str = WHOLE, background: str = SCENE
     ) -> tuple[Any, ...]:
+        from ..people.synthetic import render_people
+
         person = render_people([seed], size, occlusion=occlusion, view=view, background=background)
         other = render_people(
             [seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view, background=background

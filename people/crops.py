@@ -150,6 +150,7 @@ def _repeat_edges(image: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
     return part[:, :, rows - top][..., columns - left]
 
 
+@torch.no_grad()
 def stitch(
     image: torch.Tensor, patch: torch.Tensor, mask: torch.Tensor, plan: CropPlan
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,11 +175,17 @@ def stitch(
     inside = image[:, :, rows, columns]
     amount = _resample(mask, size).clamp(0, 1)[:, :, inner_rows, inner_columns].to(image.dtype)
     new = _resample(patch, size)[:, :, inner_rows, inner_columns].to(image.dtype).expand_as(inside)
-    blended = torch.where(amount >= 1, new, torch.lerp(inside, new, amount))
+    blended = torch.lerp(inside, new, amount)
+    torch.where(amount >= 1, new, blended, out=blended)
     stitched, full_mask = image.clone(), torch.zeros_like(image[:, :1])
-    stitched[:, :, rows, columns] = torch.where(amount > 0, blended, inside)
+    torch.where(amount > 0, blended, inside, out=stitched[:, :, rows, columns])
     full_mask[:, :, rows, columns] = amount
     return stitched, full_mask
+
+
+def joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    """One batch of several; a single one as it is, without a copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _overlap(plan: CropPlan) -> tuple[slice, slice, slice, slice]:
@@ -195,7 +202,8 @@ def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear"
         return image
     if mode == "nearest":
         return F.interpolate(image, size, mode="nearest-exact")
-    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    shrinks = size[0] < image.shape[2] or size[1] < image.shape[3]  # else antialiasing changes nothing
+    return F.interpolate(image, size, mode="bilinear", antialias=shrinks, align_corners=False)
 
 
 def points_to_crop(points: Points, plan: CropPlan) -> Points:

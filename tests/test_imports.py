@@ -23,7 +23,7 @@ MAY_IMPORT = {
 TRAINING_MAY_IMPORT = {
     "reports": set(),
     "evaluation": {"data", "reports"},
-    "bench": {"data", "reports"},
+    "bench": {"data", "reports", "run"},
     "recipes": {"data", "evaluation", "run"},
 }
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 60

@@ -21,12 +21,17 @@ from pathlib import Path
 
 import huggingface_hub
 import numpy as np
+import psutil
 import pytest
 import torch
+from figura.headless import on_ray
+from figura.headless.jobs import make_jobs
 from figura.models import fetch, store
+from figura.models.cluster import Cluster
 from figura.models.convert import convert
 from figura.models.diffusion.checkpoint import save_module
 from figura.models.files import write_then_rename
+from figura.tests.models import ray_jobs
 from figura.tests.training import fake
 from figura.tests.training.data.test_people import fake_people
 from figura.training.data.people import SHARD, build_people
@@ -73,7 +78,23 @@ def saving(folder: Path, _: str) -> None:
     write_then_rename(folder / "x.png", lambda place: Image.fromarray(pixels).save(place, format="PNG"))
 
 
-JOBS = {"train": training, "render": rendering, "convert": converting, "get": getting, "save": saving}
+def running_on_ray(folder: Path, _: str) -> None:
+    """A folder of pictures, by one worker, so that the record has one order."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    on_ray.run_graph = ray_jobs.slow_graph
+    load, save = {"image": "x.png"}, {"images": ["1", 0], "filename_prefix": "x"}
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": load},
+        "2": {"class_type": "SaveImage", "inputs": save},
+    }
+    jobs = make_jobs(graph, [], [folder / "pictures"])
+    list(on_ray.run_on_ray(jobs, folder / "out", Cluster(workers=1), lambda *step: None))
+
+
+JOBS = {
+    "train": training, "render": rendering, "convert": converting, "get": getting, "save": saving,
+    "ray": running_on_ray,
+}  # fmt: skip
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
@@ -127,6 +148,9 @@ def prepared(folder: Path) -> Path:
     os.utime(folder / "model.ckpt", (1e9, 1e9))
     save_module(folder / "net.safetensors", "sam", {"w": torch.ones(3)}, {})
     Image.new("RGB", (4, 4)).save(folder / "x.png")
+    (folder / "pictures").mkdir()
+    for number in range(20):
+        Image.new("RGB", (4, 4)).save(folder / "pictures" / f"{number}.png")
     return folder
 
 
@@ -190,9 +214,11 @@ def kill_and_go_on(name: str, folder: Path, url: str, whole: Callable, seed: int
     prepared(folder)
     process = begun(JOBS[name], folder, url)
     time.sleep(random.Random(seed).uniform(0.1, 0.95) * seconds)
+    begun_by_it = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     is_whole(folder)
+    assert psutil.wait_procs(begun_by_it, 300)[1] == []
     again = begun(JOBS[name], folder, url)
     again.join(120)
     assert again.exitcode == 0

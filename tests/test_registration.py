@@ -65,6 +65,16 @@ def test_importing_the_pack_alone_does_not_import_torch(tmp_path):
     run_python(code, tmp_path)
 
 
+def test_the_nodes_load_nothing_heavy_before_one_runs(tmp_path):
+    conftest = ROOT / "tests" / "conftest.py"
+    code = (
+        f"import runpy, sys; runpy.run_path({str(conftest)!r}); import figura; figura.NODE_CLASS_MAPPINGS; "
+        "heavy = {'diffusers', 'transformers', 'torchvision', 'scipy', 'ray'}; "
+        "sys.exit(', '.join(heavy & {*sys.modules}) or 0)"
+    )
+    run_python(code, tmp_path)
+
+
 def test_every_node_has_a_title_and_a_prefixed_id():
     import figura
 

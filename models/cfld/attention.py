@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from diffusers.models.attention import FeedForward
-from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,6 +27,9 @@ class TransformerBlock(nn.Module):
         super().__init__()
         heads = width // HEAD_WIDTH
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        from diffusers.models.attention import FeedForward
+        from diffusers.models.attention_processor import Attention
+
         self.attn1 = Attention(width, heads=heads, dim_head=HEAD_WIDTH)
         self.attn2 = Attention(width, cross_attention_dim=context, heads=heads, dim_head=HEAD_WIDTH)
         self.ff = FeedForward(width, activation_fn="geglu")
@@ -170,6 +171,8 @@ def upward_attentions(unet: Any) -> list[Any]:
 def take_query_biases(unet: Any) -> None:
     """Have the U-Net's upward cross-attention take biases; without any, all stays as it was."""
     upward = upward_attentions(unet)
+    from diffusers.models.attention_processor import Attention
+
     for attention in [part for part in unet.modules() if isinstance(part, Attention)]:
         attention.set_processor(Unbiased(attention.processor))
     for number, attention in enumerate(upward):

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -64,6 +63,8 @@ class PoseEncoder(nn.Module):
     """H_P: pose pictures (B,21,P,P) -> a residual for each level with cross-attention, (B,C,h,w)."""
 
     def __init__(self, config: CFLDConfig) -> None:
+        from diffusers.models.resnet import ResnetBlock2D
+
         super().__init__()
         first, *_ = widths = config.channels
         self.unshuffle = config.unshuffle

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.func import functional_call
 
 from .guidance import cfg as guided
 from .latent_model import LatentModel, TextStates
+from .remembered import Remembered
 from .sampling import PredictNoise
 
 UNCONDITIONAL = ""
@@ -91,12 +93,15 @@ def predict_once(
     Returns:
         The predicted noise, float32 (B,C',h,w).
     """
+    model.use(*model.drawing)
     inputs = latents if condition is None else torch.cat([latents, condition], dim=1)
     inputs = inputs.to(next(model.unet.parameters()).dtype)
     text_inputs = text.for_network(inputs)
     if control is None:
         return model.unet(inputs, t, **text_inputs).sample.float()
     named = {**text_inputs, **control_residuals(control, inputs, t, text_inputs)}
+    if not control.attention:
+        return model.unet(inputs, t, **named).sample.float()
     return functional_call(model.unet, dict(control.attention), (inputs, t), named).sample.float()
 
 
@@ -140,17 +145,15 @@ class RememberedEmbedding(nn.Module):
     def __init__(self, embedding: nn.Module) -> None:
         super().__init__()
         self.embedding = embedding
-        self.seen: Tensor | None = None
-        self.made: Tensor | None = None
+        self.remembered = _embedded.setdefault(embedding, Remembered())
 
     def forward(self, prompt: Tensor) -> Tensor:
-        if self.made is None or self.seen is None or not _same(self.seen, prompt):
-            self.seen, self.made = prompt, self.embedding(prompt)
-        return self.made
+        made: Tensor = self.remembered(self.embedding, (prompt,), lambda: self.embedding(prompt))
+        return made
 
 
-def _same(first: Tensor, second: Tensor) -> bool:
-    return (first.shape, first.dtype) == (second.shape, second.dtype) and torch.equal(first, second)
+_embedded: WeakKeyDictionary[nn.Module, Remembered] = WeakKeyDictionary()
+"""What was made of prompt images, also by earlier runs."""
 
 
 @contextmanager

@@ -7,10 +7,12 @@ centres. Large pictures are cropped round the prompt first, so that the person g
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch.nn import functional as F
 
+from ..diffusion.remembered import Remembered
 from .sam_hq import encode, fine_logits
 from .sam_mini import prompt_maps
 from .sam_networks import MINI, build_sam
@@ -24,6 +26,9 @@ FEW_POINTS = 4
 SMALL_PX = 256
 """Networks for pictures up to this side look at the mirror image as well, and the mean counts."""
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
+MOBILE_BYTES = 1 << 30
+_embeddings: WeakKeyDictionary[torch.nn.Module, Remembered] = WeakKeyDictionary()
+"""What public networks made of pictures: nearly all of their time, and the same for every further point."""
 
 
 class Region(NamedTuple):
@@ -42,9 +47,11 @@ def build_mini_sam() -> Sam:
 
 def attention_bytes(sam: Sam) -> int:
     """Memory for encoding one picture beside the weights: a few copies of the largest attention matrix."""
-    block = sam.image_encoder.blocks[0].attn
+    blocks = getattr(sam.image_encoder, "blocks", None)
+    if blocks is None:  # MobileSAM, whose attention stays in small windows
+        return MOBILE_BYTES
     patches = (sam.prompt_encoder.image_embedding_size[0]) ** 2
-    return 4 * 4 * block.num_heads * patches**2
+    return 4 * 4 * blocks[0].attn.num_heads * patches**2
 
 
 def prompt_logits(
@@ -77,7 +84,8 @@ def prompt_logits(
         inputs = torch.cat([inputs.repeat_interleave(prompts, dim=0), maps.to(inputs.dtype)], dim=1)
         source, fine = sam.image_encoder(inputs), None
     else:
-        source, fine = encode(sam, inputs)
+        remembered = _embeddings.setdefault(sam, Remembered())
+        source, fine = remembered(sam.image_encoder, (images,), lambda: encode(sam, inputs))
         source = source.repeat_interleave(prompts, dim=0)
         fine = None if fine is None else fine.repeat_interleave(prompts, dim=0)
     sparse, dense = sam.prompt_encoder(

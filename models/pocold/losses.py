@@ -89,7 +89,8 @@ def wrong_pairs(target: Tensor, source: Tensor, include_unmatched: bool) -> Tens
 def part_energy(factors: Factors, target: Tensor, source: Tensor) -> Tensor:
     """(B,25,25): sum of A_ij^2 over the heads, target positions of part p and source positions of part q."""
     (positions, width), columns = factors.distribution.shape[2:], source.shape[1]
-    if positions * columns <= (positions + columns) * width:  # A is no larger than its factors
+    # As many multiplications for the matrix A as for the Gram matrices and their products, or fewer.
+    if positions * columns <= (positions + columns + LABELS**2) * width:
         squares = factors.dense().square().sum(1)
         return part_masks(target).to(squares).mT @ squares @ part_masks(source).to(squares)
     of_queries = part_grams(factors.distribution, target)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .camera import Camera
 from .captions import describe
+from .choices import BACKGROUNDS, HANDS_RAISED, SCENE, VIEWS, WHOLE
 from .draws import Draws
 from .gestures import raise_hands, showing
 from .occluders import place
@@ -18,10 +19,8 @@ from .photograph import sample_photograph
 from .poses import sample_pose
 from .scene import draw_surroundings, sample_scene
 from .seats import seat_of
-from .views import CLOSE, HANDS_RAISED, VIEWS, WHOLE, frame_person
+from .views import frame_person
 
-HELD_OUT_FIRST_SEED = 10_000_000
-SCENE, WHITE = BACKGROUNDS = ("scene", "white")
 HAND_LABELS = (3, 4)
 SEEN_SHARE = 0.7
 SMALLEST_SIZE = 16
@@ -29,8 +28,7 @@ MOST_HIDDEN = 0.9
 _FACE_SEEN = {0: -0.2, 14: -0.35, 15: -0.35, 16: -0.35, 17: -0.35}
 """Cosine to the camera from which nose, eyes and ears can be told."""
 
-__all__ = ["BACKGROUNDS", "CLOSE", "HANDS_RAISED", "HELD_OUT_FIRST_SEED", "SCENE", "VIEWS", "WHITE", "WHOLE",
-           "SyntheticPeople", "render_people", "select", "without_occluder"]  # fmt: skip
+__all__ = ["SyntheticPeople", "render_people", "select", "without_occluder"]
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from .camera import Camera, frame_points, look_at, sample_camera
+from .choices import CLOSE, HANDS_RAISED
 from .draws import Draws
 from .person import Person
 
-WHOLE, HANDS_RAISED, CLOSE = VIEWS = ("whole person", "hands raised", "close")
 _HIPS, _HEAD_LABELS = (8, 11), (23, 24)
 _SHOWN_CLOSE = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 13)
 SMALLEST_HAND = 0.22

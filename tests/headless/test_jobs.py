@@ -36,6 +36,23 @@ def test_a_folder_gives_one_job_each_with_folders_of_their_own(tmp_path):
     assert made[0].graph["9"]["inputs"]["filename_prefix"] == ["7", 0]
 
 
+def test_a_list_names_pictures_beside_it_or_anywhere(tmp_path):
+    for name in ("lists", "elsewhere"):
+        (tmp_path / name).mkdir()
+    for name in ("lists/b.png", "elsewhere/a.png"):
+        (tmp_path / name).touch()
+    listed = tmp_path / "lists" / "all.txt"
+    listed.write_text(f"b.png\n\n {tmp_path}/elsewhere/a.png \n", encoding="utf-8-sig")
+    assert [job.name for job in make_jobs(graph(), [], [listed])] == ["b", "a"]
+    for text, said in (("b.png\ngone.png", "no such file.*gone.png"), ("\n", "no picture in this list")):
+        listed.write_text(text)
+        with pytest.raises(FileNotFoundError, match=said):
+            make_jobs(graph(), [], [listed])
+    listed.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="one picture a line"):
+        make_jobs(graph(), [], [listed])
+
+
 def test_missing_pictures_and_loaders_are_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         make_jobs(graph(), [], [tmp_path / "gone.png"])

@@ -9,7 +9,7 @@ from aiohttp import web
 from figura.headless.graph import GraphError
 from figura.headless.jobs import Job, make_jobs
 from figura.headless.runner import NodeError
-from figura.headless.server import keep, run_on_servers
+from figura.headless.sharing import run_on_servers
 from figura.host import Cancelled
 from PIL import Image
 
@@ -25,12 +25,21 @@ def png():
     return buffer.getvalue()
 
 
+ODD_ANSWERS = {
+    "no json": lambda: web.Response(text="<html>502 Bad Gateway</html>"),
+    "error 500": lambda: web.Response(status=500, text="boom"),
+    "a list": lambda: web.json_response([1, 2]),
+    "brackets": lambda: web.Response(text="[" * 100_000),
+    "no id": lambda: web.json_response({"prompt_id": {"a": 1}}),
+}
+
+
 class FakeComfyUI:
     """Answers as ComfyUI does; `ending` decides how runs end."""
 
     def __init__(self, ending="success"):
         self.ending = ending
-        self.prompts, self.uploads, self.posts = [], [], []
+        self.prompts, self.uploads, self.posts, self.asked = [], [], [], 0
         self.sockets, self.finished = {}, set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -58,6 +67,7 @@ class FakeComfyUI:
             web.get("/ws", self.ws), web.post("/prompt", self.prompt), web.get("/history/{id}", self.history),
             web.get("/view", self.view), web.post("/upload/image", self.upload),
             web.post("/interrupt", self.note), web.post("/queue", self.note),
+            web.get("/queue", self.queue),
         ])  # fmt: skip
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -77,6 +87,11 @@ class FakeComfyUI:
 
     async def prompt(self, request):
         content = await request.json()
+        self.asked += 1
+        if self.ending == "silent":
+            await asyncio.sleep(3600)
+        if self.ending in ODD_ANSWERS:
+            return ODD_ANSWERS[self.ending]()
         if self.ending in ("refused", "partly refused"):
             error = {
                 "message": "Value not in list",
@@ -103,6 +118,8 @@ class FakeComfyUI:
             await socket.send_json({"type": "execution_error", "data": {**data, **what}})
         elif self.ending == "stopped":
             await socket.send_json({"type": "execution_interrupted", "data": data})
+        elif self.ending == "unheard":
+            self.finished.add(prompt_id)
         elif self.ending == "success":
             await socket.send_json({"type": "execution_success", "data": {"prompt_id": "another"}})
             await socket.send_json({"type": "execution_success", "data": {"prompt_id": prompt_id}})
@@ -115,6 +132,10 @@ class FakeComfyUI:
         outputs = {"2": {"images": [image, {**image, "type": "temp"}]}, "3": {"text": ["a"]}}
         prompt_id = request.match_info["id"]
         return web.json_response({prompt_id: {"outputs": outputs}} if prompt_id in self.finished else {})
+
+    async def queue(self, request):
+        running = [[0, f"p{number}"] for number in range(9) if self.ending == "stuck"]
+        return web.json_response({"queue_running": running, "queue_pending": []})
 
     async def view(self, request):
         return web.Response(body=png())
@@ -191,25 +212,6 @@ def test_a_picture_too_large_to_be_opened_is_told_its_size(tmp_path, monkeypatch
     assert "larger than what ComfyUI opens (Image size (4 pixels)" in str(result.error)
 
 
-def test_fetched_pictures_of_one_name_are_all_kept(tmp_path):
-    image = {"filename": "picture.png", "subfolder": "", "type": "output"}
-    names = [keep(tmp_path, image, bytes([number])).name for number in range(3)]
-    assert names == ["picture.png", "picture_00001_.png", "picture_00002_.png"]
-    assert [(tmp_path / name).read_bytes() for name in names] == [b"\0", b"\1", b"\2"]
-    for name in ("", "..", "x/..", "a\0b"):
-        with pytest.raises(OSError, match="the server names"):
-            keep(tmp_path, {"filename": name}, b"")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-
-
-@pytest.mark.parametrize("name", ["picture.png", "picture_00001_.png"])
-def test_a_link_that_leads_nowhere_is_neither_followed_nor_replaced(tmp_path, name):
-    (tmp_path / name).symlink_to(tmp_path / "gone")
-    kept = keep(tmp_path, {"filename": name}, b"new")
-    assert kept.name != name and kept.read_bytes() == b"new"
-    assert (tmp_path / name).is_symlink() and not (tmp_path / "gone").exists()
-
-
 @pytest.mark.parametrize(
     ("ending", "kind", "said"),
     [
@@ -224,29 +226,6 @@ def test_a_run_that_fails_there_is_a_result_with_an_error(tmp_path, ending, kind
         (result,) = run([server], [Job("", GRAPH)], tmp_path)
     with pytest.raises(kind, match=said):
         raise result.error
-
-
-def test_several_servers_share_the_jobs_in_order(tmp_path):
-    jobs = [Job(str(index), GRAPH) for index in range(6)]
-    with FakeComfyUI() as first, FakeComfyUI() as second:
-        results = run([first, second], jobs, tmp_path)
-    assert [result.job.name for result in results] == list("012345")
-    assert len(first.prompts) + len(second.prompts) == 6 and first.prompts and second.prompts
-
-
-def test_a_server_that_goes_away_loses_its_jobs_to_the_others(tmp_path):
-    jobs = [Job(str(index), GRAPH) for index in range(4)]
-    with FakeComfyUI("gone") as bad, FakeComfyUI() as good:
-        results = run([bad, good], jobs, tmp_path)
-    assert all(result.error is None for result in results)
-    assert len(good.prompts) == 4
-
-
-def test_without_any_server_left_the_error_names_them(tmp_path):
-    with pytest.raises(
-        ConnectionError, match=r"1 of 1 runs are not done: http://127.0.0.1:9 cannot be reached"
-    ):
-        run_on_servers(["127.0.0.1:9"], [Job("", GRAPH)], tmp_path, lambda *step: None)
 
 
 def test_cancelling_here_stops_the_run_there(tmp_path):

@@ -150,7 +150,58 @@ def _bench_load(**files: Any) -> dict[str, Any]:
     return bench_load(**files)
 
 
+def _bench_memory() -> dict[str, Any]:
+    from .memory import bench_memory
+
+    return bench_memory()
+
+
+def _bench_loop() -> dict[str, Any]:
+    from .loop import bench_loop
+
+    return bench_loop()
+
+
+def _bench_compare() -> dict[str, Any]:
+    from .pictures import bench_compare
+
+    return bench_compare()
+
+
+def _bench_crop(cropstitch: Any = None) -> dict[str, Any]:
+    from .pictures import bench_crop
+
+    return bench_crop(cropstitch=cropstitch)
+
+
+def _bench_refine() -> dict[str, Any]:
+    from .pictures import bench_refine
+
+    return bench_refine()
+
+
+def _bench_sam() -> dict[str, Any]:
+    from .pictures import bench_sam
+
+    return bench_sam()
+
+
+def _bench_train() -> dict[str, Any]:
+    from .steps import bench_train
+
+    return bench_train()
+
+
+def _bench_gpu(scales: Any) -> dict[str, Any]:
+    from .gpu import bench_gpu
+
+    return bench_gpu(scales)
+
+
 BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
     "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
+    "memory": _bench_memory,
+    "loop": _bench_loop, "compare": _bench_compare, "crop": _bench_crop, "refine": _bench_refine,
+    "sam": _bench_sam, "train": _bench_train, "gpu": _bench_gpu,
     "import": _bench_import,
 }  # fmt: skip

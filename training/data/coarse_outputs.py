@@ -18,11 +18,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ...models.cluster import Cluster
 from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split, random_generator
 from .masks import disturbed
-from .people import HELD_OUT_SEED, PeopleDataset, create_arrays, missing_parts, rows, run_jobs, write_json
+from .people import (
+    HELD_OUT_SEED,
+    PeopleDataset,
+    Processes,
+    create_arrays,
+    missing_parts,
+    rows,
+    run_jobs,
+    write_json,
+)
 from .prompt_images import pose_prompt_images
 
 if TYPE_CHECKING:
@@ -118,7 +128,7 @@ def build_outputs(
     count: int = 400,
     held_out: int = 64,
     sampling: Sampling = Sampling(),
-    processes: int = 2,
+    processes: Processes = 2,
     device: str | None = None,
 ) -> Split:
     """Draw the outputs of both data sets in `root`, or finish them; the held-out ones as at inference.
@@ -142,7 +152,7 @@ def build_part(
     init: Mapping[str, Path],
     count: int,
     sampling: Sampling,
-    processes: int = 1,
+    processes: Processes = 1,
     device: str | None = None,
     first_seed: int = 0,
 ) -> None:
@@ -161,6 +171,7 @@ def build_part(
         ValueError: the folder was begun with other settings.
         FolderInUseError: another process draws there.
     """
+    root = Path(root).absolute()
     people = PeopleDataset.open(root)
     count = min(count, len(people))
     folder = root / f"coarse_{model_name(init)}"
@@ -168,18 +179,23 @@ def build_part(
     _check_settings(folder / SETTINGS, {**asdict(sampling), "count": count})
     shape = (count, sampling.draws, 3, people.size, people.size)
     layout = {"images": (shape, "uint8")}
-    files = tuple(str(init[name]) for name in NEEDS)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    files = tuple(str(Path(init[name]).absolute()) for name in NEEDS)
+    on_cluster = isinstance(processes, Cluster)
+    device = device or ("" if on_cluster else _best_device())
     done = {number: _done_file(folder, number) for number in range(shard_count(count))}
     if missing_parts(folder, layout, done):
         with only_one(folder, "draw in"):
             missing = missing_parts(folder, layout, done)
             create_arrays(folder, layout)
             jobs = [(root, folder, number, files, sampling, device, first_seed) for number in missing]
-            _draw(jobs, 1 if device != "cpu" else processes, sampling)
+            _draw(jobs, processes if on_cluster or device == "cpu" else 1, sampling)
 
 
-def _draw(jobs: list[tuple[Any, ...]], processes: int, sampling: Sampling) -> None:
+def _best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _draw(jobs: list[tuple[Any, ...]], processes: Processes, sampling: Sampling) -> None:
     begin = time.monotonic()
     for done, _ in enumerate(run_jobs(_draw_shard, jobs, processes), start=1):
         rate = done * SHARD * sampling.draws / max(time.monotonic() - begin, 1e-9)
@@ -210,7 +226,7 @@ def _draw_shard(
     first_seed: int,
 ) -> None:
     people = PeopleDataset.open(root)
-    model = coarse_model(files, people.size).to(device)
+    model = coarse_model(files, people.size).to(device or _best_device())
     images = np.load(folder / "images.npy", mmap_mode="r+")
     rows = range(number * SHARD, min((number + 1) * SHARD, len(images)))
     indices = [len(people) - len(images) + row for row in rows]

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...models.cluster import add_cluster_arguments, named_cluster
+
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 256
@@ -112,6 +114,7 @@ def _add_synth(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--count", type=int, default=8000, help="of each")
     parser.add_argument("--what", nargs="+", choices=("people", "hands", "pairs"), default=["people"])
     _common(parser)
+    add_cluster_arguments(parser)
     parser.set_defaults(work=synth)
 
 
@@ -238,9 +241,7 @@ def synth(args: argparse.Namespace) -> None:
     from .pairs import build_pairs
     from .people import build_split
 
-    if "people" in args.what:
-        build_split(args.data, args.count, args.held_out, args.size, args.processes)
-    if "hands" in args.what:
-        build_hands_data(args.data, args.count, args.held_out, args.size, args.processes)
-    if "pairs" in args.what:
-        build_pairs(args.data, args.count, args.held_out, args.size, args.processes)
+    processes = named_cluster(args) or args.processes
+    for what, build in (("people", build_split), ("hands", build_hands_data), ("pairs", build_pairs)):
+        if what in args.what:
+            build(args.data, args.count, args.held_out, args.size, processes)  # type: ignore[operator]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ...people.synthetic import SyntheticPeople, render_people
-from ...people.synthetic.views import CLOSE, HANDS_RAISED, WHOLE
+from ...people.synthetic.choices import CLOSE, HANDS_RAISED, WHOLE
 from .backgrounds import open_backgrounds
-from .people import PeopleDataset, build_people
+from .people import PeopleDataset, Processes, build_people
 from .perception import FOLDER
 
 PEOPLE = 8000
@@ -20,7 +20,7 @@ VIEWS = (WHOLE, CLOSE, WHOLE, HANDS_RAISED, WHOLE, CLOSE, WHOLE)
 """One after another, seed by seed."""
 
 
-def build_perception(root: Path, count: int = PEOPLE, processes: int = 2) -> PeopleDataset:
+def build_perception(root: Path, count: int = PEOPLE, processes: Processes = 2) -> PeopleDataset:
     """Render `count` people into the data's folder `perception`, or finish it."""
     renderer = partial(render_views, Path(root))
     return build_people(Path(root) / FOLDER, count, processes=processes, renderer=renderer)

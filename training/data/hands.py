@@ -16,7 +16,7 @@ from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
 from .latents import encoder_name
-from .people import HELD_OUT_SEED, SHARD, create_arrays, missing_parts, render_arrays, rows
+from .people import HELD_OUT_SEED, SHARD, Processes, create_arrays, missing_parts, render_arrays, rows
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -57,13 +57,13 @@ def render_close_ups(seeds: list[int], size: int) -> Any:
 
 def render_gestures(seeds: list[int], size: int) -> Any:
     """People with these seeds who show their hands (`SyntheticPeople`)."""
-    from ...people.synthetic.render import HANDS_RAISED, render_people
+    from ...people.synthetic import HANDS_RAISED, render_people
 
     return render_people(seeds, size, occlusion=0.0, view=HANDS_RAISED)
 
 
 def build_hands_data(
-    root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: int = 2
+    root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: Processes = 2
 ) -> None:
     """Render both kinds of picture: training seeds from 0, held-out seeds from 10 000 000.
 

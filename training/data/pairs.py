@@ -19,7 +19,7 @@ from ...models.sentences import typed
 from ...people.synthetic import SyntheticPeople, render_people
 from ..run.recipe import Split
 from .hands import encoded, scaled
-from .people import HELD_OUT_SEED, render_arrays, rows
+from .people import HELD_OUT_SEED, Processes, render_arrays, rows
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -74,7 +74,7 @@ def _side(people: SyntheticPeople) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def build_pairs(
-    root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: int = 2
+    root: Path, count: int = COUNT, held_out: int = HELD_OUT, size: int = 128, processes: Processes = 2
 ) -> None:
     """Render both parts: training seeds from 0, held-out seeds from 10 000 000.
 

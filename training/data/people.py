@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...models.cluster import Cluster, run_on_cluster
 from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
@@ -32,6 +33,8 @@ SHARD = 64
 SAME_AS = {"complete": "unoccluded", "unoccluded": "occluded"}
 """A person whom nothing hides is on one picture; imported data have no more than that."""
 
+Processes = int | Cluster
+"""How many work at once here, or where else. On a cluster all machines must see the folder under its path."""
 Renderer = Callable[[list[int], int], Any]
 Arrays = Mapping[str, tuple[tuple[int, ...], str]]
 Layout = Callable[[int, int], Arrays]
@@ -138,7 +141,7 @@ def build_people(
     count: int,
     first_seed: int = 0,
     size: int = 128,
-    processes: int = 1,
+    processes: Processes = 1,
     renderer: Renderer = render,
 ) -> PeopleDataset:
     """Render `count` people with seeds `first_seed`... into `root`, or finish it, and open them.
@@ -169,7 +172,7 @@ def render_arrays(
     count: int,
     first_seed: int,
     size: int,
-    processes: int,
+    processes: Processes,
     renderer: Renderer,
 ) -> None:
     """Render `count` pictures with seeds `first_seed`... into the arrays of `layout`, or finish them.
@@ -189,8 +192,9 @@ def render_arrays(
         ValueError: arrays of another size or count were begun there.
         FolderInUseError: another process renders there.
         OSError: the disk has no room for them.
+        RuntimeError: some could not be drawn on a cluster; the others are kept.
     """
-    root = Path(root)
+    root = Path(root).absolute()
     with only_one(root, "render in"):  # also when all is done: what a killed process left is removed
         if (root / "captions.json").is_file():
             _remove_shard_files(root)
@@ -211,7 +215,9 @@ def open_split(root: Path) -> Split:
     return Split(PeopleDataset.open(Path(root) / "train"), PeopleDataset.open(Path(root) / "held_out"))
 
 
-def build_split(root: Path, count: int, held_out: int = 256, size: int = 128, processes: int = 2) -> Split:
+def build_split(
+    root: Path, count: int, held_out: int = 256, size: int = 128, processes: Processes = 2
+) -> Split:
     """Render both data sets: training seeds from 0, held-out seeds from 10 000 000.
 
     Args:
@@ -294,15 +300,34 @@ def _take_space(unfinished: Path, path: Path) -> None:
         ) from error
 
 
-def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: int) -> Iterator[None]:
-    """work(*job) for every job, in `processes` processes of one thread each; yields after each, in order."""
-    if processes <= 1 or len(jobs) <= 1:
+def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: Processes) -> Iterator[None]:
+    """work(*job) for every job, in `processes` processes of one thread or on a cluster; yields after each.
+
+    RuntimeError after the last when some failed on a cluster.
+    """
+    if isinstance(processes, Cluster):
+        yield from _run_on_cluster(work, jobs, processes)
+    elif processes <= 1 or len(jobs) <= 1:
         for job in jobs:
             work(*job)
             yield
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        yield from pool.map(work, *zip(*jobs, strict=True))
+    else:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+            yield from pool.map(work, *zip(*jobs, strict=True))
+
+
+def _run_on_cluster(
+    work: Callable[..., None], jobs: list[tuple[Any, ...]], cluster: Cluster
+) -> Iterator[None]:
+    failures = []
+    for outcome in run_on_cluster(work, jobs, cluster):
+        failures += [outcome.error] if outcome.error else []
+        yield
+    if failures:
+        raise RuntimeError(
+            f"{len(failures)} of {len(jobs)} parts failed, the first one: {failures[0]}. The same command "
+            "makes those that are missing"
+        )
 
 
 def _one_thread() -> None:

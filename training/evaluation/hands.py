@@ -33,8 +33,8 @@ from ...people.hands import LEFT, hands_of
 from ...people.keypoints import Person, Pose
 from ...people.skeleton import draw_skeleton
 from ...people.synthetic import SyntheticPeople, render_people, select
+from ...people.synthetic.choices import HANDS_RAISED
 from ...people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hands
-from ...people.synthetic.render import HANDS_RAISED
 from ..reports.sheets import Row
 from . import metrics
 from .loop import Method, Metrics, PerPerson, in_batches

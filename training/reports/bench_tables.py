@@ -12,9 +12,41 @@ from .tables import hardware
 
 ABOUT = {
     "synth": "Pictures of 128 and 256 pixels a side with all of their ground truth, on one thread.",
+    "loop": "Ten guided DDIM steps of mini's U-Net for four pictures, from noise to latents, on one thread; "
+    "medians over rounds in which all take turns. ours: the loop of every sampler; network: the bare calls; "
+    "diffusers: its StableDiffusionPipeline of the same modules. Time is that of the processor.",
+    "compare": "Compare, with SSIM, inside and outside a mask, over one PSNR of the same pictures, on one "
+    "thread; medians over rounds in which both take turns. Time is that of the processor.",
+    "crop": "Crop round a box to 512 px and stitch back, on one thread; medians over rounds in which all "
+    "take turns. copies: copying the picture twice; cropandstitch: both nodes of "
+    "ComfyUI-InpaintCropAndStitch in their two modes, without blending as here and with their "
+    "32 px. Time is that of the processor.",
+    "refine": "Inpaint Refiner's work on the crop round the hidden part, put back, over the same on the "
+    "whole picture, mini's U-Net, on one thread. Time is that of the processor.",
+    "sam": "Visible Mask by one more point on the same picture over that of the first, with an encoder of "
+    "Segment Anything's public layout, on one thread. Time is that of the processor.",
+    "train": "Steps of the trainer, with the average of the weights and the log, over a bare loop of the "
+    "same network and optimizer, on one thread. Time is that of the processor.",
+    "start": "Each in a process of its own: torch alone, torch and the pack with all of its nodes, and the "
+    "first picture of phac_photo by the command line. Time is that of the processor.",
+    "again": "phac_photo on one thread, each round in a process of its own. first: the first picture, which "
+    "reads weights and imports what nodes need; second: the same with another seed in the same runner; "
+    "warm: the first of another runner in that process, which reads the weights again. Time is "
+    "that of the processor.",
+    "ray": "phac_photo by figura run's own way over Ray, on one machine, with one and two workers of one CPU "
+    "each, after each has drawn one picture.",
+    "gpu": "Every method with random weights of its full size. phac: all three stages; coarse: the first; "
+    "coarse_alone: without its ControlNet, as diffusers' inpainting pipeline of the same modules, which "
+    "time_ratio compares. What did not change since the last picture (text, the masked picture's latents) "
+    "is kept, as for users.",
     "load": "Each load in a process of its own, beside a plain read that copies every tensor into memory, on "
     "one thread. time_ratio: of the load over the read; peak_ratio: memory at its peak, files mapped into it "
     "included, over the bytes of the weights; weights keep the precision of the file.",
+    "memory": "Refining one picture of 1024 x 1024 with SDXL inpainting at its true size, in half precision "
+    "(autoencoder in bfloat16), with guidance: weights on the device and every tensor that is made, at their "
+    "peak, counted without numbers (torch's meta device; attention allocates its result alone, as fused "
+    "kernels do; workspaces of kernels are not counted). together: all networks at once; in_turn: each while "
+    "it is used, on a device of 8 GiB, as the nodes do it; in_tiles: the same with an autoencoder in tiles.",
     "import": "`figura data import pairs` in one process: JPEG pictures of 750 x 1101 px are read, brought "
     "to one size and written. The first process is killed when half of the shards of 64 pairs are written; "
     "the figures are of the second, which goes on. A picture is one side of a pair; the first figure is "

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...models.cluster import Cluster, add_cluster_arguments, named_cluster
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
@@ -88,6 +89,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         f"coarse_outputs: {COARSE_PEOPLE})",
     )
     group.add_argument("--processes", type=int, default=2)
+    add_cluster_arguments(group)
     group.add_argument("--draws", type=int, default=16, help="coarse outputs per person")
     group.add_argument("--sampling-steps", type=int, default=8, help="denoising steps of a coarse output")
     group.add_argument("--pairs", type=Path, metavar="FOLDER", help="pairs_data: pictures of one's own")
@@ -141,25 +143,30 @@ def find_base(recipe: Recipe, args: argparse.Namespace) -> dict[str, Path]:
     return {**others, **given, TOKENIZER: args.tokenizer}
 
 
+def workers_of(args: argparse.Namespace) -> int | Cluster:
+    """Processes here, or the cluster of --ray."""
+    return named_cluster(args) or args.processes
+
+
 def build_data(args: argparse.Namespace) -> None:
     """Render the people of both data sets."""
     from ..data.people import build_split
 
-    build_split(args.data, args.count or PEOPLE, args.held_out or 256, processes=args.processes)
+    build_split(args.data, args.count or PEOPLE, args.held_out or 256, processes=workers_of(args))
 
 
 def build_perception_data(args: argparse.Namespace) -> None:
     """Render the people that perception learns from."""
     from ..data.framed_people import PEOPLE, build_perception
 
-    build_perception(args.data, args.count or PEOPLE, args.processes)
+    build_perception(args.data, args.count or PEOPLE, workers_of(args))
 
 
 def build_hands(args: argparse.Namespace) -> None:
     """Render the hands, and the people who show them, of both data sets."""
     from ..data.hands import COUNT, build_hands_data
 
-    build_hands_data(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
+    build_hands_data(args.data, args.count or COUNT, args.held_out or 256, processes=workers_of(args))
 
 
 def build_pair_data(args: argparse.Namespace) -> None:
@@ -170,7 +177,7 @@ def build_pair_data(args: argparse.Namespace) -> None:
     if args.pairs is not None:
         import_pairs(args.data, args.pairs, tuple(args.sides), args.processes)
         return
-    build_pairs(args.data, args.count or COUNT, args.held_out or 256, processes=args.processes)
+    build_pairs(args.data, args.count or COUNT, args.held_out or 256, processes=workers_of(args))
 
 
 def build_coarse_outputs(args: argparse.Namespace) -> None:
@@ -180,7 +187,7 @@ def build_coarse_outputs(args: argparse.Namespace) -> None:
     init = find_init(NEEDS, args.init, weight_folders(args.data))
     sampling = Sampling(draws=args.draws, steps=args.sampling_steps)
     counts = args.count or COARSE_PEOPLE, args.held_out or 64
-    build_outputs(args.data, init, *counts, sampling, args.processes, args.device)
+    build_outputs(args.data, init, *counts, sampling, workers_of(args), args.device)
 
 
 def need_extra() -> None:

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from figura.people.synthetic.choices import VIEWS, WHOLE
 from figura.people.synthetic.draws import Draws
 from figura.people.synthetic.gestures import raise_hands
 from figura.people.synthetic.person import Person, make_person
 from figura.people.synthetic.poses import sample_pose
 from figura.people.synthetic.rasterize import Samples, rasterize
 from figura.people.synthetic.shapes import YOUNGEST, body_at_rest
-from figura.people.synthetic.views import VIEWS, WHOLE, frame_person
+from figura.people.synthetic.views import frame_person
 
 SEEDS = range(40)
 TORSO, THIGHS = (1, 2), (7, 8, 9, 10)

@@ -53,7 +53,7 @@ def test_seeds_are_held_out_however_they_are_named() -> None:
 @pytest.mark.parametrize(
     ("method", "samples", "seed", "words"),
     [
-        ("sam", 1, 0, "phac, amodal-mask, complete-pose, .*synth"),
+        ("sam", 1, 0, "phac, .*amodal-mask, complete-pose, .*synth"),
         ("synth", 0, 0, "at least one"),
         ("synth", 1, -1, "seed"),
     ],

@@ -1,0 +1,67 @@
+"""What a batch has saved: under names of their own, found again, finished after a kill."""
+
+import pytest
+from figura.headless.jobs import Job
+from figura.headless.saved import RECORD, Saved, free_name
+
+GRAPH = {"1": {"class_type": "LoadImage", "inputs": {"image": "no such"}}}
+
+
+def test_files_of_one_name_are_all_kept(tmp_path):
+    saved = Saved(tmp_path)
+    kept = [saved.keep(Job("", GRAPH), [("", "picture.png", bytes([number]))])[0] for number in range(3)]
+    assert [path.name for path in kept] == ["picture.png", "picture_00001_.png", "picture_00002_.png"]
+    assert [path.read_bytes() for path in kept] == [b"\0", b"\1", b"\2"]
+    two = saved.keep(Job("", GRAPH), [("sub", "x_00009_.png", b"a"), ("sub", "x_00010_.png", b"b")])
+    assert [path.relative_to(tmp_path).as_posix() for path in two] == ["sub/x_00001_.png", "sub/x_00002_.png"]
+    assert not (tmp_path / RECORD).exists()
+
+
+@pytest.mark.parametrize("name", ["", "..", "x/..", "a\0b"])
+def test_names_that_are_none_are_told(tmp_path, name):
+    with pytest.raises(OSError, match="the server names no file"):
+        free_name(tmp_path, "", name)
+    with pytest.raises(OSError, match="outside the output folder"):
+        free_name(tmp_path, "../elsewhere", "x.png")
+    assert Saved(tmp_path).result_of(Job("", GRAPH), [("", name, b"")]).error is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture_00001_.png"])
+def test_a_link_that_leads_nowhere_is_neither_followed_nor_replaced(tmp_path, name):
+    (tmp_path / name).symlink_to(tmp_path / "gone")
+    (kept,) = Saved(tmp_path).keep(Job("", GRAPH), [("", name, b"new")])
+    assert kept.name != name and kept.read_bytes() == b"new"
+    assert (tmp_path / name).is_symlink() and not (tmp_path / "gone").exists()
+
+
+def test_what_a_killed_run_began_is_finished_under_its_names(tmp_path):
+    made = [("a", "x_00001_.png", b"1"), ("a", "x_00002_.png", b"2")]
+    job = Job("a", GRAPH)
+    whole = Saved(tmp_path).keep(job, made)
+    record = (tmp_path / RECORD).read_bytes()
+    whole[1].unlink()
+    with (tmp_path / RECORD).open("ab") as file:
+        file.write(b'{"job": "b", "digest": "0", "fil')  # cut off by a kill
+    again = Saved(tmp_path)
+    assert again.files_of(job) == []
+    assert (tmp_path / RECORD).read_bytes() == record
+    assert again.keep(job, made) == whole and [path.read_bytes() for path in whole] == [b"1", b"2"]
+    assert Saved(tmp_path).files_of(job) == whole
+
+
+def test_a_picture_that_changed_is_run_again(tmp_path):
+    (tmp_path / "p.png").write_bytes(b"one")
+    job = Job("p", {"1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / "p.png")}}})
+    saved = Saved(tmp_path / "out")
+    files = saved.keep(job, [("", "p_00001_.png", b"")])
+    assert saved.files_of(job) == files
+    (tmp_path / "p.png").write_bytes(b"two")
+    assert saved.files_of(job) == []
+
+
+def test_a_record_of_a_stranger_names_no_file_elsewhere(tmp_path):
+    (tmp_path / RECORD).write_text(
+        '{"job": "p", "digest": "", "files": ["../x.png"]}\n[]\nnull\n{"job": 1}\n'
+    )
+    assert Saved(tmp_path).files_of(Job("p", GRAPH)) == [] and (tmp_path / RECORD).read_text() == ""
