@@ -202,8 +202,8 @@ def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear"
         return image
     if mode == "nearest":
         return F.interpolate(image, size, mode="nearest-exact")
-    shrinks = size[0] < image.shape[2] or size[1] < image.shape[3]  # else antialiasing changes nothing
-    return F.interpolate(image, size, mode="bilinear", antialias=shrinks, align_corners=False)
+    # Antialiased where it grows, too, though that is slower: only so masks of 1 stay 1, bit for bit.
+    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def points_to_crop(points: Points, plan: CropPlan) -> Points:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from figura.models.diffusion.predict import Control, noise_predictor, predict_once
+from figura.models.diffusion.remembered import Remembered
 from figura.models.diffusion.sampling import draw_noise, noised, sample
 from figura.models.diffusion.schedulers import DDIM, scheduler_of
 from figura.models.hands import sampling as hands
@@ -127,6 +128,7 @@ def test_a_mask_beyond_its_range_is_clamped_before_it_grows() -> None:
 def test_without_a_mask_head_the_text_asks_for_a_plain_background(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     encode = STAND_IN.text.encode
+    monkeypatch.setattr(STAND_IN, "remembered", Remembered())
     monkeypatch.setattr(STAND_IN.text, "encode", lambda texts: (seen.extend(texts), encode(texts))[1])
     given = {**close_ups(), "texts": ["a hand", ""]}
     _, masks = hands.generate_hands(STAND_IN, **given, steps=1)
