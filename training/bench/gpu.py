@@ -130,11 +130,11 @@ def measured(
     """Seconds of each, and of a step of it, medians; GiB at the peak on a GPU.
 
     Args:
-        works: what to run, by name.
-        name: of the scale, for the figures.
-        rounds: all take turns in each; the first one does not count.
-        steps: denoising steps in each.
-        device: it runs on.
+        works: what is timed, by its name in the figures.
+        name: of the scale.
+        rounds: that are counted.
+        steps: of each run.
+        device: as PyTorch writes it.
     """
     figures: dict[str, float] = {}
     times: dict[str, list[float]] = {work: [] for work in works}
@@ -217,14 +217,7 @@ def phac_works(scale: Scale, steps: int, dtype: torch.dtype) -> dict[str, Callab
 
 
 def diffusers_work(model: PHACModel, image: Tensor, mask: Tensor, steps: int) -> Callable[[], object]:
-    """diffusers' inpainting pipeline of the same modules, without ControlNet.
-
-    Args:
-        model: whose modules it takes.
-        image: (B,3,S,S) in 0..1.
-        mask: (B,1,S,S), 1 where it paints.
-        steps: of its sampling.
-    """
+    """diffusers' inpainting pipeline of the same modules, without ControlNet."""
     from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline
 
     scheduler = DDIMScheduler.from_config(noise_schedule().config, timestep_spacing="trailing")
