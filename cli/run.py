@@ -156,7 +156,8 @@ def _reporter(graph: Graph) -> Callable[..., None]:
     line = ProgressLine()
 
     def report(node_id: str, done: int, total: int, preview: object = None) -> None:
-        line.report(f"node {node_id} ({graph.get(node_id, {}).get('class_type', '?')})", done, total)
+        known = node_id in graph
+        line.report(f"node {node_id} ({graph[node_id]['class_type']})" if known else "reading", done, total)
 
     return report
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..models import store
+from ..models.diffusion.in_turn import images_for, network_bytes, placed
+from ..models.diffusion.placement import IMAGES_AT_ONCE
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -48,6 +50,41 @@ class ComfyProgress:
         self._bar.update_absolute(done, self._total, ("JPEG", image.convert("RGB"), PREVIEW_SIZE_PX))
 
 
+class ComfyPlacement:
+    """Networks go to the device by ComfyUI's manager, which takes away others, anybody's, where it has to.
+
+    memory: bytes that are needed beside the weights, for IMAGES_AT_ONCE pictures.
+    """
+
+    def __init__(self, memory: int) -> None:
+        import comfy.model_management
+
+        self.device: torch.device = comfy.model_management.get_torch_device()
+        self._memory = memory
+        self._last: tuple[torch.nn.Module, ...] = ()
+
+    def bring(self, networks: Sequence[torch.nn.Module]) -> None:
+        import comfy.model_management
+
+        wanted = tuple(networks)
+        if wanted == self._last:
+            return
+        comfy.model_management.load_models_gpu(
+            [_patcher(network) for network in wanted], memory_required=self._memory, force_full_load=True
+        )
+        self._last = wanted
+
+    def images_at_once(self, drawing: Sequence[torch.nn.Module]) -> int:
+        import comfy.model_management
+
+        if self.device.type == "cpu" or not self._memory:
+            return IMAGES_AT_ONCE
+        # All other models may have to go, so that all of the device counts.
+        total = comfy.model_management.get_total_memory(self.device)
+        kept = comfy.model_management.extra_reserved_memory() + sum(map(network_bytes, drawing))
+        return images_for(total - kept, self._memory)
+
+
 class ComfyHost:
     """Everything through ComfyUI's own managers, so that it can load, offload, free, show and stop."""
 
@@ -63,21 +100,30 @@ class ComfyHost:
     def dtype(self, parameters: int = 0) -> torch.dtype:
         import comfy.model_management
 
-        dtype: torch.dtype = comfy.model_management.unet_dtype(self.device(), model_params=parameters)
-        return dtype
+        device = self.device()
+        dtype: torch.dtype = comfy.model_management.unet_dtype(device, model_params=parameters)
+        if dtype.itemsize > 1:
+            return dtype
+        # --fp8_*: only ComfyUI's own layers compute with such weights.
+        half = comfy.model_management.should_use_fp16(device, model_params=parameters)
+        return torch.float16 if half else self.wide_dtype()
 
     def operations(self) -> Any:
         import comfy.ops
 
         return comfy.ops.manual_cast
 
-    @contextmanager
-    def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
+    def wide_dtype(self) -> torch.dtype:
         import comfy.model_management
 
-        patchers = [_patcher(module) for module in modules]
-        comfy.model_management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
-        yield modules[0] if len(modules) == 1 else modules
+        return torch.bfloat16 if comfy.model_management.should_use_bf16(self.device()) else torch.float32
+
+    @contextmanager
+    def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
+        placement = ComfyPlacement(memory)
+        with placed(modules, placement) as whole:
+            placement.bring(whole)
+            yield modules[0] if len(modules) == 1 else modules
 
     def progress(self, total: int, node_id: str | int | None = None) -> ComfyProgress:
         return ComfyProgress(total, node_id)

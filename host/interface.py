@@ -41,12 +41,19 @@ class Host(Protocol):
         """What a network of that many parameters computes in on `device()`; float32 on a CPU."""
         ...
 
+    def wide_dtype(self) -> torch.dtype:
+        """For networks that float16 is too narrow for: bfloat16 where `device()` computes with it, else
+        float32.
+        """
+        ...
+
     def operations(self) -> Any:
         """Namespace of layer classes for the pack's own networks: torch.nn or the host's casting variant."""
         ...
 
     def managed(self, *modules: torch.nn.Module, memory: int = 0) -> AbstractContextManager[Any]:
-        """Have the modules wholly on `device()` inside the block; gives the module, or a tuple of several.
+        """Have the modules on `device()` inside the block; gives the module, or a tuple of several. A latent
+        diffusion model has its networks brought there one after the other, when they are used.
 
         memory: bytes the block needs beside the weights. Modules used together belong into one call: a later
         call may push out what an earlier one loaded. Running out of memory raises torch's own error.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..models import store
+from ..models.diffusion.in_turn import PlainPlacement, placed
 from .interface import Cancelled
 from .throttle import Throttle
 
@@ -82,12 +83,20 @@ class PlainHost:
     def operations(self) -> Any:
         return torch.nn
 
+    def wide_dtype(self) -> torch.dtype:
+        device = self.device()
+        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float32
+
     @contextmanager
     def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
-        moved = tuple(module.to(self.device()) for module in modules)
-        if self.device().type == "cpu":  # convolutions over channels_last take a tenth less time there
-            moved = tuple(module.to(memory_format=torch.channels_last) for module in moved)
-        yield moved[0] if len(moved) == 1 else moved
+        placement = PlainPlacement(self.device(), memory)
+        with placed(modules, placement) as whole:
+            placement.bring(whole)
+            if self.device().type == "cpu":  # convolutions over channels_last take a tenth less time there
+                for module in modules:
+                    module.to(memory_format=torch.channels_last)
+            yield modules[0] if len(modules) == 1 else modules
 
     def progress(self, total: int, node_id: str | int | None = None) -> PlainProgress:
         return PlainProgress(self, total, "" if node_id is None else str(node_id))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
 from .files import path_inside
-from .sentences import typed, where_typed
+from .sentences import shown, typed, where_typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -146,7 +146,7 @@ def locate(file_kind: str, name: str, folders: Sequence[Path | str]) -> Path:
             path = path_inside(folder, name)
         except ValueError:
             continue
-        if path.is_file():
+        if os.path.isfile(path):  # also False for names that no disk can hold; is_file would raise
             return path
     raise MissingModelError(_missing_text(file_kind, name, folders))
 
@@ -222,7 +222,8 @@ def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> s
     known = next((file for file in known_files() if file.name == Path(name).name), None)
     if known is None:
         return (
-            f"no {file_kind} file {name!r} in {searched}: choose another, or put it into one of these folders"
+            f"no {file_kind} file {shown(name)} in {searched}: choose another, or put it into one of these "
+            "folders"
         )
     command = typed(f"models get {known.name}") + where_typed()
     get = f"fetch it with: {command}" if known.can_be_fetched else "download it there by hand"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
+from ..models.diffusion import placement
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_image
 from ..models.phac.prepare import in_frame
@@ -35,6 +36,11 @@ def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
     host = get_host()
     parts = None if text_and_vae == AUTOMATIC else host.find_model("checkpoint", text_and_vae)
     return host.find_model("checkpoint", model), parts
+
+
+def find_vae(vae: str) -> Path | None:
+    """Path of an autoencoder's file; None is the checkpoint's own."""
+    return None if vae == AUTOMATIC else get_host().find_model("vae", vae)
 
 
 def prompted_batch(
@@ -121,16 +127,16 @@ class WithAutoencoder(Protocol):
 def progress_of(model: WithAutoencoder, node_id: str | None) -> Callable[[int, int, Tensor], None]:
     """A step function that moves the node's bar, shows previews, and stops when the user cancels."""
     host = get_host()
-    bars: list[Any] = []
+    bars: dict[int, Any] = {}
 
     def on_step(done: int, total: int, clean: Tensor) -> None:
-        if not bars:
-            bars.append(host.progress(total, node_id))
-        bars[0].step(done, lambda: preview_image(model.vae, clean))
+        if total not in bars:  # the first, or more steps because memory ran out
+            bars[total] = host.progress(total, node_id)
+        bars[total].step(done, lambda: preview_image(model.vae, clean))
 
     return on_step
 
 
 def working_memory(model: LatentModel) -> int:
-    """A generous guess, in bytes, of what one chunk of pictures needs beside the weights."""
-    return 2 * 8 * 4 * 256 * model.size * model.size // 4
+    """A generous guess, in bytes, of what IMAGES_AT_ONCE pictures need beside the weights."""
+    return placement.working_memory(model.size)

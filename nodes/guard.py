@@ -231,7 +231,9 @@ def _network(value: Any, name: str, kind: str, class_name: str, loader: str) -> 
 
 
 def _vae(value: Any, name: str, options: Options) -> Any:
-    if not callable(getattr(value, "encode", None)) or isinstance(value, torch.nn.Module):
+    # Texts have an encode, bytes a decode.
+    both = all(callable(getattr(value, name, None)) for name in ("encode", "decode"))
+    if not both or isinstance(value, torch.nn.Module):
         raise TypeError(f"{name} must be a VAE; got {type(value).__name__}. Connect Load VAE")
     return value
 

@@ -78,6 +78,11 @@ def text_and_vae_input(checkpoints: Sequence[str]) -> Choice:
     return automatic_input(checkpoints, tooltip)
 
 
+def vae_input(files: Sequence[str]) -> Choice:
+    """Another autoencoder than the model's; read by `common.find_vae`."""
+    return automatic_input(files, "Another VAE (models/vae). automatic: the one of the model's own file.")
+
+
 def scheduler_input(default: str, note: str = "") -> Choice:
     """The choice of a scheduler. note: what is to be said of the method's own."""
     return list(SCHEDULERS), {"default": default, "tooltip": " ".join([SCHEDULER_TOOLTIP, note]).strip()}

@@ -21,6 +21,7 @@ from .common import (
     CATEGORY,
     FULL_SIZE_PARAMETERS,
     find_stack,
+    find_vae,
     found,
     progress_of,
     prompted_batch,
@@ -44,6 +45,7 @@ from .inputs import (
     strength_input,
     text_and_vae_input,
     threshold_input,
+    vae_input,
 )
 from .tensors import b1hw_to_mask, bchw_to_image, broadcast_batches
 
@@ -75,6 +77,7 @@ class FiguraLoadPHAC:
                     "on that checkpoint (models/figura).",
                 ),
                 "text_and_vae": text_and_vae_input(checkpoints),
+                "vae": vae_input(found("vae")),
             },
         }
 
@@ -90,7 +93,11 @@ class FiguraLoadPHAC:
     )
 
     def run(
-        self, model: str, prompt_network: str = AUTOMATIC, text_and_vae: str = AUTOMATIC
+        self,
+        model: str,
+        prompt_network: str = AUTOMATIC,
+        text_and_vae: str = AUTOMATIC,
+        vae: str = AUTOMATIC,
     ) -> tuple[PHACModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
@@ -103,7 +110,9 @@ class FiguraLoadPHAC:
             host.find_model("phac", store.MINI) / MASK_NET_FILE,
             host.clip_tokenizer(),
             parts=parts,
+            vae=find_vae(vae),
             dtype=host.dtype(FULL_SIZE_PARAMETERS),
+            wide=host.wide_dtype(),
             operations=host.operations(),
         )
         return (loaded,)

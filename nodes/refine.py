@@ -16,7 +16,16 @@ from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images, said_of_empty
 from ..people.crops import CropPlan
-from .common import CATEGORY, FULL_SIZE_PARAMETERS, find_stack, found, progress_of, same_batch, working_memory
+from .common import (
+    CATEGORY,
+    FULL_SIZE_PARAMETERS,
+    find_stack,
+    find_vae,
+    found,
+    progress_of,
+    same_batch,
+    working_memory,
+)
 from .inputs import (
     AUTOMATIC,
     AUTOMATIC_FEATHER,
@@ -33,6 +42,7 @@ from .inputs import (
     seed_input,
     steps_input,
     text_and_vae_input,
+    vae_input,
 )
 from .tensors import b1hw_to_mask, bchw_to_image
 
@@ -55,6 +65,7 @@ class FiguraLoadRefiner:
             },
             "optional": {
                 "text_and_vae": text_and_vae_input(checkpoints),
+                "vae": vae_input(found("vae")),
             },
         }
 
@@ -68,14 +79,17 @@ class FiguraLoadRefiner:
         "Loads the inpainting model with which PHAC refines: mini, SD1.5 inpainting or SDXL inpainting."
     )
 
-    def run(self, model: str, text_and_vae: str = AUTOMATIC) -> tuple[Inpainter]:
+    def run(self, model: str, text_and_vae: str = AUTOMATIC, vae: str = AUTOMATIC) -> tuple[Inpainter]:
         """The refiner on the CPU; the host moves it when it is used."""
         host = get_host()
         if model == store.MINI:
             return (load_mini_refiner(host.find_model("refiner", store.MINI)),)
         checkpoint, parts = find_stack(model, text_and_vae)
-        dtype = host.dtype(FULL_SIZE_PARAMETERS)
-        return (load_refiner(checkpoint, host.clip_tokenizer(), parts=parts, dtype=dtype),)
+        loaded = load_refiner(
+            checkpoint, host.clip_tokenizer(), parts=parts, vae=find_vae(vae),
+            dtype=host.dtype(FULL_SIZE_PARAMETERS), wide=host.wide_dtype(),
+        )  # fmt: skip
+        return (loaded,)
 
 
 class FiguraInpaintRefiner:

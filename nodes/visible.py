@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LARGEST_PARAMETERS = 640_000_000
+"""Of sam_vit_h."""
+
 
 class FiguraLoadSAM:
     """Loads a Segment Anything model."""
@@ -36,8 +39,8 @@ class FiguraLoadSAM:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         names = store.find("sam", get_host().model_folders("sam"))
         tooltip = (
-            "mini is the small model that comes with Figura. For finer masks put sam_vit_b, _l or _h, or "
-            "sam_hq_vit_b, _l or _h (.pth or .safetensors) into models/sams."
+            "mini is the small model that comes with Figura. For finer masks put sam_vit_b, _l or _h, "
+            "sam_hq_vit_b, _l or _h, or mobile_sam (.pt, .pth or .safetensors) into models/sams."
         )
         return {"required": {"sam_name": (names, {"default": store.MINI, "tooltip": tooltip})}}
 
@@ -51,8 +54,11 @@ class FiguraLoadSAM:
 
     def run(self, sam_name: str) -> tuple[Sam]:
         """The model on the CPU; the host moves it when it is used."""
-        path = get_host().find_model("sam", sam_name)
-        return (load_sam(store.mini_files("sam")[0] if sam_name == store.MINI else path),)
+        host = get_host()
+        path = host.find_model("sam", sam_name)
+        if sam_name == store.MINI:
+            return (load_sam(store.mini_files("sam")[0]),)
+        return (load_sam(path, host.dtype(LARGEST_PARAMETERS)),)
 
 
 class FiguraVisibleMask:

@@ -1,8 +1,9 @@
-"""Files behind the choices of loaders: one that is replaced under its name is read again."""
+"""Files behind the choices of loaders: one that was replaced is read again, and reading is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from ..host import get_host
 from ..models import store
 from ..models.files import path_inside
 from ..models.perception.pose_detectors import PROVIDERS, states_of
+from ..models.reading import listening
 
 
 def watched(node_class: type) -> type:
-    """The node class, which tells ComfyUI when a file that it was given the name of is another one now.
+    """The node class, which tells ComfyUI when a file that it was given the name of is another one now, and
+    shows how far a large file is read, where the user can cancel.
 
     Nodes without a choice of files are left as they are. ComfyUI keeps what a loader gave until its inputs
     change, and a name stays the same when somebody trains on, or downloads a new version.
@@ -25,7 +28,27 @@ def watched(node_class: type) -> type:
         return repr([stamp(value) for _, value in sorted(inputs.items()) if isinstance(value, str)])
 
     setattr(node_class, "IS_CHANGED", classmethod(is_changed))  # noqa: B010 - mypy knows no such attribute
+    name = getattr(node_class, "FUNCTION")  # noqa: B009 - as above
+    setattr(node_class, name, _shown(getattr(node_class, name)))
     return node_class
+
+
+def _shown(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A node's function, whose reading of files moves the bar of the node that runs."""
+
+    @functools.wraps(run)
+    def reading(*args: Any, **kwargs: Any) -> Any:
+        host, bars = get_host(), dict[int, Any]()
+
+        def show(done: int, total: int) -> None:
+            if total not in bars:
+                bars[total] = host.progress(total)
+            bars[total].step(done)
+
+        with listening(show):
+            return run(*args, **kwargs)
+
+    return reading
 
 
 def _offers_files(node_class: Any) -> bool:

@@ -14,6 +14,7 @@ from .keypoints import BODY_18, DETECTED, GIVEN, HAND_21, Person, Pose
 from .points_json import JointPoint, PointsText, read_points_text
 from .prompt_kinds import BOXES, FULL_BOX, POSE, PROMPT_KINDS, ROI_BOX, prompt_kind
 from .skeleton import draw_skeleton, line_radius
+from .skeleton_openpose import draw_openpose
 
 BOX_FILL = {ROI_BOX: 128.0 / 255.0, FULL_BOX: 0.0}
 JOINT_ROOM = 0.5
@@ -296,6 +297,12 @@ def _check_complete(prompt: PointPrompt) -> None:
             raise ValueError(
                 f"prompt_type {prompt.kind!r} needs a box. Set {name} in points, or connect a BOUNDING_BOX."
             )
+
+
+def draw_public_prompt(prompts: Sequence[PointPrompt], height: int, width: int) -> torch.Tensor:
+    """The joints alone (B, 3, height, width) in 0..1, on black, as public OpenPose ControlNets know them."""
+    joints = np.stack([_drawn_joints(prompt, height, width) for prompt in prompts])
+    return draw_openpose(torch.from_numpy(joints), height, width)
 
 
 def draw_prompt(prompts: Sequence[PointPrompt], height: int, width: int) -> torch.Tensor:

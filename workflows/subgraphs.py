@@ -49,9 +49,14 @@ def complete_person(classes: Mapping[str, Any]) -> Subgraph:
             "FiguraStitch", image=image, patch=refined["image"], crop=crop["crop"],
             mask=refined["changed_mask"],
         )  # fmt: skip
+        placed = part.add(
+            "FiguraStitch", "Visible mask in the picture", image=image, patch=crop["image"],
+            crop=crop["crop"], mask=seen["visible_mask"],
+        )  # fmt: skip
     part.gives(
         image=whole["image"], changed_mask=whole["changed_mask"], coarse=coarse["coarse"],
         visible_mask=seen["visible_mask"], invisible_mask=hidden["invisible_mask"],
+        visible_in_picture=placed["changed_mask"],
     )  # fmt: skip
     return part
 

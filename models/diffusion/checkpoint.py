@@ -19,6 +19,7 @@ import torch
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ..files import code_of, write_then_rename
+from ..reading import told
 from ..sentences import typed
 
 Config = TypeVar("Config")
@@ -175,7 +176,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged ({error}): copy or download it again") from error
-    for name, tensor in tensors.items():
+    for name, tensor in told(tensors.items()):
         check_finite(name, tensor, str(path))
     return tensors, raw
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from .networks import (
     load_vae,
     scaled_latents,
 )
+from .placement import Placement, coded
 from .remembered import Remembered
 from .seeds import cpu_generator
 from .text import load_text_encoder
@@ -68,8 +70,17 @@ def mini_networks(folder: str | Path, unet: Any, size: int = MINI_SIZE) -> Laten
     return LatentNetworks(vae, unet, text, size)
 
 
+BY_THEMSELVES = ("vae", "text", "mask_net")
+"""Networks that work while none of the others does; the others draw together."""
+
+
 class LatentModel(nn.Module):
-    """A U-Net with its autoencoder and its text encoder. name: what to call it in messages."""
+    """A U-Net with its autoencoder and its text encoder. name: what to call it in messages.
+
+    placement: who brings its networks where is computed, one after the other; None: they are there.
+    """
+
+    placement: Placement | None = None
 
     def __init__(self, networks: LatentNetworks, name: str) -> None:
         super().__init__()
@@ -79,8 +90,20 @@ class LatentModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where is computed."""
+        if self.placement is not None:
+            return self.placement.device
         return next(self.unet.parameters()).device
+
+    def use(self, *networks: nn.Module) -> None:
+        """Have these networks on the device; others may have to go."""
+        if self.placement is not None:
+            self.placement.bring(networks)
+
+    @property
+    def drawing(self) -> list[nn.Module]:
+        """All that a step of the sampling needs."""
+        return [network for name, network in self.named_children() if name not in BY_THEMSELVES]
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -93,7 +116,7 @@ class LatentModel(nn.Module):
         return self.remembered(
             self.vae,
             ("latents", images, self.device),
-            lambda: encode_image(self.vae, self._for_vae(images)).float(),
+            lambda: coded(self.vae, self._for_vae(images), partial(encode_image, self.vae)).float(),
         )
 
     def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
@@ -114,13 +137,14 @@ class LatentModel(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) -> pictures (B,3,S,S) in 0..1, float32."""
-        return decode_latents(self.vae, self._for_vae(latents)).float()
+        return coded(self.vae, self._for_vae(latents), lambda some: decode_latents(self.vae, some)).float()
 
     def text_condition(self, texts: Sequence[str]) -> TextStates:
         """Texts -> what the U-Net's cross-attention needs, and for SDXL its added embeddings."""
         return self.remembered(self.text, (tuple(texts), self.device), lambda: self._text_condition(texts))
 
     def _text_condition(self, texts: Sequence[str]) -> TextStates:
+        self.use(self.text)
         states = self.text.encode(texts)
         if self.unet.config.addition_embed_type != "text_time":
             return TextStates(states)
@@ -128,4 +152,5 @@ class LatentModel(nn.Module):
         return TextStates(states, self.text.pooled(texts), states.new_tensor([sides] * len(texts)))
 
     def _for_vae(self, images: Tensor) -> Tensor:
+        self.use(self.vae)
         return images.to(self.device, next(self.vae.parameters()).dtype)

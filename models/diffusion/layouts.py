@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ..convert import read_pickle
+from ..reading import told
 from .checkpoint import is_finite, read_safetensors
 from .foreign import check_format, foreign_model
 
@@ -40,7 +41,7 @@ def read_weights(path: str | Path) -> Tensors:
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         return unscaled(read_safetensors(path)[0])
     tensors = read_pickle(path)
-    broken = [key for key, value in tensors.items() if not is_finite(value)]
+    broken = [key for key, value in told(tensors.items()) if not is_finite(value)]
     if broken:
         raise ValueError(
             f"tensor {broken[0]!r} in {path} holds NaN or infinity: the file is not usable, use another"

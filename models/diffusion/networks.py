@@ -167,7 +167,11 @@ def inpaint_condition(
         binary: the mask is 0 or 1 in every cell, that of its first pixel, as public weights were trained;
             otherwise the covered part of each cell.
     """
-    masked = encode_image(vae, hide(images, mask))
+    return with_mask(encode_image(vae, hide(images, mask)), mask, binary)
+
+
+def with_mask(masked: torch.Tensor, mask: torch.Tensor, binary: bool) -> torch.Tensor:
+    """Latents of the masked picture (B,C,h,w) behind the mask (B,1,H,W) in their cells; see above."""
     size = (masked.shape[-2], masked.shape[-1])
     cells = functional.interpolate((mask > 0.5).float(), size) if binary else latent_mask(mask, size)
     return torch.cat([cells.to(masked), masked], dim=1)

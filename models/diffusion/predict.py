@@ -93,6 +93,7 @@ def predict_once(
     Returns:
         The predicted noise, float32 (B,C',h,w).
     """
+    model.use(*model.drawing)
     inputs = latents if condition is None else torch.cat([latents, condition], dim=1)
     inputs = inputs.to(next(model.unet.parameters()).dtype)
     text_inputs = text.for_network(inputs)

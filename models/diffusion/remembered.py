@@ -30,7 +30,8 @@ class Remembered:
             asked: tensors and other values; all that the answer hangs on beside the weights, the device too.
             answer: gives a tensor or a tuple of tensors and None.
         """
-        if torch.is_grad_enabled() or not isinstance(network, nn.Module) or network.training:
+        learns = torch.is_grad_enabled() or not isinstance(network, nn.Module) or network.training
+        if learns or any(isinstance(part, Tensor) and part.is_meta for part in asked):
             return answer()
         weights = state_of(network)
         for kept_weights, kept_asked, kept in tuple(self._kept):

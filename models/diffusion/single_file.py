@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..reading import told
 from .clip import OpenCLIPTextCondition, SDXLTextCondition, load_tokenizer
 from .latent_model import LatentNetworks
 from .layouts import (
@@ -39,6 +40,7 @@ VAE_CHANNELS = 4
 CLIP_PREFIXES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
 BIG_CLIP_PREFIX, SD2_CLIP_PREFIX = "conditioner.embedders.1.model.", "cond_stage_model.model."
 INPAINT_CHANNELS, TEXT_CHANNELS, POSE_CHANNELS = 9, 4, 8
+PIX2GESTALT_CHANNELS = 12
 FAMILIES = {INPAINT_CHANNELS: (SD15, SDXL), TEXT_CHANNELS: (SD15, SDXL), POSE_CHANNELS: (SD2,)}
 WANTED = {
     INPAINT_CHANNELS: "9-channel inpainting checkpoint of SD1.5 or SDXL is wanted "
@@ -63,16 +65,20 @@ def load_stack(
     tokenizer: str | Path,
     *,
     parts: str | Path | None = None,
+    vae: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
+    wide: torch.dtype = torch.float32,
     channels: int = INPAINT_CHANNELS,
 ) -> Stack:
-    """A checkpoint as networks in eval mode; SDXL's autoencoder stays in float32 (it overflows).
+    """A checkpoint as networks in eval mode.
 
     Args:
         checkpoint: single file in the original or the diffusers layout.
         tokenizer: folder with CLIP's vocab.json and merges.txt.
         parts: the file with autoencoder and text encoder when `checkpoint` is a U-Net alone.
+        vae: a file with an autoencoder that is to take the place of the checkpoint's.
         dtype: of the networks.
+        wide: of SDXL's autoencoder where `dtype` is float16, which it overflows.
         channels: input channels of the U-Net: INPAINT_CHANNELS, TEXT_CHANNELS or POSE_CHANNELS.
 
     Returns:
@@ -88,14 +94,24 @@ def load_stack(
         raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     config = unet_config(unet_tensors)
     family = family_of(config)
+    if config["in_channels"] == PIX2GESTALT_CHANNELS:
+        raise ValueError(
+            f"{checkpoint} is {found}, as pix2gestalt's (CC BY-NC 4.0, not for commercial use): "
+            "it has no nodes here. Connect the picture that its own program draws to 'coarse' of Invisible "
+            f"Mask and Refine Prepare; here a {WANTED[channels]}"
+        )
     if family not in FAMILIES[channels] or config["in_channels"] != channels:
         raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     rest = tensors if parts is None else read_weights(parts)
     where = str(checkpoint if parts is None else parts)
-    vae = _build_vae(rest, family, where, torch.float32 if family == SDXL else dtype)
+    coder_dtype = wide if family == SDXL and dtype == torch.float16 else dtype
+    if vae is None:
+        coder = _build_vae(rest, family, where, coder_dtype).eval()
+    else:
+        coder = load_autoencoder(vae, coder_dtype, family)
     text = _build_text(rest, family, Path(tokenizer), where, dtype)
     unet = _build_unet(unet_tensors, config, str(checkpoint), dtype)
-    return Stack(family, LatentNetworks(vae.eval(), unet.eval(), text.eval(), SIZES[family]))
+    return Stack(family, LatentNetworks(coder, unet.eval(), text.eval(), SIZES[family]))
 
 
 def load_unet(
@@ -158,8 +174,8 @@ def load_controlnet(
     return _filled(ControlNetModel, converted, str(path), dtype, **shared).eval()
 
 
-def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32) -> Any:
-    """The autoencoder of a Stable Diffusion 1.x checkpoint or of a VAE file, in LDM's or diffusers' layout.
+def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32, family: str = SD15) -> Any:
+    """The autoencoder of a checkpoint of that family or of a VAE file, in LDM's or diffusers' layout.
 
     Raises FileNotFoundError and ValueError that name the file.
     """
@@ -167,12 +183,12 @@ def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32) -> An
 
     tensors = read_weights(path)
     if is_diffusers_vae(tensors):
-        config = vae_config(tensors, SD15)
+        config = vae_config(tensors, family)
         _check_latents(config, path)
         return _filled(AutoencoderKL, current_names(tensors), str(path), dtype, **config).eval()
     if "encoder.conv_in.weight" in tensors:
         tensors = {LDM_VAE + key: value for key, value in tensors.items()}
-    return _build_vae(tensors, SD15, str(path), dtype).eval()
+    return _build_vae(tensors, family, str(path), dtype).eval()
 
 
 def load_text(
@@ -316,7 +332,7 @@ def _filled(
             f"{where} does not hold a whole {type(module).__name__}: {len(missing)} tensors are missing and "
             f"{len(unlike)} have another shape, first {(missing + unlike)[:3]}; choose another file"
         )
-    module.load_state_dict({key: tensors[key].to(dtype) for key in own}, assign=True)
+    module.load_state_dict({key: tensors[key].to(dtype) for key in told(own)}, assign=True)
     _restore_positions(module)
     return module.requires_grad_(False)
 

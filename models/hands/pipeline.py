@@ -16,7 +16,7 @@ from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
 from ...people.skeleton import draw_skeleton
-from ..diffusion.batches import chunks, in_chunks
+from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.sampling import OnStep
 from . import sampling
 from .masks import segmented
@@ -127,7 +127,7 @@ def draw_hands(
         masks = masks if sam is None else segmented(sam, images, joints[rows])
         return images.cpu(), masks.cpu()
 
-    images, masks = in_chunks(chunks(len(near)), work, on_step)
+    images, masks = in_chunks(chunks(len(near), at_once(model)), work, on_step)
     return DrawnHands(images, masks, skeletons, near)
 
 
@@ -184,7 +184,7 @@ def outpaint_images(
         ).blended.cpu()  # fmt: skip
         return (stitch(canvas[rows], made, torch.ones_like(made[:, :1]), plan)[0],)
 
-    (blended,) = in_chunks(chunks(len(canvas)), work, on_step)
+    (blended,) = in_chunks(chunks(len(canvas), at_once(model)), work, on_step)
     image, alpha = sampling.pasted(blended, canvas, known_masks, feather_px)
     return sampling.Outpainted(image if paste else blended, blended, alpha)
 

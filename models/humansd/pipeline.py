@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...people.keypoints import Person, Pose
 from ...people.skeleton_coco import SCORE, draw_coco_poses, drawn_limbs
-from ..diffusion.batches import chunks, in_chunks
+from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.sampling import OnStep
 from .networks import HumanSD
 from .sampling import SIDE_MULTIPLE, generate_people
@@ -145,7 +145,7 @@ def draw_people(
         )
         return (made.cpu(),)
 
-    (images,) = in_chunks(chunks(len(skeletons)), work, on_step)
+    (images,) = in_chunks(chunks(len(skeletons), at_once(model)), work, on_step)
     return images
 
 

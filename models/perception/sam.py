@@ -26,6 +26,7 @@ FEW_POINTS = 4
 SMALL_PX = 256
 """Networks for pictures up to this side look at the mirror image as well, and the mean counts."""
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
+MOBILE_BYTES = 1 << 30
 _embeddings: WeakKeyDictionary[torch.nn.Module, Remembered] = WeakKeyDictionary()
 """What public networks made of pictures: nearly all of their time, and the same for every further point."""
 
@@ -46,9 +47,11 @@ def build_mini_sam() -> Sam:
 
 def attention_bytes(sam: Sam) -> int:
     """Memory for encoding one picture beside the weights: a few copies of the largest attention matrix."""
-    block = sam.image_encoder.blocks[0].attn
+    blocks = getattr(sam.image_encoder, "blocks", None)
+    if blocks is None:  # MobileSAM, whose attention stays in small windows
+        return MOBILE_BYTES
     patches = (sam.prompt_encoder.image_embedding_size[0]) ** 2
-    return 4 * 4 * block.num_heads * patches**2
+    return 4 * 4 * blocks[0].attn.num_heads * patches**2
 
 
 def prompt_logits(

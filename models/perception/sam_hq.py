@@ -46,20 +46,22 @@ def add_fine_decoder(decoder: Any, vit_width: int) -> Any:
 
 def encode(sam: Sam, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """What the image encoder makes of inputs (B,3,S,S): the embedding (B,C,g,g), and for SAM-HQ the sum of
-    early and late features at the masks' size (B,C/8,4g,4g); else None.
+    early and late features at the masks' size (B,C/8,4g,4g); else None. The encoder may work in half
+    precision; what it gives is float32, as the decoder is.
     """
     decoder = sam.mask_decoder
+    inputs = inputs.to(next(sam.image_encoder.parameters()).dtype)
     if not hasattr(decoder, "hf_token"):
-        return sam.image_encoder(inputs), None
+        return sam.image_encoder(inputs).float(), None
     early: list[torch.Tensor] = []
     # The first block that sees all of the picture gives the early features.
     block = next(block for block in sam.image_encoder.blocks if block.window_size == 0)
     hook = block.register_forward_hook(lambda module, given, result: early.append(result))
     try:
-        embedding = sam.image_encoder(inputs)
+        embedding = sam.image_encoder(inputs).float()
     finally:
         hook.remove()
-    shallow = decoder.compress_vit_feat(early[0].permute(0, 3, 1, 2))
+    shallow = decoder.compress_vit_feat(early[0].float().permute(0, 3, 1, 2))
     return embedding, decoder.embedding_encoder(embedding) + shallow
 
 

@@ -1,4 +1,4 @@
-"""The layouts Segment Anything's weights are published in: Meta's own, and that of transformers."""
+"""The layouts that Segment Anything's weights are published in: Meta's, MobileSAM's and transformers'."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 
 import torch
+
+from .sam_tiny import without_classifier
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -52,6 +54,8 @@ TRANSFORMERS = (
 
 def meta_names(tensors: Tensors) -> dict[str, torch.Tensor]:
     """The tensors under Meta's names, whichever layout they come in."""
+    if is_mobile(tensors):
+        return without_classifier(tensors)
     if not any(key.startswith("vision_encoder.") for key in tensors):
         return dict(tensors)
     return {_meta_name(key): value for key, value in tensors.items()}
@@ -63,6 +67,11 @@ def _meta_name(key: str) -> str:
     return key
 
 
+def is_mobile(tensors: Tensors) -> bool:
+    """Whether these are MobileSAM's, whose image encoder is a TinyViT with windows in every later stage."""
+    return "image_encoder.layers.1.blocks.0.attn.attention_biases" in tensors
+
+
 def other_model(tensors: Tensors) -> str:
     """What a file that is no Segment Anything of the first kind is, in words; empty when unknown."""
     if any(".sam_mask_decoder." in key or key.startswith("sam_mask_decoder.") for key in tensors):
@@ -72,5 +81,5 @@ def other_model(tensors: Tensors) -> str:
     if any("hf_token" in key for key in tensors):
         return "SAM-HQ"
     if any(key.startswith("image_encoder.layers.") for key in tensors):
-        return "MobileSAM"
+        return "a part of MobileSAM, or Meta's encoder in another layout"
     return ""

@@ -19,22 +19,26 @@ from torch import nn
 from ..convert import read_pickle
 from ..diffusion.checkpoint import (
     METADATA_KEY,
-    built,
     check_config,
+    check_fits,
     config_from_metadata,
     from_int8,
+    outlined,
     parse_metadata,
     read_safetensors,
 )
+from ..reading import told
 from ..store import SAFE_SUFFIXES
+from . import sam_tiny
 from .sam_hq import add_fine_decoder
-from .sam_layouts import meta_names, other_model
+from .sam_layouts import is_mobile, meta_names, other_model
 from .sam_mini import MAPS, ConvStem, FineMasks
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
 FILE_KIND = "sam"
+ENCODER = "image_encoder."
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -44,6 +48,7 @@ class SamConfig:
     embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16. `prompt_maps`: the prompt
     enters this stem beside the picture, so that each prompt has an embedding of its own. `fine_width`:
     channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone. `hq`: SAM-HQ.
+    `tiny`: the numbers of MobileSAM's image encoder, which takes the place of the ViT.
     """
 
     image_size: int = 1024
@@ -68,8 +73,11 @@ class SamConfig:
     prompt_maps: bool = False
     fine_width: int = 0
     hq: bool = False
+    tiny: sam_tiny.TinyViTConfig | None = None
 
 
+MOBILE = SamConfig(tiny=sam_tiny.TinyViTConfig())
+PIXEL_MEAN, PIXEL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 MINI = SamConfig(
     image_size=128,
     patch_size=4,
@@ -95,10 +103,9 @@ MINI = SamConfig(
 def build_sam(config: SamConfig) -> Sam:
     """A `segment_anything` Sam with random weights, in evaluation mode."""
     modeling = _segment_anything()
-    sam = modeling.Sam(
-        _image_encoder(modeling, config), _prompt_encoder(modeling, config), _decoder(modeling, config)
-    )
-    if sam.image_encoder.pos_embed is not None:
+    encoder = _image_encoder(modeling, config)
+    sam = modeling.Sam(encoder, _prompt_encoder(modeling, config), _decoder(modeling, config))
+    if config.tiny is None and encoder.pos_embed is not None:
         nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
     _make_storable(sam.prompt_encoder.pe_layer)
     sam.prompt_maps = config.prompt_maps
@@ -106,14 +113,27 @@ def build_sam(config: SamConfig) -> Sam:
     return sam.eval()
 
 
-def load_sam(path: str | Path) -> Sam:
-    """A public SAM (sam_vit_b/l/h, .pth or .safetensors) or this pack's mini SAM, told by keys and shapes.
+def load_sam(path: str | Path, dtype: torch.dtype = torch.float32) -> Sam:
+    """A public SAM (sam_vit_b/l/h, SAM-HQ, MobileSAM; .pth or .safetensors) or this pack's mini SAM, told by
+    keys and shapes. The file's tensors become the weights; no second copy of them is made.
+
+    dtype: of a public image encoder, which holds nearly all weights. Prompts and masks stay in float32.
 
     Raises FileNotFoundError, or ValueError naming the file when it is damaged or holds another kind of model.
     """
     path = Path(path)
     tensors, config = read_sam(path)
-    return built(lambda: build_sam(config), tensors, str(path)).eval()
+    sam = outlined(lambda: build_sam(config), tensors, str(path))
+    check_fits(sam, tensors, str(path))
+    inside = torch.float32 if config.stem_widths else dtype
+    for key in told(list(tensors)):  # one after the other, so that only one is there twice
+        wanted = inside if key.startswith(ENCODER) else torch.float32
+        if tensors[key].is_floating_point():
+            tensors[key] = tensors[key].to(wanted)
+    sam.load_state_dict(tensors, assign=True)
+    for name, values in (("pixel_mean", PIXEL_MEAN), ("pixel_std", PIXEL_STD)):
+        sam.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+    return sam.eval()
 
 
 def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
@@ -149,25 +169,35 @@ def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
 
 def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:
     """Every number of a public checkpoint from its keys and shapes (decoder heads are 8 in all of them)."""
-    _check_is_sam(tensors, name)
+    mobile = is_mobile(tensors)
+    _check_is_sam(tensors, name, () if mobile else VIT_KEYS)
+    encoder = _mobile_numbers(tensors) if mobile else _vit_numbers(tensors)
+    return SamConfig(**encoder, hq="mask_decoder.hf_token.weight" in tensors, **_decoder_numbers(tensors))
+
+
+def _vit_numbers(tensors: Tensors) -> dict[str, Any]:
     position = tensors["image_encoder.pos_embed"]
     grid, embed_dim = position.shape[1], position.shape[3]
     patch = tensors["image_encoder.patch_embed.proj.weight"].shape[-1]
     depth = _count(tensors, "image_encoder.blocks.")
     spans = [tensors[f"image_encoder.blocks.{i}.attn.rel_pos_h"].shape for i in range(depth)]
     windows = [(span[0] + 1) // 2 for span in spans]
-    return SamConfig(
-        image_size=grid * patch,
-        patch_size=patch,
-        embed_dim=embed_dim,
-        depth=depth,
-        num_heads=embed_dim // spans[0][1],
-        mlp_ratio=tensors["image_encoder.blocks.0.mlp.lin1.weight"].shape[0] / embed_dim,
-        window_size=min(windows),
-        global_attn_indexes=tuple(i for i, size in enumerate(windows) if size == grid),
-        hq="mask_decoder.hf_token.weight" in tensors,
-        **_decoder_numbers(tensors),
-    )
+    return {
+        "image_size": grid * patch,
+        "patch_size": patch,
+        "embed_dim": embed_dim,
+        "depth": depth,
+        "num_heads": embed_dim // spans[0][1],
+        "mlp_ratio": tensors["image_encoder.blocks.0.mlp.lin1.weight"].shape[0] / embed_dim,
+        "window_size": min(windows),
+        "global_attn_indexes": tuple(i for i, size in enumerate(windows) if size == grid),
+    }
+
+
+def _mobile_numbers(tensors: Tensors) -> dict[str, Any]:
+    """Of MobileSAM; no tensor tells the side of its pictures, which is 1024."""
+    tiny = sam_tiny.config_of(tensors)
+    return {"tiny": tiny, "embed_dim": tiny.dims[-1], "patch_size": sam_tiny.patch_size(tiny)}
 
 
 def _decoder_numbers(tensors: Tensors) -> dict[str, Any]:
@@ -183,23 +213,28 @@ def _decoder_numbers(tensors: Tensors) -> dict[str, Any]:
     }
 
 
-def _check_is_sam(tensors: Tensors, name: str) -> None:
-    needed = (
-        "image_encoder.pos_embed",
-        "image_encoder.patch_embed.proj.weight",
-        "image_encoder.blocks.0.attn.rel_pos_h",
-        "image_encoder.neck.0.weight",
-        "prompt_encoder.mask_downscaling.3.weight",
-        "mask_decoder.mask_tokens.weight",
-        "mask_decoder.transformer.layers.0.mlp.lin1.weight",
-        "mask_decoder.iou_prediction_head.layers.0.weight",
-    )
-    missing = [key for key in needed if key not in tensors]
+VIT_KEYS = (
+    "image_encoder.pos_embed",
+    "image_encoder.patch_embed.proj.weight",
+    "image_encoder.blocks.0.attn.rel_pos_h",
+)
+OTHER_KEYS = (
+    "image_encoder.neck.0.weight",
+    "prompt_encoder.mask_downscaling.3.weight",
+    "mask_decoder.mask_tokens.weight",
+    "mask_decoder.transformer.layers.0.mlp.lin1.weight",
+    "mask_decoder.iou_prediction_head.layers.0.weight",
+)
+
+
+def _check_is_sam(tensors: Tensors, name: str, encoder: tuple[str, ...]) -> None:
+    missing = [key for key in (*encoder, *OTHER_KEYS) if key not in tensors]
     if missing:
         found = other_model(tensors)
         raise ValueError(
             f"{name} is {found or 'no Segment Anything'} (it has no {missing[0]!r}); accepted are sam_vit_b, "
-            "_l, _h and sam_hq_vit_b, _l, _h in Meta's layout or that of transformers: choose one, or mini"
+            "_l, _h and sam_hq_vit_b, _l, _h in Meta's layout or that of transformers, and mobile_sam: "
+            "choose one, or mini"
         )
 
 
@@ -216,6 +251,9 @@ def _segment_anything() -> ModuleType:
 
 
 def _image_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
+    if config.tiny is not None:
+        norm = modeling.common.LayerNorm2d
+        return sam_tiny.TinyViT(config.tiny, config.image_size, config.out_chans, norm)
     encoder = modeling.ImageEncoderViT(
         img_size=config.image_size,
         patch_size=config.patch_size,

@@ -20,6 +20,7 @@ from ..diffusion.checkpoint import built, load_file, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.latent_model import mini_networks
 from ..diffusion.networks import MINI_SIZE, load_unet
+from ..diffusion.sharing import shared_stack
 from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
@@ -72,7 +73,9 @@ def load_phac(
     tokenizer: str | Path,
     *,
     parts: str | Path | None = None,
+    vae: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
+    wide: torch.dtype = torch.float32,
     operations: Any = torch.nn,
 ) -> PHACModel:
     """PHAC at full size.
@@ -83,13 +86,15 @@ def load_phac(
         mask_net: the file of U_iv.
         tokenizer: folder with CLIP's vocab.json and merges.txt.
         parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
+        vae: a file with another autoencoder.
         dtype: of the networks.
+        wide: of networks that float16 is too narrow for.
         operations: the layers U_iv is built of, torch.nn or the host's.
 
     Raises:
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
-    stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
+    stack = shared_stack(checkpoint, tokenizer, parts=parts, vae=vae, dtype=dtype, wide=wide)
     if stack.family != single_file.SD15:
         raise ValueError(
             f"{checkpoint} is {stack.family}; PHAC's coarse stage needs an SD1.5 inpainting checkpoint"
@@ -111,7 +116,9 @@ def load_refiner(
     tokenizer: str | Path,
     *,
     parts: str | Path | None = None,
+    vae: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
+    wide: torch.dtype = torch.float32,
 ) -> Inpainter:
     """A refiner at full size.
 
@@ -119,12 +126,14 @@ def load_refiner(
         checkpoint: an SD1.5 or SDXL inpainting model, a single file in the original or the diffusers layout.
         tokenizer: folder with CLIP's vocab.json and merges.txt.
         parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
+        vae: a file with another autoencoder.
         dtype: of the networks.
+        wide: of networks that float16 is too narrow for.
 
     Raises:
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
-    stack = single_file.load_stack(checkpoint, tokenizer, parts=parts, dtype=dtype)
+    stack = shared_stack(checkpoint, tokenizer, parts=parts, vae=vae, dtype=dtype, wide=wide)
     return Inpainter(stack.networks, Path(checkpoint).name, binary_mask=True).eval()
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..diffusion.controlnet import ReplacedTensors
 from ..diffusion.latent_model import LatentModel, LatentNetworks
-from ..diffusion.networks import inpaint_condition, latent_mask
+from ..diffusion.networks import hide, latent_mask, with_mask
 
 INPUT_CHANNELS = 7
 NORM_GROUPS = 8
@@ -127,12 +127,7 @@ class Inpainter(LatentModel):
         if self.sees_all:
             seen = self.encode(images)
             return torch.cat([latent_mask(mask.to(seen), seen.shape[-2:]), seen], dim=1)
-
-        def made() -> Tensor:
-            pictures, masks = self._for_vae(images), self._for_vae(mask)
-            return inpaint_condition(self.vae, pictures, masks, self.binary_mask).float()
-
-        return self.remembered(self.vae, ("condition", images, mask, self.binary_mask, self.device), made)
+        return with_mask(self.encode(hide(images, mask)), mask, self.binary_mask)
 
 
 class PHACModel(Inpainter):

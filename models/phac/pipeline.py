@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ...people.boxes import Box
 from ...people.crops import CropPlan, crop, joined, stitch
-from ...people.prompts import PointPrompt, draw_prompt
-from ..diffusion.batches import chunks, in_chunks
+from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
+from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
 from . import sampling
@@ -106,7 +106,7 @@ def complete_images(
         own = [plans[row] for row in rows]
         coarse, latents = sampling.complete(
             model, crop_all(images[rows], own), crop_all(visible_masks[rows], own),
-            draw_prompt([read.prompt for read in here], model.size, model.size), [texts[row] for row in rows],
+            _drawn(model, [read.prompt for read in here]), [texts[row] for row in rows],
             kind=here[0].prompt.kind, seed=[seed + row for row in rows],
             region=_regions([read.region for read in here], model.size), on_step=step, **settings,
         )  # fmt: skip
@@ -115,13 +115,21 @@ def complete_images(
         return stitch_all(white, coarse, whole, own)[0], latents.cpu()
 
     kinds = [fitted[row].prompt.kind for row in present]
-    order = [[present[index] for index in rows] for rows in _by_kind(kinds)]
+    order = [[present[index] for index in rows] for rows in _by_kind(kinds, at_once(model))]
     made, made_latents = in_chunks(order, work, on_step)
     back = [row for rows in order for row in rows]
     coarse = torch.full_like(images, WHITE, device=made.device, dtype=made.dtype)
     latents = made_latents.new_zeros(len(images), *made_latents.shape[1:])
     coarse[back], latents[back] = made, made_latents
     return coarse, latents
+
+
+def _drawn(model: PHACModel, prompts: Sequence[PointPrompt]) -> Tensor:
+    """Prompt pictures (B,3,S,S) of one kind as its ControlNet learned them: one that was trained here comes
+    with attention of its own, a public one without.
+    """
+    own = bool(model.replaced_tensors(prompts[0].kind))
+    return (draw_prompt if own else draw_public_prompt)(prompts, model.size, model.size)
 
 
 def _regions(boxes: Sequence[Box | None], size: int) -> Tensor | None:
@@ -140,10 +148,10 @@ def _tell_geometry(model: PHACModel, read: Sequence[ReadPrompt]) -> None:
         )
 
 
-def _by_kind(kinds: Sequence[str]) -> list[list[int]]:
-    """The indices of every kind, kinds in the order they first come in, in parts of PICTURES_AT_ONCE."""
+def _by_kind(kinds: Sequence[str], most: int) -> list[list[int]]:
+    """The indices of every kind, kinds in the order they first come in, in parts of at most `most`."""
     groups = [[row for row, each in enumerate(kinds) if each == kind] for kind in dict.fromkeys(kinds)]
-    return [group[rows] for group in groups for rows in chunks(len(group))]
+    return [group[rows] for group in groups for rows in chunks(len(group), most)]
 
 
 def invisible_images(
@@ -182,6 +190,7 @@ def invisible_images(
     plans = plans or _plans_of_masks(model, visible_masks, drawn.area, prompts)
     crops = [crop_all(x, plans) for x in (images, drawn.image, visible_masks)]
     parts = [[x[rows] for x in crops] for rows in chunks(len(images))]
+    model.use(model.mask_net)
     probability = torch.cat([sampling.predict_invisible(model.mask_net, *part).cpu() for part in parts])
     empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
@@ -261,7 +270,7 @@ def refine_images(
         whole = (images[rows], coarse[rows], visible_masks[rows], invisible_masks[rows], exact_masks[rows])
         return put_back(refined, *whole, plans[rows])
 
-    return sampling.Refined(*in_chunks(chunks(len(images)), work, on_step))
+    return sampling.Refined(*in_chunks(chunks(len(images), at_once(refiner)), work, on_step))
 
 
 def shown_part(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.crops import CropPlan
-from ...people.prompts import PointPrompt, draw_prompt
+from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.compose import composite, cover
 from .base_picture import compose_base
 from .ground import split_ground
@@ -85,7 +85,8 @@ def prepare_coarse(
     _check_something(mask, "visible_mask" if draw_masks is None else "draw_mask")
     crops = crop_all(images, plans)
     canvas = crops if ground == PICTURE else composite(torch.full_like(crops, LEVELS[ground]), crops, person)
-    prompt_image = draw_prompt([each.prompt for each in cropped], size, size)
+    draw = draw_public_prompt if box == BOX_LIMITS else draw_prompt
+    prompt_image = draw([each.prompt for each in cropped], size, size)
     return CoarseStart(canvas, in_cells(mask), mask, prompt_image, plans)
 
 

@@ -105,11 +105,24 @@ def test_a_single_pass_changes_only_what_lies_in_the_box(stock: ComfyServer) -> 
     assert not changed.any()
 
 
-@pytest.mark.parametrize("sampler", ["euler", "lcm"])
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "lcm"])
 def test_other_samplers_and_a_lora_run_and_count(stock: ComfyServer, sampler: str) -> None:
     graph = graph_of("phac_native_sd15", sampler_name=sampler)
     plain, changed = saved(stock, graph), saved(stock, with_lora(graph))
     assert plain.shape == changed.shape == (512, 512, 3) and (plain != changed).any()
+
+
+@pytest.mark.parametrize("name", ["phac_native_sdxl", "phac_native_one_pass", "refine_anything"])
+def test_a_lora_counts_in_every_workflow_and_changes_nothing_outside(stock: ComfyServer, name: str) -> None:
+    graph = with_lora(graph_of(name))
+    run = run_through(stock, graph)
+    changed = (picture(stock, run, graph, "Save picture") != photograph()).any(-1)
+    plain = graph_of(name)
+    without = picture(stock, run_through(stock, plain), plain, "Save picture")
+    assert (picture(stock, run, graph, "Save picture") != without).any()
+    if name != "phac_native_one_pass":
+        allowed = picture(stock, run, graph, "Invisible mask")[..., 0] > 127
+        assert changed.any() and not (changed & ~allowed).any()
 
 
 def test_the_coarse_person_follows_the_points(stock: ComfyServer) -> None:

@@ -61,7 +61,11 @@ def write(text_encoder: Callable[[], Weights], **unet_config: Any) -> None:
         unet = UNetModel(**UNET, **unet_config, operations=comfy.ops.disable_weight_init, device="meta")
     place.parent.mkdir(parents=True, exist_ok=True)
     tensors = weights("model.diffusion_model.", unet) | text_encoder()
-    save_file(tensors | weights("first_stage_model.", TAESD(latent_channels=4)), str(place))
+    tensors |= weights("first_stage_model.", TAESD(latent_channels=4))
+    if place.suffix == ".ckpt":
+        torch.save({"state_dict": tensors}, place)
+    else:
+        save_file(tensors, str(place))
 
 
 def write_sd15(in_channels: int) -> None:

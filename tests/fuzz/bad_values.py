@@ -232,7 +232,7 @@ TEXTS: tuple[Maker, ...] = (
     lambda: "[-" * 5000,
     lambda: '{"full_box": [0, 0, 1e8, 1e8]}',
     lambda: '{"full_box": [1e-9, 0, 2e-9, 1e-9]}',
-    lambda: "𝔘𝔫𝔦👩‍🦰",
+    lambda: "\U0001d518\U0001d52b\U0001d526\U0001f469\u200d\U0001f9b0",
 )
 BOXES: tuple[Maker, ...] = tuple(
     (lambda box=box: box)

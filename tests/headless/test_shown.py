@@ -35,7 +35,7 @@ def test_shown_pictures_are_kept_under_their_titles_and_never_overwritten(tmp_pa
         ({}, "previewimage_00001_.png"),
         ({"title": None}, "previewimage_00001_.png"),
         ({"title": "?!"}, "picture_00001_.png"),
-        ({"title": "人" * 300}, "人" * 50 + "_00001_.png"),
+        ({"title": "\u4eba" * 300}, "\u4eba" * 50 + "_00001_.png"),
     ],
 )
 def test_every_title_makes_a_name(tmp_path, meta, name):

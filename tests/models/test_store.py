@@ -116,6 +116,15 @@ def test_a_missing_unknown_file_names_the_folders(tmp_path):
         store.locate("sam", "x.pth", [tmp_path])
 
 
+@pytest.mark.parametrize(
+    "name", ["\xe4" * 200 + ".pth", "x" * 5000, "a/" * 3000 + "b.pth", "a\0b.pth", "\ud800.pth"]
+)
+def test_a_name_that_no_disk_can_hold_is_missing_in_a_short_sentence(tmp_path, name):
+    with pytest.raises(store.MissingModelError, match="no sam file") as caught:
+        store.locate("sam", name, [tmp_path])
+    assert len(str(caught.value)) < 400
+
+
 def test_mini_is_one_folder_and_lacks_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "MINI_DIR", tmp_path)
     with pytest.raises(store.MissingModelError, match="lacks sam.safetensors"):

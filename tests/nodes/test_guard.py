@@ -131,6 +131,8 @@ def test_errors_from_inside_come_through_as_themselves(error: BaseException) -> 
         ("FIGURA_PHAC", "phac"),
         ("VAE", 3),
         ("VAE", torch.nn.Identity()),
+        ("VAE", "a text"),
+        ("VAE", b"bytes"),
         ("CONDITIONING", []),
         ("CONDITIONING", [[1, 2]]),
         ("FIGURA_PROMPT", [None]),

@@ -10,7 +10,7 @@ import torch
 from figura.host import Cancelled
 from figura.host.plain import PlainHost
 from figura.models import store
-from figura.models.diffusion import batches
+from figura.models.diffusion import in_turn
 from figura.models.perception.sam import build_mini_sam
 from figura.nodes import hands as nodes
 from figura.nodes.hand_canvas import FiguraHandCanvas
@@ -138,7 +138,7 @@ def test_nobodys_hands_are_an_error_that_says_what_to_do(model: Any) -> None:
 def test_progress_counts_all_steps_and_shows_previews(
     model: Any, reports: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "IMAGES_AT_ONCE", 1)
+    monkeypatch.setattr(in_turn, "IMAGES_AT_ONCE", 1)
     draw(model, helpers.pose_value(), unique_id="5")
     outpaint(model, *canvas(), helpers.pose_value(), unique_id="6", steps=2)
     assert [report[:3] for report in reports] == [("5", 1, 2), ("5", 2, 2), ("6", 1, 2), ("6", 2, 2)]

@@ -41,6 +41,9 @@ class StockVAE:
         grey = torch.nn.functional.avg_pool2d(pixels.permute(0, 3, 1, 2), 8).mean(1, keepdim=True)
         return grey.expand(-1, 4, -1, -1) * 2 - 1
 
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError("no node of ours decodes with a stock VAE")
+
 
 def apply(model: Any = None, skeleton: torch.Tensor | None = None, strength: float = 1.0) -> Any:
     texts = [[["positive", {"pooled": 1}], ["second", {}]], [["negative", {}]]]

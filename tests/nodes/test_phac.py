@@ -12,7 +12,7 @@ import torch
 from figura.host import Cancelled
 from figura.host.plain import PlainHost
 from figura.models import store
-from figura.models.diffusion import batches
+from figura.models.diffusion import in_turn
 from figura.models.phac.checkpoint import apply_change
 from figura.nodes import phac as nodes
 from figura.people.prompts import parse_points
@@ -181,7 +181,7 @@ def test_a_kind_that_cannot_be_read_names_those_there_are(family: Path) -> None:
 def test_progress_counts_all_steps_and_shows_previews(
     phac: Any, reports: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "IMAGES_AT_ONCE", 1)
+    monkeypatch.setattr(in_turn, "IMAGES_AT_ONCE", 1)
     sample(phac, *picture(count=2), prompt(128, 128), steps=2, unique_id="5")
     assert [report[:3] for report in reports] == [("5", done, 4) for done in (1, 2, 3, 4)]
     assert reports[0][3].size == (128, 128)

@@ -138,10 +138,22 @@ def _bench_pocold() -> dict[str, Any]:
     return bench_pocold()
 
 
+def _bench_import(count: int = 0) -> dict[str, Any]:
+    from .imports import COUNT, bench_import
+
+    return bench_import(count or COUNT)
+
+
 def _bench_load(**files: Any) -> dict[str, Any]:
     from .load import bench_load
 
     return bench_load(**files)
+
+
+def _bench_memory() -> dict[str, Any]:
+    from .memory import bench_memory
+
+    return bench_memory()
 
 
 def _bench_loop() -> dict[str, Any]:
@@ -188,6 +200,8 @@ def _bench_gpu(scales: Any) -> dict[str, Any]:
 
 BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
     "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
+    "memory": _bench_memory,
     "loop": _bench_loop, "compare": _bench_compare, "crop": _bench_crop, "refine": _bench_refine,
     "sam": _bench_sam, "train": _bench_train, "gpu": _bench_gpu,
+    "import": _bench_import,
 }  # fmt: skip

@@ -217,7 +217,14 @@ def phac_works(scale: Scale, steps: int, dtype: torch.dtype) -> dict[str, Callab
 
 
 def diffusers_work(model: PHACModel, image: Tensor, mask: Tensor, steps: int) -> Callable[[], object]:
-    """diffusers' inpainting pipeline of the same modules, without ControlNet."""
+    """diffusers' inpainting pipeline of the same modules, without ControlNet.
+
+    Args:
+        model: whose modules it takes.
+        image: (B,3,S,S) in 0..1.
+        mask: (B,1,S,S), 1 where it paints.
+        steps: of its sampling.
+    """
     from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline
 
     scheduler = DDIMScheduler.from_config(noise_schedule().config, timestep_spacing="trailing")

@@ -34,7 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_coco(sources)
     _add_pairs(sources)
     _add_hands(sources)
+    _add_released(sources)
     _add_synth(steps)
+    _add_shards(steps, sources)
     return parser
 
 
@@ -85,6 +87,28 @@ def _add_hands(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.set_defaults(work=import_hands)
 
 
+def _add_released(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    humansd = sources.add_parser("humansd", help="HumanSD's own mapping file")
+    humansd.add_argument("list", type=Path, help="mapping_file_training.json")
+    humansd.add_argument("--images", type=Path, required=True, help="folder that its paths are relative to")
+    _common(humansd)
+    humansd.set_defaults(work=import_humansd)
+    pocold = sources.add_parser("pocold", help="PoCoLD's own list of pairs")
+    pocold.add_argument("list", type=Path, help="folder of the package datasets, or .csv, .jsonl of it")
+    pocold.add_argument("--held-out-list", type=Path, required=True, help="the pairs kept for evaluation")
+    pocold.add_argument("--images", type=Path, required=True, help="folder that its paths are relative to")
+    pocold.add_argument("--sides", type=int, nargs=2, default=(512, 384), metavar=("HEIGHT", "WIDTH"))
+    pocold.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    pocold.add_argument("--processes", type=int, default=1)
+    pocold.set_defaults(work=import_pocold)
+    hagrid = sources.add_parser("hagrid", help="hands of HaGRID, with masks of one's own")
+    hagrid.add_argument("annotations", type=Path, help="a gesture's JSON file, or a folder of them")
+    hagrid.add_argument("--images", type=Path, required=True, help="folder with one folder a gesture")
+    hagrid.add_argument("--masks", type=Path, required=True, help="folder with KEY_0.png, KEY_1.png")
+    _common(hagrid)
+    hagrid.set_defaults(work=import_hagrid)
+
+
 def _add_synth(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = steps.add_parser("synth", help="Figura's own people, hands and pairs, at any size")
     parser.add_argument("--count", type=int, default=8000, help="of each")
@@ -92,6 +116,37 @@ def _add_synth(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _common(parser)
     add_cluster_arguments(parser)
     parser.set_defaults(work=synth)
+
+
+def _add_shards(
+    steps: argparse._SubParsersAction[argparse.ArgumentParser],
+    sources: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> None:
+    from .shards import KINDS
+
+    pack = steps.add_parser("pack", help="a data set as shards: WebDataset tars, or safetensors")
+    pack.add_argument("out", type=Path, help="folder of the shards")
+    pack.add_argument("--data", type=Path, default=Path("data"), help="folder to read")
+    pack.add_argument("--kind", choices=KINDS, default=KINDS[0])
+    pack.set_defaults(work=pack_shards)
+    unpack = sources.add_parser("shards", help="what `figura data pack` wrote")
+    unpack.add_argument("shards", type=Path, help="their folder")
+    unpack.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    unpack.set_defaults(work=import_shards)
+
+
+def pack_shards(args: argparse.Namespace) -> None:
+    """Shards of a data set."""
+    from .shards import pack
+
+    pack(args.data, args.out, args.kind)
+
+
+def import_shards(args: argparse.Namespace) -> None:
+    """A data set of shards."""
+    from .shards import unpack
+
+    logger.info("%d shards were read into %s", unpack(args.shards, args.data), args.data)
 
 
 def import_coco(args: argparse.Namespace) -> None:
@@ -143,6 +198,40 @@ def import_hands(args: argparse.Namespace) -> None:
     from .imported_hands import import_hands
 
     counts = import_hands(args.data, args.list, args.order, args.size, args.held_out, args.processes)
+    logger.info("%d hands to train on and %d held out are in %s", *counts, args.data)
+
+
+def import_humansd(args: argparse.Namespace) -> None:
+    """People of HumanSD's mapping file."""
+    from .imported_people import HUMANSD, import_people
+    from .released_lists import humansd_as_coco
+
+    annotations, texts = humansd_as_coco(args.list, args.images, args.data / "humansd_list.json")
+    counts = import_people(
+        args.data, args.images, annotations, texts, HUMANSD, args.size,
+        held_out=args.held_out, processes=args.processes,
+    )  # fmt: skip
+    logger.info("%d people to train on and %d held out are in %s", *counts, args.data)
+
+
+def import_pocold(args: argparse.Namespace) -> None:
+    """Pairs of PoCoLD's list."""
+    from .imported_pairs import write_pairs
+    from .pairs import PAIRS
+    from .released_lists import pocold_lines
+
+    for part, listed in (("held_out", args.held_out_list), ("train", args.list)):
+        lines = pocold_lines(listed)
+        write_pairs(args.data / part / PAIRS, args.images, lines, tuple(args.sides), args.processes)
+
+
+def import_hagrid(args: argparse.Namespace) -> None:
+    """Hands of HaGRID."""
+    from .imported_hands import OPENPOSE, import_hands
+    from .released_lists import hagrid_hands
+
+    listed = hagrid_hands(args.annotations, args.images, args.masks, args.data / "hagrid_list.jsonl")
+    counts = import_hands(args.data, listed, OPENPOSE, args.size, args.held_out, args.processes)
     logger.info("%d hands to train on and %d held out are in %s", *counts, args.data)
 
 

@@ -91,7 +91,9 @@ def _hand(given: Mapping[str, Any], where: str, order: str) -> dict[str, Any]:
     if lacking:
         raise ValueError(f"{where} lacks {', '.join(lacking)}")
     joints = np.asarray(given["joints"], np.float32)
-    if joints.shape not in ((JOINTS, 2), (JOINTS, 3)) or not np.isfinite(joints).all():
+    if not np.isfinite(joints).all():
+        raise ValueError(f"{where} has joints that are no numbers: correct the file or leave the line out")
+    if joints.shape not in ((JOINTS, 2), (JOINTS, 3)):
         raise ValueError(
             f"{where} has joints of shape {joints.shape}: {JOINTS} of x, y (and confidence) in px"
         )

@@ -212,6 +212,8 @@ def read_labels(path: Path, sides: Sides, like: tuple[int, int] | None = None) -
     """
     from PIL import Image
 
+    if not path.is_file():
+        raise FileNotFoundError(f"no DensePose {path}, which a pair names")
     with Image.open(path) as image:
         if like is not None and abs(image.height * like[1] - image.width * like[0]) > max(like):
             raise ValueError(

@@ -70,8 +70,14 @@ def disturbed(masks: torch.Tensor, generator: torch.Generator, reach: int = 1) -
 
 
 def as_segmented(masks: torch.Tensor, generator: torch.Generator, reach: int, spill: int) -> torch.Tensor:
-    """Masks as segmenters give them: half as they are; others grown or shrunk by up to `reach` px, spilled
-    over what is beside them by up to `spill` px in places, or with holes.
+    """Masks as segmenters give them: half as they are; others grown or shrunk, spilled in places over what is
+    beside them, or with holes.
+
+    Args:
+        masks: (B,1,H,W) of 0 and 1.
+        generator: draws the faults.
+        reach: most that a mask grows or shrinks, in pixels.
+        spill: most that one spills, in pixels.
     """
     size = masks.shape[-1]
     faults = torch.randint(2 * len(FAULTS), (len(masks),), generator=generator).tolist()

@@ -93,6 +93,12 @@ class PeopleDataset:
             )
         captions = json.loads((root / "captions.json").read_text(encoding="utf-8"))
         arrays = {f.name: _array(root, f.name) for f in fields(cls) if f.name != "captions"}
+        for name, array in arrays.items():
+            if len(array) not in (0, len(captions)):
+                raise ValueError(
+                    f"{root / name}.npy has {len(array)} rows, captions.json {len(captions)}: every array "
+                    "has one row a picture"
+                )
         return cls(captions=captions, **arrays)
 
     def require(self, *names: str) -> None:

@@ -1,230 +1,50 @@
 """Figura beside a checkout of the authors' code, on the same random weights: `figura check parity`.
 
-Their files are imported from where they lie and nothing of them is kept. Only those are used that need no
-fork of other libraries: all of CFLD's networks beside the U-Net, its skeletons and heatmaps; all of PoCoLD's
-networks.
+Their files are imported from where they lie and nothing of them is kept. Packages that the compared parts do
+not use need not be installed.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-from ...models.cfld.config import released_config
-from ...models.cfld.networks import CFLDNetworks
-from ...models.cfld.pipeline import heatmaps, pose_image
-from ...models.pocold.networks import MAPPED, PoCoLDNetworks, SourceEncoder
-from ...models.pocold.networks import released_config as pocold_config
-from ...people.densepose import LABELS
-from .parity import (
-    NETWORK_LIMIT,
-    PIXEL_LIMIT,
-    RELATIVE,
-    Row,
-    differing,
-    older_diffusers,
-    plain_attention,
-    randomised,
-    relative,
-    released_modules,
-    timm_layers,
-)
-
-CANVAS = (256, 176)
-"""Height and width that the places of CFLD's joints are for."""
-PERSON = (
-    (88, 30), (88, 52), (70, 54), (62, 84), (58, 112), (106, 54), (116, 82), (122, 110), (76, 116), (74, 164),
-    (72, 214), (100, 116), (102, 165), (105, 216), (84, 26), (92, 26), (78, 29), (98, 29),
-)  # fmt: skip
-"""A drawn person, 18 joints x, y in that canvas."""
+from .parity import Row
+from .parity_cfld import compare_cfld
+from .parity_humansd import compare_humansd
+from .parity_pocold import compare_pocold
 
 
-def parity(method: str, released: Path) -> list[Row]:
-    """All comparisons of a method. ValueError for one without any, FileNotFoundError for another folder."""
+def parity(method: str, released: Path, older: Path | None = None) -> list[Row]:
+    """All comparisons of a method.
+
+    Args:
+        method: one of METHODS.
+        released: a checkout of its code.
+        older: folder with diffusers 0.19, for CFLD's U-Net.
+
+    Raises:
+        ValueError: for a method without any.
+        FileNotFoundError: for a folder that is no such checkout.
+    """
     if method not in METHODS:
         raise ValueError(
-            f"method is {method!r}; there are comparisons for {', '.join(METHODS)}. HumanSD's code imports "
-            "forks of other libraries; PHAC and Giving a Hand have none"
+            f"method is {method!r}; there are comparisons for {', '.join(METHODS)}. PHAC and Giving a Hand "
+            "have no released code"
         )
     wanted, compare = METHODS[method]
     absent = [name for name in wanted if not (Path(released) / name).is_file()]
     if absent:
         raise FileNotFoundError(f"no {absent[0]} in {released}: give a checkout of {method}'s released code")
     with torch.no_grad():
-        return list(compare(Path(released)))
+        return list(compare(Path(released), older))
 
 
-# CFLD
-
-
-def compare_cfld(folder: Path) -> Iterator[Row]:
-    """Swin Transformer, decoder, biases, pose adapter; skeletons and heatmaps."""
-    torch.manual_seed(0)
-    with released_modules(folder, "models", "cfld") as module, plain_attention(), timm_layers():
-        theirs = _cfld_networks(module)
-        generator = torch.Generator().manual_seed(1)
-        source = torch.rand(1, 3, 256, 256, generator=generator)
-        pose = torch.rand(1, 21, 256, 256, generator=generator)
-        ours = CFLDNetworks(replace(released_config(), drop_path=0.0)).eval()
-        ours.load_state_dict(_without_buffers(theirs), strict=False)
-        _, features = theirs["backbone"](source * 2 - 1)
-        maps = ours.backbone(source * 2 - 1)
-        yield from _maps("Swin Transformer, stage", features, maps)
-        biases = theirs["appearance_encoder"](list(features))
-        looks = ours.appearance(source)
-        for number, bias in zip(ours.config.upward, looks.biases, strict=True):
-            value = biases[f"block_{number}_cross_attn_q"]
-            difference = relative(value, bias.flatten(2).transpose(1, 2))
-            yield Row(f"query bias {number}", difference, NETWORK_LIMIT, RELATIVE)
-        prompt = theirs["decoder"](None, list(features), None)
-        yield Row("coarse prompt", relative(prompt, looks.prompt), NETWORK_LIMIT, RELATIVE)
-        for level, pair in enumerate(zip(theirs["pose_encoder"](pose), ours.pose(pose), strict=True)):
-            yield Row(f"pose residual {level}", relative(*pair), NETWORK_LIMIT, RELATIVE)
-    yield from _cfld_drawings(folder)
-
-
-def _cfld_networks(module: Callable[[str], ModuleType]) -> dict[str, nn.Module]:
-    """Their networks at the released sizes, by the names of the released file."""
-    config = released_config()
-    each = config.layers + 1
-
-    def thrice(values: tuple[int, ...]) -> list[int]:
-        return [value for value in values for _ in range(each)]
-
-    count, side = len(config.channels) * each, config.source_size
-    made = {
-        "backbone": module("swin_transformer").build_backbone(
-            img_size=(side, side), embed_dim=config.embed, depths=list(config.depths),
-            num_heads=list(config.heads), window_size=config.window, drop_path_rate=0.0, mask=False,
-            last_norm=False, pretrained_path="",
-        ),
-        "appearance_encoder": module("appearance_encoder").AppearanceEncoder(
-            attn_residual_block_idx=config.upward, inner_dims=thrice(config.map_channels[:3]),
-            ctx_dims=thrice(config.channels), embed_dims=thrice(config.widths),
-            heads=[width // 32 for width in thrice(config.widths)], depth=config.appearance_blocks,
-            to_self_attn=False, to_queries=True, to_keys=False, to_values=False, aspect_ratio=1,
-            detach_input=False, convin_kernel_size=[1] * count, convin_stride=[1] * count,
-            convin_padding=[0] * count,
-        ),
-        "pose_encoder": module("pose_encoder").PoseEncoder(
-            downscale_factor=config.unshuffle, pose_channels=21, in_channels=config.channels[0],
-            channels=list(config.channels),
-        ),
-        "decoder": module("decoder").Decoder(
-            n_ctx=config.queries, ctx_dim=config.context, heads=config.context // 32,
-            depth=config.decoder_blocks, last_norm=False, img_size=(side, side), embed_dim=config.embed,
-            depths=list(config.depths), pose_query=False, pose_channel=config.channels[-1],
-        ),
-    }  # fmt: skip
-    return {name: randomised(network, seed) for seed, (name, network) in enumerate(made.items())}
-
-
-def _without_buffers(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    return {
-        f"{name}.{key}": value
-        for name, network in networks.items()
-        for key, value in network.named_parameters()
-    }  # fmt: skip
-
-
-def _maps(part: str, features: list[Tensor], maps: list[Tensor]) -> Iterator[Row]:
-    for stage, (theirs, own) in enumerate(zip(features, maps, strict=True)):
-        yield Row(
-            f"{part} {stage}", relative(theirs, own.flatten(2).transpose(1, 2)), NETWORK_LIMIT, RELATIVE
-        )
-
-
-def _cfld_drawings(folder: Path) -> Iterator[Row]:
-    with released_modules(folder, "", "cfld_root") as module:
-        drawn = module("pose_utils")
-        places = np.array([(y, x) for x, y in PERSON])
-        size = (256, 256)
-        theirs = torch.from_numpy(drawn.draw_pose_from_cords(places, size, CANVAS)).permute(2, 0, 1) / 255
-        heat = torch.from_numpy(drawn.cords_to_map(places, size, CANVAS)).permute(2, 0, 1)
-    joints = torch.tensor([[(x * size[1] / CANVAS[1], float(y), 1.0) for x, y in PERSON]])
-    yield Row("skeleton", differing(theirs, pose_image(joints, 256)[0, :3]), PIXEL_LIMIT, "of the pixels")
-    yield Row("heatmaps", relative(heat, heatmaps(joints, 256, 6.0)[0]), NETWORK_LIMIT, RELATIVE)
-
-
-# PoCoLD
-
-
-def compare_pocold(folder: Path) -> Iterator[Row]:
-    """The label mapper, the source encoder, and the U-Net with a source and without."""
-    with released_modules(folder, "src", "pocold") as module, older_diffusers():
-        code = module("model")
-        torch.manual_seed(0)
-        config = pocold_config()
-        theirs = {
-            "mapper": code.ChannelMapper(LABELS, MAPPED, concat=False),
-            "encoder": code.MultiScaleReferenceImageEncoder(),
-            "unet": code.UNet2DDoubleAttentionConditionModel(in_channels=config.latent_channels + MAPPED),
-        }
-        for seed, network in enumerate(theirs.values()):
-            randomised(network, seed)
-        ours = PoCoLDNetworks(config).eval()
-        for name, network in theirs.items():
-            take(getattr(ours, name), network)
-        generator = torch.Generator().manual_seed(2)
-        labels = torch.randint(0, LABELS, (1, 64, 48), generator=generator)
-        latents, source = torch.randn(2, 1, config.latent_channels, 64, 48, generator=generator)
-        one_hot = nn.functional.one_hot(labels).permute(0, 3, 1, 2).float()
-        pose = theirs["mapper"].cond_conv(one_hot)
-        yield Row("label mapper", relative(pose, ours.map_labels(labels, latents)), NETWORK_LIMIT, RELATIVE)
-        maps = theirs["encoder"](source)
-        for level, pair in enumerate(zip(maps, ours.encoder(source), strict=True)):
-            yield Row(f"source map {level}", relative(*pair), NETWORK_LIMIT, RELATIVE)
-        t = torch.tensor([401])
-        for part, given in (("U-Net", maps), ("U-Net without a source", None)):
-            value = theirs["unet"](torch.cat([latents, pose], 1), t, given).sample
-            own = ours.unet(latents, t, pose, given)
-            yield Row(part, relative(value, own), NETWORK_LIMIT, RELATIVE)
-
-
-POCOLD_NAMES = (
-    (r"^down_blocks\.(\d)\.downsamplers\.0\.(?:op|conv)\.", r"downsamplers.\1.conv."),
-    (r"^up_blocks\.(\d)\.upsamplers\.0\.", r"upsamplers.\1."),
-    (r"^mid_block\.resnets\.0\.", "mid_first."), (r"^mid_block\.resnets\.1\.", "mid_last."),
-    (r"^mid_block\.attentions\.0\.", "mid_attention."), (r"^down_blocks\.", "down."),
-    (r"^up_blocks\.", "up."), (r"^time_embedding\.", "time."), (r"^conv_norm_out\.", "norm_out."),
-    (r"\.scale$", ".residual"),
-    (r"^cond_conv\.", ""),
-)  # fmt: skip
-"""Their names and ours, as patterns."""
-ENCODER_NAMES = (
-    (r"^down\.(\d)\.resnets\.0\.", r"resnets.\1."),
-    (r"^downsamplers\.1\.", "downsamplers.0."), (r"^downsamplers\.2\.", "downsamplers.1."),
-    (r"^downsamplers\.3\.", "downsamplers.2."),
-)  # fmt: skip
-"""Of the source encoder, whose first level does not shrink, after the others."""
-
-
-def take(ours: nn.Module, theirs: nn.Module) -> None:
-    """Give ours their parameters. ValueError names those that have no counterpart."""
-    patterns = (*POCOLD_NAMES, *ENCODER_NAMES) if isinstance(ours, SourceEncoder) else POCOLD_NAMES
-    own, given = dict(ours.named_parameters()), {}
-    for name, value in theirs.named_parameters():
-        for pattern, into in patterns:
-            name = re.sub(pattern, into, name)
-        given[name] = value
-    wrong = sorted(set(own) ^ set(given))
-    if wrong:
-        raise ValueError(
-            f"{type(theirs).__name__}: {len(wrong)} parameters have no counterpart, first {wrong[0]}"
-        )
-    for name, parameter in own.items():
-        parameter.data.copy_(given[name].data.reshape(parameter.shape))
-
-
-METHODS: dict[str, tuple[tuple[str, ...], Callable[[Path], Iterator[Row]]]] = {
+METHODS: dict[str, tuple[tuple[str, ...], Callable[[Path, Path | None], Iterator[Row]]]] = {
     "cfld": (("models/swin_transformer.py", "models/decoder.py", "pose_utils.py"), compare_cfld),
+    "humansd": (("ldm/models/diffusion/ddim.py", "scripts/pose2img.py"), compare_humansd),
     "pocold": (("src/model.py",), compare_pocold),
 }
 """Method -> files that a checkout has, and what compares."""

@@ -42,6 +42,17 @@ ABOUT = {
     "load": "Each load in a process of its own, beside a plain read that copies every tensor into memory, on "
     "one thread. time_ratio: of the load over the read; peak_ratio: memory at its peak, files mapped into it "
     "included, over the bytes of the weights; weights keep the precision of the file.",
+    "memory": "Refining one picture of 1024 x 1024 with SDXL inpainting at its true size, in half precision "
+    "(autoencoder in bfloat16), with guidance: weights on the device and every tensor that is made, at their "
+    "peak, counted without numbers (torch's meta device; attention allocates its result alone, as fused "
+    "kernels do; workspaces of kernels are not counted). together: all networks at once; in_turn: each while "
+    "it is used, on a device of 8 GiB, as the nodes do it; in_tiles: the same with an autoencoder in tiles.",
+    "import": "`figura data import pairs` in one process: JPEG pictures of 750 x 1101 px are read, brought "
+    "to one size and written. The first process is killed when half of the shards of 64 pairs are written; "
+    "the figures are of the second, which goes on. A picture is one side of a pair; the first figure is "
+    "by the time that the core worked on it. peak_mib is the process's "
+    "whole memory, files mapped into it included; peak_growth_mib what of it came with the pictures. "
+    "read_twice: shards that were written before the kill and read again.",
     "humansd": "One guided denoising step of mini for four pictures on one thread; ratios are medians over "
     "rounds in which all take turns. base: without a pose; humansd: the pose beside the noise; controlnet: "
     "the pose through a second branch.",

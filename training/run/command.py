@@ -66,6 +66,16 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--gradient-checkpointing", action=argparse.BooleanOptionalAction, default=None,
         help="compute activations again on the way back: less memory, a third more time",
     )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=int, metavar="N", help="held-out people that are drawn for a look (8; 0: none)"
+    )
+    parser.add_argument(
+        "--lora", type=int, metavar="RANK", help="only matrices of that rank learn in the U-Net's attention"
+    )
+    parser.add_argument(
+        "--tensorboard", action=argparse.BooleanOptionalAction, default=None,
+        help="also write curves, pictures and scores to WORK/tensorboard; needs the package tensorboard",
+    )  # fmt: skip
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
     _add_data_arguments(parser)
 
@@ -109,6 +119,7 @@ def train_command(args: argparse.Namespace) -> int:
         recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, learning_rate=args.lr,
         accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
         optimizer=args.optimizer, gradient_checkpointing=args.gradient_checkpointing,
+        samples=args.samples, tensorboard=args.tensorboard, lora=args.lora,
     )  # fmt: skip
     out = args.out or args.data / WEIGHTS / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "runs" / recipe.name

@@ -11,22 +11,31 @@ import torch
 
 
 class MovingAverage:
-    """Exponential moving average of the trainable parameters; the decay grows from 0 as (1+n)/(10+n)."""
+    """Exponential moving average of the trainable parameters; the decay grows from 0 as (1+n)/(10+n).
+
+    Without decay it is the parameters themselves, and takes no memory.
+    """
 
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
         self.decay = decay
         self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.shadow = [p.detach().clone() for p in self.parameters]
+        own = [p.detach() for p in self.parameters]
+        self.shadow = [value.clone() for value in own] if decay > 0 else own
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the current parameters after optimizer step number `step` (from 0)."""
+        if self.decay <= 0:
+            return
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the module carries the averaged weights; afterwards its own again."""
+        if self.decay <= 0:
+            yield
+            return
         own = [p.detach().clone() for p in self.parameters]
         self._copy(self.shadow)
         try:

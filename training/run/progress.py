@@ -17,11 +17,43 @@ from .recipe import TrainingPlan
 logger = logging.getLogger(__name__)
 
 
-class TrainingLog:
-    """A csv file with one line of means every `log_seconds`, and the same to the logger."""
+class Board:
+    """Curves, pictures and scores for TensorBoard, in `folder`; nothing without the plan's `tensorboard`.
 
-    def __init__(self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool) -> None:
+    Raises ImportError that says what to install.
+    """
+
+    def __init__(self, folder: Path, enabled: bool) -> None:
+        self.writer: Any = None
+        if enabled:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise ImportError("--tensorboard needs tensorboard: pip install tensorboard") from error
+            self.writer = SummaryWriter(str(folder))
+
+    def numbers(self, step: int, values: Mapping[str, Any], group: str = "train") -> None:
+        """Points of curves, by name."""
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(f"{group}/{name}", float(value), step)
+            self.writer.flush()
+
+    def picture(self, step: int, image: torch.Tensor) -> None:
+        """A picture (3,H,W) in 0..1 of held-out people."""
+        if self.writer is not None:
+            self.writer.add_image("held_out/sample", image.detach().float().cpu().clamp(0, 1), step)
+            self.writer.flush()
+
+
+class TrainingLog:
+    """A csv file with one line of means every `log_seconds`, and the same to the logger and the board."""
+
+    def __init__(
+        self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool, board: Board | None = None
+    ) -> None:
         self.path, self.plan, self.enabled = path, plan, enabled
+        self.board = board or Board(path.parent, False)
         self.sums: dict[str, float] = {}
         self.count, self.last_step, self.last_time = 0, first_step, time.monotonic()
 
@@ -49,12 +81,14 @@ class TrainingLog:
     def held_out(self, step: int, loss: float) -> None:
         """Write a held-out loss."""
         self._row({"step": step, "held_out_loss": round(loss, 6)})
+        self.board.numbers(step, {"loss": loss}, "held_out")
         logger.info("step %d held-out loss %.5f", step, loss)
 
     def _write(self, step: int, fraction: float, seconds: float, rate: float) -> None:
         means = {name: round(total / self.count, 6) for name, total in self.sums.items()}
         left = seconds * (1 - fraction) / max(fraction, 1e-9)
         self._row({"step": step, "seconds": round(seconds, 1), "samples_per_second": round(rate, 2), **means})
+        self.board.numbers(step, {**means, "samples_per_second": rate})
         text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
         logger.info(
             "step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left

@@ -41,7 +41,12 @@ class Export(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time."""
+    """The knobs of one run. `minutes`, when given, replaces `steps`; the rate then follows the time.
+
+    samples: held-out people that are drawn for a look; 0 leaves out all that is drawn, scores of it too.
+    tensorboard: also write curves, pictures and scores for TensorBoard. lora: rank at which the U-Net's
+    attention learns; 0 is whole matrices.
+    """
 
     steps: int = 10_000
     minutes: float | None = None
@@ -60,6 +65,9 @@ class TrainingPlan:
     falls: str = COSINE
     optimizer: str = ADAMW
     gradient_checkpointing: bool = False
+    samples: int = 8
+    tensorboard: bool = False
+    lora: int = 0
     checkpoint_seconds: float = 120.0
     sample_seconds: float = 300.0
     log_seconds: float = 10.0

@@ -23,9 +23,10 @@ import torch
 from ...models.diffusion.checkpoint import save_module
 from ...models.files import write_then_rename
 from ...models.locks import only_one
-from .checkpoint import write_state
+from .checkpoint import in_memory, write_state
 from .copies import HalfCopy, MovingAverage
-from .progress import TrainingLog, save_image
+from .lora import lower, write_lora
+from .progress import Board, TrainingLog, save_image
 from .recipe import (
     ADAMW,
     ADAMW_8BIT,
@@ -68,6 +69,8 @@ class Trainer:
         self.module = recipe.build(init)
         if start is not None:
             recipe.begin_with(self.module, start)
+        if plan.lora:
+            lower(self.module, plan.lora)
         if plan.gradient_checkpointing:
             checkpoint_gradients(self.module)
         groups = recipe.parameter_groups(self.module, plan.learning_rate)
@@ -84,12 +87,14 @@ class Trainer:
         worker = self.half.module if self.half else self.module
         self.wrapped, self.stepper = self.accelerator.prepare(worker, self.optimizer)
         self.stop = threading.Event()
+        self.board = Board(self.work / "tensorboard", plan.tensorboard and self.accelerator.is_main_process)
 
     # -- the loop --------------------------------------------------------------------------------------------
 
     def run(self) -> bool:
         """Train to the end of the plan. False when it was asked to stop before (everything is saved then)."""
-        log = TrainingLog(self.work / "log.csv", self.step, self.plan, self.accelerator.is_main_process)
+        first = self.accelerator.is_main_process
+        log = TrainingLog(self.work / "log.csv", self.step, self.plan, first, self.board)
         clock = time.monotonic() - self.seconds
         saved = sampled = time.monotonic()
         with self._stops_on_signals():
@@ -184,12 +189,16 @@ class Trainer:
     @torch.no_grad()
     def _show(self) -> float:
         loss = self.held_out_loss()
-        if self.accelerator.is_main_process:
-            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
+        if self.accelerator.is_main_process and self.plan.samples:
             with self.average.applied():
-                image = self.recipe.sample(self.module, batch)
-            save_image(self.work / f"sample_{self.step:07d}.png", image)
+                self._draw(f"sample_{self.step:07d}.png")
         return loss
+
+    def _draw(self, name: str) -> None:
+        """Save what the module makes of held-out people."""
+        batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, self.plan.samples))
+        save_image(self.work / name, image := self.recipe.sample(self.module, batch))
+        self.board.picture(self.step, image)
 
     @torch.no_grad()
     def export(self, path: Path) -> dict[str, float]:
@@ -198,10 +207,11 @@ class Trainer:
         self.module.eval()
         with self.average.applied():
             result = self.recipe.export(self.module, self.data.held_out)
-            scores |= self.recipe.evaluate(self.module, self.data.held_out)
-            batch = self._on_device(self.recipe.batch(self.data.held_out, 0, 0, 8))
-            save_image(self.work / "sample_final.png", self.recipe.sample(self.module, batch))
+            if self.plan.samples:
+                scores |= self.recipe.evaluate(self.module, self.data.held_out)
+                self._draw("sample_final.png")
             scores = {name: round(float(value), 6) for name, value in scores.items()}
+            self.board.numbers(self.step, scores, "scores")
             save_module(
                 path,
                 result.file_kind,
@@ -214,6 +224,7 @@ class Trainer:
                 batch_size=self.plan.batch_size * self.plan.accumulation * self.accelerator.num_processes,
                 scores=scores,
             )
+            write_lora(path, self.module)
         return scores
 
     # -- checkpoints -----------------------------------------------------------------------------------------
@@ -238,7 +249,7 @@ class Trainer:
         path = self.work / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if state["fingerprint"] != self._fingerprint():
             raise ValueError(
                 f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
@@ -253,7 +264,7 @@ class Trainer:
                 target.copy_(value)
         for name, buffer in self.module.named_buffers():
             buffer.copy_(state["buffers"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(in_memory(state["optimizer"]))
         logger.info("%s: resumed at step %d", self.recipe.name, self.step)
 
     def _fingerprint(self) -> str:

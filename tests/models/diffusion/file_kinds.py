@@ -10,6 +10,7 @@ import argparse
 import logging
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel
 from figura.models.diffusion import single_file
 from figura.models.diffusion.single_file import INPAINT_CHANNELS, TEXT_CHANNELS
-from figura.models.perception.sam_networks import load_sam
+from figura.models.perception.sam_networks import SamConfig, build_sam, load_sam
+from figura.models.perception.sam_tiny import TinyViTConfig
 from figura.tests.models.diffusion import full_size
 from figura.tests.models.diffusion import ldm_layout as ldm
 from safetensors.torch import save_file
@@ -106,6 +108,24 @@ def _vae(prefix: str | None, channels: int = 4) -> tuple[Tensors, Any]:
     return named, network
 
 
+SMALL_SAM = SamConfig(
+    embed_dim=32, depth=2, num_heads=2, global_attn_indexes=(1,), out_chans=32, mask_in_chans=8,
+    decoder_mlp_dim=64, iou_head_hidden_dim=32,
+)  # fmt: skip
+SMALL_TINY_VIT = TinyViTConfig(dims=(8, 12, 16, 320), heads=(0, 2, 2, 4), depths=(1, 1, 2, 1))
+
+
+def _sam(hq: bool = False) -> tuple[Tensors, Any]:
+    return dict(build_sam(replace(SMALL_SAM, hq=hq)).state_dict()), None
+
+
+def _mobile_sam() -> tuple[Tensors, Any]:
+    """With the classifier, which the published file holds as well."""
+    sam = build_sam(replace(SMALL_SAM, tiny=SMALL_TINY_VIT))
+    classifier = {"image_encoder.norm_head.weight": torch.ones(320), "image_encoder.head.bias": torch.ones(9)}
+    return {**sam.state_dict(), **classifier}, None
+
+
 def _keys(*keys: str) -> Callable[[], tuple[Tensors, Any]]:
     return lambda: ({key: torch.zeros(2, 2) for key in keys}, None)
 
@@ -118,6 +138,7 @@ KINDS = (
     Kind("SD1.5 checkpoint", partial(_checkpoint, 4), HANDS),
     Kind("SD1.5 checkpoint, 4 channels", partial(_checkpoint, 4), PHAC, "a 4-channel U-Net of Stable"),
     Kind("SD1.5 inpainting, 9 channels", _checkpoint, HANDS, "a 9-channel U-Net of Stable"),
+    Kind("pix2gestalt", partial(_checkpoint, 12), PHAC, "not for commercial use"),
     Kind("SD2 inpainting", partial(_checkpoint, use_linear_projection=True), PHAC, "Stable Diffusion 2"),
     Kind("U-Net, with prefix", partial(_unet, "model.diffusion_model."), UNET),
     Kind("U-Net, without prefix", partial(_unet, ""), UNET),
@@ -143,7 +164,10 @@ KINDS = (
     Kind("CLIP", _keys("text_model.embeddings.token_embedding.weight"), PHAC, "a CLIP text encoder alone"),
     Kind("upscaler", _keys("conv_first.weight", "body.0.rdb1.conv1.weight"), PHAC, "an upscaler"),
     Kind("SAM 2", _keys("sam_mask_decoder.iou_token.weight"), SAM, "SAM 2"),
-    Kind("MobileSAM", _keys("image_encoder.layers.0.blocks.0.conv1.c.weight"), SAM, "MobileSAM"),
+    Kind("Segment Anything", _sam, SAM),
+    Kind("SAM-HQ", partial(_sam, hq=True), SAM),
+    Kind("MobileSAM", _mobile_sam, SAM),
+    Kind("a part of MobileSAM", _keys("image_encoder.layers.0.blocks.0.conv1.c.weight"), SAM, "MobileSAM"),
 )
 
 

@@ -110,7 +110,7 @@ def test_the_early_features_of_sam_hq_matter(tmp_path):
     [
         ("sam_mask_decoder.iou_token.weight", "SAM 2"),
         ("detector.backbone.weight", "SAM 3"),
-        ("image_encoder.layers.0.blocks.0.conv1.c.weight", "MobileSAM"),
+        ("image_encoder.layers.0.blocks.0.conv1.c.weight", "a part of MobileSAM"),
     ],
 )
 def test_another_segment_anything_is_refused_by_its_name(key, says, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from figura.people.synthetic import render_people
+from figura.tests.training.data import public_formats
 from figura.training.data import command, imported_people, people, space
 from figura.training.data.imported_hands import in_order, read_hands
 from figura.training.data.imported_pairs import listed_pairs, read_joints
@@ -21,40 +22,12 @@ from figura.training.recipes import load_recipe
 from PIL import Image
 
 COUNT, SIDE, SIZE = 6, 160, 64
-COCO17 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
-"""OpenPose's joints in COCO's order."""
 
 
 @pytest.fixture(scope="module")
 def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rendered people as COCO has photographs: pictures, joints, run lengths, hands, captions."""
-    folder = tmp_path_factory.mktemp("coco")
-    made = render_people(list(range(COUNT)), SIDE, occlusion=0.0)
-    images, annotations, captions = [], [], []
-    for number in range(COUNT):
-        pixels = (made.unoccluded[number].permute(1, 2, 0) * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-        images.append({"id": number, "file_name": f"{number}.png", "height": SIDE, "width": SIDE})
-        joints = made.joints[number].numpy()[list(COCO17)].copy()
-        joints[:, 2] = np.where(joints[:, 2] > 0, 2, 0)
-        mask = made.amodal_mask[number, 0].numpy() > 0.5
-        flat = mask.T.flatten()
-        edges = np.flatnonzero(np.diff(flat)) + 1
-        counts = np.diff([0, *edges, flat.size]).tolist()
-        rows, columns = np.nonzero(mask)
-        box = [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
-        hand = [[SIDE / 2, SIDE / 2, 1.0]] * 21
-        annotations.append({
-            "id": number, "image_id": number, "bbox": [int(each) for each in box], "iscrowd": 0,
-            "keypoints": joints.flatten().tolist(), "num_keypoints": 17,
-            "segmentation": {"size": [SIDE, SIDE], "counts": counts if not flat[0] else [0, *counts]},
-            "lefthand_kpts": np.array(hand).flatten().tolist(), "lefthand_valid": True,
-            "righthand_kpts": [0.0] * 63, "righthand_valid": False,
-        })  # fmt: skip
-        captions.append({"image_id": number, "caption": f"person {number} "})
-    write(folder / "people.json", {"images": images, "annotations": annotations})
-    write(folder / "captions.json", {"images": images, "annotations": captions})
-    return folder
+    return public_formats.write_coco(tmp_path_factory.mktemp("coco"), COUNT, SIDE)
 
 
 def write(path: Path, content: Any) -> Path:

@@ -10,7 +10,7 @@ import torch
 from figura.cli import main as cli
 from figura.models.pocold.networks import PoCoLDNetworks
 from figura.tests.models.pocold import tiny
-from figura.training.evaluation import parity, parity_methods
+from figura.training.evaluation import parity, parity_checkouts, parity_methods, parity_pocold
 from torch import nn
 
 
@@ -20,13 +20,13 @@ def test_modules_of_a_checkout_are_found_and_leave_nothing(tmp_path: Path) -> No
     (tmp_path / "src" / "model.py").write_text("from .other import NUMBER\nTWICE = 2 * NUMBER\n")
     (tmp_path / "src" / "other.py").write_text("NUMBER = 21\n")
     before, paths = set(sys.modules), list(sys.path)
-    with parity.released_modules(tmp_path, "src", "toy") as module:
+    with parity_checkouts.released_modules(tmp_path, "src", "toy") as module:
         assert module("model").TWICE == 42
     assert set(sys.modules) == before and sys.path == paths
 
 
 def test_names_of_other_versions_are_there_inside_alone() -> None:
-    with parity.older_diffusers(), parity.timm_layers():
+    with parity_checkouts.older_diffusers(), parity_checkouts.timm_layers():
         from diffusers.models.unet_2d_blocks import get_down_block
         from timm.models.layers import to_2tuple
 
@@ -51,7 +51,7 @@ def test_differences_are_relative_and_of_visible_pixels() -> None:
 def test_no_parameter_stays_at_zero() -> None:
     layer = nn.Conv2d(2, 2, 1)
     nn.init.zeros_(layer.weight)
-    assert (parity.randomised(layer).weight != 0).all() and not layer.training
+    assert (parity_checkouts.randomised(layer).weight != 0).all() and not layer.training
 
 
 def test_parameters_without_a_counterpart_are_named() -> None:
@@ -59,10 +59,10 @@ def test_parameters_without_a_counterpart_are_named() -> None:
     with pytest.raises(
         ValueError, match="Linear: 4 parameters have no counterpart, first bias|no counterpart"
     ):
-        parity_methods.take(ours.unet, nn.Linear(2, 2))
+        parity_pocold.take(ours.unet, nn.Linear(2, 2))
     mapper = nn.Module()
     mapper.cond_conv = nn.Conv2d(25, 4, 1)
-    parity_methods.take(ours.mapper, mapper)
+    parity_pocold.take(ours.mapper, mapper)
     assert torch.equal(ours.mapper.weight, mapper.cond_conv.weight)
 
 
@@ -70,7 +70,7 @@ def test_the_command_says_what_agrees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     rows = [parity.Row("a", 2e-7, 1e-5, "relative"), parity.Row("b", 0.02, 0.01, "of the pixels")]
-    monkeypatch.setitem(parity_methods.METHODS, "cfld", ((), lambda folder: iter(rows)))
+    monkeypatch.setitem(parity_methods.METHODS, "cfld", ((), lambda folder, older: iter(rows)))
     words = ["check", "parity", "cfld", "--released", str(tmp_path), "--out", str(tmp_path / "parity.md")]
     assert cli.main(words) == 1
     written = (tmp_path / "parity.md").read_text(encoding="utf-8")
@@ -84,7 +84,34 @@ def test_the_command_says_what_agrees(
 
 
 def test_other_methods_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there are comparisons for cfld, pocold"):
+    with pytest.raises(ValueError, match="there are comparisons for cfld, humansd, pocold"):
         parity_methods.parity("phac", tmp_path)
     with pytest.raises(FileNotFoundError, match="no src/model.py in"):
         parity_methods.parity("pocold", tmp_path)
+
+
+def test_packages_that_are_not_there_are_stood_in_for_and_leave_nothing() -> None:
+    before = set(sys.modules)
+    given = {"no_such_package": {"Base": nn.Module}}
+    with parity_checkouts.stand_ins(["no_such_package", "torch"], given):
+        import no_such_package
+        from no_such_package.deeper import anything
+
+        class Own(no_such_package.Base, anything):
+            pass
+
+        assert isinstance(Own(), nn.Module) and anything().whatever(1) is not None
+        assert not parity_checkouts.is_there(no_such_package, "other")
+        assert parity_checkouts.is_there(no_such_package, "Base")
+        assert torch is sys.modules["torch"]  # what is installed stays
+    assert set(sys.modules) == before
+
+
+def test_what_differs_with_a_reason_does_not_fail_and_says_why() -> None:
+    explained = parity.Row("a", 0.5, 0.01, "of the pixels", "rounded up")
+    assert not explained.agrees and not explained.fails and explained.line().endswith("| rounded up |")
+    assert parity.Row("a", 0.5, 0.01, "of the pixels").fails
+    nothing = parity.lacking("b", "einops")
+    assert (
+        nothing.line() == "| b | - | 1e-05 | not compared: needs the package einops |" and not nothing.fails
+    )

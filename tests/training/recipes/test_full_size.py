@@ -139,6 +139,19 @@ def test_two_steps_from_public_files_are_resumed_and_load_in_the_node(
         assert not recipe.startswith(("phac", "body"))
 
 
+@pytest.mark.parametrize("recipe", ["phac", "humansd", "cfld"])
+def test_low_rank_training_is_resumed_and_loads_in_the_node(
+    recipe: str, public: dict[str, Path], root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / f"{recipe}.safetensors"
+    for steps in ("1", "2"):
+        assert command.main(words_of(recipe, public, root, out, "--lora", "2", "--steps", steps)) == 0
+    tensors, meta = load_file(out)
+    assert meta["steps"] == 2 and not any("parametrizations" in name for name in tensors)
+    assert load_trained(recipe, public, out) is not None
+    assert out.with_name(f"{recipe}_lora.safetensors").is_file()
+
+
 def prepared(recipe: str, public: Mapping[str, Path], root: Path) -> tuple[Any, Any, Any, dict[str, Path]]:
     """The recipe at full size with its data, its network and the files."""
     made = load_recipe(recipe)

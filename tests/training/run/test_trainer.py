@@ -194,3 +194,28 @@ def test_two_processes_train_together_and_go_on(tmp_path: Path) -> None:
         done = subprocess.run([*launch, steps, "0"], capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-2000:]
         assert load_file(out, file_kind="fake")[1]["steps"] == int(steps)
+
+
+def test_curves_pictures_and_scores_go_to_tensorboard(tmp_path: Path) -> None:
+    loaded = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    trained(tmp_path, tensorboard=True, log_seconds=0.0)
+    board = loaded.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    tags = board.Tags()
+    assert {"train/loss", "scores/held_out_loss"} <= set(tags["scalars"])
+    assert tags["images"] == ["held_out/sample"]
+    assert [point.step for point in board.Scalars("train/loss")] == list(range(PLAN.steps))
+
+
+def test_nothing_is_drawn_when_no_samples_are_asked_for(tmp_path: Path) -> None:
+    trained(tmp_path, samples=0)
+    assert not list(tmp_path.glob("sample_*.png")) and not (tmp_path / "tensorboard").exists()
+
+
+def test_an_average_without_decay_is_the_weights_and_takes_no_memory() -> None:
+    module = torch.nn.Linear(2, 2)
+    average = MovingAverage(module, 0.0)
+    module.weight.data += 1
+    average.update(3)
+    with average.applied():
+        pass
+    assert all(a.data_ptr() == p.data_ptr() for a, p in zip(average.shadow, average.parameters, strict=True))

@@ -1,0 +1,118 @@
+"""Skeleton pictures as public OpenPose ControlNets were trained with: hard edges on whole pixels.
+
+The look of controlnet_aux's drawing: limbs are ellipses of whole pixels and whole degrees in 0.6 of their
+colour, joints discs of the full colour. Mini was trained with the smooth edges of skeleton.py instead.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+
+import numpy as np
+import torch
+
+from .keypoints import HAND_EDGES, LIMBS
+from .skeleton import HAND_JOINT_COLOUR, LIMB_SHADE, PALETTE_18
+
+HALF_WIDTH_PX, SIDE_PX = 4, 512
+"""Half the thickness of limbs and the radius of joints, up to a shorter side of 512 pixels; scaled beyond."""
+HAND_EDGE_PX = 1.45
+EDGE_PX = 0.5
+"""OpenCV fills the pixels, too, that an outline runs through."""
+
+
+def draw_openpose(
+    joints: torch.Tensor, height: int, width: int, hands: torch.Tensor | None = None
+) -> torch.Tensor:
+    """One person in each picture, on black.
+
+    Args:
+        joints: (B,18,3) x_px, y_px, confidence in OpenPose-18 order; nothing is drawn of confidence <= 0.
+        height, width: of the pictures in pixels.
+        hands: (B,2,21,3), left and right, the same way.
+
+    Returns:
+        (B,3,height,width) float32 in 0..1, on the CPU.
+    """
+    canvases = np.zeros((len(joints), height, width, 3), np.uint8)
+    for index, canvas in enumerate(canvases):
+        _draw_body(canvas, joints[index].cpu().numpy())
+        for hand in () if hands is None else hands[index].cpu().numpy():
+            _draw_hand(canvas, hand)
+    return torch.from_numpy(canvases).permute(0, 3, 1, 2).float() / 255
+
+
+def half_width(height: int, width: int) -> int:
+    """Half the thickness of limbs in a picture of that size, in pixels.
+
+    >>> half_width(512, 768), half_width(256, 256), half_width(1024, 1024)
+    (4, 4, 8)
+    """
+    return max(HALF_WIDTH_PX, round(HALF_WIDTH_PX * min(height, width) / SIDE_PX))
+
+
+def _draw_body(canvas: np.ndarray, joints: np.ndarray) -> None:
+    radius = half_width(*canvas.shape[:2])
+    for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
+        if joints[start, 2] > 0 and joints[end, 2] > 0:
+            shade = tuple(int(channel * LIMB_SHADE) for channel in colour)
+            _limb(canvas, joints[start, :2], joints[end, :2], radius, shade)
+    for colour, joint in zip(PALETTE_18, joints, strict=True):
+        if joint[2] > 0:
+            _disc(canvas, np.trunc(joint[:2]), radius, colour)
+
+
+def _draw_hand(canvas: np.ndarray, hand: np.ndarray) -> None:
+    scale = half_width(*canvas.shape[:2]) / HALF_WIDTH_PX
+    for number, (start, end) in enumerate(HAND_EDGES):
+        if hand[start, 2] > 0 and hand[end, 2] > 0:
+            hue = colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1.0, 1.0)
+            colour = tuple(round(255 * channel) for channel in hue)
+            _line(canvas, np.trunc(hand[start, :2]), np.trunc(hand[end, :2]), HAND_EDGE_PX * scale, colour)
+    for joint in hand:
+        if joint[2] > 0:
+            _disc(canvas, np.trunc(joint[:2]), round(HALF_WIDTH_PX * scale), HAND_JOINT_COLOUR)
+
+
+def _limb(
+    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, radius: int, colour: tuple[int, ...]
+) -> None:
+    """An ellipse whose axes are whole pixels, at a whole angle, round a whole pixel."""
+    centre, along = np.trunc((start + end) / 2), start - end
+    half_length = int(math.hypot(*along) / 2)
+    angle = math.radians(int(math.degrees(math.atan2(along[1], along[0]))))
+    window, x, y = _window(canvas, centre, centre, max(half_length, radius) + 1)
+    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    inside = (u / (half_length + EDGE_PX)) ** 2 + (v / (radius + EDGE_PX)) ** 2 <= 1
+    window[inside] = colour
+
+
+def _disc(canvas: np.ndarray, centre: np.ndarray, radius: int, colour: tuple[int, ...]) -> None:
+    window, x, y = _window(canvas, centre, centre, radius + 1)
+    window[x**2 + y**2 <= radius**2] = colour
+
+
+def _line(
+    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, half: float, colour: tuple[int, ...]
+) -> None:
+    window, x, y = _window(canvas, start, end, math.ceil(half) + 1)
+    along = end - start
+    share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
+    distance = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
+    window[distance <= half**2] = colour
+
+
+def _window(
+    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, reach: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The part of the canvas up to `reach` beyond two pixels, and its pixels' places (1,w) and (h,1) as seen
+    from the first.
+    """
+    height, width = canvas.shape[:2]
+    left, top = (max(0, int(low) - reach) for low in np.minimum(start, end))
+    right, bottom = (int(high) + reach + 1 for high in np.maximum(start, end))
+    right, bottom = max(left, min(right, width)), max(top, min(bottom, height))
+    x = np.arange(left, right)[None, :] - start[0]
+    y = np.arange(top, bottom)[:, None] - start[1]
+    return canvas[top:bottom, left:right], x, y

@@ -1,0 +1,56 @@
+"""Writes docs/agreement.md: `python -m figura.tests.comfyui.agreement docs/agreement.md`.
+
+COMFYUI_PATH names a checkout of ComfyUI, FIGURA_COMFYUI_PYTHON its Python.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+AT_MOST = 1e-5
+HEAD = """# Beside ComfyUI's networks
+
+The same random weights and inputs in ComfyUI's own networks and in those that Figura makes of the same file,
+in float32 on a CPU: the largest absolute difference of what they give, beside the largest value. At most 1e-5
+is asked for. What diffusers' own networks give is compared in [files](files.md). Written by
+`python -m figura.tests.comfyui.agreement docs/agreement.md`.
+
+| network | difference | largest value |
+| --- | --- | --- |
+"""
+
+
+def measured(checkout: Path, folder: Path) -> dict[str, dict[str, float]]:
+    """What networks_agreement.py finds."""
+    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
+    checkpoint, control, result = (
+        folder / name for name in ("tiny.safetensors", "control.safetensors", "found.json")
+    )
+    for script, arguments in (
+        ("tiny_inpainting.py", [checkpoint]),
+        ("tiny_controlnet.py", [control]),
+        ("networks_agreement.py", [checkpoint, control, result]),
+    ):
+        command = [python, str(HERE / script), *map(str, arguments)]
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{script} failed: {done.stderr[-4000:]}")
+    return json.loads(result.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Write the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = measured(Path(os.environ["COMFYUI_PATH"]), Path(folder))
+    rows = [f"| {name} | {each['difference']:.1e} | {each['largest']:.2g} |" for name, each in found.items()]
+    Path(sys.argv[1]).write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The same weights and inputs in ComfyUI's networks and in those that Figura loads; writes how far apart.
+
+Run with ComfyUI's Python in its checkout: python networks_agreement.py CHECKPOINT CONTROLNET RESULT.json, of
+tiny_inpainting.py and tiny_controlnet.py. All in float32.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(Path.cwd()))
+checkpoint, control, result = sys.argv[1:]
+sys.argv[1:] = ["--cpu", "--force-fp32"]
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import comfy.controlnet  # noqa: E402
+import comfy.ops  # noqa: E402
+import comfy.sd  # noqa: E402
+import comfy.sd1_clip  # noqa: E402
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel  # noqa: E402
+
+spec = importlib.util.spec_from_file_location(
+    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+)
+sys.modules["figura"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["figura"])
+
+from figura.models.diffusion import single_file  # noqa: E402
+from figura.models.diffusion.layouts import SD15, unet_tensors_of  # noqa: E402
+from figura.tests.models.diffusion import full_size  # noqa: E402
+from figura.tests.models.diffusion import ldm_layout as ldm  # noqa: E402
+
+SMALL_XL = {
+    "image_size": 32, "in_channels": 9, "model_channels": 32, "out_channels": 4, "num_res_blocks": [1, 1],
+    "channel_mult": (1, 2), "num_head_channels": 64, "transformer_depth": [0, 2],
+    "transformer_depth_middle": 2, "transformer_depth_output": [0, 0, 2, 2], "context_dim": 128,
+    "adm_in_channels": 6 * 256 + 64, "num_classes": "sequential", "use_linear_in_transformer": True,
+    "use_spatial_transformer": True,
+}  # fmt: skip
+"""As full_size.xl_unet, in ComfyUI's words."""
+MOMENT = torch.tensor([321.0])
+
+
+def apart(ours: torch.Tensor, theirs: torch.Tensor) -> dict[str, float]:
+    return {"difference": float((ours - theirs).abs().max()), "largest": float(theirs.abs().max())}
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape) + shape[1]))
+
+
+def unet() -> dict[str, float]:
+    """SD1.5 inpainting of the full width, with two levels."""
+    theirs = comfy.sd.load_checkpoint_guess_config(checkpoint, output_vae=False, output_clip=False)[0]
+    ours = single_file.load_unet(checkpoint, SD15, channels=single_file.INPAINT_CHANNELS)
+    latents, text = drawn(1, 9, 16, 16), drawn(1, 77, 768)
+    return apart(ours(latents, MOMENT, text).sample, theirs.model.diffusion_model(latents, MOMENT, text))
+
+
+def xl_unet() -> dict[str, float]:
+    torch.manual_seed(0)
+    made = full_size.xl_unet().eval()
+    named = ldm.unet_to_ldm(made.state_dict(), 1, "")
+    theirs = UNetModel(**SMALL_XL, operations=comfy.ops.disable_weight_init, dtype=torch.float32).eval()
+    theirs.load_state_dict(named)
+    ours = type(made).from_config(made.config).eval()
+    ours.load_state_dict(unet_tensors_of(named))
+    latents, text, pooled = drawn(1, 9, 16, 16), drawn(1, 77, 128), drawn(1, 64)
+    sides = torch.tensor([[1024.0, 1024, 0, 0, 1024, 1024]])
+    added = torch.cat([pooled, ours.add_time_proj(sides.flatten()).reshape(1, -1)], dim=1)
+    conditions = {"text_embeds": pooled, "time_ids": sides}
+    return apart(
+        ours(latents, MOMENT, text, added_cond_kwargs=conditions).sample,
+        theirs(latents, MOMENT, text, y=added),
+    )
+
+
+def controlnet() -> dict[str, float]:
+    theirs = comfy.controlnet.load_controlnet(control).control_model.float()
+    ours = single_file.load_controlnet(control)
+    latents, text, hint = drawn(1, 4, 16, 16), drawn(1, 77, 768), drawn(1, 3, 128, 128).abs().clamp(0, 1)
+    made = theirs(x=latents, hint=hint, timesteps=MOMENT, context=text)
+    down, middle = ours(latents, MOMENT, text, controlnet_cond=hint, return_dict=False)
+    expected = [*made["output"], *made["middle"]] if isinstance(made, dict) else list(made)
+    pairs = [apart(one, other) for one, other in zip([*down, middle], expected, strict=True)]
+    return max(pairs, key=lambda pair: pair["difference"])
+
+
+def autoencoder(way: str) -> dict[str, float]:
+    """Of the true size."""
+    from figura.tests.models.diffusion.true_size import Tensors
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    from diffusers import AutoencoderKL
+
+    network = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+    )  # fmt: skip
+    named: Tensors = ldm.vae_to_ldm(network.state_dict(), 4, "")
+    path = Path(result).with_name("vae.safetensors")
+    save_file({key: value.contiguous() for key, value in named.items()}, str(path))
+    theirs = comfy.sd.VAE(sd=dict(named)).first_stage_model.float()
+    ours = single_file.load_autoencoder(path)
+    if way == "decode":
+        latents = drawn(1, 4, 8, 8)
+        return apart(ours.decode(latents).sample, theirs.decode(latents))
+    picture = drawn(1, 3, 64, 64)
+    return apart(ours.encode(picture).latent_dist.mode(), theirs.encode(picture)[:, :4])
+
+
+def text() -> dict[str, float]:
+    """CLIP-L of the true size, with ComfyUI's own words."""
+    clip = comfy.sd.load_checkpoint_guess_config(checkpoint, output_vae=False)[1]
+    words = "a woman in a red coat, hands in her pockets"
+    ours = single_file.load_text(checkpoint, Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer")
+    return apart(ours.encode([words]), clip.encode_from_tokens(clip.tokenize(words)))
+
+
+with torch.no_grad():
+    found = {
+        "U-Net of SD1.5 inpainting": unet(),
+        "U-Net of SDXL inpainting": xl_unet(),
+        "ControlNet": controlnet(),
+        "autoencoder, encoding": autoencoder("encode"),
+        "autoencoder, decoding": autoencoder("decode"),
+        "CLIP-L": text(),
+    }
+Path(result).write_text(json.dumps(found), encoding="utf-8")
