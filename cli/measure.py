@@ -25,7 +25,7 @@ WHAT = {
     "crop": "crop and stitch at 4K and 8K",
     "refine": "refining the crop over refining the whole picture",
     "sam": "a further point over the first",
-    "train": "steps of the trainer",
+    "steps": "steps of the trainer",
     "start": "import of the pack, and the first picture",
     "again": "the same picture with another seed over the first",
     "ray": "pictures a second with one and two workers",

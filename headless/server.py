@@ -140,13 +140,11 @@ class ComfyServer:
 
     async def _state(self, prompt_id: str) -> str:
         """Whether a run has ended, is running or pending, or is unknown, when no event tells."""
-        if prompt_id in await self._json("GET", f"/history/{prompt_id}"):
-            return "ended"
-        queue = await self._json("GET", "/queue")
+        queue = await self._json("GET", "/queue")  # before the history, into which a run goes from here
         for state in ("running", "pending"):
             if any(prompt_id in entry for entry in queue[f"queue_{state}"]):
                 return state
-        return "unknown"
+        return "ended" if prompt_id in await self._json("GET", f"/history/{prompt_id}") else "unknown"
 
     def _is_end(self, event: Mapping[str, Any], prompt_id: str, graph: Graph, report: Report) -> bool:
         """Pass one event on; True when the run is over and its history written."""

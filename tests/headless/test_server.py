@@ -134,7 +134,8 @@ class FakeComfyUI:
         return web.json_response({prompt_id: {"outputs": outputs}} if prompt_id in self.finished else {})
 
     async def queue(self, request):
-        running = [[0, f"p{number}"] for number in range(9) if self.ending == "stuck"]
+        asked = [f"p{number + 1}" for number in range(len(self.prompts)) if self.ending != "gone"]
+        running = [[0, prompt_id] for prompt_id in asked if prompt_id not in self.finished]
         return web.json_response({"queue_running": running, "queue_pending": []})
 
     async def view(self, request):

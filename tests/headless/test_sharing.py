@@ -12,8 +12,8 @@ from figura.tests.headless.test_server import GRAPH, ODD_ANSWERS, FakeComfyUI, r
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(sharing, "REST", 0.0)
-    monkeypatch.setattr(client, "ANSWER", 0.5)
-    monkeypatch.setattr(client, "LISTEN", 0.2)
+    monkeypatch.setattr(client, "ANSWER", 2.0)
+    monkeypatch.setattr(client, "LISTEN", 0.4)
 
 
 def jobs(count):
@@ -57,7 +57,7 @@ def test_a_dead_server_is_named(tmp_path):
 
 def test_a_run_that_is_never_heard_of_again_is_given_up(tmp_path):
     with FakeComfyUI("stuck") as stuck:
-        (result,) = run_on_servers([stuck.url], jobs(1), tmp_path, lambda *step: None, patience=0.5)
+        (result,) = run_on_servers([stuck.url], jobs(1), tmp_path, lambda *step: None, patience=1.0)
     assert f"{stuck.url} says nothing more of its run" in str(result.error)
     assert ("/interrupt", {"prompt_id": "p1"}) in stuck.posts
 

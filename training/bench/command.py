@@ -186,7 +186,7 @@ def _bench_sam() -> dict[str, Any]:
     return bench_sam()
 
 
-def _bench_train() -> dict[str, Any]:
+def _bench_steps() -> dict[str, Any]:
     from .steps import bench_train
 
     return bench_train()
@@ -202,6 +202,6 @@ BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
     "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
     "memory": _bench_memory,
     "loop": _bench_loop, "compare": _bench_compare, "crop": _bench_crop, "refine": _bench_refine,
-    "sam": _bench_sam, "train": _bench_train, "gpu": _bench_gpu,
+    "sam": _bench_sam, "steps": _bench_steps, "gpu": _bench_gpu,
     "import": _bench_import,
 }  # fmt: skip

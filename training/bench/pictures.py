@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import sys
 import types
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def bench_crop(
     sizes: dict[str, tuple[int, int]] | None = None, rounds: int = 3, cropstitch: Path | None = None
 ) -> dict[str, Any]:
     """Time of crop and stitch at 4K and 8K over that of copying the picture twice, and over the nodes of
-    ComfyUI-InpaintCropAndStitch where a checkout of it is given, without blending as here and with its 32 px.
+    ComfyUI-InpaintCropAndStitch where a checkout of it is given, plainly as here and with its defaults.
 
     Args:
         sizes: (height, width) by name.
@@ -107,24 +108,29 @@ def crop_and_stitch(image: Tensor, mask: Tensor) -> Tensor:
     return stitch(pixels, patch, patch_mask, plan)[0].movedim(1, -1)
 
 
+PLAIN = {"mask_fill_holes": False, "mask_hipass_filter": 0.0, "mask_blend_pixels": 0}
+"""Settings of theirs with which they do what Crop Person and Stitch do, and no more."""
+
+
 def their_nodes(folder: Path, image: Tensor, mask: Tensor) -> dict[str, Work]:
-    """The same by the nodes of a checkout: both of its modes, without blending and with its own 32 px."""
+    """The same by the nodes of a checkout: in both of its modes, plainly and with their defaults."""
     module = imported(folder / "inpaint_cropandstitch.py")
     crop_node, stitch_node = module.InpaintCropImproved(), module.InpaintStitchImproved()
     declared = crop_node.INPUT_TYPES()["required"]
     settings = {name: spec[1].get("default") for name, spec in declared.items() if len(spec) > 1}
     settings |= {"output_target_width": MODEL, "output_target_height": MODEL, "output_padding": "0"}
 
-    def work(mode: str, blend: int) -> None:
-        own = {**settings, "device_mode": mode, "mask_blend_pixels": blend}
-        stitcher, cropped, _ = crop_node.inpaint_crop(image, mask=mask, **own)
+    def work(mode: str, changed: dict[str, Any]) -> None:
+        stitcher, cropped, _ = crop_node.inpaint_crop(
+            image, mask=mask, **{**settings, "device_mode": mode, **changed}
+        )
         stitch_node.inpaint_stitch(stitcher, cropped)
 
     modes = {"cpu": "cpu (compatible)", "gpu": "gpu (much faster)"}
     return {
-        f"cropandstitch_{key}_blend{blend}": lambda mode=mode, blend=blend: work(mode, blend)  # type: ignore[misc]
+        f"cropandstitch_{key}_{how}": partial(work, mode, changed)
         for key, mode in modes.items()
-        for blend in (0, 32)
+        for how, changed in (("plain", PLAIN), ("defaults", {}))
     }
 
 

@@ -1,4 +1,4 @@
-"""`figura bench train`: steps of the trainer, against the same steps written out."""
+"""`figura bench steps`: steps of the trainer, against the same steps written out."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def bench_train(steps: int = STEPS, batch: int = BATCH) -> dict[str, Any]:
         "steps_per_second": 1 / ours,
         "steps_per_second.bare": 1 / bare,
     }
-    return report("train", steps, 0, "cpu", 1, {**figures, "steps": steps, "batch": batch})
+    return report("steps", steps, 0, "cpu", 1, {**figures, "steps": steps, "batch": batch})
 
 
 def bare_seconds(steps: int, batch: int) -> float:

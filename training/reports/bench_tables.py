@@ -19,13 +19,13 @@ ABOUT = {
     "thread; medians over rounds in which both take turns. Time is that of the processor.",
     "crop": "Crop round a box to 512 px and stitch back, on one thread; medians over rounds in which all "
     "take turns. copies: copying the picture twice; cropandstitch: both nodes of "
-    "ComfyUI-InpaintCropAndStitch in their two modes, without blending as here and with their "
-    "32 px. Time is that of the processor.",
+    "ComfyUI-InpaintCropAndStitch in their two modes; plain: no holes filled, nothing blended, as "
+    "here; defaults: as they come. Time is that of the processor.",
     "refine": "Inpaint Refiner's work on the crop round the hidden part, put back, over the same on the "
     "whole picture, mini's U-Net, on one thread. Time is that of the processor.",
     "sam": "Visible Mask by one more point on the same picture over that of the first, with an encoder of "
     "Segment Anything's public layout, on one thread. Time is that of the processor.",
-    "train": "Steps of the trainer, with the average of the weights and the log, over a bare loop of the "
+    "steps": "Steps of the trainer, with the average of the weights and the log, over a bare loop of the "
     "same network and optimizer, on one thread. Time is that of the processor.",
     "start": "Each in a process of its own: torch alone, torch and the pack with all of its nodes, and the "
     "first picture of phac_photo by the command line. Time is that of the processor.",
