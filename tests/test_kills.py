@@ -225,8 +225,8 @@ def kill_and_go_on(name: str, folder: Path, url: str, whole: Callable, seed: int
     assert contents(folder) == wanted
 
 
-EACH = [pytest.param(name, marks=pytest.mark.slow if name == "ray" else ()) for name in JOBS]
-"""Ray takes half a minute to start, and three starts for a kill."""
+EACH = [pytest.param(name, marks=pytest.mark.fuzz if name == "ray" else ()) for name in JOBS]
+"""Ray takes half a minute to start, and a kill takes three starts: left out unless asked for by -m fuzz."""
 
 
 @pytest.mark.parametrize("name", EACH)
