@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,3 +32,12 @@ settings.register_profile(
     "figura", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("figura")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked fuzz takes minutes, and runs when -m names it."""
+    if "fuzz" in config.option.markexpr:
+        return
+    for item in items:
+        if item.get_closest_marker("fuzz"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: pytest -m fuzz"))
