@@ -1,7 +1,7 @@
 """kill -9 at a random moment: the same command again gives what an uninterrupted one gives, and nothing else.
 
 Each job runs in a process of its own, which is killed; in the default run once, marked slow five times (on
-under -m fuzz: it takes a minute each).
+Ray under -m fuzz: each takes a minute).
 """
 
 from __future__ import annotations
@@ -250,7 +250,11 @@ def kill_and_go_on(name: str, folder: Path, url: str, whole: Callable, seed: int
     assert contents(folder) == wanted
 
 
-@pytest.mark.parametrize("name", JOBS)
+EACH = [pytest.param(name, marks=pytest.mark.slow if name == "ray" else ()) for name in JOBS]
+"""Ray takes half a minute to start, and three starts for a kill."""
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_one_kill_costs_nothing_but_time(name, tmp_path, url, whole):
     kill_and_go_on(name, tmp_path / "killed", url, whole, seed=len(name))
 

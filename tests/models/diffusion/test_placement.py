@@ -7,6 +7,7 @@ import torch
 from figura.models.diffusion import placement
 from figura.models.diffusion.in_turn import PlainPlacement, images_for, network_bytes, placed
 from figura.models.diffusion.latent_model import LatentNetworks
+from figura.models.diffusion.remembered import Remembered
 from figura.models.phac.networks import Inpainter
 from figura.models.phac.sampling import refine
 from figura.tests.models.diffusion import full_size
@@ -46,6 +47,8 @@ def refiner() -> Inpainter:
 
 
 def refined(model: Inpainter) -> torch.Tensor:
+    """A picture of a model that remembers nothing."""
+    model.remembered = Remembered()
     image, mask = (
         torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)),
         torch.zeros(1, 1, SIDE, SIDE),

@@ -98,7 +98,7 @@ def test_each_of_several_prompts_is_answered_as_if_alone(mini: torch.nn.Module) 
             torch.testing.assert_close(iou[:, one], its_iou, rtol=1e-4, atol=1e-4)
 
 
-def test_without_prompt_maps_pictures_are_encoded_once_and_whatever_the_prompt() -> None:
+def test_without_prompt_maps_a_picture_is_encoded_once_whatever_the_prompts() -> None:
     torch.manual_seed(0)
     public = build_sam(replace(MINI, prompt_maps=False, fine_width=0, stem_widths=()))
     seen = []
@@ -107,7 +107,8 @@ def test_without_prompt_maps_pictures_are_encoded_once_and_whatever_the_prompt()
     with torch.no_grad():
         for _ in range(2):
             prompt_logits(public, image, torch.rand(1, 4, 2, 2) * 128, torch.ones(1, 4, 2))
-    assert len(seen) == 2 and len(seen[0]) == 1 and torch.equal(*seen)
+        prompt_logits(public, 1 - image, torch.rand(1, 4, 2, 2) * 128, torch.ones(1, 4, 2))
+    assert len(seen) == 2 and len(seen[0]) == 1 and not torch.equal(*seen)
 
 
 # The shipped weights
