@@ -64,6 +64,23 @@ class Stillborn:
         pass
 
 
+def run_pictures(folder: str | Path) -> None:
+    """Run the pictures of a folder, by one worker, so that what is saved has one order."""
+    from figura.headless import on_ray
+    from figura.headless.jobs import make_jobs
+    from figura.models.cluster import Cluster
+
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    on_ray.run_graph = slow_graph
+    load, save = {"image": "x.png"}, {"images": ["1", 0], "filename_prefix": "x"}
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": load},
+        "2": {"class_type": "SaveImage", "inputs": save},
+    }
+    jobs = make_jobs(graph, [], [Path(folder) / "pictures"])
+    list(on_ray.run_on_ray(jobs, Path(folder) / "out", Cluster(workers=1), lambda *step: None))
+
+
 def slow_graph(graph: Any, pictures: Any) -> list[tuple[str, str, bytes]]:
     """In place of a run: a file in the folder of the job, after a moment."""
     time.sleep(0.3)
