@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class Remembered:
             return answer()
         weights = state_of(network)
         for kept_weights, kept_asked, kept in tuple(self._kept):
-            if kept_weights == weights and _equal(kept_asked, asked):
+            if _same(kept_weights, weights) and _equal(kept_asked, asked):
                 return _copied(kept)
         made = answer()
         if _bytes(asked) + _bytes(made) <= LARGEST:
@@ -44,14 +45,35 @@ class Remembered:
         return made
 
 
-def state_of(network: nn.Module) -> tuple[Any, ...]:
-    """Something that is another one when the weights are others, wherever they are."""
-    parameters = list(network.parameters())
-    return (
-        parameters[0].dtype if parameters else None,
-        sum(map(id, parameters)),
-        sum(0 if parameter.is_inference() else parameter._version for parameter in parameters),
-    )
+def state_of(network: nn.Module) -> list[tuple[ref[Tensor] | None, Any]]:
+    """Of every weight which it is, how often it was changed, and a number of it; `_same` compares.
+
+    The same wherever the network lies. Buffers are others after a move, so that of them only the number
+    tells, as it does of changes that nobody counts: through `.data`, or of tensors of inference mode.
+    """
+    parameters = [
+        (ref(each), (each.dtype, 0 if each.is_inference() else each._version, _first(each)))
+        for each in network.parameters()
+    ]
+    return [*parameters, *((None, (each.dtype, _first(each))) for each in network.buffers())]
+
+
+def _first(tensor: Tensor) -> float | complex:
+    if tensor.is_meta or not tensor.numel():
+        return 0.0
+    number: float | complex = tensor[(0,) * tensor.ndim].item()
+    return number
+
+
+def _same(kept: list[tuple[Any, Any]], now: list[tuple[Any, Any]]) -> bool:
+    """Whether two states are one. Numbers of dead weights are given to new ones; references are not."""
+    if len(kept) != len(now):
+        return False
+    return all(
+        said == said_now and (weight is None) == (weight_now is None)
+        and (weight is None or weight() is weight_now())
+        for (weight, said), (weight_now, said_now) in zip(kept, now, strict=True)
+    )  # fmt: skip
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -85,7 +85,7 @@ def prompt_logits(
         source, fine = sam.image_encoder(inputs), None
     else:
         remembered = _embeddings.setdefault(sam, Remembered())
-        source, fine = remembered(sam.image_encoder, (images,), lambda: encode(sam, inputs))
+        source, fine = remembered(sam, (images,), lambda: encode(sam, inputs))
         source = source.repeat_interleave(prompts, dim=0)
         fine = None if fine is None else fine.repeat_interleave(prompts, dim=0)
     sparse, dense = sam.prompt_encoder(

@@ -56,6 +56,63 @@ def test_other_weights_answer_anew(network):
     assert network.calls == 4
 
 
+@torch.no_grad()
+def test_weights_that_take_the_place_of_dead_ones_are_others(network):
+    """Their ids are often those of the dead."""
+    remembered = Remembered()
+    for value in range(100):
+        network.weight = torch.nn.Parameter(torch.full((1, 1), value % 7 + 1.0))
+        assert network.asked(remembered, torch.ones(1))[0] == network.weight.sum()
+
+
+@torch.no_grad()
+def test_changes_that_torch_does_not_count_answer_anew(network):
+    remembered = Remembered()
+    network.register_buffer("mean", torch.zeros(1))
+    network.asked(remembered, torch.ones(1))
+    for change in (
+        lambda: network.weight.data.add_(1),
+        lambda: setattr(network.weight, "data", torch.full((1, 1), 7.0)),
+        lambda: network.mean.add_(1),
+        lambda: network.weight.data.fill_(1 / 3),
+        lambda: network.half().float(),
+    ):
+        before = network.calls
+        change()
+        assert network.asked(remembered, torch.ones(1))[0] == network.weight.sum()
+        assert network.calls == before + 1
+
+
+def test_weights_of_inference_mode_that_change_in_place_answer_anew():
+    with torch.inference_mode():
+        network, remembered = Doubler().eval(), Remembered()
+        network.asked(remembered, torch.ones(1))
+        network.weight.add_(1)
+        assert network.asked(remembered, torch.ones(1))[0] == network.weight.sum()
+
+
+@torch.no_grad()
+def test_weights_that_change_places_answer_anew():
+    network = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)).eval()
+    network[0].weight.fill_(2), network[0].bias.fill_(1), network[1].bias.fill_(0)
+    network[1].weight.fill_(3)  # 3 (2 x + 1); the other way round 2 (3 x + 1)
+    remembered, question = Remembered(), torch.ones(1, 1)
+    remembered(network, (question,), lambda: network(question).clone())
+    network[0].weight, network[1].weight = network[1].weight, network[0].weight
+    again = remembered(network, (question,), lambda: network(question))
+    assert torch.equal(again, network(question))
+
+
+@torch.no_grad()
+def test_a_network_that_was_elsewhere_meanwhile_is_the_same(network):
+    remembered = Remembered()
+    network.register_buffer("mean", torch.zeros(1))
+    network.asked(remembered, torch.ones(1))
+    network._apply(torch.clone)  # as .to another device does
+    network.asked(remembered, torch.ones(1))
+    assert network.calls == 1
+
+
 def test_what_is_learnt_is_not_remembered(network):
     remembered = Remembered()
     for _ in range(2):

@@ -163,6 +163,21 @@ def test_half_precision_of_mobile_sam(dtype: torch.dtype, tmp_path: Path) -> Non
     assert 0 < (found - wanted).abs().max() < 0.1 * wanted.abs().max()
 
 
+@torch.no_grad()
+def test_a_picture_is_encoded_once_for_all_points_until_any_weight_of_it_changes() -> None:
+    torch.manual_seed(0)
+    sam = build_sam(replace(VIT, hq=True))
+    calls: list[Any] = []
+    sam.image_encoder.register_forward_hook(lambda *_: calls.append(1))
+    images = torch.rand(1, 3, VIT.image_size, VIT.image_size)
+    first = prompt_logits(sam, images, POINTS, LABELS)[0]
+    assert not torch.equal(first, prompt_logits(sam, images, POINTS + 9, LABELS)[0]) and len(calls) == 1
+    sam.mask_decoder.compress_vit_feat[0].weight.add_(1)  # SAM-HQ's, beside the image encoder
+    changed = prompt_logits(sam, images, POINTS, LABELS)[0]
+    assert len(calls) == 2 and not torch.equal(first, changed)
+    assert not torch.equal(changed, prompt_logits(sam, images.flip(-1), POINTS, LABELS)[0])
+
+
 def both_precisions(made: torch.nn.Module, folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     """The same file loaded in float32, and with its image encoder in `dtype`."""
     save_file({key: value.clone() for key, value in made.state_dict().items()}, folder / "sam.sft")
