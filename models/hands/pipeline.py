@@ -124,7 +124,9 @@ def draw_hands(
         images, masks = sampling.generate_hands(
             model, skeletons[rows], texts[rows], seed=seed + rows.start, on_step=step, **settings
         )
-        masks = masks if sam is None else segmented(sam, images, joints[rows])
+        if sam is not None:
+            model.use(sam)
+            masks = segmented(sam, images, joints[rows])
         return images.cpu(), masks.cpu()
 
     images, masks = in_chunks(chunks(len(near), at_once(model)), work, on_step)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from figura.models.diffusion import batches
+from figura.models.diffusion.in_turn import PlainPlacement, placed
 from figura.models.hands import pipeline as images
 from figura.models.hands import sampling
 from figura.people.hands import LEFT, RIGHT, hands_of
@@ -120,6 +121,25 @@ def test_drawn_hands_are_one_per_hand_with_their_joints_in_the_close_up() -> Non
     assert torch.equal(drawn.skeletons, sampling.skeleton_image(shown, SIZE))
     alone = images.draw_hands(GENERATOR, asked[1:2], "a hand", steps=1, seed=4)
     torch.testing.assert_close(alone.images, drawn.images[1:2], atol=1e-4, rtol=1e-4)
+
+
+def test_what_finds_the_masks_is_brought_back_when_drawing_has_pushed_it_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sam = torch.nn.Identity()
+    brought: list[Any] = []
+
+    class Recorded(PlainPlacement):
+        def bring(self, networks: Any) -> None:
+            brought[:] = networks
+
+    def segmented(given: Any, pictures: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
+        assert given is sam and brought == [sam]
+        return torch.zeros_like(pictures[:, :1])
+
+    monkeypatch.setattr(images, "segmented", segmented)
+    with placed([GENERATOR, sam], Recorded(torch.device("cpu"), 0)):
+        images.draw_hands(GENERATOR, images.hands_to_draw([helpers.pose()]), "a hand", sam=sam, steps=1)
 
 
 # Bodies in pictures
