@@ -22,13 +22,14 @@ def placed(modules: Sequence[nn.Module], placement: Placement) -> Iterator[list[
     Gives the modules without one, which are to be brought as a whole.
     """
     models = [part for module in modules for part in module.modules() if isinstance(part, LatentModel)]
+    before = [model.placement for model in models]
     for model in models:
         model.placement = placement
     try:
         yield [module for module in modules if not any(part in models for part in module.modules())]
     finally:
-        for model in models:
-            model.placement = None
+        for model, earlier in reversed(list(zip(models, before, strict=True))):
+            model.placement = earlier
 
 
 def images_for(free_bytes: float, memory: int) -> int:

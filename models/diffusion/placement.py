@@ -20,7 +20,8 @@ COLOURS, LATENT_FACTOR = 3, 8
 TILE_PX, TILE_OVERLAP = 512, 0.25
 LARGE_PX = 256
 """Pictures with a longer side are coded one by one: an autoencoder needs more memory than a U-Net's step."""
-CPU_OUT_OF_MEMORY = "can't allocate memory"
+OUT_OF_MEMORY = ("you tried to allocate", "out of memory")
+"""What errors without a kind of their own say: of CPUs on every system; of MPS, drivers and libraries."""
 
 
 class Placement(Protocol):
@@ -47,7 +48,10 @@ def working_memory(side: int) -> int:
 
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that there is no memory left, on whatever device."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or CPU_OUT_OF_MEMORY in str(error)
+    said = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in said for words in OUT_OF_MEMORY
+    )
 
 
 def coded(vae: Any, values: Tensor, code: Callable[[Tensor], Tensor]) -> Tensor:

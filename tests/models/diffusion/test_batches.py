@@ -66,7 +66,9 @@ def test_memory_that_runs_out_for_one_picture_is_said(caplog) -> None:
 def test_a_cpu_that_is_full_counts_too() -> None:
     def work(rows, on_step):
         if rows.stop - rows.start > 1:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to")
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+            )
         return (torch.arange(4)[rows],)
 
     assert batches.in_chunks([slice(0, 4)], work, None)[0].tolist() == [0, 1, 2, 3]

@@ -83,6 +83,15 @@ def test_other_modules_are_brought_as_a_whole(refiner: Inpainter) -> None:
         assert whole == [other]
 
 
+def test_a_placement_inside_another_gives_the_model_back(refiner: Inpainter) -> None:
+    outer, inner = Recorded(1.0), Recorded(1.0)
+    with placed([refiner], outer):
+        with placed([refiner, refiner], inner):
+            assert refiner.placement is inner
+        assert refiner.placement is outer
+    assert refiner.placement is None
+
+
 def test_as_many_pictures_as_there_is_memory_for() -> None:
     assert images_for(100.0, 8) == 90 and images_for(0.5, 8) == 1 and images_for(8.9, 8) == 8
 
@@ -131,5 +140,11 @@ def test_memory_that_does_not_suffice_for_tiles_is_an_error() -> None:
 
 def test_what_means_that_memory_ran_out() -> None:
     assert placement.ran_out(torch.OutOfMemoryError("x")) and placement.ran_out(MemoryError())
-    assert placement.ran_out(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    for said in (
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",  # Windows
+        "MPS backend out of memory (MPS allocated: 8 GB)",
+        "CUDA error: out of memory",
+    ):
+        assert placement.ran_out(RuntimeError(said))
     assert not placement.ran_out(RuntimeError("shapes differ"))
