@@ -38,9 +38,14 @@ def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:
     return host.find_model("checkpoint", model), parts
 
 
-def find_vae(vae: str) -> Path | None:
-    """Path of an autoencoder's file; None is the checkpoint's own."""
-    return None if vae == AUTOMATIC else get_host().find_model("vae", vae)
+def stack_options(vae: str) -> dict[str, Any]:
+    """How the loaders of PHAC read a checkpoint: the same way, so that both hold one file once (sharing.py).
+
+    vae: the name of another autoencoder's file, or AUTOMATIC for the checkpoint's own.
+    """
+    host = get_host()
+    path = None if vae == AUTOMATIC else host.find_model("vae", vae)
+    return {"vae": path, "dtype": host.dtype(FULL_SIZE_PARAMETERS), "wide": host.wide_dtype()}
 
 
 def prompted_batch(

@@ -79,7 +79,7 @@ def text_and_vae_input(checkpoints: Sequence[str]) -> Choice:
 
 
 def vae_input(files: Sequence[str]) -> Choice:
-    """Another autoencoder than the model's; read by `common.find_vae`."""
+    """Another autoencoder than the model's; read by `common.stack_options`."""
     return automatic_input(files, "Another VAE (models/vae). automatic: the one of the model's own file.")
 
 

@@ -19,13 +19,12 @@ from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
 from .common import (
     CATEGORY,
-    FULL_SIZE_PARAMETERS,
     find_stack,
-    find_vae,
     found,
     progress_of,
     prompted_batch,
     same_batch,
+    stack_options,
     working_memory,
 )
 from .inputs import (
@@ -110,10 +109,8 @@ class FiguraLoadPHAC:
             host.find_model("phac", store.MINI) / MASK_NET_FILE,
             host.clip_tokenizer(),
             parts=parts,
-            vae=find_vae(vae),
-            dtype=host.dtype(FULL_SIZE_PARAMETERS),
-            wide=host.wide_dtype(),
             operations=host.operations(),
+            **stack_options(vae),
         )
         return (loaded,)
 

@@ -16,16 +16,7 @@ from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images, said_of_empty
 from ..people.crops import CropPlan
-from .common import (
-    CATEGORY,
-    FULL_SIZE_PARAMETERS,
-    find_stack,
-    find_vae,
-    found,
-    progress_of,
-    same_batch,
-    working_memory,
-)
+from .common import CATEGORY, find_stack, found, progress_of, same_batch, stack_options, working_memory
 from .inputs import (
     AUTOMATIC,
     AUTOMATIC_FEATHER,
@@ -85,11 +76,8 @@ class FiguraLoadRefiner:
         if model == store.MINI:
             return (load_mini_refiner(host.find_model("refiner", store.MINI)),)
         checkpoint, parts = find_stack(model, text_and_vae)
-        loaded = load_refiner(
-            checkpoint, host.clip_tokenizer(), parts=parts, vae=find_vae(vae),
-            dtype=host.dtype(FULL_SIZE_PARAMETERS), wide=host.wide_dtype(),
-        )  # fmt: skip
-        return (loaded,)
+        options = stack_options(vae)
+        return (load_refiner(checkpoint, host.clip_tokenizer(), parts=parts, **options),)
 
 
 class FiguraInpaintRefiner:
