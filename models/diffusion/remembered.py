@@ -23,6 +23,10 @@ class Remembered:
     def __init__(self) -> None:
         self._kept: list[tuple[Any, tuple[Any, ...], Any]] = []
 
+    def __reduce__(self) -> tuple[type[Remembered], tuple[()]]:
+        """A copy, of other weights therefore, begins with nothing."""
+        return Remembered, ()
+
     def __call__(self, network: Any, asked: tuple[Any, ...], answer: Callable[[], Answer]) -> Answer:
         """answer(), or a copy of what it was for an equal question.
 
@@ -51,7 +55,7 @@ def state_of(network: nn.Module) -> list[tuple[ref[Tensor] | None, Any]]:
     The same wherever the network lies. Buffers are others after a move, so that of them only the number
     tells, as it does of changes that nobody counts: through `.data`, or of tensors of inference mode.
     """
-    parameters = [
+    parameters: list[tuple[ref[Tensor] | None, Any]] = [
         (ref(each), (each.dtype, 0 if each.is_inference() else each._version, _first(each)))
         for each in network.parameters()
     ]

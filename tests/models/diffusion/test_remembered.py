@@ -1,5 +1,8 @@
 """What networks are asked again is answered from memory, as long as question and weights are the same."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from figura.models.diffusion.remembered import MOST, Remembered
@@ -111,6 +114,15 @@ def test_a_network_that_was_elsewhere_meanwhile_is_the_same(network):
     network._apply(torch.clone)  # as .to another device does
     network.asked(remembered, torch.ones(1))
     assert network.calls == 1
+
+
+@torch.no_grad()
+def test_a_network_that_has_answered_can_be_copied_and_pickled(network):
+    network.remembered = Remembered()
+    network.asked(network.remembered, torch.ones(1))
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        other.asked(other.remembered, torch.ones(1))
+        assert other.calls == 2
 
 
 def test_what_is_learnt_is_not_remembered(network):
