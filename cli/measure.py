@@ -117,7 +117,7 @@ def bench_command(args: argparse.Namespace) -> int:
 def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     """What a bench takes from the command line."""
     if args.what in ("synth", "import"):
-        return {"count": args.count}
+        return {"count": args.count} if args.count else {}
     if args.what == "crop":
         return {"cropstitch": args.cropstitch}
     if args.what == "gpu":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 from ..reports.document import report
@@ -132,76 +134,20 @@ def _humansd_steps(images: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def _bench_pocold() -> dict[str, Any]:
-    from .pocold import bench_pocold
-
-    return bench_pocold()
-
-
-def _bench_import(count: int = 0) -> dict[str, Any]:
-    from .imports import COUNT, bench_import
-
-    return bench_import(count or COUNT)
+MODULES = {
+    "pocold": "pocold", "load": "load", "memory": "memory", "loop": "loop", "compare": "pictures",
+    "crop": "pictures", "refine": "pictures", "sam": "pictures", "steps": "steps", "gpu": "gpu",
+    "import": "imports",
+}  # fmt: skip
+"""Bench -> its file in this folder, which has the function bench_NAME."""
 
 
-def _bench_load(**files: Any) -> dict[str, Any]:
-    from .load import bench_load
-
-    return bench_load(**files)
-
-
-def _bench_memory() -> dict[str, Any]:
-    from .memory import bench_memory
-
-    return bench_memory()
-
-
-def _bench_loop() -> dict[str, Any]:
-    from .loop import bench_loop
-
-    return bench_loop()
-
-
-def _bench_compare() -> dict[str, Any]:
-    from .pictures import bench_compare
-
-    return bench_compare()
-
-
-def _bench_crop(cropstitch: Any = None) -> dict[str, Any]:
-    from .pictures import bench_crop
-
-    return bench_crop(cropstitch=cropstitch)
-
-
-def _bench_refine() -> dict[str, Any]:
-    from .pictures import bench_refine
-
-    return bench_refine()
-
-
-def _bench_sam() -> dict[str, Any]:
-    from .pictures import bench_sam
-
-    return bench_sam()
-
-
-def _bench_steps() -> dict[str, Any]:
-    from .steps import bench_train
-
-    return bench_train()
-
-
-def _bench_gpu(scales: Any) -> dict[str, Any]:
-    from .gpu import bench_gpu
-
-    return bench_gpu(scales)
+def _measured(what: str, **options: Any) -> dict[str, Any]:
+    module = import_module(f".{MODULES[what]}", __package__)
+    figures: dict[str, Any] = getattr(module, f"bench_{what}")(**options)
+    return figures
 
 
 BENCHES: dict[str, Callable[..., dict[str, Any]]] = {
-    "synth": bench_synth, "humansd": bench_humansd, "pocold": _bench_pocold, "load": _bench_load,
-    "memory": _bench_memory,
-    "loop": _bench_loop, "compare": _bench_compare, "crop": _bench_crop, "refine": _bench_refine,
-    "sam": _bench_sam, "steps": _bench_steps, "gpu": _bench_gpu,
-    "import": _bench_import,
+    "synth": bench_synth, "humansd": bench_humansd, **{what: partial(_measured, what) for what in MODULES},
 }  # fmt: skip

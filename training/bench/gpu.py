@@ -23,6 +23,7 @@ from ...models.diffusion.networks import noise_schedule
 from ...models.phac.networks import Inpainter, InvisibleMaskUNet, PHACModel
 from ...models.pocold import networks as pocold
 from ..reports.document import report
+from .memory import SDXL_UNET
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,7 @@ class Scale:
 
 
 SD15 = Scale(512, {"cross_attention_dim": 768, "attention_head_dim": 8})
-SDXL = Scale(
-    1024,
-    {
-        "cross_attention_dim": 2048, "block_out_channels": (320, 640, 1280),
-        "down_block_types": ("DownBlock2D", *LEVELS[:2]),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "attention_head_dim": (5, 10, 20), "transformer_layers_per_block": (1, 2, 10),
-        "use_linear_projection": True, "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": POOLED + 6 * 256,
-    },
-    context=2048,
-)  # fmt: skip
+SDXL = Scale(1024, SDXL_UNET, context=2048)
 TINY = Scale(
     64,
     {

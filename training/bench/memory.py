@@ -30,8 +30,7 @@ SPARE_BYTES = GIB // 2
 """For the system's own use of a graphics card of 8 GiB."""
 PICTURES, TOKENS = 8, 77
 """Pictures of float32 at full size that `sampling.refine` holds meanwhile; tokens of a text."""
-UNET: dict[str, Any] = {
-    "in_channels": 9,
+SDXL_UNET: dict[str, Any] = {
     "cross_attention_dim": 2048,
     "block_out_channels": (320, 640, 1280),
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -43,6 +42,10 @@ UNET: dict[str, Any] = {
     "addition_time_embed_dim": 256,
     "projection_class_embeddings_input_dim": 2816,
 }
+CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+CLIP_BIG = {
+    "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20,
+}  # fmt: skip
 VAE: dict[str, Any] = {
     "block_out_channels": (128, 256, 512, 512),
     "layers_per_block": 2,
@@ -178,19 +181,12 @@ def _sdxl() -> LatentNetworks:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    small = {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-    }
-    big = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
     with torch.device("meta"):
-        unet = UNet2DConditionModel(**UNET).to(torch.float16)
+        unet = UNet2DConditionModel(in_channels=9, **SDXL_UNET).to(torch.float16)
         vae = AutoencoderKL(**VAE).to(torch.bfloat16)
         encoders = (
-            CLIPTextModel(CLIPTextConfig(**small)).to(torch.float16),
-            CLIPTextModelWithProjection(CLIPTextConfig(**big, projection_dim=1280)).to(torch.float16),
+            CLIPTextModel(CLIPTextConfig(**CLIP_L)).to(torch.float16),
+            CLIPTextModelWithProjection(CLIPTextConfig(**CLIP_BIG, projection_dim=1280)).to(torch.float16),
         )
         return LatentNetworks(vae, unet, SpokenText(*encoders), SIDE)
 

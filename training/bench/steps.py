@@ -68,7 +68,7 @@ def denoising_loss(module: Any, batch: Mapping[str, Tensor]) -> Tensor:
     return F.mse_loss(predicted, batch["noise"])
 
 
-def bench_train(steps: int = STEPS, batch: int = BATCH) -> dict[str, Any]:
+def bench_steps(steps: int = STEPS, batch: int = BATCH) -> dict[str, Any]:
     """Steps a second of the trainer (with its average of the weights and its log) and of a bare loop.
 
     The first two steps warm up.

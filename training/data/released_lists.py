@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.files import write_then_rename
 from .people import write_json
 
 SCORE = 0.02
@@ -206,12 +207,15 @@ def hagrid_hands(annotations: Path, images: Path, masks: Path, out: Path) -> Pat
     if not lines:
         raise ValueError(f"{annotations} has no hand with 21 landmarks: HaGRID's annotations are wanted")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n".join(json.dumps(line) for line in lines) + "\n", encoding="utf-8")
+    text = "\n".join(json.dumps(line) for line in lines) + "\n"
+    write_then_rename(out, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
     return out
 
 
 def _hagrid_lines(file: Path, images: Path, masks: Path) -> Iterator[dict[str, Any]]:
     for key, entry in _object(file).items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("labels"), list):
+            raise ValueError(f"{file}: {key} lacks labels: HaGRID's annotations are wanted")
         landmarks = entry.get("hand_landmarks") or entry.get("landmarks") or []
         place = images / file.stem / f"{key}.jpg"
         for number, (points, label) in enumerate(zip(landmarks, entry["labels"], strict=False)):

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ...models.files import write_then_rename
-from .people import create_arrays, write_json
+from ...models.locks import only_one
+from .people import Arrays, create_arrays, missing_parts, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,9 @@ TAR, SAFETENSORS = KINDS = ("tar", "safetensors")
 CAPTIONS = "captions.json"
 NOT_DATA = re.compile(r"latents|skeletons")
 """In the names of arrays that are made anew from the others."""
-NAME = re.compile(r"(.+)-(\d{6})-of-(\d{6})\.(tar|safetensors)$")
+NAME = re.compile(r"([\w-]+)-(\d{6})-of-(\d{6})\.(tar|safetensors)$")
+ARRAY = re.compile(r"\w+")
+"""Names become paths: shards come from elsewhere."""
 Rows = dict[str, np.ndarray]
 
 
@@ -64,7 +67,7 @@ def _write(place: Path, folder: Path, captions: list[str], start: int, kind: str
         name: np.ascontiguousarray(array[start : start + ROWS]) for name, array in _arrays(folder).items()
     }
     place.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"captions": json.dumps(texts), "rows": str(len(captions))}
+    metadata = {"captions": json.dumps(texts)}
     if kind == SAFETENSORS:
         write_then_rename(place, lambda file: save_file(arrays, str(file), metadata))
     else:
@@ -95,15 +98,18 @@ def _add(packed: tarfile.TarFile, name: str, content: bytes) -> None:
 def unpack(shards: Path, data: Path) -> int:
     """Bring shards back into the folders of a data set; gives the number of shards that were read now.
 
-    Raises FileNotFoundError for lacking shards, naming the first, and ValueError for one that is damaged.
+    Raises FileNotFoundError for lacking shards, naming the first, ValueError for one that is damaged or of
+    another set, and FolderInUseError where another process works.
     """
     found = {file: NAME.match(file.name) for file in sorted(shards.iterdir())} if shards.is_dir() else {}
     groups: dict[str, dict[int, Path]] = {}
     totals: dict[str, int] = {}
     for file, match in found.items():
         if match:
-            groups.setdefault(match[1], {})[int(match[2])] = file
-            totals[match[1]] = int(match[3])
+            name, total = match[1], int(match[3])
+            groups.setdefault(name, {})[int(match[2])] = file
+            if totals.setdefault(name, total) != total:
+                raise ValueError(f"{shards} has {name} in {totals[name]} shards and in {total}: keep one set")
     if not groups:
         raise FileNotFoundError(
             f"no shards in {shards}: files called NAME-000000-of-000001.tar or .safetensors"
@@ -120,35 +126,54 @@ def _unpack(folder: Path, files: Mapping[int, Path], total: int) -> int:
         raise FileNotFoundError(
             f"{len(lacking)} of {total} shards of {place.stem} lack, first number {lacking[0]}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    last = (total - 1) * ROWS + len(_read(files[total - 1])[1])
-    read = 0
-    for number in range(total):
-        mark = folder / f"shard_{number:06d}.json"
-        if mark.is_file():
-            continue
-        arrays, texts = _read(files[number])
-        layout = {name: ((last, *array.shape[1:]), str(array.dtype)) for name, array in arrays.items()}
+    with only_one(folder, "unpack in"):
+        arrays, texts = _read(files[total - 1])
+        count = (total - 1) * ROWS + len(texts)
+        layout = {name: ((count, *shape[1:]), dtype) for name, (shape, dtype) in _layout(arrays).items()}
+        marks = {number: folder / f"shard_{number:06d}.json" for number in range(total)}
+        missing = missing_parts(folder, layout, marks)
         create_arrays(folder, layout)
-        for name, array in arrays.items():
-            place = np.load(folder / f"{name}.npy", mmap_mode="r+")
-            place[number * ROWS : number * ROWS + len(texts)] = array
-            place.flush()
-        write_json(mark, texts)
-        read += 1
-    marks = [folder / f"shard_{number:06d}.json" for number in range(total)]
-    write_json(folder / CAPTIONS, [text for mark in marks for text in json.loads(mark.read_text("utf-8"))])
-    for mark in marks:
-        mark.unlink()
-    return read
+        for number in missing:
+            write_json(marks[number], _bring(files[number], folder, layout, number * ROWS))
+        texts = [text for mark in marks.values() for text in json.loads(mark.read_text("utf-8"))]
+        write_json(folder / CAPTIONS, texts)
+        for mark in marks.values():
+            mark.unlink()
+    return len(missing)
+
+
+def _bring(file: Path, folder: Path, layout: Arrays, start: int) -> list[str]:
+    """Write a shard's rows into the arrays from `start` on; gives their texts."""
+    arrays, texts = _read(file)
+    like = {name: ((len(texts), *shape[1:]), dtype) for name, (shape, dtype) in layout.items()}
+    count = next(iter(layout.values()))[0][0]
+    if len(texts) != min(ROWS, count - start) or like != _layout(arrays):
+        raise ValueError(
+            f"{file} has other rows or arrays than the last shard of its set: pack the data anew"
+        )
+    for name, array in arrays.items():
+        place = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        place[start : start + len(texts)] = array
+        place.flush()
+    return texts
+
+
+def _layout(arrays: Rows) -> Arrays:
+    return {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}
 
 
 def _read(file: Path) -> tuple[Rows, list[str]]:
     """The arrays of a shard and its texts; ValueError names a damaged one."""
     try:
-        return _read_tar(file) if file.suffix == f".{TAR}" else _read_safetensors(file)
+        arrays, texts = _read_tar(file) if file.suffix == f".{TAR}" else _read_safetensors(file)
     except Exception as error:
         raise ValueError(f"{file} is damaged ({error}): copy it again") from error
+    wrong = [name for name in arrays if not ARRAY.fullmatch(name)]
+    if wrong or not arrays:
+        raise ValueError(
+            f"{file} is no shard of `figura data pack`: {wrong[0] if wrong else 'nothing'!r} in it"
+        )
+    return arrays, texts
 
 
 def _read_safetensors(file: Path) -> tuple[Rows, list[str]]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...models.cfld.config import released_config
 from ...models.cfld.networks import CFLDNetworks
 from ...models.cfld.pipeline import heatmaps, pose_image
-from .parity import NETWORK_LIMIT, PIXEL_LIMIT, RELATIVE, Row, differing, relative
+from .parity import DRAWN, NETWORK_LIMIT, PIXEL_LIMIT, RELATIVE, Row, misdrawn, relative
 from .parity_cfld_process import compare_process
 from .parity_cfld_unet import compare_unet
 from .parity_checkouts import plain_attention, randomised, released_modules, timm_layers
@@ -118,5 +118,5 @@ def _cfld_drawings(folder: Path) -> Iterator[Row]:
         theirs = torch.from_numpy(drawn.draw_pose_from_cords(places, size, CANVAS)).permute(2, 0, 1) / 255
         heat = torch.from_numpy(drawn.cords_to_map(places, size, CANVAS)).permute(2, 0, 1)
     joints = torch.tensor([[(x * size[1] / CANVAS[1], float(y), 1.0) for x, y in PERSON]])
-    yield Row("skeleton", differing(theirs, pose_image(joints, 256)[0, :3]), PIXEL_LIMIT, "of the pixels")
+    yield Row("skeleton", misdrawn(theirs, pose_image(joints, 256)[0, :3]), PIXEL_LIMIT, DRAWN)
     yield Row("heatmaps", relative(heat, heatmaps(joints, 256, 6.0)[0]), NETWORK_LIMIT, RELATIVE)

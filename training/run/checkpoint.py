@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,12 +25,3 @@ def write_state(state: Mapping[str, object], place: Path) -> None:
         free = shutil.disk_usage(place.parent).free
         code = errno.ENOSPC if isinstance(error.__context__, OSError) or free < FULL_BELOW else errno.EIO
         raise OSError(code, str(error).splitlines()[0], str(place)) from error
-
-
-def in_memory(state: Any) -> Any:
-    """The same state, its tensors in memory and no more in the file that they were mapped from."""
-    if isinstance(state, torch.Tensor):
-        return state.clone()
-    if isinstance(state, dict):
-        return {name: in_memory(value) for name, value in state.items()}
-    return [in_memory(value) for value in state] if isinstance(state, list) else state

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ import torch
 from ...models.diffusion.checkpoint import save_module
 from ...models.files import write_then_rename
 from ...models.locks import only_one
-from .checkpoint import in_memory, write_state
+from .checkpoint import write_state
 from .copies import HalfCopy, MovingAverage
 from .lora import lower, write_lora
 from .progress import Board, TrainingLog, save_image
@@ -256,15 +257,12 @@ class Trainer:
                 "choose another --work folder or --no-resume"
             )
         self.step, self.seconds = state["step"], state["seconds"]
-        for own, kept in (
-            (self.average.parameters, state["parameters"]),
-            (self.average.shadow, state["average"]),
-        ):
-            for target, value in zip(own, kept, strict=True):
-                target.copy_(value)
+        own, kept = self.average.parameters + self.average.shadow, state["parameters"] + state["average"]
+        for target, value in zip(own, kept, strict=True):
+            target.copy_(value)
         for name, buffer in self.module.named_buffers():
             buffer.copy_(state["buffers"][name])
-        self.optimizer.load_state_dict(in_memory(state["optimizer"]))
+        self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # no more in the file
         logger.info("%s: resumed at step %d", self.recipe.name, self.step)
 
     def _fingerprint(self) -> str:

@@ -15,17 +15,12 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from figura.models.perception.sam_networks import SamConfig, build_sam
 from figura.tests.models.diffusion import full_size
 from figura.tests.models.diffusion import ldm_layout as ldm
+from figura.training.bench.memory import CLIP_BIG, CLIP_L, SDXL_UNET
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 Tensors = dict[str, torch.Tensor]
 WEIGHT = 0.01
-BIG_CLIP = {
-    "hidden_size": 1280,
-    "intermediate_size": 5120,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 20,
-}
 
 
 def sd15() -> Tensors:
@@ -38,16 +33,8 @@ def sd15() -> Tensors:
 def sdxl() -> Tensors:
     """SDXL inpainting in the original layout, without memory."""
     with torch.device("meta"):
-        unet = UNet2DConditionModel(
-            in_channels=9, cross_attention_dim=2048, block_out_channels=(320, 640, 1280),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            attention_head_dim=(5, 10, 20), transformer_layers_per_block=(1, 2, 10),
-            use_linear_projection=True,
-            addition_embed_type="text_time", addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-        )  # fmt: skip
-        big = CLIPTextModelWithProjection(CLIPTextConfig(**BIG_CLIP, projection_dim=1280, hidden_act="gelu"))
+        unet = UNet2DConditionModel(in_channels=9, **SDXL_UNET)
+        big = CLIPTextModelWithProjection(CLIPTextConfig(**CLIP_BIG, projection_dim=1280, hidden_act="gelu"))
     named = {_with_prefix(key): value for key, value in big.state_dict().items()}
     small = ldm.clip_to_ldm(_clip(), "conditioner.embedders.0.transformer.")
     return ldm.unet_to_ldm(unet.state_dict(), 2) | _vae() | small | ldm.big_clip_to_ldm(named)
@@ -70,14 +57,8 @@ def _vae() -> Tensors:
 
 
 def _clip() -> Tensors:
-    config = {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-    }
     with torch.device("meta"):
-        return dict(CLIPTextModel(CLIPTextConfig(**config)).state_dict())
+        return dict(CLIPTextModel(CLIPTextConfig(**CLIP_L)).state_dict())
 
 
 def _with_prefix(key: str) -> str:

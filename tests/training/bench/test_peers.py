@@ -62,7 +62,7 @@ class InpaintStitchImproved:
 def test_refiner_points_and_steps_are_measured():
     assert pictures.bench_refine(160, 1, 1)["metrics"]["time_ratio.full"] > 0
     assert pictures.bench_sam(64, 2, 1)["metrics"]["time_ratio.next_point"] > 0
-    assert steps.bench_train(1, 1)["metrics"]["time_ratio.bare"] > 0
+    assert steps.bench_steps(1, 1)["metrics"]["time_ratio.bare"] > 0
 
 
 def test_every_method_runs_at_tiny_size():

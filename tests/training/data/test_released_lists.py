@@ -156,6 +156,8 @@ class TestHaGRID:
     def test_what_lacks_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="has no hand with 21 landmarks"):
             command.main(self.annotated(tmp_path, landmarks=[[], []]))
+        with pytest.raises(ValueError, match="palm.json: key lacks labels"):
+            command.main(self.annotated(tmp_path, labels=None))
         words = self.annotated(tmp_path)
         (tmp_path / "masks" / "key_1.png").unlink()
         with pytest.raises(FileNotFoundError, match="no mask .*key_1.png, which the list of hands names"):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figura.models.locks import FolderInUseError, only_one
 from figura.training.data import command, shards
 from figura.training.data.pairs import build_pairs
+from safetensors.numpy import save_file
 
 COUNT = 5
 
@@ -71,3 +73,56 @@ def test_shards_that_lack_or_are_damaged_are_named(data: Path, tmp_path: Path) -
         shards.pack(data, out, "zip")
     with pytest.raises(FileNotFoundError, match="no finished data in"):
         shards.pack(tmp_path / "none", out)
+
+
+def test_an_array_that_went_is_read_anew_with_all_of_its_rows(
+    data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    out, back, read = tmp_path / "out", tmp_path / "back", shards._read
+    shards.pack(data, out)
+
+    def breaks(file: Path):
+        if file.name.startswith("train__pairs-000001"):
+            raise KeyboardInterrupt
+        return read(file)
+
+    monkeypatch.setattr(shards, "_read", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        shards.unpack(out, back)
+    (back / "train" / "pairs" / "source.npy").unlink()
+    monkeypatch.setattr(shards, "_read", read)
+    assert shards.unpack(out, back) == 3 and same(data, back)
+
+
+def test_two_processes_do_not_unpack_at_once(data: Path, tmp_path: Path) -> None:
+    shards.pack(data, tmp_path / "out")
+    with only_one(tmp_path / "back" / "train" / "pairs", "unpack in"), pytest.raises(FolderInUseError):
+        shards.unpack(tmp_path / "out", tmp_path / "back")
+
+
+def test_shards_of_two_sets_are_not_mixed(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shards.pack(data, out)
+    first, second = (out / f"train__pairs-{number}-of-000003.tar" for number in ("000000", "000002"))
+    whole = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ValueError, match="000000-of-000003.tar has other rows or arrays"):
+        shards.unpack(out, tmp_path / "back")
+    first.write_bytes(whole)
+    (out / "train__pairs-000000-of-000004.tar").write_bytes(whole)
+    with pytest.raises(ValueError, match="in 3 shards and in 4: keep one set"):
+        shards.unpack(out, tmp_path / "back")
+
+
+@pytest.mark.parametrize("kind", shards.KINDS)
+def test_names_in_a_shard_lead_nowhere_else(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    place, arrays = out / f"train-000000-of-000001.{kind}", {"../../elsewhere": np.zeros((1, 2), np.uint8)}
+    if kind == shards.TAR:
+        shards._write_tar(place, arrays, ["a"], 0)
+    else:
+        save_file(arrays, str(place), {"captions": '["a"]'})
+    with pytest.raises(ValueError, match="is no shard of .figura data pack.: '../../elsewhere'"):
+        shards.unpack(out, tmp_path / "back" / "data")
+    assert not list(tmp_path.rglob("elsewhere*"))

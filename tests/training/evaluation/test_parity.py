@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 from figura.cli import main as cli
+from figura.models.cfld.pipeline import pose_image
 from figura.models.pocold.networks import PoCoLDNetworks
 from figura.tests.models.pocold import tiny
-from figura.training.evaluation import parity, parity_checkouts, parity_methods, parity_pocold
+from figura.training.evaluation import (
+    parity,
+    parity_cfld,
+    parity_checkouts,
+    parity_humansd_process,
+    parity_methods,
+    parity_pocold,
+)
 from torch import nn
 
 
@@ -46,6 +54,29 @@ def test_differences_are_relative_and_of_visible_pixels() -> None:
     other[1, 0, :5] -= 0.5
     other[:, 5] -= 0.01
     assert parity.differing(ours, other) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("joint", range(18))
+def test_a_drawing_without_one_joint_is_misdrawn(joint: int) -> None:
+    joints = torch.tensor([[(x * 256 / 176, float(y), 1.0) for x, y in parity_cfld.PERSON]])
+    whole = pose_image(joints, 256)[0, :3]
+    joints[:, joint] = 0
+    assert parity.misdrawn(whole, pose_image(joints, 256)[0, :3]) > parity.PIXEL_LIMIT
+
+
+def test_softer_edges_are_not_misdrawn_and_shifted_ones_are() -> None:
+    ours = torch.zeros(3, 32, 32)
+    ours[:, 8:24, 8:24] = 1
+    soft = ours.clone()
+    soft[:, 7, 8:24] = 0.4
+    assert parity.misdrawn(soft, ours) == 0 == parity.misdrawn(ours, soft)
+    assert parity.misdrawn(ours.roll(2, 1), ours) == pytest.approx((16 + 14) / (16 * 18))
+    assert parity.misdrawn(0 * ours, 0 * ours) == 0
+
+
+def test_only_sides_midway_between_two_sizes_are_excused() -> None:
+    assert parity_humansd_process._is_midway(512, 544) and parity_humansd_process._is_midway(1088, 1024)
+    assert not any(parity_humansd_process._is_midway(512, side) for side in (512, 543, 545, 576))
 
 
 def test_no_parameter_stays_at_zero() -> None:

@@ -31,6 +31,7 @@ from figura.models.phac.networks import InvisibleMaskUNet
 from figura.models.pocold.checkpoint import load_pocold, load_vae_file
 from figura.tests.models.diffusion import full_size as makers
 from figura.tests.training.data import public_formats
+from figura.training.bench.memory import CLIP_L
 from figura.training.data import command as data_command
 from figura.training.reports.tables import hardware
 from safetensors.torch import save_file
@@ -41,7 +42,6 @@ FILES: dict[str, tuple[str, ...]] = {
     "phac": ("inpaint", "control"), "hands": ("sd15",), "body": ("sd15", "control"), "humansd": ("sd21",),
     "cfld": ("sd15", "swin"), "pocold": ("vae",),
 }  # fmt: skip
-CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 OPEN_CLIP_H = {
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
 }  # fmt: skip

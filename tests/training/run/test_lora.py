@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from figura.tests.models.diffusion import full_size as makers
 from figura.training.run.lora import factors, lower, write_lora
 from safetensors.torch import load_file
@@ -79,3 +81,14 @@ def test_the_lora_file_is_the_difference_to_the_base(unet: nn.Module, tmp_path: 
         torch.testing.assert_close(
             base[f"{name}.weight"] + scale * up @ down, after[f"{name}.weight"], atol=1e-3, rtol=1e-2
         )
+
+
+def test_stock_loaders_find_the_layers_of_the_file(unet: nn.Module, tmp_path: Path) -> None:
+    layers = {name for name, part in unet.named_modules() if isinstance(part, nn.Linear)}
+    chosen = lower(unet, 2)
+    path = write_lora(tmp_path / "x.safetensors", unet)
+    assert path is not None
+    read, alphas = StableDiffusionPipeline.lora_state_dict(str(path))
+    found = {re.sub(r"^unet\.|processor\.|_lora|\.(down|up)\.weight$", "", name) for name in read}
+    assert {name.replace("to_out", "to_out.0") for name in found} == set(chosen) <= layers
+    assert len(read) == 2 * len(chosen) and set(alphas.values()) == {2.0}
