@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 from ..headless.graph import InputSpec
+from ..models import store
 from .flow import Flow, Group, Node, Note, Subgraph, has_seed_control, is_widget
 
 WINDOW = (1920, 1010)
@@ -29,6 +30,8 @@ SHOWS_IMAGE = {"SaveImage": 160, "PreviewImage": 160, "MaskPreview": 160, "LoadI
 """Nodes that show a picture, and its height."""
 SIZE_LINE = 50
 """What Nodes 2.0 adds round a picture: its size in pixels below it, and the margins."""
+ERROR_LINE = 36
+"""What Nodes 2.0 adds below a node whose model file is not there."""
 # The point editor, which the page shows in place of the text field `points`.
 HAS_EDITOR = ("FiguraPointPrompt",)
 EDITOR_WIDTH, EDITOR_HEIGHT = 510, 400
@@ -199,8 +202,16 @@ def _room(node: Node) -> int:
     texts = sum(bool(spec.options.get("multiline")) for spec in fields)
     single = VUE_FIELD * (len(fields) - texts)
     line = SIZE_LINE if node.class_type in SHOWS_IMAGE else 0
+    if any(value in _public_files() for value in node.values.values() if isinstance(value, str)):
+        line += ERROR_LINE
     vue = VUE_BASE + VUE_SLOT * _sockets(node) + single + VUE_TEXT * texts + _picture(node) + line
     return max(node_height(node), vue) + (PREVIEW_HEIGHT if _shows_preview(node) else 0)
+
+
+@cache
+def _public_files() -> frozenset[str]:
+    """Names of the files that a user has or has not."""
+    return frozenset(file.name for file in store.known_files())
 
 
 def _shows_preview(node: Node) -> bool:
