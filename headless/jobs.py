@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,22 @@ class Job:
     name: str
     graph: Graph
     said: frozenset[tuple[str, str]] = frozenset()
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the graph and its pictures as they are when it is first asked for. OSError for unreadable ones."""
+        pictures = {(node_id, "image"): path for node_id, path in pictures_of(self)}
+        graph = {
+            node_id: {
+                "class_type": node["class_type"],
+                "inputs": {
+                    name: _digest_of(pictures[node_id, name]) if (node_id, name) in pictures else value
+                    for name, value in node["inputs"].items()
+                },
+            }
+            for node_id, node in self.graph.items()
+        }
+        return hashlib.sha256(json.dumps(graph, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -137,6 +156,10 @@ def pictures_of(job: Job) -> list[tuple[str, Path]]:
     """(node id, path) of every image loader that names a picture on this machine."""
     named = [(node_id, job.graph[node_id]["inputs"].get("image")) for node_id in _loaders(job.graph)]
     return [(key, Path(value)) for key, value in named if isinstance(value, str) and is_file(value)]
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
@@ -265,10 +288,14 @@ def _for_image(graph: Graph, loader: str, path: Path, several: bool, name: str) 
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names, with -2, -3 ... behind those that came before."""
-    seen: dict[str, int] = {}
-    result = []
+    """The names, with -2, -3 ... behind those that came before; none that another one has already."""
+    taken, result = set(names), []
+    used: dict[str, int] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+        used[name] = used.get(name, 0) + 1
+        unique = name
+        while used[name] > 1 and (unique := f"{name}-{used[name]}") in taken:
+            used[name] += 1
+        taken.add(unique)
+        result.append(unique)
     return result
