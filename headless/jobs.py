@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,7 +43,7 @@ class Job:
 
     @cached_property
     def digest(self) -> str:
-        """Of the graph and its pictures as they are when it is first asked for. OSError for unreadable ones."""
+        """Of the graph and its pictures, as they are when it is first asked for. Raises OSError."""
         pictures = {(node_id, "image"): path for node_id, path in pictures_of(self)}
         graph = {
             node_id: {
@@ -95,7 +96,7 @@ def make_jobs(
     if not images:
         return [Job("", graph, frozenset(given))]
     several, said = len(images) > 1, frozenset(given | {(loader, "image")})
-    names = _unique([image.stem for image in images])
+    names = _unique([as_text(image.stem) for image in images])
     return [
         Job(name, _for_image(graph, loader, path, several, name), said) for name, path in zip(names, images)
     ]
@@ -181,6 +182,11 @@ def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
         if problem:
             raise GraphError(f"{where}, {problem}")
         yield node_id, "image", path
+
+
+def as_text(name: str) -> str:
+    """A file's name with _ for bytes that are no text, which JSON and HTTP cannot carry."""
+    return re.sub("[\ud800-\udfff]", "_", name)
 
 
 def is_file(name: str | Path) -> bool:
