@@ -53,6 +53,14 @@ class ProgressLine:
                 self._stream.write(f"{name}: {done}/{total}\n")
                 self._stream.flush()
 
+    def clear(self) -> None:
+        """Take away a bar that is not finished, so that a line can be said in its place."""
+        with self._lock:
+            if self._width:
+                self._stream.write("\r" + " " * self._width + "\r")
+                self._stream.flush()
+                self._width = 0
+
     def _draw(self, line: str, end: str) -> None:
         self._stream.write("\r" + line.ljust(self._width) + end)
         self._stream.flush()

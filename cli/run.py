@@ -86,18 +86,17 @@ def run_command(args: argparse.Namespace) -> int:
     if args.server and cluster is not None:
         raise ValueError("--server and --ray are two ways to run: give one of them")
     started = time.monotonic()
-    table = BatchTable()
+    line = ProgressLine()
+    table = BatchTable(line)
     if cluster is not None:
         from ..headless.on_ray import run_on_ray
 
-        for result in run_on_ray(jobs, args.output, cluster, ProgressLine().report):
+        for result in run_on_ray(jobs, args.output, cluster, line.report):
             table.tell(result)
     else:
         from ..headless.sharing import run_on_servers
 
-        run_on_servers(
-            args.server, jobs, args.output, ProgressLine().report, table.tell, patience=args.patience
-        )
+        run_on_servers(args.server, jobs, args.output, line.report, table.tell, patience=args.patience)
     return table.end(time.monotonic() - started)
 
 
@@ -182,11 +181,13 @@ def _say_files(result: JobResult) -> None:
 class BatchTable:
     """Says files as they are saved, and at the end what became of how many pictures, in one table."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
         self._names: dict[str, list[str]] = {"saved": [], "there already": []}
 
     def tell(self, result: JobResult) -> None:
         """Take in one result."""
+        self._line.clear()
         _say_files(result)
         there = "there already" if result.earlier else "saved"
         what = there if result.error is None else message_of(result.error)
@@ -195,6 +196,7 @@ class BatchTable:
     def end(self, seconds: float) -> int:
         """Say the table; the exit status."""
         failures = [what for what in self._names if what not in ("saved", "there already")]
+        self._line.clear()
         note("pictures  what became of them")
         for what, names in self._names.items():
             if names:

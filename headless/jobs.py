@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,22 @@ class Job:
     name: str
     graph: Graph
     said: frozenset[tuple[str, str]] = frozenset()
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the graph and its pictures, as they are when it is first asked for. Raises OSError."""
+        pictures = {(node_id, "image"): path for node_id, path in pictures_of(self)}
+        graph = {
+            node_id: {
+                "class_type": node["class_type"],
+                "inputs": {
+                    name: _digest_of(pictures[node_id, name]) if (node_id, name) in pictures else value
+                    for name, value in node["inputs"].items()
+                },
+            }
+            for node_id, node in self.graph.items()
+        }
+        return hashlib.sha256(json.dumps(graph, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -76,7 +96,7 @@ def make_jobs(
     if not images:
         return [Job("", graph, frozenset(given))]
     several, said = len(images) > 1, frozenset(given | {(loader, "image")})
-    names = _unique([image.stem for image in images])
+    names = _unique([as_text(image.stem) for image in images])
     return [
         Job(name, _for_image(graph, loader, path, several, name), said) for name, path in zip(names, images)
     ]
@@ -139,6 +159,10 @@ def pictures_of(job: Job) -> list[tuple[str, Path]]:
     return [(key, Path(value)) for key, value in named if isinstance(value, str) and is_file(value)]
 
 
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
     """(node id, input name, path) of every image loader that names a picture on this machine.
 
@@ -158,6 +182,11 @@ def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
         if problem:
             raise GraphError(f"{where}, {problem}")
         yield node_id, "image", path
+
+
+def as_text(name: str) -> str:
+    """A file's name with _ for bytes that are no text, which JSON and HTTP cannot carry."""
+    return re.sub("[\ud800-\udfff]", "_", name)
 
 
 def is_file(name: str | Path) -> bool:
@@ -265,10 +294,14 @@ def _for_image(graph: Graph, loader: str, path: Path, several: bool, name: str) 
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names, with -2, -3 ... behind those that came before."""
-    seen: dict[str, int] = {}
-    result = []
+    """The names, with -2, -3 ... behind those that came before; none that another one has already."""
+    taken, result = set(names), []
+    used: dict[str, int] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+        used[name] = used.get(name, 0) + 1
+        unique = name
+        while used[name] > 1 and (unique := f"{name}-{used[name]}") in taken:
+            used[name] += 1
+        taken.add(unique)
+        result.append(unique)
     return result

@@ -6,7 +6,7 @@ what is there, and where to put what a killed run had begun.
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import itertools
 import json
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.files import path_inside, write_new, write_then_rename
-from .jobs import Job, JobResult, pictures_of
+from .jobs import Job, JobResult
 from .saving import next_number
 
 RECORD = ".figura-saved.jsonl"
@@ -28,21 +28,26 @@ Made = tuple[str, str, bytes]
 
 
 class Saved:
-    """The files that jobs have in an output folder."""
+    """The files that jobs have in an output folder. Raises OSError for one that nothing can be saved in."""
 
     def __init__(self, output: Path) -> None:
+        _check_folder(output)
         self.output = output
         self._record = output / RECORD
-        self._names: dict[str, tuple[str, list[str]]] = _read(self._record)
+        self._names: dict[str, list[str]] = _read(self._record)
 
     def files_of(self, job: Job) -> list[Path]:
         """The files of an earlier run of the same graph on the same pictures; empty when one is missing.
 
-        A job without a name has none: who runs a single graph again wants it run.
+        A job without a name has none: who runs a single graph again wants it run. To be asked before a job
+        runs: a picture that changes meanwhile is then run again.
         """
-        if job.name not in self._names or self._names[job.name][0] != digest(job):
+        if not job.name:
             return []
-        files = [self.output / name for name in self._names[job.name][1]]
+        try:
+            files = [self.output / name for name in self._names.get(job.digest, [])]
+        except OSError:  # an unreadable picture, of which the run will speak
+            return []
         return files if all(file.is_file() for file in files) else []
 
     def keep(self, job: Job, made: Sequence[Made]) -> list[Path]:
@@ -74,44 +79,44 @@ class Saved:
 
     def _begun(self, job: Job, count: int) -> list[str]:
         """Names that an earlier run of this job chose for so many files."""
-        digest_then, names = self._names.get(job.name, ("", []))
-        return list(names) if len(names) == count and digest_then == digest(job) else []
+        names = self._names.get(job.digest, []) if job.name else []
+        return list(names) if len(names) == count else []
 
     def _note(self, job: Job, names: list[str]) -> None:
-        entry = digest(job), list(names)
-        if not job.name or self._names.get(job.name) == entry:
+        if not job.name or self._names.get(job.digest) == names:
             return
-        self._names[job.name] = entry
-        line = json.dumps({"job": job.name, "digest": self._names[job.name][0], "files": names})
-        self.output.mkdir(parents=True, exist_ok=True)
+        self._names[job.digest] = list(names)
+        line = json.dumps({"job": job.name, "digest": job.digest, "files": names})
         with self._record.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
 
 
+def _check_folder(output: Path) -> None:
+    """Make it; a batch that can save nothing is not begun."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if not os.access(output, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        reason = f"nothing can be saved there ({error.strerror}): choose another folder"
+        raise OSError(error.errno, reason, str(output)) from error
+
+
+def _can_be(path: Path) -> bool:
+    """Whether a file may have that name: not with a zero, with half a character, or too long."""
+    try:
+        os.lstat(path)
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
+
+
 def _fill(content: bytes, place: Path) -> None:
     place.write_bytes(content)
-
-
-def digest(job: Job) -> str:
-    """Of a job's graph and its pictures, wherever these lie."""
-    pictures = {(node_id, "image"): path for node_id, path in pictures_of(job)}
-    graph = {
-        node_id: {
-            "class_type": node["class_type"],
-            "inputs": {
-                name: _digest_of(pictures[node_id, name]) if (node_id, name) in pictures else value
-                for name, value in node["inputs"].items()
-            },
-        }
-        for node_id, node in job.graph.items()
-    }
-    return hashlib.sha256(json.dumps(graph, sort_keys=True, default=repr).encode()).hexdigest()
-
-
-def _digest_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def free_name(output: Path, subfolder: str, name: str, taken: Sequence[str] = ()) -> str:
@@ -124,7 +129,7 @@ def free_name(output: Path, subfolder: str, name: str, taken: Sequence[str] = ()
         folder = path_inside(output, subfolder)
     except ValueError as error:
         raise OSError(f"the server names a folder outside the output folder: {error}") from error
-    if base in ("", "..") or "\0" in f"{folder}{base}":
+    if base in ("", "..") or not _can_be(folder / base):
         raise OSError(f"the server names no file: {base[:80]!r}")
     numbered = NUMBERED.match(base)
     inside = Path(os.path.relpath(folder, output))
@@ -140,8 +145,8 @@ def free_name(output: Path, subfolder: str, name: str, taken: Sequence[str] = ()
     return next(each for each in names if each not in taken)
 
 
-def _read(record: Path) -> dict[str, tuple[str, list[str]]]:
-    """Digest and names by job; the last word counts. A line that a kill cut off is taken away."""
+def _read(record: Path) -> dict[str, list[str]]:
+    """Names by digest of the job; the last word counts. A line that a kill cut off is taken away."""
     try:
         lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:
@@ -149,15 +154,15 @@ def _read(record: Path) -> dict[str, tuple[str, list[str]]]:
     whole = [line for line in lines if _entry(line)]
     if whole != lines:
         write_then_rename(record, lambda place: place.write_text("".join(whole), encoding="utf-8"))
-    return {name: (known, names) for name, known, names in map(_entry, whole)}
+    return dict(map(_entry, whole))
 
 
 def _entry(line: str) -> tuple[Any, ...]:
-    """(job, digest, names) of a line of the record; empty for what is none."""
+    """(digest, names) of a line of the record; empty for what is none."""
     try:
         found = json.loads(line) if line.endswith("\n") else {}
         root = Path("/output")
         names = [path_inside(root, name).relative_to(root).as_posix() for name in found["files"]]
-        return str(found["job"]), str(found["digest"]), names
+        return str(found["digest"]), names
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()

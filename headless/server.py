@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ..host import Cancelled
 from ..models.sentences import message_of
 from .graph import Graph, GraphError, Problem
+from .jobs import as_text
 from .runner import NodeError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class ComfyServer:
         import aiohttp
 
         form = aiohttp.FormData()
-        form.add_field("image", path.read_bytes(), filename=path.name)
+        form.add_field("image", path.read_bytes(), filename=as_text(path.name))
         answer = await self._json("POST", "/upload/image", data=form)
         return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else str(answer["name"])
 

@@ -10,10 +10,12 @@ import argparse
 import importlib.util
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from .sentences import message_of
 
@@ -27,6 +29,8 @@ LOCAL_STORE = 128 * 2**20
 """Bytes of shared memory for a Ray that is started here: single pictures pass through it."""
 PATIENCE = 60.0
 """Seconds without a word of any worker after which that is told."""
+KNOCK = 10.0
+"""Seconds in which a machine has to answer at the address of a Ray; Ray itself asks for minutes."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
         return
     here = {"include_dashboard": False, "object_store_memory": LOCAL_STORE}
     try:
+        _knock(cluster.address)
         where = {"address": cluster.address} if cluster.address else here
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -100,6 +105,13 @@ def connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT or ray://HOST:PORT, ValueError for no such port."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), KNOCK).close()
 
 
 class _Crew:

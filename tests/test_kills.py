@@ -261,9 +261,7 @@ def test_one_kill_costs_nothing_but_time(name, tmp_path, url, whole):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(
-    "name", [name if name != "ray" else pytest.param(name, marks=pytest.mark.fuzz) for name in JOBS]
-)
+@pytest.mark.parametrize("name", EACH)
 def test_five_kills_cost_nothing_but_time(name, seed, tmp_path, url, whole):
     kill_and_go_on(name, tmp_path / "killed", url, whole, seed)
 

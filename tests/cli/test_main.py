@@ -12,6 +12,7 @@ import torch
 from figura.cli import main as cli
 from figura.cli import run
 from figura.cli.console import ProgressLine
+from figura.headless.jobs import Job, JobResult
 from figura.models import sentences
 from figura.models.sentences import typed, where_typed
 from figura.training.reports.document import report, write_report
@@ -220,6 +221,15 @@ def test_progress_is_one_line_on_a_terminal_and_one_for_each_bar_elsewhere():
     half, full = "#" * 12 + "-" * 12, "#" * 24
     assert terminal.getvalue() == f"\rnode 1 [{half}] 1/2\rnode 1 [{full}] 2/2\n"
     assert file.getvalue() == "node 1: 2/2\n"
+
+
+def test_a_saved_file_is_said_in_place_of_the_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    line = ProgressLine(terminal)
+    line.report("node 1", 1, 2)
+    run.BatchTable(line).tell(JobResult(Job("a", {}), [Path("a.png")]))
+    bar = terminal.getvalue().split("\r")[1]
+    assert terminal.getvalue() == f"\r{bar}\r{' ' * len(bar)}\ra.png\n"
 
 
 @pytest.mark.parametrize(("chosen", "kept"), [(None, "passive"), ("active", "active")])

@@ -36,6 +36,14 @@ def test_a_folder_gives_one_job_each_with_folders_of_their_own(tmp_path):
     assert made[0].graph["9"]["inputs"]["filename_prefix"] == ["7", 0]
 
 
+def test_no_two_jobs_have_one_name(tmp_path):
+    pictures = [tmp_path / name for name in ("1/x.png", "2/x.png", "x-2.png", "3/x.png", "x-3.png")]
+    for picture in pictures:
+        picture.parent.mkdir(exist_ok=True)
+        picture.touch()
+    assert [job.name for job in make_jobs(graph(), [], pictures)] == ["x", "x-4", "x-2", "x-5", "x-3"]
+
+
 def test_a_list_names_pictures_beside_it_or_anywhere(tmp_path):
     for name in ("lists", "elsewhere"):
         (tmp_path / name).mkdir()

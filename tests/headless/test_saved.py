@@ -1,6 +1,10 @@
 """What a batch has saved: under names of their own, found again, finished after a kill."""
 
+import os
+from dataclasses import replace
+
 import pytest
+from figura.headless import jobs
 from figura.headless.jobs import Job
 from figura.headless.saved import RECORD, Saved, free_name
 
@@ -17,7 +21,7 @@ def test_files_of_one_name_are_all_kept(tmp_path):
     assert not (tmp_path / RECORD).exists()
 
 
-@pytest.mark.parametrize("name", ["", "..", "x/..", "a\0b"])
+@pytest.mark.parametrize("name", ["", "..", "x/..", "a\0b", "\ud800.png", "x" * 300 + ".png"])
 def test_names_that_are_none_are_told(tmp_path, name):
     with pytest.raises(OSError, match="the server names no file"):
         free_name(tmp_path, "", name)
@@ -55,9 +59,43 @@ def test_a_picture_that_changed_is_run_again(tmp_path):
     job = Job("p", {"1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / "p.png")}}})
     saved = Saved(tmp_path / "out")
     files = saved.keep(job, [("", "p_00001_.png", b"")])
-    assert saved.files_of(job) == files
+    assert saved.files_of(replace(job)) == files
     (tmp_path / "p.png").write_bytes(b"two")
+    assert saved.files_of(replace(job)) == []
+
+
+def test_a_picture_that_changes_while_it_is_run_is_run_again(tmp_path):
+    (tmp_path / "p.png").write_bytes(b"one")
+    job = Job("p", {"1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / "p.png")}}})
+    saved = Saved(tmp_path / "out")
     assert saved.files_of(job) == []
+    (tmp_path / "p.png").write_bytes(b"two")
+    saved.keep(job, [("", "p_00001_.png", b"made of one")])
+    assert Saved(tmp_path / "out").files_of(replace(job)) == []
+
+
+def test_an_unreadable_picture_is_left_to_the_run(tmp_path, monkeypatch):
+    Saved(tmp_path).keep(Job("p", GRAPH), [("p", "x.png", b"")])
+    job = Job("p", {"1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path)}}})
+    monkeypatch.setattr(jobs, "is_file", lambda name: True)
+    assert Saved(tmp_path).files_of(job) == []
+    assert isinstance(Saved(tmp_path).result_of(job, []).error, OSError)
+
+
+def test_two_workflows_on_the_same_pictures_are_both_remembered(tmp_path):
+    saved = Saved(tmp_path)
+    both = [Job("p", GRAPH), Job("p", {"1": {"class_type": "LoadImageMask", "inputs": {}}})]
+    kept = [saved.keep(job, [("p", "x.png", b"")]) for job in both]
+    assert [Saved(tmp_path).files_of(replace(job)) for job in both] == kept and kept[0] != kept[1]
+
+
+def test_a_folder_that_nothing_can_be_saved_in_is_told_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="nothing can be saved there .*: choose another folder"):
+        Saved(tmp_path / "file")
+    monkeypatch.setattr(os, "access", lambda *asked: False)
+    with pytest.raises(OSError, match="nothing can be saved there .*: choose another folder"):
+        Saved(tmp_path / "read-only")
 
 
 def test_a_record_of_a_stranger_names_no_file_elsewhere(tmp_path):

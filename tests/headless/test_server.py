@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import os
 import threading
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -175,6 +177,20 @@ def test_local_pictures_are_uploaded(tmp_path, monkeypatch):
     assert server.uploads == [("mine.png", png())]
     assert server.prompts[0]["1"]["inputs"]["image"] == "up_mine.png"
     assert graph["1"]["inputs"]["image"].endswith("mine.png")
+
+
+def test_a_picture_whose_name_is_no_text_is_sent_under_one_that_is(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in (b"a\xff.png", b"b.png"):
+        try:
+            Path(os.fsdecode(os.path.join(os.fsencode(tmp_path / "pictures"), name))).write_bytes(png())
+        except OSError:
+            pytest.skip("names are texts on this disk")
+    graph = {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": "x.png"}}}
+    with FakeComfyUI() as server:
+        results = run([server], make_jobs(graph, [], [tmp_path / "pictures"]), tmp_path / "out")
+    assert [(result.job.name, result.error) for result in results] == [("a_", None), ("b", None)]
+    assert [name for name, _ in server.uploads] == ["a_.png", "b.png"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 from figura.models import cluster as clusters
@@ -68,6 +69,20 @@ def test_without_jobs_nothing_starts_and_too_much_is_refused():
         )[0]
         == 2
     )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch, address):
+    import ray
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = address.format(free.getsockname()[1])
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was asked"))
+    for each in (nobody, "127.0.0.1:99999"):
+        with pytest.raises(ConnectionError, match=f"no Ray at {each}"), connected(Cluster(each)):
+            pass
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
