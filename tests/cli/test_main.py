@@ -199,7 +199,7 @@ def test_bench_writes_what_it_measured(monkeypatch, tmp_path, capsys):
     from figura.training.bench import command
 
     figures = report("synth", 16, 0, "cpu", 1, {"people_per_s": 12.5})
-    monkeypatch.setitem(command.BENCHES, "synth", lambda count: figures)
+    monkeypatch.setitem(command.BENCHES, "synth", lambda **_: figures)
     words = ["--json", str(tmp_path / "b.json"), "--table", str(tmp_path / "b.md")]
     assert cli.main(["bench", "synth", *words]) == 0
     assert capsys.readouterr().out == "people_per_s 12.5\n"
