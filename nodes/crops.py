@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..models.compare import Comparison, compare_parts
-from ..models.phac.networks import PHACModel
+from ..models.phac.plans import CoarseModel
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, joined, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
@@ -91,7 +91,7 @@ class FiguraCropPerson:
         pose_keypoint: Any = None,
         bounding_box: Any = None,
         mask: Any = None,
-        phac: PHACModel | None = None,
+        phac: CoarseModel | None = None,
     ) -> tuple[Any, ...]:
         width, height = _side("width", width, phac), _side("height", height, phac)
         pixels = image_to_bchw(image)
@@ -118,7 +118,7 @@ class FiguraCropPerson:
         )
 
 
-def _side(name: str, length: int, phac: PHACModel | None) -> int:
+def _side(name: str, length: int, phac: CoarseModel | None) -> int:
     """The length given in pixels; 0 is the model's. ValueError for 0 without a model."""
     if length:
         return length

@@ -34,15 +34,15 @@ PLACEHOLDER_SIDE = 64
 LONGEST_TEXT = 2**22
 LONGEST_FILE_NAME = 255
 NETWORKS = {
-    "FIGURA_PHAC": ("PHACModel", "Load PHAC"),
-    "FIGURA_REFINER": ("Inpainter", "Load Refiner"),
-    "FIGURA_HUMANSD": ("HumanSD", "Load HumanSD"),
-    "FIGURA_HANDS": ("HandsModel", "Load Hands"),
-    "FIGURA_CFLD": ("CFLDModel", "Load CFLD"),
-    "FIGURA_POCOLD": ("PoCoLDModel", "Load PoCoLD"),
-    "FIGURA_SAM": ("Sam", "Load SAM"),
+    "FIGURA_PHAC": (("PHACModel", "Pix2Gestalt"), "Load PHAC"),
+    "FIGURA_REFINER": (("Inpainter",), "Load Refiner"),
+    "FIGURA_HUMANSD": (("HumanSD",), "Load HumanSD"),
+    "FIGURA_HANDS": (("HandsModel",), "Load Hands"),
+    "FIGURA_CFLD": (("CFLDModel",), "Load CFLD"),
+    "FIGURA_POCOLD": (("PoCoLDModel",), "Load PoCoLD"),
+    "FIGURA_SAM": (("Sam",), "Load SAM"),
 }
-"""The class that a socket takes, by its name (importing all would load every method), and its loader."""
+"""Classes that a socket takes, by their names (importing all would load every method), and their loader."""
 
 
 def guarded(node_class: type, title: str) -> type:
@@ -224,8 +224,8 @@ def _densepose(value: Any, name: str, options: Options) -> Any:
     return _instance(value, name, "FIGURA_DENSEPOSE", DensePose, "DensePose")
 
 
-def _network(value: Any, name: str, kind: str, class_name: str, loader: str) -> Any:
-    if class_name not in [each.__name__ for each in type(value).__mro__]:
+def _network(value: Any, name: str, kind: str, class_names: Sequence[str], loader: str) -> Any:
+    if not any(each.__name__ in class_names for each in type(value).__mro__):
         raise TypeError(f"{name} must be a {kind}; got {type(value).__name__}. Connect {loader}")
     return value
 

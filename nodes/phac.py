@@ -13,8 +13,8 @@ from ..host import get_host
 from ..models import store
 from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_phac, load_phac
-from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_images, invisible_images
+from ..models.phac.plans import CoarseModel
 from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
 from .common import (
@@ -65,15 +65,16 @@ class FiguraLoadPHAC:
                 "model": painting_model_input(
                     checkpoints,
                     "For photographs choose a Stable Diffusion 1.5 inpainting checkpoint "
-                    "(models/checkpoints).",
+                    "(models/checkpoints). pix2gestalt's checkpoint is taken, too (CC BY-NC 4.0: not for "
+                    "commercial use); it completes what the visible mask shows without points or text.",
                 ),
             },
             "optional": {
                 "prompt_network": automatic_input(
                     [*found("controlnet"), *found("phac")],
-                    "What reads the prompt picture. automatic: that of mini. With a checkpoint choose an "
-                    "OpenPose ControlNet for SD1.5 (models/controlnet), or a PHAC file trained with Figura "
-                    "on that checkpoint (models/figura).",
+                    "What reads the prompt picture. automatic: that of mini; none with pix2gestalt. With "
+                    "another checkpoint choose an OpenPose ControlNet for SD1.5 (models/controlnet), or a "
+                    "PHAC file trained with Figura on that checkpoint (models/figura).",
                 ),
                 "text_and_vae": text_and_vae_input(checkpoints),
                 "vae": vae_input(found("vae")),
@@ -97,7 +98,7 @@ class FiguraLoadPHAC:
         prompt_network: str = AUTOMATIC,
         text_and_vae: str = AUTOMATIC,
         vae: str = AUTOMATIC,
-    ) -> tuple[PHACModel]:
+    ) -> tuple[CoarseModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
         if model == store.MINI:
@@ -169,7 +170,7 @@ class FiguraPHACSampler:
 
     def run(
         self,
-        phac: PHACModel,
+        phac: CoarseModel,
         image: Tensor,
         visible_mask: Tensor,
         prompt: Sequence[PointPrompt],
@@ -250,7 +251,7 @@ class FiguraInvisibleMask:
 
     def run(
         self,
-        phac: PHACModel,
+        phac: CoarseModel,
         image: Tensor,
         coarse: Tensor,
         visible_mask: Tensor,
@@ -274,7 +275,7 @@ class FiguraInvisibleMask:
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
 
 
-def warn_of_small(images: Tensor, phac: PHACModel) -> None:
+def warn_of_small(images: Tensor, phac: CoarseModel) -> None:
     """Log that pictures are smaller than what the model works at, as after a crop made for another one."""
     height, width = images.shape[-2:]
     if max(height, width) < phac.size:
@@ -285,14 +286,10 @@ def warn_of_small(images: Tensor, phac: PHACModel) -> None:
         )  # fmt: skip
 
 
-def find_prompt_network(name: str) -> Path:
-    """Path of a ControlNet or of a trained PHAC file; ValueError when none was chosen."""
+def find_prompt_network(name: str) -> Path | None:
+    """Path of a ControlNet or of a trained PHAC file; None when none was chosen."""
     if name == AUTOMATIC:
-        raise ValueError(
-            "prompt_network: choose an OpenPose ControlNet for SD1.5 (control_v11p_sd15_openpose, in "
-            "models/controlnet) or a trained PHAC file (in models/figura); automatic goes with the model "
-            "mini only"
-        )
+        return None
     return get_host().find_model("controlnet" if name in found("controlnet") else "phac", name)
 
 

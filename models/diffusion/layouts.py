@@ -22,8 +22,13 @@ from .foreign import check_format, foreign_model
 Tensors = dict[str, Tensor]
 
 SD15, SD2, SDXL = "Stable Diffusion 1.5", "Stable Diffusion 2", "Stable Diffusion XL"
-SCALING = {SD15: 0.18215, SD2: 0.18215, SDXL: 0.13025}
+PIX2GESTALT = "pix2gestalt"
+PIX2GESTALT_CHANNELS = 12
+SCALING = {SD15: 0.18215, SD2: 0.18215, SDXL: 0.13025, PIX2GESTALT: 0.18215}
+LICENCES = {PIX2GESTALT: " (CC BY-NC 4.0: not for commercial use), which Load PHAC takes"}
+"""What is to be said of a family beside its name."""
 LDM_UNET, LDM_VAE = "model.diffusion_model.", "first_stage_model."
+LDM_MODEL, LDM_AVERAGE = "model.", "model_ema."
 FP8_SCALES = (".scale_weight", ".weight_scale")
 FP8_EXTRA = re.compile(r"\.(scale_(weight|input)|(weight|input)_scale|comfy_quant)$|(^|\.)scaled_fp8$")
 """What ComfyUI's scaled fp8 files, older and newer ones, hold beside the weights."""
@@ -82,7 +87,8 @@ def describe(tensors: Mapping[str, Tensor]) -> str:
         first = ", ".join(sorted(tensors)[:2]) or "no tensors"
         return foreign or f"something else ({len(tensors)} tensors: {first})"
     config = unet_config(unet)
-    return f"a {config['in_channels']}-channel U-Net of {family_of(config)}"
+    family = family_of(config)
+    return f"a {config['in_channels']}-channel U-Net of {family}{LICENCES.get(family, '')}"
 
 
 def is_controlnet(tensors: Mapping[str, Tensor]) -> bool:
@@ -101,10 +107,14 @@ def is_diffusers_vae(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def family_of(config: Mapping[str, Any]) -> str:
-    """SDXL has added embeddings, SD2 linear projections without them, SD1.5 neither."""
+    """SDXL has added embeddings, SD2 linear projections without them, SD1.5 neither; pix2gestalt is an SD1.5
+    with more input channels.
+    """
     if "addition_embed_type" in config:
         return SDXL
-    return SD2 if config["use_linear_projection"] else SD15
+    if config["use_linear_projection"]:
+        return SD2
+    return PIX2GESTALT if config["in_channels"] == PIX2GESTALT_CHANNELS else SD15
 
 
 # Converting
@@ -131,6 +141,21 @@ def _convert_unet(tensors: Mapping[str, Tensor]) -> Tensors:
     if f"{LDM_UNET}label_emb.0.0.weight" in unet:
         config["addition_embed_type"] = "text_time"
     return convert_ldm_unet_checkpoint(unet, config)
+
+
+def averaged(tensors: Mapping[str, Tensor]) -> Tensors:
+    """The U-Net's running averages in the place of its last weights, where a trainer's file holds both.
+
+    LDM's averages have the names of the weights without dots.
+    """
+
+    def average(key: str) -> str:
+        return LDM_AVERAGE + key.removeprefix(LDM_MODEL).replace(".", "")
+
+    return {
+        key: tensors.get(average(key), value) if key.startswith(LDM_UNET) else value
+        for key, value in tensors.items()
+    }
 
 
 def current_names(tensors: Tensors) -> Tensors:

@@ -20,7 +20,7 @@ _families: dict[Hashable, str] = {}
 
 def shared_stack(checkpoint: str | Path, tokenizer: str | Path, **options: Any) -> Stack:
     """`load_stack`, whose networks are those that somebody already has of the same files, unchanged since,
-    read in the same way. Nobody may change them: they are everybody's.
+    read in the same way. Nobody may change them: they are everybody's. pix2gestalt's checkpoint is read, too.
     """
     paths = [Path(path) for path in (checkpoint, options.get("parts"), options.get("vae")) if path]
     there = all(path.is_file() for path in paths)
@@ -34,7 +34,7 @@ def shared_stack(checkpoint: str | Path, tokenizer: str | Path, **options: Any) 
     if there and all(module is not None for module in found.values()):
         family = _families[key]
         return Stack(family, LatentNetworks(**found, size=SIZES[family]))
-    stack = load_stack(checkpoint, tokenizer, **options)
+    stack = load_stack(checkpoint, tokenizer, pix2gestalt=True, **options)
     _families[key] = stack.family
     for part in PARTS:
         _held[(key, part)] = getattr(stack.networks, part)

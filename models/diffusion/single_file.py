@@ -13,13 +13,16 @@ from torch import Tensor
 
 from ..reading import told
 from .clip import OpenCLIPTextCondition, SDXLTextCondition, load_tokenizer
+from .clip_image import OPENAI_VISUAL, PROJECTION, ImageCondition, vision_config, vision_tensors
 from .latent_model import LatentNetworks
 from .layouts import (
     LDM_VAE,
+    PIX2GESTALT,
     SD2,
     SD15,
     SDXL,
     Tensors,
+    averaged,
     count,
     current_names,
     describe,
@@ -40,7 +43,6 @@ VAE_CHANNELS = 4
 CLIP_PREFIXES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
 BIG_CLIP_PREFIX, SD2_CLIP_PREFIX = "conditioner.embedders.1.model.", "cond_stage_model.model."
 INPAINT_CHANNELS, TEXT_CHANNELS, POSE_CHANNELS = 9, 4, 8
-PIX2GESTALT_CHANNELS = 12
 FAMILIES = {INPAINT_CHANNELS: (SD15, SDXL), TEXT_CHANNELS: (SD15, SDXL), POSE_CHANNELS: (SD2,)}
 WANTED = {
     INPAINT_CHANNELS: "9-channel inpainting checkpoint of SD1.5 or SDXL is wanted "
@@ -49,12 +51,12 @@ WANTED = {
     "(such as v1-5-pruned-emaonly)",
     POSE_CHANNELS: "8-channel checkpoint of HumanSD is wanted (humansd-v1)",
 }
-SIZES = {SD15: 512, SD2: 512, SDXL: 1024}
+SIZES = {SD15: 512, SD2: 512, SDXL: 1024, PIX2GESTALT: 256}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One Stable Diffusion model as diffusers networks. family: SD15, SD2 or SDXL of layouts.py."""
+    """One Stable Diffusion model as diffusers networks. family: one of layouts.py."""
 
     family: str
     networks: LatentNetworks
@@ -69,6 +71,7 @@ def load_stack(
     dtype: torch.dtype = torch.float32,
     wide: torch.dtype = torch.float32,
     channels: int = INPAINT_CHANNELS,
+    pix2gestalt: bool = False,
 ) -> Stack:
     """A checkpoint as networks in eval mode.
 
@@ -80,6 +83,7 @@ def load_stack(
         dtype: of the networks.
         wide: of SDXL's autoencoder where `dtype` is float16, which it overflows.
         channels: input channels of the U-Net: INPAINT_CHANNELS, TEXT_CHANNELS or POSE_CHANNELS.
+        pix2gestalt: whether its checkpoint will do as well; its `text` encodes pictures (clip_image.py).
 
     Returns:
         The networks.
@@ -94,14 +98,11 @@ def load_stack(
         raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
     config = unet_config(unet_tensors)
     family = family_of(config)
-    if config["in_channels"] == PIX2GESTALT_CHANNELS:
-        raise ValueError(
-            f"{checkpoint} is {found}, as pix2gestalt's (CC BY-NC 4.0, not for commercial use): "
-            "it has no nodes here. Connect the picture that its own program draws to 'coarse' of Invisible "
-            f"Mask and Refine Prepare; here a {WANTED[channels]}"
-        )
-    if family not in FAMILIES[channels] or config["in_channels"] != channels:
+    known = family in FAMILIES[channels] and config["in_channels"] == channels
+    if not known and not (pix2gestalt and family == PIX2GESTALT):
         raise ValueError(f"{checkpoint} is {found}; a {WANTED[channels]}")
+    if family == PIX2GESTALT:
+        unet_tensors = unet_tensors_of(averaged(tensors)) or unet_tensors
     rest = tensors if parts is None else read_weights(parts)
     where = str(checkpoint if parts is None else parts)
     coder_dtype = wide if family == SDXL and dtype == torch.float16 else dtype
@@ -236,6 +237,8 @@ def _check_latents(config: Mapping[str, Any], where: str | Path) -> None:
 def _build_text(
     tensors: Mapping[str, Tensor], family: str, tokenizer: Path, where: str, dtype: torch.dtype
 ) -> torch.nn.Module:
+    if family == PIX2GESTALT:
+        return _build_image_condition(tensors, where, dtype)
     words = load_tokenizer(tokenizer)
     if family == SD2:
         return OpenCLIPTextCondition(words, _build_open_clip(tensors, where, dtype))
@@ -282,6 +285,19 @@ def _build_open_clip(tensors: Mapping[str, Tensor], where: str, dtype: torch.dty
     own = convert_open_clip_checkpoint(None, named, prefix=SD2_CLIP_PREFIX)
     own = {key: value for key, value in own.items() if _layer(key) < used}
     return _filled(CLIPTextModel, own, where, dtype, _clip_config(own, "gelu"))
+
+
+def _build_image_condition(tensors: Mapping[str, Tensor], where: str, dtype: torch.dtype) -> torch.nn.Module:
+    from transformers import CLIPVisionModelWithProjection
+
+    own = vision_tensors(tensors)
+    projection = {key.removeprefix(PROJECTION): v for key, v in tensors.items() if key.startswith(PROJECTION)}
+    for part, what, keys in ((own, "CLIP image encoder", OPENAI_VISUAL), (projection, "layer", PROJECTION)):
+        if not part:
+            raise ValueError(_lacks(where, what, keys + "*"))
+    seen = _filled(CLIPVisionModelWithProjection, own, where, dtype, vision_config(own))
+    sides = reversed(projection["weight"].shape)
+    return ImageCondition(seen, _filled(torch.nn.Linear, projection, where, dtype, *sides))
 
 
 def _layer(key: str) -> int:

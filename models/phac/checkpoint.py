@@ -9,6 +9,7 @@ starts as a copy of the backbone's encoder, so tensors that the file leaves out 
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,20 @@ from ..diffusion import single_file
 from ..diffusion.checkpoint import built, load_file, read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.latent_model import mini_networks
+from ..diffusion.layouts import LICENCES, PIX2GESTALT, SD15
 from ..diffusion.networks import MINI_SIZE, load_unet
 from ..diffusion.sharing import shared_stack
+from ..pix2gestalt.networks import Pix2Gestalt
 from ..sentences import typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
+logger = logging.getLogger(__name__)
+
+NO_PROMPT_NETWORK = (
+    "prompt_network: choose an OpenPose ControlNet for SD1.5 (control_v11p_sd15_openpose, in "
+    "models/controlnet) or a trained PHAC file (in models/figura); automatic goes with the models mini and "
+    "pix2gestalt only"
+)
 REFINER_SIZE = 2 * MINI_SIZE
 """Our choice: twice the coarse stage's side, as SDXL's 1024 is that of Stable Diffusion 1.5. The paper names
 SDXL inpainting and no sizes."""
@@ -68,7 +78,7 @@ def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMask
 
 def load_phac(
     checkpoint: str | Path,
-    prompt_network: str | Path,
+    prompt_network: str | Path | None,
     mask_net: str | Path,
     tokenizer: str | Path,
     *,
@@ -77,12 +87,14 @@ def load_phac(
     dtype: torch.dtype = torch.float32,
     wide: torch.dtype = torch.float32,
     operations: Any = torch.nn,
-) -> PHACModel:
-    """PHAC at full size.
+) -> PHACModel | Pix2Gestalt:
+    """PHAC at full size, or pix2gestalt in the place of its coarse stage.
 
     Args:
-        checkpoint: an SD1.5 inpainting model, a single file in the original or the diffusers layout.
-        prompt_network: a pose ControlNet, or a change that was trained on that checkpoint.
+        checkpoint: an SD1.5 inpainting model, a single file in the original or the diffusers layout, or
+            pix2gestalt as released.
+        prompt_network: a pose ControlNet, or a change that was trained on that checkpoint; pix2gestalt has
+            none.
         mask_net: the file of U_iv.
         tokenizer: folder with CLIP's vocab.json and merges.txt.
         parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
@@ -95,12 +107,17 @@ def load_phac(
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     stack = shared_stack(checkpoint, tokenizer, parts=parts, vae=vae, dtype=dtype, wide=wide)
-    if stack.family != single_file.SD15:
+    name = Path(checkpoint).name
+    if stack.family == PIX2GESTALT:
+        logger.warning("%s is pix2gestalt: CC BY-NC 4.0, not for commercial use", name)
+        return Pix2Gestalt(stack.networks, load_mask_net(mask_net, operations), name).eval()
+    if stack.family != SD15:
         raise ValueError(
             f"{checkpoint} is {stack.family}; PHAC's coarse stage needs an SD1.5 inpainting checkpoint"
         )
+    if prompt_network is None:
+        raise ValueError(NO_PROMPT_NETWORK)
     masks = load_mask_net(mask_net, operations)
-    name = Path(checkpoint).name
     model = PHACModel(stack.networks, {}, masks, name=name, binary_mask=True)
     if is_change(prompt_network):
         apply_change(model, prompt_network, dtype)
@@ -134,6 +151,11 @@ def load_refiner(
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     stack = shared_stack(checkpoint, tokenizer, parts=parts, vae=vae, dtype=dtype, wide=wide)
+    if stack.family == PIX2GESTALT:
+        raise ValueError(
+            f"{checkpoint} is {PIX2GESTALT}{LICENCES[PIX2GESTALT]}: it completes and does not refine; "
+            f"a {single_file.WANTED[single_file.INPAINT_CHANNELS]}"
+        )
     return Inpainter(stack.networks, Path(checkpoint).name, binary_mask=True).eval()
 
 

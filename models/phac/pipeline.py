@@ -19,10 +19,13 @@ from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import OnStep
+from ..pix2gestalt import sampling as pix2gestalt
+from ..pix2gestalt.networks import Pix2Gestalt
 from . import sampling
 from .ground import split_ground
 from .networks import Inpainter, PHACModel
 from .plans import (
+    CoarseModel,
     ReadPrompt,
     box_mask,
     plan_person,
@@ -63,7 +66,7 @@ def stitch_all(
 
 
 def complete_images(
-    model: PHACModel,
+    model: CoarseModel,
     images: Tensor,
     visible_masks: Tensor,
     prompts: Sequence[PointPrompt],
@@ -76,9 +79,10 @@ def complete_images(
     """Stage A for pictures of any size.
 
     A box kind that the model has no ControlNet for is turned into geometry (`as_geometry`); the log says so.
+    pix2gestalt takes all of the prompt as geometry, and neither texts nor control_strength.
 
     Args:
-        model: PHAC.
+        model: PHAC or pix2gestalt.
         images: (B,3,H,W) in 0..1.
         visible_masks: (B,1,H,W), 1 on the visible part of the person.
         prompts: in the pixels of the pictures; each is read by the ControlNet of its kind.
@@ -97,18 +101,16 @@ def complete_images(
     present = with_somebody(visible_masks)
     size = (images.shape[-2], images.shape[-1])
     fitted = {row: read_by(model, prompt_for(prompts[row], *size)) for row in present}
-    _tell_geometry(model, list(fitted.values()))
+    _tell_what_is_read(model, list(fitted.values()))
     plans = {row: plan_prompt(fitted[row], size, model.size, [visible_masks[row]]) for row in present}
     drawn = {row: fitted[row].cropped(plans[row]) for row in present}
 
     def work(rows: list[int], step: OnStep | None) -> tuple[Tensor, ...]:
         here = [drawn[row] for row in rows]
         own = [plans[row] for row in rows]
-        coarse, latents = sampling.complete(
-            model, crop_all(images[rows], own), crop_all(visible_masks[rows], own),
-            _drawn(model, [read.prompt for read in here]), [texts[row] for row in rows],
-            kind=here[0].prompt.kind, seed=[seed + row for row in rows],
-            region=_regions([read.region for read in here], model.size), on_step=step, **settings,
+        coarse, latents = _completed(
+            model, crop_all(images[rows], own), crop_all(visible_masks[rows], own), here,
+            [texts[row] for row in rows], seed=[seed + row for row in rows], on_step=step, **settings,
         )  # fmt: skip
         white = torch.full_like(images[rows], WHITE)
         whole = torch.ones_like(coarse[:, :1])
@@ -122,6 +124,26 @@ def complete_images(
     latents = made_latents.new_zeros(len(images), *made_latents.shape[1:])
     coarse[back], latents[back] = made, made_latents
     return coarse, latents
+
+
+def _completed(
+    model: CoarseModel,
+    crops: Tensor,
+    masks: Tensor,
+    read: Sequence[ReadPrompt],
+    texts: Sequence[str],
+    control_strength: float = 1.0,
+    **settings: Any,
+) -> tuple[Tensor, Tensor]:
+    """Coarse crops and their latents, of prompts of one kind; see `complete_images`."""
+    region = _regions([each.region for each in read], model.size)
+    if isinstance(model, Pix2Gestalt):
+        return pix2gestalt.complete(model, crops, masks, region=region, **settings)
+    prompts = [each.prompt for each in read]
+    return sampling.complete(
+        model, crops, masks, _drawn(model, prompts), texts, kind=prompts[0].kind, region=region,
+        control_strength=control_strength, **settings,
+    )  # fmt: skip
 
 
 def _drawn(model: PHACModel, prompts: Sequence[PointPrompt]) -> Tensor:
@@ -138,8 +160,14 @@ def _regions(boxes: Sequence[Box | None], size: int) -> Tensor | None:
     return torch.cat([box_mask(box, size, size) for box in boxes])
 
 
-def _tell_geometry(model: PHACModel, read: Sequence[ReadPrompt]) -> None:
-    if any(each.region is not None for each in read):
+def _tell_what_is_read(model: CoarseModel, read: Sequence[ReadPrompt]) -> None:
+    if isinstance(model, Pix2Gestalt):
+        log.warning(
+            "%s sees the picture and the visible mask alone: the points say where the person may be and not "
+            "how it stands, and the text is not read",
+            model.name,
+        )
+    elif any(each.region is not None for each in read):
         log.warning(
             "%s has no ControlNet for this kind of prompt (it has: %s): the box only limits where the hidden "
             "part may be, and is not otherwise seen",
@@ -155,7 +183,7 @@ def _by_kind(kinds: Sequence[str], most: int) -> list[list[int]]:
 
 
 def invisible_images(
-    model: PHACModel,
+    model: CoarseModel,
     images: Tensor,
     coarse: Tensor,
     visible_masks: Tensor,
@@ -171,7 +199,7 @@ def invisible_images(
     Without a prompt it is round the visible part and the person of the coarse picture.
 
     Args:
-        model: PHAC.
+        model: PHAC, or pix2gestalt with U_iv beside it.
         images: (B,3,H,W) in 0..1.
         coarse: of stage A or any generator, (B,3,H,W) in 0..1, or (B,4,H,W) with alpha.
         visible_masks: (B,1,H,W).
@@ -212,7 +240,7 @@ def _somebody(visible_masks: Tensor) -> Tensor:
 
 
 def _plans_of_masks(
-    model: PHACModel, visible_masks: Tensor, drawn: Tensor, prompts: Sequence[PointPrompt] | None
+    model: CoarseModel, visible_masks: Tensor, drawn: Tensor, prompts: Sequence[PointPrompt] | None
 ) -> list[CropPlan]:
     size = (visible_masks.shape[-2], visible_masks.shape[-1])
     if prompts is None:

@@ -16,8 +16,10 @@ from ...people.boxes import EMPTY, Box
 from ...people.crops import CropPlan, box_to_crop, plan_crop
 from ...people.prompt_kinds import FULL_BOX, POSE
 from ...people.prompts import PointPrompt
+from ..pix2gestalt.networks import Pix2Gestalt
 from .networks import PHACModel
 
+CoarseModel = PHACModel | Pix2Gestalt
 CLOSE_MARGIN = 0.1
 """Free space round the box of a whole person that sets the crop; the mini family was trained with as much."""
 REGION_MARGIN = 0.25
@@ -83,8 +85,12 @@ class ReadPrompt:
         return ReadPrompt(self.prompt.cropped(plan), region, close)
 
 
-def read_by(model: PHACModel, prompt: PointPrompt) -> ReadPrompt:
-    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`."""
+def read_by(model: CoarseModel, prompt: PointPrompt) -> ReadPrompt:
+    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`; for
+    pix2gestalt any kind is geometry.
+    """
+    if isinstance(model, Pix2Gestalt):
+        return as_geometry(prompt)
     if prompt.kind in model.controlnets or prompt.box is None or POSE not in model.controlnets:
         model.controlnet(prompt.kind)
         return ReadPrompt(prompt)
@@ -102,7 +108,7 @@ def as_geometry(prompt: PointPrompt) -> ReadPrompt:
     return ReadPrompt(replace(prompt, kind=POSE, joints=joints, given=given), prompt.box, close)
 
 
-def region_masks(model: PHACModel, prompts: Sequence[PointPrompt], size: tuple[int, int]) -> Tensor:
+def region_masks(model: CoarseModel, prompts: Sequence[PointPrompt], size: tuple[int, int]) -> Tensor:
     """(B,1,H,W) float 0 or 1 of pictures of that size: the boxes of those prompts that the model takes as
     geometry, everywhere for the others.
     """

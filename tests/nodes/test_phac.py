@@ -228,8 +228,3 @@ def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: py
     inputs = nodes.FiguraLoadPHAC.INPUT_TYPES()
     assert inputs["required"]["model"][0][0] == store.MINI
     assert nodes.FiguraLoadPHAC().run(store.MINI)[0].size == 128
-
-
-def test_a_checkpoint_needs_a_prompt_network() -> None:
-    with pytest.raises(ValueError, match="prompt_network.*openpose"):
-        nodes.find_prompt_network(nodes.AUTOMATIC)

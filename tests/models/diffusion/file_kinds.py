@@ -21,22 +21,25 @@ from figura.models.diffusion import single_file
 from figura.models.diffusion.single_file import INPAINT_CHANNELS, TEXT_CHANNELS
 from figura.models.perception.sam_networks import SamConfig, build_sam, load_sam
 from figura.models.perception.sam_tiny import TinyViTConfig
+from figura.models.phac.checkpoint import load_refiner
 from figura.tests.models.diffusion import full_size
 from figura.tests.models.diffusion import ldm_layout as ldm
+from figura.tests.models.pix2gestalt import released
 from safetensors.torch import save_file
 
 Tensors = dict[str, torch.Tensor]
 Loader = Callable[[Path, Path], Any]
 REFUSED, LOADED = "refused", "loaded"
 LOADERS: dict[str, Loader] = {
-    "Load PHAC (9 channels)": partial(single_file.load_stack, channels=INPAINT_CHANNELS),
+    "Load PHAC (9 channels)": partial(single_file.load_stack, channels=INPAINT_CHANNELS, pix2gestalt=True),
     "Load Hands (4 channels)": partial(single_file.load_stack, channels=TEXT_CHANNELS),
     "as a U-Net alone": lambda path, words: single_file.load_stack(path, words, parts=_parts(words)),
     "as a ControlNet": lambda path, words: single_file.load_controlnet(path),
     "as an autoencoder": lambda path, words: single_file.load_autoencoder(path),
     "Load SAM": lambda path, words: load_sam(path),
+    "Load Refiner": load_refiner,
 }
-PHAC, HANDS, UNET, CONTROL, VAE, SAM = LOADERS
+PHAC, HANDS, UNET, CONTROL, VAE, SAM, REFINER = LOADERS
 
 
 class Kind(NamedTuple):
@@ -138,7 +141,9 @@ KINDS = (
     Kind("SD1.5 checkpoint", partial(_checkpoint, 4), HANDS),
     Kind("SD1.5 checkpoint, 4 channels", partial(_checkpoint, 4), PHAC, "a 4-channel U-Net of Stable"),
     Kind("SD1.5 inpainting, 9 channels", _checkpoint, HANDS, "a 9-channel U-Net of Stable"),
-    Kind("pix2gestalt", partial(_checkpoint, 12), PHAC, "not for commercial use"),
+    Kind("pix2gestalt", lambda: released.small()[:2], PHAC),
+    Kind("pix2gestalt, to refine", lambda: released.small()[:2], REFINER, "not for commercial use"),
+    Kind("pix2gestalt, for hands", lambda: released.small()[:2], HANDS, "not for commercial use"),
     Kind("SD2 inpainting", partial(_checkpoint, use_linear_projection=True), PHAC, "Stable Diffusion 2"),
     Kind("U-Net, with prefix", partial(_unet, "model.diffusion_model."), UNET),
     Kind("U-Net, without prefix", partial(_unet, ""), UNET),
@@ -208,6 +213,7 @@ IN_EVERY_FORM = (
     "U-Net, without prefix",
     "ControlNet, with prefix",
     "VAE, diffusers",
+    "pix2gestalt",
 )
 NO_TENSORS = {
     "GGUF": (b"GGUF\x03\x00\x00\x00" + bytes(64), "a GGUF file"),
