@@ -38,6 +38,11 @@ MODELS_TAIL = """
 
 PHAC, Giving a Hand and PoCoLD have no public weights: mini has its own, and [training.md](training.md) says
 how larger ones are trained. Self-trained files go to `models/figura/`.
+
+## What is not for commercial use
+
+pix2gestalt's checkpoint (`epoch=000005.ckpt`, CC BY-NC 4.0) goes to `models/checkpoints/` by hand, from its
+[page](https://github.com/cvlab-columbia/pix2gestalt): [what it does](photos.md#pix2gestalt).
 """
 
 

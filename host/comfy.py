@@ -53,6 +53,9 @@ class ComfyProgress:
 class ComfyPlacement:
     """Networks go to the device by ComfyUI's manager, which takes away others, anybody's, where it has to.
 
+    With --novram the manager leaves all weights where they are, for its own layers to fetch: what is made of
+    other layers is moved here, and back when others come and at the end.
+
     memory: bytes that are needed beside the weights, for IMAGES_AT_ONCE pictures.
     """
 
@@ -69,10 +72,19 @@ class ComfyPlacement:
         wanted = tuple(networks)
         if wanted == self._last:
             return
+        self.leave()
         comfy.model_management.load_models_gpu(
             [_patcher(network) for network in wanted], memory_required=self._memory, force_full_load=True
         )
+        if _is_novram():
+            _move_plain_layers(wanted, self.device)
         self._last = wanted
+
+    def leave(self) -> None:
+        """Where ComfyUI keeps no weights on the device, neither do we."""
+        if _is_novram():
+            _move_plain_layers(self._last, torch.device("cpu"))
+        self._last = ()
 
     def images_at_once(self, drawing: Sequence[torch.nn.Module]) -> int:
         import comfy.model_management
@@ -122,8 +134,11 @@ class ComfyHost:
     def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
         placement = ComfyPlacement(memory)
         with placed(modules, placement) as whole:
-            placement.bring(whole)
-            yield modules[0] if len(modules) == 1 else modules
+            try:
+                placement.bring(whole)
+                yield modules[0] if len(modules) == 1 else modules
+            finally:
+                placement.leave()
 
     def progress(self, total: int, node_id: str | int | None = None) -> ComfyProgress:
         return ComfyProgress(total, node_id)
@@ -161,6 +176,21 @@ class ComfyHost:
         import folder_paths
 
         return Path(folder_paths.get_temp_directory())
+
+
+def _is_novram() -> bool:
+    import comfy.model_management
+
+    states = comfy.model_management.VRAMState
+    return bool(comfy.model_management.vram_state == states.NO_VRAM)
+
+
+def _move_plain_layers(networks: Sequence[torch.nn.Module], device: torch.device) -> None:
+    """Move the weights of layers that compute where these lie; ComfyUI's own fetch theirs by themselves."""
+    for network in networks:
+        for part in network.modules():
+            if not hasattr(part, "comfy_cast_weights"):
+                part._apply(lambda tensor: tensor.to(device), recurse=False)
 
 
 def _patcher(module: torch.nn.Module) -> Any:

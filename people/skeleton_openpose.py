@@ -23,19 +23,26 @@ EDGE_PX = 0.5
 
 
 def draw_openpose(
-    joints: torch.Tensor, height: int, width: int, hands: torch.Tensor | None = None
+    joints: torch.Tensor,
+    height: int,
+    width: int,
+    hands: torch.Tensor | None = None,
+    onto: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """One person in each picture, on black.
+    """One person in each picture.
 
     Args:
         joints: (B,18,3) x_px, y_px, confidence in OpenPose-18 order; nothing is drawn of confidence <= 0.
         height, width: of the pictures in pixels.
         hands: (B,2,21,3), left and right, the same way.
+        onto: drawings (B,3,height,width) of others; None is black.
 
     Returns:
         (B,3,height,width) float32 in 0..1, on the CPU.
     """
     canvases = np.zeros((len(joints), height, width, 3), np.uint8)
+    if onto is not None:
+        canvases[:] = (onto * 255).round().permute(0, 2, 3, 1).cpu().numpy()
     for index, canvas in enumerate(canvases):
         _draw_body(canvas, joints[index].cpu().numpy())
         for hand in () if hands is None else hands[index].cpu().numpy():

@@ -195,13 +195,15 @@ def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32, famil
 def load_text(
     checkpoint: str | Path, tokenizer: str | Path, dtype: torch.dtype = torch.float32
 ) -> torch.nn.Module:
-    """The text encoder alone of a checkpoint of Stable Diffusion 1.x or 2.x, in eval mode.
+    """The text encoder alone of a checkpoint of Stable Diffusion 1.x, 2.x or XL, in eval mode.
 
     tokenizer: folder with CLIP's vocab.json and merges.txt. Raises FileNotFoundError and ValueError that name
     the file.
     """
     tensors = read_weights(checkpoint)
-    family = SD2 if any(key.startswith(SD2_CLIP_PREFIX) for key in tensors) else SD15
+    prefixes = {SD2: SD2_CLIP_PREFIX, SDXL: BIG_CLIP_PREFIX}
+    found = (each for each, prefix in prefixes.items() if any(key.startswith(prefix) for key in tensors))
+    family = next(found, SD15)
     return _build_text(tensors, family, Path(tokenizer), str(checkpoint), dtype).eval()
 
 

@@ -95,6 +95,13 @@ class BodyOutpainter(LatentModel):
         self.controlnet = controlnet
         self.attention = ReplacedTensors(attention or {})
 
+    @property
+    def is_public(self) -> bool:
+        """Whether its ControlNet is a public one: those that are trained here come with attention of their
+        own.
+        """
+        return not self.attention.tensors()
+
 
 class HandsModel(nn.Module):
     """Both stages, which may share networks."""

@@ -16,6 +16,7 @@ from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
 from ...people.skeleton import draw_skeleton
+from ...people.skeleton_openpose import draw_openpose
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.sampling import OnStep
 from . import sampling
@@ -177,7 +178,7 @@ def outpaint_images(
     sampling.check_known(known_masks, settings.get("expansion", sampling.SEQUENTIAL))
     plan = plan_crop(EMPTY, (height, width), (model.size, model.size), margin=0.0)
     fitted = [pose_for(pose, height, width, index) for index, pose in enumerate(poses)]
-    skeletons = torch.cat([pose_image(pose, plan) for pose in fitted])
+    skeletons = torch.cat([pose_image(pose, plan, model.is_public) for pose in fitted])
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         made = sampling.outpaint_body(
@@ -215,13 +216,17 @@ def pose_for(pose: Pose, height: int, width: int, index: int = 0) -> Pose:
     return _moved(pose, CropPlan(pose.width, pose.height, whole, width, height))
 
 
-def pose_image(pose: Pose, plan: CropPlan) -> Tensor:
-    """Everybody's body and hands in the planned crop on black, (1,3,model_height,model_width)."""
+def pose_image(pose: Pose, plan: CropPlan, public: bool = False) -> Tensor:
+    """Everybody's body and hands in the planned crop on black, (1,3,model_height,model_width).
+
+    public: drawn as public ControlNets know it.
+    """
     image = torch.zeros(1, 3, plan.model_height, plan.model_width)
+    draw = draw_openpose if public else draw_skeleton
     for person in _moved(pose, plan).people:
         parts = [torch.from_numpy(part)[None] for part in _drawn_parts(person)]
         hands = torch.stack(parts[1:], dim=1)
-        image = draw_skeleton(parts[0], plan.model_height, plan.model_width, hands=hands, onto=image)
+        image = draw(parts[0], plan.model_height, plan.model_width, hands=hands, onto=image)
     return image
 
 

@@ -6,17 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from figura.tests.comfyui.agreement import AT_MOST, measured
+from figura.tests.comfyui import agreement
+from figura.tests.comfyui.agreement import AT_MOST, NETWORKS, measured
 
 pytestmark = pytest.mark.comfyui
-NETWORKS = (
-    "U-Net of SD1.5 inpainting",
-    "U-Net of SDXL inpainting",
-    "ControlNet",
-    "autoencoder, encoding",
-    "autoencoder, decoding",
-    "CLIP-L",
-)
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +23,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_gives_what_comfyui_gives(found: dict[str, dict[str, float]], name: str) -> None:
     assert found[name]["difference"] <= AT_MOST and found[name]["largest"] > 0.01
+
+
+def test_the_page_shows_every_network() -> None:
+    page = Path(agreement.__file__).parents[2] / "docs" / "agreement.md"
+    assert all(f"| {name} |" in page.read_text(encoding="utf-8") for name in NETWORKS)

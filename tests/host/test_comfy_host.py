@@ -6,7 +6,7 @@ import types
 import pytest
 import torch
 from figura.host import chosen, get_host, images, use_host
-from figura.host.comfy import ComfyHost
+from figura.host.comfy import ComfyHost, ComfyPlacement
 from figura.host.plain import PlainHost
 from figura.workflows.scene import HEIGHT, WIDTH
 from PIL import Image
@@ -28,7 +28,7 @@ class FakeBar:
 class FakePatcher:
     def __init__(self, model, load_device, offload_device):
         model.device = load_device
-        self.model, self.load_device = model, load_device
+        self.model, self.load_device, self.offload_device = model, load_device, offload_device
 
 
 @pytest.fixture
@@ -53,6 +53,10 @@ def comfyui(monkeypatch, tmp_path):
     management.get_torch_device = lambda: torch.device("cpu")
     management.unet_offload_device = lambda: torch.device("cpu")
     management.unet_dtype = lambda device, model_params: torch.float32
+    management.VRAMState = types.SimpleNamespace(NO_VRAM=1, LOW_VRAM=2, NORMAL_VRAM=3, HIGH_VRAM=4)
+    management.vram_state = management.VRAMState.NORMAL_VRAM
+    management.should_use_fp16 = lambda device, model_params: False
+    management.should_use_bf16 = lambda device: True
     management.throw_exception_if_processing_interrupted = check_interrupt
     management.load_models_gpu = lambda patchers, **options: seen.loaded.append((patchers, options))
     modules["comfy.model_patcher"].ModelPatcher = FakePatcher
@@ -129,6 +133,73 @@ def test_running_out_of_memory_passes_through(comfyui):
     sys.modules["comfy.model_management"].load_models_gpu = full
     with pytest.raises(torch.cuda.OutOfMemoryError), ComfyHost().managed(LikeDiffusers()):
         pass
+
+
+class CastingLinear(torch.nn.Linear):
+    """As ComfyUI's own layers: it fetches its weights by itself."""
+
+    comfy_cast_weights = True
+
+
+@pytest.fixture
+def card(comfyui, monkeypatch):
+    """torch's "meta" in the place of a graphics card; tensors that come back from it hold zeros."""
+    plain_to = torch.Tensor.to
+
+    def to(tensor, *args, **kwargs):
+        away = tensor.is_meta and any(str(each) == "cpu" for each in args)
+        return torch.zeros(tensor.shape) if away else plain_to(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    management = sys.modules["comfy.model_management"]
+    management.get_torch_device = lambda: torch.device("meta")
+    return management
+
+
+def test_with_novram_plain_layers_are_on_the_device_only_while_they_are_used(card, comfyui):
+    """There ComfyUI's manager moves nothing, and its own layers fetch their weights."""
+    card.vram_state = card.VRAMState.NO_VRAM
+    module = torch.nn.Sequential(LikeDiffusers(), CastingLinear(2, 2), torch.nn.BatchNorm1d(2))
+    with ComfyHost().managed(module):
+        assert module[0].device.type == "meta" and module[2].running_mean.is_meta
+        assert not module[1].weight.is_meta
+    assert {tensor.device.type for tensor in module.state_dict().values()} == {"cpu"}
+    assert len(comfyui.loaded) == 1
+
+
+def test_with_novram_networks_go_when_others_come_and_after_an_error(card):
+    card.vram_state = card.VRAMState.NO_VRAM
+    first, second = LikeDiffusers(), LikeDiffusers()
+    placement = ComfyPlacement(0)
+    placement.bring([first])
+    placement.bring([second])
+    assert first.device.type == "cpu" and second.device.type == "meta"
+    with pytest.raises(Interrupted), ComfyHost().managed(first):
+        raise Interrupted
+    assert first.device.type == "cpu"
+
+
+@pytest.mark.parametrize("state", ["LOW_VRAM", "NORMAL_VRAM", "HIGH_VRAM"])
+def test_in_all_other_states_the_manager_alone_moves_and_is_asked_for_whole_networks(card, comfyui, state):
+    """What --lowvram would load in part are layers of ComfyUI's own; ours would stay behind."""
+    card.vram_state = getattr(card.VRAMState, state)
+    card.unet_offload_device = lambda: torch.device("meta" if state == "HIGH_VRAM" else "cpu")
+    module = LikeDiffusers()
+    with ComfyHost().managed(module):
+        assert module.device.type == "cpu"
+    ((patchers, options),) = comfyui.loaded
+    assert options["force_full_load"] is True
+    assert patchers[0].load_device.type == "meta"
+    assert patchers[0].offload_device == card.unet_offload_device()
+
+
+@pytest.mark.parametrize("stored", [torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize(("half", "computed"), [(True, torch.float16), (False, torch.bfloat16)])
+def test_with_fp8_networks_compute_in_half_precision(comfyui, stored, half, computed):
+    management = sys.modules["comfy.model_management"]
+    management.unet_dtype = lambda device, model_params: stored
+    management.should_use_fp16 = lambda device, model_params: half
+    assert ComfyHost().dtype(10) == computed
 
 
 def test_folders_of_the_user_stay_and_ours_are_added(comfyui, tmp_path):

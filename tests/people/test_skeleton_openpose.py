@@ -28,10 +28,10 @@ def somebody(height: int, width: int, seed: int) -> np.ndarray:
     return joints
 
 
-def by_opencv(joints: np.ndarray, height: int, width: int) -> np.ndarray:
+def by_opencv(joints: np.ndarray, height: int, width: int, onto: np.ndarray | None = None) -> np.ndarray:
     """Polygons of ellipses of whole pixels and degrees, half as thick as 4 px; discs of 4 px on top."""
     cv2 = pytest.importorskip("cv2")
-    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas = np.zeros((height, width, 3), np.uint8) if onto is None else onto
     for colour, (first, second) in zip(PALETTE_18, LIMBS, strict=False):
         (x0, y0, known), (x1, y1, also) = joints[first].astype(float), joints[second].astype(float)
         if not (known and also):
@@ -69,20 +69,39 @@ def test_bodies_are_controlnet_auxs(height: int, width: int) -> None:
     assert np.mean(ink) == pytest.approx(1, abs=0.04)
 
 
-def test_hands_are_controlnet_auxs() -> None:
+def hand_by_opencv(spots: np.ndarray, theirs: np.ndarray) -> None:
+    """Lines of 2 px in the colours of a circle, and blue discs of 4 px on top, drawn onto a picture."""
     cv2 = pytest.importorskip("cv2")
-    spots = np.random.default_rng(0).uniform(200, 300, (21, 2)).astype(np.float32)
-    theirs = np.zeros((512, 512, 3), np.uint8)
     for number, (first, second) in enumerate(HAND_EDGES):
         colour = [255 * value for value in colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1, 1)]
         ends = [tuple(int(value) for value in spots[end]) for end in (first, second)]
         cv2.line(theirs, *ends, colour, thickness=2)
     for spot in spots:
         cv2.circle(theirs, tuple(int(value) for value in spot), 4, (0, 0, 255), -1)
+
+
+def test_hands_are_controlnet_auxs() -> None:
+    spots = np.random.default_rng(0).uniform(200, 300, (21, 2)).astype(np.float32)
+    theirs = np.zeros((512, 512, 3), np.uint8)
+    hand_by_opencv(spots, theirs)
     hands = torch.zeros(1, 2, 21, 3)
     hands[0, 1] = torch.cat([torch.from_numpy(spots), torch.ones(21, 1)], dim=1)
     ours = as_bytes(draw_openpose(torch.zeros(1, 18, 3), 512, 512, hands))
     assert share_of_different(ours, theirs) <= AT_MOST / 5
+
+
+def test_two_people_with_hands_are_controlnet_auxs() -> None:
+    """As Body Outpaint draws them: each with both hands, the second over the first."""
+    ours, theirs = torch.zeros(1, 3, 512, 512), np.zeros((512, 512, 3), np.uint8)
+    for seed in range(2):
+        joints = somebody(512, 512, seed)
+        spots = np.random.default_rng(seed).uniform(100, 400, (2, 21, 2)).astype(np.float32)
+        by_opencv(joints, 512, 512, onto=theirs)
+        for hand in spots:
+            hand_by_opencv(hand, theirs)
+        hands = torch.cat([torch.from_numpy(spots), torch.ones(2, 21, 1)], dim=2)[None]
+        ours = draw_openpose(torch.from_numpy(joints)[None], 512, 512, hands, onto=ours)
+    assert share_of_different(as_bytes(ours), theirs) <= AT_MOST
 
 
 def test_a_joint_is_a_disc_of_whole_pixels() -> None:

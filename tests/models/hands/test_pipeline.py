@@ -15,6 +15,7 @@ from figura.models.hands import sampling
 from figura.people.hands import LEFT, RIGHT, hands_of
 from figura.people.keypoints import Person, Pose
 from figura.people.skeleton import draw_skeleton
+from figura.people.skeleton_openpose import draw_openpose
 from figura.tests.models.hands import tiny
 from figura.tests.nodes import hands_helpers as helpers
 from hypothesis import given
@@ -159,7 +160,8 @@ def test_the_result_has_the_size_of_the_canvas_and_its_hands(height: int, width:
 def test_a_picture_of_the_models_size_is_not_resampled() -> None:
     canvas, known = canvas_of(SIZE, SIZE)
     pose = helpers.pose(SIZE, SIZE)
-    skeleton = images.pose_image(pose, images.plan_crop(images.EMPTY, (SIZE, SIZE), (SIZE, SIZE)))
+    whole = images.plan_crop(images.EMPTY, (SIZE, SIZE), (SIZE, SIZE))
+    skeleton = images.pose_image(pose, whole, BODY.is_public)
     plain = sampling.outpaint_body(BODY, canvas, known, skeleton, ["a man"], steps=2, cfg=1.0)
     made = outpaint(SIZE, SIZE, steps=2)
     assert torch.equal(made.blended, plain.blended) and torch.equal(made.image, plain.image)
@@ -175,6 +177,30 @@ def test_the_skeleton_shows_everybody_with_hands_where_they_are() -> None:
     hands[:, 0] = 0
     body = torch.from_numpy(second.body)[None]
     assert torch.equal(drawn, draw_skeleton(body, 128, 128, hands=hands, onto=first))
+
+
+@pytest.mark.parametrize(("attention", "draw"), [({}, draw_openpose), ({"a": torch.ones(1)}, draw_skeleton)])
+def test_each_controlnet_sees_the_drawing_that_it_was_taught_with(
+    monkeypatch: pytest.MonkeyPatch, attention: dict[str, torch.Tensor], draw: Any
+) -> None:
+    """A public one that of controlnet_aux; one that was trained here, with its attention, ours."""
+    seen: list[torch.Tensor] = []
+
+    def recorded(
+        model: Any, canvas: torch.Tensor, known: Any, skeleton: torch.Tensor, *_: Any, **__: Any
+    ) -> Any:
+        seen.append(skeleton)
+        return sampling.Outpainted(canvas, canvas, known)
+
+    monkeypatch.setattr(sampling, "outpaint_body", recorded)
+    body = tiny.tiny_body(attention)
+    canvas, known = canvas_of(SIZE, SIZE)
+    pose = helpers.pose(SIZE, SIZE)
+    images.outpaint_images(body, canvas, known, [pose], ["a man"])
+    person = pose.people[0]
+    hands = torch.from_numpy(np.stack([person.left_hand, person.right_hand]))[None]
+    wanted = draw(torch.from_numpy(person.body)[None], SIZE, SIZE, hands=hands)
+    assert torch.equal(seen[0], wanted) and bool(wanted.any())
 
 
 def test_a_pose_set_on_another_size_is_scaled_and_of_another_shape_refused() -> None:
