@@ -190,7 +190,7 @@ def _move_plain_layers(networks: Sequence[torch.nn.Module], device: torch.device
     for network in networks:
         for part in network.modules():
             if not hasattr(part, "comfy_cast_weights"):
-                part._apply(lambda tensor: tensor.to(device), recurse=False)
+                part._apply(lambda tensor: tensor.to(device), recurse=False)  # type: ignore[no-untyped-call]
 
 
 def _patcher(module: torch.nn.Module) -> Any:
