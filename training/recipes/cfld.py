@@ -54,12 +54,7 @@ class Switches:
 
 
 class Reposer(torch.nn.Module):
-    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up.
-
-    The biases of its queries are there during a pass alone, so that activations cannot be computed again.
-    """
-
-    can_checkpoint = False
+    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up."""
 
     def __init__(self, unet: Any, networks: CFLDNetworks) -> None:
         super().__init__()

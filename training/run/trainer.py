@@ -360,10 +360,8 @@ def _train(
 def checkpoint_gradients(module: torch.nn.Module) -> None:
     """Have diffusers' networks in the module compute activations again on the way back, for less memory.
 
-    Raises ValueError for a module without such networks, or one that does not allow it.
+    Raises ValueError for a module without such networks.
     """
-    if not getattr(module, "can_checkpoint", True):
-        raise ValueError("gradient checkpointing: this recipe's network is not made for it; leave it out")
     able = [part for part in module.modules() if hasattr(part, "enable_gradient_checkpointing")]
     if not able:
         raise ValueError("gradient checkpointing: this recipe has no network of diffusers; leave it out")
