@@ -102,7 +102,8 @@ class CFLDRecipe(LatentRecipe):
 
     authors = TrainingPlan(
         steps=45_500, batch_size=56, accumulation=4, learning_rate=1e-4, final_rate=0.1, falls=STEP,
-        warmup_steps=1000, betas=(0.9, 0.999), mixed_precision="bf16",
+        warmup_steps=1000, betas=(0.9, 0.999), mixed_precision="bf16", gradient_checkpointing=True,
+        half_frozen=True,
     )  # fmt: skip
     """The released code's: 100 epochs of 101 966 pairs in batches of 224, at the end a tenth of the rate."""
 

@@ -45,7 +45,8 @@ class TrainingPlan:
 
     samples: held-out people that are drawn for a look; 0 leaves out all that is drawn, scores of it too.
     tensorboard: also write curves, pictures and scores for TensorBoard. lora: rank at which the U-Net's
-    attention learns; 0 is whole matrices.
+    attention learns; 0 is whole matrices. half_frozen: matrices that do not learn are held in the precision
+    in which autocast multiplies them, bf16 or fp16; for recipes that export none of them.
     """
 
     steps: int = 10_000
@@ -65,6 +66,7 @@ class TrainingPlan:
     falls: str = COSINE
     optimizer: str = ADAMW
     gradient_checkpointing: bool = False
+    half_frozen: bool = False
     samples: int = 8
     tensorboard: bool = False
     lora: int = 0

@@ -9,8 +9,8 @@ import pytest
 import torch
 from figura.tests.training.recipes.toy_public import FILES, prepared
 from figura.training.run.lora import lower
+from figura.training.run.memory import checkpoint_gradients
 from figura.training.run.recipe import random_generator
-from figura.training.run.trainer import checkpoint_gradients
 from torch.utils import checkpoint
 
 pytestmark = pytest.mark.usefixtures("small_sizes")

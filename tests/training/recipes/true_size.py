@@ -45,29 +45,8 @@ FILES: dict[str, tuple[str, ...]] = {
 OPEN_CLIP_H = {
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
 }  # fmt: skip
-CHECKPOINTS_ACTIVATIONS = frozenset(("phac", "hands", "body", "humansd"))
-CHILD = """
-import json, resource, sys, time
-from figura.training.run import command, trainer
-step, seconds = trainer.Trainer._train_step, []
-def timed(self):
-    begin = time.monotonic()
-    scalars = step(self)
-    seconds.append(time.monotonic() - begin)
-    return scalars
-trainer.Trainer._train_step = timed
-trainer.Trainer.held_out_loss.__wrapped__.__defaults__ = (1,)
-init = trainer.Trainer.__init__
-def counted(self, *args, **named):
-    init(self, *args, **named)
-    counts["parameters"] = sum(p.numel() for p in self.module.parameters())
-    counts["learning"] = sum(p.numel() for p in self.module.parameters() if p.requires_grad)
-counts = {}
-trainer.Trainer.__init__ = counted
-code = command.main(sys.argv[2:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-open(sys.argv[1], "w").write(json.dumps({**counts, "peak": peak, "seconds": seconds, "code": code}))
-"""
+CHILD = "figura.tests.training.recipes.child"
+"""What runs `figura train` and tells what it took."""
 
 
 # Files of the public layouts
@@ -208,7 +187,6 @@ def measure(recipe: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
         "--work", str(own / "run"), "--tokenizer", str(folder), "--device", "cpu", "--batch", "1",
         "--accumulation", "1", "--samples", "0",
     ]  # fmt: skip
-    words += ["--gradient-checkpointing"] if recipe in CHECKPOINTS_ACTIVATIONS else []
     try:
         first, second = (_child(own, [*words, "--steps", str(steps)]) for steps in (1, 2))
         checkpoint = (own / "run" / "checkpoint.pt").stat().st_size
@@ -230,7 +208,7 @@ def measure(recipe: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
 def _child(folder: Path, words: list[str]) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     answer = folder / "answer.json"
-    command = [sys.executable, "-c", CHILD, str(answer), *words]
+    command = [sys.executable, "-m", CHILD, str(answer), *words]
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
     if done.returncode or not answer.is_file():
