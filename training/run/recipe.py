@@ -76,11 +76,15 @@ class TrainingPlan:
 
 
 class Recipe(Protocol):
-    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`."""
+    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`.
+
+    leaves_out: some batches make no use of all that learns: several processes ask one another what they used.
+    """
 
     name: str
     needs: tuple[str, ...]
     plan: TrainingPlan
+    leaves_out: bool
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Open the data; compute and cache on disk what is constant."""
@@ -131,6 +135,7 @@ class BaseRecipe:
     name = ""
     needs: tuple[str, ...] = ()
     plan = TrainingPlan()
+    leaves_out = False
 
     def begin_with(self, module: torch.nn.Module, path: Path) -> None:
         """The file's weights, name by name."""

@@ -56,7 +56,7 @@ class Trainer:
         resume: bool = True,
         start: Path | None = None,
     ) -> None:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
 
         self.recipe, self.data, self.plan, self.work = recipe, data, plan, Path(work)
         self.work.mkdir(parents=True, exist_ok=True)
@@ -64,6 +64,7 @@ class Trainer:
             gradient_accumulation_steps=plan.accumulation,
             mixed_precision="no" if plan.mixed_precision == BF16_COPY else plan.mixed_precision,
             cpu=plan.device == "cpu",
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=recipe.leaves_out)],
         )
         torch.manual_seed(plan.seed)
         self.module = recipe.build(init)
