@@ -1,4 +1,4 @@
-"""LoRA and ControlNet files of training in ComfyUI's own loaders: every key is taken, nothing is said of it."""
+"""LoRA and ControlNet files of training in ComfyUI's own loaders: every key is taken without a word."""
 
 from __future__ import annotations
 
