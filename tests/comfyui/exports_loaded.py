@@ -64,7 +64,7 @@ class Said(logging.Handler):
 def unet(config: dict) -> UNet2DConditionModel:
     """Of the true size; its memory is asked for and not touched."""
     with torch.device("meta"):
-        network = UNet2DConditionModel(**config).to(torch.bfloat16)
+        network = UNet2DConditionModel(**config)
     return network.to_empty(device="cpu")
 
 
