@@ -74,14 +74,14 @@ def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:
     other = INTERHAND if order == OPENPOSE else OPENPOSE
     if 2 * sum(_is_of_other_order(hand["joints"], order) for hand in found.values()) > len(found):
         raise ValueError(
-            f"{listed}: the fingers of most hands fall apart: their joints are not in the order {order!r}; try "
-            f"--order {other}"
+            f"{listed}: the fingers of most hands fall apart: their joints are not in the order {order!r}; "
+            f"try --order {other}"
         )
     return list(found.values())
 
 
 def _is_of_other_order(joints: Sequence[Sequence[float]], order: str) -> bool:
-    """Whether a hand's bones (21,3), brought from that order, are longer than they would be from the other."""
+    """Whether the bones of a hand (21,3), brought from that order, are longer than brought from the other."""
     own = np.asarray(joints)
     raw = own if order == OPENPOSE else own[np.argsort(in_order(np.arange(JOINTS), order))]
     other = in_order(raw, INTERHAND if order == OPENPOSE else OPENPOSE)

@@ -138,7 +138,7 @@ CASES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "heads below feet in pairs": (
         PAIRS, joints_of_pairs(FEET_FIRST, FEET_FIRST), "most heads are below their feet"),
     "hands whose tips come first": (
-        HANDS, tips_first, "fingers of most hands fall apart: .* not in the order 'openpose'; try --order inter"),
+        HANDS, tips_first, "fingers of most hands fall apart: .* order 'openpose'; try --order interhand"),
     "NaN": (COCO, people_with(keypoints=[float("nan")] * 51), "has joints that are no numbers"),
     "NaN in pairs": (PAIRS, joints_of_pairs(NAN, NAN), "has not 18 numbers for each of its joints"),
     "NaN in hands": (
