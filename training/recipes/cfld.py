@@ -93,6 +93,7 @@ class CFLDRecipe(LatentRecipe):
     """Predict the noise of a person's latents in two poses from one picture of the person."""
 
     needs: tuple[str, ...] = ("vae", BASE)
+    settings = ("no_prompt", "mirrored", "heaviest")
     plan = TrainingPlan(steps=15_000, batch_size=16, learning_rate=4e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "cfld", switches: Switches | None = None) -> None:

@@ -44,6 +44,7 @@ class HandRecipe(LatentRecipe):
     needs = ("vae", "text", "base")
     empty_text = 0.12
     file_kind = "hands"
+    settings = (*LatentRecipe.settings, "mask_weight", "hand_counts")
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
     authors = OUR_PLAN
 

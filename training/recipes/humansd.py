@@ -48,6 +48,7 @@ class PosedRecipe(LatentRecipe):
     encodes = ("unoccluded",)
     targets: tuple[str, ...] = TARGETS
     no_pose = NO_POSE
+    settings = (*LatentRecipe.settings, "no_pose")
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode pictures and skeletons once for this autoencoder."""

@@ -86,6 +86,9 @@ class Recipe(Protocol):
     plan: TrainingPlan
     leaves_out: bool
 
+    def change(self, setting: str, value: float) -> None:
+        """Give one of the recipe's own numbers another value; ValueError lists them."""
+
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Open the data; compute and cache on disk what is constant."""
 
@@ -130,12 +133,27 @@ class Recipe(Protocol):
 
 
 class BaseRecipe:
-    """Defaults for what most recipes share."""
+    """Defaults for what most recipes share.
+
+    settings: names of the recipe's own numbers, attributes of it or of its `switches`.
+    """
 
     name = ""
     needs: tuple[str, ...] = ()
     plan = TrainingPlan()
     leaves_out = False
+    settings: tuple[str, ...] = ()
+
+    def change(self, setting: str, value: float) -> None:
+        """Give one of `settings` another value. ValueError lists them."""
+        if setting not in self.settings:
+            known = ", ".join(self.settings) or "none"
+            raise ValueError(f"recipe {self.name} has no setting {setting!r}; its settings: {known}")
+        switches: Any = getattr(self, "switches", None)
+        if hasattr(switches, setting):
+            self.switches = replace(switches, **{setting: value})
+        else:
+            setattr(self, setting, value)
 
     def begin_with(self, module: torch.nn.Module, path: Path) -> None:
         """The file's weights, name by name."""
