@@ -51,6 +51,6 @@ def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
         raise ImportError(
             "--optimizer adamw-8bit needs bitsandbytes, which is not installed: pip install "
             '"figura[adamw-8bit]" or pip install bitsandbytes; --optimizer adamw needs no package, and four '
-            "times the memory"
+            "times the memory for its states"
         ) from error
     return AdamW8bit

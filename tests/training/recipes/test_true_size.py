@@ -18,7 +18,7 @@ from figura.tests.training.recipes.true_size import sd15_unet, sd21_unet
 SIZE = 256
 """Pictures of this side: what is counted depends on the networks, and steps are quicker."""
 NEEDED_GIB = {"pocold": 5, "cfld": 9, "body": 12, "phac": 12, "hands": 20, "humansd": 17}
-"""Free memory that a run on a CPU wants: 16 bytes for each number that learns, 20 with an average, and the rest."""
+"""Free memory that a run on a CPU wants: 16 bytes a number that learns, 20 with an average, and the rest."""
 
 
 def free_gib() -> float:
