@@ -93,7 +93,7 @@ def lora(name: str) -> dict:
     applied = comfy.lora.calculate_weight(
         [(1.0, patches[key], 1.0, None, None)], torch.zeros(shapes[key].shape), key
     )
-    apart = min(float((applied - (part.up @ part.down)).abs().max()) for part in same)
+    apart = min(float((applied - part.up @ part.down).detach().abs().max()) for part in same)
     return {
         "layers": len(chosen), "tensors": len(tensors), "patches": len(patches), "apart": apart,
         "foreign": [str(key) for key in patches if key not in shapes],
