@@ -46,7 +46,13 @@ class Given(NamedTuple):
 
 
 def repose_images(
-    model: PoCoLDModel, given: Given, *, seed: int = 0, on_step: OnStep | None = None, **settings: Any
+    model: PoCoLDModel,
+    given: Given,
+    *,
+    seed: int = 0,
+    trace: bool = True,
+    on_step: OnStep | None = None,
+    **settings: Any,
 ) -> Reposed:
     """Pictures of the size of the target labels; sides that are no multiple of the autoencoder's factor are
     padded for the model and cropped back.
@@ -55,6 +61,8 @@ def repose_images(
         model: PoCoLD.
         given: what the pictures are made from, all of one batch of B.
         seed: picture i is made with seed + i.
+        trace: look at the attention once more when the pictures are made, which takes a pass of the network;
+            without it carried and matched are as without a source.
         on_step: called after every prediction; may raise, which ends the sampling.
         settings: weights, procedure, steps and scheduler of `sampling.generate`.
 
@@ -69,13 +77,18 @@ def repose_images(
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         part = _changed(given, lambda value: value[rows])
-        return _repose(model, part, seed + rows.start, step, settings)
+        return _repose(model, part, seed + rows.start, trace, step, settings)
 
     return Reposed(*in_chunks(chunks(len(given.target)), work, on_step))
 
 
 def _repose(
-    model: PoCoLDModel, given: Given, seed: int, on_step: OnStep | None, settings: dict[str, Any]
+    model: PoCoLDModel,
+    given: Given,
+    seed: int,
+    trace: bool,
+    on_step: OnStep | None,
+    settings: dict[str, Any],
 ) -> tuple[Tensor, Tensor, Tensor]:
     height, width = given.target.shape[-2:]
     padded = _changed(given, lambda value: pad_to_multiple(value, model.factor))
@@ -84,7 +97,7 @@ def _repose(
         kept = Kept(padded.reference, padded.mask)
     made = generate(model, padded.target, padded.source, kept=kept, seed=seed, on_step=on_step, **settings)
     carried, matched = torch.zeros_like(made), torch.full((len(made),), torch.nan)
-    if padded.source is not None:
+    if trace and padded.source is not None:
         carried, matched = trace_source(model, made, padded.target, padded.source, padded.source_labels)
     return made[..., :height, :width].cpu(), carried[..., :height, :width].cpu(), matched.cpu()
 

@@ -237,6 +237,18 @@ class TestImages:
         whole = generate(model, TARGET, SOURCE, steps=2, seed=3)
         torch.testing.assert_close(made.image, whole, atol=1e-4, rtol=1e-3)
 
+    def test_without_the_trace_the_pictures_are_the_same_and_no_pass_is_spent(self, model):
+        given = Given(TARGET, SOURCE, TARGET.flip(1))
+        passes = []
+        counter = model.networks.register_forward_hook(lambda *_: passes.append(1))
+        traced = repose_images(model, given, steps=2)
+        with_trace = len(passes)
+        made = repose_images(model, given, steps=2, trace=False)
+        counter.remove()
+        assert torch.equal(made.image, traced.image)
+        assert len(passes) - with_trace == with_trace - 1
+        assert traced.carried.any() and not made.carried.any() and made.matched.isnan().all()
+
     def test_a_size_far_from_the_trained_one_is_told(self, model, caplog):
         repose_images(model, Given(tiny.body_labels(1, 80, 80)), steps=1)
         assert "trained on pictures of 32 x 32" in caplog.text
