@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
+from ...models.diffusion.networks import noise_schedule
 from ...models.diffusion.schedulers import TRAINING_STEPS
-from ...models.humansd.losses import OFFICIAL, THRESHOLD, WEIGHT
+from ...models.humansd.losses import OFFICIAL, THRESHOLD, WEIGHT, heatmap_guided_loss
 from ...models.pocold.checkpoint import load_vae_file
-from ..recipes.humansd import PLAIN, HumanSDRecipe
-from ..run.recipe import random_generator
 from .parity import NETWORK_LIMIT, RELATIVE, Row, relative
 from .parity_humansd_process import bent_noise
 
+PLAIN = "plain"
 GUIDED = "LatentPoseText2ImageDiffusion_HumanSD"
 CLASSES = {PLAIN: f"{GUIDED}_originalloss", OFFICIAL: GUIDED}
 """Loss -> their class that trains with it."""
@@ -40,7 +41,7 @@ class Step(NamedTuple):
 
 
 def compare_losses(module: Callable[[str], ModuleType], autoencoder: nn.Module) -> Iterator[Row]:
-    """Loss and gradient of the recipes at full size on one batch.
+    """Loss and gradient of what the recipes `humansd` and `humansd_official` train with, on one batch.
 
     module gives modules of their checkout, autoencoder is theirs.
     """
@@ -88,24 +89,31 @@ def _step(loss: Tensor, unet: _UNet) -> Step:
     return Step(loss.detach(), gradient)
 
 
+def _drawn() -> tuple[Tensor, Tensor, torch.Generator]:
+    """The noise and the time steps of the batch, and what further numbers come from."""
+    generator = torch.Generator().manual_seed(SEED)
+    noise = torch.randn(_batch()["latents"].shape, generator=generator)
+    return noise, torch.randint(0, TRAINING_STEPS, (len(noise),), generator=generator), generator
+
+
 @torch.enable_grad()
 def _our_step(loss: str, vae: Any) -> Step:
-    recipe = HumanSDRecipe("humansd", loss)
-    recipe.at_full_size()
-    recipe.vae, unet = vae, _UNet()
-    if loss != PLAIN:
-        detector: Any = _estimator().requires_grad_(False)
-        recipe.detector = detector
-    module: Any = unet
-    return _step(recipe.loss(module, _batch(), random_generator(SEED))[0], unet)
+    batch, unet, (noise, times, generator) = _batch(), _UNet(), _drawn()
+    noisy = noise_schedule().add_noise(batch["latents"], noise, times)
+    made = unet(torch.cat([noisy, batch["skeleton"]], dim=1), times, batch["texts"]).sample
+    if loss == PLAIN:
+        return _step(functional.mse_loss(made, noise), unet)
+    net = _estimator()
+    value = heatmap_guided_loss(
+        made, noise, vae, lambda images: net(images).sigmoid(), loss, generator=generator
+    )
+    return _step(value, unet)
 
 
 @torch.enable_grad()
 def _their_step(code: ModuleType, loss: str, autoencoder: nn.Module) -> Step:
-    """With the noise and the times that the recipe draws, and from the same numbers on."""
-    batch, generator, unet = _batch(), random_generator(SEED), _UNet()
-    noise = torch.randn(batch["latents"].shape, generator=generator)
-    times = torch.randint(0, TRAINING_STEPS, (len(noise),), generator=generator)
+    """With the same noise and times, and from the same numbers on."""
+    batch, unet, (noise, times, generator) = _batch(), _UNet(), _drawn()
 
     def network(latents: Tensor, t: Tensor, c_concat: list[Tensor], c_crossattn: list[Tensor]) -> Tensor:
         given: Tensor = unet(torch.cat([latents, *c_concat], dim=1), t, *c_crossattn).sample

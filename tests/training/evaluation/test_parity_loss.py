@@ -11,7 +11,6 @@ from figura.models.humansd.losses import OFFICIAL
 from figura.tests.models.humansd import tiny
 from figura.training.evaluation import parity_humansd_loss as losses
 from figura.training.evaluation.parity import NETWORK_LIMIT, relative
-from figura.training.recipes.humansd import PLAIN
 from torch import nn
 from torch.nn import functional
 
@@ -68,7 +67,7 @@ class Guided(Trained):
 def code() -> ModuleType:
     made: Any = ModuleType("ddpm")
     names = losses.CLASSES
-    made.__dict__.update({names[PLAIN]: Plain, names[OFFICIAL]: Guided})
+    made.__dict__.update({names[losses.PLAIN]: Plain, names[OFFICIAL]: Guided})
     return made
 
 
@@ -78,7 +77,7 @@ def scale(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("loss", losses.PARTS)
-def test_the_step_of_the_recipe_is_the_formula(loss: str, code: ModuleType) -> None:
+def test_our_step_is_the_formula(loss: str, code: ModuleType) -> None:
     coder = Coder()
     theirs, ours = losses._their_step(code, loss, coder), losses._our_step(loss, coder.vae)
     assert relative(theirs.loss, ours.loss) < NETWORK_LIMIT
@@ -88,7 +87,9 @@ def test_the_step_of_the_recipe_is_the_formula(loss: str, code: ModuleType) -> N
 def test_a_step_that_weighs_otherwise_is_found(code: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     coder = Coder()
     ours = losses._our_step(OFFICIAL, coder.vae)
-    assert relative(losses._their_step(code, PLAIN, coder).gradient, ours.gradient) > 100 * NETWORK_LIMIT
+    assert (
+        relative(losses._their_step(code, losses.PLAIN, coder).gradient, ours.gradient) > 100 * NETWORK_LIMIT
+    )
     monkeypatch.setattr(Guided, "weighs", 1.01)
     assert relative(losses._their_step(code, OFFICIAL, coder).gradient, ours.gradient) > NETWORK_LIMIT
 
