@@ -80,7 +80,7 @@ def _estimator() -> nn.Sequential:
         torch.manual_seed(13)
         convolution = nn.Conv2d(3, JOINTS, 8, 4, 2)
         nn.init.normal_(convolution.weight, std=0.3)
-        nn.init.constant_(convolution.bias, -3.0)
+        nn.init.constant_(convolution.bias, -3.0)  # type: ignore[arg-type]
     return nn.Sequential(convolution)
 
 
