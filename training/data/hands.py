@@ -15,6 +15,7 @@ from ...models.hands.sampling import skeleton_image
 from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
+from .checks import check_rows
 from .latents import encoder_name
 from .people import HELD_OUT_SEED, SHARD, Processes, create_arrays, missing_parts, render_arrays, rows
 
@@ -188,6 +189,7 @@ def open_arrays(folder: Path, layout: Callable[[int, int], Any]) -> dict[str, An
         )
     captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout(1, 8)}
+    check_rows(folder, arrays, len(captions))
     return {**arrays, "captions": captions}
 
 

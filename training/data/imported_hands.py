@@ -71,7 +71,28 @@ def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:
             found[json.dumps([hand["image"], hand["joints"]])] = hand
     if not found:
         raise ValueError(f"{listed} has no hands")
+    other = INTERHAND if order == OPENPOSE else OPENPOSE
+    if 2 * sum(_is_of_other_order(hand["joints"], order) for hand in found.values()) > len(found):
+        raise ValueError(
+            f"{listed}: the fingers of most hands fall apart: their joints are not in the order {order!r}; "
+            f"try --order {other}"
+        )
     return list(found.values())
+
+
+def _is_of_other_order(joints: Sequence[Sequence[float]], order: str) -> bool:
+    """Whether the bones of a hand (21,3), brought from that order, are longer than brought from the other."""
+    own = np.asarray(joints)
+    raw = own if order == OPENPOSE else own[np.argsort(in_order(np.arange(JOINTS), order))]
+    other = in_order(raw, INTERHAND if order == OPENPOSE else OPENPOSE)
+    return bool((own[:, 2] > 0).all() and _bones(other) < _bones(own))
+
+
+def _bones(joints: np.ndarray) -> float:
+    """The length of all bones of a hand (21,3) in OpenPose's order."""
+    fingers = joints[1:, :2].reshape(5, 4, 2)
+    chains = np.concatenate([np.broadcast_to(joints[0, :2], (5, 1, 2)), fingers], 1)
+    return float(np.linalg.norm(np.diff(chains, axis=1), axis=-1).sum())
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

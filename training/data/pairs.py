@@ -18,6 +18,7 @@ from torch import Tensor
 from ...models.sentences import typed
 from ...people.synthetic import SyntheticPeople, render_people
 from ..run.recipe import Split
+from .checks import check_rows
 from .hands import encoded, scaled
 from .people import HELD_OUT_SEED, Processes, render_arrays, rows
 
@@ -147,6 +148,7 @@ def open_part(folder: Path, vae: AutoencoderKL) -> Pairs:
         )
     captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in pairs_layout(1, 8)}
+    check_rows(folder, arrays, len(captions))
     latents = {
         f"{name}_latents": encoded(folder, f"{name}_latents", vae, len(captions), scaled(arrays[name]))
         for name in ("source", "target")

@@ -22,6 +22,7 @@ from ...models.cluster import Cluster, run_on_cluster
 from ...models.locks import only_one
 from ...models.sentences import typed
 from ..run.recipe import Split
+from .checks import check_rows
 from .space import check_space
 
 logger = logging.getLogger(__name__)
@@ -93,12 +94,7 @@ class PeopleDataset:
             )
         captions = json.loads((root / "captions.json").read_text(encoding="utf-8"))
         arrays = {f.name: _array(root, f.name) for f in fields(cls) if f.name != "captions"}
-        for name, array in arrays.items():
-            if len(array) not in (0, len(captions)):
-                raise ValueError(
-                    f"{root / name}.npy has {len(array)} rows, captions.json {len(captions)}: every array "
-                    "has one row a picture"
-                )
+        check_rows(root, arrays, len(captions))
         return cls(captions=captions, **arrays)
 
     def require(self, *names: str) -> None:

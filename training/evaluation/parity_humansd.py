@@ -26,11 +26,12 @@ from ...models.humansd.checkpoint import RELEASED_CFG, load_humansd
 from ...models.humansd.networks import HumanSD
 from .parity import NETWORK_LIMIT, RELATIVE, Row, lacking, relative
 from .parity_checkouts import Anything, is_there, randomised, released_modules, stand_ins
+from .parity_humansd_loss import PARTS, compare_losses
 from .parity_humansd_process import compare_process
 
 PACKAGES = (
     "einops", "gradio", "imwatermark", "kornia", "matplotlib", "mmpose", "omegaconf", "open_clip",
-    "pytorch_lightning", "seaborn", "xtcocotools",
+    "pytorch_lightning", "seaborn", "torchvision", "xtcocotools",
 )  # fmt: skip
 """What the authors' modules import; stood in for where it is not installed; parts that use it say so."""
 TEXTS = (
@@ -41,7 +42,7 @@ TEXTS = (
 
 
 def compare_humansd(folder: Path, older: Path | None = None) -> Iterator[Row]:
-    """U-Net, autoencoder, text; drawing, sizes, schedule, trajectory under guidance; AP and CAP."""
+    """U-Net, autoencoder, text; losses; drawing, sizes, schedule, trajectory under guidance; AP and CAP."""
     given: dict[str, dict[str, Any]] = {
         "pytorch_lightning": {"LightningModule": nn.Module},
         "seaborn": {"color_palette": _palette},
@@ -50,6 +51,7 @@ def compare_humansd(folder: Path, older: Path | None = None) -> Iterator[Row]:
     quiet = contextlib.redirect_stdout(io.StringIO())
     with stand_ins(PACKAGES, given), released_modules(folder, "", "humansd") as module, quiet:
         yield from _networks(module)
+        yield from _losses(module)
         yield from compare_process(module)
 
 
@@ -71,6 +73,15 @@ def _networks(module: Callable[[str], ModuleType]) -> Iterator[Row]:
         theirs = _their_networks(module, checkpoint, words)
         ours = load_humansd(checkpoint, words)
         yield from _compared(theirs, ours)
+
+
+def _losses(module: Callable[[str], ModuleType]) -> Iterator[Row]:
+    if not is_there(module("ldm.modules.attention"), "rearrange"):
+        for part in PARTS.values():
+            yield lacking(part, "einops")
+        return
+    torch.manual_seed(0)
+    yield from compare_losses(module, randomised(_autoencoder(module), 1))
 
 
 def _their_networks(

@@ -84,7 +84,7 @@ def _our_size(width: int, height: int) -> tuple[int, int]:
 
 
 class _Model:
-    """What their sampler asks of a model; its noise is a function of what goes in, `_noise`."""
+    """What their sampler asks of a model; its noise is a function of what goes in, `bent_noise`."""
 
     num_timesteps, device, parameterization = TRAINING_STEPS, torch.device("cpu"), "eps"
 
@@ -97,10 +97,10 @@ class _Model:
     @staticmethod
     def apply_model(latents: Tensor, t: Tensor, condition: Mapping[str, list[Tensor]]) -> Tensor:
         (pose,), (text,) = condition["c_concat"], condition["c_crossattn"]
-        return _noise(latents, t, pose, text)
+        return bent_noise(latents, t, pose, text)
 
 
-def _noise(latents: Tensor, t: Tensor, pose: Tensor, text: Tensor) -> Tensor:
+def bent_noise(latents: Tensor, t: Tensor, pose: Tensor, text: Tensor) -> Tensor:
     """Bends the latents by the time, the pose and the text, as smoothly as a network does."""
     return torch.tanh(0.9 * latents + 0.3 * pose + 0.1 * text + t.view(-1, 1, 1, 1) / 1000)
 
@@ -126,7 +126,7 @@ def _sampling(module: Callable[[str], ModuleType]) -> Iterator[Row]:
     )  # fmt: skip
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
-        return cfg(_noise(z, t, pose, negative), _noise(z, t, pose, text), RELEASED_CFG)
+        return cfg(bent_noise(z, t, pose, negative), bent_noise(z, t, pose, text), RELEASED_CFG)
 
     own = sample(predict, latents, scheduler, STEPS, start_step=SKIPPED, clean_end=False)
     yield Row("trajectory of 49 steps, guidance 10", relative(made, own), NETWORK_LIMIT, RELATIVE)

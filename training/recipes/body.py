@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ class BodyRecipe(ControlledRecipe):
     name = "body"
     empty_text = 0.12
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
-    authors = OUR_PLAN
+    authors = replace(OUR_PLAN, half_frozen=True)
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode the people once for this autoencoder."""

@@ -54,12 +54,7 @@ class Switches:
 
 
 class Reposer(torch.nn.Module):
-    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up.
-
-    The biases of its queries are there during a pass alone, so that activations cannot be computed again.
-    """
-
-    can_checkpoint = False
+    """CFLD as it learns: the networks, and a U-Net frozen but for its keys and values on the way up."""
 
     def __init__(self, unet: Any, networks: CFLDNetworks) -> None:
         super().__init__()
@@ -98,6 +93,7 @@ class CFLDRecipe(LatentRecipe):
     """Predict the noise of a person's latents in two poses from one picture of the person."""
 
     needs: tuple[str, ...] = ("vae", BASE)
+    settings = ("no_prompt", "mirrored", "heaviest")
     plan = TrainingPlan(steps=15_000, batch_size=16, learning_rate=4e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "cfld", switches: Switches | None = None) -> None:
@@ -107,7 +103,8 @@ class CFLDRecipe(LatentRecipe):
 
     authors = TrainingPlan(
         steps=45_500, batch_size=56, accumulation=4, learning_rate=1e-4, final_rate=0.1, falls=STEP,
-        warmup_steps=1000, betas=(0.9, 0.999), mixed_precision="bf16",
+        warmup_steps=1000, betas=(0.9, 0.999), mixed_precision="bf16", gradient_checkpointing=True,
+        half_frozen=True,
     )  # fmt: skip
     """The released code's: 100 epochs of 101 966 pairs in batches of 224, at the end a tenth of the rate."""
 

@@ -32,7 +32,7 @@ HAND_COUNTS = 4.0
 
 OUR_PLAN = TrainingPlan(
     steps=50_000, batch_size=16, learning_rate=1e-5, final_rate=1.0, weight_decay=0.01, betas=(0.9, 0.999),
-    mixed_precision="bf16",
+    mixed_precision="bf16", gradient_checkpointing=True,
 )  # fmt: skip
 """Of both stages at full size. The paper's settings are not known: this is our choice."""
 
@@ -44,6 +44,7 @@ class HandRecipe(LatentRecipe):
     needs = ("vae", "text", "base")
     empty_text = 0.12
     file_kind = "hands"
+    settings = (*LatentRecipe.settings, "mask_weight", "hand_counts")
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
     authors = OUR_PLAN
 

@@ -48,6 +48,7 @@ class PosedRecipe(LatentRecipe):
     encodes = ("unoccluded",)
     targets: tuple[str, ...] = TARGETS
     no_pose = NO_POSE
+    settings = (*LatentRecipe.settings, "no_pose")
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode pictures and skeletons once for this autoencoder."""
@@ -79,7 +80,7 @@ class HumanSDRecipe(PosedRecipe):
     plan = TrainingPlan(steps=STEPS, batch_size=BATCH_SIZE, learning_rate=5e-4, mixed_precision=BF16_COPY)
     authors = TrainingPlan(
         steps=95_000, batch_size=4, learning_rate=5e-6, final_rate=1.0, warmup_steps=0, weight_decay=0.01,
-        betas=(0.9, 0.999), ema_decay=0.0, mixed_precision="bf16",
+        betas=(0.9, 0.999), ema_decay=0.0, mixed_precision="bf16", gradient_checkpointing=True,
     )  # fmt: skip
     """The released code's, for each GPU."""
 

@@ -32,6 +32,7 @@ class LatentRecipe(BaseRecipe):
     empty_text: share of captions replaced by the empty text. condition: name in a batch of what the U-Net
     gets as further input channels, (B,c,h,w). file_kind: of the weights file. encodes: the arrays of latents
     that it reads at full size. authors: the plan at full size; without one the recipe is mini's alone.
+    weight_limit: most that a very noisy latent may count for its picture's own error; 1 is the plain loss.
     """
 
     needs: tuple[str, ...] = ("vae", "text")
@@ -40,6 +41,7 @@ class LatentRecipe(BaseRecipe):
     empty_text = 0.1
     condition = ""
     file_kind = "unet"
+    settings: tuple[str, ...] = ("empty_text", "weight_limit")
 
     def __init__(self) -> None:
         self.schedule = noise_schedule()

@@ -37,7 +37,7 @@ class CoarseRecipe(ControlledRecipe):
     plan = TrainingPlan(steps=15_000, batch_size=32, learning_rate=1e-4, mixed_precision=BF16_COPY)
     authors = TrainingPlan(
         steps=60_000, batch_size=14, learning_rate=5e-6, final_rate=1.0, weight_decay=0.01,
-        betas=(0.9, 0.999), mixed_precision="bf16",
+        betas=(0.9, 0.999), mixed_precision="bf16", gradient_checkpointing=True, half_frozen=True,
     )  # fmt: skip
     """Rates and batch are the paper's; 1750 epochs of its some 500 subjects are about as many steps."""
 

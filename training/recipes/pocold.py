@@ -65,6 +65,8 @@ class PoCoLDRecipe(LatentRecipe):
     """Predict the noise of a person's latents from the pose's labels and another picture of the person."""
 
     needs: tuple[str, ...] = ("vae", "base")
+    leaves_out = True
+    settings = ("weight_limit", "penalty_weight", "no_pose", "no_source", "neither")
     plan = TrainingPlan(steps=20_000, batch_size=32, learning_rate=6e-4, mixed_precision=BF16_COPY)
 
     def __init__(self, name: str = "pocold", switches: Switches = Switches()) -> None:

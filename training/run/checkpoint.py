@@ -1,17 +1,22 @@
-"""Writing a checkpoint so that a full disk is told as what it is."""
+"""Checkpoints: written so that a full disk is told as what it is, read without a second copy in memory."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
+State = dict[str, Any]
 FULL_BELOW = 1 << 20
 """Bytes that are free on a disk that has no room for a checkpoint."""
+AT_ONCE = 1 << 28
+"""Bytes of a checkpoint that are in memory beside what they are copied to."""
 
 
 def write_state(state: Mapping[str, object], place: Path) -> None:
@@ -25,3 +30,61 @@ def write_state(state: Mapping[str, object], place: Path) -> None:
         free = shutil.disk_usage(place.parent).free
         code = errno.ENOSPC if isinstance(error.__context__, OSError) or free < FULL_BELOW else errno.EIO
         raise OSError(code, str(error).splitlines()[0], str(place)) from error
+
+
+def read_state(path: Path) -> State:
+    """A checkpoint whose tensors are read from the file when they are looked at."""
+    state: State = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return state
+
+
+@torch.no_grad()
+def fill(path: Path, kept: Callable[[State], Sequence[Tensor]], targets: Sequence[Tensor]) -> None:
+    """Copy tensors of a checkpoint to where they belong.
+
+    What is looked at of a file stays in memory until the file is let go, which happens every `AT_ONCE` bytes.
+
+    Args:
+        path: the checkpoint.
+        kept: picks the tensors, in the order of `targets`, out of its content.
+        targets: tensors of the same shapes.
+
+    Raises:
+        ValueError: it holds other tensors.
+    """
+    done = 0
+    while done < len(targets):
+        values = kept(read_state(path))
+        if [value.shape for value in values] != [target.shape for target in targets]:
+            raise ValueError(
+                f"{path} holds tensors of another run: choose another --work folder or --no-resume"
+            )
+        read = 0
+        while done < len(targets) and read < AT_ONCE:
+            targets[done].copy_(values[done])
+            read += values[done].nbytes
+            done += 1
+
+
+def fill_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Give the optimizer the state it has in a checkpoint."""
+    optimizer.load_state_dict(_empty(read_state(path)["optimizer"]))
+    fill(path, lambda state: list(tensors_in(state["optimizer"])), list(tensors_in(optimizer.state_dict())))
+
+
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """All tensors in dicts and lists, in their order."""
+    if torch.is_tensor(tree):
+        yield tree
+    elif isinstance(tree, Mapping | list | tuple):
+        for part in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from tensors_in(part)
+
+
+def _empty(tree: Any) -> Any:
+    """The same with tensors that hold nothing yet; single numbers, which optimizers read, are kept."""
+    if torch.is_tensor(tree):
+        return torch.empty_like(tree) if tree.ndim else tree.clone()
+    if isinstance(tree, Mapping):
+        return {key: _empty(part) for key, part in tree.items()}
+    return [_empty(part) for part in tree] if isinstance(tree, list) else tree

@@ -13,7 +13,7 @@ from ...models.diffusion.checkpoint import read_metadata
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
 from ..recipes.public import TOKENIZER, base_files, check_base
-from .recipe import BF16_COPY, OPTIMIZERS, Recipe, changed_plan
+from .recipe import BF16_COPY, FALLS, OPTIMIZERS, Recipe, changed_plan
 from .trainer import train
 
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
@@ -77,7 +77,23 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write curves, pictures and scores to WORK/tensorboard; needs the package tensorboard",
     )  # fmt: skip
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    _add_schedule_arguments(parser)
     _add_data_arguments(parser)
+
+
+def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the authors' other settings")
+    group.add_argument("--ema", type=float, metavar="DECAY", help="of the average of the weights; 0: none")
+    group.add_argument("--warmup", type=int, metavar="STEPS", help="until the full learning rate")
+    group.add_argument("--final-rate", type=float, metavar="PART", help="of the rate, at the end")
+    group.add_argument("--falls", choices=FALLS, help="how the rate gets there")
+    group.add_argument("--weight-decay", type=float)
+    group.add_argument("--betas", type=float, nargs=2, metavar=("FIRST", "SECOND"), help="of AdamW")
+    group.add_argument("--clip", type=float, metavar="NORM", help="most that gradients may have")
+    group.add_argument(
+        "--setting", nargs="*", default=[], metavar="NAME=NUMBER",
+        help="a number of the recipe's own, such as empty_text=0.1; a wrong name lists them",
+    )  # fmt: skip
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,11 +131,15 @@ def train_command(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe)
     if args.base:
         recipe.at_full_size()
+    for setting in args.setting:
+        recipe.change(*named_number(setting))
     plan = changed_plan(
         recipe.plan, steps=args.steps, minutes=args.minutes, batch_size=args.batch, learning_rate=args.lr,
         accumulation=args.accumulation, seed=args.seed, mixed_precision=args.precision, device=args.device,
         optimizer=args.optimizer, gradient_checkpointing=args.gradient_checkpointing,
-        samples=args.samples, tensorboard=args.tensorboard, lora=args.lora,
+        samples=args.samples, tensorboard=args.tensorboard, lora=args.lora, ema_decay=args.ema,
+        warmup_steps=args.warmup, final_rate=args.final_rate, falls=args.falls,
+        weight_decay=args.weight_decay, betas=args.betas and tuple(args.betas), clip_norm=args.clip,
     )  # fmt: skip
     out = args.out or args.data / WEIGHTS / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     work = args.work or args.data / "runs" / recipe.name
@@ -129,6 +149,15 @@ def train_command(args: argparse.Namespace) -> int:
     if scores and args.base:
         recipe.finish(out, init)
     return 0 if scores is not None else 1
+
+
+def named_number(setting: str) -> tuple[str, float]:
+    """NAME=NUMBER as both. ValueError says what came."""
+    name, _, number = setting.partition("=")
+    try:
+        return name, float(number)
+    except ValueError as error:
+        raise ValueError(f"--setting takes NAME=NUMBER, such as empty_text=0.1; {setting!r} came") from error
 
 
 def find_base(recipe: Recipe, args: argparse.Namespace) -> dict[str, Path]:

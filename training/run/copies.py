@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,17 +36,16 @@ class MovingAverage:
         if self.decay <= 0:
             yield
             return
-        own = [p.detach().clone() for p in self.parameters]
-        self._copy(self.shadow)
+        self._swap()
         try:
             yield
         finally:
-            self._copy(own)
+            self._swap()
 
-    @torch.no_grad()
-    def _copy(self, values: Sequence[torch.Tensor]) -> None:
-        for parameter, value in zip(self.parameters, values, strict=True):
-            parameter.copy_(value)
+    def _swap(self) -> None:
+        """Exchange parameters and average, without a copy."""
+        for parameter, value in zip(self.parameters, self.shadow, strict=True):
+            parameter.data, value.data = value.data, parameter.data
 
 
 class HalfCopy:

@@ -45,7 +45,8 @@ class TrainingPlan:
 
     samples: held-out people that are drawn for a look; 0 leaves out all that is drawn, scores of it too.
     tensorboard: also write curves, pictures and scores for TensorBoard. lora: rank at which the U-Net's
-    attention learns; 0 is whole matrices.
+    attention learns; 0 is whole matrices. half_frozen: matrices that do not learn are held in the precision
+    in which autocast multiplies them, bf16 or fp16; for recipes that export none of them.
     """
 
     steps: int = 10_000
@@ -65,6 +66,7 @@ class TrainingPlan:
     falls: str = COSINE
     optimizer: str = ADAMW
     gradient_checkpointing: bool = False
+    half_frozen: bool = False
     samples: int = 8
     tensorboard: bool = False
     lora: int = 0
@@ -74,11 +76,18 @@ class TrainingPlan:
 
 
 class Recipe(Protocol):
-    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`."""
+    """What a recipe file provides. `init`: weight files by the names of the recipes in `needs`.
+
+    leaves_out: some batches make no use of all that learns: several processes ask one another what they used.
+    """
 
     name: str
     needs: tuple[str, ...]
     plan: TrainingPlan
+    leaves_out: bool
+
+    def change(self, setting: str, value: float) -> None:
+        """Give one of the recipe's own numbers another value; ValueError lists them."""
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Open the data; compute and cache on disk what is constant."""
@@ -124,11 +133,27 @@ class Recipe(Protocol):
 
 
 class BaseRecipe:
-    """Defaults for what most recipes share."""
+    """Defaults for what most recipes share.
+
+    settings: names of the recipe's own numbers, attributes of it or of its `switches`.
+    """
 
     name = ""
     needs: tuple[str, ...] = ()
     plan = TrainingPlan()
+    leaves_out = False
+    settings: tuple[str, ...] = ()
+
+    def change(self, setting: str, value: float) -> None:
+        """Give one of `settings` another value. ValueError lists them."""
+        if setting not in self.settings:
+            known = ", ".join(self.settings) or "none"
+            raise ValueError(f"recipe {self.name} has no setting {setting!r}; its settings: {known}")
+        switches: Any = getattr(self, "switches", None)
+        if hasattr(switches, setting):
+            self.switches = replace(switches, **{setting: value})
+        else:
+            setattr(self, setting, value)
 
     def begin_with(self, module: torch.nn.Module, path: Path) -> None:
         """The file's weights, name by name."""

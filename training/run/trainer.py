@@ -8,13 +8,13 @@ run equals an uninterrupted one.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,15 +24,14 @@ import torch
 from ...models.diffusion.checkpoint import save_module
 from ...models.files import write_then_rename
 from ...models.locks import only_one
-from .checkpoint import write_state
+from .checkpoint import fill, fill_optimizer, read_state, write_state
 from .copies import HalfCopy, MovingAverage
 from .lora import lower, write_lora
+from .memory import checkpoint_gradients, halve_frozen, optimizer_of
 from .progress import Board, TrainingLog, save_image
 from .recipe import (
     ADAMW,
-    ADAMW_8BIT,
     BF16_COPY,
-    OPTIMIZERS,
     Batch,
     Recipe,
     Split,
@@ -57,7 +56,7 @@ class Trainer:
         resume: bool = True,
         start: Path | None = None,
     ) -> None:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
 
         self.recipe, self.data, self.plan, self.work = recipe, data, plan, Path(work)
         self.work.mkdir(parents=True, exist_ok=True)
@@ -65,6 +64,7 @@ class Trainer:
             gradient_accumulation_steps=plan.accumulation,
             mixed_precision="no" if plan.mixed_precision == BF16_COPY else plan.mixed_precision,
             cpu=plan.device == "cpu",
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=recipe.leaves_out)],
         )
         torch.manual_seed(plan.seed)
         self.module = recipe.build(init)
@@ -74,6 +74,10 @@ class Trainer:
             lower(self.module, plan.lora)
         if plan.gradient_checkpointing:
             checkpoint_gradients(self.module)
+        if (
+            plan.half_frozen and not plan.lora
+        ):  # the sums that a low rank is exported in are not to be rounded
+            halve_frozen(self.module, plan.mixed_precision)
         groups = recipe.parameter_groups(self.module, plan.learning_rate)
         self.optimizer = optimizer_of(plan.optimizer)(
             groups, lr=plan.learning_rate, betas=plan.betas, weight_decay=plan.weight_decay
@@ -228,6 +232,12 @@ class Trainer:
             write_lora(path, self.module)
         return scores
 
+    def release(self) -> None:
+        """Let go of what trained, which accelerate would keep: large files are written next."""
+        del self.wrapped, self.stepper, self.optimizer, self.average, self.half, self.module
+        self.accelerator.free_memory()
+        gc.collect()
+
     # -- checkpoints -----------------------------------------------------------------------------------------
 
     def save(self) -> None:
@@ -245,31 +255,32 @@ class Trainer:
         }
         write_then_rename(self.work / "checkpoint.pt", partial(write_state, state))
 
-    @torch.no_grad()
     def _restore(self) -> None:
         path = self.work / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = read_state(path)
         if state["fingerprint"] != self._fingerprint():
             raise ValueError(
                 f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
                 "choose another --work folder or --no-resume"
             )
         self.step, self.seconds = state["step"], state["seconds"]
-        own, kept = self.average.parameters + self.average.shadow, state["parameters"] + state["average"]
-        for target, value in zip(own, kept, strict=True):
-            target.copy_(value)
-        for name, buffer in self.module.named_buffers():
-            buffer.copy_(state["buffers"][name])
-        self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # no more in the file
+        del state
+        fill(path, lambda kept: kept["parameters"], self.average.parameters)
+        if self.average.decay > 0:
+            fill(path, lambda kept: kept["average"], self.average.shadow)
+        buffers = dict(self.module.named_buffers())
+        fill(path, lambda kept: [kept["buffers"][name] for name in buffers], list(buffers.values()))
+        fill_optimizer(path, self.optimizer)
         logger.info("%s: resumed at step %d", self.recipe.name, self.step)
 
     def _fingerprint(self) -> str:
         weights = sum(p.numel() for p in self.average.parameters)
         plan = self.plan
         batch = f"{plan.batch_size}x{plan.accumulation}"
-        return f"{self.recipe.name} seed {plan.seed} batch {batch} weights {weights}"
+        other = "" if plan.optimizer == ADAMW else f" {plan.optimizer}"
+        return f"{self.recipe.name} seed {plan.seed} batch {batch} weights {weights}{other}"
 
     @contextmanager
     def _stops_on_signals(self) -> Iterator[None]:
@@ -354,34 +365,8 @@ def _train(
         return {}
     scores = trainer.export(out)
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
+    trainer.release()
     return scores
-
-
-def checkpoint_gradients(module: torch.nn.Module) -> None:
-    """Have diffusers' networks in the module compute activations again on the way back, for less memory.
-
-    Raises ValueError for a module without such networks, or one that does not allow it.
-    """
-    if not getattr(module, "can_checkpoint", True):
-        raise ValueError("gradient checkpointing: this recipe's network is not made for it; leave it out")
-    able = [part for part in module.modules() if hasattr(part, "enable_gradient_checkpointing")]
-    if not able:
-        raise ValueError("gradient checkpointing: this recipe has no network of diffusers; leave it out")
-    for part in able:
-        part.enable_gradient_checkpointing()  # type: ignore[operator]
-
-
-def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
-    """AdamW, or the one of bitsandbytes with states of 8 bits. ImportError says what to install."""
-    if name == ADAMW:
-        return torch.optim.AdamW
-    if name != ADAMW_8BIT:
-        raise ValueError(f"optimizer is {name!r}; it is one of {', '.join(OPTIMIZERS)}")
-    try:
-        from bitsandbytes.optim import AdamW8bit
-    except ImportError as error:
-        raise ImportError("adamw-8bit needs bitsandbytes: pip install bitsandbytes") from error
-    return AdamW8bit
 
 
 def at_its_end(trainer: Trainer, out: Path) -> str:

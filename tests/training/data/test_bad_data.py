@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from figura.tests.training.data import public_formats
 from figura.training.data import command, space
-from figura.training.data.pairs import build_pairs
+from figura.training.data.hands import hand_layout, open_arrays
+from figura.training.data.pairs import build_pairs, open_part
 from figura.training.data.people import PeopleDataset
 from PIL import Image
+from torch import nn
 
 COCO, PAIRS, HANDS = "coco", "pairs", "hands"
 COUNT, SIDE = 12, 160
@@ -68,6 +70,16 @@ def upside_down(content: dict[str, Any]) -> dict[str, Any]:
         joints[:, 2] = 2
         each["keypoints"] = joints.flatten().tolist()
     return content
+
+
+def tips_first(data: Path) -> None:
+    """Hands in InterHand's order."""
+    path = data / HANDS / "hands.jsonl"
+    hands = [json.loads(line) for line in path.read_text().splitlines()]
+    for hand in hands:
+        fingers = np.array(hand["joints"])[1:].reshape(5, 4, 3)
+        hand["joints"] = [*fingers[:, ::-1].reshape(20, 3).tolist(), hand["joints"][0]]
+    path.write_text("\n".join(json.dumps(hand) for hand in hands))
 
 
 def people_with(**change: Any) -> Callable[[Path], None]:
@@ -125,6 +137,8 @@ CASES: dict[str, tuple[str, Callable[[Path], None], str]] = {
         COCO, lambda data: rewritten(data / COCO / "people.json", upside_down), "most heads are below"),
     "heads below feet in pairs": (
         PAIRS, joints_of_pairs(FEET_FIRST, FEET_FIRST), "most heads are below their feet"),
+    "hands whose tips come first": (
+        HANDS, tips_first, "fingers of most hands fall apart: .* order 'openpose'; try --order interhand"),
     "NaN": (COCO, people_with(keypoints=[float("nan")] * 51), "has joints that are no numbers"),
     "NaN in pairs": (PAIRS, joints_of_pairs(NAN, NAN), "has not 18 numbers for each of its joints"),
     "NaN in hands": (
@@ -162,12 +176,61 @@ def test_a_full_disk_is_named_before_anything_is_read(kind: str, data: Path, mon
         run(data, kind)
 
 
-def test_arrays_of_unequal_lengths_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        ({"joints": np.zeros((3, 18, 3), np.float32)}, "joints.npy has 3 rows, captions.json 2"),
+        (
+            {"visible_mask": np.zeros((2, 1, 4, 8), np.uint8)},
+            "visible_mask.npy has 8x4 pixels, occluded.npy 8x8",
+        ),
+        (
+            {"joints": np.full((2, 18, 3), np.nan, np.float32)},
+            "joints.npy holds NaN or infinity, first in row 0",
+        ),
+    ],
+)
+def test_arrays_of_ones_own_that_do_not_fit_are_named(tmp_path: Path, array: dict, message: str) -> None:
+    own = {"occluded": np.zeros((2, 3, 8, 8), np.uint8), "joints": np.zeros((2, 18, 3), np.float32), **array}
+    for name, values in own.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    public_formats.write_json(tmp_path / "captions.json", ["a", "b"])
+    with pytest.raises(ValueError, match=message):
+        PeopleDataset.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "source_densepose",
+            lambda values: values[:, ::2],
+            "source_densepose.npy has 48x24 pixels, source.npy 48x48",
+        ),
+        (
+            "target_joints",
+            lambda values: values * np.nan,
+            "target_joints.npy holds NaN or infinity, first in row 0",
+        ),
+        ("target", lambda values: values[:1], "target.npy has 1 rows, captions.json 2"),
+    ],
+)
+def test_pairs_of_ones_own_that_do_not_fit_are_named(
+    tmp_path: Path, name: str, change: Callable[[np.ndarray], np.ndarray], message: str
+) -> None:
     build_pairs(tmp_path, 2, 1, 48, processes=1)
-    folder = tmp_path / "people"
-    folder.mkdir()
-    np.save(folder / "occluded.npy", np.zeros((2, 3, 8, 8), np.uint8))
-    np.save(folder / "joints.npy", np.zeros((3, 18, 3), np.float32))
-    public_formats.write_json(folder / "captions.json", ["a", "b"])
-    with pytest.raises(ValueError, match="joints.npy has 3 rows, captions.json 2"):
-        PeopleDataset.open(folder)
+    file = tmp_path / "train" / "pairs" / f"{name}.npy"
+    np.save(file, change(np.load(file)))
+    with pytest.raises(ValueError, match=message):
+        open_part(file.parent, nn.Identity())
+
+
+@pytest.mark.parametrize("array", ["images", "masks", "joints"])
+def test_hands_of_ones_own_that_do_not_fit_are_named(tmp_path: Path, array: str) -> None:
+    layout = {name: np.zeros(shape, kind) for name, (shape, kind) in hand_layout(2, 8).items()}
+    layout[array] = layout[array][:1]
+    for name, values in layout.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    public_formats.write_json(tmp_path / "captions.json", ["a", "b"])
+    with pytest.raises(ValueError, match=f"{array}.npy has 1 rows, captions.json 2"):
+        open_arrays(tmp_path, hand_layout)

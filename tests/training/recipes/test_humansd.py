@@ -10,6 +10,7 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, load_file, save_module
 from figura.models.diffusion.networks import encode_image, load_unet, load_vae
+from figura.models.humansd.losses import heatmap_guided_loss
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.tests.training.toy_runs import file_of_an_exact_resume
 from figura.training.recipes import load_recipe
@@ -89,6 +90,27 @@ def test_the_loss_alone_tells_the_recipes_apart(split: Split, weights: dict[str,
         if recipe.detector is not None:
             assert all(each.grad is None for each in recipe.detector.parameters())
     assert losses["humansd_paper"] > losses["humansd"] and len(set(losses.values())) == 3
+
+
+@pytest.mark.parametrize("mode", ["paper", "official"])
+def test_the_guided_recipes_train_with_the_guided_loss(
+    split: Split, weights: dict[str, Path], mode: str
+) -> None:
+    """The loss that `figura check parity` compares with the released code's."""
+    recipe = load_recipe(f"humansd_{mode}")
+    recipe.prepare_networks(weights)
+    recipe.change("weight_limit", 1.0)
+    module, batch = recipe.build(weights).eval(), recipe.batch(split.train, 0, 0, 2)
+    generator, latents = torch.Generator().manual_seed(4), batch["latents"]
+    noise = torch.randn(latents.shape, generator=generator)
+    times = torch.randint(0, 1000, (2,), generator=generator)
+    noisy = torch.cat([recipe.schedule.add_noise(latents, noise, times), batch["skeleton"]], 1)
+    expected = heatmap_guided_loss(
+        module(noisy, times, batch["texts"]).sample, noise, recipe.vae,
+        lambda images: recipe.detector(images).sigmoid(), mode, generator=generator,
+    )  # fmt: skip
+    made, _ = recipe.loss(module, batch, torch.Generator().manual_seed(4))
+    torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-6)
 
 
 def test_the_plain_peer_is_humansd_itself(split: Split, weights: dict[str, Path]) -> None:

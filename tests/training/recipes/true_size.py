@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -45,29 +45,8 @@ FILES: dict[str, tuple[str, ...]] = {
 OPEN_CLIP_H = {
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
 }  # fmt: skip
-CHECKPOINTS_ACTIVATIONS = frozenset(("phac", "hands", "body", "humansd"))
-CHILD = """
-import json, resource, sys, time
-from figura.training.run import command, trainer
-step, seconds = trainer.Trainer._train_step, []
-def timed(self):
-    begin = time.monotonic()
-    scalars = step(self)
-    seconds.append(time.monotonic() - begin)
-    return scalars
-trainer.Trainer._train_step = timed
-trainer.Trainer.held_out_loss.__wrapped__.__defaults__ = (1,)
-init = trainer.Trainer.__init__
-def counted(self, *args, **named):
-    init(self, *args, **named)
-    counts["parameters"] = sum(p.numel() for p in self.module.parameters())
-    counts["learning"] = sum(p.numel() for p in self.module.parameters() if p.requires_grad)
-counts = {}
-trainer.Trainer.__init__ = counted
-code = command.main(sys.argv[2:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-open(sys.argv[1], "w").write(json.dumps({**counts, "peak": peak, "seconds": seconds, "code": code}))
-"""
+CHILD = "figura.tests.training.recipes.child"
+"""What runs `figura train` and tells what it took."""
 
 
 # Files of the public layouts
@@ -193,10 +172,10 @@ def data_for(recipe: str, folder: Path, size: int = SIZE) -> Path:
 # The run
 
 
-def measure(recipe: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
+def measure(recipe: str, folder: Path, size: int = SIZE, more: Sequence[str] = ()) -> dict[str, Any]:
     """Train, resume, export and load a recipe; counts, seconds and bytes. What it wrote is removed again.
 
-    Raises RuntimeError with what a run said that failed.
+    more: further words of the command. Raises RuntimeError with what a run said that failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     public = {name: written(name, folder) for name in FILES[recipe]}
@@ -206,9 +185,8 @@ def measure(recipe: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
     words = [
         recipe, "--base", *(str(path) for path in public.values()), "--data", str(data), "--out", str(out),
         "--work", str(own / "run"), "--tokenizer", str(folder), "--device", "cpu", "--batch", "1",
-        "--accumulation", "1", "--samples", "0",
+        "--accumulation", "1", "--samples", "0", *more,
     ]  # fmt: skip
-    words += ["--gradient-checkpointing"] if recipe in CHECKPOINTS_ACTIVATIONS else []
     try:
         first, second = (_child(own, [*words, "--steps", str(steps)]) for steps in (1, 2))
         checkpoint = (own / "run" / "checkpoint.pt").stat().st_size
@@ -230,7 +208,7 @@ def measure(recipe: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
 def _child(folder: Path, words: list[str]) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     answer = folder / "answer.json"
-    command = [sys.executable, "-c", CHILD, str(answer), *words]
+    command = [sys.executable, "-m", CHILD, str(answer), *words]
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
     if done.returncode or not answer.is_file():
@@ -278,7 +256,7 @@ def table(measured: Mapping[str, Mapping[str, Any]]) -> str:
         "in files of the public layouts and of the true sizes, on 16 samples imported from the public "
         "formats. One step, then one more by a second process that goes on from "
         "the checkpoint, then the export, which the loader of the method's node takes. Batch 1, bf16, "
-        "gradient checkpointing but for cfld and pocold, on a CPU with other work, whose seconds say little. "
+        "gradient checkpointing but for pocold, on a CPU with other work, whose seconds say little. "
         "Memory is the peak of the process, files that are mapped into it included.", "",
         "| recipe | px | parameters | that learn | peak memory | bytes a learning parameter | checkpoint "
         "| export | seconds a step | measured |",
@@ -301,16 +279,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(FILES))
     parser.add_argument("--size", type=int, default=SIZE, help="side of the pictures in px")
+    parser.add_argument("--more", default="", metavar="WORDS", help='such as "--optimizer adamw-8bit"')
     parser.add_argument("--table", type=Path)
     args = parser.parse_args()
     kept = args.folder / "measured.json"
     for recipe in args.recipes:
-        found = measure(recipe, args.folder, args.size)
+        found = measure(recipe, args.folder, args.size, args.more.split())
         measured = json.loads(kept.read_text()) if kept.is_file() else {}
-        public_formats.write_json(kept, {**measured, recipe: found})
+        public_formats.write_json(kept, {**measured, f"{recipe} {args.more}".strip(): found})
     if args.table:
         measured = json.loads(kept.read_text())
-        args.table.write_text(table({name: measured[name] for name in FILES if name in measured}))
+        names = sorted(measured, key=lambda name: [*FILES].index(name.split()[0]))
+        args.table.write_text(table({name: measured[name] for name in names}))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training import fake
+from figura.training.recipes import load_recipe, recipe_names
 from figura.training.run import command
 
 
@@ -83,3 +84,38 @@ def test_without_the_extra_a_sentence_says_what_to_install(
     with pytest.raises(ImportError, match=r'pip install "figura\[train\]".*pip install -e "\.\[train\]"'):
         train(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_all_of_a_plan_is_an_option(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = "--ema 0 --warmup 3 --final-rate 0.5 --falls step --weight-decay 0.1 --betas 0.8 0.9 --clip 2"
+    with caplog.at_level(logging.INFO):
+        assert train(tmp_path, *words.split(), "--steps", "2") == 0
+    for part in ("'ema_decay': 0.0", "'warmup_steps': 3", "'final_rate': 0.5", "'falls': 'step'",
+                 "'weight_decay': 0.1", "'betas': (0.8, 0.9)", "'clip_norm': 2.0"):  # fmt: skip
+        assert part in caplog.text
+
+
+def test_numbers_of_a_recipe_are_options(tmp_path: Path) -> None:
+    for name, setting in (("phac", "empty_text"), ("humansd", "no_pose"), ("hands", "mask_weight")):
+        recipe = load_recipe(name)
+        recipe.change(setting, 0.75)
+        assert getattr(recipe, setting) == 0.75
+    for name, setting in (("cfld", "no_prompt"), ("pocold", "no_source")):
+        recipe = load_recipe(name)
+        recipe.change(setting, 0.75)
+        assert getattr(recipe.switches, setting) == 0.75
+    with pytest.raises(ValueError, match="recipe cfld has no setting 'x'; its settings: no_prompt, mirrored"):
+        load_recipe("cfld").change("x", 1)
+    with pytest.raises(ValueError, match="recipe fake has no setting 'a'; its settings: none"):
+        train(tmp_path, "--setting", "a=1")
+    with pytest.raises(ValueError, match="--setting takes NAME=NUMBER.*'a' came"):
+        train(tmp_path, "--setting", "a")
+
+
+def test_every_setting_is_a_number_of_its_recipe() -> None:
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        for setting in recipe.settings:
+            holder = getattr(recipe, "switches", recipe)
+            number = getattr(holder, setting, None) if hasattr(holder, setting) else getattr(recipe, setting)
+            assert isinstance(number, float), (name, setting)

@@ -188,12 +188,13 @@ def test_weights_of_another_recipe_are_no_beginning(tmp_path: Path) -> None:
 
 def test_two_processes_train_together_and_go_on(tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_cpu_threads_per_process", "1", str(PROGRAM), str(tmp_path), str(out)]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     for steps in ("4", "6"):
-        done = subprocess.run([*launch, steps, "0"], capture_output=True, text=True, timeout=600)
+        command = [*launch, str(PROGRAM), str(tmp_path), str(out), steps, "0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-2000:]
-        assert load_file(out, file_kind="fake")[1]["steps"] == int(steps)
+        meta = load_file(out, file_kind="fake")[1]
+        assert meta["steps"] == int(steps) and meta["batch_size"] == 2 * PLAN.batch_size
 
 
 def test_curves_pictures_and_scores_go_to_tensorboard(tmp_path: Path) -> None:

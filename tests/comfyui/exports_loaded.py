@@ -1,0 +1,127 @@
+"""What training writes for other programs, given to ComfyUI's own loaders; writes what they say of it.
+
+Run with ComfyUI's Python in its checkout: python exports_loaded.py FOLDER RESULT.json. LoRA files and a
+ControlNet with all names of the true sizes, made by the code that training writes them with.
+"""
+
+import importlib.util
+import json
+import logging
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(Path.cwd()))
+folder, result = map(Path, sys.argv[1:])
+sys.argv[1:] = ["--cpu", "--force-fp32"]
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import comfy.controlnet  # noqa: E402
+import comfy.lora  # noqa: E402
+import comfy.lora_convert  # noqa: E402
+import comfy.model_detection  # noqa: E402
+import comfy.utils  # noqa: E402
+
+spec = importlib.util.spec_from_file_location(
+    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+)
+sys.modules["figura"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["figura"])
+
+from diffusers import ControlNetModel, UNet2DConditionModel  # noqa: E402
+from figura.models.diffusion.checkpoint import save_module  # noqa: E402
+from figura.tests.models.diffusion import ldm_layout as ldm  # noqa: E402
+from figura.training.recipes.public import write_controlnet  # noqa: E402
+from figura.training.run.lora import factors, lower, write_lora  # noqa: E402
+
+SD21 = {
+    "cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True,
+}  # fmt: skip
+UNETS = {
+    "sd15": {"cross_attention_dim": 768},
+    "sd15 inpainting": {"cross_attention_dim": 768, "in_channels": 9},
+    "humansd": {**SD21, "in_channels": 8},
+}
+PREFIX = "model.diffusion_model."
+
+
+class Said(logging.Handler):
+    """Keeps what is logged as a warning or worse."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def unet(config: dict) -> UNet2DConditionModel:
+    """Of the true size; its memory is asked for and not touched."""
+    with torch.device("meta"):
+        network = UNet2DConditionModel(**config)
+    return network.to_empty(device="cpu")
+
+
+def their_model(network: UNet2DConditionModel):
+    """ComfyUI's model for the network's checkpoint, without weights."""
+    tensors = ldm.unet_to_ldm({name: value.to("meta") for name, value in network.state_dict().items()}, 2)
+    config = comfy.model_detection.model_config_from_unet(tensors, PREFIX)
+    return config.get_model(tensors, PREFIX, device="meta")
+
+
+def lora(name: str) -> dict:
+    """How a LoRA for the attention of a U-Net is loaded, and how far a matrix is from what it was."""
+    network = unet(UNETS[name])
+    theirs = their_model(network)
+    chosen = lower(network.requires_grad_(True), 2)
+    parts = factors(network)
+    generator = torch.Generator().manual_seed(3)
+    for part in parts.values():
+        part.up.data = torch.randn(part.up.shape, generator=generator)
+    path = write_lora(folder / f"{name}.safetensors", network)
+    tensors = comfy.lora_convert.convert_lora(comfy.utils.load_torch_file(str(path)))
+    patches = comfy.lora.load_lora(tensors, comfy.lora.model_lora_keys_unet(theirs, {}))
+    shapes = theirs.state_dict()
+    key = next(key for key in patches if "output_blocks" in str(key) and "attn2.to_k" in str(key))
+    same = [part for part in parts.values() if (part.up @ part.down).shape == shapes[key].shape]
+    applied = comfy.lora.calculate_weight(
+        [(1.0, patches[key], 1.0, None, None)], torch.zeros(shapes[key].shape), key
+    )
+    apart = min(float((applied - part.up @ part.down).detach().abs().max()) for part in same)
+    return {
+        "layers": len(chosen), "tensors": len(tensors), "patches": len(patches), "apart": apart,
+        "foreign": [str(key) for key in patches if key not in shapes],
+    }  # fmt: skip
+
+
+def controlnet() -> dict:
+    """How the ControlNet of a trained file is loaded."""
+    with torch.device("meta"):
+        network = ControlNetModel.from_unet(UNet2DConditionModel(cross_attention_dim=768)).half()
+    tensors = {
+        f"controlnet.{name}": value for name, value in network.to_empty(device="cpu").state_dict().items()
+    }
+    for number, value in enumerate(tensors.values()):
+        value.fill_(number / 1000)
+    weights = save_module(folder / "phac.safetensors", "phac", tensors, {})
+    control = comfy.controlnet.load_controlnet(str(write_controlnet(weights)))
+    own = {} if control is None else control.control_model.state_dict()
+    sums = sorted(round(float(value.flatten()[0]), 3) for value in own.values())
+    expected = sorted(round(float(value.flatten()[0]), 3) for value in tensors.values())
+    return {"tensors": len(tensors), "parameters": len(own), "same": sums == expected}
+
+
+found = {}
+for part, made in (*((name, lambda name=name: lora(name)) for name in UNETS), ("controlnet", controlnet)):
+    said = Said()
+    logging.getLogger().addHandler(said)
+    found[part] = made()
+    logging.getLogger().removeHandler(said)
+    found[part]["said"] = said.lines
+result.write_text(json.dumps(found))
