@@ -13,7 +13,7 @@ Number = tuple[str, dict[str, Any]]
 
 AUTOMATIC = "automatic"
 MINI_PAINTS = (
-    "mini comes with Figura and works at once; it learned from plain synthetic people of 128 pixels, and "
+    "mini comes with Figura and works at once; it learned from rendered people of 128 pixels, and "
     "paints like that."
 )
 AUTOMATIC_FEATHER = -1.0

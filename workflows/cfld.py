@@ -38,8 +38,8 @@ come with Figura.
 
 **Further**
 
-**Re-pose this person** is a subgraph: its button at the upper right opens it. Mini learned from plain
-synthetic people of 128 pixels, and paints like that; before white as in a studio, like the paper's
+**Re-pose this person** is a subgraph: its button at the upper right opens it. Mini learned from
+rendered people of 128 pixels, and paints like that; before white as in a studio, like the paper's
 photographs.
 
 - In it, **Load CFLD**: the authors' `pytorch_model.bin` for photographs, with Stable Diffusion 1.5 as

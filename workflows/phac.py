@@ -62,7 +62,7 @@ then
 If the result is wrong, look at the masks first: points on the person (G) and beside it (N) correct them.
 
 **Complete this person** is a subgraph: its button at the upper right opens it. It crops the person at the
-size of its models, completes, refines and stitches back. Mini learned from plain synthetic
+size of its models, completes, refines and stitches back. Mini learned from rendered
 people, 128 by 128, and paints like that. For photographs choose other models in it, or open
 *Complete a photo with SD 1.5*.
 

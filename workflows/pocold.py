@@ -20,7 +20,7 @@ labels. Press **Run**: it works as it is, on the models that come with Figura.
 
 - **Example Person**, `seed`: another person, who takes the pose of the next seed.
 - For pictures of your own connect **Load Image** to `source`, and a picture that shows the pose, through
-  **DensePose**, to `target_densepose`. Mini learned from plain synthetic people of 128 pixels, and paints
+  **DensePose**, to `target_densepose`. Mini learned from rendered people of 128 pixels, and paints
   like that; before white as in a studio, like the papers' photographs.
 - **PoCoLD Sampler**, `w_pose` and `w_source`: how much the pose and the source bind. 2 suits mini; the paper
   has 5, for its own size and photographs. Equal weights cost a third less time. `seed`: another draw.
