@@ -8,7 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { LIMIT_MS, openPage } from "./page.mjs";
 
-const RUN_LIMIT_MS = 4 * LIMIT_MS;
+const RUN_LIMIT_MS = 1_500_000;
 
 /** On the canvas above every graph that is shown whole. */
 const EMPTY_PLACE = [960, 110];
