@@ -4,32 +4,17 @@ Run with ComfyUI's Python in its checkout: python cfld_agreement.py CHECKPOINT R
 checkpoint is one of tiny_checkpoint.py.
 """
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import torch
+from inside import enter
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(Path.cwd()))
-checkpoint, result = sys.argv[1:]
-sys.argv[1:] = ["--cpu"]
-
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
+checkpoint, result = enter()
 
 import comfy.samplers  # noqa: E402
 import comfy.sd  # noqa: E402
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-)
-sys.modules["figura"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["figura"])
-
 from figura.host import use_host  # noqa: E402
 from figura.host.plain import PlainHost  # noqa: E402
 from figura.models.cfld.attention import key_value_names  # noqa: E402

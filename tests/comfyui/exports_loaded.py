@@ -4,35 +4,20 @@ Run with ComfyUI's Python in its checkout: python exports_loaded.py FOLDER RESUL
 ControlNet with all names of the true sizes, made by the code that training writes them with.
 """
 
-import importlib.util
 import json
 import logging
-import sys
 from pathlib import Path
 
 import torch
+from inside import enter
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(Path.cwd()))
-folder, result = map(Path, sys.argv[1:])
-sys.argv[1:] = ["--cpu", "--force-fp32"]
-
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
+folder, result = map(Path, enter("--force-fp32"))
 
 import comfy.controlnet  # noqa: E402
 import comfy.lora  # noqa: E402
 import comfy.lora_convert  # noqa: E402
 import comfy.model_detection  # noqa: E402
 import comfy.utils  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-)
-sys.modules["figura"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["figura"])
-
 from diffusers import ControlNetModel, UNet2DConditionModel  # noqa: E402
 from figura.models.diffusion.checkpoint import save_module  # noqa: E402
 from figura.tests.models.diffusion import ldm_layout as ldm  # noqa: E402

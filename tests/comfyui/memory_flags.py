@@ -5,33 +5,18 @@ torch's "meta", which holds no numbers, stands for one with little free memory. 
 --gpu-only are the states that ComfyUI makes of them.
 """
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from inside import enter
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(Path.cwd()))
-(result,) = sys.argv[1:]
-sys.argv[1:] = ["--cpu"]
-
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
+(result,) = enter()
 
 import comfy.cli_args  # noqa: E402
 import comfy.model_management as management  # noqa: E402
 import comfy.ops  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-)
-sys.modules["figura"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["figura"])
-
 from figura.host.comfy import ComfyHost, ComfyPlacement  # noqa: E402
 from figura.tests.models.phac import tiny  # noqa: E402
 

@@ -4,21 +4,13 @@ Run with ComfyUI's Python in its checkout: python networks_agreement.py CHECKPOI
 tiny_inpainting.py and tiny_controlnet.py. All in float32.
 """
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import torch
+from inside import enter
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(Path.cwd()))
-checkpoint, control, result = sys.argv[1:]
-sys.argv[1:] = ["--cpu", "--force-fp32"]
-
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
+checkpoint, control, result = enter("--force-fp32")
 
 import comfy.clip_model  # noqa: E402
 import comfy.clip_vision  # noqa: E402
@@ -29,13 +21,6 @@ import comfy.sd1_clip  # noqa: E402
 import comfy.sdxl_clip  # noqa: E402
 import comfy.supported_models  # noqa: E402
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-    "figura", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-)
-sys.modules["figura"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["figura"])
-
 from figura.models.diffusion import clip_image, single_file  # noqa: E402
 from figura.models.diffusion.layouts import SD15, unet_config, unet_tensors_of  # noqa: E402
 from figura.models.perception.sam import prompt_logits  # noqa: E402

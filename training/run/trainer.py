@@ -74,9 +74,7 @@ class Trainer:
             lower(self.module, plan.lora)
         if plan.gradient_checkpointing:
             checkpoint_gradients(self.module)
-        if (
-            plan.half_frozen and not plan.lora
-        ):  # the sums that a low rank is exported in are not to be rounded
+        if plan.half_frozen and not plan.lora:  # a low rank is exported as a sum, which must not be rounded
             halve_frozen(self.module, plan.mixed_precision)
         groups = recipe.parameter_groups(self.module, plan.learning_rate)
         self.optimizer = optimizer_of(plan.optimizer)(
