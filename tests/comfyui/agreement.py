@@ -6,11 +6,11 @@ COMFYUI_PATH names a checkout of ComfyUI, FIGURA_COMFYUI_PYTHON its Python.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from .server import find_checkout, run_inside
 
 NETWORKS = (
     "U-Net of SD1.5 inpainting",
@@ -26,7 +26,6 @@ NETWORKS = (
     "Segment Anything vit_b, masks; 3 of 12 layers",
     "Segment Anything vit_b, scores; 3 of 12 layers",
 )
-HERE = Path(__file__).resolve().parent
 AT_MOST = 1e-5
 HEAD = """# Beside ComfyUI's networks
 
@@ -45,26 +44,22 @@ networks give is compared in [files](files.md). Written by
 
 def measured(checkout: Path, folder: Path) -> dict[str, dict[str, float]]:
     """What networks_agreement.py finds."""
-    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
     checkpoint, control, result = (
         folder / name for name in ("tiny.safetensors", "control.safetensors", "found.json")
     )
-    for script, arguments in (
-        ("tiny_inpainting.py", [checkpoint]),
-        ("tiny_controlnet.py", [control]),
-        ("networks_agreement.py", [checkpoint, control, result]),
-    ):
-        command = [python, str(HERE / script), *map(str, arguments)]
-        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{script} failed: {done.stderr[-4000:]}")
+    run_inside(checkout, "tiny_inpainting.py", checkpoint)
+    run_inside(checkout, "tiny_controlnet.py", control)
+    run_inside(checkout, "networks_agreement.py", checkpoint, control, result)
     return json.loads(result.read_text(encoding="utf-8"))
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page. FileNotFoundError without a ComfyUI."""
+    checkout = find_checkout()
+    if checkout is None:
+        raise FileNotFoundError("no ComfyUI here: set COMFYUI_PATH to a checkout")
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(Path(os.environ["COMFYUI_PATH"]), Path(folder))
+        found = measured(checkout, Path(folder))
     rows = [f"| {name} | {each['difference']:.1e} | {each['largest']:.2g} |" for name, each in found.items()]
     Path(sys.argv[1]).write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
 

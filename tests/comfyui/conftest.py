@@ -10,16 +10,26 @@ import pytest
 from figura.tests.comfyui.server import ComfyServer, find_checkout
 
 
-def start_server(base: Path) -> Iterator:
-    """A started ComfyUI; skips when there is no checkout."""
+def checkout_or_skip() -> Path:
     checkout = find_checkout()
     if checkout is None:
         pytest.skip("no ComfyUI here: set COMFYUI_PATH to a checkout")
-    server = ComfyServer(checkout, base)
+    return checkout
+
+
+def start_server(base: Path) -> Iterator:
+    """A started ComfyUI; skips when there is no checkout."""
+    server = ComfyServer(checkout_or_skip(), base)
     try:
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """Where ComfyUI is."""
+    return checkout_or_skip()
 
 
 @pytest.fixture(scope="session")

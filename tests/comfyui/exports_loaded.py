@@ -61,9 +61,11 @@ def their_model(network: UNet2DConditionModel):
 
 
 def lora(name: str) -> dict:
-    """How a LoRA for the attention of a U-Net is loaded, and how far a matrix is from what it was."""
+    """How a LoRA for the attention of a U-Net is loaded, and how far every matrix is from what it was."""
     network = unet(UNETS[name])
     theirs = their_model(network)
+    names = {key: key for key in network.state_dict()}
+    places = {own: key for key, own in ldm.unet_to_ldm(names, 2, "diffusion_model.").items()}
     chosen = lower(network.requires_grad_(True), 2)
     parts = factors(network)
     generator = torch.Generator().manual_seed(3)
@@ -73,14 +75,17 @@ def lora(name: str) -> dict:
     tensors = comfy.lora_convert.convert_lora(comfy.utils.load_torch_file(str(path)))
     patches = comfy.lora.load_lora(tensors, comfy.lora.model_lora_keys_unet(theirs, {}))
     shapes = theirs.state_dict()
-    key = next(key for key in patches if "output_blocks" in str(key) and "attn2.to_k" in str(key))
-    same = [part for part in parts.values() if (part.up @ part.down).shape == shapes[key].shape]
-    applied = comfy.lora.calculate_weight(
-        [(1.0, patches[key], 1.0, None, None)], torch.zeros(shapes[key].shape), key
-    )
-    apart = min(float((applied - part.up @ part.down).detach().abs().max()) for part in same)
+    apart, sizes = [], []
+    for own, part in parts.items():
+        key = places[f"{own}.weight"]
+        patch = [(1.0, patches[key], 1.0, None, None)]
+        applied = comfy.lora.calculate_weight(patch, torch.zeros(shapes[key].shape), key)
+        trained = (part.up @ part.down).detach()
+        sizes.append(float(trained.abs().max()))
+        apart.append(float((applied - trained).abs().max()) / sizes[-1])
     return {
-        "layers": len(chosen), "tensors": len(tensors), "patches": len(patches), "apart": apart,
+        "layers": len(chosen), "tensors": len(tensors), "patches": len(patches), "apart": max(apart),
+        "least": min(sizes),
         "foreign": [str(key) for key in patches if key not in shapes],
     }  # fmt: skip
 
@@ -97,9 +102,10 @@ def controlnet() -> dict:
     weights = save_module(folder / "phac.safetensors", "phac", tensors, {})
     control = comfy.controlnet.load_controlnet(str(write_controlnet(weights)))
     own = {} if control is None else control.control_model.state_dict()
-    sums = sorted(round(float(value.flatten()[0]), 3) for value in own.values())
-    expected = sorted(round(float(value.flatten()[0]), 3) for value in tensors.values())
-    return {"tensors": len(tensors), "parameters": len(own), "same": sums == expected}
+    bare = {key.removeprefix("controlnet."): value for key, value in tensors.items()}
+    expected = ldm.controlnet_to_ldm(bare, 2, "")
+    same = own.keys() == expected.keys() and all(torch.equal(own[key], expected[key]) for key in own)
+    return {"tensors": len(tensors), "parameters": len(own), "same": same}
 
 
 found = {}

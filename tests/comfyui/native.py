@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figura.tests.comfyui.server import ComfyServer
+from figura.tests.comfyui.server import ComfyServer, run_inside
 from PIL import Image
-
-HERE = Path(__file__).resolve().parent
 
 
 def write_checkpoint(server: ComfyServer, script: str, name: str, folder: str = "checkpoints") -> Path:
     """A file in one of the server's model folders, written by one of the scripts tiny_*.py."""
     place = server.base / "models" / folder / name
-    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
-    subprocess.run([python, str(HERE / script), str(place)], cwd=server.checkout, check=True)
+    run_inside(server.checkout, script, place)
     return place
 
 

@@ -22,6 +22,7 @@ import aiohttp
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A loaded machine needs minutes for what usually takes ten seconds.
+HERE = Path(__file__).resolve().parent
 START_LIMIT_S = 900.0
 HISTORY_TRIES, HISTORY_PAUSE_S = 100, 0.1
 RUN_LIMIT_S = 1800.0
@@ -36,6 +37,18 @@ def find_checkout() -> Path | None:
     named = os.environ.get("COMFYUI_PATH")
     place = Path(named) if named else Path.home() / "comfy" / "ComfyUI"
     return place if (place / "main.py").is_file() else None
+
+
+def run_inside(checkout: Path, script: str, *arguments: Path) -> None:
+    """A script of this folder, run by ComfyUI's Python in its checkout. RuntimeError has what it said."""
+    command = [
+        os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable),
+        str(HERE / script),
+        *map(str, arguments),
+    ]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{script} failed: {done.stderr[-4000:]}")
 
 
 def free_port() -> int:

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from figura.tests.comfyui.server import run_inside
 
 pytestmark = pytest.mark.comfyui
-HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-3
 
 
 @pytest.fixture(scope="module")
-def differences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+def differences(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     """Largest differences of the latents of four steps, by sampler and size."""
-    checkout = Path(os.environ.get("COMFYUI_PATH", ""))
-    if not (checkout / "main.py").is_file():
-        pytest.skip("no ComfyUI here: set COMFYUI_PATH to a checkout")
-    python = os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable)
     folder = tmp_path_factory.mktemp("cfld")
     checkpoint, result = folder / "tiny.safetensors", folder / "result.json"
-    for script, arguments in (
-        ("tiny_checkpoint.py", [checkpoint]),
-        ("cfld_agreement.py", [checkpoint, result]),
-    ):
-        done = subprocess.run(
-            [python, str(HERE / script), *map(str, arguments)], cwd=checkout, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+    run_inside(checkout, "tiny_checkpoint.py", checkpoint)
+    run_inside(checkout, "cfld_agreement.py", checkpoint, result)
     return json.loads(result.read_text(encoding="utf-8"))
 
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from figura.tests.comfyui.server import run_inside
 
 pytestmark = pytest.mark.comfyui
-SCRIPT = Path(__file__).with_name("memory_flags.py")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    checkout = Path(os.environ.get("COMFYUI_PATH", ""))
-    if not (checkout / "main.py").is_file():
-        pytest.skip("no ComfyUI here: set COMFYUI_PATH to a checkout")
+def found(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     result = tmp_path_factory.mktemp("flags") / "found.json"
-    command = [os.environ.get("FIGURA_COMFYUI_PYTHON", sys.executable), str(SCRIPT), str(result)]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_inside(checkout, "memory_flags.py", result)
     return json.loads(result.read_text(encoding="utf-8"))
 
 
