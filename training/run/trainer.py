@@ -95,7 +95,10 @@ class Trainer:
     # -- the loop --------------------------------------------------------------------------------------------
 
     def run(self) -> bool:
-        """Train to the end of the plan. False when it was asked to stop before (everything is saved then)."""
+        """Train to the end of the plan. False when it was asked to stop before (everything is saved then).
+
+        Several processes part here: what follows is the first one's alone.
+        """
         first = self.accelerator.is_main_process
         log = TrainingLog(self.work / "log.csv", self.step, self.plan, first, self.board)
         clock = time.monotonic() - self.seconds
@@ -112,6 +115,7 @@ class Trainer:
                     self.save()
                     saved = time.monotonic()
         self.save()
+        self.accelerator.end_training()
         return self.fraction() >= 1.0
 
     def _goes_on(self) -> bool:
@@ -231,8 +235,11 @@ class Trainer:
         return scores
 
     def release(self) -> None:
-        """Let go of what trained, which accelerate would keep: large files are written next."""
+        """Let go of what trained, which accelerate would keep: large files are written next. A process that
+        ended with its group still open could be aborted, and all others with it.
+        """
         del self.wrapped, self.stepper, self.optimizer, self.average, self.half, self.module
+        self.accelerator.end_training()
         self.accelerator.free_memory()
         gc.collect()
 
@@ -352,6 +359,13 @@ def _train(
         data = recipe.prepare(data_root, init)
     trainer = Trainer(recipe, data, init, plan, work, resume=resume, start=start)
     logger.info("%s: %s", recipe.name, asdict(plan))
+    scores = _finish(trainer, out)
+    trainer.release()
+    return scores
+
+
+def _finish(trainer: Trainer, out: Path) -> dict[str, float] | None:
+    recipe = trainer.recipe
     if trainer.step > 0 and trainer.fraction() >= 1.0:
         logger.info("%s: %s", recipe.name, at_its_end(trainer, out))
         if out.exists():
@@ -363,7 +377,6 @@ def _train(
         return {}
     scores = trainer.export(out)
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
-    trainer.release()
     return scores
 
 
