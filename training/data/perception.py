@@ -31,7 +31,7 @@ SHARES = (0.5, 0.3, 0.1, 0.1)
 REPLACED = (0.35, 0.45, 0.35, 0.5)
 """Share of each kind of picture whose background a photograph takes."""
 AS_RENDERED = 0.2
-"""Share of pictures that are shown as they were rendered."""
+"""Share of pictures that are shown as they were rendered, where a recipe has no share of its own."""
 IN_FRONT = 0.35
 """How many of the further people stand in front."""
 COVERED = 0.3
@@ -109,6 +109,8 @@ def draw_people(
     framing: Framing = Framing(),
     shares: tuple[float, ...] = SHARES,
     company: Company = Company(),
+    only_framed: float = 0.0,
+    as_rendered: float = AS_RENDERED,
 ) -> Drawn:
     """A picture for each index, its kind drawn by `shares`; unchanged without `data.augment`.
 
@@ -119,6 +121,8 @@ def draw_people(
         framing: how the pictures frame the people.
         shares: of SOURCES, sum 1.
         company: how many get somebody beside them, and of what kind.
+        only_framed: share of the others that are frames of what was rendered, 0..1.
+        as_rendered: share that have not even a frame of their own, 0..1.
     """
     sources = torch.multinomial(torch.tensor(shares), len(indices), replacement=True, generator=generator)
     rendered = images_of(data.people, indices, sources)
@@ -133,7 +137,12 @@ def draw_people(
     drawn = behind_things(drawn, data.backgrounds, generator)
     drawn = replace(drawn, images=photographed(drawn.images, generator))
     drawn = within_borders(drawn, ends, framing.bordered, generator)
-    kept = torch.rand(len(indices), generator=generator) < AS_RENDERED
+    chosen = torch.nonzero(torch.rand(len(indices), generator=generator) < only_framed)[:, 0]
+    if len(chosen):
+        frames, _ = framed(Drawn(*(value[chosen] for value in vars(rendered).values())), framing, generator)
+        for name, value in vars(drawn).items():
+            value[chosen] = getattr(frames, name)
+    kept = torch.rand(len(indices), generator=generator) < as_rendered
     for name, value in vars(drawn).items():
         value[kept] = getattr(rendered, name)[kept]
     return drawn

@@ -40,7 +40,11 @@ NEGATIVES = 3
 JITTER_PX = 1.2
 BOXED, BOX_ALONE = 4, 0.5
 """One in so many pictures has a box, the first ones of a batch; that share of them has no points."""
-SHARES = (0.6, 0.3, 0.1, 0.0)
+SHARES = (0.8, 0.15, 0.05, 0.0)
+AS_RENDERED, ONLY_FRAMED = 0.35, 0.5
+"""Share of pictures as rendered, and of the others those that are frames of them: what hides a person has a
+sharp outline there, of which blur, noise and pasted shapes teach nothing.
+"""
 FRAMING = Framing(sides=(1.05, 2.0), upper=0.25, together=0.5)
 COMPANY = Company(shares=(0.6, 0.25), nearest=0.08, exchanged=0.4)
 STEM_NAMES = {
@@ -91,7 +95,7 @@ class SamRecipe(PerceptionRecipe):
         """images, masks (B,1,S,S), points, labels, boxes of the prompts."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
         generator = random_generator(seed, step, 12)
-        drawn = draw_people(data, indices, generator, FRAMING, SHARES, COMPANY)
+        drawn = draw_people(data, indices, generator, FRAMING, SHARES, COMPANY, ONLY_FRAMED, AS_RENDERED)
         points, labels = random_points(drawn, generator)
         boxed = batch_size // BOXED
         labels[:boxed][torch.rand(boxed, generator=generator) < BOX_ALONE] = UNUSED

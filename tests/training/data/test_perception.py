@@ -213,6 +213,20 @@ def test_drawn_people_depend_on_the_generator_alone(data: PerceptionData) -> Non
     assert set(first.mask.unique().tolist()) <= {0.0, 1.0}
 
 
+def test_frames_alone_keep_the_colours_of_what_was_rendered(data: PerceptionData) -> None:
+    plain = Framing(sides=(1.2, 1.2), upper=0.0, distant=0.0, degrees=0.0, stray=0.0)
+    occluded = (1.0, 0.0, 0.0, 0.0)
+
+    def colours(share: float) -> torch.Tensor:
+        drawn = draw_people(data, np.arange(COUNT), random_generator(3), plain, occluded, only_framed=share)
+        assert share < 1 or not drawn.others.any()
+        return (drawn.images * drawn.mask).sum(dim=(2, 3)) / drawn.mask.sum(dim=(2, 3)).clamp_min(1)
+
+    rendered = as_rendered(data, 0)
+    truth = (rendered.images * rendered.mask).sum(dim=(2, 3)) / rendered.mask.sum(dim=(2, 3)).clamp_min(1)
+    assert (colours(1.0) - truth).abs().amax() < 0.06 < (colours(0.0) - truth).abs().amax()
+
+
 def test_held_out_people_are_shown_as_rendered(root: Path) -> None:
     held = open_perception(root).held_out
     drawn = draw_people(held, np.arange(2), random_generator(0), shares=(1.0, 0.0, 0.0, 0.0))
