@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 COLUMNS, GAP, LINE, FONT_SIZE = 4, 6, 20, 14
 TILE_PX, ALONE_PX, DIALOG_PX = (600, 338), (1440, 810), (1200, 675)
 PAPER, INK = (24, 24, 28), (225, 225, 225)
+SHEETS = {"open": "opens", "ran": "ran"}
+"""Name of a sheet -> what the pictures on it are called."""
 JPEG_QUALITY = 82
 ALONE = ("phac_pose-nodes2-ran", "phac_photo-canvas-ran")
 DIALOG = "phac_pose-nodes2-templates"
@@ -27,22 +29,17 @@ logger = logging.getLogger(__name__)
 
 def written(shots: Path, folder: Path) -> list[Path]:
     """All of them; FileNotFoundError names a picture that no test has taken."""
-    folder.mkdir(parents=True, exist_ok=True)
-    flows = all_flows()
-    titles = {flow.name: flow.title for flow in flows}
-    made = {f"workflows-{name}.jpg": sheet(taken(shots, what, titles)) for name, what in SHEETS.items()}
-    made |= {f"{name}.jpg": opened(shots, name, ALONE_PX) for name in ALONE}
+    titles = {flow.name: flow.title for flow in all_flows()}
+    made = {f"{name}.jpg": opened(shots, name, ALONE_PX) for name in ALONE}
     made["templates.jpg"] = opened(shots, DIALOG, DIALOG_PX)
+    made |= {f"workflows-{name}.jpg": sheet(taken(shots, what, titles)) for name, what in SHEETS.items()}
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, image in made.items():
         path = folder / name.replace("-canvas", "")
         image.save(path, quality=JPEG_QUALITY)
         paths.append(path)
     return paths
-
-
-SHEETS = {"open": "opens", "ran": "ran"}
-"""Name of a sheet -> what the pictures on it are called."""
 
 
 def taken(shots: Path, what: str, titles: dict[str, str]) -> dict[str, Image]:
