@@ -28,6 +28,8 @@ from .perception import PerceptionRecipe
 
 STRIDE = 4
 PARTS_WEIGHT = 4.0
+ONLY_FRAMED = 0.3
+"""Share of the pictures that are frames of what was rendered and no more."""
 
 
 class PoseTraining(PoseDetector):
@@ -66,7 +68,7 @@ class PoseRecipe(PerceptionRecipe):
     def batch(self, data: PerceptionData, step: int, seed: int, batch_size: int) -> Batch:
         """images (B,3,S,S), joints (B,18,3), present (B,18) 0/1, labels (B,S/4,S/4)."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
-        drawn = draw_people(data, indices, random_generator(seed, step, 11))
+        drawn = draw_people(data, indices, random_generator(seed, step, 11), only_framed=ONLY_FRAMED)
         return {
             "images": drawn.images, "joints": drawn.joints, "present": drawn.present,
             "labels": drawn.labels[:, 0, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long(),
