@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 COLUMNS, GAP, LINE, FONT_SIZE = 4, 6, 20, 14
-TILE_PX, ALONE_PX, DIALOG_PX = (600, 338), (1440, 810), (1200, 675)
+TILE_PX, ALONE_PX, DIALOG_PX = (528, 297), (1440, 810), (1200, 675)
 PAPER, INK = (24, 24, 28), (225, 225, 225)
 SHEETS = {"open": "opens", "ran": "ran"}
 """Name of a sheet -> what the pictures on it are called."""
-JPEG_QUALITY = 82
+JPEG_QUALITY = 78
 ALONE = ("phac_pose-nodes2-ran", "phac_photo-canvas-ran")
 DIALOG = "phac_pose-nodes2-templates"
 logger = logging.getLogger(__name__)
