@@ -128,7 +128,47 @@ def draw_people(
     rendered = images_of(data.people, indices, sources)
     if not data.augment:
         return rendered
+    draw = torch.rand(len(indices), generator=generator)
+    framed_below = as_rendered + (1 - as_rendered) * only_framed
     drawn = Drawn(*(value.clone() for value in vars(rendered).values()))
+    alone = torch.nonzero((draw >= as_rendered) & (draw < framed_below))[:, 0]
+    if len(alone):
+        put(drawn, alone, framed(of(rendered, alone), framing, generator)[0])
+    rest = torch.nonzero(draw >= framed_below)[:, 0]
+    if len(rest):
+        put(drawn, rest, disturbed(of(rendered, rest), sources[rest], data, generator, framing, company))
+    return drawn
+
+
+def of(drawn: Drawn, where: Tensor) -> Drawn:
+    """A copy of the pictures with these numbers (n,)."""
+    return Drawn(*(value[where] for value in vars(drawn).values()))
+
+
+def put(drawn: Drawn, where: Tensor, part: Drawn) -> None:
+    """Replace the pictures with these numbers (n,) by the n of `part`."""
+    for name, value in vars(drawn).items():
+        value[where] = getattr(part, name)
+
+
+def disturbed(
+    drawn: Drawn,
+    sources: Tensor,
+    data: PerceptionData,
+    generator: torch.Generator,
+    framing: Framing,
+    company: Company,
+) -> Drawn:
+    """People with all that can happen to a picture of them.
+
+    Args:
+        drawn: B pictures as rendered; changed in place.
+        sources: (B,) numbers of SOURCES.
+        data: photographs, and whom company is taken from.
+        generator: where the random numbers come from.
+        framing: how the pictures frame the people.
+        company: how many get somebody beside them, and of what kind.
+    """
     if data.backgrounds is not None:
         drawn = with_photographs(drawn, sources, data.backgrounds, generator)
     for share in company.shares:
@@ -136,16 +176,7 @@ def draw_people(
     drawn, ends = framed(drawn, framing, generator)
     drawn = behind_things(drawn, data.backgrounds, generator)
     drawn = replace(drawn, images=photographed(drawn.images, generator))
-    drawn = within_borders(drawn, ends, framing.bordered, generator)
-    chosen = torch.nonzero(torch.rand(len(indices), generator=generator) < only_framed)[:, 0]
-    if len(chosen):
-        frames, _ = framed(Drawn(*(value[chosen] for value in vars(rendered).values())), framing, generator)
-        for name, value in vars(drawn).items():
-            value[chosen] = getattr(frames, name)
-    kept = torch.rand(len(indices), generator=generator) < as_rendered
-    for name, value in vars(drawn).items():
-        value[kept] = getattr(rendered, name)[kept]
-    return drawn
+    return within_borders(drawn, ends, framing.bordered, generator)
 
 
 def images_of(people: PeopleDataset, indices: np.ndarray, sources: Tensor) -> Drawn:
@@ -203,7 +234,7 @@ def with_company(
     views = _beside(len(where), drawn.images.shape[-1], company.nearest, generator)
     other = _moved(images_of(people, chosen, torch.full((len(where),), SOURCES.index("unoccluded"))), views)
     front = (torch.rand(len(where), 1, 1, 1, generator=generator) < IN_FRONT).float()
-    own = Drawn(*(value[where] for value in vars(drawn).values()))
+    own = of(drawn, where)
     shape = other.mask * torch.maximum(1 - own.mask, front)
     image = torch.lerp(own.images, other.images, shape)
     further = own.others * (1 - shape)

@@ -227,6 +227,20 @@ def test_frames_alone_keep_the_colours_of_what_was_rendered(data: PerceptionData
     assert (colours(1.0) - truth).abs().amax() < 0.06 < (colours(0.0) - truth).abs().amax()
 
 
+def test_shares_of_what_is_done_to_pictures_hold(data: PerceptionData) -> None:
+    many = np.arange(400) % COUNT
+    rendered = images_of(data.people, many, torch.zeros(400, dtype=torch.long)).images
+    occluded = (1.0, 0.0, 0.0, 0.0)
+
+    def unchanged(**shares: float) -> float:
+        drawn = draw_people(data, many, random_generator(5), shares=occluded, **shares)
+        return float((drawn.images == rendered).flatten(1).all(1).float().mean())
+
+    assert unchanged(as_rendered=1.0) == 1 and unchanged(as_rendered=0.0, only_framed=1.0) == 0
+    assert abs(unchanged(as_rendered=0.35, only_framed=0.5) - 0.35) < 0.1
+    assert abs(unchanged() - 0.2) < 0.1
+
+
 def test_held_out_people_are_shown_as_rendered(root: Path) -> None:
     held = open_perception(root).held_out
     drawn = draw_people(held, np.arange(2), random_generator(0), shares=(1.0, 0.0, 0.0, 0.0))
