@@ -79,6 +79,8 @@ def add_bench(commands: Commands) -> None:
     bench.add_argument("--count", type=int, default=0, help=count)
     theirs = "crop: checkout of ComfyUI-InpaintCropAndStitch, to measure beside"
     bench.add_argument("--cropstitch", type=Path, metavar="DIR", help=theirs)
+    other = "synth: checkout of Figura at another commit, whose people are drawn in turns with these"
+    bench.add_argument("--against", type=Path, metavar="DIR", help=other)
     scales = "gpu: sizes of the networks; tiny only shows that it works (sd15 sdxl)"
     bench.add_argument(
         "--scales", nargs="+", choices=("sd15", "sdxl", "tiny"), default=["sd15", "sdxl"], help=scales
@@ -116,7 +118,9 @@ def bench_command(args: argparse.Namespace) -> int:
 
 def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     """What a bench takes from the command line."""
-    if args.what in ("synth", "import"):
+    if args.what == "synth":
+        return {"count": args.count, "against": args.against}
+    if args.what == "import":
         return {"count": args.count} if args.count else {}
     if args.what == "crop":
         return {"cropstitch": args.cropstitch}

@@ -24,7 +24,9 @@ CROP_MARGIN, FEW_MARGIN, BOX_MARGIN = 0.35, 1.0, 0.1
 """Shares of the prompt's longer side that are shown beyond it: round joints, few of them, a box."""
 FEW_POINTS = 4
 SMALL_PX = 256
-"""Networks for pictures up to this side look at the mirror image as well, and the mean counts."""
+"""Networks for pictures up to this side look at the mirror image as well, and closer; the mean counts."""
+CLOSER_MARGIN, CLOSER = 0.03, 0.95
+"""What a closer look shows beyond the person on each side; the share of the region that it must be under."""
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
 MOBILE_BYTES = 1 << 30
 _embeddings: WeakKeyDictionary[torch.nn.Module, Remembered] = WeakKeyDictionary()
@@ -161,9 +163,46 @@ def visible_mask(
         if wider == region:
             break
         region = wider
+    if sam.image_encoder.img_size <= SMALL_PX:
+        logits = _seen_closer(sam, image, points_px, labels, box, region, logits)
     mask = torch.zeros(image.shape[-2:], dtype=torch.float32, device=logits.device)
     mask[region.top : region.bottom, region.left : region.right] = (logits > 0).float()
     return mask, score
+
+
+def _seen_closer(
+    sam: Sam,
+    image: torch.Tensor,
+    points_px: torch.Tensor,
+    labels: torch.Tensor,
+    box: tuple[float, float, float, float] | None,
+    region: Region,
+    logits: torch.Tensor,
+) -> torch.Tensor:
+    """The region's logits; inside the square round the mask and its prompt, the mean of them and of those of
+    a second look, if that shows the person larger.
+
+    A small network sees few pixels of a person who is small in the picture; SAM's 1024 need no second look.
+    """
+    rows, columns = torch.nonzero(logits > 0, as_tuple=True)
+    if not len(rows):
+        return logits
+    found = torch.stack([columns, rows], dim=1).cpu() + torch.tensor([region.left, region.top])
+    corners = torch.zeros(0, 2) if box is None else torch.tensor(box).reshape(2, 2)
+    prompt = torch.cat([points_px[labels == POSITIVE], corners])
+    low, high = torch.cat([found, prompt]).amin(0), torch.cat([found + 1, prompt]).amax(0)
+    side = float((high - low).max()) * (1 + 2 * CLOSER_MARGIN)
+    if side >= CLOSER * max(region.right - region.left, region.bottom - region.top):
+        return logits
+    centre_x, centre_y = ((low + high) / 2).tolist()
+    closer = _square_region(centre_x, centre_y, side, *image.shape[-2:])
+    again, _ = _logits_in_region(sam, image, points_px, labels, box, closer)
+    left, top = max(closer.left, region.left), max(closer.top, region.top)
+    right, bottom = min(closer.right, region.right), min(closer.bottom, region.bottom)
+    part = logits[top - region.top : bottom - region.top, left - region.left : right - region.left]
+    part += again[top - closer.top : bottom - closer.top, left - closer.left : right - closer.left]
+    part /= 2
+    return logits
 
 
 def prompt_region(

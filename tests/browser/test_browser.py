@@ -16,7 +16,7 @@ from figura.headless.native_nodes import (
 )
 from figura.models import store
 from figura.tests.browser.conftest import RENDERERS, page_job, run_script
-from figura.tests.comfyui.native import write_checkpoint
+from figura.tests.comfyui.native import RANDOM_CFLD, write_cfld, write_checkpoint
 from figura.workflows import all_flows
 from figura.workflows.files import FOLDER
 from figura.workflows.forms import api_form
@@ -52,8 +52,8 @@ STOCK_FILES = {
     (SDXL_OPENPOSE, "controlnet"): "tiny_controlnet.py",
 }
 """Name and folder of each file -> the script of tests/comfyui that writes a small one."""
-NEEDS_RELEASED_FILES = ("cfld_native",)
-"""Workflows on pickles that only their authors publish; tests/comfyui runs them on a file of another name."""
+CHOSEN = {"cfld_native": {"FiguraLoadCFLD": {"model": RANDOM_CFLD}}}
+"""What is chosen by hand before a run: in place of CFLD's pickles, which its authors publish, one."""
 HAS_MINI = all(path.is_file() for kind in KINDS for path in store.mini_files(kind))
 LIMIT_S = 1800
 GROUP = "figura"
@@ -64,7 +64,7 @@ def drive(comfyui, template: str, renderer: str, run: bool) -> dict:
     """What workflow.mjs saw."""
     job = {
         **page_job(comfyui, renderer, template), "pack": GROUP, "template": FLOWS[template].title, "run": run,
-        "api": str(FOLDER / "api" / f"{template}.json"),
+        "chosen": CHOSEN.get(template, {}), "api": str(FOLDER / "api" / f"{template}.json"),
     }  # fmt: skip
     return run_script("workflow.mjs", job, LIMIT_S)
 
@@ -89,10 +89,17 @@ def test_template_opens_as_the_api_form_and_runs(comfyui, template, renderer):
         assert seen["overlapsAfter"] == []
 
 
-@pytest.fixture(scope="module")
-def stock(comfyui) -> Iterator:
-    """A ComfyUI with small random networks under the names that the workflows of stock loaders ask for."""
-    written = [write_checkpoint(comfyui, script, *place) for place, script in STOCK_FILES.items()]
+@pytest.fixture
+def stock(comfyui, template) -> Iterator:
+    """A ComfyUI with small random networks under the names that the template asks for."""
+    graph = (FOLDER / "api" / f"{template}.json").read_text(encoding="utf-8")
+    written = [
+        write_checkpoint(comfyui, script, name, folder)
+        for (name, folder), script in STOCK_FILES.items()
+        if name in graph
+    ]
+    if template in CHOSEN:
+        written.append(write_cfld(comfyui))
     yield comfyui
     for file in written:
         file.unlink()
@@ -102,7 +109,7 @@ def stock(comfyui) -> Iterator:
 @pytest.mark.parametrize("template", sorted(NEEDS_CHECKPOINT))
 def test_template_of_stock_loaders_opens_as_the_api_form_and_runs(stock, template, renderer):
     """It runs where its nodes grow by their pictures: in Nodes 2.0."""
-    run = RENDERERS[renderer] and template not in NEEDS_RELEASED_FILES
+    run = RENDERERS[renderer]
     seen = drive(stock, template, renderer, run)
     assert_opened(seen)
     if run:

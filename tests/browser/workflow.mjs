@@ -1,7 +1,7 @@
 // Opens a template from the template browser, compares its graph with the API form, and runs it if asked to.
 //
 // node workflow.mjs '{"url": ..., "pack": "figura", "template": "Complete a person by points", "api": "....json", "shots": "folder",
-//                     "name": "canvas", "settings": {...}, "run": true}'
+//                     "name": "canvas", "settings": {...}, "run": true, "chosen": {"FiguraLoadCFLD": {"model": "mine.safetensors"}}}'
 // prints one JSON object: {"listed", "zoom", "overlaps", "different", "ran", "overlapsAfter", "problems"}.
 
 import fs from "node:fs";
@@ -78,6 +78,16 @@ function nodeDifferences(id, wanted, given) {
     .map((name) => `node ${id}.${name}: ${JSON.stringify(wanted.inputs[name])} became ${JSON.stringify(given.inputs[name])}`);
 }
 
+/** Choose other values in nodes of these types, as somebody would whose files have other names. */
+function choose(chosen) {
+  return page.evaluate((wanted) => {
+    for (const [type, values] of Object.entries(wanted)) {
+      const node = window.app.graph.nodes.find((each) => each.type === type);
+      for (const [name, value] of Object.entries(values)) node.widgets.find((widget) => widget.name === name).value = value;
+    }
+  }, chosen);
+}
+
 /** Make the server forget earlier runs: a cached sampler shows no previews. */
 async function forgetRuns() {
   const headers = { "Content-Type": "application/json" };
@@ -107,6 +117,7 @@ try {
   await openTemplate(card);
   const seen = await seenOnCanvas();
   const different = await differences();
+  await choose(job.chosen ?? {});
   const ran = job.run ? await runGraph() : null;
   await page.waitForTimeout(3000);
   if (job.run) await shot("ran");

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..reports.document import report
 from .threads import one_thread
+from .turns import in_turns, ratio
 
 BATCH = 16
 REPEATS = 7
 SIZES = (128, 256)
 FIRST_SEED = 10_000_000
 GROWTH_SIZE = 64
+OTHER = "figura_of_another_checkout"
 
 
 def bench_synth(
-    repeats: int = REPEATS, batch: int = BATCH, sizes: tuple[int, ...] = SIZES, count: int = 0
+    repeats: int = REPEATS,
+    batch: int = BATCH,
+    sizes: tuple[int, ...] = SIZES,
+    count: int = 0,
+    against: Path | None = None,
 ) -> dict[str, Any]:
     """Synthetic people a second on one thread: pictures with all ground truth, at each size in pixels.
 
@@ -32,30 +42,50 @@ def bench_synth(
         batch: pictures in a batch.
         sizes: sides of the pictures in pixels.
         count: that many pictures more, of 64 pixels, over which the growth of memory is measured.
+        against: a checkout of Figura at another commit, whose people are drawn in the same rounds.
     """
-    from ...people.synthetic import render_people
     from ...people.synthetic.bystanders import draw_all_cutouts
+    from ...people.synthetic.render import render_people
 
+    drawers = {"": render_people}
+    if against is not None:
+        drawers["against"] = drawer_of(against)
     figures: dict[str, Any] = {"repeats": repeats}
     with one_thread():
         draw_all_cutouts(FIRST_SEED)
         for size in sizes:
-            render_people(range(FIRST_SEED, FIRST_SEED + batch), size=size)
-            rates = []
-            for number in range(1, repeats + 1):
-                first = FIRST_SEED + number * batch
-                started = time.perf_counter()
-                render_people(range(first, first + batch), size=size)
-                rates.append(batch / (time.perf_counter() - started))
-            name = f"images_per_second.{size}"
-            figures |= {
-                name: statistics.median(rates),
-                f"{name}.slowest": min(rates),
-                f"{name}.fastest": max(rates),
-            }
+            works = {name: partial(next, batches(draw, size, batch)) for name, draw in drawers.items()}
+            times = in_turns(works, repeats)
+            for name, each in times.items():
+                figures |= rates(batch, each, f"images_per_second.{size}" + (f".{name}" if name else ""))
+            if against is not None:
+                figures[f"time_ratio.{size}.against"] = ratio(times, "", "against")
         if count:
             figures |= memory_growth(count)
     return report("synth", repeats * batch * len(sizes) + count, FIRST_SEED, "cpu", 1, figures)
+
+
+def batches(draw: Callable[..., object], size: int, batch: int) -> Iterator[object]:
+    """Draws one batch of further people at each step."""
+    for first in itertools.count(FIRST_SEED, batch):
+        yield draw(range(first, first + batch), size=size)
+
+
+def rates(batch: int, seconds: list[float], name: str) -> dict[str, float]:
+    """Pictures a second of the processor: the median over batches, the slowest and the fastest."""
+    each = [batch / second for second in seconds]
+    return {name: statistics.median(each), f"{name}.slowest": min(each), f"{name}.fastest": max(each)}
+
+
+def drawer_of(checkout: Path) -> Callable[..., object]:
+    """`render_people` of another checkout of Figura, none of whose nodes are loaded."""
+    if not (checkout / "people" / "synthetic").is_dir():
+        raise ValueError(f"{checkout} has no people/synthetic: give --against a checkout of Figura")
+    package = ModuleType(OTHER)
+    package.__path__ = [str(checkout.resolve())]
+    sys.modules[OTHER] = package
+    draw: Callable[..., object] = import_module(f"{OTHER}.people.synthetic").render_people
+    return draw
 
 
 def memory_growth(count: int, size: int = GROWTH_SIZE) -> dict[str, Any]:

@@ -25,6 +25,8 @@ MEASURED = ("unoccluded", "complete")
 SHARES = (0.3, 0.4, 0.15, 0.15)
 """Of SOURCES: whole people mostly, whose labels the methods ask for."""
 FRAMING = Framing(upper=0.15, distant=0.08)
+AS_RENDERED, ONLY_FRAMED = 0.3, 0.5
+"""Share of pictures as rendered, and of the others those that are frames of them."""
 
 
 class DensePoseRecipe(PerceptionRecipe):
@@ -46,7 +48,10 @@ class DensePoseRecipe(PerceptionRecipe):
     def batch(self, data: PerceptionData, step: int, seed: int, batch_size: int) -> Batch:
         """images (B,3,S,S) and labels (B,S/2,S/2)."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
-        drawn = draw_people(data, indices, random_generator(seed, step, 41), FRAMING, SHARES)
+        generator = random_generator(seed, step, 41)
+        drawn = draw_people(
+            data, indices, generator, FRAMING, SHARES, only_framed=ONLY_FRAMED, as_rendered=AS_RENDERED
+        )
         labels = F.interpolate(drawn.labels, scale_factor=0.5, mode="nearest-exact")
         return {"images": drawn.images, "labels": labels[:, 0].long()}
 

@@ -209,7 +209,7 @@ def negative_points(
     another person (others (B,1,S,S)) where there is one.
     """
     batch = len(masks)
-    near = F.max_pool2d(masks, 17, 1, 8) - masks
+    near = F.max_pool2d(F.max_pool2d(masks, (17, 1), 1, (8, 0)), (1, 17), 1, (0, 8)) - masks
     neighbours = torch.where(others.amax(dim=(2, 3), keepdim=True) > 0, others * (1 - masks), near)
     drawn = torch.rand(batch, 1, 1, 1, generator=generator)
     weight = torch.where(drawn < 0.6, neighbours, torch.where(drawn < 0.8, near, 1 - masks))

@@ -11,7 +11,8 @@ from ...models.files import write_then_rename
 from .tables import hardware
 
 ABOUT = {
-    "synth": "Pictures of 128 and 256 pixels a side with all of their ground truth, on one thread.",
+    "synth": "Pictures of 128 and 256 pixels a side with all of their ground truth, on one thread. "
+    "against: people of another checkout, drawn in turns. Time is that of the processor.",
     "loop": "Ten guided DDIM steps of mini's U-Net for four pictures, from noise to latents, on one thread; "
     "medians over rounds in which all take turns. ours: the loop of every sampler; network: the bare calls; "
     "diffusers: its StableDiffusionPipeline of the same modules. Time is that of the processor.",

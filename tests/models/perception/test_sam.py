@@ -147,6 +147,45 @@ def test_a_small_network_looks_at_the_mirror_image_as_well(mini: torch.nn.Module
     assert torch.equal(mask, mirrored.flip(-1)) and score == pytest.approx(same, abs=1e-5)
 
 
+def looked_at_by(monkeypatch: pytest.MonkeyPatch, found: Region) -> list[Region]:
+    """Where `visible_mask` looks when all that it ever finds is this part of the picture."""
+    regions = []
+
+    def logits_in(
+        sam: object, image: torch.Tensor, points: object, labels: object, box: object, region: Region
+    ):
+        regions.append(region)
+        logits = torch.full((region.bottom - region.top, region.right - region.left), -2.0 * len(regions))
+        top, left = max(0, found.top - region.top), max(0, found.left - region.left)
+        logits[top : found.bottom - region.top, left : found.right - region.left] = 1.0
+        return logits, 0.5
+
+    monkeypatch.setattr("figura.models.perception.sam._logits_in_region", logits_in)
+    return regions
+
+
+def test_a_small_network_looks_closer_at_somebody_small(
+    mini: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Region(40, 20, 60, 70)
+    regions = looked_at_by(monkeypatch, found)
+    mask, _ = visible_mask(mini, torch.rand(3, 128, 128), torch.tensor([[50.0, 80.0]]), torch.ones(1))
+    assert mask.sum() == 20 * 50 and mask[20:70, 40:60].all()
+    whole, closer = regions
+    assert whole == Region(0, 0, 128, 128)
+    # The person and the point below, and a little round them.
+    assert closer.top < 20 < 80 < closer.bottom and closer.left < 40 < 60 < closer.right
+    assert closer.right - closer.left == closer.bottom - closer.top == round(60 * 1.06)
+
+
+def test_nobody_who_fills_the_picture_is_looked_at_twice(
+    mini: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regions = looked_at_by(monkeypatch, Region(40, 2, 60, 120))
+    visible_mask(mini, torch.rand(3, 128, 128), torch.tensor([[50.0, 80.0]]), torch.ones(1))
+    assert regions == [Region(0, 0, 128, 128)]
+
+
 def test_where_to_look_can_be_told_without_a_prompt(
     mini: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """`figura bench`."""
 
+import pytest
 import torch
 from figura.people.synthetic import bystanders
 from figura.training.bench.command import BENCHES, bench_synth, memory_growth
@@ -16,6 +17,30 @@ def test_synth_reports_a_rate_and_leaves_the_threads_as_they_were(monkeypatch):
         rates = [figures[f"images_per_second.{size}{part}"] for part in (".slowest", "", ".fastest")]
         assert rates == sorted(rates) and rates[0] > 0
     assert torch.get_num_threads() == before
+
+
+def test_synth_draws_people_of_another_checkout_in_turns(monkeypatch, tmp_path):
+    monkeypatch.setattr(bystanders, "CUTOUTS", 2)
+    folder = tmp_path / "people" / "synthetic"
+    folder.mkdir(parents=True)
+    drawn = tmp_path / "drawn"
+    (folder / "__init__.py").write_text("from .draw import render_people\n", encoding="utf-8")
+    (folder / "draw.py").write_text(
+        "def render_people(seeds, size):\n"
+        f"    with open({str(drawn)!r}, 'a') as file:\n"
+        "        print(list(seeds), size, sum(range(10**5)), file=file)\n",
+        encoding="utf-8",
+    )
+    figures = bench_synth(repeats=1, batch=2, sizes=(32,), against=tmp_path)["metrics"]
+    lines = [line.rsplit(" ", 1)[0] for line in drawn.read_text(encoding="utf-8").splitlines()]
+    assert lines == ["[10000000, 10000001] 32", "[10000002, 10000003] 32"]
+    ours, theirs = figures["images_per_second.32"], figures["images_per_second.32.against"]
+    assert figures["time_ratio.32.against"] == pytest.approx(theirs / ours)
+
+
+def test_synth_tells_a_folder_that_is_no_checkout(tmp_path):
+    with pytest.raises(ValueError, match="no people/synthetic"):
+        bench_synth(against=tmp_path)
 
 
 def test_synth_reports_how_much_memory_grows():
