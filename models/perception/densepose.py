@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.boxes import Box
-from ...people.densepose import LABELS
+from ...people.densepose import LABELS, MIRRORED
 from ..diffusion.checkpoint import METADATA_KEY, built, config_from_metadata, load_file, raw_metadata
 from ..store import SAFE_SUFFIXES
 from .layers import Hourglass, Residual
@@ -79,11 +79,13 @@ def closer_view(labels: Tensor, whole: View) -> View | None:
 
 
 def _labels_in(net: DensePoseNet, images: Tensor, views: list[View]) -> Tensor:
-    """Labels (B,H,W) of what a view of each picture shows; background beyond it."""
+    """Labels (B,H,W) of what a view of each picture and its mirror image show; background beyond it."""
     size, labels = net.config.image_size, []
     for start in range(0, len(images), BATCH):
         part = list(zip(images[start : start + BATCH], views[start : start + BATCH], strict=True))
-        logits = net(torch.cat([resample_view(image[None], view, size) for image, view in part])).float()
+        inputs = torch.cat([resample_view(image[None], view, size) for image, view in part])
+        mirrored = net(inputs.flip(-1)).flip(-1)[:, list(MIRRORED)]
+        logits = (net(inputs) + mirrored).float() / 2
         labels += [
             _placed(each, view, images.shape[-2:]) for each, (_, view) in zip(logits, part, strict=True)
         ]

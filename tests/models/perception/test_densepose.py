@@ -15,6 +15,7 @@ from figura.models.perception.densepose import (
     load_scripted,
     read_output,
 )
+from figura.people.densepose import DensePose, mirrored
 from torch.nn import functional as F
 
 SMALL = DensePoseConfig(32, (8, 8, 16, 16), 1)
@@ -63,14 +64,22 @@ class TestNetwork:
     def test_labels_lie_where_the_picture_has_them(self, size):
         height, width = size
         labels = torch.zeros(2, height, width)
-        labels[:, height // 4 : -height // 4, width // 4 : -width // 4] = 12
+        torso = 2  # the same in the mirror image
+        labels[:, height // 4 : -height // 4, width // 4 : -width // 4] = torso
         images = (labels / 24)[:, None].repeat(1, 3, 1, 1)
         found = estimate_labels(Painted(SMALL), images)
         assert found.shape == labels.shape and found.dtype == torch.uint8
         middle = found[:, height // 4 + 4 : -height // 4 - 4, width // 4 + 4 : -width // 4 - 4]
         # Along the border the padding is part of what the network sees of a pixel.
         above = found[:, 2 : height // 8, 2:-2]
-        assert middle.numel() and (middle == 12).all() and above.numel() and (above == 0).all()
+        assert middle.numel() and (middle == torso).all() and above.numel() and (above == 0).all()
+
+    def test_left_is_right_in_the_mirror_image(self):
+        torch.manual_seed(0)
+        net, images = DensePoseNet(SMALL), torch.rand(2, 3, 32, 32)
+        found = DensePose(estimate_labels(net, images))
+        assert len(found.labels.unique()) > 1
+        assert torch.equal(estimate_labels(net, images.flip(-1)), mirrored(found).labels)
 
 
 class TestScripted:
