@@ -47,7 +47,7 @@ def bench_synth(
     from ...people.synthetic.bystanders import draw_all_cutouts
     from ...people.synthetic.render import render_people
 
-    drawers = {"": render_people}
+    drawers: dict[str, Callable[..., object]] = {"": render_people}
     if against is not None:
         drawers["against"] = drawer_of(against)
     figures: dict[str, Any] = {"repeats": repeats}
