@@ -6,6 +6,7 @@ centres. Large pictures are cropped round the prompt first, so that the person g
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -157,52 +158,62 @@ def visible_mask(
     _check_prompt(points_px, labels, box, image.shape[-2:])
     shown = box if around is None else around
     region = prompt_region(points_px[labels == POSITIVE], shown, image.shape[-2:], sam.image_encoder.img_size)
+    look = partial(_logits_in_region, sam, image, points_px, labels, box)
     while True:
-        logits, score = _logits_in_region(sam, image, points_px, labels, box, region)
+        logits, score = look(region)
         wider = _widened(region, logits > 0, image.shape[-2:])
         if wider == region:
             break
         region = wider
     if sam.image_encoder.img_size <= SMALL_PX:
-        logits = _seen_closer(sam, image, points_px, labels, box, region, logits)
+        corners = torch.zeros(0, 2) if box is None else torch.tensor(box).reshape(2, 2)
+        points = points_px[labels == POSITIVE]
+        closer = _closer_region(logits > 0, region, points, corners, image.shape[-2:])
+        if closer is not None:
+            _add_look(logits, region, look(closer)[0], closer)
     mask = torch.zeros(image.shape[-2:], dtype=torch.float32, device=logits.device)
     mask[region.top : region.bottom, region.left : region.right] = (logits > 0).float()
     return mask, score
 
 
-def _seen_closer(
-    sam: Sam,
-    image: torch.Tensor,
-    points_px: torch.Tensor,
-    labels: torch.Tensor,
-    box: tuple[float, float, float, float] | None,
-    region: Region,
-    logits: torch.Tensor,
-) -> torch.Tensor:
-    """The region's logits; inside the square round the mask and its prompt, the mean of them and of those of
-    a second look, if that shows the person larger.
+def _closer_region(
+    inside: torch.Tensor, region: Region, points_px: torch.Tensor, corners_px: torch.Tensor, size: torch.Size
+) -> Region | None:
+    """The square round what was found and its prompt; None if nothing was found, it shows the person little
+    larger, or leaves out a point.
 
     A small network sees few pixels of a person who is small in the picture; SAM's 1024 need no second look.
+
+    Args:
+        inside: (h,w) bool, the mask in the region.
+        region: where the mask was found.
+        points_px: (n,2) on the person, in pixels of the picture.
+        corners_px: (0,2), or (2,2) of the box.
+        size: (height, width) of the picture.
     """
-    rows, columns = torch.nonzero(logits > 0, as_tuple=True)
+    rows, columns = torch.nonzero(inside, as_tuple=True)
     if not len(rows):
-        return logits
+        return None
     found = torch.stack([columns, rows], dim=1).cpu() + torch.tensor([region.left, region.top])
-    corners = torch.zeros(0, 2) if box is None else torch.tensor(box).reshape(2, 2)
-    prompt = torch.cat([points_px[labels == POSITIVE], corners])
+    prompt = torch.cat([points_px, corners_px])
     low, high = torch.cat([found, prompt]).amin(0), torch.cat([found + 1, prompt]).amax(0)
     side = float((high - low).max()) * (1 + 2 * CLOSER_MARGIN)
-    if side >= CLOSER * max(region.right - region.left, region.bottom - region.top):
-        return logits
     centre_x, centre_y = ((low + high) / 2).tolist()
-    closer = _square_region(centre_x, centre_y, side, *image.shape[-2:])
-    again, _ = _logits_in_region(sam, image, points_px, labels, box, closer)
+    closer = _square_region(centre_x, centre_y, side, *size)
+    x, y = points_px.unbind(1)
+    shown = (x >= closer.left) & (x < closer.right) & (y >= closer.top) & (y < closer.bottom)
+    if side >= CLOSER * max(region.right - region.left, region.bottom - region.top) or not shown.all():
+        return None
+    return closer
+
+
+def _add_look(logits: torch.Tensor, region: Region, again: torch.Tensor, closer: Region) -> None:
+    """Where both regions are, the first one's logits become the mean of both."""
     left, top = max(closer.left, region.left), max(closer.top, region.top)
     right, bottom = min(closer.right, region.right), min(closer.bottom, region.bottom)
     part = logits[top - region.top : bottom - region.top, left - region.left : right - region.left]
     part += again[top - closer.top : bottom - closer.top, left - closer.left : right - closer.left]
     part /= 2
-    return logits
 
 
 def prompt_region(

@@ -81,6 +81,8 @@ def drawer_of(checkout: Path) -> Callable[..., object]:
     """`render_people` of another checkout of Figura, none of whose nodes are loaded."""
     if not (checkout / "people" / "synthetic").is_dir():
         raise ValueError(f"{checkout} has no people/synthetic: give --against a checkout of Figura")
+    for name in [name for name in sys.modules if name.split(".")[0] == OTHER]:
+        del sys.modules[name]  # of a checkout before
     package = ModuleType(OTHER)
     package.__path__ = [str(checkout.resolve())]
     sys.modules[OTHER] = package

@@ -8,6 +8,7 @@ import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.sam import (
     Region,
+    _closer_region,
     build_mini_sam,
     prompt_logits,
     prompt_region,
@@ -147,13 +148,14 @@ def test_a_small_network_looks_at_the_mirror_image_as_well(mini: torch.nn.Module
     assert torch.equal(mask, mirrored.flip(-1)) and score == pytest.approx(same, abs=1e-5)
 
 
-def looked_at_by(monkeypatch: pytest.MonkeyPatch, found: Region) -> list[Region]:
-    """Where `visible_mask` looks when all that it ever finds is this part of the picture."""
+def looked_at_by(monkeypatch: pytest.MonkeyPatch, *finds: Region) -> list[Region]:
+    """Where `visible_mask` looks when this part of the picture is all that each look finds."""
     regions = []
 
     def logits_in(
         sam: object, image: torch.Tensor, points: object, labels: object, box: object, region: Region
     ):
+        found = finds[len(regions)]
         regions.append(region)
         logits = torch.full((region.bottom - region.top, region.right - region.left), -2.0 * len(regions))
         top, left = max(0, found.top - region.top), max(0, found.left - region.left)
@@ -168,9 +170,11 @@ def test_a_small_network_looks_closer_at_somebody_small(
     mini: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Region(40, 20, 60, 70)
-    regions = looked_at_by(monkeypatch, found)
+    upper = Region(40, 20, 60, 50)
+    regions = looked_at_by(monkeypatch, found, upper)
     mask, _ = visible_mask(mini, torch.rand(3, 128, 128), torch.tensor([[50.0, 80.0]]), torch.ones(1))
-    assert mask.sum() == 20 * 50 and mask[20:70, 40:60].all()
+    # The second look is surer of what is not there than the first of what is.
+    assert mask.sum() == 20 * 30 and mask[20:50, 40:60].all()
     whole, closer = regions
     assert whole == Region(0, 0, 128, 128)
     # The person and the point below, and a little round them.
@@ -184,6 +188,15 @@ def test_nobody_who_fills_the_picture_is_looked_at_twice(
     regions = looked_at_by(monkeypatch, Region(40, 2, 60, 120))
     visible_mask(mini, torch.rand(3, 128, 128), torch.tensor([[50.0, 80.0]]), torch.ones(1))
     assert regions == [Region(0, 0, 128, 128)]
+
+
+@pytest.mark.parametrize(("x", "expected"), [(19.9, Region(10, 0, 20, 10)), (20.0, None)])
+def test_a_closer_look_that_would_leave_out_a_point_is_not_taken(x: float, expected: Region | None) -> None:
+    inside = torch.zeros(128, 128, dtype=torch.bool)
+    inside[5, 11:20] = True
+    points, whole = torch.tensor([[10.4, 5.5], [x, 5.5]]), Region(0, 0, 128, 128)
+    closer = _closer_region(inside, whole, points, torch.zeros(0, 2), torch.Size((128, 128)))
+    assert closer == expected
 
 
 def test_where_to_look_can_be_told_without_a_prompt(
