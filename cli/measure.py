@@ -32,6 +32,16 @@ WHAT = {
     "gpu": "every method at full size, on a GPU",
 }
 """What can be measured; all but ray and gpu on one thread."""
+MEASURED = (
+    "phac", "invisible-mask", "amodal-mask", "complete-pose", "hands", "humansd", "pocold", "cfld", "synth",
+    "photos",
+)  # fmt: skip
+"""The methods of `figura eval`, as training/evaluation/command.py has them."""
+OPTIONS = {
+    "synth": ("count", "against"), "import": ("count",), "crop": ("cropstitch",), "gpu": ("scales",),
+    "load": ("checkpoint", "sam", "tokenizer"),
+}  # fmt: skip
+"""Bench -> the options that it takes; the others take none."""
 
 
 def add_eval(commands: Commands) -> None:
@@ -39,10 +49,11 @@ def add_eval(commands: Commands) -> None:
     evaluate = commands.add_parser(
         "eval", help="measure a method on held-out synthetic people, or perception on photographs"
     )
-    evaluate.add_argument("method")
+    evaluate.add_argument("method", help=", ".join(MEASURED))
     folder = "photos: pictures and annotations.json (COCO) of the people in them"
     evaluate.add_argument("folder", nargs="?", type=Path, metavar="DIR", help=folder)
-    evaluate.add_argument("--samples", type=int, default=256)
+    samples = "people (256; photos: all)"
+    evaluate.add_argument("--samples", type=int, metavar="N", help=samples)
     seed = "first person's seed; numbers below 10000000 count from there, so that all are held out"
     evaluate.add_argument("--seed", type=int, default=10_000_000, help=seed)
     evaluate.add_argument("--json", type=Path, metavar="FILE")
@@ -82,9 +93,7 @@ def add_bench(commands: Commands) -> None:
     other = "synth: checkout of Figura at another commit, whose people are drawn in turns with these"
     bench.add_argument("--against", type=Path, metavar="DIR", help=other)
     scales = "gpu: sizes of the networks; tiny only shows that it works (sd15 sdxl)"
-    bench.add_argument(
-        "--scales", nargs="+", choices=("sd15", "sdxl", "tiny"), default=["sd15", "sdxl"], help=scales
-    )
+    bench.add_argument("--scales", nargs="+", choices=("sd15", "sdxl", "tiny"), default=[], help=scales)
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--table", type=Path, metavar="FILE", help="also write a Markdown table")
     bench.set_defaults(command=bench_command)
@@ -117,7 +126,11 @@ def bench_command(args: argparse.Namespace) -> int:
 
 
 def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What a bench takes from the command line."""
+    """What a bench takes from the command line. ValueError for an option that it does not take."""
+    for option in sorted({name for names in OPTIONS.values() for name in names}):
+        takers = [what for what, names in OPTIONS.items() if option in names]
+        if getattr(args, option) and args.what not in takers:
+            raise ValueError(f"--{option} is for bench {' and '.join(takers)}; it is not for {args.what!r}")
     if args.what == "synth":
         return {"count": args.count, "against": args.against}
     if args.what == "import":
@@ -125,7 +138,7 @@ def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     if args.what == "crop":
         return {"cropstitch": args.cropstitch}
     if args.what == "gpu":
-        return {"scales": args.scales}
+        return {"scales": args.scales or ["sd15", "sdxl"]}
     if args.what != "load":
         return {}
     if not args.checkpoint and not args.sam:

@@ -51,13 +51,17 @@ def _check_size(width: int, height: int) -> None:
         raise ValueError(f"the picture has {width} x {height} pixels, which is more than is shown")
 
 
+VIDEOS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf,gif"
+"""Formats that hold their own frames. A playlist names other files, which may lie outside the folders."""
+
+
 def _first_frame(path: Path) -> Image.Image:
     try:
         import av
     except ImportError:
         raise ValueError(f"{path.name} cannot be read as a picture") from None
     try:
-        with av.open(str(path)) as video:
+        with av.open(str(path), options={"format_whitelist": VIDEOS}) as video:
             _check_size(video.streams.video[0].width, video.streams.video[0].height)
             frame: Image.Image = next(video.decode(video=0)).to_image()
             return frame

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import torch
 
@@ -66,6 +67,7 @@ class PlainHost:
         self._output = Path(output_dir)
         self._models = [Path(models_dir)] if models_dir is not None else default_models_dirs()
         self._device = torch.device(device) if device is not None else None
+        self._there: WeakSet[torch.nn.Module] = WeakSet()
         self._temp: tempfile.TemporaryDirectory[str] | None = None
         self._cancelled = threading.Event()
         self.report = report
@@ -90,7 +92,7 @@ class PlainHost:
 
     @contextmanager
     def managed(self, *modules: torch.nn.Module, memory: int = 0) -> Iterator[Any]:
-        placement = PlainPlacement(self.device(), memory)
+        placement = PlainPlacement(self.device(), memory, self._there)
         with placed(modules, placement) as whole:
             placement.bring(whole)
             if self.device().type == "cpu":  # convolutions over channels_last take a tenth less time there

@@ -216,19 +216,26 @@ def room_for_workers(nodes: Sequence[dict[str, Any]], cpus: int) -> tuple[int, d
     return room, {"num_cpus": cpus}
 
 
+WORKERS, WORKER_CPUS = 0, 1
+"""As many workers as there is room for, of one CPU each: what is taken where nothing is said."""
+
+
 def add_cluster_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Declare --ray, --workers and --worker-cpus."""
     address = "work on Ray, at this address (auto, HOST:PORT, ray://...), or on all cores of this machine"
     parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=address)
     workers = "--ray: how many at most (default: as many as there is room for)"
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=workers)
     cpus = "--ray: of each worker, where there are no GPUs; with GPUs each worker has one (1)"
-    parser.add_argument("--worker-cpus", type=int, default=1, metavar="N", help=cpus)
+    parser.add_argument("--worker-cpus", type=int, default=WORKER_CPUS, metavar="N", help=cpus)
 
 
 def named_cluster(args: argparse.Namespace) -> Cluster | None:
-    """What these options say; None without --ray. ValueError for counts that are none."""
+    """What these options say; None without --ray. ValueError for counts that are none or for nothing."""
     if args.ray is None:
+        for option, usual in (("workers", WORKERS), ("worker_cpus", WORKER_CPUS)):
+            if getattr(args, option) != usual:
+                raise ValueError(f"--{option.replace('_', '-')} is for --ray, which was not given")
         return None
     for option, least in (("workers", 0), ("worker_cpus", 1)):
         if getattr(args, option) < least:

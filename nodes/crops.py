@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..models.compare import Comparison, compare_parts
-from ..models.phac.plans import CoarseModel
+from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, joined, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
@@ -23,6 +25,8 @@ from .tensors import (
     read_bounding_box,
     write_bounding_box,
 )
+
+log = logging.getLogger(__name__)
 
 
 class FiguraCropPerson:
@@ -104,8 +108,14 @@ class FiguraCropPerson:
         pixels, prompts, poses, boxes, masks = broadcast_batches(
             image=pixels, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes, mask=masks
         )
+        if masks is not None:
+            warn_of_empty(masks)
+        if prompts is not None:
+            prompts = [prompt_for(each, *size) for each in prompts]
         plans = [
-            plan_crop(_region(index, prompts, poses, boxes, masks), size, (height, width), margin, False)
+            plan_crop(
+                _region(index, size, prompts, poses, boxes, masks), size, (height, width), margin, False
+            )
             for index in range(len(pixels))
         ]
         masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
@@ -134,17 +144,31 @@ def _crop_each(pixels: torch.Tensor, plans: list[CropPlan], fill: float | None =
     return torch.cat([crop(each[None], plan, fill=fill) for each, plan in zip(pixels, plans, strict=True)])
 
 
+def warn_of_empty(masks: torch.Tensor) -> None:
+    """Log which pictures have a mask (B,1,H,W) that holds nothing."""
+    for index, mask in enumerate(masks):
+        if not bool(mask.any()):
+            log.warning(
+                "FiguraCropPerson: mask of picture %d is empty: Stitch will change nothing there. Load Image "
+                "gives such a mask for a picture whose alpha is opaque",
+                index,
+            )
+
+
 def _region(
     index: int,
+    size: tuple[int, int],
     prompts: list[PointPrompt] | None,
     poses: list[Pose] | None,
     boxes: list[Box] | None,
     masks: torch.Tensor | None,
 ) -> Box:
-    """The box round everything that is known about picture `index`; EMPTY when nothing is."""
+    """The box round everything that is known about picture `index` of that height and width; EMPTY when
+    nothing is.
+    """
     parts = [
         EMPTY if prompts is None else prompts[index].extent.with_area(),
-        EMPTY if poses is None else _extent(poses[index]).with_area(),
+        EMPTY if poses is None else _extent(poses[index], *size).with_area(),
         EMPTY if boxes is None else boxes[index],
         # Where a feathered mask has sunk to a half it still blends: all of it belongs into the crop.
         EMPTY if masks is None else Box.around_mask(masks[index, 0] > 0),
@@ -155,10 +179,12 @@ def _region(
     return region
 
 
-def _extent(pose: Pose) -> Box:
+def _extent(pose: Pose, height: int, width: int) -> Box:
+    """The box round all bodies, in the pixels of a picture of that size; the pose may be of another."""
+    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     extent = EMPTY
     for person in pose.people:
-        extent = extent.union(Box.around_points(person.body))
+        extent = extent.union(Box.around_points(person.body * scale))
     return extent
 
 

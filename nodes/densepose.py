@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,11 +145,21 @@ def labels_of(images: Tensor, source: str, run_torchscript: bool = False) -> Ten
     if source == store.MINI or is_own(path):
         path = Path(path) / MINI_FILE if source == store.MINI else path
         with torch.no_grad(), host.managed(load_densepose_net(path)) as net:
-            return estimate_labels(net, images)
+            return _one_by_one(images, lambda image: estimate_labels(net, image))
     scripted = path.suffix.lower() == store.SCRIPT_SUFFIX
     module = load_scripted(path, run_torchscript) if scripted else load_public(path)
     with torch.no_grad(), host.managed(module) as module:
-        return PublicEstimator(module)(images.to(host.device()))
+        estimator, device = PublicEstimator(module), host.device()
+        return _one_by_one(images, lambda image: estimator(image.to(device)))
+
+
+def _one_by_one(images: Tensor, estimate: Callable[[Tensor], Tensor]) -> Tensor:
+    """Labels (B,H,W), on the CPU, of pictures (B,3,H,W), one after the other by `estimate`."""
+    progress, labels = get_host().progress(len(images)), []
+    for index, image in enumerate(images):
+        labels.append(estimate(image[None]).cpu())
+        progress.step(index + 1)
+    return torch.cat(labels)
 
 
 NODE_CLASS_MAPPINGS = {"FiguraDensePose": FiguraDensePose}

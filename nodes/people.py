@@ -103,8 +103,13 @@ def _detect(pixels: torch.Tensor, detector: str, threshold: float) -> list[Pose]
         folders = tuple(host.model_folders("pose_detector"))
         return _detect_all(_loaded(detector, folders, host.device(), states_of(detector, folders)), pixels)
     net = load_pose_detector(Path(host.find_model("pose_detector", MINI)) / MINI_DETECTOR_FILE)
+    progress = host.progress(len(pixels))
     with torch.no_grad(), host.managed(net) as loaded:
-        joints = detect_joints(loaded, pixels)
+        found = []
+        for index, picture in enumerate(pixels):
+            found.append(detect_joints(loaded, picture[None]).cpu())
+            progress.step(index + 1)
+    joints = torch.cat(found)
     return poses_from_joints(joints, pixels.shape[2], pixels.shape[3], threshold)
 
 
@@ -112,10 +117,14 @@ def _detect_all(detector: Detector, pixels: torch.Tensor) -> list[Pose]:
     """All people of each picture (B,3,H,W), one picture after the other."""
     host, poses = get_host(), []
     progress = host.progress(len(pixels))
-    with host.managed(detector.networks) if len(detector.networks) else nullcontext():
-        for index, picture in enumerate(pixels):
-            poses.append(detector.detect(picture))
-            progress.step(index + 1)
+    try:
+        with host.managed(detector.networks) if len(detector.networks) else nullcontext():
+            for index, picture in enumerate(pixels):
+                poses.append(detector.detect(picture))
+                progress.step(index + 1)
+    finally:
+        if detector.unmanaged:
+            _loaded.cache_clear()
     return poses
 
 

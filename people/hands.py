@@ -32,7 +32,11 @@ class Hand:
 
 
 def hands_of(pose: Pose) -> list[Hand]:
-    """The hands of the first person who has any, right then left; a hand has at least one present joint."""
+    """The hands of the first person who has any, right then left.
+
+    A hand has at least FEWEST_JOINTS, which place it; where no hand of that person has so many, one will do,
+    so that whoever needs more can say which hand lacks them.
+    """
     for person in pose.people:
         hands = _hands_of_person(person)
         if hands:
@@ -42,7 +46,8 @@ def hands_of(pose: Pose) -> list[Hand]:
 
 def _hands_of_person(person: Person) -> list[Hand]:
     joints = {RIGHT: person.right_hand, LEFT: person.left_hand}
-    return [Hand(side, each) for side, each in joints.items() if each is not None and (each[:, 2] > 0).any()]
+    hands = [Hand(side, each) for side, each in joints.items() if each is not None and (each[:, 2] > 0).any()]
+    return [hand for hand in hands if hand.present.sum() >= FEWEST_JOINTS] or hands
 
 
 def hand_pose(hand: Hand, size: int) -> Pose:

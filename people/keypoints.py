@@ -40,6 +40,10 @@ LARGEST_CANVAS = 2**20
 NORMALISED_CANVAS_MULTIPLE = 64
 NORMALISED_UP_TO = 2.0
 """Shares of the sides: a joint may lie a little outside of its picture."""
+CONFIDENT = 0.3
+"""Points of less confidence are absent: ComfyUI's SDPose and OpenPose give every joint some, hidden ones too,
+and their own drawing leaves out those below.
+"""
 SENTINEL = -1.0
 """x and y of a joint that some writers mean to be absent."""
 # How a body joint came to be known. Joints in any state but "detected" are not seen in the picture: they
@@ -195,8 +199,8 @@ def _read_person(person: Any, where: str) -> Person:
     body = _read_points(person, "pose_keypoints_2d", (17, 18, 25), where)
     return Person(
         body=_body18(body),
-        left_hand=_read_points(person, "hand_left_keypoints_2d", (21,), where),
-        right_hand=_read_points(person, "hand_right_keypoints_2d", (21,), where),
+        left_hand=_if_any(_read_points(person, "hand_left_keypoints_2d", (21,), where)),
+        right_hand=_if_any(_read_points(person, "hand_right_keypoints_2d", (21,), where)),
         face=_read_face(person.get("face_keypoints_2d"), where),
         states=_read_states(person.get(STATES_KEY), body),
     )
@@ -206,7 +210,14 @@ def _read_face(value: Any, where: str) -> np.ndarray | None:
     """A face of 68 or 70 points; others, which some detectors write, are none: nothing here needs them."""
     counts = (FACE_POINTS, 68)
     known = hasattr(value, "__len__") and len(value) in [3 * count for count in counts]
-    return _read_points({"face_keypoints_2d": value}, "face_keypoints_2d", counts, where) if known else None
+    if not known:
+        return None
+    return _if_any(_read_points({"face_keypoints_2d": value}, "face_keypoints_2d", counts, where))
+
+
+def _if_any(points: np.ndarray | None) -> np.ndarray | None:
+    """The points, if one of them is present: a hand of zeros is none."""
+    return points if points is not None and points[:, 2].any() else None
 
 
 def _read_states(value: Any, body: np.ndarray | None) -> tuple[str | None, ...] | None:
@@ -242,7 +253,8 @@ def _read_points(
         raise ValueError(f"{where}: '{key}' must hold {lengths} numbers (x, y, c); got {_brief(value)}.")
     if np.isinf(points).any():
         raise ValueError(f"{where}: '{key}' holds an infinite number.")
-    absent = np.isnan(points).any(axis=1) | (points[:, 2] <= 0) | (points[:, :2] == SENTINEL).all(axis=1)
+    absent = np.isnan(points).any(axis=1) | (points[:, :2] == SENTINEL).all(axis=1)
+    absent |= points[:, 2] < CONFIDENT
     points[absent] = 0.0
     return points.astype(np.float32)
 
@@ -283,6 +295,7 @@ def _is_normalised(points: np.ndarray) -> bool:
 def write_pose_keypoint(poses: Sequence[Pose]) -> list[dict[str, Any]]:
     """The POSE_KEYPOINT value of `poses`: absolute pixels, flat lists, confidence 1 (present) or 0 (absent).
 
+    A face or hand that is not there is written as zeros: ComfyUI's SDPose nodes read no other form.
     Confidences between are written as 1, because the common drawing nodes drop every joint below 1. A person
     with joint states gets them under STATES_KEY.
     """
@@ -298,16 +311,16 @@ def write_pose_keypoint(poses: Sequence[Pose]) -> list[dict[str, Any]]:
 
 def _write_person(person: Person) -> dict[str, Any]:
     written: dict[str, Any] = {
-        "pose_keypoints_2d": _flat(person.body),
-        "face_keypoints_2d": _flat(person.face),
-        "hand_left_keypoints_2d": _flat(person.left_hand),
-        "hand_right_keypoints_2d": _flat(person.right_hand),
+        "pose_keypoints_2d": _flat(person.body, len(BODY_18)),
+        "face_keypoints_2d": _flat(person.face, FACE_POINTS),
+        "hand_left_keypoints_2d": _flat(person.left_hand, len(HAND_21)),
+        "hand_right_keypoints_2d": _flat(person.right_hand, len(HAND_21)),
     }
     return written if person.states is None else {**written, STATES_KEY: list(person.states)}
 
 
-def _flat(points: np.ndarray | None) -> list[float] | None:
+def _flat(points: np.ndarray | None, count: int) -> list[float]:
     if points is None:
-        return None
+        return [0.0] * (3 * count)
     present = points[:, 2:] > 0
     return np.where(present, np.concatenate([points[:, :2], present], axis=1), 0.0).ravel().tolist()

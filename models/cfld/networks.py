@@ -160,5 +160,7 @@ class CFLDModel(LatentModel):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where is computed; without a placement that is where the weights are."""
+        if self.placement is not None:
+            return self.placement.device
         return self.networks.learnable_vector.device

@@ -58,6 +58,7 @@ def appearance_of(
     Returns:
         Prompt and biases of `CFLDNetworks.appearance`.
     """
+    model.use(model.networks)
     first = model.networks.appearance(source.to(model.device))
     if second is None:
         return first
@@ -106,6 +107,7 @@ def repose(
 
 def branches_of(model: CFLDModel, appearance: Appearance, pose: Tensor) -> tuple[Branch, Branch, Branch]:
     """Without any condition, with the pose alone, and with both."""
+    model.use(model.networks)
     residuals = model.networks.pose(pose.to(model.device))
     null = model.networks.null_prompt(len(pose))
     return Branch(null), Branch(null, residuals), Branch(appearance.prompt, residuals, appearance.biases)
@@ -134,6 +136,7 @@ class Guided:
         self.count, self.branch = len(used), joined(used, full)
 
     def __call__(self, latents: Tensor, t: Tensor) -> Tensor:
+        self.model.use(*self.model.drawing)
         unet = self.model.unet
         inputs = latents.repeat(self.count, 1, 1, 1).to(next(unet.parameters()).dtype)
         branch = Branch(*(_like(inputs, values) for values in self.branch))

@@ -18,7 +18,8 @@ CONTROLNET_PREFIX = "controlnet."
 class ReplacedTensors(nn.Module):
     """Tensors that take the place of some of another module's, by its names for them.
 
-    They are buffers, so that they move, change dtype and count with the module they belong to.
+    They are buffers, so that they move, change dtype and count with the module they belong to. A move makes
+    other tensors of them: ask for them when they are used, not before.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -27,8 +28,11 @@ class ReplacedTensors(nn.Module):
         for number, tensor in enumerate(tensors.values()):
             self.register_buffer(f"tensor_{number}", tensor)
 
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by the other module's names."""
+        """The tensors, where they are now, by the other module's names."""
         return dict(zip(self.names, self.buffers(), strict=True))
 
 

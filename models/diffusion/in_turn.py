@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -49,11 +51,12 @@ class PlainPlacement:
     Args:
         device: that is computed on.
         memory: bytes that are needed beside the weights, for IMAGES_AT_ONCE pictures.
+        there: the networks that earlier placements left on the device; None: none.
     """
 
-    def __init__(self, device: torch.device, memory: int) -> None:
+    def __init__(self, device: torch.device, memory: int, there: WeakSet[nn.Module] | None = None) -> None:
         self.device, self.memory = device, memory
-        self.there: list[nn.Module] = []
+        self.there: WeakSet[nn.Module] = WeakSet() if there is None else there
 
     def bring(self, networks: Sequence[nn.Module]) -> None:
         absent = [network for network in networks if not self._is_there(network)]
@@ -62,15 +65,16 @@ class PlainPlacement:
             self._send_away([each for each in self.there if not any(each is network for network in networks)])
         for network in absent:
             self.move(network, self.device)
-        self.there += absent
+            self.there.add(network)
 
     def _is_there(self, network: nn.Module) -> bool:
-        return any(network is each for each in self.there)
+        tensor = next(chain(network.parameters(), network.buffers()), None)
+        return network in self.there and (tensor is None or tensor.device.type == self.device.type)
 
     def _send_away(self, networks: Sequence[nn.Module]) -> None:
         for network in networks:
             self.move(network, torch.device("cpu"))
-        self.there = [each for each in self.there if not any(each is network for network in networks)]
+            self.there.discard(network)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

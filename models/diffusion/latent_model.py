@@ -130,7 +130,12 @@ class LatentModel(nn.Module):
         Returns:
             (B,C,h,w), float32 on the model's device.
         """
-        posterior = image_posterior(self.vae, self._for_vae(images))
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+        moments = coded(
+            self.vae, self._for_vae(images), lambda some: image_posterior(self.vae, some).parameters
+        )
+        posterior = DiagonalGaussianDistribution(moments)
         mean = posterior.mode().float()
         noise = [torch.randn(mean.shape[1:], generator=cpu_generator(seed, salt)) for seed in seeds]
         return scaled_latents(self.vae, mean + posterior.std.float() * torch.stack(noise).to(mean))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from .controlnet import ReplacedTensors
 from .guidance import cfg as guided
 from .latent_model import LatentModel, TextStates
 from .remembered import Remembered
@@ -26,14 +27,14 @@ class Control:
 
     in_uncond: whether the unconditional branch of the guidance sees the prompt too; then guidance acts on
     text only. Otherwise it sees a black prompt image, and guidance acts on text and prompt. attention: the
-    U-Net tensors that were trained with this ControlNet, by their names there.
+    U-Net tensors that were trained with this ControlNet; None: there are none.
     """
 
     network: Any
     image: Tensor
     strength: float = 1.0
     in_uncond: bool = True
-    attention: Mapping[str, Tensor] = field(default_factory=dict)
+    attention: ReplacedTensors | None = None
 
 
 def noise_predictor(
@@ -102,7 +103,7 @@ def predict_once(
     named = {**text_inputs, **control_residuals(control, inputs, t, text_inputs)}
     if not control.attention:
         return model.unet(inputs, t, **named).sample.float()
-    return functional_call(model.unet, dict(control.attention), (inputs, t), named).sample.float()
+    return functional_call(model.unet, control.attention.tensors(), (inputs, t), named).sample.float()
 
 
 def control_residuals(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,6 +15,8 @@ from .networks import TEXT_WIDTH
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel
+
+log = logging.getLogger(__name__)
 
 TOKENS = 28
 _SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
@@ -31,13 +34,6 @@ GENERAL_WORDS = tuple(
         ","
     ).split()
 )
-
-
-class TextCondition(Protocol):
-    """What the samplers need from any text encoder."""
-
-    def encode(self, texts: Sequence[str]) -> torch.Tensor:
-        """Texts -> (B, L, D) hidden states on the encoder's device."""
 
 
 class WordTokenizer:
@@ -71,6 +67,32 @@ class WordTokenizer:
         unknown = self._number["<unk>"]
         words = [self._number.get(word, unknown) for word in split_words(text)][: self.length - 2]
         return [self._number["<start>"], *words, self.end]
+
+
+def reads_all(encoder: Any, text: str) -> bool:
+    """Whether an encoder reads a text to its end; one without a tokenizer does."""
+    tokenizer = getattr(encoder, "tokenizer", None)
+    if tokenizer is None:
+        return True
+    if isinstance(tokenizer, WordTokenizer):
+        return len(split_words(text)) <= tokenizer.length - 2
+    return len(tokenizer(text).input_ids) <= tokenizer.model_max_length
+
+
+def with_suffix(encoder: Any, text: str, suffix: str) -> str:
+    """A text with words behind it that the encoder must read: the end of a long text gives way to them.
+
+    An empty text stays empty.
+    """
+    if not text.strip():
+        return text
+    words = text.split()
+    while len(words) > 1 and not reads_all(encoder, " ".join(words) + suffix):
+        words.pop()
+    if len(words) < len(text.split()):
+        log.warning("the text is longer than the model reads: what follows %r is left out", words[-1])
+        return " ".join(words) + suffix
+    return text + suffix
 
 
 def split_words(text: str) -> list[str]:

@@ -100,7 +100,7 @@ class BodyOutpainter(LatentModel):
         """Whether its ControlNet is a public one: those that are trained here come with attention of their
         own.
         """
-        return not self.attention.tensors()
+        return not self.attention
 
 
 class HandsModel(nn.Module):

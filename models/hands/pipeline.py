@@ -182,8 +182,8 @@ def outpaint_images(
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
         made = sampling.outpaint_body(
-            model, crop(canvas[rows], plan), crop(known_masks[rows], plan).clamp(0, 1), skeletons[rows],
-            texts[rows], seed=seed + rows.start, on_step=step, **settings,
+            model, crop(canvas[rows], plan), crop(known_masks[rows], plan, fill=0.0).clamp(0, 1),
+            skeletons[rows], texts[rows], seed=seed + rows.start, on_step=step, **settings,
         ).blended.cpu()  # fmt: skip
         return (stitch(canvas[rows], made, torch.ones_like(made[:, :1]), plan)[0],)
 

@@ -42,6 +42,7 @@ from ..diffusion.sampling import (
     sample,
 )
 from ..diffusion.schedulers import DDIM, scheduler_of
+from ..diffusion.text import with_suffix
 from .masks import region_before_plain
 from .networks import BodyOutpainter, HandGenerator
 
@@ -107,7 +108,7 @@ def generate_hands(
         predict = NoiseAndMask(model, skeleton, texts, cfg)
         images = model.decode(sample(predict, noise, steps_of, steps, on_step=on_step))
         return images, upsampled_mask(predict.mask, images)
-    described = [text + PLAIN_SUFFIX if text.strip() else text for text in texts]
+    described = [with_suffix(model.text, text, PLAIN_SUFFIX) for text in texts]
     control = Control(model.controlnet, skeleton)
     with prompt_embedded_once(control.network):
         plain = noise_predictor(model, described, cfg, control=control)
@@ -228,9 +229,8 @@ def outpaint_body(
 
 def _control(model: BodyOutpainter, skeleton: Tensor, strength: float, in_uncond: bool | None) -> Control:
     """The skeleton as the model's ControlNet reads it, see `outpaint_body`."""
-    attention = model.attention.tensors()
-    given = not attention if in_uncond is None else in_uncond
-    return Control(model.controlnet, skeleton, strength, given, attention)
+    given = not model.attention if in_uncond is None else in_uncond
+    return Control(model.controlnet, skeleton, strength, given, model.attention)
 
 
 def known_cells(known_mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -21,6 +21,8 @@ from .pose import View, box_view, resample_view, whole_view
 FILE_KIND = "densepose"
 MINI_FILE = "densepose.safetensors"
 BATCH = 16
+LOGITS_AT_ONCE = 1 << 24
+"""Numbers that logits enlarged to the picture's size may take at once, 64 MiB."""
 LOOK_AGAIN_BELOW = 0.85
 """A closer look is taken when its side is below this share of the picture's."""
 
@@ -93,15 +95,29 @@ def _labels_in(net: DensePoseNet, images: Tensor, views: list[View]) -> Tensor:
 
 
 def _placed(logits: Tensor, view: View, size: torch.Size) -> Tensor:
-    """Labels (H,W) of a picture from the logits (25,h,h) of a view of it."""
+    """Labels (H,W) of a picture from the logits (25,h,h) of a view of it, enlarged some lines at a time."""
     height, width = size
-    shown = F.interpolate(logits[None], (view.side, view.side), mode="bilinear", align_corners=False)
     labels = torch.zeros(height, width, dtype=torch.uint8, device=logits.device)
     top, left = max(view.top, 0), max(view.left, 0)
     bottom, right = min(view.top + view.side, height), min(view.left + view.side, width)
-    inside = shown[0, :, top - view.top : bottom - view.top, left - view.left : right - view.left]
-    labels[top:bottom, left:right] = inside.argmax(0).to(torch.uint8)
+    lines = max(1, LOGITS_AT_ONCE // (LABELS * view.side))
+    for start in range(top, bottom, lines):
+        end = min(start + lines, bottom)
+        inside = _enlarged(logits, view.side, start - view.top, end - view.top)
+        inside = inside[..., left - view.left : right - view.left]
+        labels[start:end, left:right] = inside.argmax(0).to(torch.uint8)
     return labels
+
+
+def _enlarged(logits: Tensor, side: int, start: int, end: int) -> Tensor:
+    """The lines from `start` to `end` (25,n,side) of logits (25,h,h) enlarged to `side`, bilinearly."""
+    height = logits.shape[-2]
+    at = (torch.arange(start, end, device=logits.device) + 0.5) * (height / side) - 0.5
+    at = at.clamp(0, height - 1)
+    above = at.long()
+    below = (above + 1).clamp_max(height - 1)
+    lines = torch.lerp(logits[:, above], logits[:, below], (at - above)[:, None].to(logits))
+    return F.interpolate(lines[None], (end - start, side), mode="bilinear", align_corners=False)[0]
 
 
 def is_own(path: Path) -> bool:

@@ -291,7 +291,7 @@ def _logits_in_region(
         part = F.interpolate(part[None], size=inner, mode="bilinear", antialias=True, align_corners=False)[0]
     origin = torch.tensor([region.left, region.top], dtype=torch.float32)
     points = (points_px - origin) * scale
-    within = ((points >= 0) & (points < torch.tensor(inner[::-1]))).all(dim=1)
+    within = ((points >= 0) & (points <= torch.tensor(inner[::-1]))).all(dim=1)
     corners = None if box is None else (torch.tensor(box).reshape(2, 2) - origin).reshape(1, 1, 4) * scale
     views, spots = part[None], points[within][None]
     if sam.image_encoder.img_size <= SMALL_PX:

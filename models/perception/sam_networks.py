@@ -167,12 +167,20 @@ def config_of_file(path: Path, meta: Mapping[str, Any]) -> SamConfig:
     return config_from_metadata(SamConfig, config)
 
 
+HQ_KEY = "mask_decoder.hf_token.weight"
+
+
 def config_from_tensors(tensors: Tensors, name: str) -> SamConfig:
     """Every number of a public checkpoint from its keys and shapes (decoder heads are 8 in all of them)."""
     mobile = is_mobile(tensors)
     _check_is_sam(tensors, name, () if mobile else VIT_KEYS)
+    if mobile and HQ_KEY in tensors:
+        raise ValueError(
+            f"{name} is SAM-HQ's tiny one (sam_hq_vit_tiny), which is not supported: choose sam_hq_vit_b or "
+            "larger, or mobile_sam"
+        )
     encoder = _mobile_numbers(tensors) if mobile else _vit_numbers(tensors)
-    return SamConfig(**encoder, hq="mask_decoder.hf_token.weight" in tensors, **_decoder_numbers(tensors))
+    return SamConfig(**encoder, hq=HQ_KEY in tensors, **_decoder_numbers(tensors))
 
 
 def _vit_numbers(tensors: Tensors) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The training objectives of PHAC (arXiv 2603.14741): noise prediction; BCE + 0.5 Dice for U_iv."""
+"""The loss of PHAC's U_iv (arXiv 2603.14741), BCE + 0.5 Dice."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DICE_WEIGHT = 0.5
-
-
-def noise_loss(predicted_noise: Tensor, noise: Tensor) -> Tensor:
-    """L = E ||eps - eps_cig(z_t, t, c_te, c_pr)||^2 as a scalar mean. Both (B,C,h,w) of the same shape."""
-    if predicted_noise.shape != noise.shape:
-        raise ValueError(
-            f"noise_loss: shapes {tuple(predicted_noise.shape)} and {tuple(noise.shape)} differ."
-        )
-    return F.mse_loss(predicted_noise.float(), noise.float())
 
 
 def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:

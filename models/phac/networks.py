@@ -175,6 +175,6 @@ class PHACModel(Inpainter):
         elif kind in self.attention:
             del self.attention[kind]
 
-    def replaced_tensors(self, kind: str) -> dict[str, Tensor]:
-        """The U-Net tensors that this kind is sampled with in place of the backbone's, by their names."""
-        return cast(ReplacedTensors, self.attention[kind]).tensors() if kind in self.attention else {}
+    def replaced_tensors(self, kind: str) -> ReplacedTensors | None:
+        """The U-Net tensors that this kind is sampled with in place of the backbone's, if there are any."""
+        return cast(ReplacedTensors, self.attention[kind]) if kind in self.attention else None

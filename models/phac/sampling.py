@@ -27,6 +27,7 @@ from ..diffusion.sampling import (
     schedule_for,
 )
 from ..diffusion.schedulers import DDIM, scheduler_of, timesteps_of
+from ..diffusion.text import with_suffix
 from .base_picture import compose_base
 from .ground import split_ground
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
@@ -86,7 +87,7 @@ def complete(
     in_uncond = not attention if control_in_uncond is None else control_in_uncond
     control = Control(model.controlnet(kind), prompt_image, control_strength, in_uncond, attention)
     condition = model.condition(image, 1.0 - (visible_mask > 0.5).float())
-    described = [text + model.text_suffix if text.strip() else text for text in texts]
+    described = [with_suffix(model.text, text, model.text_suffix) for text in texts]
     predict = noise_predictor(model, described, cfg, condition=condition, control=control)
     seeds = image_seeds(seed, len(image))
     noise = draw_noise(seeds, model.latent_shape, model.device)

@@ -45,14 +45,6 @@ class Camera:
         ray = local @ self.rotation.to(device)
         return ray / ray.norm(dim=-1, keepdim=True)
 
-    @property
-    def horizon_px(self) -> float:
-        """Height in the picture of the horizon, on the middle column."""
-        ahead = -self.rotation[2]
-        flat = torch.stack([ahead[0], torch.zeros(()), ahead[2]])
-        local = self.rotation @ flat
-        return self.centre_px[1] + self.focal_px * float(local[1] / local[2].clamp_max(-1e-3))
-
     def resized(self, size: int) -> Camera:
         """The same view with another number of pixels."""
         factor = size / self.size

@@ -98,7 +98,7 @@ def draw_person(person: Person, camera: Camera, light: Light, shadows: Shadows) 
     blocks = _blocks(samples.image(torch.cat([values, samples.part_uv, colour], 1)))
     coverage = blocks[:1].mean(1)
     mean = blocks[5:8].mean(1) / blocks[8:].mean(1).clamp_min(0.1)
-    nearest = blocks[1].argmax(0)[None, None].expand(3, 1, -1, -1)
+    nearest = blocks[1].max(0).indices[None, None].expand(3, 1, -1, -1)  # argmax takes ten times as long
     part, *part_uv = blocks[2:5].gather(1, nearest)[:, 0] * (coverage >= 0.5)
     return Drawing(mean, coverage, part.to(torch.uint8), torch.stack(part_uv), samples)
 

@@ -29,7 +29,6 @@ _ARM = (0, 9, 14, 0.3, 0, -8)
 _LEG = (1, 2, 4, 8)
 _PHONE = (38, 30, 140, 0.75, 1.1, 10)
 _HIP = (-18, 44, 92, 1.3, -0.1, -30)
-_FORWARD = (72, 10, 22, 0.2, 0.4, 20)
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,6 @@ EVERYDAY = (
     Everyday(LYING, 2, (-2, 0, 0, 10, 0), (10, 25, 20, 0.4, 0.3, 10), (20, 20, 30, 0.4, 0.3, 10),
              (14, 5, 20, 8), (2, 5, 6, 8), 1.3),
 )  # fmt: skip
-POSE_NAMES = tuple(dict.fromkeys(entry.name for entry in EVERYDAY))
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def _interpolate(
     weights = torch.stack([1 - b1 - b2, b1, b2], 1).clamp_min(0) / corners[..., 2]
     weights = weights / weights.sum(1, keepdim=True)
     values = _mixed(_rows(table, faces), weights)
-    part = parts.gather(1, weights.argmax(1, keepdim=True))
+    part = parts.gather(1, weights.max(1, keepdim=True).indices)
     own = weights * (parts == part)
     part_uv = _mixed(part_uv, own / own.sum(1, keepdim=True))
     position, normal = values[:, :3], values[:, 3:6]

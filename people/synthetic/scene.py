@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .bystanders import Bystander, put_behind, sample_bystanders
-from .camera import Camera, frame_points, look_at
+from .camera import Camera
 from .draws import Draws
 from .finishes import Finish, lively
 from .focus import blurred, focus
@@ -194,15 +194,6 @@ def _pixel(hits: Hits, rays: Tensor, camera: Camera, side: int) -> Tensor:
     """(R,): metres of the surface that a pixel covers."""
     x, y, z = (hits.normal * rays).unbind(0)
     return hits.distance * (camera.size / (camera.focal_px * side)) / (x + y + z).abs().clamp_min(0.08)
-
-
-def paint_background(seed: int, size: int) -> Tensor:
-    """(3, S, S) 0..1: the scene of a seed with nobody in it, from the eye level of somebody standing."""
-    camera = look_at(torch.tensor([0.0, 1.0, 0.0]), 5.0, 1.5, 0.0)
-    body = torch.tensor([[-0.5, 0.0, 0.0], [0.5, 1.8, 0.0]])
-    camera = frame_points(camera, body, 0.7, (0.5, 0.6), size)
-    scene = sample_scene(seed, camera)
-    return draw_behind(replace(scene, others=[]), scene.light(seed), camera, size)
 
 
 def load_backgrounds(folder: str | Path) -> list[Tensor]:

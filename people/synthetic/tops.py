@@ -9,8 +9,6 @@ from .layers import Layer
 from .shells import Cover, Fields, garment, loosened
 from .wardrobe import Piece
 
-SHOULDER_SEAM = 0.015
-"""Metres beyond the shoulder joint where a garment without sleeves ends."""
 _THICK = {
     "cotton": 0.004,
     "silk": 0.003,

@@ -48,18 +48,32 @@ def test_of_an_animation_the_first_frame_is_shown(tmp_path):
     assert read_image(path).getpixel((4, 4)) == RED
 
 
-def test_of_a_video_the_first_frame_is_shown(tmp_path):
+def _video(path):
     av = pytest.importorskip("av")
-    path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as video:
         stream = video.add_stream("mpeg4", rate=Fraction(8))
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for level in (200, 20):
+        for level in (200, *[20] * 9):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
             video.mux(stream.encode(frame))
         video.mux(stream.encode())
-    image = read_image(path)
+    return path
+
+
+def test_of_a_video_the_first_frame_is_shown(tmp_path):
+    image = read_image(_video(tmp_path / "a.mp4"))
     assert image.size == (64, 48) and abs(image.getpixel((30, 20))[0] - 200) < 12
+
+
+@pytest.mark.parametrize("named", ["file://{video}", "{video}", "../{name}"])
+def test_a_playlist_opens_no_other_file(tmp_path, named):
+    video = _video(tmp_path / "secret.ts")
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", named.format(video=video, name=video.name)]
+    playlist = tmp_path / "input" / "a.m3u8"
+    playlist.parent.mkdir()
+    playlist.write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    with pytest.raises(ValueError, match=r"a\.m3u8 cannot be read"):
+        read_image(playlist)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n broken"])

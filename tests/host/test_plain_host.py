@@ -6,7 +6,9 @@ import pytest
 import torch
 from figura.host import Cancelled
 from figura.host.plain import PlainHost, default_models_dirs
+from figura.models.diffusion.in_turn import PlainPlacement, network_bytes
 from figura.models.store import MissingModelError
+from figura.tests.pretended_device import DEVICE, pretended
 
 
 def test_modules_are_given_back_on_the_device():
@@ -55,3 +57,22 @@ def test_a_missing_model_names_the_folders(tmp_path):
     host = PlainHost(device="cpu", models_dir=tmp_path)
     with pytest.raises(MissingModelError, match=str(tmp_path / "sams")):
         host.find_model("sam", "sam_vit_b_01ec64.pth")
+
+
+def test_networks_of_an_earlier_node_go_when_memory_is_short(monkeypatch):
+    networks = [torch.nn.Linear(1000, 1000) for _ in range(2)]
+
+    def on_the_device():
+        return [next(network.parameters()).device == DEVICE for network in networks]
+
+    monkeypatch.setattr(
+        PlainPlacement, "free", lambda self: 6e6 - sum(on_the_device()) * network_bytes(networks[0])
+    )
+    with pretended():
+        host = PlainHost(device=DEVICE)
+        for number in (0, 1, 1, 0):
+            with host.managed(networks[number]):
+                assert on_the_device() == [number == 0, number == 1]
+        networks[0].to("cpu")  # by somebody else
+        with host.managed(networks[0]):
+            assert on_the_device() == [True, False]

@@ -65,6 +65,30 @@ def test_the_crop_holds_all_that_is_connected():
     assert plans[0].model_width == 64
 
 
+@pytest.mark.parametrize("size", [(50, 100), (100, 200), (250, 500)])
+def test_a_pose_or_prompt_of_another_canvas_is_meant_for_this_picture(size):
+    image, scale = torch.rand(1, 100, 200, 3), size[0] / 100
+    body = np.zeros((18, 3), np.float32)
+    body[:2] = np.array([[60, 20, 1], [90, 70, 1]]) * [scale, scale, 1]
+    keypoint = write_pose_keypoint([Pose((Person(body),), size[1], size[0])])
+    _, _, _, _, box = FiguraCropPerson().run(image, 64, 64, 0.0, pose_keypoint=keypoint)
+    assert (box["x"], box["y"], box["width"], box["height"]) == pytest.approx((50, 20, 50, 50), abs=1)
+    places = {"neck": (90 * scale, 70 * scale), "nose": (60 * scale, 20 * scale)}
+    joints = {name: {"x": x, "y": y} for name, (x, y) in places.items()}
+    prompt = parse_points(json.dumps({"people": [{"joints": joints}]}), size[1], size[0])
+    _, _, _, (cropped,), same = FiguraCropPerson().run(image, 64, 64, 0.0, prompt=[prompt])
+    assert list(same.values()) == pytest.approx(list(box.values()), abs=1)
+    expected = (np.array([60, 20]) - [box["x"], box["y"]]) * 64 / box["width"]
+    np.testing.assert_allclose(cropped.joints[0, :2], expected, atol=2)
+
+
+def test_an_empty_mask_is_told(caplog):
+    mask = torch.zeros(2, 30, 60)
+    mask[1, 5:9, 5:9] = 1
+    FiguraCropPerson().run(torch.rand(2, 30, 60, 3), 64, 64, 0.15, mask=mask)
+    assert "mask of picture 0 is empty" in caplog.text and "picture 1" not in caplog.text
+
+
 def test_nothing_connected_takes_the_whole_picture_and_pads():
     image = torch.rand(2, 30, 60, 3)
     crop, mask, plans, prompts, boxes = FiguraCropPerson().run(image, 64, 64, 0.15)

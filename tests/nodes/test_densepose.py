@@ -4,6 +4,8 @@ import pickle
 
 import pytest
 import torch
+from figura.host import Cancelled
+from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception import densepose_rcnn
@@ -51,6 +53,21 @@ def test_the_mini_estimator_labels_any_size(mini):
     densepose, preview, mask = FiguraDensePose().run(torch.rand(2, 40, 56, 3), store.MINI)
     assert densepose.labels.shape == (2, 40, 56) and densepose.labels.max() <= 24
     assert preview.shape == (2, 40, 56, 3) and mask.shape == (2, 40, 56)
+
+
+def test_it_can_be_cancelled_between_two_pictures(mini, monkeypatch, tmp_path):
+    host, looked = PlainHost(tmp_path, tmp_path, device="cpu"), []
+
+    def look(net, picture):
+        looked.append(picture.shape)
+        host.cancel()
+        return torch.zeros(1, *picture.shape[-2:], dtype=torch.uint8)
+
+    monkeypatch.setattr(densepose, "get_host", lambda: host)
+    monkeypatch.setattr(densepose, "estimate_labels", look)
+    with pytest.raises(Cancelled):
+        FiguraDensePose().run(torch.rand(3, 16, 24, 3), store.MINI)
+    assert looked == [(1, 3, 16, 24)]
 
 
 def test_the_mask_is_of_the_parts_and_grows():

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from figura.headless.runner import Runner
-from figura.host import get_host
+from figura.host import Cancelled, get_host
 from figura.host.plain import PlainHost
 from figura.models.perception.pose import PoseConfig, PoseDetector
+from figura.models.perception.pose_detectors import Detector
 from figura.nodes import people as module
 from figura.nodes.example_person import FiguraExamplePerson
 from figura.nodes.people import FiguraDetectPose, FiguraPointPrompt
@@ -159,7 +160,7 @@ class TestPosesForTheEditor:
         assert [person["pose_keypoints_2d"][3:6] for person in frame["people"]] == [[8, 4, 1], [0, 0, 0]]
         ((frame,),) = self.shown(example["occluded"], "pose", "", example["pose_keypoint"])
         (person,) = frame["people"]
-        assert len(person["hand_left_keypoints_2d"]) == 63 and person["face_keypoints_2d"] is None
+        assert len(person["hand_left_keypoints_2d"]) == 63 and not any(person["face_keypoints_2d"])
         assert len(json.dumps(frame)) < 4000
 
     def test_what_says_which_person_is_meant(self):
@@ -220,6 +221,36 @@ class TestDetectPose:
         keypoint, skeleton = FiguraDetectPose().run(torch.zeros(1, 64, 64, 3), "mini", 1.0)
         assert keypoint[0]["people"] == [] and not skeleton.any()
         assert "no person found in picture 0" in caplog.text
+
+    def test_it_can_be_cancelled_between_two_pictures(self, detector, monkeypatch):
+        host, looked = PlainHost(".", ".", device="cpu"), []
+
+        def look(net, picture):
+            looked.append(picture.shape)
+            host.cancel()
+            return torch.zeros(1, 18, 3)
+
+        monkeypatch.setattr(PlainHost, "find_model", lambda self, file_kind, name: ".")
+        monkeypatch.setattr(module, "get_host", lambda: host)
+        monkeypatch.setattr(module, "detect_joints", look)
+        with pytest.raises(Cancelled):
+            FiguraDetectPose().run(torch.rand(3, 16, 24, 3), "mini", 0.3)
+        assert looked == [(1, 3, 16, 24)]
+
+    @pytest.mark.parametrize("unmanaged", [True, False])
+    def test_what_comfyui_cannot_take_back_is_let_go_after_a_run(self, monkeypatch, unmanaged):
+        made = []
+
+        def load(*_):
+            made.append(Detector(lambda picture: Pose((), 8, 8), unmanaged=unmanaged))
+            return made[-1]
+
+        monkeypatch.setattr(module, "load_detector", load)
+        module._loaded.cache_clear()
+        for _ in range(2):
+            FiguraDetectPose().run(torch.rand(1, 8, 8, 3), "dwpose")
+        module._loaded.cache_clear()
+        assert len(made) == (2 if unmanaged else 1)
 
     def test_nan_is_refused(self):
         with pytest.raises(ValueError, match="image holds NaN"):

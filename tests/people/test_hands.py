@@ -45,6 +45,14 @@ def test_hands_are_those_of_the_first_person_with_any_right_first():
     assert hands_of(Pose((bare,), 9, 9)) == [] and hands_of(Pose((), 9, 9)) == []
 
 
+def test_a_hand_of_too_few_joints_gives_way_to_one_that_can_be_placed():
+    poor, good = joints(1, present=2), joints(2)
+    (only,) = hands_of(Pose((Person(NO_BODY, left_hand=poor, right_hand=good),), 100, 100))
+    assert only.side == RIGHT and np.array_equal(only.joints, good)
+    (alone,) = hands_of(Pose((Person(NO_BODY, left_hand=poor),), 100, 100))
+    assert alone.side == LEFT  # so that the node says how many joints it has
+
+
 @pytest.mark.parametrize("side", [RIGHT, LEFT])
 def test_a_hands_pose_holds_it_alone_through_the_hosts_form(side):
     hand = Hand(side, joints(4, present=12))

@@ -232,3 +232,27 @@ def test_mirroring_exchanges_the_states_of_the_sides():
     assert [name for name, state in zip(BODY_18, mirrored.states) if state == "given"] == [
         name for name in BODY_18 if name.startswith("right")
     ]
+
+
+def test_points_that_a_detector_is_not_sure_of_are_absent():
+    """ComfyUI's SDPose writes every joint with its score, and its own drawing leaves out those below 0.3."""
+    joints, hand = body(), np.ones((21, 3), np.float32) * 50
+    joints[[9, 10], 2], joints[8, 2] = 0.05, 0.3
+    hand[:, 2] = 0.1
+    flat = hand.ravel().tolist()
+    (pose,) = read_pose_keypoint(frame(joints, hand_left_keypoints_2d=flat, hand_right_keypoints_2d=flat))
+    (person,) = pose.people
+    assert person.seen[8] and not person.seen[[9, 10]].any()
+    assert person.left_hand is None and person.right_hand is None
+
+
+def test_what_is_not_there_is_written_as_zeros():
+    """ComfyUI's SDPose nodes bring faces to (70, 3) and hands to (21, 3), whatever there is."""
+    (written,) = write_pose_keypoint([Pose((Person(body()),), 100, 80)])
+    (person,) = written["people"]
+    for key, count in (
+        ("face_keypoints_2d", 70),
+        ("hand_left_keypoints_2d", 21),
+        ("hand_right_keypoints_2d", 21),
+    ):
+        assert not np.array(person[key]).reshape(count, 3).any()

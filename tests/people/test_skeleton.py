@@ -1,7 +1,5 @@
 """Skeleton pictures."""
 
-import time
-
 import pytest
 import torch
 from figura.people.keypoints import LIMBS
@@ -97,20 +95,3 @@ def test_thickness_widens_edges_and_joints_alike():
         drawn = draw_hand(hand, 512, 512, thickness)[0]
         assert drawn[0, :, 250].sum().item() == pytest.approx(2 * thickness, rel=0.05)
         assert drawn[2].sum().item() == pytest.approx(2 * torch.pi * (4 * thickness) ** 2, rel=0.05)
-
-
-def test_a_training_batch_is_drawn_fast():
-    joints = standing(128).expand(32, 18, 3)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        seconds = min(_seconds(joints) for _ in range(5))
-    finally:
-        torch.set_num_threads(threads)
-    assert seconds < 0.2
-
-
-def _seconds(joints: torch.Tensor) -> float:
-    start = time.perf_counter()
-    draw_skeleton(joints, 128, 128)
-    return time.perf_counter() - start

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,7 @@ def bench_synth(
     drawers: dict[str, Callable[..., object]] = {"": render_people}
     if against is not None:
         drawers["against"] = drawer_of(against)
+        draw_bystanders_of_other(FIRST_SEED)
     figures: dict[str, Any] = {"repeats": repeats}
     with one_thread():
         draw_all_cutouts(FIRST_SEED)
@@ -88,6 +90,15 @@ def drawer_of(checkout: Path) -> Callable[..., object]:
     sys.modules[OTHER] = package
     draw: Callable[..., object] = import_module(f"{OTHER}.people.synthetic").render_people
     return draw
+
+
+def draw_bystanders_of_other(seed: int) -> None:
+    """Draw the people in the background of the checkout that `drawer_of` loaded, as this one's are before."""
+    if find_spec(f"{OTHER}.people.synthetic.bystanders") is None:
+        return  # capsule dolls stood alone
+    bystanders = import_module(f"{OTHER}.people.synthetic.bystanders")
+    if hasattr(bystanders, "draw_all_cutouts"):
+        bystanders.draw_all_cutouts(seed)
 
 
 def memory_growth(count: int, size: int = GROWTH_SIZE) -> dict[str, Any]:

@@ -41,15 +41,23 @@ def import_hands(
         listed: file of JSON lines.
         order: of the joints, one of ORDERS.
         size: side of the pictures in pixels.
-        held_out: hands kept for evaluation, the last ones of the list.
+        held_out: hands kept for evaluation, the last ones of the list, of photographs that training does not
+            see.
         processes: how many read at once.
 
     Raises:
         FileNotFoundError, ValueError: naming the line and what it lacks.
         OSError: when the disk has too little room.
     """
-    hands = read_hands(listed, order)
+    hands = by_photograph(read_hands(listed, order))
     kept = len(hands) - min(held_out, len(hands) // 2)
+    while 0 < kept < len(hands) and hands[kept - 1]["image"] == hands[kept]["image"]:
+        kept -= 1
+    if kept == 0:
+        raise ValueError(
+            f"{listed} has hands of one photograph alone, {hands[0]['image']}: give two or more, so that "
+            "some are held out that training does not see"
+        )
     for part, own in (("held_out", hands[kept:]), ("train", hands[:kept])):
         folder = Path(root) / part / HANDS
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +65,14 @@ def import_hands(
         check_space(folder, hand_layout(len(own), size))
         render_arrays(folder, hand_layout, len(own), 0, size, processes, HandsReader(folder / INDEX))
     return kept, len(hands) - kept
+
+
+def by_photograph(hands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The hands with those of one photograph together, photographs in their order."""
+    together: dict[str, list[dict[str, Any]]] = {}
+    for hand in hands:
+        together.setdefault(hand["image"], []).append(hand)
+    return [hand for own in together.values() for hand in own]
 
 
 def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:

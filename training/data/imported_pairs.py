@@ -25,7 +25,7 @@ import torch
 
 from ...people.densepose import LABELS, labels_from_colours
 from .pairs import PAIRS, Sides, pairs_layout
-from .people import read_json, render_arrays, write_json
+from .people import check_arrays, read_json, render_arrays, write_json
 from .space import check_space
 
 logger = logging.getLogger(__name__)
@@ -59,10 +59,11 @@ def write_pairs(place: Path, folder: Path, lines: Sequence[Line], sides: Sides, 
         sides: height and width of all pictures.
         processes: how many read at once.
     """
+    own = list({json.dumps(line, sort_keys=True): line for line in lines}.values())
     if (place / "captions.json").is_file():
+        check_arrays(place, pairs_layout(len(own), sides))
         return
     place.mkdir(parents=True, exist_ok=True)
-    own = list({json.dumps(line, sort_keys=True): line for line in lines}.values())
     if len(own) < len(lines):
         logger.info("%d of %d pairs were listed twice", len(lines) - len(own), len(lines))
     write_json(place / INDEX, own)

@@ -83,6 +83,11 @@ def import_people(
     kept = len(picked) - min(held_out, len(picked) // 2)
     while 0 < kept < len(picked) and picked[kept - 1][0] is picked[kept][0]:
         kept -= 1
+    if kept == 0:
+        raise ValueError(
+            f"{annotations} has people of one picture alone, {picked[0][0]['file_name']}: give two or "
+            "more, so that some are held out that training does not see"
+        )
     counts = []
     for part, own in (("held_out", picked[kept:]), ("train", picked[:kept])):
         folder = Path(root) / part / (GESTURES if purpose == BODY else "")

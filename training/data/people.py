@@ -154,12 +154,7 @@ def build_people(
         ValueError: the folder holds other people.
     """
     render_arrays(root, array_layout, count, first_seed, size, processes, renderer)
-    data = PeopleDataset.open(root)
-    if len(data) != count or data.size != size:
-        raise ValueError(
-            f"{root} holds {len(data)} people of {data.size} px, not {count} of {size}: use another folder"
-        )
-    return data
+    return PeopleDataset.open(root)
 
 
 def render_arrays(
@@ -185,7 +180,7 @@ def render_arrays(
         renderer: (seeds, size) -> an object with a tensor under each name of the layout, and captions.
 
     Raises:
-        ValueError: arrays of another size or count were begun there.
+        ValueError: arrays of another size or count are there, finished or begun.
         FolderInUseError: another process renders there.
         OSError: the disk has no room for them.
         RuntimeError: some could not be drawn on a cluster; the others are kept.
@@ -193,6 +188,7 @@ def render_arrays(
     root = Path(root).absolute()
     with only_one(root, "render in"):  # also when all is done: what a killed process left is removed
         if (root / "captions.json").is_file():
+            check_arrays(root, layout(count, size))
             _remove_shard_files(root)
             return
         create_arrays(root, layout(count, size))
@@ -249,10 +245,18 @@ def sample_indices(length: int, step: int, seed: int, batch_size: int) -> np.nda
 def check_arrays(root: Path, layout: Arrays) -> bool:
     """Whether all arrays of a layout are there. ValueError when one is of another shape."""
     paths = {root / f"{name}.npy": shape for name, (shape, _) in layout.items()}
-    for path, shape in paths.items():
-        if path.is_file() and np.load(path, mmap_mode="r").shape != shape:
-            raise ValueError(f"{path} was begun with another size or count: delete the folder or use another")
+    for path, wanted in paths.items():
+        found = np.load(path, mmap_mode="r").shape if path.is_file() else wanted
+        if found != wanted:
+            raise ValueError(
+                f"{path} was made with another size or count, {_sides(found)} and not {_sides(wanted)}: "
+                "delete the folder, use another folder, or ask for what it has"
+            )
     return all(path.is_file() for path in paths)
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def missing_parts(root: Path, layout: Arrays, done: Mapping[int, Path]) -> list[int]:

@@ -31,6 +31,8 @@ PROMPTS = "prompts"
 PHOTOS = "photos"
 """The method whose people are on photographs."""
 SHEET_PEOPLE = 32
+SAMPLES = 256
+"""Synthetic people that are measured where no number is asked for; on photographs that is everybody."""
 Rows = Callable[[Any], Iterable[Row]]
 
 
@@ -43,14 +45,15 @@ def method_of(name: str) -> Method:
 class EvalOptions:
     """What to measure, and what to write beside the metrics.
 
-    samples: number of people. seed: the first person's; numbers below 10 000 000 count from there, so that no
-    person is one that training has seen. sheet: picture file for a contact sheet of the first sheet_samples
-    people. table: Markdown file for the metrics. weights: folder of the mini family. prompts: method phac:
-    compare the kinds of prompt instead. folder: method photos: the photographs and annotations.json. against:
-    method photos: a folder of other weights, whose metrics come along with the suffix ".against".
+    samples: number of people; None: SAMPLES, on photographs everybody. seed: the first person's; numbers
+    below 10 000 000 count from there, so that no person is one that training has seen. sheet: picture file
+    for a contact sheet of the first sheet_samples people. table: Markdown file for the metrics. weights:
+    folder of the mini family. prompts: method phac: compare the kinds of prompt instead. folder: method
+    photos: the photographs and annotations.json. against: method photos: a folder of other weights, whose
+    metrics come along with the suffix ".against".
     """
 
-    samples: int = 256
+    samples: int | None = None
     seed: int = HELD_OUT_FIRST_SEED
     json_path: Path | None = None
     device: str = "cpu"
@@ -66,12 +69,12 @@ class EvalOptions:
     def seeds(self) -> range:
         """The held-out people's seeds."""
         first = self.seed if self.seed >= HELD_OUT_FIRST_SEED else HELD_OUT_FIRST_SEED + self.seed
-        return range(first, first + self.samples)
+        return range(first, first + (SAMPLES if self.samples is None else self.samples))
 
 
 def eval_command(
     method: str,
-    samples: int = 256,
+    samples: int | None = None,
     seed: int = HELD_OUT_FIRST_SEED,
     json_path: Path | None = None,
     **others: Any,
@@ -80,7 +83,7 @@ def eval_command(
 
     Args:
         method: its name.
-        samples: number of people.
+        samples: number of people; None: SAMPLES, on photographs everybody.
         seed: the first person's; see `EvalOptions`.
         json_path: file for the report.
         others: further fields of EvalOptions.
@@ -94,7 +97,7 @@ def eval_command(
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; those that can be measured are {', '.join(METHODS)}")
-    if samples < 1 or seed < 0:
+    if (samples is not None and samples < 1) or seed < 0:
         raise ValueError(
             f"samples is {samples} and seed {seed}; at least one person and a seed from 0 are needed"
         )
@@ -106,10 +109,9 @@ def eval_command(
         metrics, sheets = _measure(asked, options, subjects, bar.update)
     first = options.seeds[0] if options.folder is None else 0
     done = report(method, len(subjects), first, options.device, torch.get_num_threads(), metrics)
-    if isinstance(metrics, Metrics):
-        intervals = intervals_of(metrics.people, metrics.drawn)
-        done["intervals"] = {name: list(each) for name, each in intervals.items()}
-        done["differences"] = differences_of(metrics.people, asked.pairs, metrics, metrics.drawn)
+    intervals = intervals_of(metrics.people, metrics.drawn)
+    done["intervals"] = {name: list(each) for name, each in intervals.items()}
+    done["differences"] = differences_of(metrics.people, asked.pairs, metrics, metrics.drawn)
     if options.json_path is not None:
         write_report(options.json_path, done)
     if options.table is not None:
@@ -142,7 +144,7 @@ def _subjects(options: EvalOptions) -> Sequence[Any]:
 
 def _measure(
     method: Method, options: EvalOptions, subjects: Sequence[Any], on_done: OnDone
-) -> tuple[dict[str, float], dict[Path, Sheet]]:
+) -> tuple[Metrics, dict[Path, Sheet]]:
     """The metrics, and the sheets by their files; without a file for them nothing is drawn."""
     sheets = _sheets(method, options)
 
@@ -155,6 +157,7 @@ def _measure(
     if options.against is not None:
         others = method.evaluate(method.load(options.against, options.device), subjects)
         metrics |= {f"{name}.against": value for name, value in others.items() if "samples." not in name}
+        metrics.people |= {f"{name}.against": each for name, each in others.people.items()}
     return metrics, {path: sheet for path, (_, sheet) in sheets.items()}
 
 

@@ -122,9 +122,10 @@ def evaluate_hands(
         return batch
 
     in_batches(seeds, measure, **batches)
-    result = {name: mean.value for name, mean in measured.means().items()}
+    means = measured.means()
+    result = {name: mean.value for name, mean in means.items()}
     result["samples.people"] = measured.count("body_joint_err.truth")
-    result["samples.hands"] = measured.count("hand_joint_err.truth")
+    result["samples.hands"] = means["hand_joint_err.truth"].known if "hand_joint_err.truth" in means else 0
     result["samples.close_ups"] = len(seeds)
     return Metrics(result, measured.weighted())
 
@@ -202,12 +203,16 @@ def _measure_people(family: Family, batch: Batch, measured: PerPerson) -> None:
 
 
 def _hand_errors(family: Family, batch: Batch, images: Tensor) -> Tensor:
+    """(B,2): of each person's hands; NaN where fewer are shown."""
     hands = [hand for pose in batch.poses for hand in hands_of(pose)]
     truth = torch.from_numpy(np.stack([hand.joints for hand in hands]))
     left = torch.tensor([hand.side == LEFT for hand in hands])
     boxes = joint_boxes(truth)
     found = detect_hands(family.hand_detector, images[batch.owner], boxes, left).cpu()
-    return hand_error(found, truth, boxes)
+    errors = images.new_full((len(batch.poses), 2), torch.nan, device="cpu")
+    number = [batch.owner[:at].count(person) for at, person in enumerate(batch.owner)]
+    errors[batch.owner, number] = hand_error(found, truth, boxes)
+    return errors
 
 
 def find_bodies(detector: PoseDetector, images: Tensor) -> Tensor:

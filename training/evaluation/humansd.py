@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.diffusion.controlnet import load_change
+from ...models.diffusion.controlnet import ReplacedTensors, load_change
 from ...models.diffusion.latent_model import LatentModel, LatentNetworks, mini_networks
 from ...models.diffusion.networks import MINI_SIZE, load_unet
 from ...models.diffusion.predict import Control, noise_predictor
@@ -113,11 +113,11 @@ def _drawer(name: str, path: Path, parts: LatentNetworks, device: str, steps: in
     if name == BASE or name in WITH_CONTROLNET:
         model = LatentModel(parts._replace(unet=load_unet(path.with_name("base.safetensors"))), name)
         controlnet: Any = None
-        attention: dict[str, Tensor] = {}
+        attention = ReplacedTensors({})
         if name in WITH_CONTROLNET:
-            controlnet, attention, _ = load_change(path, WITH_CONTROLNET[name], model.unet)
+            controlnet, replaced, _ = load_change(path, WITH_CONTROLNET[name], model.unet)
             controlnet.to(device)
-            attention = {key: value.to(device) for key, value in attention.items()}
+            attention = ReplacedTensors(replaced).to(device)
         return partial(_draw_with_base, model.to(device).eval(), controlnet, attention, steps)
     humansd = HumanSD(parts._replace(unet=load_unet(path, file_kind=HUMANSD)), name).to(device).eval()
 
@@ -131,7 +131,7 @@ def _drawer(name: str, path: Path, parts: LatentNetworks, device: str, steps: in
 def _draw_with_base(
     model: LatentModel,
     controlnet: Any,
-    attention: dict[str, Tensor],
+    attention: ReplacedTensors,
     steps: int,
     skeletons: Tensor,
     texts: Sequence[str],

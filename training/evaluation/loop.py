@@ -32,7 +32,7 @@ class Method(NamedTuple):
     """
 
     load: Callable[[Path, str], Any]
-    evaluate: Callable[..., dict[str, float]]
+    evaluate: Callable[..., Metrics]
     rows: Callable[[Any], Iterable[Row]]
     columns: int = 1
     more: Mapping[str, tuple[Callable[[Any], Iterable[Row]], int]] = {}
@@ -53,7 +53,7 @@ class Metrics(dict[str, float]):
         drawn: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         super().__init__(values)
-        self.people, self.drawn = people, drawn or {}
+        self.people, self.drawn = dict(people), drawn or {}
 
 
 def in_batches(
@@ -83,17 +83,19 @@ def in_batches(
 
 
 class PerPerson:
-    """Values of metrics person by person, tensors (B,) as batches bring them; NaN is nothing to measure."""
+    """Values of metrics person by person, tensors (B,) as batches bring them, or (B,J) of what a person has
+    up to J of, such as hands; NaN is nothing to measure.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, list[Tensor]] = defaultdict(list)
 
     def add(self, name: str, values: Tensor) -> None:
-        """Take the values (B,) of a batch."""
+        """Take the values (B,) or (B,J) of a batch."""
         self.values[name].append(values.double().cpu())
 
     def count(self, name: str) -> int:
-        """How many values a metric has, NaN included."""
+        """How many people a metric has, those with nothing to measure included."""
         return sum(len(part) for part in self.values.get(name, ()))
 
     def means(self) -> dict[str, Mean]:
@@ -102,4 +104,8 @@ class PerPerson:
 
     def weighted(self) -> dict[str, Weighted]:
         """What each person has of every metric, for intervals."""
-        return {name: per_person(torch.cat(parts)) for name, parts in self.values.items()}
+        whole = {name: torch.cat(parts) for name, parts in self.values.items()}
+        return {
+            name: per_person(values, ~values.isnan() if values.ndim > 1 else None)
+            for name, values in whole.items()
+        }

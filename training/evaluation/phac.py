@@ -138,9 +138,9 @@ def evaluate_phac(
     on_batch: Callable[[Batch], None] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Every metric by its name; a person's noise is drawn by the person's seed.
+    """Every metric by its name; each person's noise is that of their seed, while all before them are seen.
 
-    The curve over s is measured on the first quarter of the people.
+    The curve over s is measured on those of the first quarter of the people who were seen.
 
     Args:
         family: of `load_family`.
@@ -301,6 +301,7 @@ def _measure_batch(
     seen = visible.flatten(1).any(1)
     if not seen.any():
         return None
+    in_curve = int(seen[:in_curve].sum())
     people, prompts = select(people, seen), [prompt for prompt, kept in zip(prompts, seen) if kept]
     visible = visible[seen]
     done = complete_people(family, people, visible, prompts, seeds[0], settings)

@@ -6,7 +6,6 @@ or of a third of the box's height where the torso is not labelled, however certa
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,8 @@ from ...people.keypoints import COCO17_FROM_BODY18, body18_from_coco17
 from ...people.skeleton import draw_skeleton
 from ..data.photos import VISIBLE, PhotographedPerson
 from ..reports.sheets import Row
-from .loop import Method, OnDone, in_batches
+from .intervals import Weighted
+from .loop import Method, Metrics, OnDone, in_batches
 from .pose_metrics import SIGMAS
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def evaluate_photos(
     *,
     on_batch: Callable[[Look], object] | None = None,
     on_done: OnDone | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric by its name over people on photographs; those nobody's annotation allows are left out.
 
     pck: share of the labelled joints that are found; pck.certain: and are at least CONFIDENCE; pck.crop:
@@ -92,18 +92,26 @@ def evaluate_photos(
         on_batch: gets what a sheet shows of every batch.
         on_done: gets the number of people of every batch that is finished.
     """
-    values: dict[str, list[float]] = defaultdict(list)
+    measured: list[dict[str, list[float]]] = []
 
     def measure(part: list[PhotographedPerson]) -> Look:
         look = look_at_person(perception, part[0])
-        for name, measured in person_metrics(look).items():
-            values[name] += measured
+        measured.append(person_metrics(look))
         return look
 
     in_batches(people, measure, batch_size=1, on_batch=on_batch, on_done=on_done)
-    means = {name: float(np.mean(measured)) for name, measured in values.items()}
-    counts = {"people": len(people), "joints": len(values["pck"]), "masks": len(values["mask_iou"])}
-    return means | {f"samples.{name}": count for name, count in counts.items()}
+    names = list(dict.fromkeys(name for own in measured for name in own))
+    each = {name: _by_person([own.get(name, []) for own in measured]) for name in names}
+    means = {name: float(np.average(own.values, weights=own.weights)) for name, own in each.items()}
+    numbers = {name: int(own.weights.sum()) for name, own in each.items()}
+    counts = {"people": len(people), "joints": numbers.get("pck", 0), "masks": numbers.get("mask_iou", 0)}
+    return Metrics(means | {f"samples.{name}": count for name, count in counts.items()}, each)
+
+
+def _by_person(values: Sequence[Sequence[float]]) -> Weighted:
+    """Each person's mean, which counts as often as they have values."""
+    means = [float(np.mean(own)) if own else 0.0 for own in values]
+    return Weighted(torch.tensor(means).double(), torch.tensor([float(len(own)) for own in values]).double())
 
 
 @torch.no_grad()

@@ -84,10 +84,12 @@ class RefinerRecipe(LatentRecipe):
     def batch(self, data: CoarseOutputs, step: int, seed: int, batch_size: int) -> Batch:
         """Crops: I_base and the true picture (B,3,S,S), the dilated mask (B,1,S,S); texts (B,28,96)."""
         generator = random_generator(seed, step, 23)
-        count = round(DRAWN * batch_size)
-        indices = sample_indices(len(data), step, seed, count)
-        others = sample_indices(data.first, step, seed, batch_size - count)
-        parts = [self.drawn_composites(data, indices, generator), moved_composites(data, others, generator)]
+        count = round(DRAWN * batch_size) if data.first else batch_size  # 0: everybody has coarse outputs
+        indices, others = sample_indices(len(data), step, seed, count), np.zeros(0, np.int64)
+        parts = [self.drawn_composites(data, indices, generator)]
+        if data.first:
+            others = sample_indices(data.first, step, seed, batch_size - count)
+            parts.append(moved_composites(data, others, generator))
         base, truth, mask = (torch.cat(pair) for pair in zip(*parts, strict=True))
         people = [*(data.first + indices), *others]
         views = [close_view(m, generator) for m in mask]

@@ -12,11 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...models.files import write_then_rename
+
 State = dict[str, Any]
 FULL_BELOW = 1 << 20
 """Bytes that are free on a disk that has no room for a checkpoint."""
 AT_ONCE = 1 << 28
 """Bytes of a checkpoint that are in memory beside what they are copied to."""
+
+
+WRITTEN = "written"
+"""In the work folder: the last step whose weights, and all files beside them, were written, and where."""
 
 
 def write_state(state: Mapping[str, object], place: Path) -> None:
@@ -67,8 +73,11 @@ def fill(path: Path, kept: Callable[[State], Sequence[Tensor]], targets: Sequenc
 
 
 def fill_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Give the optimizer the state it has in a checkpoint."""
+    """Give the optimizer the state it has in a checkpoint; rate, decay and betas stay as asked for now."""
+    asked = [{name: value for name, value in g.items() if name != "params"} for g in optimizer.param_groups]
     optimizer.load_state_dict(_empty(read_state(path)["optimizer"]))
+    for group, numbers in zip(optimizer.param_groups, asked, strict=True):
+        group.update(numbers)
     fill(path, lambda state: list(tensors_in(state["optimizer"])), list(tensors_in(optimizer.state_dict())))
 
 
@@ -88,3 +97,19 @@ def _empty(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {key: _empty(part) for key, part in tree.items()}
     return [_empty(part) for part in tree] if isinstance(tree, list) else tree
+
+
+def mark_written(work: Path, step: int, out: Path) -> None:
+    """Note in the work folder that the weights of a step, and all that belongs beside them, are in `out`."""
+    line = _written(step, out)
+    write_then_rename(work / WRITTEN, lambda place: place.write_text(line, encoding="utf-8"))
+
+
+def is_written(work: Path, step: int, out: Path) -> bool:
+    """Whether that was noted, and the file is there still."""
+    mark = work / WRITTEN
+    return out.exists() and mark.exists() and mark.read_text("utf-8") == _written(step, out)
+
+
+def _written(step: int, out: Path) -> str:
+    return f"{step} {out.resolve()}\n"

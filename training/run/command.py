@@ -145,9 +145,10 @@ def train_command(args: argparse.Namespace) -> int:
     work = args.work or args.data / "runs" / recipe.name
     folders = weight_folders(args.data)
     init = find_base(recipe, args) if args.base else find_init(recipe.needs, args.init, folders)
-    scores = train(recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start)
-    if scores and args.base:
-        recipe.finish(out, init)
+    scores = train(
+        recipe, args.data, init, out, work, plan, resume=args.resume, start=args.start,
+        full_size=bool(args.base),
+    )  # fmt: skip
     return 0 if scores is not None else 1
 
 

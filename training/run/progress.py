@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,11 @@ class Board:
 class TrainingLog:
     """A csv file with one line of means every `log_seconds`, and the same to the logger and the board."""
 
-    def __init__(
-        self, path: Path, first_step: int, plan: TrainingPlan, enabled: bool, board: Board | None = None
-    ) -> None:
+    def __init__(self, path: Path, plan: TrainingPlan, enabled: bool, board: Board | None = None) -> None:
         self.path, self.plan, self.enabled = path, plan, enabled
         self.board = board or Board(path.parent, False)
-        self.sums: dict[str, float] = {}
-        self.count, self.last_step, self.last_time = 0, first_step, time.monotonic()
+        self.values: dict[str, list[float]] = defaultdict(list)
+        self.count, self.last_time = 0, time.monotonic()
 
     def add(self, step: int, scalars: Mapping[str, float], fraction: float, seconds: float) -> None:
         """Collect the scalars of one step; writes when it is time.
@@ -67,7 +66,7 @@ class TrainingLog:
             seconds: that the run has taken.
         """
         for name, value in scalars.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.values[name].append(value)
         self.count += 1
         elapsed = time.monotonic() - self.last_time
         if elapsed >= self.plan.log_seconds:
@@ -85,7 +84,7 @@ class TrainingLog:
         logger.info("step %d held-out loss %.5f", step, loss)
 
     def _write(self, step: int, fraction: float, seconds: float, rate: float) -> None:
-        means = {name: round(total / self.count, 6) for name, total in self.sums.items()}
+        means = {name: round(mean, 6) for name, mean in means_of(self.values).items()}
         left = seconds * (1 - fraction) / max(fraction, 1e-9)
         self._row({"step": step, "seconds": round(seconds, 1), "samples_per_second": round(rate, 2), **means})
         self.board.numbers(step, {**means, "samples_per_second": rate})
@@ -93,13 +92,18 @@ class TrainingLog:
         logger.info(
             "step %d %5.1f%% %s | %.1f samples/s, %.0f s left", step, 100 * fraction, text, rate, left
         )
-        self.sums, self.count, self.last_time = {}, 0, time.monotonic()
+        self.values, self.count, self.last_time = defaultdict(list), 0, time.monotonic()
 
     def _row(self, row: Mapping[str, Any]) -> None:
         if not self.enabled:
             return
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([f"{name}={value}" for name, value in row.items()])
+
+
+def means_of(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean of each name's values; a loss that only some steps have has fewer of them."""
+    return {name: sum(several) / len(several) for name, several in values.items()}
 
 
 def save_image(path: Path, image: torch.Tensor) -> None:
@@ -113,3 +117,23 @@ def save_image(path: Path, image: torch.Tensor) -> None:
 def image_grid(rows: Sequence[torch.Tensor]) -> torch.Tensor:
     """Rows of pictures, each (B,3,H,W) in 0..1, as one picture (3, rows*H, B*W)."""
     return torch.cat([torch.cat(list(row.detach().float().cpu()), dim=2) for row in rows], dim=1)
+
+
+def at_its_end(step: int, plan: TrainingPlan, out: Path, whole: bool) -> str:
+    """What to say of a run that was at the end of its plan, or beyond it, before it began.
+
+    Args:
+        step: where it is.
+        plan: what was asked for.
+        out: where its weights go.
+        whole: they are there, and all that belongs beside them.
+    """
+    beyond = plan.minutes is None and step > plan.steps
+    found = f"is at step {step} already"
+    found = f"{found}, beyond the {plan.steps} asked for" if beyond else f"{found}: finished"
+    if not whole:
+        return f"{found}; its weights are written now"
+    return (
+        f"{found}; {out} stays as it is. --steps N or --minutes M beyond that goes on, --no-resume begins "
+        "anew, --out FILE writes these weights elsewhere"
+    )

@@ -13,6 +13,7 @@ import logging
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -24,11 +25,11 @@ import torch
 from ...models.diffusion.checkpoint import save_module
 from ...models.files import write_then_rename
 from ...models.locks import only_one
-from .checkpoint import fill, fill_optimizer, read_state, write_state
+from .checkpoint import fill, fill_optimizer, is_written, mark_written, read_state, write_state
 from .copies import HalfCopy, MovingAverage
 from .lora import lower, write_lora
 from .memory import checkpoint_gradients, halve_frozen, optimizer_of
-from .progress import Board, TrainingLog, save_image
+from .progress import Board, TrainingLog, at_its_end, means_of, save_image
 from .recipe import (
     ADAMW,
     BF16_COPY,
@@ -100,7 +101,7 @@ class Trainer:
         Several processes part here: what follows is the first one's alone.
         """
         first = self.accelerator.is_main_process
-        log = TrainingLog(self.work / "log.csv", self.step, self.plan, first, self.board)
+        log = TrainingLog(self.work / "log.csv", self.plan, first, self.board)
         clock = time.monotonic() - self.seconds
         saved = sampled = time.monotonic()
         with self._stops_on_signals():
@@ -145,12 +146,13 @@ class Trainer:
         if self.half:
             self.half.refresh()
         self.wrapped.train()
-        scalars: dict[str, float] = {}
+        values: dict[str, list[float]] = defaultdict(list)
         for part in range(plan.accumulation):
             with self.accelerator.accumulate(self.wrapped):
-                scalars = self._micro_step(part)
+                for name, value in self._micro_step(part).items():
+                    values[name].append(value)
         self.average.update(self.step)
-        return {**scalars, "rate": factor}
+        return {**means_of(values), "rate": factor}
 
     def _micro_step(self, part: int) -> dict[str, float]:
         processes = self.accelerator.num_processes
@@ -258,6 +260,8 @@ class Trainer:
             "buffers": dict(self.module.named_buffers()),
             "optimizer": self.optimizer.state_dict(),
         }
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
         write_then_rename(self.work / "checkpoint.pt", partial(write_state, state))
 
     def _restore(self) -> None:
@@ -270,7 +274,7 @@ class Trainer:
                 f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
                 "choose another --work folder or --no-resume"
             )
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, scaler = state["step"], state["seconds"], state.get("scaler")
         del state
         fill(path, lambda kept: kept["parameters"], self.average.parameters)
         if self.average.decay > 0:
@@ -278,6 +282,8 @@ class Trainer:
         buffers = dict(self.module.named_buffers())
         fill(path, lambda kept: [kept["buffers"][name] for name in buffers], list(buffers.values()))
         fill_optimizer(path, self.optimizer)
+        if self.accelerator.scaler is not None and scaler is not None:
+            self.accelerator.scaler.load_state_dict(scaler)
         logger.info("%s: resumed at step %d", self.recipe.name, self.step)
 
     def _fingerprint(self) -> str:
@@ -310,11 +316,12 @@ def train(
     plan: TrainingPlan | None = None,
     resume: bool = True,
     start: Path | None = None,
+    full_size: bool = False,
 ) -> dict[str, float] | None:
     """Run a recipe to the end of its plan and write its weights.
 
-    Of several processes the first one writes; the others have no scores. A run that was at its end before
-    writes nothing over `out`, and the log says so.
+    Of several processes the first one writes; the others have no scores. A run whose weights were written
+    before writes nothing over `out`, and the log says so; one that was killed while it wrote writes again.
 
     Args:
         recipe: what to train.
@@ -325,6 +332,7 @@ def train(
         plan: None is the recipe's own.
         resume: go on from the checkpoint in `work` when there is one.
         start: weights of an earlier run of this recipe, to begin with.
+        full_size: also write what other programs read (`Recipe.finish`).
 
     Returns:
         Held-out scores by name, none when nothing was written; None when it was stopped before the end.
@@ -340,7 +348,7 @@ def train(
     plan = plan or recipe.plan
     first = PartialState(cpu=plan.device == "cpu").is_main_process
     with only_one(Path(work), "train in") if first else nullcontext():
-        return _train(recipe, Path(data_root), init, Path(out), Path(work), plan, resume, start)
+        return _train(recipe, Path(data_root), init, Path(out), Path(work), plan, resume, start, full_size)
 
 
 def _train(
@@ -352,6 +360,7 @@ def _train(
     plan: TrainingPlan,
     resume: bool,
     start: Path | None,
+    full_size: bool,
 ) -> dict[str, float] | None:
     from accelerate import PartialState
 
@@ -359,16 +368,21 @@ def _train(
         data = recipe.prepare(data_root, init)
     trainer = Trainer(recipe, data, init, plan, work, resume=resume, start=start)
     logger.info("%s: %s", recipe.name, asdict(plan))
-    scores = _finish(trainer, out)
+    scores, step = _finish(trainer, out), trainer.step
     trainer.release()
+    if scores:
+        if full_size:
+            recipe.finish(out, init)
+        mark_written(work, step, out)
     return scores
 
 
 def _finish(trainer: Trainer, out: Path) -> dict[str, float] | None:
     recipe = trainer.recipe
     if trainer.step > 0 and trainer.fraction() >= 1.0:
-        logger.info("%s: %s", recipe.name, at_its_end(trainer, out))
-        if out.exists():
+        whole = is_written(trainer.work, trainer.step, out)
+        logger.info("%s: %s", recipe.name, at_its_end(trainer.step, trainer.plan, out, whole))
+        if whole:
             return {}
     if not trainer.run():
         logger.info("%s: stopped at step %d, run the same command again to go on", recipe.name, trainer.step)
@@ -378,17 +392,3 @@ def _finish(trainer: Trainer, out: Path) -> dict[str, float] | None:
     scores = trainer.export(out)
     logger.info("%s: wrote %s, %s", recipe.name, out, scores)
     return scores
-
-
-def at_its_end(trainer: Trainer, out: Path) -> str:
-    """What to say of a run that was at the end of its plan, or beyond it, before it began."""
-    steps = trainer.plan.steps
-    beyond = trainer.plan.minutes is None and trainer.step > steps
-    found = f"is at step {trainer.step} already"
-    found = f"{found}, beyond the {steps} asked for" if beyond else f"{found}: finished"
-    if not out.exists():
-        return f"{found}; its weights are written now"
-    return (
-        f"{found}; {out} stays as it is. --steps N or --minutes M beyond that goes on, --no-resume begins "
-        "anew, --out FILE writes these weights elsewhere"
-    )

@@ -20,10 +20,12 @@ class Detector:
 
     detect: one picture (3,H,W) in 0..1 -> its people, in pixels.
     networks: of torch, to be brought to the device before; empty where another runtime holds them.
+    unmanaged: that runtime holds memory of the GPU, which ComfyUI cannot take back: let it go after a run.
     """
 
     detect: Callable[[torch.Tensor], Pose]
     networks: torch.nn.ModuleList = field(default_factory=torch.nn.ModuleList)
+    unmanaged: bool = False
 
 
 def find_file(name: str, folders: Sequence[Path], detector: str) -> Path:

@@ -50,7 +50,7 @@ def load(folders: Sequence[Path], device: str | torch.device) -> Detector:
         pixels = image.detach().float().cpu().clamp(0, 1) * 255
         return people_of(poser, pixels, find_people(finder, pixels))
 
-    return Detector(detect)
+    return Detector(detect, unmanaged=bool(providers))
 
 
 def _session(runtime: Any, path: Path, providers: list[str]) -> Any:

@@ -17,7 +17,10 @@ INSTALL = "pip install controlnet-aux"
 
 
 def load(folders: Sequence[Path], device: str | torch.device) -> Detector:
-    """OpenPose on the device. Raises ImportError without the package, FileNotFoundError without its file."""
+    """OpenPose. Raises ImportError without the package, FileNotFoundError without its file.
+
+    Its networks look for the device that their own weights are on, so that whoever manages them moves them.
+    """
     try:
         from controlnet_aux.open_pose import Body, Hand, OpenposeDetector
     except ImportError as error:
@@ -27,10 +30,11 @@ def load(folders: Sequence[Path], device: str | torch.device) -> Detector:
     body = Body(str(find_file(BODY, folders, "openpose")))
     hand = find_optional(HAND, folders)
     network = OpenposeDetector(body, Hand(str(hand)) if hand else None)
-    body.to(device)
-    if network.hand_estimation is not None:
-        network.hand_estimation.to(device)
-    return Detector(lambda image: people_of(network, to_bytes(image), network.hand_estimation is not None))
+    parts = [part.model for part in (body, network.hand_estimation) if part is not None]
+    return Detector(
+        lambda image: people_of(network, to_bytes(image), network.hand_estimation is not None),
+        torch.nn.ModuleList(parts),
+    )
 
 
 def people_of(network: Any, image: np.ndarray, hands: bool) -> Pose:

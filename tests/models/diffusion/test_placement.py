@@ -148,3 +148,21 @@ def test_what_means_that_memory_ran_out() -> None:
     ):
         assert placement.ran_out(RuntimeError(said))
     assert not placement.ran_out(RuntimeError("shapes differ"))
+
+
+def test_samples_of_the_posterior_are_coded_in_tiles_too(refiner: Inpainter, monkeypatch) -> None:
+    pictures = torch.rand(2, 3, 512, 512, generator=torch.Generator().manual_seed(2))
+    encode, seen = type(refiner.vae).encode, []
+
+    def short_of_memory(vae, images):
+        seen.append((len(images), vae.use_tiling))
+        if not vae.use_tiling:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(vae, images)
+
+    with torch.no_grad():
+        whole = refiner.sample_latents(pictures, [1, 2])
+        monkeypatch.setattr(type(refiner.vae), "encode", short_of_memory)
+        tiled = refiner.sample_latents(pictures, [1, 2])
+    assert seen == [(1, False), (1, True)] * 2
+    assert tiled.shape == whole.shape and (tiled - whole).abs().mean() < 0.5 * whole.std()

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import save_module
-from figura.models.diffusion.text import TextEncoder, WordTokenizer, load_text_encoder, split_words
+from figura.models.diffusion.text import (
+    TextEncoder,
+    WordTokenizer,
+    load_text_encoder,
+    reads_all,
+    split_words,
+    with_suffix,
+)
 
 CAPTIONS = ["a woman in a zigzag coat, walking"]
 
@@ -77,3 +85,28 @@ def test_round_trip(encoder: TextEncoder, tmp_path: Path) -> None:
     loaded = load_text_encoder(path)
     assert loaded.tokenizer.words == encoder.tokenizer.words
     assert torch.equal(loaded.encode(CAPTIONS), encoder.encode(CAPTIONS))
+
+
+def test_what_must_be_read_is_read_behind_a_long_text(
+    encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    suffix = ", standing outdoors"
+    for count in (1, 5, encoder.tokenizer.length, 3 * encoder.tokenizer.length):
+        read = words(encoder.tokenizer, with_suffix(encoder, "red " * count, suffix))
+        end = read.index("<end>")
+        assert read[end - 3 : end] == [",", "standing", "outdoors"]
+        assert ("longer than the model reads" in caplog.text) == (count > encoder.tokenizer.length - 2 - 3)
+    assert with_suffix(encoder, "a  man", suffix) == "a  man, standing outdoors"
+    assert with_suffix(encoder, " ", suffix) == " "
+
+
+def test_tokens_of_clip_are_counted_with_both_ends() -> None:
+    class Tokenizer:
+        model_max_length = 6
+
+        def __call__(self, text: str) -> SimpleNamespace:
+            return SimpleNamespace(input_ids=[0, *range(len(text.split())), 0])
+
+    clip = SimpleNamespace(tokenizer=Tokenizer())
+    assert reads_all(clip, "a b c d") and not reads_all(clip, "a b c d e")
+    assert reads_all(object(), "an encoder without a tokenizer")

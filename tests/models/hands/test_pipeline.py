@@ -252,3 +252,19 @@ def test_a_hand_smaller_than_a_pixel_of_the_model_is_still_known() -> None:
     canvas[..., 100:102, 200:202] = 0.9
     made = images.outpaint_images(BODY, canvas, known, [helpers.pose(400, 400)], [""], steps=1, feather_px=0)
     assert torch.equal(made.image[..., 100:102, 200:202], canvas[..., 100:102, 200:202])
+
+
+def test_beside_a_canvas_that_is_no_square_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    canvas, known = torch.full((1, 3, 64, 32), 0.5), torch.zeros(1, 1, 64, 32)
+    known[..., 20:28, :8] = 1  # a hand at the border
+    seen = []
+    outpaint_body = sampling.outpaint_body
+
+    def look(model: Any, canvas: Any, known: Any, *given: Any, **settings: Any) -> Any:
+        seen.append(known)
+        return outpaint_body(model, canvas, known, *given, **settings)
+
+    monkeypatch.setattr(sampling, "outpaint_body", look)
+    images.outpaint_images(BODY, canvas, known, [helpers.pose(64, 32)], ["a man"], steps=1)
+    inside = seen[0][0, 0, :, BODY.size // 4 : -BODY.size // 4]
+    assert inside.sum() > 0.9 * seen[0].sum() > 0

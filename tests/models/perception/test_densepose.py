@@ -4,6 +4,7 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_from_metadata, config_to_metadata, save_module
 from figura.models.diffusion.networks import parameter_count
+from figura.models.perception import densepose as module
 from figura.models.perception.densepose import (
     FILE_KIND,
     DensePoseConfig,
@@ -44,6 +45,14 @@ class TestNetwork:
         assert parameter_count(DensePoseNet()) < 1_000_000
         assert DensePoseNet(SMALL)(torch.rand(2, 3, 32, 32)).shape == (2, 25, 16, 16)
         assert estimate_labels(DensePoseNet(SMALL), torch.rand(2, 3, 32, 32)).shape == (2, 32, 32)
+
+    @pytest.mark.parametrize("at_once", [25 * 77, 25 * 77 * 9, 1 << 24])
+    def test_enlarging_some_lines_at_a_time_is_enlarging_all(self, monkeypatch, at_once):
+        monkeypatch.setattr(module, "LOGITS_AT_ONCE", at_once)
+        logits = torch.randn(25, 16, 16, generator=torch.Generator().manual_seed(0))
+        whole = F.interpolate(logits[None], (77, 77), mode="bilinear", align_corners=False)[0].argmax(0)
+        labels = module._placed(logits, module.View(-9, 5, 77), torch.Size((60, 50)))
+        assert torch.equal(labels[5:].long(), whole[:55, 9:59]) and not labels[:5].any()
 
     def test_gradients_reach_everything(self):
         net = DensePoseNet(SMALL)

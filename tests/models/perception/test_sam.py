@@ -9,6 +9,7 @@ from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.sam import (
     Region,
     _closer_region,
+    _logits_in_region,
     build_mini_sam,
     prompt_logits,
     prompt_region,
@@ -112,6 +113,19 @@ def test_without_any_prompt_the_error_says_what_to_connect(mini: torch.nn.Module
 def test_points_outside_the_picture_are_named(mini: torch.nn.Module, point: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="outside the picture of 64x64|not a number"):
         visible_mask(mini, torch.rand(3, 64, 64), *one_point(*point))
+
+
+@pytest.mark.parametrize("edge", [(64.0, None), (None, 64.0)])
+def test_a_point_on_the_far_edge_counts(
+    mini: torch.nn.Module, edge: tuple[float | None, float | None]
+) -> None:
+    picture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    masks = []
+    for place in (5.0, 60.0):
+        x, y = (place if side is None else side for side in edge)
+        logits, _ = _logits_in_region(mini, picture, *one_point(x, y), None, Region(0, 0, 64, 64))
+        masks.append(logits)
+    assert not torch.equal(*masks)
 
 
 @pytest.mark.parametrize("box", [(5.0, 5.0, 5.0, 9.0), (70.0, 5.0, 90.0, 9.0)])

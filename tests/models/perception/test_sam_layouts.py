@@ -7,7 +7,7 @@ import pytest
 import torch
 from figura.models.perception.sam import prompt_logits
 from figura.models.perception.sam_layouts import meta_names
-from figura.models.perception.sam_networks import load_sam
+from figura.models.perception.sam_networks import HQ_KEY, MOBILE, build_sam, load_sam
 from safetensors.torch import save_file
 
 SIDE = 64
@@ -117,6 +117,14 @@ def test_another_segment_anything_is_refused_by_its_name(key, says, tmp_path):
     save_file({key: torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match=f"is {says}.*accepted are sam_vit_b"):
         load_sam(tmp_path / "other.safetensors")
+
+
+def test_the_tiny_sam_hq_is_refused_by_its_name(tmp_path):
+    sam = build_sam(MOBILE)
+    tensors = {name: each.contiguous() for name, each in sam.state_dict().items()}
+    save_file({**tensors, HQ_KEY: torch.zeros(1, 256)}, tmp_path / "sam_hq_vit_tiny.safetensors")
+    with pytest.raises(ValueError, match="sam_hq_vit_tiny.*not supported: choose sam_hq_vit_b"):
+        load_sam(tmp_path / "sam_hq_vit_tiny.safetensors")
 
 
 def test_published_sizes_of_sam_hq_are_counted_right():

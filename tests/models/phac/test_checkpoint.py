@@ -9,7 +9,14 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.phac import checkpoint
+from figura.models.phac.networks import PHACModel
 from figura.tests.nodes import phac_helpers as helpers
+
+
+def replaced_in(model: PHACModel, kind: str) -> dict[str, torch.Tensor]:
+    replaced = model.replaced_tensors(kind)
+    assert replaced is not None
+    return replaced.tensors()
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +31,8 @@ def test_mini_takes_cross_attention_from_the_change_and_the_rest_from_the_backbo
     attention = {name for name in backbone if ".attn2." in name}
     for name, value in model.unet.state_dict().items():
         assert torch.equal(value, backbone[name].float()), name
-    assert set(model.replaced_tensors("pose")) == attention
-    for name, value in model.replaced_tensors("pose").items():
+    assert set(replaced_in(model, "pose")) == attention
+    for name, value in replaced_in(model, "pose").items():
         assert torch.equal(value, change[f"unet.{name}"].float()), name
     for name, value in model.controlnets["pose"].state_dict().items():
         assert torch.equal(value, change[f"controlnet.{name}"].float()), name
@@ -34,11 +41,11 @@ def test_mini_takes_cross_attention_from_the_change_and_the_rest_from_the_backbo
 
 def test_each_kind_keeps_its_own_cross_attention(folder: Path, tmp_path: Path) -> None:
     model = checkpoint.load_mini_phac(folder)
-    before = {name: value.clone() for name, value in model.replaced_tensors("pose").items()}
+    before = {name: value.clone() for name, value in replaced_in(model, "pose").items()}
     helpers.write_change(tmp_path / "phac_roi_box.safetensors", model.unet, "roi_box", factor=3.0)
     checkpoint.apply_change(model, tmp_path / "phac_roi_box.safetensors")
     assert set(model.controlnets) == {"pose", "roi_box"}
-    after, added = model.replaced_tensors("pose"), model.replaced_tensors("roi_box")
+    after, added = replaced_in(model, "pose"), replaced_in(model, "roi_box")
     assert all(torch.equal(after[name], value) for name, value in before.items())
     name = next(name for name in before if name.endswith("to_q.weight"))
     torch.testing.assert_close(added[name], 3 * model.unet.state_dict()[name], atol=2e-3, rtol=2e-3)
@@ -47,13 +54,13 @@ def test_each_kind_keeps_its_own_cross_attention(folder: Path, tmp_path: Path) -
 def test_the_kinds_tensors_follow_the_models_dtype(folder: Path) -> None:
     model = checkpoint.load_mini_phac(folder)
     torch.nn.Module.to(model, torch.float64)
-    assert {value.dtype for value in model.replaced_tensors("pose").values()} == {torch.float64}
+    assert {value.dtype for value in replaced_in(model, "pose").values()} == {torch.float64}
 
 
 def test_a_kind_without_tensors_of_its_own_is_sampled_with_the_backbones(folder: Path) -> None:
     model = checkpoint.load_mini_phac(folder)
     model.add_kind("pose", model.controlnets["pose"])
-    assert model.replaced_tensors("pose") == {}
+    assert model.replaced_tensors("pose") is None
 
 
 def test_the_refiner_is_a_network_of_its_own_that_sees_the_whole_composite(folder: Path) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from figura.models.phac.losses import bce_dice_loss, dice_loss, noise_loss
+from figura.models.phac.losses import bce_dice_loss, dice_loss
 
 
 def half_mask() -> torch.Tensor:
@@ -44,12 +44,6 @@ def test_dice_is_averaged_over_pictures() -> None:
     assert dice_loss(logits, target).item() == pytest.approx(0.5, abs=0.01)
 
 
-def test_noise_loss_is_the_mean_square() -> None:
-    assert noise_loss(torch.full((1, 4, 2, 2), 3.0), torch.ones(1, 4, 2, 2)).item() == pytest.approx(4.0)
-
-
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="logits"):
         bce_dice_loss(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 9))
-    with pytest.raises(ValueError, match="noise_loss"):
-        noise_loss(torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 8, 9))

@@ -31,8 +31,15 @@ def test_synth_draws_people_of_another_checkout_in_turns(monkeypatch, tmp_path):
         "        print(list(seeds), size, sum(range(10**5)), file=file)\n",
         encoding="utf-8",
     )
+    (folder / "bystanders.py").write_text(
+        "def draw_all_cutouts(seed):\n"
+        f"    with open({str(drawn)!r}, 'a') as file:\n"
+        "        print('bystanders by', seed, 0, file=file)\n",
+        encoding="utf-8",
+    )
     figures = bench_synth(repeats=1, batch=2, sizes=(32,), against=tmp_path)["metrics"]
     lines = [line.rsplit(" ", 1)[0] for line in drawn.read_text(encoding="utf-8").splitlines()]
+    assert lines.pop(0) == "bystanders by 10000000"  # before anything is timed
     assert lines == ["[10000000, 10000001] 32", "[10000002, 10000003] 32"]
     ours, theirs = figures["images_per_second.32"], figures["images_per_second.32.against"]
     assert figures["time_ratio.32.against"] == pytest.approx(theirs / ours)

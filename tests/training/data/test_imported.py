@@ -14,7 +14,7 @@ import torch
 from figura.people.synthetic import render_people
 from figura.tests.training.data import public_formats
 from figura.training.data import command, imported_people, people, space
-from figura.training.data.imported_hands import in_order, read_hands
+from figura.training.data.imported_hands import import_hands, in_order, read_hands
 from figura.training.data.imported_pairs import listed_pairs, read_joints
 from figura.training.data.people import PeopleDataset, read_json, write_json
 from figura.training.data.photos import decode_segmentation
@@ -222,16 +222,18 @@ class TestHands:
         path.write_text(
             "\n".join(
                 json.dumps(
-                    {**given, "caption": f"hand {n}", "joints": [[x + n, y] for x, y in joints], **change}
+                    {**given, "image": f"hand{n // 2}.png", "caption": f"hand {n}",
+                     "joints": [[x + n, y] for x, y in joints], **change}
                 )
-                for n in range(4)
+                for n in range(6)
             )
-        )
+        )  # fmt: skip
         return path
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        Image.new("RGB", (64, 80), (250, 200, 150)).save(tmp_path / "hand.png")
+        for n in range(3):
+            Image.new("RGB", (64, 80), (250, 200, 150)).save(tmp_path / f"hand{n}.png")
         mask = np.zeros((80, 64), np.uint8)
         mask[25:60, 15:55] = 255
         Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -251,10 +253,29 @@ class TestHands:
         ]
         assert command.main(words) == 0
         joints = np.load(folder / "train" / "hands" / "joints.npy")
-        assert joints.shape == (3, 21, 3) and (joints[..., 2] == 1).all()
+        # of two photographs; the third is held out with both of its hands
+        assert joints.shape == (4, 21, 3) and (joints[..., 2] == 1).all()
         assert joints[..., :2].min() > 0 and joints[..., :2].max() < 64
         assert np.load(folder / "train" / "hands" / "left.npy").all()
         assert np.load(folder / "train" / "hands" / "masks.npy").max() == 255
+
+    def test_no_photograph_is_in_both_parts(self, folder: Path) -> None:
+        import_hands(folder / "data", self.line(folder), "openpose", 32, held_out=3)
+        images = [
+            {
+                hand["image"]
+                for hand in json.loads((folder / "data" / part / "hands" / "index.json").read_text())
+            }
+            for part in ("train", "held_out")
+        ]
+        assert all(images) and not images[0] & images[1]
+        with pytest.raises(ValueError, match="of one photograph alone.*hand0.png"):
+            import_hands(folder / "more", self.line(folder, image="hand0.png"), "openpose", 32)
+
+    def test_another_size_than_that_of_finished_hands_is_told(self, folder: Path) -> None:
+        import_hands(folder / "data", self.line(folder), "openpose", 32)
+        with pytest.raises(ValueError, match="made with another size or count.*64 x 64"):
+            import_hands(folder / "data", self.line(folder), "openpose", 64)
 
     def test_interhands_order_becomes_openposes(self) -> None:
         # Tips first, the wrist last: the thumb's tip is number 0 there and 4 here.
@@ -280,7 +301,7 @@ class TestHands:
     def test_lines_that_are_no_objects_are_named(self, folder: Path, line: str) -> None:
         path = self.line(folder)
         path.write_text(f"{path.read_text()}\n{line}\n")
-        with pytest.raises(ValueError, match="line 5 is no JSON"):
+        with pytest.raises(ValueError, match="line 7 is no JSON"):
             read_hands(path, "openpose")
 
 

@@ -38,6 +38,7 @@ def test_every_figure_is_measured_and_the_comparison_is_optional(folder: Path) -
     assert {f"seam_err.{name}" for name in ("truth", "hard", "constant", "sequential")} <= set(figures)
     assert 0 <= figures["mask_iou"] <= 1 and "close_up_joint_err.without_mask" not in figures
     assert figures["samples.people"] == 2 and figures["samples.hands"] >= 2
+    assert len(figures.people["hand_joint_err.truth"].values) == 2  # an interval draws people, not hands
     made = batches[0].made
     pasted = batches[0].canvas[:, 3:] >= 1
     core = torch.nn.functional.max_pool2d(1 - pasted.float(), 3, 1, 1) == 0

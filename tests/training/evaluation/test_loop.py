@@ -24,3 +24,14 @@ def test_means_leave_out_what_there_was_nothing_to_measure_of() -> None:
     measured.add("iou", torch.tensor([1.0]))
     assert measured.means()["iou"] == (0.75, 2) and measured.count("iou") == 3
     assert measured.count("nothing") == 0
+
+
+def test_of_several_things_a_person_has_all_are_drawn_together() -> None:
+    nothing = float("nan")
+    measured = PerPerson()
+    measured.add("hand", torch.tensor([[0.2, 0.4], [0.6, nothing]]))
+    measured.add("hand", torch.tensor([[nothing, nothing]]))
+    assert measured.count("hand") == 3 and measured.means()["hand"].known == 3
+    each = measured.weighted()["hand"]
+    torch.testing.assert_close(each.values, torch.tensor([0.3, 0.6, 0.0]).double())
+    torch.testing.assert_close(each.weights, torch.tensor([2.0, 1.0, 0.0]).double())

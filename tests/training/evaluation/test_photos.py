@@ -20,10 +20,13 @@ from figura.models.perception.sam_networks import FILE_KIND as SAM_FILE_KIND
 from figura.models.perception.sam_networks import MINI
 from figura.people.boxes import Box
 from figura.training.data.photos import PhotographedPerson
+from figura.training.evaluation import photos as photos_module
 from figura.training.evaluation.command import eval_command
 from figura.training.evaluation.photos import (
     Look,
+    evaluate_photos,
     keypoint_similarity,
+    load_perception,
     mask_iou,
     person_metrics,
     torso_length,
@@ -140,6 +143,8 @@ def test_a_folder_is_measured_and_weights_are_compared(photos: Path, weights: Pa
     metrics = done["metrics"]
     assert done["samples"] == metrics["samples.people"] == 2 and metrics["samples.joints"] == 17
     assert metrics["samples.masks"] == 1
+    for name in ("pck", "pck.against", "mask_iou"):  # of one person who has joints and a mask
+        assert done["intervals"][name] == pytest.approx([metrics[name]] * 2)
     for name in ("pck", "pck.certain", "pck.crop", "oks", "mask_iou", "mask_iou.points", "mask_iou.no_box"):
         assert 0 <= metrics[name] <= 1 and metrics[f"{name}.against"] == metrics[name]
     assert json.loads((tmp_path / "r.json").read_text())["metrics"] == metrics
@@ -151,6 +156,17 @@ def test_a_sample_of_the_people_is_enough(photos: Path, weights: Path) -> None:
     done = eval_command("photos", samples=1, folder=photos, weights=weights)
     assert done["metrics"]["samples.people"] == 1
     assert "figura eval photos DIR" in table(done, "a machine", date(2026, 1, 1))
+
+
+def test_intervals_draw_people_with_all_their_joints(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = [{"pck": [1, 1, 0, 0]}, {"pck": [1], "mask_iou": [0.5]}, {}]
+    monkeypatch.setattr(photos_module, "look_at_person", lambda _, person: person)
+    monkeypatch.setattr(photos_module, "person_metrics", lists.__getitem__)
+    metrics = evaluate_photos(load_perception(weights), [0, 1, 2])
+    assert metrics["pck"] == pytest.approx(0.6) and metrics["mask_iou"] == 0.5
+    assert metrics["samples.people"] == 3 and metrics["samples.joints"] == 5 and metrics["samples.masks"] == 1
+    assert metrics.people["pck"].values.tolist() == [0.5, 1.0, 0.0]
+    assert metrics.people["pck"].weights.tolist() == [4, 1, 0]
 
 
 def test_options_of_another_method_are_refused(photos: Path) -> None:

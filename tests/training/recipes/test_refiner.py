@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import read_metadata, save_module
 from figura.models.diffusion.networks import load_unet
 from figura.models.phac.networks import InvisibleMaskUNet
-from figura.training.data.coarse_outputs import Sampling, build_part
+from figura.training.data.coarse_outputs import CoarseOutputs, Sampling, build_part
 from figura.training.recipes import load_recipe
 from figura.training.recipes.refiner import RefinerRecipe
 from figura.training.run.recipe import Split, random_generator
@@ -52,6 +53,15 @@ def test_a_batch_depends_on_seed_and_step_alone(prepared: tuple[RefinerRecipe, S
     first, again, other = (task.batch(data.train, step, 0, COUNT) for step in (4, 4, 5))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["base"], other["base"])
+
+
+def test_everybody_may_have_coarse_outputs(prepared: tuple[RefinerRecipe, Split]) -> None:
+    task, data = prepared
+    people, images = data.train.people, data.train.images
+    everybody = CoarseOutputs(people, np.resize(images, (len(people), *images.shape[1:])))
+    assert everybody.first == 0
+    batch = task.batch(everybody, 1, 0, COUNT)
+    assert batch["base"].shape == (COUNT, 3, 64, 64) and len(batch["texts"]) == COUNT
 
 
 def test_whoever_knows_the_true_picture_has_no_loss(prepared: tuple[RefinerRecipe, Split]) -> None:

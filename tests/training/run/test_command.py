@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training import fake
 from figura.training.recipes import load_recipe, recipe_names
@@ -70,6 +71,47 @@ def test_a_run_at_its_end_goes_on_begins_anew_or_writes_what_is_missing(tmp_path
     assert train(tmp_path) == 0 and load_file(out)[1]["steps"] == 12
     assert train(tmp_path, "--steps", "14") == 0 and load_file(out)[1]["steps"] == 14
     assert train(tmp_path, "--steps", "3", "--no-resume") == 0 and load_file(out)[1]["steps"] == 3
+
+
+@pytest.mark.parametrize(
+    ("when", "words"), [("evaluate", ()), ("finish", ("--base", "somewhere"))], ids=["weights", "beside them"]
+)
+def test_a_run_that_was_killed_while_it_wrote_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, words: tuple[str, ...]
+) -> None:
+    out = tmp_path / "weights" / "fake.safetensors"
+    monkeypatch.setattr(command, "find_base", lambda recipe, args: {})
+    monkeypatch.setattr(fake.FakeRecipe, "at_full_size", lambda self: None)
+    assert train(tmp_path, "--steps", "3") == 0
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake.FakeRecipe, when, killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, "--steps", "6", *words)
+    finished = []
+    monkeypatch.setattr(fake.FakeRecipe, when, lambda *given: finished.append(given) or {})
+    for _ in range(2):  # the second time all is there
+        assert train(tmp_path, "--steps", "6", *words) == 0
+        assert len(finished) == 1 and load_file(out)[1]["steps"] == 6
+
+
+def test_decay_and_betas_are_obeyed_when_a_run_goes_on(tmp_path: Path) -> None:
+    words = ("--steps", "6", "--out", str(tmp_path / "out.safetensors"))
+    assert train(tmp_path, "--weight-decay", "0", *words) == 0
+    kept = (tmp_path / "runs" / "fake" / "checkpoint.pt").read_bytes()
+    made = []
+    for decay in ("0", "0.5"):
+        (tmp_path / "runs" / "fake" / "checkpoint.pt").write_bytes(kept)
+        out = tmp_path / f"{decay}.safetensors"
+        words = ("--steps", "9", "--lr", "0.1", "--ema", "0", "--out", str(out))
+        assert train(tmp_path, "--weight-decay", decay, "--betas", "0.5", "0.6", *words) == 0
+        made.append(load_file(out)[0]["1.weight"].abs().sum())
+        groups = torch.load(tmp_path / "runs" / "fake" / "checkpoint.pt", weights_only=True)["optimizer"]
+        assert groups["param_groups"][0]["weight_decay"] == float(decay)
+        assert tuple(groups["param_groups"][0]["betas"]) == (0.5, 0.6)
+    assert made[1] < made[0]
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(

@@ -15,6 +15,7 @@ from figura.models.diffusion.checkpoint import load_file
 from figura.tests.training import fake
 from figura.tests.training.toy_runs import equal, stopped_after
 from figura.training.run.copies import HalfCopy, MovingAverage
+from figura.training.run.progress import TrainingLog
 from figura.training.run.recipe import BF16_COPY, Split, changed_plan, learning_rate_factor, random_generator
 from figura.training.run.start import start_from
 from figura.training.run.trainer import Trainer, train
@@ -220,3 +221,37 @@ def test_an_average_without_decay_is_the_weights_and_takes_no_memory() -> None:
     with average.applied():
         pass
     assert all(a.data_ptr() == p.data_ptr() for a, p in zip(average.shadow, average.parameters, strict=True))
+
+
+def test_the_scale_of_half_gradients_is_kept(tmp_path: Path) -> None:
+    recipe = fake.FakeRecipe()
+    trainer = stopped_after(2, recipe, recipe.prepare(None, {}), {}, PLAN, tmp_path)
+    trainer.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    trainer.save()
+    trainer.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    trainer._restore()
+    assert trainer.accelerator.scaler.get_scale() == 8.0
+
+
+def test_means_in_the_log_are_over_what_there_is(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log.csv", replace(PLAN, log_seconds=0.05), True)
+    log.add(0, {"loss": 1.0}, 0.1, 1.0)
+    log.add(1, {"loss": 2.0, "penalty": 8.0}, 0.2, 1.0)
+    time.sleep(0.06)
+    log.add(2, {"loss": 6.0}, 0.3, 1.0)
+    text = (tmp_path / "log.csv").read_text()
+    assert "loss=3.0" in text and "penalty=8.0" in text
+
+
+def test_the_loss_of_a_step_is_that_of_all_its_parts(tmp_path: Path) -> None:
+    losses = [1.0, 5.0, 3.0]
+
+    class Counted(fake.FakeRecipe):
+        def loss(self, module, batch, generator):
+            part = losses.pop(0)
+            return module(batch["x"]).sum() * 0 + part, {"twice": torch.tensor(2 * part)}
+
+    recipe = Counted()
+    trainer = Trainer(recipe, recipe.prepare(None, {}), {}, replace(PLAN, accumulation=3), tmp_path)
+    scalars = trainer._train_step()
+    assert scalars["loss"] == 3.0 and scalars["twice"] == 6.0

@@ -64,6 +64,39 @@ class FakeOpenPose:
         return [Found(Body([Keypoint(0.25, 0.5), None] + [Keypoint(0.1, 0.1)] * 16), hand, None)]
 
 
+def test_openpose_leaves_its_networks_to_who_manages_them(tmp_path, monkeypatch):
+    class Part:
+        def __init__(self, path):
+            self.model = torch.nn.Linear(1, 1)
+
+        def to(self, device):
+            raise AssertionError("it must not move itself")
+
+    package = type(sys)("open_pose")
+    package.Body = package.Hand = Part
+    package.OpenposeDetector = lambda body, hand: type("Net", (), {"hand_estimation": hand})()
+    monkeypatch.setitem(sys.modules, "controlnet_aux", sys)
+    monkeypatch.setitem(sys.modules, "controlnet_aux.open_pose", package)
+    for count, name in enumerate(openpose.FILES, start=1):
+        (tmp_path / name).touch()
+        detector = load_detector("openpose", [tmp_path], "meta")
+        assert len(detector.networks) == count and not detector.unmanaged
+
+
+@pytest.mark.parametrize(
+    ("device", "has_gpu", "unmanaged"), [("cuda", True, True), ("cuda", False, False), ("cpu", True, False)]
+)
+def test_dwpose_says_when_its_runtime_holds_the_gpu(tmp_path, monkeypatch, device, has_gpu, unmanaged):
+    runtime = type(sys)("onnxruntime")
+    known = ["CUDAExecutionProvider"] * has_gpu + ["CPUExecutionProvider"]
+    runtime.get_available_providers = lambda: known
+    runtime.InferenceSession = lambda path, providers: providers
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    for name in dwpose.FILES:
+        (tmp_path / name).touch()
+    assert load_detector("dwpose", [tmp_path], torch.device(device)).unmanaged is unmanaged
+
+
 def test_openpose_results_become_pixels():
     pose = openpose.people_of(FakeOpenPose(), np.zeros((40, 80, 3), np.uint8), True)
     person = pose.people[0]
