@@ -47,6 +47,16 @@ test("an open hand has all its joints inside, on the wrist, and is taken away as
   assert.equal(queries.hasHand(edits.removeHand(after, "left_hand"), "left_hand"), false);
 });
 
+test("a hand at the picture's edge keeps its shape, without the joints that the node would not take", () => {
+  let after = edits.placeJoint(doc(), "joints", "left_elbow", [50, 40]);
+  after = edits.addHand(edits.placeJoint(after, "joints", "left_wrist", [50, 80]), "left_hand").people[0].left_hand;
+  assert.deepEqual([after.middle_1, after.middle_4].map(({ y }) => y), [91.2, 108]);
+  after = edits.setJoint(doc(), "joints", "left_elbow", [50, 60]);
+  after = edits.addHand(edits.setJoint(after, "joints", "left_wrist", [50, 110]), "left_hand").people[0].left_hand;
+  assert.deepEqual([Object.hasOwn(after, "wrist"), Object.hasOwn(after, "thumb_1"), Object.hasOwn(after, "middle_4")], [true, true, false]);
+  assert.ok(Object.values(after).every(({ y }) => y <= 120));
+});
+
 test("people are added, chosen and removed; one is always there", () => {
   let after = edits.placeJoint(people.addPerson(doc()), "joints", "nose", [1, 1]);
   assert.equal(after.active, 1);

@@ -78,6 +78,18 @@ test("sentinels and people without joints are left out", () => {
   assert.equal(Object.hasOwn(people[0].joints, "nose"), false);
 });
 
+test("joints that a detector is unsure of are absent, whatever it says of their places", () => {
+  const unsure = { people: [{ pose_keypoints_2d: flat(18, (index) => [20 + index, 30]).map((value, at) => (at % 3 < 2 ? value : at === 2 ? 0.3 : 0.29)) }] };
+  assert.deepEqual(readOpenPose(unsure, SIZE).map(({ joints }) => Object.keys(joints)), [["nose"]]);
+  const shares = body(18, () => [0.5, 0.5]);
+  shares.people[0].pose_keypoints_2d.splice(3, 3, 900, 900, 0.05);
+  assert.deepEqual(joint(readOpenPose(shares, SIZE), "nose"), [100, 50]);
+  const coco = body(17, (index) => [10 * index, 5 * index]);
+  coco.people[0].pose_keypoints_2d[3 * 5 + 2] = 0.2;
+  const [{ joints }] = readOpenPose(coco, SIZE);
+  assert.deepEqual(["left_shoulder", "neck", "right_shoulder"].map((name) => Object.hasOwn(joints, name)), [false, false, true]);
+});
+
 test("what is no pose is none", () => {
   for (const value of [null, 4, "x", [], {}, { people: 4 }, [[1]]]) assert.equal(readOpenPose(value, SIZE), null);
 });

@@ -171,6 +171,13 @@ test("detected joints are imported at the picture's size", () => {
   assert.deepEqual(doc.people[0].joints.neck, { x: 25, y: 20, state: "detected" });
 });
 
+test("joints that the detector is unsure of are not imported, and nobody is found by them alone", () => {
+  const unsure = (confidences) => BODY_18.flatMap((_, index) => [50, 10 + index, confidences[index] ?? 0.29]);
+  const people = [{ pose_keypoints_2d: unsure([0.9, 0.3]) }, { pose_keypoints_2d: unsure([]) }];
+  const found = importPeople(emptyDocument(100, 100), { people, canvas_width: 100, canvas_height: 100 });
+  assert.deepEqual([found.people, Object.keys(found.doc.people[0].joints)], [1, ["nose", "neck"]]);
+});
+
 test("an import keeps what was given, moved and taken away, and fills the rest", () => {
   let doc = edits.placeJoint(emptyDocument(100, 100), "joints", "right_knee", [10, 90]);
   const frame = { people: [detected(50)], canvas_width: 100, canvas_height: 100 };

@@ -108,3 +108,13 @@ test("a history goes on in the session of a node that was made anew", () => {
   session.inherit(old);
   assert.deepEqual([session.text, session.history.canUndo, session.history.canRedo], ['{"positive": [[1, 1]]}', true, true]);
 });
+
+test("a copy of a history goes on by itself", () => {
+  const history = new History("a");
+  for (const state of ["b", "c"]) history.push(state);
+  history.undo();
+  const copy = history.copy();
+  assert.deepEqual([copy.present, copy.redo(), copy.undo(), copy.undo()], ["b", "c", "b", "a"]);
+  copy.push("x");
+  assert.deepEqual([history.present, history.redo(), history.undo(), history.undo()], ["b", "c", "b", "a"]);
+});

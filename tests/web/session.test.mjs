@@ -164,6 +164,17 @@ test("joints can be placed without a pointer", () => {
   assert.deepEqual([session.selection.name, session.next.name], ["right_knee", "right_ankle"]);
 });
 
+test("joints that are placed without a pointer lie a limb apart, also below the picture", () => {
+  const { session } = begin('{"people":[{"joints":{"right_hip":{"x":50,"y":95},"right_shoulder":{"x":20,"y":30},"neck":{"x":41,"y":30}}}]}');
+  session.startPlacing("joints", "right_knee");
+  session.perform({ name: "put" });
+  session.perform({ name: "put" });
+  const { right_knee: knee, right_ankle: ankle } = joints(session);
+  assert.ok(knee.y > 120 && ankle.y > knee.y + 5, JSON.stringify([knee, ankle]));
+  // As far outside as the node takes a joint.
+  assert.equal(ankle.y, 150);
+});
+
 test("joints are marked as occluded and given again", () => {
   const { session } = begin('{"people":[{"joints":{"neck":{"x":5,"y":5,"state":"detected"}}}]}');
   session.perform({ name: "next" });

@@ -11,7 +11,7 @@ import pytest
 import torch
 from figura.nodes.people import FiguraPointPrompt
 from figura.people import keypoints, points_json, prompt_kinds
-from figura.people.prompts import parse_points
+from figura.people.prompts import JOINT_ROOM, parse_points
 
 HERE = Path(__file__).resolve().parent
 FILES = sorted(HERE.glob("*.test.mjs"))
@@ -53,12 +53,13 @@ def run(node: str, script: str, given: Any = None) -> Any:
 
 def test_page_and_node_know_the_same_joints_states_boxes_and_limits(node):
     names = "BODY_18, HAND_21, LIMBS, HAND_EDGES, STATES, DEFAULT_STATE"
-    limits = "VERSION, MAX_POINTS, MAX_PEOPLE"
+    limits = "VERSION, MAX_POINTS, MAX_PEOPLE, JOINT_ROOM"
     page = run(
         node,
         f"""import {{ {names} }} from "../../web/points/document/joints.mjs";
         import {{ BOXES, {limits} }} from "../../web/points/document/reading.mjs";
-        console.log(JSON.stringify({{ {names}, {limits}, BOXES }}));""",
+        import {{ CONFIDENT }} from "../../web/points/document/detected.mjs";
+        console.log(JSON.stringify({{ {names}, {limits}, BOXES, CONFIDENT }}));""",
     )
     assert page["BOXES"] == list(prompt_kinds.BOXES)
     assert page["BODY_18"] == list(keypoints.BODY_18) and page["HAND_21"] == list(keypoints.HAND_21)
@@ -70,6 +71,7 @@ def test_page_and_node_know_the_same_joints_states_boxes_and_limits(node):
     assert page["STATES"] == list(points_json.STATES) and page["DEFAULT_STATE"] == points_json.DEFAULT_STATE
     for limit in ("VERSION", "MAX_POINTS", "MAX_PEOPLE"):
         assert page[limit] == getattr(points_json, limit)
+    assert page["JOINT_ROOM"] == JOINT_ROOM and page["CONFIDENT"] == keypoints.CONFIDENT
 
 
 def test_what_the_editor_writes_is_what_the_node_reads(node):

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HAND_21 } from "../../web/points/document/joints.mjs";
 import { applyPose, poseNamed, POSES } from "../../web/points/document/poses.mjs";
-import { readDocument } from "../../web/points/document/reading.mjs";
+import { personBox } from "../../web/points/document/queries.mjs";
+import { status } from "../../web/points/document/status.mjs";
+import { readDocument, writeDocument } from "../../web/points/document/reading.mjs";
 import { insideMap, mirrorPerson, movePerson, rotatePerson, scalePerson, skeletonBox } from "../../web/points/document/transform.mjs";
 import { draggedWhole, hitWhole, wholeFrameOf } from "../../web/points/input/whole.mjs";
 import { Session } from "../../web/points/session.mjs";
@@ -123,4 +125,70 @@ test("a pose leaves the joints that are seen, and is laid over them", () => {
   assert.deepEqual(joints.neck, seen.neck);
   assert.equal(Object.keys(joints).length, 18);
   assert.ok(Math.abs(joints.right_hip.x - 190) < 4 && joints.right_ankle.y > 220);
+});
+
+/** A portrait of 512 x 512 from head to hips, the hips at its lower edge; what is seen of it lies as the standing pose has it. */
+function portrait(extra = {}) {
+  const pose = poseNamed("standing");
+  const seen = ["nose", "neck", "right_shoulder", "left_shoulder", "right_elbow", "left_elbow", "right_hip", "left_hip"];
+  const joints = seen.map((name) => [name, { x: 256 + (pose[name][0] - 50) * 12, y: 60 + (pose[name][1] - 11) * 12, state: "detected" }]);
+  return { width: 512, height: 512, people: [{ joints: { ...Object.fromEntries(joints), ...extra } }] };
+}
+
+function posed(extra = {}) {
+  const session = new Session();
+  session.load(JSON.stringify(portrait(extra)));
+  session.showPicture([512, 512]);
+  session.takePose("standing");
+  return session;
+}
+
+test("legs of a half-length portrait lie where they belong, below the picture, as far as the node takes them", () => {
+  const session = posed({ left_ankle: { x: 300, y: 500, state: "given" }, right_ankle: null });
+  const { joints } = session.doc.people[0];
+  assert.deepEqual([joints.right_knee, joints.left_knee], [{ x: 184, y: 768, state: "given" }, { x: 328, y: 768, state: "given" }]);
+  assert.deepEqual([Object.hasOwn(joints, "left_ankle"), joints.right_ankle], [false, null]);
+  assert.ok(Object.values(joints).filter(Boolean).every(({ y }) => y <= 768));
+});
+
+test("joints outside are written, read, said, and undone as others are", () => {
+  const session = posed();
+  const before = JSON.stringify(portrait());
+  assert.deepEqual(readDocument(session.text), { doc: session.doc, problems: [] });
+  assert.equal(writeDocument(session.doc), session.text);
+  session.select({ kind: "joint", part: "joints", name: "right_knee" });
+  assert.match(status(session), /right knee \(given\) at 184, 768/);
+  session.undo();
+  assert.deepEqual([session.text, session.selection], [before, null]);
+  session.redo();
+  assert.equal(session.doc.people[0].joints.right_knee.y, 768);
+});
+
+test("a joint outside is moved from where it lies, but goes no further out", () => {
+  const session = posed();
+  const knee = () => places(session.doc).right_knee;
+  session.select({ kind: "joint", part: "joints", name: "right_knee" });
+  session.perform({ name: "nudge", by_px: [-10, 0] });
+  assert.deepEqual(knee(), [174, 768]);
+  session.perform({ name: "nudge", by_px: [0, 10] });
+  assert.deepEqual(knee(), [174, 768]);
+  session.pointerDown([174, 768], 4);
+  session.pointerMove([184, 700], 4);
+  session.pointerUp();
+  assert.deepEqual(knee(), [184, 700]);
+  session.pointerDown([184, 700], 4);
+  session.pointerMove([190, 400], 4);
+  session.pointerUp();
+  session.perform({ name: "nudge", by_px: [0, 1000] });
+  assert.deepEqual(knee(), [190, 512]);
+});
+
+test("a skeleton that reaches outside keeps its size when it is moved, and its frame and the view hold all of it", () => {
+  const { doc } = posed();
+  const moved = movePerson(doc, [5, 50]);
+  assert.deepEqual(places(moved).right_knee, [189, 768]);
+  lengths(moved).forEach((length, index) => assert.ok(Math.abs(length - lengths(doc)[index]) < 0.1));
+  assert.deepEqual([wholeFrameOf(doc)[3], personBox(doc, [512, 512])[3]], [768, 768]);
+  assert.equal(hitWhole(doc, [256, 700], 3).handle, "move");
+  assert.deepEqual(skeletonBox(mirrorPerson(doc)), skeletonBox(doc));
 });

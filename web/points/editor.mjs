@@ -63,6 +63,7 @@ export class PointsEditor {
     Object.defineProperty(this.element, "isContentEditable", { value: true });
     this.#build();
     this.#keepToItself();
+    this.#handFocusOn();
     this.#observer = new ResizeObserver(() => this.resized());
     this.#observer.observe(this.parts.content);
     this.#observer.observe(this.parts.picture);
@@ -88,6 +89,17 @@ export class PointsEditor {
   #keepToItself() {
     for (const name of ["pointerdown", "mousedown", "dblclick", "contextmenu", "touchstart"]) {
       this.element.addEventListener(name, (event) => event.stopPropagation(), { passive: true });
+    }
+  }
+
+  /**
+   * A press on what cannot have the focus, such as the status line, gives it to the nearest thing round it that can: these
+   * two, which hand it on. Held by the host itself, it would leave the keys to the page, and Delete would be the node's.
+   */
+  #handFocusOn() {
+    for (const part of [this.element, this.parts.content]) {
+      // The host hears of the focus of everything in it as if it were its own.
+      part.addEventListener("focus", (event) => event.composedPath()[0] === part && this.focusInside());
     }
   }
 
@@ -215,7 +227,12 @@ export class PointsEditor {
     }
     this.#arrange();
     this.refresh();
-    if (what === "text" && this.#shown.text) this.parts.area.focus();
+    this.focusInside();
+  }
+
+  /** Give the focus to the picture, or to the text where that is shown in its place. */
+  focusInside() {
+    if (this.#shown.text) this.parts.area.focus({ preventScroll: true });
     else this.focusPicture();
   }
 
@@ -250,9 +267,14 @@ export class PointsEditor {
     else this.fit();
   }
 
-  /** Show the list where there is room for it. The editor's own width decides, so this does not change what it asks. */
+  /**
+   * Show the picture or the text, and the list where there is room for it. The editor's own width decides, so this does not
+   * change what it asks.
+   */
   #arrange() {
     const { list, text } = this.#shown;
+    this.parts.picture.classList.toggle("hidden", text);
+    this.parts.text.classList.toggle("hidden", !text);
     this.#shown.list = showsList(this.#chosenList, this.parts.content.clientWidth, list);
     this.side.element.classList.toggle("hidden", !this.#shown.list || text);
     if (list !== this.#shown.list) this.refresh();
@@ -315,6 +337,7 @@ export class PointsEditor {
       this.#frame = 0;
       if (this.#unseen && this.session.drag === null) this.resized();
       this.#refreshParts();
+      this.#keepFocus();
       this.#draw();
     });
   }
@@ -324,8 +347,6 @@ export class PointsEditor {
     const { list, text } = this.#shown;
     this.toolbar.refresh({ list: list === true, text, large: this.large.isOpen, poses: this.poses.isOpen, canImport: this.canImport });
     if (list && !text) this.side.refresh();
-    parts.picture.classList.toggle("hidden", text);
-    parts.text.classList.toggle("hidden", !text);
     if (text && parts.area.value !== session.text) parts.area.value = session.text;
     parts.unread.refresh();
     parts.notice.refresh();
@@ -335,6 +356,12 @@ export class PointsEditor {
     parts.line.classList.toggle("wrong", session.problems.length > 0);
     setText(parts.size, session.size.map(Math.round).join(" × "));
     parts.canvas.style.cursor = this.#cursor();
+  }
+
+  /** A button that went away, or can no longer be pressed, would lose the focus to the page. */
+  #keepFocus() {
+    const holder = this.element.shadowRoot.activeElement;
+    if (holder?.disabled || holder?.closest(".hidden")) this.focusInside();
   }
 
   #cursor() {

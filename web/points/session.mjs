@@ -240,7 +240,7 @@ export class Session extends TextSession {
     if (this.tool !== "place" || !this.next) return false;
     const { part, name } = this.next;
     const place = suggestedPlace(knownBody(this.doc, this.ghosts), part, name, this.size);
-    const doc = edits.placeJoint(this.doc, part, name, place, "given");
+    const doc = edits.setJoint(this.doc, part, name, edits.nearby(this.size, place), "given");
     this.selection = { kind: "joint", part, name };
     this.commit(doc);
     this.#aim({ part, name });

@@ -8,6 +8,8 @@ import { boxRound, distance } from "./places.mjs";
 export const KEYS = { joints: "pose_keypoints_2d", left_hand: "hand_left_keypoints_2d", right_hand: "hand_right_keypoints_2d" };
 // Where Figura's own nodes say which joints were only proposed (people/keypoints.py).
 export const STATES_KEY = "figura_joint_states";
+// A joint of less confidence is absent (people/keypoints.py): some detectors write every joint, however unsure they are.
+export const CONFIDENT = 0.3;
 // How far apart two sightings of one person may be, in its own size.
 const NEAR = 0.5;
 const NAMES = { joints: BODY_18, left_hand: HAND_21, right_hand: HAND_21 };
@@ -52,7 +54,7 @@ function detectedPart(flat, names, scale, states) {
   if (!Array.isArray(flat) || flat.length !== 3 * names.length) return {};
   const joints = names.map((name, index) => [name, flat.slice(3 * index, 3 * index + 3), states[index]]);
   return Object.fromEntries(joints
-    .filter(([, joint]) => joint.every(Number.isFinite) && joint[2] > 0)
+    .filter(([, joint]) => joint.every(Number.isFinite) && joint[2] >= CONFIDENT)
     .map(([name, [x, y], state]) => [name, {
       ...(scale ? { x: rounded(x * scale[0]), y: rounded(y * scale[1]) } : { x, y }), state: STATES.includes(state) ? state : "detected",
     }]));

@@ -1,9 +1,10 @@
 // Edits of a document (see reading.mjs). Each gives a new document and leaves the old one as it was.
 // Targets are those of queries.mjs.
 
-import { MAX_POINTS, orderedBox } from "./reading.mjs";
+import { JOINT_ROOM, MAX_POINTS, orderedBox } from "./reading.mjs";
 import { PARTS, wristOf } from "./joints.mjs";
 import { activePerson, jointOf, placeOf } from "./queries.mjs";
+import { boxRoundBoth } from "./places.mjs";
 
 const DECIMALS = 10;
 export const SMALLEST_BOX_PX = 1;
@@ -14,28 +15,58 @@ export function rounded(value) {
 }
 
 /** The nearest point xy_px inside the document's picture. */
-export function inside(doc, [x, y]) {
-  return [rounded(clamp(x, 0, doc.width ?? Infinity)), rounded(clamp(y, 0, doc.height ?? Infinity))];
+export function inside(doc, xy_px) {
+  return insideBox(pictureOf(doc), xy_px);
+}
+
+/** The box of the document's picture; a side that is not known has no end. */
+export function pictureOf(doc) {
+  return [0, 0, doc.width ?? Infinity, doc.height ?? Infinity];
+}
+
+function insideBox([x0, y0, x1, y1], [x, y]) {
+  return [rounded(clamp(x, x0, x1)), rounded(clamp(y, y0, y1))];
+}
+
+/** Whether the node takes a joint at xy_px of a picture of that size [width, height] px: inside, or not far outside. */
+export function isNear(size, xy_px) {
+  return xy_px.every((value, axis) => Math.abs(value / size[axis] - 0.5) <= 0.5 + JOINT_ROOM);
+}
+
+/** The nearest point xy_px at which the node takes a joint. */
+export function nearby([width, height], xy_px) {
+  const [x, y] = [JOINT_ROOM * width, JOINT_ROOM * height];
+  return insideBox([-x, -y, width + x, height + y], xy_px);
 }
 
 function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
 
-/** Put a joint of the active person at xy_px; keeps its other fields. state: undefined keeps the old one, or "given". */
+/**
+ * Put a joint of the active person at xy_px, or as near to it as the picture reaches; keeps its other fields. state:
+ * undefined keeps the old one, or "given".
+ */
 export function placeJoint(doc, part, name, xy_px, state) {
-  const [x, y] = inside(doc, xy_px);
+  return setJoint(doc, part, name, inside(doc, xy_px), state);
+}
+
+/** Put a joint of the active person at xy_px, also outside of the picture. */
+export function setJoint(doc, part, name, xy_px, state) {
+  const [x, y] = xy_px.map(rounded);
   const old = jointOf(doc, part, name);
   return withJoint(doc, part, name, { ...old, x, y, state: state ?? old?.state ?? "given" });
 }
 
 /**
  * Move a joint by hand. A proposed joint becomes a given one: it is no longer what was proposed. A detected one stays
- * detected and is marked as moved, so that the next import leaves it where it is.
+ * detected and is marked as moved, so that the next import leaves it where it is. One that lies outside of the picture
+ * may stay there, but goes no further.
  */
 export function moveJoint(doc, part, name, xy_px) {
-  const state = jointOf(doc, part, name)?.state;
-  const moved = placeJoint(doc, part, name, xy_px, state === "proposed" ? "given" : undefined);
+  const { x, y, state } = jointOf(doc, part, name);
+  const place = insideBox(boxRoundBoth(pictureOf(doc), [x, y, x, y]), xy_px);
+  const moved = setJoint(doc, part, name, place, state === "proposed" ? "given" : undefined);
   return state === "detected" ? withJoint(moved, part, name, { ...jointOf(moved, part, name), moved: true }) : moved;
 }
 
@@ -76,19 +107,22 @@ export function removeHand(doc, hand) {
   return withPerson(doc, { ...activePerson(doc), [hand]: {} });
 }
 
-/** Give the active person an open hand of a likely size at its wrist, pointing on from the forearm. */
+/**
+ * Give the active person an open hand of a likely size at its wrist, pointing on from the forearm. It may lie outside of
+ * the picture; of its joints, those that the node would not take are left out.
+ */
 export function addHand(doc, hand) {
   const { joints } = activePerson(doc);
   const wrist = joints[wristOf(hand)] ?? { x: (doc.width ?? 512) / 2, y: (doc.height ?? 512) / 2 };
   const elbow = joints[wristOf(hand).replace("wrist", "elbow")] ?? { x: wrist.x, y: wrist.y - (doc.height ?? 512) / 8 };
   const [dx, dy] = [wrist.x - elbow.x, wrist.y - elbow.y];
   const mirror = hand === "left_hand" ? 1 : -1;
-  const points = PARTS[hand].map((name) => {
+  const places = PARTS[hand].map((name) => {
     const [along, aside] = openHand(name);
-    const xy_px = [wrist.x + along * dx - mirror * aside * dy, wrist.y + along * dy + mirror * aside * dx];
-    const [x, y] = inside(doc, xy_px);
-    return [name, { x, y, state: "given" }];
+    return [name, [wrist.x + along * dx - mirror * aside * dy, wrist.y + along * dy + mirror * aside * dx].map(rounded)];
   });
+  const points = places.filter(([, place]) => isNear(pictureOf(doc).slice(2), place))
+    .map(([name, [x, y]]) => [name, { x, y, state: "given" }]);
   return withPerson(doc, { ...activePerson(doc), [hand]: Object.fromEntries(points) });
 }
 

@@ -8,6 +8,14 @@ export class History {
     this.present = present;
   }
 
+  /** The same history, to go on by itself. */
+  copy() {
+    const made = new History(this.present);
+    made.#past = [...this.#past];
+    made.#future = [...this.#future];
+    return made;
+  }
+
   get canUndo() {
     return this.#past.length > 0;
   }

@@ -1,11 +1,11 @@
 // Poses from elsewhere: a POSE_KEYPOINT value, or what OpenPose and its editors write, as text of JSON, and back.
 
-import { detectedPerson, KEYS, STATES_KEY } from "./detected.mjs";
+import { CONFIDENT, detectedPerson, KEYS, STATES_KEY } from "./detected.mjs";
 import { BODY_18, HAND_21, PARTS } from "./joints.mjs";
 import { addPerson } from "./people.mjs";
 import { activePerson } from "./queries.mjs";
 import { keepingShape, mapJoints } from "./sizes.mjs";
-import { rounded, withPerson } from "./edits.mjs";
+import { isNear, rounded, withPerson } from "./edits.mjs";
 import { boxRound } from "./places.mjs";
 import { insideMap } from "./transform.mjs";
 import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
@@ -18,8 +18,6 @@ const FROM_COCO_17 = [0, null, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 
 const NORMALISED_UP_TO = 2;
 const ABSENT = -1;
 const CANVAS_MULTIPLE = 64;
-// How far outside of the picture the node takes a joint, in shares of its sides (people/prompts.py).
-const JOINT_ROOM = 0.5;
 
 /**
  * The people of a JSON value, as people of a document for a picture of that size. It tells pixels from shares of the sides,
@@ -76,7 +74,7 @@ function listInPicture(flat, isBody, size, canvas) {
 }
 
 function isPresent([x, y, confidence]) {
-  return [x, y, confidence].every(Number.isFinite) && confidence > 0 && !(x === ABSENT && y === ABSENT);
+  return [x, y, confidence].every(Number.isFinite) && confidence >= CONFIDENT && !(x === ABSENT && y === ABSENT);
 }
 
 /** What brings shares of a canvas's sides, which were padded for some of them, into a picture. */
@@ -110,8 +108,7 @@ function givenPerson(person) {
 /** A skeleton stays where it is as long as the node takes it; one of a larger picture is brought inside of this one. */
 function keptNear(person, size) {
   const places = Object.keys(PARTS).flatMap((part) => Object.values(person[part])).map(({ x, y }) => [x, y]);
-  const isNear = places.every((place) => place.every((value, axis) => Math.abs(value / size[axis] - 0.5) <= 0.5 + JOINT_ROOM));
-  const back = isNear ? (place) => place : insideMap(boxRound(places), size);
+  const back = places.every((place) => isNear(size, place)) ? (place) => place : insideMap(boxRound(places), size);
   return mapJoints(person, (place) => back(place).map(rounded));
 }
 

@@ -1,9 +1,9 @@
 // A small library of poses. Each is a body in a field of 100 x 100, seen from the front unless its name says otherwise.
 
-import { placeJoint } from "./edits.mjs";
+import { isNear, removeJoint, rounded, setJoint } from "./edits.mjs";
 import { BODY_18 } from "./joints.mjs";
 import { boxRound } from "./places.mjs";
-import { activePerson } from "./queries.mjs";
+import { activePerson, jointOf } from "./queries.mjs";
 import { insideMap } from "./transform.mjs";
 
 // In the order of BODY_18, as "x,y".
@@ -34,8 +34,8 @@ export function poseNamed(name) {
 }
 
 /**
- * The document with the active person in a pose. Joints that are seen in the picture stay, and the pose is laid over them;
- * without them it fills the full box, or most of the picture of that size.
+ * The document with the active person in a pose. Joints that are seen in the picture stay, and the pose is laid over them,
+ * however far that reaches outside; without them it fills the full box, or most of the picture of that size.
  */
 export function applyPose(doc, name, size) {
   const pose = LIBRARY[name];
@@ -47,7 +47,13 @@ export function applyPose(doc, name, size) {
   const rest = BODY_18.filter((joint) => !seen.includes(joint));
   const places = Object.fromEntries(rest.map((joint) => [joint, map(pose[joint])]));
   const back = seen.length > 0 ? (place) => place : insideMap(boxRound(Object.values(places)), size);
-  return rest.reduce((done, joint) => placeJoint(done, "joints", joint, back(places[joint]), "given"), doc);
+  return rest.reduce((done, joint) => withGiven(done, joint, back(places[joint]).map(rounded), size), doc);
+}
+
+/** The document with a joint at xy_px, or without it where the node would not take it there. */
+function withGiven(doc, joint, xy_px, size) {
+  if (isNear(size, xy_px)) return setJoint(doc, "joints", joint, xy_px, "given");
+  return jointOf(doc, "joints", joint) ? removeJoint(doc, "joints", joint) : doc;
 }
 
 /** The scaling and shift that lays points over others, in the mean; bodies stay upright, so nothing is turned. */

@@ -6,7 +6,7 @@
 import { BOXES, emptyPerson, POINTS } from "./reading.mjs";
 import { reachOf } from "./hints.mjs";
 import { HANDS, PARTS } from "./joints.mjs";
-import { boxRound } from "./places.mjs";
+import { boxRound, widened } from "./places.mjs";
 
 const ORDER = ["joints", ...HANDS].flatMap((part) => PARTS[part].map((name) => `${part}.${name}`));
 
@@ -83,16 +83,15 @@ export function suggestedPlace(body, part, name, size) {
 }
 
 /**
- * The box round the active person's joints and the boxes, with some room, inside a picture of that size; or null.
- * more: further joints of the person, as [{point}].
+ * The box round the active person's joints and the boxes; or null. It has some room, but none outside of a picture of that
+ * size. more: further joints of the person, as [{point}].
  */
 export function personBox(doc, size, more = []) {
   const places = [...placedJoints(doc), ...more].map(({ point }) => [point.x, point.y])
     .concat(BOXES.filter((box) => doc[box]).flatMap((box) => [doc[box].slice(0, 2), doc[box].slice(2)]));
   if (places.length < 2) return null;
-  const [x0, y0, x1, y1] = boxRound(places);
-  const room = 0.25 * Math.max(x1 - x0, y1 - y0);
-  return [Math.max(x0 - room, 0), Math.max(y0 - room, 0), Math.min(x1 + room, size[0]), Math.min(y1 + room, size[1])];
+  const box = boxRound(places);
+  return widened(box, 0.25 * Math.max(box[2] - box[0], box[3] - box[1]), [0, 0, ...size]);
 }
 
 /** The least size [width, height] px, not below `least`, that holds everything the document says. */

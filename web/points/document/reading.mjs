@@ -15,6 +15,8 @@ export const MAX_PEOPLE = 64;
 export const MAX_TEXT = 1_000_000;
 export const BOXES = Object.freeze(["roi_box", "full_box"]);
 export const POINTS = Object.freeze(["positive", "negative"]);
+// How far outside of the picture the node takes a joint, in shares of its sides (people/prompts.py).
+export const JOINT_ROOM = 0.5;
 const LIMIT_PX = 1e9;
 const KNOWN = ["version", "width", "height", "active", "people", "roi_box", "full_box", "positive", "negative"];
 

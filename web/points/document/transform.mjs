@@ -1,9 +1,9 @@
 // The whole skeleton of the active person moved, scaled, turned and mirrored. It stays what it is: where a part would
-// leave the picture, the whole is moved back, and made smaller if it must.
+// leave the picture, or lie further outside than any did, the whole is moved back, and made smaller if it must.
 
-import { rounded, withPerson } from "./edits.mjs";
+import { pictureOf, rounded, withPerson } from "./edits.mjs";
 import { PARTS } from "./joints.mjs";
-import { boxRound } from "./places.mjs";
+import { boxRound, boxRoundBoth } from "./places.mjs";
 import { activePerson, placedJoints } from "./queries.mjs";
 import { mapJoints } from "./sizes.mjs";
 
@@ -51,19 +51,28 @@ export function otherSide(name) {
 
 function mapPerson(doc, map) {
   const person = mapJoints(activePerson(doc), map);
-  const places = Object.keys(PARTS).flatMap((part) => Object.values(person[part])).filter(Boolean).map(({ x, y }) => [x, y]);
-  if (places.length === 0) return doc;
-  const back = insideMap(boxRound(places), [doc.width ?? Infinity, doc.height ?? Infinity]);
+  const [before, after] = [activePerson(doc), person].map(placesOf);
+  if (after.length === 0) return doc;
+  const back = mapInto(boxRound(after), boxRoundBoth(pictureOf(doc), boxRound(before)));
   return withPerson(doc, mapJoints(person, (place) => back(place).map(rounded)));
 }
 
+function placesOf(person) {
+  return Object.keys(PARTS).flatMap((part) => Object.values(person[part])).filter(Boolean).map(({ x, y }) => [x, y]);
+}
+
 /** The map that brings a box into a picture of that size. */
-export function insideMap([x0, y0, x1, y1], size) {
-  const scale = Math.min(1, size[0] / Math.max(x1 - x0, 1e-9), size[1] / Math.max(y1 - y0, 1e-9));
-  const shift = [[x0, x1], [y0, y1]].map(([low, high], axis) => {
+export function insideMap(box, size) {
+  return mapInto(box, [0, 0, ...size]);
+}
+
+/** The map that brings a box into a larger one: moved, and made smaller only if it must. */
+function mapInto([x0, y0, x1, y1], [left, top, right, bottom]) {
+  const scale = Math.min(1, (right - left) / Math.max(x1 - x0, 1e-9), (bottom - top) / Math.max(y1 - y0, 1e-9));
+  const shift = [[x0, x1, left, right], [y0, y1, top, bottom]].map(([low, high, least, most]) => {
     const middle = (low + high) / 2;
     const half = ((high - low) / 2) * scale;
-    return Math.min(Math.max(middle, half), size[axis] - half) - middle * scale;
+    return Math.min(Math.max(middle, least + half), most - half) - middle * scale;
   });
   return (place) => place.map((value, axis) => value * scale + shift[axis]);
 }

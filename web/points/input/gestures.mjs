@@ -26,6 +26,8 @@ export class Gestures {
     on("pointerup", (event) => this.#up(event));
     on("pointercancel", (event) => this.#up(event, true));
     on("pointerleave", () => editor.pointAt(null));
+    // Whoever has the focus now hears that Space is released, be it another window.
+    on("blur", () => this.#releaseSpace());
     on("wheel", (event) => this.#wheel(event), { passive: false });
     on("contextmenu", (event) => event.preventDefault());
   }
@@ -85,6 +87,11 @@ export class Gestures {
     if (this.#mode === "work") cancelled ? this.#editor.session.cancel() : this.#editor.session.pointerUp();
     // The finger that stays after a pinch does nothing until it is lifted, too.
     this.#mode = this.#pointers.size === 0 ? null : "done";
+    this.#editor.refresh();
+  }
+
+  #releaseSpace() {
+    this.spaceHeld = false;
     this.#editor.refresh();
   }
 

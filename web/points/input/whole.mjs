@@ -1,6 +1,7 @@
 // The whole skeleton as one thing to be dragged: its frame, its handles, and what a drag of each does.
 
-import { centreOf, distance } from "../document/places.mjs";
+import { pictureOf } from "../document/edits.mjs";
+import { centreOf, distance, widened } from "../document/places.mjs";
 import { movePerson, rotatePerson, scalePerson, skeletonBox } from "../document/transform.mjs";
 import { nearest, others } from "./hits.mjs";
 
@@ -8,13 +9,10 @@ const ROOM = 0.06;
 const CORNERS = { nw: [0, 1], ne: [2, 1], se: [2, 3], sw: [0, 3] };
 const OPPOSITE = { nw: "se", ne: "sw", se: "nw", sw: "ne" };
 
-/** The frame [x0, y0, x1, y1] px round the active person's skeleton, with some room, or null. */
+/** The frame [x0, y0, x1, y1] px round the active person's skeleton, with some room inside of the picture, or null. */
 export function wholeFrameOf(doc) {
   const box = skeletonBox(doc);
-  if (!box) return null;
-  const room = ROOM * Math.max(box[2] - box[0], box[3] - box[1]);
-  const limits = [0, 0, doc.width ?? Infinity, doc.height ?? Infinity];
-  return box.map((value, side) => (side < 2 ? Math.max(value - room, limits[side]) : Math.min(value + room, limits[side])));
+  return box && widened(box, ROOM * Math.max(box[2] - box[0], box[3] - box[1]), pictureOf(doc));
 }
 
 /** The handles of a frame as [name, xy_px]: the corners scale, "turn" turns. */

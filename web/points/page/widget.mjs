@@ -9,7 +9,9 @@ import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mj
 import { takePicture } from "./drops.mjs";
 import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
 import { isConnected, originOf, slotOf, widgetValue } from "./links.mjs";
+import { queuedNode, queueNode } from "./runs.mjs";
 import { findPicture, pictureRoute } from "./source.mjs";
+import { tabOf } from "./tabs.mjs";
 import { keepGraphStill } from "./touch.mjs";
 
 const IMAGE_INPUT = "image";
@@ -28,7 +30,7 @@ const LOOK_MS = 400;
  */
 export function addPointsEditor(node, app, api) {
   setLanguage(app.extensionManager?.setting?.get?.("Comfy.Locale"));
-  const state = { picture: null, frame: null, key: "", queued: null };
+  const state = { picture: null, frame: null, key: "" };
   const editor = new PointsEditor({
     onChange: (text) => writeField(widget, text, app),
     detect: (box) => detect(state, box, detectorOf(node, app), api),
@@ -45,7 +47,7 @@ export function addPointsEditor(node, app, api) {
     editor.sharpen();
   };
   // Once a graph is queued, the page may give seeds their next values; what comes in belongs to those it was queued with.
-  const remember = () => queueMicrotask(() => { state.queued = node.graph ? incomingKeys(node, app) : null; });
+  const remember = () => queueMicrotask(() => node.graph && queueNode(nameOf(node), stateOf(node, app)));
   const widget = replaceField(node, editor, { changed: () => look(), beforeQueued: remember });
   if (!widget) return null;
   keepGraphStill(editor.element, () => app.canvas?.ds ?? null);
@@ -56,22 +58,19 @@ export function addPointsEditor(node, app, api) {
   chain(node, "onConnectionsChange", () => queueMicrotask(look));
   chain(node, "onExecuted", (output) => {
     if (!node.graph) return;
-    keepArrived(nameOf(node), output, state.queued ?? incomingKeys(node, app));
+    keepResult(node, output, app);
     look();
   });
-  lookWhileInGraph(node, editor, look);
+  lookWhileInGraph(node, editor, app, look);
   return editor;
 }
 
 /** Only a node that lies in a graph is watched: the page makes others, to copy them, and drops them silently. */
-function lookWhileInGraph(node, editor, look) {
+function lookWhileInGraph(node, editor, app, look) {
   let timer = null;
-  let name = "";
   const check = () => {
     if (document.hidden || !node.graph) return;
-    // Kept from here, because a graph that is emptied has lost its id before its nodes are removed.
-    name = nameOf(node);
-    moveIn(editor, name);
+    moveIn(editor, tabOf(app), nameOf(node));
     look();
   };
   const start = () => {
@@ -83,7 +82,7 @@ function lookWhileInGraph(node, editor, look) {
     clearInterval(timer);
     timer = null;
     if (editor.large.isOpen) editor.large.close();
-    moveOut(editor, name);
+    moveOut(editor);
   });
   if (node.graph) start();
 }
@@ -108,8 +107,21 @@ function incomingKeys(node, app) {
   return { picture, pose };
 }
 
+/** What a result of the node belongs to, if it is of a run that is queued now. */
+function stateOf(node, app) {
+  return { tab: tabOf(app), keys: incomingKeys(node, app) };
+}
+
+function keepResult(node, output, app) {
+  const name = nameOf(node);
+  const state = queuedNode(name);
+  if (state === null) return;
+  const { tab, keys } = state ?? stateOf(node, app);
+  keepArrived(tab, name, output, keys);
+}
+
 function showIncoming(editor, node, app) {
-  const pose = arrivedPose(nameOf(node), incomingKeys(node, app).pose);
+  const pose = arrivedPose(tabOf(app), nameOf(node), incomingKeys(node, app).pose);
   if (!pose) return editor.showIncoming(null);
   const person = widgetValue(node, "person") ?? pose.person;
   return editor.showIncoming(pose, Number.isInteger(person) ? person : -1);
@@ -124,7 +136,7 @@ function promptOf(node) {
 
 function showPicture(editor, node, state, app, api) {
   const { source, changes, before, key } = findPicture(node, IMAGE_INPUT, pageOf(app));
-  const arrived = before || !source ? arrivedPicture(nameOf(node), key) : null;
+  const arrived = before || !source ? arrivedPicture(tabOf(app), nameOf(node), key) : null;
   const note = noteFor(node, arrived ?? source, arrived ? null : before);
   const shown = JSON.stringify([arrived ?? source, note, key]);
   if (shown === state.key) return;

@@ -44,7 +44,7 @@ export class LargeView {
       throw error;
     }
     this.#editor.resized();
-    this.#editor.focusPicture();
+    this.#editor.focusInside();
   }
 
   close() {
@@ -58,6 +58,6 @@ export class LargeView {
     this.away.classList.add("hidden");
     this.#home.prepend(this.#content);
     this.#editor.resized();
-    this.#editor.focusPicture();
+    this.#editor.focusInside();
   }
 }

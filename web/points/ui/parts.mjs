@@ -23,7 +23,7 @@ export function makeParts(editor) {
   const picture = element("div", { class: "picture" }, canvas, makeZoomButtons(editor), notice.element, poses.element, unread.element);
   const text = element("div", { class: "text hidden" }, area);
   const line = element("div", { class: "status" }, message, size);
-  const content = element("div", { class: "editor" }, toolbar.element,
+  const content = element("div", { class: "editor", tabindex: "-1" }, toolbar.element,
     element("div", { class: "stage" }, picture, text, side.element), line);
   return { canvas, message, size, area, toolbar, side, poses, unread, notice, picture, text, line, content };
 }

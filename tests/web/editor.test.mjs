@@ -1,0 +1,109 @@
+// The editor's element on a stand-in for a page: who gets the focus, and who the keys.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { document, nextFrame, press, send, type } from "./stand_in.mjs";
+
+const { PointsEditor } = await import("../../web/points/editor.mjs");
+const NECK = '{"people":[{"joints":{"neck":{"x":50,"y":50}}}]}';
+const reached = [];
+document.body.addEventListener("keydown", ({ key }) => reached.push(key));
+let editor;
+
+beforeEach(() => {
+  editor?.element.remove();
+  reached.length = 0;
+  editor = new PointsEditor({});
+  document.body.append(editor.element);
+  editor.text = NECK;
+  editor.fit();
+  nextFrame();
+});
+
+const holder = () => editor.element.shadowRoot.activeElement;
+const toolbarGap = () => editor.toolbar.element;
+const heading = () => editor.side.element.querySelector("h4");
+
+for (const [what, part] of Object.entries({ "the status line": () => editor.parts.message, "the toolbar": toolbarGap, "a heading": heading })) {
+  test(`a press on ${what} gives the focus to the picture, and the keys stay in the editor`, () => {
+    press(part());
+    assert.equal(holder(), editor.parts.canvas);
+    editor.session.select({ kind: "joint", part: "joints", name: "neck" });
+    for (const key of ["Delete", "Backspace", "r"]) type(key);
+    assert.deepEqual([reached, editor.session.tool], [[], "roi_box"]);
+    assert.equal(editor.session.doc.people[0].joints.neck, undefined);
+  });
+}
+
+test("whoever gives the focus to the editor gives it to the picture, and a button keeps its own", () => {
+  editor.element.focus();
+  assert.equal(holder(), editor.parts.canvas);
+  const undo = editor.toolbar.element.querySelector("button");
+  press(undo);
+  assert.equal(holder(), undo);
+});
+
+test("where the text is shown in the picture's place, it gets the focus, and gives it back", () => {
+  editor.toggle("text");
+  assert.equal(holder(), editor.parts.area);
+  press(editor.parts.message);
+  assert.equal(holder(), editor.parts.area);
+  type("Delete");
+  assert.deepEqual(reached, []);
+  type("Escape");
+  assert.equal(holder(), editor.parts.canvas);
+});
+
+test("in the full window presses on nothing give the focus to the picture as well", () => {
+  editor.large.open();
+  press(editor.parts.message);
+  assert.equal(holder(), editor.parts.canvas);
+  editor.toggle("text");
+  editor.large.close();
+  assert.equal(holder(), editor.parts.area);
+});
+
+test("a button that can no longer be pressed leaves the focus to the picture", () => {
+  editor.session.addPerson();
+  nextFrame();
+  const undo = editor.toolbar.element.childNodes[1].childNodes[2];
+  press(undo);
+  send(undo, "click");
+  nextFrame();
+  assert.deepEqual([undo.disabled, holder() === editor.parts.canvas], [true, true]);
+});
+
+test("a notice that goes away leaves the focus to the picture", () => {
+  editor.text = '{"width":200,"height":100,"positive":[[100,0]]}';
+  editor.session.showPicture([100, 100]);
+  nextFrame();
+  const keep = editor.parts.notice.element.querySelector("button");
+  press(keep);
+  send(keep, "click");
+  nextFrame();
+  assert.equal(holder(), editor.parts.canvas);
+});
+
+function click(...[clientX, clientY]) {
+  for (const name of ["pointerdown", "pointerup"]) {
+    send(editor.parts.canvas, name, { pointerId: 1, pointerType: "mouse", button: 0, clientX, clientY });
+  }
+}
+
+test("Space drags the picture until it is released, or the focus goes elsewhere", () => {
+  editor.session.setTool("positive");
+  const points = () => editor.session.doc.positive.length;
+  press(editor.parts.canvas);
+  type(" ");
+  click(100, 100);
+  assert.equal(points(), 0);
+  type(" ", "keyup");
+  click(100, 100);
+  assert.equal(points(), 1);
+  type(" ");
+  // Another window takes the focus, and hears of the release.
+  editor.parts.canvas.blur();
+  editor.parts.canvas.focus();
+  click(300, 300);
+  assert.equal(points(), 2);
+});
