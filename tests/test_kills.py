@@ -321,5 +321,5 @@ def test_a_full_disk_ends_a_run_with_a_sentence_and_a_whole_checkpoint(tmp_path,
     end()
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names <= {"checkpoint.pt", "log.csv", "sample_final.png"}
+    assert names <= {"checkpoint.pt", "log.csv", "sample_final.png", "written"}
     assert work(replace(fake.FakeRecipe.plan, steps=9))

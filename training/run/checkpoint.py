@@ -101,15 +101,20 @@ def _empty(tree: Any) -> Any:
 
 def mark_written(work: Path, step: int, out: Path) -> None:
     """Note in the work folder that the weights of a step, and all that belongs beside them, are in `out`."""
-    line = _written(step, out)
+    line = _written(work, step, out)
     write_then_rename(work / WRITTEN, lambda place: place.write_text(line, encoding="utf-8"))
 
 
 def is_written(work: Path, step: int, out: Path) -> bool:
     """Whether that was noted, and the file is there still."""
     mark = work / WRITTEN
-    return out.exists() and mark.exists() and mark.read_text("utf-8") == _written(step, out)
+    return out.exists() and mark.exists() and mark.read_text("utf-8") == _written(work, step, out)
 
 
-def _written(step: int, out: Path) -> str:
-    return f"{step} {out.resolve()}\n"
+def _written(work: Path, step: int, out: Path) -> str:
+    """The step, and the file as it is seen from the work folder: both may be moved together."""
+    try:
+        place = os.path.relpath(out.resolve(), work.resolve())
+    except ValueError:  # another drive of Windows
+        place = str(out.resolve())
+    return f"{step} {place}\n"

@@ -126,18 +126,20 @@ class TestPoCoLD:
 
 class TestHaGRID:
     def annotated(self, folder: Path, **change: Any) -> list[str]:
-        picture(folder / "images" / "palm" / "key.jpg", (80, 64))
+        for name in ("key", "late"):
+            picture(folder / "images" / "palm" / f"{name}.jpg", (80, 64))
         mask = np.zeros((64, 80), np.uint8)
         mask[10:50, 10:70] = 255
         (folder / "masks").mkdir(exist_ok=True)
-        for number in range(2):
-            Image.fromarray(mask).save(folder / "masks" / f"key_{number}.png")
+        for name in ("key_0", "key_1", "late_0"):
+            Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
         points = [[0.2 + 0.02 * number, 0.3 + 0.01 * number] for number in range(21)]
         other = [(x + 0.1, y) for x, y in points]
         entry = {"labels": ["palm", "no_gesture"], "leading_hand": "left", "landmarks": [points, other]}
         entry |= change
+        late = {"labels": ["palm"], "leading_hand": "left", "landmarks": [points]} | change
         (folder / "annotations").mkdir(exist_ok=True)
-        write_json(folder / "annotations" / "palm.json", {"key": entry})
+        write_json(folder / "annotations" / "palm.json", {"key": entry, "late": late})
         return [
             "import", "hagrid", str(folder / "annotations"), "--images", str(folder / "images"),
             "--masks", str(folder / "masks"), "--size", "64", "--held-out", "1",
@@ -147,8 +149,8 @@ class TestHaGRID:
     def test_its_landmarks_become_hands(self, tmp_path: Path) -> None:
         assert command.main(self.annotated(tmp_path)) == 0
         folder = tmp_path / "data" / "train" / "hands"
-        assert np.load(folder / "left.npy").tolist() == [True]
-        assert json.loads((folder / "captions.json").read_text()) == ["a left hand, palm"]
+        assert np.load(folder / "left.npy").tolist() == [True, False]  # the other photograph is held out
+        assert json.loads((folder / "captions.json").read_text())[0] == "a left hand, palm"
         lines = (tmp_path / "data" / "hagrid_list.jsonl").read_text().splitlines()
         second = json.loads(lines[1])
         assert second["left"] is False and second["joints"][0] == pytest.approx([0.3 * 80, 0.3 * 64])
