@@ -4,6 +4,8 @@ Everybody is made from the skeleton with hands and the caption. Two stages: each
 the body round it. One stage: the same body network from the same skeleton, without a hand to start from, by
 the same budget: as many steps as both stages have together. "hard" is the hand pasted onto that picture;
 "constant" and "sequential" are the two masks of the blended latents, with the same paste at the end.
+"autoencoder" is the true picture through the autoencoder alone: what no body network can exceed at this size,
+where a hand is three or four cells of the latents wide, and only a pasted hand does.
 """
 
 from __future__ import annotations
@@ -146,8 +148,15 @@ def _measure_close_ups(
         measured.add(f"close_up_joint_err.{named}", hand_error(found, truth.joints, boxes))
         if name == "hands":
             measured.add("mask_iou", metrics.iou(masks.cpu(), truth.masks))
-    found = detect_hands(family.hand_detector, truth.images, boxes, truth.left).cpu()
-    measured.add("close_up_joint_err.truth", hand_error(found, truth.joints, boxes))
+    for name, images in {"truth": truth.images, "autoencoder": through(family, truth.images)}.items():
+        found = detect_hands(family.hand_detector, images, boxes, truth.left).cpu()
+        measured.add(f"close_up_joint_err.{name}", hand_error(found, truth.joints, boxes))
+
+
+def through(family: Family, images: Tensor) -> Tensor:
+    """Pictures (B,3,S,S) in 0..1 through the autoencoder alone."""
+    generator = family.hands.generator
+    return generator.decode(generator.encode(images)).clamp(0, 1).to(images)
 
 
 def hand_error(found: Tensor, truth: Tensor, boxes: Tensor) -> Tensor:
@@ -194,7 +203,8 @@ def with_something(masks: Tensor) -> Tensor:
 
 def _measure_people(family: Family, batch: Batch, measured: PerPerson) -> None:
     people, known = batch.people, (batch.canvas[:, 3:] > 0.5).float()
-    for name, images in {"truth": people.unoccluded, **batch.made}.items():
+    truth = {"truth": people.unoccluded, "autoencoder": through(family, people.unoccluded)}
+    for name, images in {**truth, **batch.made}.items():
         named = "two_stage" if name == SEQUENTIAL else name
         measured.add(f"hand_joint_err.{named}", _hand_errors(family, batch, images))
         found = find_bodies(family.body_detector, images)

@@ -34,7 +34,9 @@ def test_every_figure_is_measured_and_the_comparison_is_optional(folder: Path) -
     family = evaluation.load_family(folder)
     figures = evaluation.evaluate_hands(family, SEEDS, steps=1, on_batch=batches.append)
     for metric in ("hand_joint_err", "body_joint_err"):
-        assert {f"{metric}.{name}" for name in ("truth", "one_stage", "two_stage")} <= set(figures)
+        names = ("truth", "autoencoder", "one_stage", "two_stage")
+        assert {f"{metric}.{name}" for name in names} <= set(figures)
+    assert "close_up_joint_err.autoencoder" in figures
     assert {f"seam_err.{name}" for name in ("truth", "hard", "constant", "sequential")} <= set(figures)
     assert 0 <= figures["mask_iou"] <= 1 and "close_up_joint_err.without_mask" not in figures
     assert figures["samples.people"] == 2 and figures["samples.hands"] >= 2
