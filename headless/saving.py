@@ -6,7 +6,8 @@ import json
 import os
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..models.files import path_inside, write_then_rename
+from ..models.files import path_inside, write_new
 from ..models.sentences import shown
 
 DEFAULT_PREFIX = "ComfyUI"
@@ -34,7 +35,7 @@ def save_pngs(
         images: (B, H, W, C) 0..1.
         folder: where they go; made when it is missing.
         prefix: beginning of the names. It may hold folders, %width%, %height%, %year% ... %second% and
-            %batch_num%. Numbers go on after the highest one there.
+            %batch_num%. Numbers go on after the highest one there, and no file is replaced.
         text: what is written into each file, by its key.
         compression: of PNG, 0 to 9.
 
@@ -52,32 +53,61 @@ def save_pngs(
         target = path_inside(folder, subfolder)
     except ValueError as error:
         raise ValueError(f"'filename_prefix': {error}; use a name inside it") from error
-    first = next_number(target, stem)
+    number = next_number(target, stem)
     saved = []
     for index, picture in enumerate(images):
-        name = f"{stem.replace('%batch_num%', str(index))}_{first + index:05}_.png"
-        write_png(target / name, picture, text, compression)
-        saved.append({"filename": name, "subfolder": subfolder})
+        named = stem.replace("%batch_num%", str(index))
+        write = partial(write_png, picture, text, compression)
+        number = write_numbered(target, named, number, write)
+        saved.append({"filename": file_name(named, number), "subfolder": subfolder})
+        number += 1
     return saved
 
 
-def write_png(path: Path, picture: torch.Tensor, text: Mapping[str, str], compression: int = 4) -> Path:
+def write_numbered(
+    folder: Path, stem: str, number: int, write: Callable[[Path], object], suffix: str = ".png"
+) -> int:
+    """Write a file under the first number from `number` on that no file has; gives that number.
+
+    Another program may save under the same stem at the same time: a name that it takes first stays its own.
+
+    Args:
+        folder: where; made when it is missing.
+        stem: beginning of the name.
+        number: the first one to try, as `next_number` gives it.
+        write: fills the file at the path that it is given.
+        suffix: end of the name.
+
+    Raises OSError for a full disk.
+    """
+    while not write_new(folder / file_name(stem, number, suffix), write):
+        number += 1
+    return number
+
+
+def file_name(stem: str, number: int, suffix: str = ".png") -> str:
+    """The name of a numbered file, as ComfyUI writes it.
+
+    >>> file_name("person", 7)
+    'person_00007_.png'
+    """
+    return f"{stem}_{number:05}_{suffix}"
+
+
+def write_png(picture: torch.Tensor, text: Mapping[str, str], compression: int, place: Path) -> None:
     """Write one picture; values are cut to 8 bits by truncation, as ComfyUI does.
 
     Args:
-        path: the PNG file; what stood there stays when writing fails.
         picture: (H, W, C) 0..1; values outside are clipped.
         text: what is written into the file, by its key.
         compression: of PNG, 0 to 9.
+        place: the file, whatever its name ends in.
     """
     pixels = np.clip(255.0 * picture.cpu().numpy(), 0, 255).astype(np.uint8)
     info = PngInfo()
     for key, value in text.items():
         info.add_text(key, value)
-    image = Image.fromarray(pixels)
-    return write_then_rename(
-        path, lambda place: image.save(place, format="PNG", pnginfo=info, compress_level=compression)
-    )
+    Image.fromarray(pixels).save(place, format="PNG", pnginfo=info, compress_level=compression)
 
 
 def png_text(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:

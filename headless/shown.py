@@ -1,19 +1,36 @@
-"""Pictures that a graph only shows, kept."""
+"""What nodes show: the files that they saved, and the pictures that they only show, which can be kept."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .graph import Graph
-from .saving import next_number
+from .saving import file_name, next_number, write_numbered
 from .settings import title_of
 
 LONGEST_TITLE = 50
 """Characters of up to four bytes; file systems take 255 bytes, the number among them."""
+
+
+def shown_files(ui: Mapping[str, Any], folder_type: str) -> list[dict[str, Any]]:
+    """The files that a node shows, under whatever key: pictures, sounds, videos, models.
+
+    Args:
+        ui: what one node shows.
+        folder_type: "output" for what it saved, "temp" for what it only shows.
+
+    >>> shown_files({"audio": [{"filename": "a.flac", "type": "output"}], "text": ["a"]}, "output")
+    [{'filename': 'a.flac', 'type': 'output'}]
+    """
+    listed = [each for shown in ui.values() if isinstance(shown, (list, tuple)) for each in shown]
+    files = [each for each in listed if isinstance(each, dict) and each.get("filename")]
+    found = [file for file in files if file.get("type") == folder_type]
+    return list({(file.get("subfolder", ""), file["filename"]): file for file in found}.values())
 
 
 def keep_shown(graph: Graph, ui: Mapping[str, Mapping[str, Any]], temp: Path, folder: Path) -> list[Path]:
@@ -24,16 +41,17 @@ def keep_shown(graph: Graph, ui: Mapping[str, Mapping[str, Any]], temp: Path, fo
         ui: node id -> what it shows.
         temp: the folder that holds the shown pictures.
         folder: where they are kept; made when it is missing.
+
+    Raises OSError for a full disk.
     """
     kept = []
     for node_id in [key for key in graph if key in ui]:
         stem = _stem(title_of(graph[node_id]))
-        for image in ui[node_id].get("images", []):
-            if image.get("type") == "temp":
-                folder.mkdir(parents=True, exist_ok=True)
-                source = temp / image.get("subfolder", "") / image["filename"]
-                name = f"{stem}_{next_number(folder, stem):05}_.png"
-                kept.append(Path(shutil.copy(source, folder / name)))
+        for shown in shown_files(ui[node_id], "temp"):
+            source = temp / shown.get("subfolder", "") / shown["filename"]
+            copy = partial(shutil.copyfile, source)
+            number = write_numbered(folder, stem, next_number(folder, stem), copy, source.suffix)
+            kept.append(folder / file_name(stem, number, source.suffix))
     return kept
 
 

@@ -3,8 +3,9 @@
 import copy
 
 import pytest
+from figura.headless import shown
 from figura.headless.runner import Runner
-from figura.headless.shown import keep_shown
+from figura.headless.shown import keep_shown, shown_files
 from figura.host.plain import PlainHost
 from PIL import Image
 
@@ -43,3 +44,26 @@ def test_every_title_makes_a_name(tmp_path, meta, name):
     graph["3"]["_meta"] = meta
     kept = keep_shown(graph, Runner(host).run(GRAPH).ui, host.temp_dir(), tmp_path / "stages")
     assert kept[0].name == name and kept[0].is_file()
+
+
+def test_two_runs_that_keep_at_once_replace_nothing_of_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(shown, "next_number", lambda *asked: 1)  # both looked before either wrote
+    host = PlainHost(output_dir=tmp_path / "out")
+    ui = Runner(host).run(GRAPH).ui
+    kept = [keep_shown(GRAPH, ui, host.temp_dir(), tmp_path / "stages") for _ in range(2)]
+    assert [paths[0].name for paths in kept] == ["what_changed_00001_.png", "what_changed_00002_.png"]
+    assert all(path.is_file() for paths in kept for path in paths)
+
+
+def test_files_are_found_under_whatever_key_each_once():
+    sound, preview = {"filename": "a.flac", "type": "output"}, {"filename": "p.png", "type": "temp"}
+    ui = {"audio": [sound], "images": [preview, sound], "animated": (True,), "text": ["a"], "n": 3}
+    assert shown_files(ui, "output") == [sound] and shown_files(ui, "temp") == [preview]
+
+
+def test_a_sound_that_is_only_shown_keeps_its_ending(tmp_path):
+    (tmp_path / "x.flac").write_bytes(b"sound")
+    graph = {"1": {"class_type": "PreviewAudio", "inputs": {}}}
+    ui = {"1": {"audio": [{"filename": "x.flac", "subfolder": "", "type": "temp"}]}}
+    (kept,) = keep_shown(graph, ui, tmp_path, tmp_path / "stages")
+    assert kept.name == "previewaudio_00001_.flac" and kept.read_bytes() == b"sound"

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from figura.headless import saving
 from figura.headless.runner import NodeError, Runner
 from figura.headless.saving import next_number, save_pngs
 from figura.headless.stock_nodes import (
@@ -150,6 +151,19 @@ def test_numbers_follow_the_highest_of_the_same_prefix(tmp_path, names, number):
     for name in names:
         (tmp_path / name).touch()
     assert next_number(tmp_path, "x") == number
+
+
+def test_two_runs_that_count_at_once_replace_no_picture_of_each_other(host, monkeypatch):
+    monkeypatch.setattr(saving, "next_number", lambda *asked: 1)  # both looked before either wrote
+    first, second = (
+        save_pngs(torch.full((2, 3, 5, 3), value), host.output_dir(), "sub/x", {}, 1) for value in (0.2, 0.8)
+    )
+    assert [each["filename"] for each in first] == ["x_00001_.png", "x_00002_.png"]
+    assert [each["filename"] for each in second] == ["x_00003_.png", "x_00004_.png"]
+    for saved, value in ((first, 51), (second, 204)):
+        for each in saved:
+            with Image.open(host.output_dir() / "sub" / each["filename"]) as image:
+                assert image.getpixel((0, 0)) == (value, value, value)
 
 
 def test_prefix_variables_are_filled(host):
