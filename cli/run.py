@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..headless.graph import Classes, Graph, GraphError, load_graph
+from ..headless.graph import Classes, Graph, load_graph
 from ..headless.jobs import Job, JobResult, make_jobs
 from ..headless.settings import same_everywhere
 from ..headless.shipped import find_workflow, workflow_names
+from ..host import Cancelled
 from ..models.cluster import add_cluster_arguments, named_cluster
 from ..models.sentences import message_of
 from .console import ProgressLine, complain, note, say
 
 if TYPE_CHECKING:
+    from ..headless.runner import Runner
     from .console import Commands
+
+log = logging.getLogger(__name__)
 
 DEMO_WORKFLOW = "phac_pose"
 MOST_NAMED = 10
 """Pictures that failed alike."""
+NOTHING = "nothing was saved: the graph has no Save node"
 
 
 def add_demo(commands: Commands) -> None:
@@ -55,7 +61,7 @@ def add_run(commands: Commands) -> None:
     run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
     run.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best there is; not with --server)")
     patience = "--server: seconds without a word of a run after which it is given up (1800)"
-    run.add_argument("--patience", type=float, default=1800.0, metavar="SECONDS", help=patience)
+    run.add_argument("--patience", type=float, metavar="SECONDS", help=patience)
     add_cluster_arguments(run)
     run.set_defaults(command=run_command)
 
@@ -76,6 +82,8 @@ def run_command(args: argparse.Namespace) -> int:
     graph = load_graph(find_workflow(args.workflow))
     jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes())
     cluster = named_cluster(args)
+    if args.patience is not None and not args.server:
+        raise ValueError("--patience is for --server, which was not given")
     if not args.server and cluster is None:
         return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
     for option in ("stages", "device"):
@@ -94,9 +102,11 @@ def run_command(args: argparse.Namespace) -> int:
         for result in run_on_ray(jobs, args.output, cluster, line.report):
             table.tell(result)
     else:
+        from ..headless.server import PATIENCE
         from ..headless.sharing import run_on_servers
 
-        run_on_servers(args.server, jobs, args.output, line.report, table.tell, patience=args.patience)
+        patience = PATIENCE if args.patience is None else args.patience
+        run_on_servers(args.server, jobs, args.output, line.report, table.tell, patience=patience)
     return table.end(time.monotonic() - started)
 
 
@@ -128,6 +138,8 @@ def run_here(
 ) -> Iterator[JobResult]:
     """Run jobs one after another in this process. One that fails does not keep the others from running.
 
+    What nodes only show is kept in the folder stages, of several jobs in one of each job's own.
+
     Args:
         jobs: the graphs, in order.
         output: folder for what they save.
@@ -135,20 +147,35 @@ def run_here(
         classes: node classes by name; None for all there are.
         stages: whether what nodes only show is kept, too.
     """
-    from ..headless.runner import NodeError, Runner
-    from ..headless.shown import keep_shown
+    from ..headless.runner import Runner
     from ..host.plain import PlainHost, device_named
 
     host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
     runner = Runner(host, classes)
     for job in jobs:
         host.report = _reporter(job.graph)
-        try:
-            result = runner.run(job.graph)
-            kept = keep_shown(job.graph, result.ui, host.temp_dir(), output / "stages") if stages else []
-            yield JobResult(job, kept + result.files)
-        except (GraphError, NodeError) as error:
-            yield JobResult(job, error=error)
+        folder = output / "stages" / (job.name if len(jobs) > 1 else "")
+        result = _run_one(runner, job, folder if stages else None)
+        runner.drop_shown()
+        yield result
+
+
+def _run_one(runner: Runner, job: Job, stages: Path | None) -> JobResult:
+    """One job; whatever goes wrong is its own error, but for a stop. stages: where shown files are kept."""
+    from ..headless.shown import keep_shown
+
+    files: list[Path] = []
+    try:
+        result = runner.run(job.graph)
+        files = result.files
+        if stages is not None:
+            files = keep_shown(job.graph, result.ui, runner.host.temp_dir(), stages) + files
+    except Cancelled:
+        raise
+    except Exception as error:
+        log.info("%s failed", job.name or "the run", exc_info=True)
+        return JobResult(job, files, error)
+    return JobResult(job, files)
 
 
 def _reporter(graph: Graph) -> Callable[..., None]:
@@ -166,10 +193,12 @@ def _tell(results: Iterable[JobResult]) -> int:
     failed = False
     for result in results:
         _say_files(result)
+        name = f"{result.job.name}: " if result.job.name else ""
         if result.error is not None:
             failed = True
-            name = f"{result.job.name}: " if result.job.name else ""
             complain(name + message_of(result.error))
+        elif not result.files:
+            note(f"{name}{NOTHING}; --stages keeps what Preview nodes show")
     return 1 if failed else 0
 
 
@@ -183,19 +212,19 @@ class BatchTable:
 
     def __init__(self, line: ProgressLine) -> None:
         self._line = line
-        self._names: dict[str, list[str]] = {"saved": [], "there already": []}
+        self._names: dict[str, list[str]] = {"saved": [], "there already": [], NOTHING: []}
 
     def tell(self, result: JobResult) -> None:
         """Take in one result."""
         self._line.clear()
         _say_files(result)
-        there = "there already" if result.earlier else "saved"
+        there = "there already" if result.earlier else "saved" if result.files else NOTHING
         what = there if result.error is None else message_of(result.error)
         self._names.setdefault(what, []).append(result.job.name)
 
     def end(self, seconds: float) -> int:
         """Say the table; the exit status."""
-        failures = [what for what in self._names if what not in ("saved", "there already")]
+        failures = [what for what in self._names if what not in ("saved", "there already", NOTHING)]
         self._line.clear()
         note("pictures  what became of them")
         for what, names in self._names.items():

@@ -5,7 +5,6 @@ A graph is a dict: node id -> {"class_type": name, "inputs": {name: constant or 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import math
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.sentences import printable, shown
+from .unknown import unknown_class
 
 Graph = dict[str, dict[str, Any]]
 Classes = Mapping[str, type]
@@ -220,13 +220,13 @@ def validate(graph: Graph, classes: Classes) -> list[str]:
 def _check_classes(graph: Graph, classes: Classes) -> None:
     """GraphError for nodes of unknown classes. What is meant is guessed for those that are told."""
     unknown = [node_id for node_id, node in graph.items() if node["class_type"] not in classes]
-    told = [_unknown_class(node_id, graph[node_id], classes) for node_id in unknown[:MOST_PROBLEMS]]
-    rest = [
-        Problem(node_id, graph[node_id]["class_type"], "", "unknown node type")
-        for node_id in unknown[MOST_PROBLEMS:]
-    ]
+    names = [graph[node_id]["class_type"] for node_id in unknown]
+    said = [unknown_class(_name(name), classes) for name in names[:MOST_PROBLEMS]]
+    said += ["unknown node type"] * (len(names) - len(said))
     if unknown:
-        raise GraphError([*told, *rest])
+        raise GraphError(
+            [Problem(node_id, name, "", what) for node_id, name, what in zip(unknown, names, said)]
+        )
 
 
 def _check_node(graph: Graph, node_id: str, classes: Classes) -> Iterator[Problem]:
@@ -352,14 +352,6 @@ def _convert(value: Any, spec: InputSpec) -> Any:
     if value is None and spec.type in CONVERTERS:
         raise TypeError
     return CONVERTERS[spec.type](value) if isinstance(spec.type, str) and spec.type in CONVERTERS else value
-
-
-def _unknown_class(node_id: str, node: Mapping[str, Any], classes: Classes) -> Problem:
-    close = difflib.get_close_matches(_name(node["class_type"]), list(classes), n=1)
-    hint = (
-        f"did you mean {close[0]}?" if close else "run this graph in a ComfyUI that has it, with --server URL"
-    )
-    return Problem(node_id, node["class_type"], "", f"unknown node type: {hint}")
 
 
 def _cycle(graph: Graph, path: Sequence[str], back_to: str) -> Problem:

@@ -222,6 +222,15 @@ def _unfit(path: Path) -> str:
     return ""
 
 
+def without_folders(graph: Graph) -> Graph:
+    """The graph as results carry it: loaders name their pictures without the folders of this machine."""
+    for key in _loaders(graph):
+        name = graph[key]["inputs"].get("image")
+        if isinstance(name, str) and Path(name).is_absolute():
+            graph[key]["inputs"]["image"] = Path(name).name
+    return graph
+
+
 def _find_shipped_images(graph: Graph) -> None:
     """Give the path of a picture that comes with the pack where no file of that name is here."""
     for node in graph.values():

@@ -22,16 +22,21 @@ SAMPLERS = [
 SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal"]
 
 
+def needs_comfyui() -> str:
+    """What is said of such a node, behind its name."""
+    return (
+        f"is a node of ComfyUI and needs it: run the workflow there, or give `{typed('run')}` the address of "
+        "a running ComfyUI by --server."
+    )
+
+
 class NeedsComfyUI:
     """A node that is declared but not run here."""
 
     FUNCTION = "run"
 
     def run(self, **inputs: Any) -> tuple[Any, ...]:
-        raise RuntimeError(
-            f"{type(self).__name__} is a node of ComfyUI and needs it: run the workflow there, or give "
-            f"`{typed('run')}` the address of a running ComfyUI by --server."
-        )
+        raise RuntimeError(f"{type(self).__name__} {needs_comfyui()}")
 
 
 class CheckpointLoaderSimple(NeedsComfyUI):

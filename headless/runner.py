@@ -6,11 +6,14 @@ second run computes only what changed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import shutil
+import traceback
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,13 @@ import torch
 
 from ..host import Cancelled, use_host
 from ..host.plain import PlainHost
+from ..models.diffusion.placement import ran_out
 from ..models.sentences import message_of
 from .graph import (
     Classes,
     Graph,
     GraphError,
+    Problem,
     accepted_names,
     check_shape,
     constant_inputs,
@@ -31,24 +36,35 @@ from .graph import (
     is_link,
     validate,
 )
+from .jobs import without_folders
+from .native_nodes import NATIVE_NODES, NeedsComfyUI, needs_comfyui
+from .shown import shown_files
 
 log = logging.getLogger(__name__)
 
+RAN_OUT = "memory ran out"
+"""Beginning of the errors that say what helps then."""
+
 
 class NodeError(RuntimeError):
-    """A node failed while running: node_id, class_type and, where one input is to blame, input_name."""
+    """A node failed while running: node_id, class_type and, where one input is to blame, input_name.
+
+    ran_out: there was no memory left for it.
+    """
 
     def __init__(self, node_id: str, class_type: str, error: BaseException, input_name: str = "") -> None:
         self.node_id, self.class_type, self.input_name = node_id, class_type, input_name
+        self.ran_out = ran_out(error)
+        message = _said_of_memory(error) if self.ran_out else message_of(error)
         place = f"node {node_id} ({class_type})" + (f", input {input_name!r}" if input_name else "")
-        super().__init__(f"{place}: {message_of(error)}")
+        super().__init__(f"{place}: {message}")
 
 
 @dataclass
 class RunResult:
     """What one run gave.
 
-    outputs: node id -> output tuple; ui: node id -> what it shows; files: pictures in the output folder.
+    outputs: node id -> output tuple; ui: node id -> what it shows; files: those saved in the output folder.
     """
 
     outputs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -68,7 +84,6 @@ class _Kept:
 def all_node_classes() -> dict[str, type]:
     """The stock nodes, those among them that are only declared here, and the pack's own."""
     from ..nodes import NODE_CLASS_MAPPINGS
-    from .native_nodes import NATIVE_NODES
     from .stock_nodes import STOCK_NODES
 
     return {**STOCK_NODES, **NATIVE_NODES, **NODE_CLASS_MAPPINGS}
@@ -88,12 +103,24 @@ class Runner:
         self.host.cancel()
 
     def run(self, graph: Mapping[str, Any], extra_pnginfo: Mapping[str, Any] | None = None) -> RunResult:
-        """Validate and run. Raises GraphError before, NodeError during the run, Cancelled when stopped."""
+        """Validate and run. Raises GraphError before, NodeError during the run, Cancelled when stopped.
+
+        After a NodeError that says that memory ran out, nothing is kept of what nodes gave.
+        """
+        try:
+            return self._run(graph, extra_pnginfo)
+        except NodeError as error:
+            if error.ran_out:
+                self._free_memory(error)
+            raise
+
+    def _run(self, graph: Mapping[str, Any], extra_pnginfo: Mapping[str, Any] | None) -> RunResult:
         prompt = check_shape(graph)
-        original = json.loads(json.dumps(prompt))
+        original = without_folders(json.loads(json.dumps(prompt)))
         self.host.resume()
         with use_host(self.host), torch.inference_mode():
             order = validate(prompt, self.classes)
+            self._refuse_declared(prompt, order)
             self._forget_nodes_not_in(prompt)
             result = RunResult()
             signatures: dict[str, str] = {}
@@ -104,10 +131,39 @@ class Runner:
                 self._run_or_reuse(prompt, node_id, signatures[node_id], hidden, result)
         return result
 
+    def _refuse_declared(self, prompt: Graph, order: Sequence[str]) -> None:
+        """GraphError that names the nodes which only ComfyUI can run, before any other has run."""
+        lacking = [key for key in order if issubclass(self.classes[prompt[key]["class_type"]], NeedsComfyUI)]
+        if lacking:
+            raise GraphError(
+                [Problem(key, prompt[key]["class_type"], "", needs_comfyui()) for key in lacking]
+            )
+
+    def drop_shown(self) -> None:
+        """Remove the files of what nodes only showed; those nodes run again in the next run."""
+        self.forget([key for key, kept in self._kept.items() if shown_files(kept.ui, "temp")])
+        for path in self.host.temp_dir().iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):  # one that somebody reads goes with the folder
+                    path.unlink()
+
     def forget(self, node_ids: Iterable[str]) -> None:
         """Have these nodes run again in the next run, whether their inputs change or not."""
         for node_id in node_ids:
             self._kept.pop(node_id, None)
+
+    def _free_memory(self, error: NodeError) -> None:
+        """Let go of what nodes gave, and of what the frames of a failed run still hold."""
+        self._kept.clear()
+        failed: BaseException | None = error
+        while failed is not None:
+            traceback.clear_frames(failed.__traceback__)
+            failed = failed.__cause__ or failed.__context__
+        torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
 
     def _run_or_reuse(
         self, prompt: Graph, node_id: str, signature: str, hidden: Mapping[str, Any], result: RunResult
@@ -132,7 +188,7 @@ class Runner:
         arguments = self._arguments(node, type(instance), hidden)
         try:
             answer = getattr(instance, type(instance).FUNCTION)(**arguments)
-        except (Cancelled, KeyboardInterrupt, torch.cuda.OutOfMemoryError):
+        except Cancelled:
             raise
         except Exception as error:
             raise NodeError(node_id, node["class_type"], error, _blamed_input(error, arguments)) from error
@@ -177,8 +233,8 @@ class Runner:
                 del store[node_id]
 
     def _files(self, ui: Mapping[str, Any]) -> list[Path]:
-        saved = [image for image in ui.get("images", []) if image.get("type") == "output"]
-        return [self.host.output_dir() / image.get("subfolder", "") / image["filename"] for image in saved]
+        saved = shown_files(ui, "output")
+        return [self.host.output_dir() / file.get("subfolder", "") / file["filename"] for file in saved]
 
 
 def _is_changed(node: Mapping[str, Any], node_class: Any) -> Any:
@@ -201,6 +257,16 @@ def _is_changed(node: Mapping[str, Any], node_class: Any) -> Any:
 
 def _hidden_type(declared: Any) -> str:
     return declared if isinstance(declared, str) else str(declared[0])
+
+
+def _said_of_memory(error: BaseException) -> str:
+    """What helps when memory ran out, where the node does not say it."""
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    if said.startswith(RAN_OUT):
+        return said
+    elsewhere = ", or give --device cpu" if isinstance(error, torch.OutOfMemoryError) else ""
+    remedy = f"take a smaller picture or fewer at a time, close other programs{elsewhere}"
+    return f"{RAN_OUT}: {remedy} ({said[:200]})"
 
 
 def _unpack(answer: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -81,7 +81,7 @@ def _names(node: dict[str, Any]) -> set[str]:
 def _read(text: str, spec: InputSpec | None, current: Any) -> Any:
     """A value of the declared type; ValueError says what is accepted. Without a declaration: as it was."""
     if spec is None:
-        return text if isinstance(current, str) else _json_or_text(text)
+        return _read_like(text, current)
     if spec.choices is not None:
         return next((choice for choice in spec.choices if str(choice) == text), text)
     if spec.type == "STRING":
@@ -94,6 +94,29 @@ def _read(text: str, spec: InputSpec | None, current: Any) -> Any:
     if not is_link(value):
         raise ValueError(f'a {spec.type} comes from another node: a link like ["3", 0] is accepted')
     return value
+
+
+def _read_like(text: str, current: Any) -> Any:
+    """A value of the kind that an input of a node has now that only a server knows, or a link."""
+    if isinstance(current, str):
+        return text
+    value = _json_or_text(text)
+    if is_link(value):
+        return value
+    if isinstance(current, bool):
+        return _boolean(text)
+    if isinstance(current, (int, float)):
+        return _whole_or_not(text)
+    # ComfyUI takes every text for true; of a boolean it makes the text again where one is wanted.
+    return {"True": True, "False": False}.get(text, value)
+
+
+def _whole_or_not(text: str) -> int | float:
+    """A number; the page writes 1.0 as 1, so that a whole one may become any other."""
+    try:
+        return _number(text, whole=True)
+    except ValueError:
+        return _number(text, whole=False)
 
 
 def _json_or_text(text: str) -> Any:

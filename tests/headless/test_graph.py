@@ -12,6 +12,7 @@ from figura.headless.graph import (
     types_match,
     validate,
 )
+from figura.headless.runner import all_node_classes
 from figura.headless.stock_nodes import STOCK_NODES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,8 +103,33 @@ def test_a_missing_required_input_is_told_even_when_it_has_a_default():
     )
 
 
-def test_an_unknown_node_type_suggests_the_nearest_name():
-    assert "did you mean LoadImage" in problems({"1": {"class_type": "LoadImige", "inputs": {}}})
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LoadImige", "LoadImage"), ("LoadImges", "LoadImage"), ("FiguraPointPromt", "FiguraPointPrompt"),
+        ("figuraPHACSamplr", "FiguraPHACSampler"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_node_type_suggests_the_nearest_name(name, meant):
+    with pytest.raises(GraphError, match=f"unknown node type: did you mean {meant}[?] .* --server URL"):
+        validate(check_shape({"1": {"class_type": name, "inputs": {}}}), all_node_classes())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "KSamplerAdvanced", "ImageScaleBy", "PrimitiveFloat", "PrimitiveString", "LoadImageOutput",
+        "CheckpointLoader", "ControlNetApply", "VAEEncodeForInpaint", "SaveImageWebsocket", "MaskComposite",
+        "VAEDecodeTiled", "EmptySD3LatentImage", "ImageCrop", "LatentComposite", "ImageBlend", "LoadLatent",
+        "SaveLatent", "PreviewAny", "PreviewAudio", "LoadAudio", "SaveAudio", "SaveVideo", "LoadVideo",
+        "CropMask", "GrowMask", "FeatherMask", "ImageBlur", "ImageBatch", "VAELoader", "CLIPLoader",
+        "UNETLoader", "LoraLoader",
+    ],
+)  # fmt: skip
+def test_a_node_that_only_comfyui_has_is_not_taken_for_another(name):
+    with pytest.raises(GraphError) as caught:
+        validate(check_shape({"1": {"class_type": name, "inputs": {}}}), all_node_classes())
+    assert "did you mean" not in str(caught.value) and "--server URL" in str(caught.value)
 
 
 def test_a_cycle_is_named():

@@ -1,9 +1,9 @@
 """Stock nodes that are only declared here."""
 
 import pytest
-from figura.headless.graph import validate
+from figura.headless.graph import GraphError, validate
 from figura.headless.native_nodes import NATIVE_NODES, is_native
-from figura.headless.runner import NodeError, Runner, all_node_classes
+from figura.headless.runner import Runner, all_node_classes
 from figura.headless.stock_nodes import STOCK_NODES
 
 
@@ -35,6 +35,9 @@ def test_run_here_each_says_that_it_needs_comfyui(name):
         getattr(node, node.FUNCTION)()
 
 
-def test_the_runner_names_the_node():
-    with pytest.raises(NodeError, match=r"node 1 \(CheckpointLoaderSimple\)"):
+def test_the_runner_names_all_of_them_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(STOCK_NODES["SolidMask"], "solid", lambda self, **given: pytest.fail("it ran"))
+    with pytest.raises(GraphError) as caught:
         Runner().run(graph("x.safetensors"))
+    assert [problem.node_id for problem in caught.value.problems] == ["1", "4", "5"]
+    assert "node 1 (CheckpointLoaderSimple): is a node of ComfyUI and needs it" in str(caught.value)

@@ -1,6 +1,8 @@
 """The headless runner: order, caching, errors, cancelling."""
 
+import json
 import threading
+import weakref
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from figura.headless.runner import NodeError, Runner
 from figura.headless.stock_nodes import STOCK_NODES
 from figura.host import Cancelled, get_host
 from figura.host.plain import PlainHost
+from PIL import Image
 
 
 class Count:
@@ -41,8 +44,7 @@ class Broken(Count):
 
 
 class OutOfMemory(Count):
-    def run(self, value, after=0):
-        raise torch.cuda.OutOfMemoryError("no memory")
+    pass
 
 
 class Slow(Count):
@@ -140,9 +142,31 @@ def test_an_error_names_node_class_and_input_and_keeps_earlier_results(runner):
     assert runner.run(graph()).cached == ["1"]
 
 
-def test_out_of_memory_passes_through_unchanged(runner):
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        runner.run(graph("OutOfMemory"))
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "take a smaller picture .* or give --device cpu"),
+        (MemoryError(), r"take a smaller picture or fewer at a time, close other programs \(MemoryError"),
+        (torch.OutOfMemoryError("memory ran out, even for one. Choose less."), "even for one. Choose less.$"),
+    ],
+)
+def test_out_of_memory_names_the_node_and_what_helps_and_nothing_is_held(runner, monkeypatch, error, said):
+    held = []
+
+    def run(self, value, after=0):
+        picture = torch.zeros(2)
+        held.append(weakref.ref(picture))
+        raise error
+
+    monkeypatch.setattr(OutOfMemory, "run", run)
+    nodes = graph("OutOfMemory")
+    nodes["1"]["inputs"]["after"] = ["3", 0]
+    nodes["3"] = {"class_type": "Count", "inputs": {"value": 1}}
+    with pytest.raises(NodeError, match=r"node 1 \(OutOfMemory\): memory ran out.*" + said) as caught:
+        runner.run(nodes)
+    assert caught.value.ran_out and [each() for each in held] == [None] and not runner._kept
+    nodes["1"]["class_type"] = "Count"
+    assert runner.run(nodes).executed == ["3", "1", "2"]
 
 
 def test_nothing_runs_when_anything_is_wrong(runner):
@@ -193,3 +217,49 @@ def test_node_objects_live_as_long_as_their_id(runner):
     assert runner._instances["1"] is first
     runner.run({"9": {"class_type": "Sink", "inputs": {"value": 1}}})
     assert list(runner._instances) == ["9"]
+
+
+def shows(value):
+    """A graph that shows one picture, always the same, and saves one of that value."""
+    return {
+        "1": {"class_type": "SolidMask", "inputs": {"value": 1, "width": 4, "height": 4}},
+        "2": {"class_type": "MaskPreview", "inputs": {"mask": ["1", 0]}},
+        "3": {"class_type": "SolidMask", "inputs": {"value": value, "width": 4, "height": 4}},
+        "4": {"class_type": "MaskToImage", "inputs": {"mask": ["3", 0]}},
+        "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "x"}},
+    }
+
+
+def test_what_was_only_shown_can_be_dropped_and_is_made_again(runner):
+    runner.run(shows(0))
+    runner.drop_shown()
+    assert list(runner.host.temp_dir().iterdir()) == []
+    again = runner.run(shows(1))
+    assert again.executed == ["2", "3", "4", "5"]
+    assert (runner.host.temp_dir() / again.ui["2"]["images"][0]["filename"]).is_file()
+
+
+def test_files_of_every_kind_that_nodes_saved_are_named(runner, monkeypatch):
+    sound = {"filename": "a.flac", "subfolder": "sub", "type": "output"}
+    monkeypatch.setattr(Sink, "run", lambda self, **given: {"ui": {"audio": [sound]}})
+    assert runner.run(graph()).files == [runner.host.output_dir() / "sub" / "a.flac"]
+
+
+@pytest.mark.parametrize("loader", ["LoadImage", "LoadImageMask"])
+def test_results_do_not_carry_the_folders_of_this_machine(tmp_path, loader):
+    place = tmp_path / "secret" / "me.png"
+    place.parent.mkdir()
+    Image.new("RGB", (4, 4)).save(place)
+    channel = {"channel": "red"} if loader == "LoadImageMask" else {}
+    nodes = {
+        "1": {"class_type": loader, "inputs": {"image": str(place), **channel}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+    }
+    if channel:
+        nodes["3"] = {"class_type": "MaskToImage", "inputs": {"mask": ["1", 0]}}
+        nodes["2"]["inputs"]["images"] = ["3", 0]
+    (saved,) = Runner(PlainHost(tmp_path / "in", tmp_path / "out", device="cpu")).run(nodes).files
+    with Image.open(saved) as image:
+        assert json.loads(image.text["prompt"])["1"]["inputs"]["image"] == "me.png"
+        assert "secret" not in str(image.text)
+    assert nodes["1"]["inputs"]["image"] == str(place)

@@ -31,7 +31,10 @@ def graph():
         },
         "8": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "out"}},
         "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": ["7", 0]}},
-        "10": {"class_type": "Unknown", "inputs": {"a_text": "7", "a_number": 7}},
+        "10": {
+            "class_type": "Unknown",
+            "inputs": {"a_text": "7", "a_number": 7, "a_switch": True, "a_link": ["3", 0]},
+        },
     }  # fmt: skip
 
 
@@ -54,6 +57,13 @@ def graph():
         ("Photo v1.0.image=y.png", "3", "image", "y.png"),
         ("10.a_text=42", "10", "a_text", "42"),
         ("10.a_number=42", "10", "a_number", 42),
+        ("10.a_number=4.5", "10", "a_number", 4.5),
+        ("10.a_switch=False", "10", "a_switch", False),
+        ("10.a_switch=off", "10", "a_switch", False),
+        ("10.a_switch=1", "10", "a_switch", True),
+        ('10.a_switch=["3", 0]', "10", "a_switch", ["3", 0]),
+        ("10.a_link=False", "10", "a_link", False),
+        ("10.a_link=7", "10", "a_link", 7),
     ],
 )
 def test_a_setting_changes_one_input_as_its_type_says(setting, node, name, value):
@@ -81,6 +91,8 @@ def test_a_setting_changes_one_input_as_its_type_says(setting, node, name, value
         ("7.cfg=much", "a number is accepted"),
         ("7.fast=quick", "true or false is accepted"),
         ("7.model=x", "a MODEL comes from another node"),
+        ("10.a_number=many", "--set 10.a_number: got 'many', but a number is accepted"),
+        ("10.a_switch=quick", "--set 10.a_switch: got 'quick', but true or false is accepted"),
     ],
 )
 def test_a_wrong_setting_says_what_is_accepted(setting, said):
