@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..host import Cancelled
@@ -17,10 +20,14 @@ from ..models.sentences import message_of
 from .graph import Graph, GraphError, Problem
 from .jobs import as_text
 from .runner import NodeError
+from .shown import shown_files
 
 if TYPE_CHECKING:
     import aiohttp
 
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 Report = Callable[[str, int, int], None]
 ANSWER, LISTEN = 60.0, 30.0
 """Seconds that an answer may take to begin, and without an event after which the server is asked."""
@@ -30,10 +37,18 @@ PATIENCE = 1800.0
 """Seconds without an event of a run that is at work, after which it is given up."""
 LARGEST_ANSWER = 2**29
 """Bytes."""
+RESTS = (1.0, 5.0, 15.0)
+"""Seconds before each time that a server is asked again whose connection broke."""
+OUR_ACCESS = (401, 403, 404, 405, 407, 408, 429)
+"""Answers to an upload that have nothing to do with the picture: another server may take it."""
+TOO_LARGE, NOT_FOUND = 413, 404
 
 
 class ServerGone(ConnectionError):
-    """A server could not be reached, or its connection broke. begun: it had taken the job by then."""
+    """A server could not be reached, or its connection broke and could not be made again.
+
+    begun: it had taken the job by then.
+    """
 
     begun = False
 
@@ -41,15 +56,37 @@ class ServerGone(ConnectionError):
 class ServerFault(ConnectionError):
     """A server answered, but with an error of its own or with what makes no sense; the text names it."""
 
+    begun = True
+
+
+class FileRefused(ValueError):
+    """A server does not take a picture, or has lost a result: the job's own error, not the server's."""
+
+
+@dataclass
+class _Run:
+    """A run on a server, and when there was last a word of it."""
+
+    prompt_id: str
+    graph: Graph
+    report: Report
+    heard: float = field(default_factory=time.monotonic)
+
 
 class ComfyServer:
-    """One ComfyUI server. Use as an async context manager."""
+    """One ComfyUI server. Use as an async context manager.
+
+    url: its address as it is told, without a user's name and password. met: whether it ever answered.
+    """
 
     def __init__(self, url: str, patience: float = PATIENCE) -> None:
         self.patience = patience
-        self.url = (url if "://" in url else f"http://{url}").rstrip("/")
+        self._address = (url if "://" in url else f"http://{url}").rstrip("/")
+        self.url = without_user(self._address)
+        self.met = False
         if not self.url.startswith(("http://", "https://")) or not urlsplit(self.url).hostname:
-            raise ValueError(f"--server {url}: an address like http://127.0.0.1:8188 is needed")
+            told = without_user(url)
+            raise ValueError(f"--server {told}: an address like http://127.0.0.1:8188 is needed")
         self._client_id = uuid.uuid4().hex
         self._session: aiohttp.ClientSession | None = None
 
@@ -70,45 +107,106 @@ class ComfyServer:
             raise RuntimeError("use the server inside `async with`")
         return self._session
 
-    async def run(self, graph: Graph, report: Report) -> list[dict[str, str]]:
-        """Run one graph to its end; gives the images its output nodes saved.
+    async def run(self, graph: Graph, report: Report) -> list[dict[str, Any]]:
+        """Run one graph to its end; gives the files its output nodes saved.
+
+        A connection that breaks is made again, and the run asked after: it goes on there meanwhile.
 
         Raises GraphError when the server refuses the graph, NodeError when a node fails, Cancelled when
-        somebody stops it there, ServerGone when the connection breaks, ServerFault for an answer without
-        sense and for a run of which nothing is heard. Cancelling this task stops the run.
+        somebody stops it there, ServerGone when the server cannot be reached again, ServerFault for an answer
+        without sense and for a run of which nothing is heard. Cancelling this task stops the run.
         """
-        async with self._listening() as socket:
-            prompt_id = await self._queue(graph)
+        async with contextlib.AsyncExitStack() as stack:
+            socket = await self._persist(lambda: stack.enter_async_context(self._listening()))
+            run = _Run(await self._queue(graph), graph, report)
             try:
-                await self._wait(socket, prompt_id, graph, report)
-                return await self._outputs(prompt_id)
+                while not await self._hears_end(socket, run):
+                    log.warning("%s closed the connection during the run: connecting again", self.url)
+                    await asyncio.sleep(RESTS[0])
+                    socket = await self._persist(lambda: stack.enter_async_context(self._listening()))
+                    if await self._has_ended(run):
+                        break
+                return await self._outputs(run)
             except (asyncio.CancelledError, ServerFault):
-                await self._stop(prompt_id)
+                await self._stop(run.prompt_id)
                 raise
             except ServerGone as error:
                 error.begun = True
                 raise
 
     async def upload(self, path: Path) -> str:
-        """Put a local picture into the server's input folder; gives the name it has there."""
+        """Put a local picture into the server's input folder; gives the name it has there.
+
+        Raises FileRefused for one that the server does not take.
+        """
+        answer = await self._persist(lambda: self._upload(path))
+        return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else str(answer["name"])
+
+    async def fetch(self, file: Mapping[str, Any]) -> bytes:
+        """The bytes of one file that `run` named. Raises FileRefused for one that is no longer there."""
+        return await self._persist(lambda: self._view(file))
+
+    async def answers(self) -> bool:
+        """Whether the server can be reached now."""
+        try:
+            await self._ask("GET", "/queue")
+        except (ServerGone, ServerFault):
+            return False
+        return True
+
+    async def _upload(self, path: Path) -> dict[str, Any]:
         import aiohttp
 
         form = aiohttp.FormData()
         form.add_field("image", path.read_bytes(), filename=as_text(path.name))
-        answer = await self._json("POST", "/upload/image", data=form)
-        return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else str(answer["name"])
+        async with self._request("POST", "/upload/image", data=form) as response:
+            if response.status == TOO_LARGE:
+                raise FileRefused(
+                    f"{path.name} is larger than {self.url} takes: scale it down, or start ComfyUI with a "
+                    "larger --max-upload-size (in MB; a proxy before it may have a limit of its own)"
+                )
+            if 400 <= response.status < 500 and response.status not in OUR_ACCESS:
+                raise FileRefused(
+                    f"{self.url} does not take {path.name} (error {response.status}): give it another name, "
+                    "or save it as PNG"
+                )
+            return await self._object(response)
 
-    async def fetch(self, image: Mapping[str, str]) -> bytes:
-        """The bytes of one image that `run` named."""
-        query = {key: image.get(key, "") for key in ("filename", "subfolder", "type")}
+    async def _view(self, file: Mapping[str, Any]) -> bytes:
+        query = {key: str(file.get(key, "")) for key in ("filename", "subfolder", "type")}
         async with self._request("GET", "/view", params=query) as response:
+            if response.status == NOT_FOUND:
+                raise FileRefused(
+                    f"{self.url} no longer has {query['filename']}, which an earlier run of the same graph "
+                    "saved there: have it saved again under another name (--set ID.filename_prefix=NAME)"
+                )
             return await self._content(response)
 
+    async def _persist(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What `ask` gives. Where the connection to a server that answered before breaks, it is asked again.
+
+        Raises ServerGone when that was in vain.
+        """
+        for rest in RESTS if self.met else ():
+            try:
+                return await ask()
+            except ServerGone as error:
+                log.warning("%s: asking again in %.0f s", error, rest)
+            await asyncio.sleep(rest)
+        return await ask()
+
     async def _queue(self, graph: Graph) -> str:
+        """Queue a graph; gives the id of its run, which the server may choose otherwise than we do."""
+        own = str(uuid.uuid4())
+        try:
+            return await self._begin(graph, own)
+        except ServerGone:  # the graph may have come through all the same
+            return own if await self._state(own) != "unknown" else await self._begin(graph, own)
+
+    async def _begin(self, graph: Graph, own: str) -> str:
         """Queue a graph. ComfyUI would run the good part of a partly wrong one; here it is refused."""
-        async with self._request(
-            "POST", "/prompt", json={"prompt": graph, "client_id": self._client_id}
-        ) as response:
+        content = {"prompt": graph, "client_id": self._client_id, "prompt_id": own}
+        async with self._request("POST", "/prompt", json=content) as response:
             answer = await self._object(response)
         if response.status >= 500:
             raise ServerFault(f"{self.url}/prompt answers with error {response.status}")
@@ -118,26 +216,31 @@ class ComfyServer:
             raise GraphError(refusal(answer, graph))
         return str(answer["prompt_id"])
 
-    async def _wait(self, socket: Any, prompt_id: str, graph: Graph, report: Report) -> None:
-        heard = time.monotonic()
+    async def _hears_end(self, socket: Any, run: _Run) -> bool:
+        """Listen until the run has ended; False when the connection breaks before."""
         while True:
             try:
                 message = await socket.receive(timeout=LISTEN)
             except (TimeoutError, asyncio.TimeoutError):
-                state = await self._state(prompt_id)
-                if state == "ended":
-                    return
-                heard = time.monotonic() if state == "pending" else heard
-                if state == "unknown" or time.monotonic() - heard > self.patience:
-                    raise ServerFault(f"{self.url} says nothing more of its run") from None
+                if await self._has_ended(run):
+                    return True
                 continue
             if message.type.name in ("CLOSE", "CLOSING", "CLOSED", "ERROR"):
-                raise ServerGone(f"{self.url} closed the connection during the run")
+                return False
             if isinstance(message.data, str):
                 event = json.loads(message.data)
-                if self._is_end(event, prompt_id, graph, report):
-                    return
-                heard = time.monotonic() if _is_of(event, prompt_id) else heard
+                if self._is_end(event, run):
+                    return True
+                run.heard = time.monotonic() if _is_of(event, run.prompt_id) else run.heard
+
+    async def _has_ended(self, run: _Run) -> bool:
+        """Ask after a run when no event tells. ServerFault for one that is unknown, or silent too long."""
+        state = await self._state(run.prompt_id)
+        if state == "pending":
+            run.heard = time.monotonic()
+        if state == "unknown" or time.monotonic() - run.heard > self.patience:
+            raise ServerFault(f"{self.url} says nothing more of its run")
+        return state == "ended"
 
     async def _state(self, prompt_id: str) -> str:
         """Whether a run has ended, is running or pending, or is unknown, when no event tells."""
@@ -147,26 +250,32 @@ class ComfyServer:
                 return state
         return "ended" if prompt_id in await self._json("GET", f"/history/{prompt_id}") else "unknown"
 
-    def _is_end(self, event: Mapping[str, Any], prompt_id: str, graph: Graph, report: Report) -> bool:
+    def _is_end(self, event: Mapping[str, Any], run: _Run) -> bool:
         """Pass one event on; True when the run is over and its history written."""
-        if not _is_of(event, prompt_id):
+        if not _is_of(event, run.prompt_id):
             return False
         data = event["data"]
         event_type, node_id = event.get("type"), str(data.get("node"))
         if event_type == "progress":
-            report(f"node {node_id} ({_class_of(graph, node_id)})", int(data["value"]), int(data["max"]))
-        elif event_type == "execution_error":
-            error = RuntimeError(str(data.get("exception_message", "")).strip())
-            raise NodeError(str(data.get("node_id")), str(data.get("node_type")), error)
-        elif event_type == "execution_interrupted":
-            raise Cancelled(f"the run was stopped on {self.url}")
+            run.report(
+                f"node {node_id} ({_class_of(run.graph, node_id)})", int(data["value"]), int(data["max"])
+            )
+        self._raise_failure(event_type, data)
         return event_type == "executing" and data.get("node") is None
 
-    async def _outputs(self, prompt_id: str) -> list[dict[str, str]]:
-        history = await self._json("GET", f"/history/{prompt_id}")
-        outputs = history.get(prompt_id, {}).get("outputs", {})
-        images = [image for shown in outputs.values() for image in shown.get("images", [])]
-        return [image for image in images if image.get("type") == "output"]
+    def _raise_failure(self, event_type: Any, data: Mapping[str, Any]) -> None:
+        if event_type == "execution_error":
+            error = RuntimeError(str(data.get("exception_message", "")).strip())
+            raise NodeError(str(data.get("node_id")), str(data.get("node_type")), error)
+        if event_type == "execution_interrupted":
+            raise Cancelled(f"the run was stopped on {self.url}")
+
+    async def _outputs(self, run: _Run) -> list[dict[str, Any]]:
+        """The files of a run that has ended; the failure of which no event was heard."""
+        entry = (await self._json("GET", f"/history/{run.prompt_id}")).get(run.prompt_id, {})
+        for event_type, data in (entry.get("status") or {}).get("messages") or []:
+            self._raise_failure(event_type, data)
+        return [file for shown in entry.get("outputs", {}).values() for file in shown_files(shown, "output")]
 
     async def _stop(self, prompt_id: str) -> None:
         with contextlib.suppress(ServerGone, ServerFault):
@@ -178,6 +287,9 @@ class ComfyServer:
             pass
 
     async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        return await self._persist(lambda: self._ask(method, path, **options))
+
+    async def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         async with self._request(method, path, **options) as response:
             return await self._object(response)
 
@@ -209,7 +321,7 @@ class ComfyServer:
     async def _listening(self) -> AsyncIterator[Any]:
         import aiohttp
 
-        address = f"{self.url}/ws?clientId={self._client_id}"
+        address = f"{self._address}/ws?clientId={self._client_id}"
         try:
             socket = await asyncio.wait_for(
                 self.session.ws_connect(address, max_msg_size=LARGEST_ANSWER, heartbeat=30), ANSWER
@@ -217,7 +329,8 @@ class ComfyServer:
         except aiohttp.WSServerHandshakeError as error:
             raise ServerFault(f"{self.url}/ws answers with error {error.status}") from error
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-            raise ServerGone(f"{self.url} cannot be reached ({message_of(error)})") from error
+            raise ServerGone(f"{self.url} cannot be reached ({without_user(message_of(error))})") from error
+        self.met = True
         try:
             yield socket
         finally:
@@ -228,12 +341,22 @@ class ComfyServer:
         import aiohttp
 
         try:
-            async with self.session.request(method, self.url + path, **options) as response:
+            async with self.session.request(method, self._address + path, **options) as response:
+                self.met = True
                 yield response
         except ServerFault:
             raise
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-            raise ServerGone(f"{self.url}{path} failed ({message_of(error)})") from error
+            raise ServerGone(f"{self.url}{path} failed ({without_user(message_of(error))})") from error
+
+
+def without_user(text: str) -> str:
+    """Addresses in a text without a user's name and password, so that these can be told.
+
+    >>> without_user("http://me:secret@example.org:8188 cannot be reached")
+    'http://example.org:8188 cannot be reached'
+    """
+    return re.sub(r"(^|//)[^/\s]*@", r"\1", text)
 
 
 def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:

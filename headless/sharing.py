@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ from .graph import GraphError
 from .jobs import Job, JobResult, local_images
 from .runner import NodeError
 from .saved import Saved
-from .server import PATIENCE, ComfyServer, Report, ServerFault, ServerGone
+from .server import PATIENCE, ComfyServer, FileRefused, Report, ServerFault, ServerGone
 
 ATTEMPTS = 2
 """Servers that a job is tried on, or times on the only one, before its fault is its result."""
@@ -21,6 +23,8 @@ FAULTS = 3
 """In a row, after which a server is left out."""
 REST = 1.0
 """Seconds between a server's fault and its next job."""
+AGAIN = 30.0
+"""Seconds between two times that a server is asked which is gone, while others do its jobs."""
 
 Tell = Callable[[JobResult], None]
 
@@ -35,20 +39,21 @@ def run_on_servers(
 ) -> list[JobResult]:
     """Run the jobs on the servers, each taking the next when it is free; results in the order of the jobs.
 
-    A server that goes away, or answers without sense, loses its job to the others. What an earlier run has
-    saved is not run again. Every job has a result; that of one for which no server was left is an error.
+    A server that goes away, or answers without sense, loses its job to the others; one that comes back takes
+    the next. What an earlier run has saved is not run again. Every job has a result; that of one for which no
+    server was left is an error.
 
     Args:
         urls: addresses of ComfyUI servers; http:// may be left out.
         jobs: their local pictures are uploaded.
-        output: folder for the images they save.
+        output: folder for the files they save.
         report: is called with what is at work, steps done, steps in all.
         tell: is called with each result as it comes.
         patience: seconds without a word of a run, after which it is given up.
     """
-    servers = [ComfyServer(url, patience) for url in dict.fromkeys(urls)]
+    servers = {server.url: server for server in (ComfyServer(url, patience) for url in urls)}
     batch = _Batch(jobs, Saved(output), report, tell)
-    asyncio.run(batch.share(servers))
+    asyncio.run(batch.share(list(servers.values())))
     return [batch.results[index] for index in range(len(jobs))]
 
 
@@ -65,6 +70,8 @@ class _Batch:
     tried: dict[int, list[str]] = field(default_factory=dict)
     alive: list[ComfyServer] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Of a job that ended or was put back, and of a server that went; replaced each time."""
 
     async def share(self, servers: Sequence[ComfyServer]) -> None:
         """Until each job has a result."""
@@ -74,31 +81,55 @@ class _Batch:
             if files:
                 self._end(index, JobResult(job, files, earlier=True))
         self.waiting = [index for index in range(len(self.jobs))[::-1] if index not in self.results]
-        while self.waiting and self.alive:
-            await asyncio.gather(*(self._work(server) for server in list(self.alive)))
+        await asyncio.gather(*(self._work(server) for server in servers))
         for index in self.waiting[::-1]:
             why = f"not done, no server is left: {'; '.join(self.lost)}"
             self._end(index, JobResult(self.jobs[index], error=ConnectionError(why)))
 
     async def _work(self, server: ComfyServer) -> None:
-        """Have one server do what is left, until it is lost."""
-        faults, last = 0, ""
+        """Have one server do what is left, until all is done or it is lost."""
+        faults, why = 0, ""
         async with server:
-            while faults < FAULTS and (index := self._next_for(server.url)) is not None:
+            while faults < FAULTS and not self._is_done():
+                index = self._next_for(server.url)
+                if index is None:  # others are at the rest, which may come back
+                    await self.news.wait()
+                    continue
                 try:
                     self._end(index, await self._run(server, self.jobs[index]))
                     faults = 0
-                except ServerGone as error:
+                except (ServerGone, ServerFault) as error:
+                    faults, why = faults + 1, str(error)
                     self._again(index, server.url, error, counts=error.begun)
-                    self._lose(server, str(error))
-                    return
-                except ServerFault as error:
-                    faults += 1
-                    self._again(index, server.url, error)
+                    if isinstance(error, ServerGone) and not await self._comes_back(server):
+                        break
                     await asyncio.sleep(REST)
-                    last = str(error)
-        if faults >= FAULTS:
-            self._lose(server, last)
+        if not self._is_done():
+            self._lose(server, why)
+
+    async def _comes_back(self, server: ComfyServer) -> bool:
+        """Ask a server that is gone from time to time, as long as others work, and once when none does."""
+        self._leave_out(server)
+        while server.met and not self._is_done():
+            await self._rest(AGAIN)
+            if self._is_done():
+                return False
+            if await server.answers():
+                self.alive.append(server)
+                return True
+            if not self.alive:
+                return False
+        return False
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but not beyond the end of all jobs."""
+        until = time.monotonic() + seconds
+        while not self._is_done() and (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.news.wait(), left)
+
+    def _is_done(self) -> bool:
+        return len(self.results) == len(self.jobs)
 
     def _next_for(self, url: str) -> int | None:
         """Take a job that this server has not tried yet, or that no other one is left to try."""
@@ -118,14 +149,25 @@ class _Batch:
             self.waiting.append(index)
         else:
             self._end(index, JobResult(self.jobs[index], error=error))
+        self._wake()
 
     def _lose(self, server: ComfyServer, why: str) -> None:
-        self.alive.remove(server)
         self.lost.append(why)
+        self._leave_out(server)
+
+    def _leave_out(self, server: ComfyServer) -> None:
+        self.alive = [other for other in self.alive if other is not server]
+        self._wake()
 
     def _end(self, index: int, result: JobResult) -> None:
         self.results[index] = result
+        self._wake()
         self.tell(result)
+
+    def _wake(self) -> None:
+        """Let workers that wait look again."""
+        self.news.set()
+        self.news = asyncio.Event()
 
     async def _run(self, server: ComfyServer, job: Job) -> JobResult:
         """One job on one server. ServerGone and ServerFault are not the job's."""
@@ -133,14 +175,14 @@ class _Batch:
         try:
             for node_id, name, path in list(local_images(job)):
                 graph[node_id]["inputs"][name] = await server.upload(path)
-            images = await server.run(graph, lambda what, *steps: self.report(f"{server.url} {what}", *steps))
+            files = await server.run(graph, lambda what, *steps: self.report(f"{server.url} {what}", *steps))
             made = [
-                (str(image.get("subfolder", "")), str(image["filename"]), await server.fetch(image))
-                for image in images
+                (str(file.get("subfolder", "")), str(file["filename"]), await server.fetch(file))
+                for file in files
             ]
         except (ServerGone, ServerFault):
             raise
-        except (GraphError, NodeError, OSError, Cancelled) as error:
+        except (GraphError, NodeError, FileRefused, OSError, Cancelled) as error:
             return JobResult(job, error=error)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ServerFault(

@@ -12,7 +12,9 @@ from figura.tests.headless.test_server import GRAPH, ODD_ANSWERS, FakeComfyUI, r
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(sharing, "REST", 0.0)
-    monkeypatch.setattr(client, "ANSWER", 2.0)
+    monkeypatch.setattr(sharing, "AGAIN", 0.2)
+    monkeypatch.setattr(client, "RESTS", (0.0, 0.0, 0.1))
+    monkeypatch.setattr(client, "ANSWER", 1.0)
     monkeypatch.setattr(client, "LISTEN", 0.4)
 
 
@@ -87,3 +89,32 @@ def test_other_settings_are_another_run(tmp_path):
         (result,) = run([server], changed, tmp_path)
     assert not result.earlier and len(list(tmp_path.rglob("*.png"))) == 2
     assert len((tmp_path / RECORD).read_text().splitlines()) == 2
+
+
+def test_a_lost_server_that_comes_back_takes_jobs_again(tmp_path):
+    with FakeComfyUI(away_for=0.6) as away, FakeComfyUI() as stays:
+        results = run([away, stays], jobs(24), tmp_path)
+    assert [result.error for result in results] == [None] * 24
+    assert len(away.prompts) > 1 and len(stays.prompts) > 1
+
+
+def test_the_only_server_is_asked_once_more_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharing, "AGAIN", 1.0)
+    with FakeComfyUI(away_for=0.6) as away:
+        results = run([away], jobs(3), tmp_path)
+    assert [result.error for result in results] == [None] * 3
+
+
+def test_the_job_of_a_server_that_goes_last_is_done_by_one_that_was_idle(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharing, "AGAIN", 600.0)
+    with FakeComfyUI(away_for=600.0) as away, FakeComfyUI() as stays:
+        results = run([away, stays], jobs(2), tmp_path)
+    assert [result.error for result in results] == [None] * 2
+
+
+def test_a_server_that_never_answered_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharing, "AGAIN", 600.0)
+    monkeypatch.setattr(client, "RESTS", (600.0,))
+    with FakeComfyUI() as good:
+        results = run_on_servers(["127.0.0.1:9", good.url], jobs(3), tmp_path, lambda *step: None)
+    assert [result.error for result in results] == [None] * 3
