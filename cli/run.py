@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from ..headless.graph import Classes, Graph, GraphError, load_graph
 from ..headless.jobs import Job, JobResult, make_jobs
-from ..headless.settings import same_everywhere
+from ..headless.settings import point_prompts, same_everywhere, text_nodes
 from ..headless.shipped import find_workflow, workflow_names
 from ..models.cluster import add_cluster_arguments, named_cluster
+from ..models.files import default_folder
 from ..models.sentences import message_of
 from .console import ProgressLine, complain, note, say
 
@@ -27,7 +28,7 @@ MOST_NAMED = 10
 def add_demo(commands: Commands) -> None:
     """Declare `figura demo`."""
     demo = commands.add_parser("demo", help="complete an occluded person; saves every stage")
-    demo.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    demo.add_argument("--output", type=Path, default=default_folder("output"), help="folder for the pictures")
     demo.set_defaults(command=demo_command)
 
 
@@ -44,12 +45,12 @@ def add_run(commands: Commands) -> None:
     )
     points = "the points on your picture, as the editor's Export writes them: for every Point Prompt"
     run.add_argument("--points", type=Path, metavar="FILE", help=points)
-    run.add_argument("--text", help="what your person looks like: for every Figura node that takes a text")
+    run.add_argument("--text", help="what your person looks like: for every node that is told what to draw")
     run.add_argument(
         "--set", action="append", default=[], metavar="NODE.INPUT=VALUE", dest="settings",
         help="one input of a node, which is named by its id, title or class; may be repeated",
     )  # fmt: skip
-    run.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    run.add_argument("--output", type=Path, default=default_folder("output"), help="folder for the pictures")
     stages = "keep what Preview nodes show, too, in the folder stages (not with --server)"
     run.add_argument("--stages", action="store_true", help=stages)
     run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
@@ -105,9 +106,9 @@ def settings_of(args: argparse.Namespace, graph: Graph) -> list[str]:
     settings = []
     if args.points is not None:
         points = read_points(args.points)
-        settings += same_everywhere(graph, "--points", "points", points, "FiguraPointPrompt")
+        settings += same_everywhere("--points", "points", points, point_prompts(graph))
     if args.text is not None:
-        settings += same_everywhere(graph, "--text", "text", args.text, "Figura")
+        settings += same_everywhere("--text", "text", args.text, text_nodes(graph))
     return [*settings, *args.settings]
 
 
@@ -134,11 +135,15 @@ def run_here(
         device: as PyTorch writes it; None for the best there is.
         classes: node classes by name; None for all there are.
         stages: whether what nodes only show is kept, too.
+
+    Raises OSError, before anything runs, for a folder in which nothing can be saved.
     """
     from ..headless.runner import NodeError, Runner
+    from ..headless.saved import check_folder
     from ..headless.shown import keep_shown
     from ..host.plain import PlainHost, device_named
 
+    check_folder(output)
     host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
     runner = Runner(host, classes)
     for job in jobs:

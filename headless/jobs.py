@@ -17,7 +17,7 @@ from ..host.images import SHIPPED_IMAGES
 from ..models.files import path_inside
 from ..models.sentences import shown
 from .graph import Classes, Graph, GraphError, is_link, needs
-from .settings import apply_setting, title_of
+from .settings import apply_setting, is_ours, text_nodes, title_of
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
 MOST_NAMED = 5
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
-OURS = "Figura"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def make_jobs(
     """One job for every input picture (folders stand for the pictures in them); a single job without any.
 
     Points and texts that were written for another picture are not used on these: GraphError asks for the
-    user's own points, texts of Figura's nodes are emptied with a warning. Settings are always taken.
+    user's own points, texts that say what is drawn are emptied with a warning. Settings are always taken.
 
     Args:
         graph: the workflow; is not changed.
@@ -114,16 +113,16 @@ def _drop_what_was_said(
         now: name of the picture that is loaded now.
         given: (node id, input name) of everything the user has set; stays as it is.
     """
-    behind = [key for key, node in graph.items() if _is_ours(node) and loader in needs(graph, key)]
+    behind = [key for key in graph if loader in needs(graph, key)]
     for key in behind:
-        if (key, "points") not in given and _is_said(graph[key], "points"):
+        if is_ours(graph[key]) and (key, "points") not in given and _is_said(graph[key], "points"):
             name = title_of(graph[key]).removesuffix(" (Figura)")
             raise GraphError(
                 f"the points of node {key} ({name}) were set on {before}, not on {now}: give the file of "
                 f'your own with --points FILE, or --set "{name}.points=" where a pose is connected'
             )
     about = [
-        key for key in behind
+        key for key in text_nodes(graph, behind)
         if before in SHIPPED_NAMES and (key, "text") not in given and _is_said(graph[key], "text")
     ]  # fmt: skip
     for key in about:
@@ -133,10 +132,6 @@ def _drop_what_was_said(
             "the text of this workflow speaks of the person in %s and is left out: say with --text TEXT what "
             "the hidden part of yours looks like", before,
         )  # fmt: skip
-
-
-def _is_ours(node: Mapping[str, Any]) -> bool:
-    return str(node["class_type"]).startswith(OURS)
 
 
 def _is_said(node: Mapping[str, Any], name: str) -> bool:

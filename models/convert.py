@@ -25,14 +25,20 @@ OTHER_FILE = "take another file, or a safetensors version of it from its publish
 def convert(path: Path, target: Path | None = None) -> Path:
     """Write the tensors of a pickled checkpoint as safetensors, by default beside it; returns the new file.
 
+    target: the file, or a folder for one of the pickle's name.
+
     Keys are kept; tensors of nested dicts get dotted keys, except that a wrapping "state_dict" is dropped.
     Written beside its place and renamed, so a failure leaves no half file. Raises ValueError for a file that
-    is truncated, is no checkpoint, wants to run code, or changes while it is read, and where another file
-    stands at its place; OSError when it cannot be written.
+    is truncated, is no checkpoint, wants to run code, or changes while it is read, for a target that does not
+    end as safetensors do, and where another file stands at its place; OSError when it cannot be written.
     """
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         raise ValueError(f"{path} is not one of {', '.join(PICKLE_SUFFIXES)}: nothing to convert")
     target = target or path.with_suffix(".safetensors")
+    if target.is_dir():
+        target = target / path.with_suffix(".safetensors").name
+    if target.suffix.lower() not in SAFE_SUFFIXES:
+        raise ValueError(f"{target} does not end in {' or '.join(SAFE_SUFFIXES)}, as what is written must")
     if target.exists() and not _made_from(target, path):
         raise ValueError(
             f"{target} is there already and was not made from {path.name}: move it away, or name another "
