@@ -130,6 +130,8 @@ def eval_command(
 def _check_options(method: str, options: EvalOptions) -> None:
     if options.prompts and method != "phac":
         raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
+    if method == "synth" and options.weights != MINI_DIR:
+        raise ValueError("--weights is for methods with networks; 'synth' measures the rendered people alone")
     if method == PHOTOS and options.folder is None:
         raise ValueError(
             f"photos needs a folder of pictures and annotations.json: {typed('eval photos DIR')}"
