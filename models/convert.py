@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import pickle
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from .files import code_of, write_then_rename
 from .pickle_program import LIGHTNING_CALLBACK, check_programs, is_archive
 from .store import PICKLE_SUFFIXES, SAFE_SUFFIXES
 
+log = logging.getLogger(__name__)
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 SOURCE, STATE = "converted_from", "converted_state"
 MOST_GROWTH, SPARE_BYTES = 4, 1 << 20
 """What a file may hold, in times its own size: archives may be packed, and names may share numbers."""
@@ -81,6 +87,29 @@ def as_safetensors(path: Path) -> Path:
             return place
     free = [place for place in places if not place.exists()]
     return convert(path, (own + free or places)[0])
+
+
+def made_where_it_can_be(
+    beside: Callable[[], Path], elsewhere: Callable[[Path], Path], *sources: Path
+) -> Path:
+    """What `beside` makes in the folder of its sources; where that may not be written to, what `elsewhere`
+    makes in the folder of temporary files, which lasts until the system clears it.
+
+    Args:
+        beside: makes the file, or finds it, and gives its path.
+        elsewhere: makes it at the path that it is given.
+        sources: the files it is made of; one that changes gives another path.
+    """
+    try:
+        return beside()
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+    state = state_of(*sources).replace(" ", "-")
+    twin = Path(tempfile.gettempdir(), "figura", f"{sources[0].stem}-{state}.safetensors")
+    names = " and ".join(path.name for path in sources)
+    log.warning("%s may not be written to: %s is converted to %s", sources[0].parent, names, twin)
+    return twin if twin.is_file() else elsewhere(twin)
 
 
 def _made_from(place: Path, path: Path) -> bool:
