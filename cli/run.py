@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..headless.graph import Classes, Graph, GraphError, load_graph
-from ..headless.jobs import Job, JobResult, make_jobs
+from ..headless.jobs import Job, JobResult, make_jobs, read_points
 from ..headless.settings import point_prompts, same_everywhere, text_nodes
 from ..headless.shipped import find_workflow, workflow_names
 from ..models.cluster import add_cluster_arguments, named_cluster
@@ -43,7 +43,7 @@ def add_run(commands: Commands) -> None:
     run.add_argument(
         "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )
-    points = "the points on your picture, as the editor's Export writes them: for every Point Prompt"
+    points = "the points on your picture, as the editor's Export writes them; a folder: NAME.json for each"
     run.add_argument("--points", type=Path, metavar="FILE", help=points)
     run.add_argument("--text", help="what your person looks like: for every node that is told what to draw")
     run.add_argument(
@@ -75,7 +75,8 @@ def run_command(args: argparse.Namespace) -> int:
     from ..headless.runner import all_node_classes
 
     graph = load_graph(find_workflow(args.workflow))
-    jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes())
+    folder = args.points if args.points is not None and args.points.is_dir() else None
+    jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes(), folder)
     cluster = named_cluster(args)
     if not args.server and cluster is None:
         return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
@@ -105,19 +106,12 @@ def settings_of(args: argparse.Namespace, graph: Graph) -> list[str]:
     """What --points, --text and --set say, as --set says it; the last word on an input counts."""
     settings = []
     if args.points is not None:
-        points = read_points(args.points)
-        settings += same_everywhere("--points", "points", points, point_prompts(graph))
+        points = "" if args.points.is_dir() else read_points(args.points)
+        everywhere = same_everywhere("--points", "points", points, point_prompts(graph))
+        settings += [] if args.points.is_dir() else everywhere
     if args.text is not None:
         settings += same_everywhere("--text", "text", args.text, text_nodes(graph))
     return [*settings, *args.settings]
-
-
-def read_points(path: Path) -> str:
-    """The text of a file of points; ValueError when it is none."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"--points {path}: this is no text file; give the JSON of the points") from error
 
 
 def run_here(

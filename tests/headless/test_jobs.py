@@ -1,5 +1,7 @@
 """The pictures of a run, and what was said of others."""
 
+import json
+
 import pytest
 from figura.headless import jobs
 from figura.headless.graph import GraphError, load_graph
@@ -131,6 +133,25 @@ class TestAnotherImage:
         (job,) = make_jobs(shipped, [f"{loader}.image=me.png", *own], [])
         assert {job.graph[key]["inputs"]["text"] for key in text_nodes(shipped)} == {""}
         assert "--text TEXT" in caplog.text
+
+    def test_each_picture_has_the_points_of_its_name(self, tmp_path):
+        pictures, points = tmp_path / "pictures", tmp_path / "points"
+        pictures.mkdir(), points.mkdir()
+        for name in ("a", "b"):
+            (pictures / f"{name}.png").touch()
+            (points / f"{name}.json").write_text(json.dumps({"positive": [[ord(name), 1]]}))
+        graph = {key: node for key, node in of_a_person("mine.png").items() if key in "134"}
+        one, two = make_jobs(graph, [], [pictures], points=points)
+        assert [job.graph["3"]["inputs"]["points"] for job in (one, two)] == [
+            '{"positive": [[97, 1]]}', '{"positive": [[98, 1]]}',
+        ]  # fmt: skip
+        said, _ = make_jobs(graph, ["3.points="], [pictures], points=points)
+        assert said.graph["3"]["inputs"]["points"] == ""
+        with pytest.raises(GraphError, match="goes with pictures"):
+            make_jobs(graph, [], [], points=points)
+        (points / "b.json").unlink()
+        with pytest.raises(FileNotFoundError, match=r"there is no b.json for b.png"):
+            make_jobs(graph, [], [pictures], points=points)
 
     def test_texts_of_the_users_own_workflow_stay(self):
         (job,) = make_jobs(of_a_person("mine.png"), ["1.image=me.png", "3.points="], [])
