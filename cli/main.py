@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ STOPPED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it succeeded, 1 after an error, 130 when stopped."""
     logging.basicConfig(level=logging.WARNING, format="figura: %(message)s", stream=sys.stderr)
+    take_any_letter()
     words = list(sys.argv[1:] if argv is None else argv)
     wait_without_spinning()
     try:
@@ -35,6 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:
         complain(message_of(error))
         return 1
+
+
+def take_any_letter() -> None:
+    """Write as an escape what the encoding of stdout or stderr has no letter for: a name ends no batch."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def wait_without_spinning() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..models.files import check_target
 from .console import say
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ def bench_command(args: argparse.Namespace) -> int:
     from ..training.reports.document import write_report
     from .run_bench import RUN_BENCHES
 
+    for path in (args.json, args.table):
+        if path is not None:
+            check_target(path)
     measured = {**BENCHES, **RUN_BENCHES}[args.what](**_bench_options(args))
     if args.json:
         write_report(args.json, measured)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..models.sentences import message_of
 from .console import ProgressLine, complain, say
 
 if TYPE_CHECKING:
+    from ..models.store import ModelFile
     from .console import Commands
+
+Item = TypeVar("Item")
 
 
 def add_models(commands: Commands) -> None:
@@ -31,7 +34,9 @@ def add_models(commands: Commands) -> None:
     verify.set_defaults(command=verify_command)
     convert = actions.add_parser("convert", help="turn a pickle (.pth .ckpt .bin .pt) into safetensors")
     convert.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    convert.add_argument("--output", type=Path, help="file to write (default: beside the original)")
+    convert.add_argument(
+        "--output", type=Path, help="file or folder to write to (default: beside the original)"
+    )
     convert.set_defaults(command=convert_command)
 
 
@@ -52,35 +57,46 @@ def list_command(args: argparse.Namespace) -> int:
 
 
 def get_command(args: argparse.Namespace) -> int:
-    """Download each file, unless it is already here."""
-    from ..models import fetch, store
+    """Download each file, unless it is already here; 1 when one of them could not be fetched."""
+    from ..models import store
 
-    for name in args.names:
-        file = store.known_file(name)
-        present = _found(name, file.file_kind)
-        if present is not None and args.folder is None:
-            say(f"{present} is already here")
-            continue
-        say(file.describe())
-        line, name = ProgressLine(), file.name
-        on_bytes = partial(line.report, name)
-        say(str(fetch.get(file, args.folder or _folders(file.file_kind)[0], on_bytes=on_bytes)))
-    return 0
+    files = [store.known_file(name) for name in args.names]
+    return _each(files, partial(_get, folder=args.folder))
+
+
+def _get(file: ModelFile, folder: Path | None) -> str:
+    from ..models import fetch
+
+    present = _found(file.name, file.file_kind)
+    if present is not None and folder is None:
+        return f"{present} is already here"
+    say(file.describe())
+    on_bytes = partial(ProgressLine().report, file.name)
+    return str(fetch.get(file, folder or _folders(file.file_kind)[0], on_bytes=on_bytes))
 
 
 def verify_command(args: argparse.Namespace) -> int:
     """Check the named files, or all that are here; 1 when one is not what it says it is."""
+    return _each(args.files or _all_present(), _verified)
+
+
+def _verified(path: Path) -> str:
     from ..models.verify import verify
 
-    bad = 0
-    for path in args.files or _all_present():
+    found = verify(path, _bytes_shown(path))
+    return f"ok {found.sha256} {path} ({found.against})"
+
+
+def _each(items: Sequence[Item], work: Callable[[Item], str]) -> int:
+    """Say what came of each; one that fails does not keep the others from being tried. The exit status."""
+    failed = 0
+    for item in items:
         try:
-            found = verify(path, _bytes_shown(path))
-            say(f"ok {found.sha256} {path} ({found.against})")
+            say(work(item))
         except (ValueError, OSError) as error:
             complain(message_of(error))
-            bad += 1
-    return 1 if bad else 0
+            failed += 1
+    return 1 if failed else 0
 
 
 def _bytes_shown(path: Path) -> Callable[[int], None]:
@@ -96,14 +112,13 @@ def _bytes_shown(path: Path) -> Callable[[int], None]:
 
 
 def convert_command(args: argparse.Namespace) -> int:
-    """Convert each file."""
+    """Convert each file; 1 when one of them could not be."""
     from ..models.convert import convert
 
-    if args.output is not None and len(args.files) > 1:
-        raise ValueError("--output names one file, but several are to be converted: give one at a time")
-    for path in args.files:
-        say(str(convert(path, args.output)))
-    return 0
+    into = args.output
+    if into is not None and len(args.files) > 1 and not into.is_dir():
+        raise ValueError("--output names one file, but several are to be converted: name a folder")
+    return _each(args.files, lambda path: str(convert(path, into)))
 
 
 def _folders(file_kind: str) -> list[Path]:
@@ -113,12 +128,12 @@ def _folders(file_kind: str) -> list[Path]:
 
 
 def _found(name: str, file_kind: str) -> Path | None:
+    """Where a file of that name is, in any folder below those of its kind, as nodes offer it."""
     from ..models import store
 
-    try:
-        return store.locate(file_kind, name, _folders(file_kind))
-    except FileNotFoundError:
-        return None
+    folders = _folders(file_kind)
+    offered = [each for each in store.find(file_kind, folders) if f"/{each}".endswith(f"/{name}")]
+    return store.locate(file_kind, offered[0], folders) if offered else None
 
 
 def _all_present() -> list[Path]:

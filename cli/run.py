@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..headless.graph import Classes, Graph, load_graph
-from ..headless.jobs import Job, JobResult, make_jobs
-from ..headless.settings import same_everywhere
+from ..headless.jobs import Job, JobResult, make_jobs, read_points
+from ..headless.settings import point_prompts, same_everywhere, text_nodes
 from ..headless.shipped import find_workflow, workflow_names
 from ..host import Cancelled
 from ..models.cluster import add_cluster_arguments, named_cluster
+from ..models.files import default_folder
 from ..models.sentences import message_of
 from .console import ProgressLine, complain, note, say
 
@@ -33,7 +34,7 @@ NOTHING = "nothing was saved: the graph has no Save node"
 def add_demo(commands: Commands) -> None:
     """Declare `figura demo`."""
     demo = commands.add_parser("demo", help="complete an occluded person; saves every stage")
-    demo.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    demo.add_argument("--output", type=Path, default=default_folder("output"), help="folder for the pictures")
     demo.set_defaults(command=demo_command)
 
 
@@ -48,14 +49,14 @@ def add_run(commands: Commands) -> None:
     run.add_argument(
         "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )
-    points = "the points on your picture, as the editor's Export writes them: for every Point Prompt"
+    points = "the points on your picture, as the editor's Export writes them; a folder: NAME.json for each"
     run.add_argument("--points", type=Path, metavar="FILE", help=points)
-    run.add_argument("--text", help="what your person looks like: for every Figura node that takes a text")
+    run.add_argument("--text", help="what your person looks like: for every node that is told what to draw")
     run.add_argument(
         "--set", action="append", default=[], metavar="NODE.INPUT=VALUE", dest="settings",
         help="one input of a node, which is named by its id, title or class; may be repeated",
     )  # fmt: skip
-    run.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    run.add_argument("--output", type=Path, default=default_folder("output"), help="folder for the pictures")
     stages = "keep what Preview nodes show, too, in the folder stages (not with --server)"
     run.add_argument("--stages", action="store_true", help=stages)
     run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
@@ -80,7 +81,8 @@ def run_command(args: argparse.Namespace) -> int:
     from ..headless.runner import all_node_classes
 
     graph = load_graph(find_workflow(args.workflow))
-    jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes())
+    folder = args.points if args.points is not None and args.points.is_dir() else None
+    jobs = make_jobs(graph, settings_of(args, graph), args.inputs, all_node_classes(), folder)
     cluster = named_cluster(args)
     if args.patience is not None and not args.server:
         raise ValueError("--patience is for --server, which was not given")
@@ -114,19 +116,12 @@ def settings_of(args: argparse.Namespace, graph: Graph) -> list[str]:
     """What --points, --text and --set say, as --set says it; the last word on an input counts."""
     settings = []
     if args.points is not None:
-        points = read_points(args.points)
-        settings += same_everywhere(graph, "--points", "points", points, "FiguraPointPrompt")
+        points = "" if args.points.is_dir() else read_points(args.points)
+        everywhere = same_everywhere("--points", "points", points, point_prompts(graph))
+        settings += [] if args.points.is_dir() else everywhere
     if args.text is not None:
-        settings += same_everywhere(graph, "--text", "text", args.text, "Figura")
+        settings += same_everywhere("--text", "text", args.text, text_nodes(graph))
     return [*settings, *args.settings]
-
-
-def read_points(path: Path) -> str:
-    """The text of a file of points; ValueError when it is none."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"--points {path}: this is no text file; give the JSON of the points") from error
 
 
 def run_here(
@@ -146,10 +141,14 @@ def run_here(
         device: as PyTorch writes it; None for the best there is.
         classes: node classes by name; None for all there are.
         stages: whether what nodes only show is kept, too.
+
+    Raises OSError, before anything runs, for a folder in which nothing can be saved.
     """
     from ..headless.runner import Runner
+    from ..headless.saved import check_folder
     from ..host.plain import PlainHost, device_named
 
+    check_folder(output)
     host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
     runner = Runner(host, classes)
     for job in jobs:

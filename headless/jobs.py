@@ -17,7 +17,7 @@ from ..host.images import SHIPPED_IMAGES
 from ..models.files import path_inside
 from ..models.sentences import shown
 from .graph import Classes, Graph, GraphError, is_link, needs
-from .settings import apply_setting, title_of
+from .settings import apply_setting, is_ours, point_prompts, text_nodes, title_of
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ SHIPPED_NAMES = tuple(path.name for path in SHIPPED_IMAGES.glob("*.png"))
 MOST_NAMED = 5
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask")
-OURS = "Figura"
 
 
 @dataclass(frozen=True)
@@ -69,23 +68,35 @@ class JobResult:
 
 
 def make_jobs(
-    graph: Graph, settings: Sequence[str], inputs: Sequence[Path], classes: Classes | None = None
+    graph: Graph,
+    settings: Sequence[str],
+    inputs: Sequence[Path],
+    classes: Classes | None = None,
+    points: Path | None = None,
 ) -> list[Job]:
     """One job for every input picture (folders stand for the pictures in them); a single job without any.
 
     Points and texts that were written for another picture are not used on these: GraphError asks for the
-    user's own points, texts of Figura's nodes are emptied with a warning. Settings are always taken.
+    user's own points, texts that say what is drawn are emptied with a warning. Settings are always taken.
 
     Args:
         graph: the workflow; is not changed.
         settings: "NODE.INPUT=VALUE" each, see `apply_setting`.
         inputs: pictures and folders of pictures for the LoadImage node.
         classes: node classes by name, which declare the type of each input.
+        points: a folder with the points of each picture, NAME.json for NAME.png, for every Point Prompt.
+
+    Raises GraphError; FileNotFoundError and ValueError for pictures and points that are missing or are none.
     """
     shipped = graph
     graph = copy.deepcopy(graph)
     given = {apply_setting(graph, setting, classes or {}) for setting in settings}
     images = list(_images(inputs))
+    if points is not None and not images:
+        raise GraphError(f"--points {points}: a folder of points goes with pictures: give them with --input")
+    prompts = [] if points is None else [key for key in point_prompts(graph) if (key, "points") not in given]
+    given |= {(key, "points") for key in prompts}
+    own = {path: read_points(_points_file(points, path)) for path in images} if points is not None else {}
     loader = _the_image_loader(graph) if images else ""
     for key in _loaders(graph):
         before = _image_name(shipped[key])
@@ -97,9 +108,29 @@ def make_jobs(
         return [Job("", graph, frozenset(given))]
     several, said = len(images) > 1, frozenset(given | {(loader, "image")})
     names = _unique([as_text(image.stem) for image in images])
-    return [
-        Job(name, _for_image(graph, loader, path, several, name), said) for name, path in zip(names, images)
-    ]
+    graphs = [_for_image(graph, loader, path, several, name) for name, path in zip(names, images)]
+    for each, path in zip(graphs, images):
+        for key in prompts:
+            each[key]["inputs"]["points"] = own[path]
+    return [Job(name, each, said) for name, each in zip(names, graphs)]
+
+
+def read_points(path: Path) -> str:
+    """The text of a file of points; ValueError when it is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--points {path}: this is no text file; give the JSON of the points") from error
+
+
+def _points_file(folder: Path, picture: Path) -> Path:
+    path = folder / f"{picture.stem}.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"--points {folder}: there is no {path.name} for {picture.name}: export the points of each "
+            "picture under its name"
+        )
+    return path
 
 
 def _drop_what_was_said(
@@ -114,16 +145,16 @@ def _drop_what_was_said(
         now: name of the picture that is loaded now.
         given: (node id, input name) of everything the user has set; stays as it is.
     """
-    behind = [key for key, node in graph.items() if _is_ours(node) and loader in needs(graph, key)]
+    behind = [key for key in graph if loader in needs(graph, key)]
     for key in behind:
-        if (key, "points") not in given and _is_said(graph[key], "points"):
+        if is_ours(graph[key]) and (key, "points") not in given and _is_said(graph[key], "points"):
             name = title_of(graph[key]).removesuffix(" (Figura)")
             raise GraphError(
                 f"the points of node {key} ({name}) were set on {before}, not on {now}: give the file of "
                 f'your own with --points FILE, or --set "{name}.points=" where a pose is connected'
             )
     about = [
-        key for key in behind
+        key for key in text_nodes(graph, behind)
         if before in SHIPPED_NAMES and (key, "text") not in given and _is_said(graph[key], "text")
     ]  # fmt: skip
     for key in about:
@@ -133,10 +164,6 @@ def _drop_what_was_said(
             "the text of this workflow speaks of the person in %s and is left out: say with --text TEXT what "
             "the hidden part of yours looks like", before,
         )  # fmt: skip
-
-
-def _is_ours(node: Mapping[str, Any]) -> bool:
-    return str(node["class_type"]).startswith(OURS)
 
 
 def _is_said(node: Mapping[str, Any], name: str) -> bool:

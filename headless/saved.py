@@ -31,7 +31,7 @@ class Saved:
     """The files that jobs have in an output folder. Raises OSError for one that nothing can be saved in."""
 
     def __init__(self, output: Path) -> None:
-        _check_folder(output)
+        check_folder(output)
         self.output = output
         self._record = output / RECORD
         self._names: dict[str, list[str]] = _read(self._record)
@@ -93,8 +93,8 @@ class Saved:
             os.fsync(file.fileno())
 
 
-def _check_folder(output: Path) -> None:
-    """Make it; a batch that can save nothing is not begun."""
+def check_folder(output: Path) -> None:
+    """Make it; a batch that can save nothing is not begun. Raises OSError."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         if not os.access(output, os.W_OK | os.X_OK):

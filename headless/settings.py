@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .graph import Classes, Graph, GraphError, InputSpec, input_specs, is_link
 
+OURS, POINT_PROMPT, TEXT_ENCODER = "Figura", "FiguraPointPrompt", "CLIPTextEncode"
+ON_THE_WAY = ("positive", "conditioning")
+"""Beginnings of the names of inputs through which a text comes to what draws."""
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -52,25 +56,61 @@ def title_of(node: dict[str, Any]) -> str:
     return str(meta.get("title") or "" if isinstance(meta, dict) else "") or str(node["class_type"])
 
 
-def same_everywhere(graph: Graph, option: str, input_name: str, value: str, node_type: str) -> list[str]:
-    """Settings that give one value to an input of all nodes whose class begins with `node_type`.
+def same_everywhere(option: str, input_name: str, value: str, nodes: Sequence[str]) -> list[str]:
+    """Settings that give one value to an input of several nodes.
+
+    Args:
+        option: the user's own option that stands behind it, for the error.
+        input_name: of the input.
+        value: as in "NODE.INPUT=VALUE".
+        nodes: their ids.
+
+    Raises GraphError when there is none.
+    """
+    if not nodes:
+        raise GraphError(
+            f"{option}: no node of this workflow takes it; --set NODE.{input_name}=VALUE changes any other"
+        )
+    return [f"{key}.{input_name}={value}" for key in nodes]
+
+
+def point_prompts(graph: Graph) -> list[str]:
+    """Ids of the nodes that `--points` is for."""
+    return [key for key, node in graph.items() if node["class_type"] == POINT_PROMPT]
+
+
+def text_nodes(graph: Graph, nodes: Iterable[str] | None = None) -> list[str]:
+    """Ids of the nodes whose input "text" says what `nodes` are to draw, in the graph's order.
+
+    These are Figura's own with such an input, and the stock text encoders that an input "positive" takes
+    from, through ControlNets and the like as well. What is not wanted is not among them.
 
     Args:
         graph: is not changed.
-        option: the user's own option that stands behind it, for the error.
-        input_name: nodes without such an input are passed over.
-        value: as in "NODE.INPUT=VALUE".
-        node_type: the whole class name, or its beginning.
-
-    Raises GraphError when there is no such node.
+        nodes: ids; None is all of the graph.
     """
-    nodes = [
-        key for key, node in graph.items()
-        if node["class_type"].startswith(node_type) and input_name in node["inputs"]
-    ]  # fmt: skip
-    if not nodes:
-        raise GraphError(f"{option}: the workflow has no {node_type} node with an input {input_name!r}")
-    return [f"{key}.{input_name}={value}" for key in nodes]
+    nodes = list(graph if nodes is None else nodes)
+    own = {key for key in nodes if is_ours(graph[key]) and "text" in graph[key]["inputs"]}
+    return [key for key in graph if key in own | _positive_texts(graph, nodes)]
+
+
+def _positive_texts(graph: Graph, nodes: Sequence[str]) -> set[str]:
+    waiting = [link[0] for key in nodes if is_link(link := graph[key]["inputs"].get("positive"))]
+    seen: set[str] = set()
+    while waiting:
+        here = waiting.pop()
+        if here in graph and here not in seen:
+            seen.add(here)
+            waiting += [
+                link[0] for name, link in graph[here]["inputs"].items()
+                if is_link(link) and name.startswith(ON_THE_WAY)
+            ]  # fmt: skip
+    return {key for key in seen if graph[key]["class_type"] == TEXT_ENCODER}
+
+
+def is_ours(node: Mapping[str, Any]) -> bool:
+    """Whether a node is one of Figura's."""
+    return str(node["class_type"]).startswith(OURS)
 
 
 def _names(node: dict[str, Any]) -> set[str]:

@@ -14,6 +14,7 @@ import torch
 
 from ..models import store
 from ..models.diffusion.in_turn import PlainPlacement, placed
+from .extra_paths import ExtraFolders, extra_model_folders
 from .interface import Cancelled
 from .throttle import Throttle
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from .interface import Preview
 
-PACK_ROOT = Path(__file__).resolve().parent.parent
+PACK_ROOT = Path(__file__).absolute().parent.parent
+"""Where ComfyUI has the pack, which may be a link to where it is."""
 LARGE_NETWORK = 100_000_000
 Report = Callable[[str, int, int, "Image | None"], None]
 
@@ -66,6 +68,7 @@ class PlainHost:
         self._input = Path(input_dir)
         self._output = Path(output_dir)
         self._models = [Path(models_dir)] if models_dir is not None else default_models_dirs()
+        self._extra = ExtraFolders({}, {}) if models_dir is not None else default_extra_folders()
         self._device = torch.device(device) if device is not None else None
         self._there: WeakSet[torch.nn.Module] = WeakSet()
         self._temp: tempfile.TemporaryDirectory[str] | None = None
@@ -116,7 +119,10 @@ class PlainHost:
             raise Cancelled("cancelled")
 
     def model_folders(self, file_kind: str) -> list[Path]:
-        return [base / key for base in self._models for key in store.folder_keys(file_kind)]
+        keys, (before, after) = store.folder_keys(file_kind), self._extra
+        own = [base / key for base in self._models for key in keys]
+        first, last = ([folder for key in keys for folder in extra.get(key, [])] for extra in (before, after))
+        return [*first, *own, *last]
 
     def find_model(self, file_kind: str, name: str) -> Path:
         return store.locate(file_kind, name, self.model_folders(file_kind))
@@ -156,5 +162,16 @@ def best_device() -> torch.device:
 
 def default_models_dirs(root: Path = PACK_ROOT) -> list[Path]:
     """Those of the ComfyUI this pack is installed in, if any, then `.figura/models` at home."""
-    comfyui = [root.parent.parent / "models"] if root.parent.name == "custom_nodes" else []
-    return [*comfyui, Path.home() / ".figura" / "models"]
+    comfyui = comfyui_of(root)
+    return [*([comfyui / "models"] if comfyui else []), Path.home() / ".figura" / "models"]
+
+
+def default_extra_folders(root: Path = PACK_ROOT) -> ExtraFolders:
+    """Those of the ComfyUI this pack is installed in, if any. Raises ValueError for a file that is broken."""
+    comfyui = comfyui_of(root)
+    return extra_model_folders(comfyui) if comfyui else ExtraFolders({}, {})
+
+
+def comfyui_of(root: Path = PACK_ROOT) -> Path | None:
+    """The folder of the ComfyUI that the pack is installed in."""
+    return root.parent.parent if root.parent.name == "custom_nodes" else None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import pickle
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from .files import code_of, write_then_rename
 from .pickle_program import LIGHTNING_CALLBACK, check_programs, is_archive
 from .store import PICKLE_SUFFIXES, SAFE_SUFFIXES
 
+log = logging.getLogger(__name__)
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 SOURCE, STATE = "converted_from", "converted_state"
 MOST_GROWTH, SPARE_BYTES = 4, 1 << 20
 """What a file may hold, in times its own size: archives may be packed, and names may share numbers."""
@@ -25,14 +31,20 @@ OTHER_FILE = "take another file, or a safetensors version of it from its publish
 def convert(path: Path, target: Path | None = None) -> Path:
     """Write the tensors of a pickled checkpoint as safetensors, by default beside it; returns the new file.
 
+    target: the file, or a folder for one of the pickle's name.
+
     Keys are kept; tensors of nested dicts get dotted keys, except that a wrapping "state_dict" is dropped.
     Written beside its place and renamed, so a failure leaves no half file. Raises ValueError for a file that
-    is truncated, is no checkpoint, wants to run code, or changes while it is read, and where another file
-    stands at its place; OSError when it cannot be written.
+    is truncated, is no checkpoint, wants to run code, or changes while it is read, for a target that does not
+    end as safetensors do, and where another file stands at its place; OSError when it cannot be written.
     """
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         raise ValueError(f"{path} is not one of {', '.join(PICKLE_SUFFIXES)}: nothing to convert")
     target = target or path.with_suffix(".safetensors")
+    if target.is_dir():
+        target = target / path.with_suffix(".safetensors").name
+    if target.suffix.lower() not in SAFE_SUFFIXES:
+        raise ValueError(f"{target} does not end in {' or '.join(SAFE_SUFFIXES)}, as what is written must")
     if target.exists() and not _made_from(target, path):
         raise ValueError(
             f"{target} is there already and was not made from {path.name}: move it away, or name another "
@@ -75,6 +87,29 @@ def as_safetensors(path: Path) -> Path:
             return place
     free = [place for place in places if not place.exists()]
     return convert(path, (own + free or places)[0])
+
+
+def made_where_it_can_be(
+    beside: Callable[[], Path], elsewhere: Callable[[Path], Path], *sources: Path
+) -> Path:
+    """What `beside` makes in the folder of its sources; where that may not be written to, what `elsewhere`
+    makes in the folder of temporary files, which lasts until the system clears it.
+
+    Args:
+        beside: makes the file, or finds it, and gives its path.
+        elsewhere: makes it at the path that it is given.
+        sources: the files it is made of; one that changes gives another path.
+    """
+    try:
+        return beside()
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+    state = state_of(*sources).replace(" ", "-")
+    twin = Path(tempfile.gettempdir(), "figura", f"{sources[0].stem}-{state}.safetensors")
+    names = " and ".join(path.name for path in sources)
+    log.warning("%s may not be written to: %s is converted to %s", sources[0].parent, names, twin)
+    return twin if twin.is_file() else elsewhere(twin)
 
 
 def _made_from(place: Path, path: Path) -> bool:

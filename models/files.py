@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _LEFTOVER = re.compile(r"\.(?:.*\.)?(?P<machine>[\w-]+)\.(?P<process>\d+)\.[0-9a-f]+\.partial")
+NO_FILE = "is a folder, a device or a pipe: choose the name of a file"
 _own: set[str] = set()
 """What this process has unfinished now. Its number does not tell: in a container every first process is 1."""
 
@@ -24,11 +25,31 @@ def write_then_rename(path: Path, write: Callable[[Path], object]) -> Path:
     such as a device, which the renaming would replace.
     """
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "is a folder, a device or a pipe: choose the name of a file", str(path))
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
     with _beside(path) as unfinished:
         write(unfinished)
         os.replace(unfinished, path)
     return path
+
+
+def check_target(path: Path) -> None:
+    """Raise OSError that names the file where `write_then_rename` could not write: asked before the work."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder: choose another place", str(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def default_folder(name: str) -> Path:
+    """Where commands write unless told: a folder of that name here.
+
+    Typed in custom_nodes it is ComfyUI's own folder of that name: there every folder is taken for a pack.
+    """
+    here = Path.cwd()
+    return here.parent / name if here.name == "custom_nodes" else Path(name)
 
 
 def write_new(path: Path, write: Callable[[Path], object]) -> bool:

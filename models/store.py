@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ ARRAY_SUFFIX = ".pkl"
 """numpy arrays, as detectron2 publishes weights."""
 SCRIPTED_FILE_KINDS = ("densepose",)
 OWN_FOLDERS = ("figura", "sams")
+KINDS_KEPT = 10_000
+"""Files whose kind is remembered."""
 
 
 @dataclass(frozen=True)
@@ -190,16 +192,29 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _may_be(path: Path, file_kind: str) -> bool:
     """Whether a file can be of the kind. Only files of this pack say their kind; all others are offered."""
-    from .diffusion.checkpoint import read_metadata
-
     if path.suffix.lower() in (SCRIPT_SUFFIX, ARRAY_SUFFIX):
         return file_kind in SCRIPTED_FILE_KINDS
     if path.suffix.lower() not in SAFE_SUFFIXES:
         return True
     try:
-        return read_metadata(path)["kind"] == file_kind
-    except (ValueError, OSError):
+        return _own_kind(*state_of(path)) in (None, file_kind)
+    except OSError:
         return True
+
+
+@lru_cache(maxsize=KINDS_KEPT)
+def _own_kind(path: str, size: int, changed: int) -> str | None:
+    """The kind that a file of this pack says it is of, None for all others. Raises OSError.
+
+    size, changed: as `state_of` gives them. Loaders list their folders several times for one prompt, in which
+    there may be hundreds of checkpoints: each is opened once.
+    """
+    from .diffusion.checkpoint import may_be_own, read_metadata
+
+    try:
+        return str(read_metadata(path)["kind"]) if may_be_own(path) else None
+    except ValueError:
+        return None
 
 
 def _check_mini(file_kind: str) -> None:

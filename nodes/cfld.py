@@ -16,7 +16,7 @@ from ..models.cfld.sampling import STEPS, WEIGHT, Weights
 from ..models.diffusion.schedulers import DDPM
 from ..people.keypoints import read_pose_keypoint
 from . import inputs
-from .common import FULL_SIZE_PARAMETERS, found, progress_of, working_memory
+from .common import FULL_SIZE_PARAMETERS, found, progress_of, tell_unused, working_memory
 from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
 
 CATEGORY = "Figura/CFLD"
@@ -94,6 +94,7 @@ class FiguraLoadCFLD:
         host = get_host()
         path = host.find_model("cfld", model)
         if model == store.MINI:
+            tell_unused(model, checkpoint=checkpoint, vae=vae)
             return (load_mini_cfld(path),)
         files = _chosen("checkpoint", checkpoint), _chosen("vae", vae)
         return (load_cfld(path, files[0], vae=files[1], dtype=host.dtype(FULL_SIZE_PARAMETERS)),)

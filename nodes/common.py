@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ from ..people.prompts import PointPrompt
 from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, image_with_alpha, mask_to_b1hw
 
+log = logging.getLogger(__name__)
+
 CATEGORY = "Figura/PHAC"
 FULL_SIZE_PARAMETERS = 860_000_000
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
@@ -29,6 +32,16 @@ def found(file_kind: str) -> list[str]:
     """The files of a kind that a loader can offer, without mini."""
     names = store.find(file_kind, get_host().model_folders(file_kind))
     return [name for name in names if name != store.MINI]
+
+
+def tell_unused(model: str, **chosen: str) -> None:
+    """Say which choices of a loader do not count with that model. chosen: the file's name by its input."""
+    for name, choice in chosen.items():
+        if choice != AUTOMATIC:
+            log.warning(
+                "%s: %s is not used with %s, which has its own; it counts with a checkpoint as the model",
+                name, choice, model,
+            )  # fmt: skip
 
 
 def find_stack(model: str, text_and_vae: str) -> tuple[Path, Path | None]:

@@ -20,7 +20,7 @@ from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
 from . import inputs, tensors
-from .common import FULL_SIZE_PARAMETERS, find_stack, found, progress_of, working_memory
+from .common import FULL_SIZE_PARAMETERS, find_stack, found, progress_of, tell_unused, working_memory
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -84,6 +84,8 @@ class FiguraLoadHands:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
         if model == store.MINI:
+            others = {"hand_controlnet": hand_controlnet, "body_controlnet": body_controlnet}
+            tell_unused(model, **others, text_and_vae=text_and_vae)
             return (load_mini_hands(host.find_model("hands", store.MINI)),)
         checkpoint, parts = find_stack(model, text_and_vae)
         loaded = load_hands(

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..host import get_host
 from ..models import store
 from ..models.diffusion.schedulers import DDIM
-from ..models.phac.checkpoint import load_mini_phac, load_phac
+from ..models.phac.checkpoint import apply_change, is_change, load_mini_phac, load_phac
+from ..models.phac.networks import PHACModel
 from ..models.phac.pipeline import complete_images, invisible_images
 from ..models.phac.plans import CoarseModel
 from ..people.crops import CropPlan
@@ -25,6 +26,7 @@ from .common import (
     prompted_batch,
     same_batch,
     stack_options,
+    tell_unused,
     working_memory,
 )
 from .inputs import (
@@ -102,7 +104,8 @@ class FiguraLoadPHAC:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
         if model == store.MINI:
-            return (load_mini_phac(host.find_model("phac", store.MINI), host.operations()),)
+            tell_unused(model, text_and_vae=text_and_vae, vae=vae)
+            return (load_mini_with(prompt_network),)
         checkpoint, parts = find_stack(model, text_and_vae)
         loaded = load_phac(
             checkpoint,
@@ -284,6 +287,18 @@ def warn_of_small(images: Tensor, phac: CoarseModel) -> None:
             "PHAC to Crop Person and set width and height to 0",
             width, height, phac.size, phac.name,
         )  # fmt: skip
+
+
+def load_mini_with(prompt_network: str) -> PHACModel:
+    """Mini, with a PHAC file that was trained on it in the place of its own for that kind of prompt."""
+    host = get_host()
+    mini = load_mini_phac(host.find_model("phac", store.MINI), host.operations())
+    own = find_prompt_network(prompt_network)
+    if own is not None and is_change(own):
+        apply_change(mini, own)
+    else:
+        tell_unused(store.MINI, prompt_network=prompt_network)
+    return mini
 
 
 def find_prompt_network(name: str) -> Path | None:

@@ -15,7 +15,7 @@ from ..models.pocold.networks import PoCoLDModel
 from ..models.pocold.pipeline import Given, repose_images
 from ..models.pocold.sampling import PROCEDURES, STEPS, WEIGHT, Weights
 from ..people.densepose import DensePose, paint_labels, read_densepose
-from .common import found, progress_of
+from .common import found, progress_of, tell_unused
 from .inputs import (
     AUTOMATIC,
     automatic_input,
@@ -71,6 +71,7 @@ class FiguraLoadPoCoLD:
         host = get_host()
         path = host.find_model("pocold", model)
         if model == store.MINI:
+            tell_unused(model, vae=vae)
             return (load_mini_pocold(path),)
         dtype = host.dtype(PARAMETERS)
         return (load_pocold(path, load_vae_file(find_vae(vae), dtype), dtype),)

@@ -16,7 +16,16 @@ from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images, said_of_empty
 from ..people.crops import CropPlan
-from .common import CATEGORY, find_stack, found, progress_of, same_batch, stack_options, working_memory
+from .common import (
+    CATEGORY,
+    find_stack,
+    found,
+    progress_of,
+    same_batch,
+    stack_options,
+    tell_unused,
+    working_memory,
+)
 from .inputs import (
     AUTOMATIC,
     AUTOMATIC_FEATHER,
@@ -74,6 +83,7 @@ class FiguraLoadRefiner:
         """The refiner on the CPU; the host moves it when it is used."""
         host = get_host()
         if model == store.MINI:
+            tell_unused(model, text_and_vae=text_and_vae, vae=vae)
             return (load_mini_refiner(host.find_model("refiner", store.MINI)),)
         checkpoint, parts = find_stack(model, text_and_vae)
         options = stack_options(vae)

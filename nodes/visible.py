@@ -19,7 +19,7 @@ from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.points_json import read_points_text
 from ..people.prompts import PointPrompt, parse_points
-from .frames import frames_without_anybody, is_nobody
+from .frames import frames_without_anybody
 from .inputs import PERSON_IMAGE_INPUT
 from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
@@ -134,31 +134,20 @@ class FiguraVisibleMask:
         images, prompts, poses, boxes = broadcast_batches(
             image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
-        said = [
-            [None if values is None else values[index] for values in (prompts, poses, boxes)]
-            for index in range(len(images))
-        ]
-        without = _without_anybody(points, said)
+        given = [values if values is not None else [None] * len(images) for values in (prompts, poses, boxes)]
+        told = [visible_points(size, points, *said) for said in zip(*given, strict=True)]
+        nobody = [each.names_nobody for each in told]
+        without = frames_without_anybody("Visible Mask", "its mask is empty", nobody)
         host = get_host()
         masks, scores = torch.zeros(len(images), *size), []
         progress = host.progress(len(images), unique_id)
         with host.managed(sam, memory=attention_bytes(sam)) as model:
             for index, picture in enumerate(images):
                 if index not in without:
-                    told = visible_points(size, points, *said[index])
-                    masks[index], score = _find(model, picture, told, index, len(images))
+                    masks[index], score = _find(model, picture, told[index], index, len(images))
                     scores.append(score)
                 progress.step(index + 1)
         return b1hw_to_mask(masks[:, None]), min(scores)
-
-
-def _without_anybody(text: str, said: list[list[Any]]) -> set[int]:
-    """Numbers of the pictures whose mask is empty. said: prompt, pose and box of each; see visible_points."""
-    silent = read_points_text(points_object(text)).says_nothing
-    nobody = [
-        silent and is_nobody(prompt, pose if prompt is None else None, box) for prompt, pose, box in said
-    ]
-    return frames_without_anybody("Visible Mask", "its mask is empty", nobody)
 
 
 class VisiblePoints(NamedTuple):
@@ -167,6 +156,11 @@ class VisiblePoints(NamedTuple):
     points_px: torch.Tensor
     labels: torch.Tensor
     box: Box | None
+
+    @property
+    def names_nobody(self) -> bool:
+        """Whether nothing of it lies on a person in the picture, as when they have walked out of it."""
+        return self.box is None and not bool((self.labels == POSITIVE).any())
 
 
 def visible_points(
@@ -179,13 +173,14 @@ def visible_points(
         text: points JSON, or a list [[x, y], ...] of points on the person, in pixels; may be empty.
         prompt: its detected joints and its points; it goes before a pose.
         pose: detected joints. Those outside the picture cannot be seen and are left out.
-        box: round what can be seen, in pixels. Without it and any point on the person, the prompt's box of
-            the whole person is used.
+        box: round what can be seen, in pixels; an empty one says nothing. Without it and any point on the
+            person, the prompt's box of the whole person is used.
 
     Raises:
         ValueError: for points that a user set outside the picture.
     """
     height, width = size
+    box = None if box is None or box.is_empty else box
     prompts = [written_prompt(text, height, width, pose if prompt is None else None, box)]
     prompts += [] if prompt is None else [prompt.cropped(_to_size(prompt, height, width))]
     joints = np.concatenate([each.visible_joints for each in prompts])

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..host import get_host
 from ..models import store
+from ..models.cfld.checkpoint import released_pair
 from ..models.files import path_inside
 from ..models.perception.pose_detectors import PROVIDERS, states_of
 from ..models.reading import listening
@@ -57,14 +58,20 @@ def _offers_files(node_class: Any) -> bool:
 
 
 def stamp(name: str) -> list[tuple[str, int, int]]:
-    """Path, size and time of change of the files that a choice may mean, in every model folder."""
+    """Path, size and time of change of the files that a choice may mean, in every model folder, and of those
+    that are read with them.
+    """
     host = get_host()
     folders = dict.fromkeys(folder for kind in store.file_kinds() for folder in host.model_folders(kind))
     if name == store.MINI:
         return [store.state_of(path) for path in sorted(store.MINI_DIR.glob("*.safetensors"))]
     if name in PROVIDERS:
         return [*states_of(name, host.model_folders("pose_detector"))]
-    return [store.state_of(path) for folder in folders for path in _inside(Path(folder), name)]
+    found = [path for folder in folders for path in _inside(Path(folder), name)]
+    beside = [
+        other for path in found for other in released_pair(path) or () if other != path and other.is_file()
+    ]
+    return [store.state_of(path) for path in found + beside]
 
 
 def _inside(folder: Path, name: str) -> list[Path]:

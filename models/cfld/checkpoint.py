@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..convert import SOURCE, STATE, check_unchanged, state_of
+from ..convert import SOURCE, STATE, check_unchanged, made_where_it_can_be, state_of
 from ..diffusion import single_file
 from ..diffusion.checkpoint import (
     METADATA_KEY,
@@ -109,15 +109,16 @@ def change_tensors(networks: nn.Module, unet_tensors: Mapping[str, Tensor]) -> d
 
 
 def as_delta(path: Path) -> Path:
-    """`path` itself if it is safetensors; else the delta made of both released pickles, beside them.
+    """`path` itself if it is safetensors; else the delta made of both released pickles, beside them, or where
+    that cannot be written in the folder of temporary files.
 
     path: either of the two. It is made when it is missing, or was made of them in another state; a file of
     another origin at its place is a ValueError.
     """
     if path.suffix.lower() in SAFE_SUFFIXES:
         return path
-    pair = path.with_name(MODEL_FILE), path.with_name(UNET_FILE)
-    if path not in pair:
+    pair = released_pair(path)
+    if pair is None:
         raise ValueError(
             f"{path} is a pickle of an unknown name: CFLD's released files are {MODEL_FILE} and {UNET_FILE}; "
             "keep these names, both in one folder"
@@ -128,7 +129,19 @@ def as_delta(path: Path) -> Path:
                 f"no {each.name} in {each.parent}: CFLD's released weights are two files, {MODEL_FILE} and "
                 f"{UNET_FILE}; put both into one folder"
             )
-    delta = path.with_name(DELTA_FILE)
+    return made_where_it_can_be(
+        lambda: _delta_beside(*pair), lambda twin: convert_released(*pair, twin), *pair
+    )
+
+
+def released_pair(path: Path) -> tuple[Path, Path] | None:
+    """Networks and U-Net as the authors released them, in the folder of either; None for other files."""
+    pair = path.with_name(MODEL_FILE), path.with_name(UNET_FILE)
+    return pair if path in pair else None
+
+
+def _delta_beside(model_file: Path, unet_file: Path) -> Path:
+    pair, delta = (model_file, unet_file), model_file.with_name(DELTA_FILE)
     if not delta.exists():
         return convert_released(*pair, delta)
     made = parse_metadata(delta, header) if METADATA_KEY in (header := raw_metadata(delta)) else {}

@@ -32,6 +32,8 @@ READABLE_TYPES = {
 }  # fmt: skip
 NUMBERS_AT_ONCE = 1 << 20
 METADATA_KEY = "figura"
+LONGEST_HEADER = 32 << 20
+"""Bytes that are looked through; those of the largest published models have about one MiB."""
 LONGEST_METADATA = 4 << 20
 LARGEST_NUMBER = 4096
 """In a configuration: sides of pictures, of which no tensor tells."""
@@ -179,6 +181,15 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
     for name, tensor in told(tensors.items()):
         check_finite(name, tensor, str(path))
     return tensors, raw
+
+
+def may_be_own(path: str | Path) -> bool:
+    """Whether the pack's name stands in a safetensors header, which is looked through and not parsed: that of
+    a checkpoint has thousands of tensors. Raises OSError.
+    """
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return f'"{METADATA_KEY}"'.encode() in file.read(min(length, LONGEST_HEADER))
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

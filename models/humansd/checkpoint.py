@@ -7,23 +7,17 @@ what it holds beside them, such as the pose estimator of its training, is left a
 
 from __future__ import annotations
 
-import errno
-import logging
-import tempfile
 from pathlib import Path
 
 import torch
 
-from ..convert import as_safetensors, convert
+from ..convert import as_safetensors, convert, made_where_it_can_be
 from ..diffusion import single_file
 from ..diffusion.latent_model import mini_networks
 from ..diffusion.networks import load_unet
 from .networks import HumanSD
 
-log = logging.getLogger(__name__)
-
 HUMANSD = "humansd"
-READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 RELEASED_CFG = 10.0
 """Of the released demo."""
 
@@ -41,17 +35,7 @@ def readable_fast(path: Path) -> Path:
     """A checkpoint as safetensors: converted beside it, or, where that folder may not be written to, in the
     folder of temporary files, where it lasts until the system clears it.
     """
-    try:
-        return as_safetensors(path)
-    except OSError as error:
-        if error.errno not in READ_ONLY:
-            raise
-    state = path.stat()
-    twin = Path(
-        tempfile.gettempdir(), "figura", f"{path.stem}-{state.st_size}-{state.st_mtime_ns}.safetensors"
-    )
-    log.warning("%s may not be written to: %s is converted to %s", path.parent, path.name, twin)
-    return twin if twin.is_file() else convert(path, twin)
+    return made_where_it_can_be(lambda: as_safetensors(path), lambda twin: convert(path, twin), path)
 
 
 def load_humansd(

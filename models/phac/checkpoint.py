@@ -110,6 +110,8 @@ def load_phac(
     name = Path(checkpoint).name
     if stack.family == PIX2GESTALT:
         logger.warning("%s is pix2gestalt: CC BY-NC 4.0, not for commercial use", name)
+        if prompt_network is not None:
+            logger.warning("%s reads no prompt picture: %s is not used", name, Path(prompt_network).name)
         return Pix2Gestalt(stack.networks, load_mask_net(mask_net, operations), name).eval()
     if stack.family != SD15:
         raise ValueError(

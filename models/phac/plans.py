@@ -86,12 +86,12 @@ class ReadPrompt:
 
 
 def read_by(model: CoarseModel, prompt: PointPrompt) -> ReadPrompt:
-    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`; for
-    pix2gestalt any kind is geometry.
+    """The prompt as it is when the model has a ControlNet of its kind, else a box kind `as_geometry`, with or
+    without its box, as in a frame without anybody; for pix2gestalt any kind is geometry.
     """
     if isinstance(model, Pix2Gestalt):
         return as_geometry(prompt)
-    if prompt.kind in model.controlnets or prompt.box is None or POSE not in model.controlnets:
+    if prompt.kind in model.controlnets or prompt.kind == POSE or POSE not in model.controlnets:
         model.controlnet(prompt.kind)
         return ReadPrompt(prompt)
     return as_geometry(prompt)

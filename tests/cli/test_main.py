@@ -78,7 +78,14 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["run", "{}/graph.json", "--device", "cuba"], "device 'cuba' cannot be used here"),
         (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: No such file"),
         (["run", "{}/graph.json", "--points", "{}/a.png"], "this is no text file"),
-        (["run", "{}/graph.json", "--text", "x"], "--text: the workflow has no Figura node"),
+        (["run", "{}/graph.json", "--text", "x"], "--text: no node of this workflow takes it"),
+        (["run", "{}/graph.json", "--output", "{}/a.png"], "a.png: nothing can be saved there"),
+        (["run", "{}/graph.json", "--output", "{}/a.png/in"], "nothing can be saved there"),
+        (["eval", "synth", "--json", "{}"], "is a folder"),
+        (["eval", "synth", "--table", "{}/a.png/t.md"], "a.png is no folder"),
+        (["eval", "synth", "--sheet", "{}"], "is a folder"),
+        (["bench", "compare", "--json", "{}"], "is a folder"),
+        (["eval", "synth", "--weights", "{}"], "--weights is for methods with networks"),
         (["models", "verify", "{}"], "is a folder"),
         (["models", "verify", "{}/a.png"], "a.png is no model file: they end in .safetensors"),
         (["models", "get", "nothing"], "unknown model file 'nothing'"),
@@ -193,6 +200,76 @@ def test_eval_hands_its_options_over_and_shows_the_figures(monkeypatch, capsys):
     options = {"device": "cpu", "sheet_samples": 32, "prompts": True}
     assert asked == [(("phac", 2, 7, Path("r.json")), options)]
     assert capsys.readouterr().out == "visible_iou 0.91235\n"
+
+
+def test_models_go_on_after_one_that_cannot_be_converted(tmp_path, capsys):
+    torch.save({"w": torch.zeros(3)}, tmp_path / "good.pth")
+    (tmp_path / "bad.pth").write_bytes(b"bad")
+    into = tmp_path / "new"
+    into.mkdir()
+    words = [str(tmp_path / "bad.pth"), str(tmp_path / "good.pth"), "--output", str(into)]
+    assert cli.main(["models", "convert", *words]) == 1
+    told = capsys.readouterr()
+    assert told.out == f"{into / 'good.safetensors'}\n" and "bad.pth" in told.err
+    assert [path.name for path in into.iterdir()] == ["good.safetensors"]
+
+
+def test_models_go_on_after_one_that_cannot_be_fetched(tmp_path, monkeypatch, capsys):
+    from figura.models import fetch, store
+
+    monkeypatch.setattr("figura.cli.models._folders", lambda kind: [tmp_path])
+    asked = []
+
+    def get(file, folder, **_):
+        asked.append(file.name)
+        if len(asked) == 1:
+            raise OSError(28, "No space left on device", str(folder))
+        return folder / file.name
+
+    monkeypatch.setattr(fetch, "get", get)
+    names = [file.name for file in store.known_files()][:2]
+    assert cli.main(["models", "get", *names]) == 1
+    assert asked == names and str(tmp_path / names[1]) in capsys.readouterr().out
+
+
+def test_a_model_in_a_folder_of_its_kinds_folder_is_present(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("figura.cli.models._folders", lambda kind: [tmp_path / kind])
+    place = tmp_path / "sam" / "vit" / "sam_vit_b_01ec64.pth"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"x")
+    assert cli.main(["models", "list"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "sam_vit_b_01ec64.pth" in line]
+    assert line.startswith("present")
+    assert cli.main(["models", "get", "sam_vit_b_01ec64.pth"]) == 0
+    assert capsys.readouterr().out == f"{place} is already here\n"
+
+
+def test_a_name_that_the_terminal_has_no_letters_for_ends_no_batch(workflow, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("\u4eba\u7269.png", "z.png"):
+        Image.new("RGB", (4, 4), "red").save(pictures / name)
+    (tmp_path / "figura").symlink_to(Path(run.__file__).parents[1])
+    words = ["run", str(workflow), "--input", str(pictures), "--output", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "figura", *words], cwd=tmp_path, capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode("cp1252")
+    assert len(done.stdout.splitlines()) == 2 and b"\\u4eba\\u7269" in done.stdout
+
+
+def test_in_custom_nodes_nothing_is_written_that_comfyui_takes_for_a_pack(tmp_path, monkeypatch):
+    from figura.models.files import default_folder
+
+    inside = tmp_path / "ComfyUI" / "custom_nodes"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    assert default_folder("output") == tmp_path / "ComfyUI" / "output"
+    args = cli.build_parser().parse_args(["run", "phac_pose"])
+    assert args.output == tmp_path / "ComfyUI" / "output"
+    monkeypatch.chdir(tmp_path)
+    assert default_folder("output") == Path("output")
 
 
 def test_bench_writes_what_it_measured(monkeypatch, tmp_path, capsys):

@@ -1,9 +1,13 @@
 """The pictures of a run, and what was said of others."""
 
+import json
+
 import pytest
 from figura.headless import jobs
-from figura.headless.graph import GraphError
+from figura.headless.graph import GraphError, load_graph
 from figura.headless.jobs import make_jobs
+from figura.headless.settings import point_prompts, text_nodes
+from figura.headless.shipped import find_workflow
 
 
 def graph():
@@ -118,6 +122,36 @@ class TestAnotherImage:
         words = ["1.image=me.png", "3.points=", "4.text=a small man"]
         (job,) = make_jobs(of_a_person(), words, [])
         assert job.graph["4"]["inputs"]["text"] == "a small man" and not caplog.text
+
+    @pytest.mark.parametrize(
+        "name", ["phac_native_sd15", "phac_native_sdxl", "phac_native_one_pass", "refine_anything"]
+    )
+    def test_no_stock_text_speaks_of_the_old_picture(self, name, caplog):
+        shipped = load_graph(find_workflow(name))
+        loader = next(key for key, node in shipped.items() if node["class_type"] == "LoadImage")
+        own = [f"{key}.points=" for key in point_prompts(shipped)]
+        (job,) = make_jobs(shipped, [f"{loader}.image=me.png", *own], [])
+        assert {job.graph[key]["inputs"]["text"] for key in text_nodes(shipped)} == {""}
+        assert "--text TEXT" in caplog.text
+
+    def test_each_picture_has_the_points_of_its_name(self, tmp_path):
+        pictures, points = tmp_path / "pictures", tmp_path / "points"
+        pictures.mkdir(), points.mkdir()
+        for name in ("a", "b"):
+            (pictures / f"{name}.png").touch()
+            (points / f"{name}.json").write_text(json.dumps({"positive": [[ord(name), 1]]}))
+        graph = {key: node for key, node in of_a_person("mine.png").items() if key in "134"}
+        one, two = make_jobs(graph, [], [pictures], points=points)
+        assert [job.graph["3"]["inputs"]["points"] for job in (one, two)] == [
+            '{"positive": [[97, 1]]}', '{"positive": [[98, 1]]}',
+        ]  # fmt: skip
+        said, _ = make_jobs(graph, ["3.points="], [pictures], points=points)
+        assert said.graph["3"]["inputs"]["points"] == ""
+        with pytest.raises(GraphError, match="goes with pictures"):
+            make_jobs(graph, [], [], points=points)
+        (points / "b.json").unlink()
+        with pytest.raises(FileNotFoundError, match=r"there is no b.json for b.png"):
+            make_jobs(graph, [], [pictures], points=points)
 
     def test_texts_of_the_users_own_workflow_stay(self):
         (job,) = make_jobs(of_a_person("mine.png"), ["1.image=me.png", "3.points="], [])

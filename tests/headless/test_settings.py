@@ -1,8 +1,9 @@
 """--set, --points and --text."""
 
 import pytest
-from figura.headless.graph import GraphError
-from figura.headless.settings import apply_setting, same_everywhere
+from figura.headless.graph import GraphError, load_graph
+from figura.headless.settings import apply_setting, same_everywhere, text_nodes, title_of
+from figura.headless.shipped import find_workflow, workflow_names
 
 
 class Sampler:
@@ -100,7 +101,44 @@ def test_a_wrong_setting_says_what_is_accepted(setting, said):
         apply_setting(graph(), setting, CLASSES)
 
 
-def test_one_value_for_all_nodes_of_a_type():
-    assert same_everywhere(graph(), "--text", "text", "hello", "KS") == ["7.text=hello"]
-    with pytest.raises(GraphError, match="--text: the workflow has no Figura node with an input 'text'"):
-        same_everywhere(graph(), "--text", "text", "hello", "Figura")
+def test_one_value_for_several_nodes():
+    assert same_everywhere("--text", "text", "hello", ["7", "8"]) == ["7.text=hello", "8.text=hello"]
+    with pytest.raises(GraphError, match="--text: no node of this workflow takes it; --set NODE.text=VALUE"):
+        same_everywhere("--text", "text", "hello", [])
+
+
+def conditioned():
+    """A sampler behind a ControlNet and a mask of areas; an encoder that nothing draws with."""
+    return {
+        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": "a man", "clip": ["9", 1]}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["9", 1]}},
+        "3": {"class_type": "ConditioningSetMask", "inputs": {"conditioning": ["1", 0], "mask": ["9", 0]}},
+        "4": {
+            "class_type": "ControlNetApplyAdvanced",
+            "inputs": {"positive": ["3", 0], "negative": ["2", 0]},
+        },
+        "5": {"class_type": "KSampler", "inputs": {"positive": ["4", 0], "negative": ["4", 1]}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "unused"}},
+        "7": {"class_type": "FiguraPHACSampler", "inputs": {"text": "a man"}},
+        "8": {"class_type": "FiguraPointPrompt", "inputs": {"points": ""}},
+    }
+
+
+def test_texts_that_say_what_is_drawn_are_found_behind_controlnets_too():
+    assert text_nodes(conditioned()) == ["1", "7"]
+    assert text_nodes(conditioned(), ["5"]) == ["1"] and text_nodes(conditioned(), ["6", "7"]) == ["7"]
+
+
+def test_a_loop_of_conditionings_ends():
+    graph = conditioned()
+    graph["3"]["inputs"]["conditioning"] = ["4", 0]
+    assert text_nodes(graph, ["5"]) == []
+
+
+@pytest.mark.parametrize("name", workflow_names())
+def test_every_shipped_text_about_the_picture_is_reached_and_no_unwanted_one(name):
+    graph = load_graph(find_workflow(name))
+    reached = [graph[key] for key in text_nodes(graph)]
+    assert not [node for node in reached if title_of(node) == "Not wanted"]
+    said = [n for n in graph.values() if n["class_type"] == "CLIPTextEncode" and title_of(n) == "Text"]
+    assert all(node in reached for node in said)

@@ -76,6 +76,13 @@ def test_other_suffixes_are_not_touched(tmp_path):
         convert(tmp_path / "x.safetensors")
 
 
+def test_what_is_written_ends_as_safetensors_do(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match=r"new.ckpt does not end in .safetensors"):
+        convert(checkpoint, tmp_path / "new.ckpt")
+    (tmp_path / "into").mkdir()
+    assert convert(checkpoint, tmp_path / "into") == tmp_path / "into" / f"{checkpoint.stem}.safetensors"
+
+
 def test_a_full_disk_leaves_an_older_file_as_it_was(checkpoint, monkeypatch):
     import safetensors.torch
     from safetensors import SafetensorError

@@ -58,6 +58,28 @@ def test_files_of_this_pack_are_offered_only_for_their_own_kind(tmp_path):
     assert "own.safetensors" not in store.find("sam", [tmp_path])
 
 
+def test_a_file_is_opened_once_and_again_when_it_is_another(tmp_path, monkeypatch):
+    from figura.models.diffusion import checkpoint
+
+    save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors")
+    shutil.copy(store.MINI_DIR / "hands.safetensors", tmp_path / "own.safetensors")
+    opened = []
+    may_be_own = checkpoint.may_be_own
+    monkeypatch.setattr(checkpoint, "may_be_own", lambda path: opened.append(path) or may_be_own(path))
+    for _ in range(3):
+        assert store.find("checkpoint", [tmp_path]) == ["other.safetensors"]
+    assert len(opened) == 2
+    save_file({"figura": torch.zeros(4)}, tmp_path / "own.safetensors")
+    assert store.find("checkpoint", [tmp_path]) == ["other.safetensors", "own.safetensors"]
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64, b"\x10" + bytes(7) + b'{"figura": 1}'])
+def test_damaged_files_are_offered_and_told_when_they_are_loaded(tmp_path, content):
+    (tmp_path / "cut.safetensors").write_bytes(content)
+    assert store.find("checkpoint", [tmp_path]) == ["cut.safetensors"]
+
+
 def test_a_found_file_is_located(tmp_path):
     (tmp_path / "a.pth").touch()
     assert store.locate("sam", "a.pth", ["/nowhere", tmp_path]) == tmp_path / "a.pth"

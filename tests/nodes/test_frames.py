@@ -68,6 +68,17 @@ def test_an_empty_visible_mask_comes_back_for_it(caplog: pytest.LogCaptureFixtur
     assert "nobody in picture 2 of 3: its mask is empty" in caplog.text
 
 
+def test_who_has_walked_out_of_a_frame_is_nobody_there(caplog: pytest.LogCaptureFixture) -> None:
+    sam, pose = network("FIGURA_SAM"), poses(0.3, 4.0, 0.6)
+    by_pose, _ = FiguraVisibleMask().run(sam, frames(), pose_keypoint=pose)
+    by_prompt, _ = FiguraVisibleMask().run(sam, frames(), prompt=prompt(frames(), pose)[1])
+    for found in (by_pose, by_prompt):
+        assert not found[1].any()
+    assert caplog.text.count("nobody in picture 2 of 3: its mask is empty") == 2
+    with pytest.raises(ValueError, match="nothing says where the person is"):
+        FiguraVisibleMask().run(sam, frames(1), pose_keypoint=poses(4.0))
+
+
 EMPTIED = (
     '{"version": 1, "width": 64, "height": 64, "active": 0, "people": [{"joints": {}}], "roi_box": null, '
     '"full_box": null, "positive": [], "negative": []}'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from figura.host import Cancelled
+from figura.host import Cancelled, use_host
 from figura.host.plain import PlainHost
 from figura.models import store
 from figura.models.diffusion import in_turn
@@ -228,3 +228,44 @@ def test_the_loader_offers_mini_first_and_loads_it(family: Path, monkeypatch: py
     inputs = nodes.FiguraLoadPHAC.INPUT_TYPES()
     assert inputs["required"]["model"][0][0] == store.MINI
     assert nodes.FiguraLoadPHAC().run(store.MINI)[0].size == 128
+
+
+@pytest.mark.parametrize("kind", ["roi_box", "full_box"])
+def test_a_frame_without_anybody_has_no_box_and_an_empty_mask(phac: Any, kind: str) -> None:
+    image, mask = picture(count=3)
+    mask[1] = 0
+    box = box_prompt(kind, [40, 60, 90, 120])
+    empty = replace(box, roi_box=None, full_box=None, joints=0 * box.joints, given=box.given & False)
+    coarse, _ = sample(phac, image, mask, [box, empty, box])
+    changed, exact = nodes.FiguraInvisibleMask().run(phac, image, coarse, mask, 0.0, -1, [box, empty, box])
+    assert not changed[1].any() and not exact[1].any() and changed[0].any() and changed[2].any()
+
+
+def test_mini_takes_a_file_that_was_trained_on_it(
+    family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "figura" / "my_phac.safetensors"
+    own.parent.mkdir()
+    helpers.write_change(own, nodes.load_mini_phac(family).unet, factor=5.0)
+    with use_host(PlainHost(models_dir=tmp_path, device="cpu")):
+        monkeypatch.setattr(store, "MINI_DIR", family)
+        monkeypatch.setattr(store, "mini_files", lambda kind: [family / "vae.safetensors"])
+        loaded = nodes.FiguraLoadPHAC().run(store.MINI, own.name)[0]
+    wanted, shipped = nodes.load_mini_phac(family), nodes.load_mini_phac(family)
+    apply_change(wanted, own)
+    (name, *_) = [name for name in wanted.attention.state_dict() if name.startswith("pose")]
+    values = [each.attention.state_dict()[name] for each in (loaded, wanted, shipped)]
+    assert torch.equal(values[0], values[1]) and not torch.equal(values[0], values[2])
+
+
+def test_choices_that_do_not_count_with_mini_are_named(
+    family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "controlnet").mkdir()
+    (tmp_path / "controlnet" / "openpose.pth").write_bytes(b"x")
+    with use_host(PlainHost(models_dir=tmp_path, device="cpu")):
+        monkeypatch.setattr(store, "MINI_DIR", family)
+        monkeypatch.setattr(store, "mini_files", lambda kind: [family / "vae.safetensors"])
+        nodes.FiguraLoadPHAC().run(store.MINI, "openpose.pth", "sd15.safetensors", "better.vae.pt")
+    for name in ("prompt_network: openpose.pth", "text_and_vae: sd15.safetensors", "vae: better.vae.pt"):
+        assert f"{name} is not used with mini" in caplog.text

@@ -12,7 +12,7 @@ import torch
 from figura.headless.runner import Runner
 from figura.host import editor_data
 from figura.host.plain import PlainHost
-from figura.models import store
+from figura.models import convert, store
 from figura.models.humansd import checkpoint as humansd
 from figura.models.humansd.checkpoint import readable_fast
 from figura.models.perception.pose_detectors import MODULES, PROVIDERS, Detector, keypoint_rcnn
@@ -148,11 +148,23 @@ def test_a_pickle_in_a_folder_that_may_not_be_written_to_is_read(
         raise OSError(errno.EROFS, "read-only file system", str(path))
 
     monkeypatch.setattr(humansd, "as_safetensors", refuse)
-    monkeypatch.setattr(humansd.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr(convert.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     torch.save({"state_dict": {"a": torch.ones(3)}}, tmp_path / "model.ckpt")
     made = readable_fast(tmp_path / "model.ckpt")
     assert made.is_relative_to(tmp_path / "temporary") and load_file(made)["a"].sum() == 3
     assert readable_fast(tmp_path / "model.ckpt") == made
+
+
+def test_a_file_that_is_read_with_the_chosen_one_is_watched_too(host: PlainHost) -> None:
+    (folder, *_) = host.model_folders("cfld")
+    folder.mkdir(parents=True)
+    for name in ("pytorch_model.bin", "pytorch_model_1.bin"):
+        (folder / name).write_bytes(b"one")
+    before = stamp("pytorch_model.bin")
+    (folder / "pytorch_model_1.bin").write_bytes(b"another")
+    assert stamp("pytorch_model.bin") != before
+    (folder / "pytorch_model_1.bin").unlink()
+    assert len(stamp("pytorch_model.bin")) == 1
 
 
 def test_another_failure_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

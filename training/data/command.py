@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...models.cluster import add_cluster_arguments, named_cluster
+from ...models.files import default_folder
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _common(parser: argparse.ArgumentParser, size: int = 512) -> None:
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    parser.add_argument("--data", type=Path, default=default_folder("data"), help="folder to write to")
     parser.add_argument("--size", type=int, default=size, help=f"side of the pictures in px ({size})")
     parser.add_argument("--held-out", type=int, default=HELD_OUT, help=f"for evaluation ({HELD_OUT})")
     parser.add_argument("--processes", type=int, default=1)
@@ -72,7 +73,7 @@ def _add_pairs(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--joints", type=Path, nargs="+", help="their joints (name:keypoints_y:keypoints_x)")
     parser.add_argument("--densepose", type=Path, help="folder of DensePose pictures of the same names, .png")
     parser.add_argument("--sides", type=int, nargs=2, default=(512, 384), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    parser.add_argument("--data", type=Path, default=default_folder("data"), help="folder to write to")
     parser.add_argument("--processes", type=int, default=1)
     parser.set_defaults(work=import_pairs)
 
@@ -98,7 +99,7 @@ def _add_released(sources: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pocold.add_argument("--held-out-list", type=Path, required=True, help="the pairs kept for evaluation")
     pocold.add_argument("--images", type=Path, required=True, help="folder that its paths are relative to")
     pocold.add_argument("--sides", type=int, nargs=2, default=(512, 384), metavar=("HEIGHT", "WIDTH"))
-    pocold.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    pocold.add_argument("--data", type=Path, default=default_folder("data"), help="folder to write to")
     pocold.add_argument("--processes", type=int, default=1)
     pocold.set_defaults(work=import_pocold)
     hagrid = sources.add_parser("hagrid", help="hands of HaGRID, with masks of one's own")
@@ -126,12 +127,12 @@ def _add_shards(
 
     pack = steps.add_parser("pack", help="a data set as shards: WebDataset tars, or safetensors")
     pack.add_argument("out", type=Path, help="folder of the shards")
-    pack.add_argument("--data", type=Path, default=Path("data"), help="folder to read")
+    pack.add_argument("--data", type=Path, default=default_folder("data"), help="folder to read")
     pack.add_argument("--kind", choices=KINDS, default=KINDS[0])
     pack.set_defaults(work=pack_shards)
     unpack = sources.add_parser("shards", help="what `figura data pack` wrote")
     unpack.add_argument("shards", type=Path, help="their folder")
-    unpack.add_argument("--data", type=Path, default=Path("data"), help="folder to write to")
+    unpack.add_argument("--data", type=Path, default=default_folder("data"), help="folder to write to")
     unpack.set_defaults(work=import_shards)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from ...models.files import check_target
 from ...models.sentences import typed
 from ...models.store import MINI_DIR
 from ...people.synthetic import HELD_OUT_FIRST_SEED
@@ -94,6 +95,7 @@ def eval_command(
 
     Raises:
         ValueError: an unknown method, a negative seed, no people, or an option of another method.
+        OSError: a report or a sheet cannot be written where it is to go.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; those that can be measured are {', '.join(METHODS)}")
@@ -103,6 +105,9 @@ def eval_command(
         )
     options = EvalOptions(samples, seed, json_path, **others)
     _check_options(method, options)
+    for path in (options.json_path, options.table, options.sheet):
+        if path is not None:
+            check_target(path)
     subjects = _subjects(options)
     with tqdm(total=len(subjects), unit="person", desc=f"eval {method}") as bar:
         asked = method_of(PROMPTS if options.prompts else method)
@@ -125,6 +130,8 @@ def eval_command(
 def _check_options(method: str, options: EvalOptions) -> None:
     if options.prompts and method != "phac":
         raise ValueError(f"--prompts compares the kinds of prompt of phac; it is not for {method!r}")
+    if method == "synth" and options.weights != MINI_DIR:
+        raise ValueError("--weights is for methods with networks; 'synth' measures the rendered people alone")
     if method == PHOTOS and options.folder is None:
         raise ValueError(
             f"photos needs a folder of pictures and annotations.json: {typed('eval photos DIR')}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...models.cluster import Cluster, add_cluster_arguments, named_cluster
 from ...models.diffusion.checkpoint import read_metadata
+from ...models.files import default_folder
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
 from ..recipes.public import TOKENIZER, base_files, check_base
@@ -34,7 +35,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "human_body (make the body that people are drawn with)",
     )  # fmt: skip
     parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="folder of rendered people and caches"
+        "--data", type=Path, default=default_folder("data"), help="folder of rendered people and caches"
     )
     parser.add_argument("--out", type=Path, help="weights file (default: DATA/weights/RECIPE.safetensors)")
     parser.add_argument("--work", type=Path, help="checkpoints, log and samples (default: DATA/runs/RECIPE)")

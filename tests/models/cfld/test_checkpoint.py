@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from figura.models import convert
 from figura.models.cfld import checkpoint
 from figura.models.cfld.config import CFLDConfig, released_config
 from figura.models.cfld.networks import CFLDModel, CFLDNetworks
@@ -179,6 +181,31 @@ def test_either_pickle_becomes_one_delta_once(files, tmp_path: Path, monkeypatch
     assert delta.stat().st_mtime_ns == made
     os.utime(pair[0], (delta.stat().st_mtime + 10,) * 2)
     assert checkpoint.as_delta(pair[0]).stat().st_mtime_ns > made
+
+
+def test_a_folder_that_may_not_be_written_to_is_no_hindrance(
+    files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    pair = [folder / each.name for each in files]
+    for source, copy in zip(files, pair, strict=True):
+        copy.write_bytes(source.read_bytes())
+    monkeypatch.setattr(checkpoint, "released_config", lambda: tiny.CONFIG)
+    monkeypatch.setattr(convert.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    save = checkpoint.save_module
+
+    def refused(path: Path, *args, **kwargs) -> Path:
+        if path.parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return save(path, *args, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "save_module", refused)
+    delta = checkpoint.as_delta(pair[1])
+    assert delta.is_relative_to(tmp_path / "temporary") and str(delta) in caplog.text
+    assert checkpoint.as_delta(pair[0]) == delta
+    checkpoint.load_change(delta)
+    assert sorted(folder.iterdir()) == sorted(pair)
 
 
 def test_older_pickles_that_are_put_there_later_become_a_new_delta(
