@@ -14,6 +14,7 @@ from ..models.phac.plans import prompt_for
 from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint
+from ..people.naming import naming_picture
 from ..people.prompt_kinds import FULL_BOX, ROI_BOX
 from ..people.prompts import PointPrompt
 from .frames import frames_without_anybody, is_nobody
@@ -123,12 +124,12 @@ class FiguraAmodalMask:
         with host.managed(load_amodal_mask(path, host.operations())) as net:
             whole = []
             for number, row in enumerate(rows):
-                pose, spoken, box = said[row]
-                whole.append(
-                    torch.zeros_like(masks[row])
-                    if row in without
-                    else complete_one(net, masks[row, 0], pose, spoken, box, seed + number, variety)
-                )
+                with naming_picture(row, len(masks)):
+                    whole.append(
+                        torch.zeros_like(masks[row])
+                        if row in without
+                        else complete_one(net, masks[row, 0], *said[row], seed + number, variety)
+                    )
         amodal = torch.stack(whole)
         visible = (masks[rows] >= 0.5).float()
         return b1hw_to_mask(amodal), b1hw_to_mask(amodal * (1 - visible))

@@ -14,6 +14,7 @@ from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop, joined, plan_crop, stitch
 from ..people.keypoints import Pose, read_pose_keypoint
+from ..people.naming import in_picture
 from ..people.prompts import PointPrompt
 from .tensors import (
     b1hw_to_mask,
@@ -149,9 +150,9 @@ def warn_of_empty(masks: torch.Tensor) -> None:
     for index, mask in enumerate(masks):
         if not bool(mask.any()):
             log.warning(
-                "FiguraCropPerson: mask of picture %d is empty: Stitch will change nothing there. Load Image "
-                "gives such a mask for a picture whose alpha is opaque",
-                index,
+                "FiguraCropPerson: %s is empty: Stitch will change nothing there. Load Image gives such a "
+                "mask for a picture whose alpha is opaque",
+                in_picture("mask", index, len(masks)),
             )
 
 

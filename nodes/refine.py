@@ -16,6 +16,7 @@ from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images, said_of_empty
 from ..people.crops import CropPlan
+from ..people.naming import in_picture
 from .common import CATEGORY, find_stack, found, progress_of, same_batch, stack_options, working_memory
 from .inputs import (
     AUTOMATIC,
@@ -185,8 +186,8 @@ def warn_of_empty(masks: Tensor) -> None:
     """Log which pictures have nothing to change."""
     for index, mask in enumerate(masks):
         if not bool(torch.any(mask > 0.5)):
-            what = said_of_empty(mask)
-            logger.warning("invisible_mask of picture %d %s: it comes back as it was", index + 1, what)
+            which = in_picture("invisible_mask", index, len(masks))
+            logger.warning("%s %s: the picture comes back as it was", which, said_of_empty(mask))
 
 
 NODE_CLASS_MAPPINGS = {"FiguraLoadRefiner": FiguraLoadRefiner, "FiguraInpaintRefiner": FiguraInpaintRefiner}

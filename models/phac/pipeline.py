@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...people.boxes import Box
 from ...people.crops import CropPlan, crop, joined, stitch
+from ...people.naming import in_picture, pictures_of
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.compose import composite
@@ -359,18 +360,17 @@ def with_somebody(visible_masks: Tensor) -> list[int]:
         check_visible(visible_masks)
     without = sorted(set(range(len(visible_masks))) - set(rows))
     if without:
-        frames = ", ".join(str(index + 1) for index in without)
-        log.warning("nobody is visible in picture %s of %d", frames, len(visible_masks))
+        log.warning("nobody is visible in %s", pictures_of(without, len(visible_masks)))
     return rows
 
 
 def check_visible(masks: Tensor) -> None:
     empty = [index for index, mask in enumerate(masks) if not (mask > 0.5).any()]
     if empty:
+        which = in_picture("visible_mask", empty[0], len(masks))
         raise ValueError(
-            f"visible_mask of picture {empty[0]} {said_of_empty(masks[empty[0]])}: nobody is visible there. "
-            "Check the points or the pose that the mask was made from, or connect a mask of the visible part "
-            "of the person"
+            f"{which} {said_of_empty(masks[empty[0]])}: nobody is visible there. Check the points or "
+            "the pose that the mask was made from, or connect a mask of the visible part of the person"
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.crops import CropPlan
+from ...people.naming import in_picture
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.compose import composite, cover
 from .base_picture import compose_base
@@ -180,8 +181,8 @@ def _check_something(masks: Tensor, name: str) -> None:
     if empty:
         reason = "is empty" if name == "draw_mask" else "covers all that may be drawn"
         raise ValueError(
-            f"{name} of picture {empty[0]} {reason}: nothing is left to be drawn. Look at the mask, and at "
-            "the box of the prompt"
+            f"{in_picture(name, empty[0], len(masks))} {reason}: nothing is left to be drawn. Look at the "
+            "mask, and at the box of the prompt"
         )
 
 
@@ -189,7 +190,8 @@ def _check_apart(visible_masks: Tensor, invisible_masks: Tensor) -> None:
     seen, changed = visible_masks > 0.5, invisible_masks > 0.5
     covered = changed.flatten(1).any(1) & ~(changed & ~seen).flatten(1).any(1)
     if bool(covered.any()):
+        which = in_picture("visible_mask", int(covered.nonzero()[0]), len(covered))
         raise ValueError(
-            f"visible_mask of picture {int(covered.nonzero()[0])} covers all of invisible_mask: then nothing "
-            "is hidden. Are both masks connected to their own inputs?"
+            f"{which} covers all of invisible_mask: then nothing is hidden. Are both masks connected to "
+            "their own inputs?"
         )

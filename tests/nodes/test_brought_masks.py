@@ -83,7 +83,7 @@ def test_where_a_mask_is_needed_the_made_up_one_is_named() -> None:
 def test_a_mask_nowhere_above_a_half_is_said_to_be_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         warn_of_empty(torch.stack([torch.full((1, 8, 8), 0.4), torch.ones(1, 8, 8)]))
-    assert "picture 1 is nowhere above 0.5 (its largest value is 0.40)" in caplog.text
+    assert "invisible_mask (picture 1 of 2) is nowhere above 0.5 (its largest value is 0.40)" in caplog.text
     assert "picture 2" not in caplog.text
 
 

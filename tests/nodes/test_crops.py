@@ -86,7 +86,7 @@ def test_an_empty_mask_is_told(caplog):
     mask = torch.zeros(2, 30, 60)
     mask[1, 5:9, 5:9] = 1
     FiguraCropPerson().run(torch.rand(2, 30, 60, 3), 64, 64, 0.15, mask=mask)
-    assert "mask of picture 0 is empty" in caplog.text and "picture 1" not in caplog.text
+    assert "mask (picture 1 of 2) is empty" in caplog.text and "picture 2" not in caplog.text
 
 
 def test_nothing_connected_takes_the_whole_picture_and_pads():
