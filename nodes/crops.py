@@ -12,7 +12,7 @@ import torch
 from ..models.compare import Comparison, compare_parts
 from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
-from ..people.crops import CropPlan, crop, joined, plan_crop, stitch
+from ..people.crops import CropPlan, crop_all, plan_crop, stitch_all
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import in_picture
 from ..people.prompts import PointPrompt
@@ -121,8 +121,8 @@ class FiguraCropPerson:
         ]
         masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
         return (
-            bchw_to_image(_crop_each(pixels, plans)),
-            b1hw_to_mask(_crop_each(masks, plans, fill=0.0)),
+            bchw_to_image(crop_all(pixels, plans)),
+            b1hw_to_mask(crop_all(masks, plans, fill=0.0)),
             plans,
             [each.cropped(plan) for each, plan in zip(prompts or [], plans)],
             write_bounding_box([plan.box for plan in plans]),
@@ -139,10 +139,6 @@ def _side(name: str, length: int, phac: CoarseModel | None) -> int:
             f"'phac', or set {name}"
         )
     return phac.size
-
-
-def _crop_each(pixels: torch.Tensor, plans: list[CropPlan], fill: float | None = None) -> torch.Tensor:
-    return torch.cat([crop(each[None], plan, fill=fill) for each, plan in zip(pixels, plans, strict=True)])
 
 
 def warn_of_empty(masks: torch.Tensor) -> None:
@@ -250,11 +246,8 @@ class FiguraStitch:
             image=pixels, patch=patches, crop=crop, mask=masks, within=limits
         )
         height, width = patches.shape[2:]
-        done = [
-            stitch(*each[:3], replace(each[3], model_width=width, model_height=height))
-            for each in zip(pixels.split(1), patches.split(1), masks.split(1), plans, strict=True)
-        ]
-        stitched, changed = (joined([each[part] for each in done]) for part in (0, 1))
+        plans = [replace(plan, model_width=width, model_height=height) for plan in plans]
+        stitched, changed = stitch_all(pixels, patches, masks, plans)
         if limits is not None:
             inside = limits > 0.5
             stitched, changed = torch.where(inside, stitched, pixels), torch.where(inside, changed, 0.0)

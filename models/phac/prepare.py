@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...people.crops import CropPlan
+from ...people.crops import CropPlan, crop_all, stitch_all
 from ...people.naming import in_picture
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.compose import composite, cover
 from .base_picture import compose_base
 from .ground import split_ground
-from .pipeline import check_visible, crop_all, put_back, shown_part, stitch_all
+from .pipeline import check_visible, put_back, shown_part
 from .plans import ReadPrompt, as_geometry, box_mask, plan_prompt, plan_region, prompt_for
 from .sampling import Refined
 

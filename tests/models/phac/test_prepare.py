@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from figura.models.phac import prepare
-from figura.models.phac.pipeline import crop_all, refine_images, stitch_all
+from figura.models.phac.pipeline import refine_images
 from figura.people.boxes import Box
+from figura.people.crops import crop_all, stitch_all
 from figura.people.prompts import PointPrompt
 from figura.tests.models.phac import tiny
 from torch import Tensor
