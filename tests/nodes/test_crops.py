@@ -102,7 +102,7 @@ def test_a_larger_patch_is_stitched_too():
     image = torch.zeros(1, 64, 64, 4)
     _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
     out, changed = FiguraStitch().run(image, torch.ones(1, 128, 128, 3), plans)
-    assert out[:, :32, :32].min() == 1 and out.sum() == 3 * 32 * 32 and changed.sum() == 32 * 32
+    assert out[:, :32, :32, :3].min() == 1 and out.sum() == 3 * 32 * 32 and changed.sum() == 32 * 32
 
 
 def test_mismatches_name_the_inputs():
