@@ -32,14 +32,14 @@ class Comparison:
 
 
 def compare(first: torch.Tensor, second: torch.Tensor, region: torch.Tensor | None = None) -> Comparison:
-    """Compare two batches (B, 3, H, W) in 0..1 within region (B, 1, H, W) bool, or everywhere."""
+    """Compare two batches (B, C, H, W) in 0..1 within region (B, 1, H, W) bool, or everywhere."""
     return compare_parts(first, second, region)[0]
 
 
 def compare_parts(
     first: torch.Tensor, second: torch.Tensor, region: torch.Tensor | None = None
 ) -> tuple[Comparison, Comparison]:
-    """Compare two batches (B, 3, H, W) in 0..1 within region (B, 1, H, W) bool, and outside of it.
+    """Compare two batches (B, C, H, W) in 0..1 within region (B, 1, H, W) bool, and outside of it.
 
     SSIM (Wang et al. 2004, Gaussian window) is that of the whole pictures, averaged over the region. It is
     made in tiles, once for both parts: pictures of any size take a few MB beside themselves.
@@ -72,7 +72,7 @@ class _Sums:
         self.squared, self.ssim, self.largest = 0.0, 0.0, 0.0
 
     def add(self, difference: torch.Tensor, ssim: torch.Tensor | None, region: torch.Tensor | None) -> None:
-        """difference (1,3,h,w), ssim (1,1,h,w) or None for none, region (1,1,h,w) bool or None for all."""
+        """difference (1,C,h,w), ssim (1,1,h,w) or None for none, region (1,1,h,w) bool or None for all."""
         largest, squared = difference.amax(1, keepdim=True), difference.square().mean(1, keepdim=True)
         if region is not None:
             largest, squared = largest[region], squared[region]

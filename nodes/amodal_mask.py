@@ -14,6 +14,7 @@ from ..models.phac.plans import prompt_for
 from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint
+from ..people.naming import naming_picture
 from ..people.prompt_kinds import FULL_BOX, ROI_BOX
 from ..people.prompts import PointPrompt
 from .frames import frames_without_anybody, is_nobody
@@ -77,6 +78,7 @@ class FiguraAmodalMask:
                     {"forceInput": True, "tooltip": "The box of the whole person, hidden part too."},
                 ),
             },
+            "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
 
     def run(
@@ -88,6 +90,7 @@ class FiguraAmodalMask:
         pose_keypoint: Any = None,
         prompt: list[PointPrompt] | None = None,
         bounding_box: Any = None,
+        unique_id: str | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Masks (B,H,W), those of all pictures once and then again.
 
@@ -99,6 +102,7 @@ class FiguraAmodalMask:
             pose_keypoint: a pose for each picture.
             prompt: a prompt for each picture.
             bounding_box: of the whole person, for each picture.
+            unique_id: of the node, for its bar.
         """
         masks = mask_to_b1hw(visible_mask, "visible_mask")
         size = (masks.shape[-2], masks.shape[-1])
@@ -119,16 +123,18 @@ class FiguraAmodalMask:
         ]
         without = frames_without_anybody("Amodal Mask", "its masks are empty", nobody)
         host = get_host()
+        progress = host.progress(len(rows), unique_id)
         path = Path(host.find_model("amodal_mask", MINI)) / WEIGHTS_FILE
         with host.managed(load_amodal_mask(path, host.operations())) as net:
             whole = []
             for number, row in enumerate(rows):
-                pose, spoken, box = said[row]
-                whole.append(
-                    torch.zeros_like(masks[row])
-                    if row in without
-                    else complete_one(net, masks[row, 0], pose, spoken, box, seed + number, variety)
-                )
+                with naming_picture(row, len(masks)):
+                    whole.append(
+                        torch.zeros_like(masks[row])
+                        if row in without
+                        else complete_one(net, masks[row, 0], *said[row], seed=seed + number, variety=variety)
+                    )
+                progress.step(number + 1)
         amodal = torch.stack(whole)
         visible = (masks[rows] >= 0.5).float()
         return b1hw_to_mask(amodal), b1hw_to_mask(amodal * (1 - visible))

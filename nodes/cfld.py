@@ -17,7 +17,7 @@ from ..models.diffusion.schedulers import DDPM
 from ..people.keypoints import read_pose_keypoint
 from . import inputs
 from .common import FULL_SIZE_PARAMETERS, found, progress_of, tell_unused, working_memory
-from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
+from .tensors import alpha_of, bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw, with_alpha
 
 CATEGORY = "Figura/CFLD"
 NO_MIX = -1.0
@@ -177,7 +177,7 @@ class FiguraCFLDSampler:
         mask: Tensor | None = None,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Pictures (B,H,W,3) and skeletons (B,P,P,3)."""
+        """Pictures (B,H,W,3), with the reference's alpha if it has any, and skeletons (B,P,P,3)."""
         if cfld.unet is None:
             raise ValueError(
                 f"{cfld.name} was loaded without a U-Net: choose Stable Diffusion 1.5 as checkpoint in Load "
@@ -189,7 +189,8 @@ class FiguraCFLDSampler:
                 cfld, given, weights=Weights(w_pose, w_app), scheduler=scheduler, steps=steps, seed=seed,
                 on_step=progress_of(cfld, unique_id),
             )  # fmt: skip
-        return bchw_to_image(made), bchw_to_image(drawn[:, :3])
+        kept = None if reference is None else alpha_of(reference, "reference")
+        return bchw_to_image(with_alpha(made, kept)), bchw_to_image(drawn[:, :3])
 
 
 def read_inputs(

@@ -70,10 +70,17 @@ class FiguraCompletePose:
                     },
                 ),
             },
+            "hidden": {"unique_id": "UNIQUE_ID"},
         }  # fmt: skip
 
     def run(
-        self, pose_keypoint: Any, seed: int, count: int, variety: float, bounding_box: Any = None
+        self,
+        pose_keypoint: Any,
+        seed: int,
+        count: int,
+        variety: float,
+        bounding_box: Any = None,
+        unique_id: str | None = None,
     ) -> tuple[Any, ...]:
         poses = read_pose_keypoint(pose_keypoint)
         boxes = None if bounding_box is None else read_bounding_box(bounding_box)
@@ -81,11 +88,11 @@ class FiguraCompletePose:
         pairs = list(zip(poses, boxes or [None] * len(poses), strict=True)) * count
         host = get_host()
         net = load_pose_completion(Path(host.find_model("pose_completion", MINI)) / WEIGHTS_FILE)
+        progress, done = host.progress(len(pairs), unique_id), []
         with host.managed(net) as loaded:
-            done = [
-                complete_pose(loaded, pose, box, seed + index, variety)
-                for index, (pose, box) in enumerate(pairs)
-            ]
+            for index, (pose, box) in enumerate(pairs):
+                done.append(complete_pose(loaded, pose, box, seed + index, variety))
+                progress.step(index + 1)
         return write_pose_keypoint(done), bchw_to_image(draw_poses(done))
 
 

@@ -12,10 +12,12 @@ import torch
 from ..models.compare import Comparison, compare_parts
 from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
-from ..people.crops import CropPlan, crop, joined, plan_crop, stitch
+from ..people.crops import CropPlan, crop_all, plan_crop, stitch_all
 from ..people.keypoints import Pose, read_pose_keypoint
+from ..people.naming import in_picture
 from ..people.prompts import PointPrompt
 from .tensors import (
+    alpha_of,
     b1hw_to_mask,
     bchw_to_image,
     broadcast_batches,
@@ -23,10 +25,14 @@ from .tensors import (
     image_to_bchw,
     mask_to_b1hw,
     read_bounding_box,
+    with_alpha,
     write_bounding_box,
 )
 
 log = logging.getLogger(__name__)
+
+COLOURS = 3
+"""Channels before alpha."""
 
 
 class FiguraCropPerson:
@@ -120,8 +126,8 @@ class FiguraCropPerson:
         ]
         masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
         return (
-            bchw_to_image(_crop_each(pixels, plans)),
-            b1hw_to_mask(_crop_each(masks, plans, fill=0.0)),
+            bchw_to_image(crop_all(pixels, plans)),
+            b1hw_to_mask(crop_all(masks, plans, fill=0.0)),
             plans,
             [each.cropped(plan) for each, plan in zip(prompts or [], plans)],
             write_bounding_box([plan.box for plan in plans]),
@@ -140,18 +146,14 @@ def _side(name: str, length: int, phac: CoarseModel | None) -> int:
     return phac.size
 
 
-def _crop_each(pixels: torch.Tensor, plans: list[CropPlan], fill: float | None = None) -> torch.Tensor:
-    return torch.cat([crop(each[None], plan, fill=fill) for each, plan in zip(pixels, plans, strict=True)])
-
-
 def warn_of_empty(masks: torch.Tensor) -> None:
     """Log which pictures have a mask (B,1,H,W) that holds nothing."""
     for index, mask in enumerate(masks):
         if not bool(mask.any()):
             log.warning(
-                "FiguraCropPerson: mask of picture %d is empty: Stitch will change nothing there. Load Image "
-                "gives such a mask for a picture whose alpha is opaque",
-                index,
+                "FiguraCropPerson: %s is empty: Stitch will change nothing there. Load Image gives such a "
+                "mask for a picture whose alpha is opaque",
+                in_picture("mask", index, len(masks)),
             )
 
 
@@ -193,7 +195,7 @@ class FiguraStitch:
 
     DESCRIPTION = (
         "Puts a finished crop back where Crop Person took it from. Outside the mask the picture comes back "
-        "bit for bit."
+        "bit for bit. Alpha of the picture stays as it is; a patch with alpha of its own changes it, too."
     )
     CATEGORY = "Figura/crop"
     SEARCH_ALIASES = ["inpaint stitch", "paste", "uncrop", "crop and stitch", "composite", "blend back"]
@@ -240,7 +242,7 @@ class FiguraStitch:
     def run(
         self, image: Any, patch: Any, crop: list[CropPlan], mask: Any = None, within: Any = None
     ) -> tuple[Any, ...]:
-        pixels, patches = image_to_bchw(image), image_to_bchw(patch, "patch")
+        pixels, patches = _whole(image, "image"), _whole(patch, "patch")
         masks = torch.ones_like(patches[:, :1]) if mask is None else mask_to_b1hw(mask)
         limits = None if within is None else mask_to_b1hw(within, "within")
         check_same_size(patch=patches, mask=masks)
@@ -249,15 +251,19 @@ class FiguraStitch:
             image=pixels, patch=patches, crop=crop, mask=masks, within=limits
         )
         height, width = patches.shape[2:]
-        done = [
-            stitch(*each[:3], replace(each[3], model_width=width, model_height=height))
-            for each in zip(pixels.split(1), patches.split(1), masks.split(1), plans, strict=True)
-        ]
-        stitched, changed = (joined([each[part] for each in done]) for part in (0, 1))
+        plans = [replace(plan, model_width=width, model_height=height) for plan in plans]
+        shared = min(pixels.shape[1], patches.shape[1])
+        stitched, changed = stitch_all(pixels[:, :shared], patches[:, :shared], masks, plans)
+        stitched = with_alpha(stitched, pixels[:, shared:] if pixels.shape[1] > shared else None)
         if limits is not None:
             inside = limits > 0.5
             stitched, changed = torch.where(inside, stitched, pixels), torch.where(inside, changed, 0.0)
         return bchw_to_image(stitched), b1hw_to_mask(changed)
+
+
+def _whole(image: Any, name: str) -> torch.Tensor:
+    """An IMAGE as (B,3,H,W), or (B,4,H,W) with the alpha that it has, every bit as it came."""
+    return with_alpha(image_to_bchw(image, name), alpha_of(image, name))
 
 
 class FiguraCompare:
@@ -266,7 +272,8 @@ class FiguraCompare:
     DESCRIPTION = (
         "Compares two pictures of one size: PSNR, SSIM, the largest difference and the number of changed "
         "pixels, "
-        "inside and outside the mask. An edit that kept its promise has no changed pixels outside."
+        "inside and outside the mask. An edit that kept its promise has no changed pixels outside. Alpha "
+        "counts as a channel where both pictures have it."
     )
     CATEGORY = "Figura/compare"
     SEARCH_ALIASES = ["psnr", "ssim", "difference", "diff", "metrics", "before after"]
@@ -277,7 +284,7 @@ class FiguraCompare:
     )  # fmt: skip
     OUTPUT_TOOLTIPS = (
         "All figures as text.",
-        "The absolute difference times gain.",
+        "The absolute difference times gain; a difference of alpha is grey.",
         "Peak signal-to-noise ratio in dB inside the mask (everywhere without one); infinite for equal "
         "pictures.",
         "Structural similarity inside the mask (everywhere without one); 1 for equal pictures.",
@@ -309,17 +316,29 @@ class FiguraCompare:
         }
 
     def run(self, image_a: Any, image_b: Any, gain: float = 1.0, mask: Any = None) -> tuple[Any, ...]:
-        first, second = image_to_bchw(image_a, "image_a"), image_to_bchw(image_b, "image_b")
+        first, second = _whole(image_a, "image_a"), _whole(image_b, "image_b")
         masks = None if mask is None else mask_to_b1hw(mask)
         check_same_size(image_a=first, image_b=second, **({} if masks is None else {"mask": masks}))
         first, second, masks = broadcast_batches(image_a=first, image_b=second, mask=masks)
+        lines = _one_sided_alpha(first, second)
+        shared = min(first.shape[1], second.shape[1])
+        first, second = first[:, :shared], second[:, :shared]
         chosen, rest = compare_parts(first, second, None if masks is None else masks > 0)
-        figures = "\n".join(
-            [_line("inside", chosen), _line("outside", rest)] if masks is not None else [_line("all", chosen)]
-        )
+        parts = [("all", chosen)] if masks is None else [("inside", chosen), ("outside", rest)]
+        figures = "\n".join([*(_line(*part) for part in parts), *lines])
         difference = (first - second).abs_().mul_(gain).clamp_(0, 1)
+        if shared > COLOURS:
+            difference = torch.maximum(difference[:, :COLOURS], difference[:, COLOURS:])
         numbers = (chosen.psnr, chosen.ssim, chosen.max_abs_diff, rest.max_abs_diff, rest.changed_pixels)
         return (figures, bchw_to_image(difference), *numbers)
+
+
+def _one_sided_alpha(first: torch.Tensor, second: torch.Tensor) -> list[str]:
+    """What is to be said where one of two pictures alone has alpha."""
+    if first.shape[1] == second.shape[1]:
+        return []
+    there, lacking = ("image_a", "image_b") if first.shape[1] > second.shape[1] else ("image_b", "image_a")
+    return [f"alpha: {there} has it and {lacking} does not; the colours alone were compared"]
 
 
 def _line(where: str, figures: Comparison) -> str:

@@ -31,6 +31,7 @@ from ..people.densepose import (
     paint_labels,
     part_mask,
 )
+from ..people.naming import picture_of
 from .common import found
 from .inputs import model_input
 from .tensors import b1hw_to_mask, bchw_to_image, image_to_bchw
@@ -126,7 +127,7 @@ class FiguraDensePose:
         labels = labels_of(image_to_bchw(image), source, run_torchscript).cpu()
         for index, picture in enumerate(labels):
             if not bool(picture.any()):
-                log.warning("FiguraDensePose: nobody found in picture %d", index)
+                log.warning("FiguraDensePose: nobody found in %s", picture_of(index, len(labels)))
         made = DensePose(labels)
         made = mirrored(made) if mirror else made
         mask = dilate(part_mask(made.labels, parts), grow)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..people.boxes import Box
 from ..people.keypoints import Pose
+from ..people.naming import pictures_of
 from ..people.prompts import PointPrompt
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,5 @@ def frames_without_anybody(node: str, becomes: str, nobody: Sequence[bool]) -> s
     without = {index for index, each in enumerate(nobody) if each}
     if not without or len(without) == len(nobody):
         return set()
-    frames = ", ".join(str(index + 1) for index in sorted(without))
-    logger.warning("%s: nobody in picture %s of %d: %s", node, frames, len(nobody), becomes)
+    logger.warning("%s: nobody in %s: %s", node, pictures_of(sorted(without), len(nobody)), becomes)
     return without

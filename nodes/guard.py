@@ -89,7 +89,7 @@ def _without_placeholders(
     done: Mapping[str, Any], specs: Mapping[str, Any], required: Container[str]
 ) -> dict[str, Any]:
     """The inputs without the masks that Load Image makes for pictures without alpha: they mean no mask."""
-    sizes = {tuple(done[name].shape[1:3]) for name in specs if name in done and specs[name][0] == "IMAGE"}
+    sizes = _picture_sizes(done, specs)
     found = {
         name
         for name in specs
@@ -103,6 +103,22 @@ def _without_placeholders(
                 "without alpha: connect a mask"
             )
     return {name: value for name, value in done.items() if name not in found}
+
+
+def _picture_sizes(done: Mapping[str, Any], specs: Mapping[str, Any]) -> set[tuple[int, ...]]:
+    """(height, width) of the pictures that came; of a node without any, of those that its poses and prompts
+    are of. A pose that does not say its size is read as of the mask's.
+    """
+    given = [(specs[name][0], done[name]) for name in specs if name in done]
+    images = {tuple(value.shape[1:3]) for kind, value in given if kind == "IMAGE"}
+    if images:
+        return images
+    own = (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE)
+    poses = [
+        pose for kind, value in given if kind == "POSE_KEYPOINT" for pose in read_pose_keypoint(value, own)
+    ]
+    prompts = [prompt for kind, value in given if kind == "FIGURA_PROMPT" for prompt in value]
+    return {(each.height, each.width) for each in (*poses, *prompts)}
 
 
 def _is_placeholder(mask: torch.Tensor, sizes: set[tuple[int, ...]]) -> bool:

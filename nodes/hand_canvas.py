@@ -11,6 +11,7 @@ from torch import Tensor
 from ..models.hands.canvas import BACKGROUNDS, Placement, make_canvas
 from ..people.hands import Hand, hands_of
 from ..people.keypoints import Pose, read_pose_keypoint
+from ..people.naming import in_picture
 from .inputs import threshold_input
 from .tensors import BATCH_FIX, b1hw_to_mask, bchw_to_image, check_same_size, image_to_bchw, mask_to_b1hw
 
@@ -89,17 +90,18 @@ class FiguraHandCanvas:
 
 def _close_ups(poses: Sequence[Pose], images: Tensor) -> list[Hand]:
     """The one hand of every close-up's pose, in the pixels of the close-ups as they came."""
-    height, width = images.shape[-2:]
-    return [_only_hand(pose, index, height, width) for index, pose in enumerate(poses)]
+    size = (images.shape[-2], images.shape[-1])
+    return [_only_hand(pose, index, len(poses), size) for index, pose in enumerate(poses)]
 
 
-def _only_hand(pose: Pose, index: int, height: int, width: int) -> Hand:
+def _only_hand(pose: Pose, index: int, count: int, size: tuple[int, int]) -> Hand:
     hands = hands_of(pose)
     if len(hands) != 1:
         raise ValueError(
-            f"hand_pose picture {index} has {len(hands)} hands; each close-up shows one. Connect hand_pose "
-            "of Hand Sampler."
+            f"{in_picture('hand_pose', index, count)} has {len(hands)} hands; each close-up shows one. "
+            "Connect hand_pose of Hand Sampler."
         )
+    height, width = size
     scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     return Hand(hands[0].side, hands[0].joints * scale)
 
@@ -137,9 +139,10 @@ def _assigned(close_ups: Sequence[Hand], bodies: Sequence[Pose]) -> list[Placeme
     without = sorted(set(range(len(bodies))) - {index for index, _ in wanted})
     if without:
         lacking = f"{sides.pop()} hand" if len(sides) == 1 else "hand"
+        which = in_picture("pose_keypoint", without[0], len(bodies))
         raise ValueError(
-            f"pose_keypoint picture {without[0]} has no {lacking} joints: place them, detect the pose with "
-            "hands, or leave that picture out."
+            f"{which} has no {lacking} joints: place them, detect the pose with hands, or leave that picture "
+            "out."
         )
     if [hand.side for hand in close_ups] != [hand.side for _, hand in wanted]:
         raise ValueError(
@@ -147,7 +150,7 @@ def _assigned(close_ups: Sequence[Hand], bodies: Sequence[Pose]) -> list[Placeme
             f"{_listed([hand for _, hand in wanted])}. Give Hand Sampler and Hand Canvas the same "
             "pose_keypoint."
         )
-    return [Placement(index, own, hand) for own, (index, hand) in zip(close_ups, wanted)]
+    return [Placement(index, own, hand, len(bodies)) for own, (index, hand) in zip(close_ups, wanted)]
 
 
 def _listed(hands: Sequence[Hand]) -> str:

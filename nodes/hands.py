@@ -19,6 +19,7 @@ from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, ou
 from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
+from ..people.naming import pictures_of
 from . import inputs, tensors
 from .common import FULL_SIZE_PARAMETERS, find_stack, found, progress_of, tell_unused, working_memory
 
@@ -327,11 +328,10 @@ def find_network(name: str, file_kind: str) -> Path:
 
 def warn_of_empty(masks: Tensor) -> None:
     """Log which hands were not found in their pictures."""
-    empty = [str(index + 1) for index, mask in enumerate(masks) if not bool(torch.any(mask > 0.5))]
+    empty = [index for index, mask in enumerate(masks) if not bool(torch.any(mask > 0.5))]
     if empty:
-        logger.warning(
-            "the mask of hand %s is empty: try another seed, or connect a model of Load SAM", ", ".join(empty)
-        )
+        which = pictures_of(empty, len(masks), "hand")
+        logger.warning("the mask of %s is empty: try another seed, or connect a model of Load SAM", which)
 
 
 NODE_CLASS_MAPPINGS = {

@@ -18,6 +18,8 @@ from .tensors import batch_length, bchw_to_image, image_to_bchw, repeat_batch
 
 STANDARD_SIZE = 512
 HUMANSD_CHANNELS = 8
+LATENT_CHANNELS, CELL = 4, 8
+"""Of Stable Diffusion's VAE: channels of its latents, and pixels of a cell on either side."""
 
 
 class FiguraHumanSDPose:
@@ -133,6 +135,8 @@ def check_is_humansd(model: Any) -> None:
 def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:
     """Unscaled latents of the skeletons, (B,4,h,w), by ComfyUI's VAE; ComfyUI scales them itself, as HumanSD
     was trained. Strengths other than 1 lie on the line from a black picture.
+
+    Raises ValueError for sides that the model cannot take, and for a VAE of another family.
     """
     images = image_to_bchw(skeleton, "skeleton")
     height, width = images.shape[-2:]
@@ -142,10 +146,25 @@ def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:
             "HumanSD Pose, which rounds, or resize the picture."
         )
     pose = vae.encode(bchw_to_image(images))
+    check_latents(pose, (len(images), LATENT_CHANNELS, height // CELL, width // CELL))
     if strength == 1.0:
         return pose
     black = vae.encode(torch.zeros(1, height, width, 3))
     return torch.lerp(repeat_batch(black, len(pose)), pose, strength)
+
+
+def check_latents(latents: Tensor, wanted: tuple[int, ...]) -> None:
+    """ValueError for latents of another shape than Stable Diffusion's VAE makes.
+
+    Those of Flux and SD3 have 16 channels, those of video models a dimension more; without this only the
+    sampler would stumble over them.
+    """
+    if tuple(latents.shape) != wanted:
+        raise ValueError(
+            f"vae gives latents of shape {tuple(latents.shape)} and HumanSD needs {wanted}: a VAE of Stable "
+            f"Diffusion, of {LATENT_CHANNELS} channels and {CELL} pixels a cell. Connect the VAE of the "
+            "HumanSD checkpoint to 'vae'"
+        )
 
 
 def with_pose(conditioning: list[Any], pose: Tensor) -> list[Any]:

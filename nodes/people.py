@@ -19,6 +19,7 @@ from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detect
 from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
+from ..people.naming import naming_picture, picture_of
 from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompt_kinds import POSE, PROMPT_KINDS, explained
 from ..people.prompts import PointPrompt, draw_prompt, nobody, parse_points
@@ -93,7 +94,7 @@ class FiguraDetectPose:
         poses = _detect(pixels, detector, threshold)
         for index, pose in enumerate(poses):
             if not pose.people:
-                log.warning("FiguraDetectPose: no person found in picture %d", index)
+                log.warning("FiguraDetectPose: no person found in %s", picture_of(index, len(poses)))
         return write_pose_keypoint(poses), bchw_to_image(draw_poses(poses))
 
 
@@ -282,11 +283,8 @@ def _prompts(
         if index in without:
             prompts.append(nobody(*size, kind))
             continue
-        try:
+        with naming_picture(index, len(poses)):
             prompts.append(parse_points(text, *size, kind, pose, box, person))
-        except ValueError as error:
-            where = f"picture {index + 1} of {len(poses)}: " if len(poses) > 1 else ""
-            raise ValueError(f"{where}{error}") from error
     return prompts
 
 

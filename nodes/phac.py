@@ -239,6 +239,7 @@ class FiguraInvisibleMask:
                 ),
                 "crop": COARSE_CROP_INPUT,
             },
+            "hidden": {"unique_id": "UNIQUE_ID"},
         }
 
     RETURN_TYPES = ("MASK", "MASK")
@@ -262,6 +263,7 @@ class FiguraInvisibleMask:
         dilation: int,
         prompt: Sequence[PointPrompt] | None = None,
         crop: Sequence[CropPlan] | None = None,
+        unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Two masks (B,H,W), 0 or 1."""
         images, drawn, masks = same_batch(image, coarse, visible_mask, crop=crop)
@@ -273,7 +275,7 @@ class FiguraInvisibleMask:
         with host.managed(phac) as model:
             dilated, exact = invisible_images(
                 model, images, drawn, masks, threshold=threshold, dilation_px=radius, prompts=prompts,
-                plans=plans,
+                plans=plans, on_part=host.progress(len(images), unique_id).step,
             )  # fmt: skip
         return b1hw_to_mask(dilated), b1hw_to_mask(exact)
 

@@ -29,9 +29,9 @@ from .inputs import (
     feather_input,
     stock_model_input,
 )
-from .refine import warn_of_empty
+from .refine import completed_alpha, warn_of_empty
 from .stock_model import check_sees_picture, size_for
-from .tensors import b1hw_to_mask, bchw_to_image
+from .tensors import b1hw_to_mask, bchw_to_image, with_alpha
 
 SIZE_INPUT = (
     "INT",
@@ -200,7 +200,7 @@ class FiguraRefinePrepare:
         feather: float = AUTOMATIC_FEATHER,
         model: Any = None,
     ) -> tuple[Tensor, Tensor, list[CropPlan], Tensor, Tensor, Tensor]:
-        """Pictures (B,S,S,3) and (B,H,W,3), masks of the same sizes, and the crops."""
+        """Pictures (B,S,S,3) and (B,H,W,C), masks of the same sizes, and the crops."""
         masks = [visible_mask, invisible_mask] + ([] if exact_mask is None else [exact_mask])
         images, drawn, visible, invisible, *exact = same_batch(image, coarse, *masks, crop=crop)
         warn_of_empty(invisible)
@@ -208,12 +208,13 @@ class FiguraRefinePrepare:
             images, drawn, visible, invisible, size_for(size, model),
             exact_masks=exact[0] if exact else None, feather_px=None if feather < 0 else feather,
         )  # fmt: skip
+        alpha = completed_alpha(image, invisible, start.amodal_mask)
         return (
             bchw_to_image(start.base),
             b1hw_to_mask(start.noise_mask),
             start.plans,
             b1hw_to_mask(start.alpha),
-            bchw_to_image(start.composite),
+            bchw_to_image(with_alpha(start.composite, alpha)),
             b1hw_to_mask(start.amodal_mask),
         )
 

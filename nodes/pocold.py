@@ -26,7 +26,7 @@ from .inputs import (
     seed_input,
     steps_input,
 )
-from .tensors import bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw
+from .tensors import alpha_of, bchw_to_image, broadcast_batches, image_to_bchw, mask_to_b1hw, with_alpha
 
 CATEGORY = "Figura/PoCoLD"
 PARAMETERS = 124_000_000
@@ -204,7 +204,9 @@ class FiguraPoCoLDSampler:
                 on_step=progress_of(pocold, unique_id),
             )  # fmt: skip
         matched = float(made.matched.nanmean())
-        images = [bchw_to_image(each) for each in (made.image, made.carried, paint_labels(given.target))]
+        kept = None if reference is None else alpha_of(reference, "reference")
+        shown = (with_alpha(made.image, kept), made.carried, paint_labels(given.target))
+        images = [bchw_to_image(each) for each in shown]
         return images[0], images[1], 0.0 if math.isnan(matched) else matched, images[2]
 
 

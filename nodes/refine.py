@@ -16,6 +16,7 @@ from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
 from ..models.phac.pipeline import refine_images, said_of_empty
 from ..people.crops import CropPlan
+from ..people.naming import in_picture
 from .common import (
     CATEGORY,
     find_stack,
@@ -44,7 +45,7 @@ from .inputs import (
     text_and_vae_input,
     vae_input,
 )
-from .tensors import b1hw_to_mask, bchw_to_image
+from .tensors import alpha_of, b1hw_to_mask, bchw_to_image, with_alpha
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class FiguraInpaintRefiner:
         crop: Sequence[CropPlan] | None = None,
         unique_id: str | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Pictures (B,H,W,3) and masks (B,H,W)."""
+        """Pictures (B,H,W,3), those with the input's alpha (B,H,W,4), and masks (B,H,W)."""
         masks = [visible_mask, invisible_mask] + ([] if exact_mask is None else [exact_mask])
         images, drawn, visible, invisible, *exact = same_batch(image, coarse, *masks, crop=crop)
         warn_of_empty(invisible)
@@ -186,17 +187,34 @@ class FiguraInpaintRefiner:
                 steps=steps, cfg=cfg, seed=seed, scheduler=scheduler, exact_masks=exact[0] if exact else None,
                 feather_px=None if feather < 0 else feather, on_step=progress_of(model, unique_id),
             )  # fmt: skip
-        pictures = [bchw_to_image(x) for x in (refined.image, refined.composite, refined.cutout)]
+        alpha = completed_alpha(image, refined.changed_mask, refined.amodal_mask)
+        made, composite = (bchw_to_image(with_alpha(x, alpha)) for x in (refined.image, refined.composite))
         changed, amodal = b1hw_to_mask(refined.changed_mask), b1hw_to_mask(refined.amodal_mask)
-        return pictures[0], pictures[1], changed, pictures[2], amodal
+        return made, composite, changed, bchw_to_image(refined.cutout), amodal
+
+
+def completed_alpha(image: Tensor, changed_mask: Tensor, amodal_mask: Tensor) -> Tensor | None:
+    """The alpha (B,1,H,W) of a picture whose person was completed; None for a picture without alpha.
+
+    What was changed shows the person, also where the picture had been transparent; elsewhere alpha is the
+    picture's own, bit for bit.
+
+    Args:
+        image: IMAGE (B,H,W,C).
+        changed_mask, amodal_mask: (B,1,H,W), what was changed and the whole person.
+    """
+    alpha = alpha_of(image)
+    if alpha is None:
+        return None
+    return torch.where(changed_mask > 0.5, torch.maximum(alpha, amodal_mask), alpha)
 
 
 def warn_of_empty(masks: Tensor) -> None:
     """Log which pictures have nothing to change."""
     for index, mask in enumerate(masks):
         if not bool(torch.any(mask > 0.5)):
-            what = said_of_empty(mask)
-            logger.warning("invisible_mask of picture %d %s: it comes back as it was", index + 1, what)
+            which = in_picture("invisible_mask", index, len(masks))
+            logger.warning("%s %s: the picture comes back as it was", which, said_of_empty(mask))
 
 
 NODE_CLASS_MAPPINGS = {"FiguraLoadRefiner": FiguraLoadRefiner, "FiguraInpaintRefiner": FiguraInpaintRefiner}

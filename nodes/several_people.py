@@ -9,12 +9,15 @@ import torch
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.layering import LOWEST_FIRST, ORDERS, front_to_back, lay_over
 from .tensors import (
+    alpha_of,
     b1hw_to_mask,
     bchw_to_image,
     broadcast_batches,
     check_same_size,
     image_to_bchw,
     mask_to_b1hw,
+    repeat_batch,
+    with_alpha,
 )
 
 CATEGORY = "Figura/people"
@@ -63,7 +66,7 @@ class FiguraSplitPeople:
         }
 
     def run(self, image: Any, pose_keypoint: Any, order: str) -> tuple[Any, ...]:
-        """The picture (N,H,W,3), and N poses of one person."""
+        """The picture (N,H,W,C), C of 4 if it has alpha, and N poses of one person."""
         pixels = image_to_bchw(image)
         poses = read_pose_keypoint(pose_keypoint, (int(pixels.shape[2]), int(pixels.shape[3])))
         if len(pixels) != 1 or len(poses) != 1:
@@ -76,7 +79,8 @@ class FiguraSplitPeople:
         if not numbers:
             raise ValueError("pose_keypoint shows nobody: no person has a joint")
         split = [Pose((pose.people[number],), pose.width, pose.height) for number in numbers]
-        return bchw_to_image(pixels.expand(len(split), -1, -1, -1)), write_pose_keypoint(split), len(split)
+        picture = with_alpha(pixels, alpha_of(image)).expand(len(split), -1, -1, -1)
+        return bchw_to_image(picture), write_pose_keypoint(split), len(split)
 
 
 class FiguraStitchPeople:
@@ -125,7 +129,7 @@ class FiguraStitchPeople:
     def run(
         self, image: Any, completed: Any, changed_mask: Any, visible_mask: Any, colour_match: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The picture (1,H,W,3) and the mask (1,H,W)."""
+        """The picture (1,H,W,3), or (1,H,W,4) if it has alpha, and the mask (1,H,W)."""
         whole, pictures = image_to_bchw(image), image_to_bchw(completed, "completed")
         changed = mask_to_b1hw(changed_mask, "changed_mask")
         visible = mask_to_b1hw(visible_mask, "visible_mask")
@@ -139,7 +143,10 @@ class FiguraStitchPeople:
             completed=pictures, changed_mask=changed, visible_mask=visible
         )
         stitched, mask = lay_over(whole, pictures, changed, visible, colour_match)
-        return bchw_to_image(stitched), b1hw_to_mask(mask)
+        alpha, own = alpha_of(image), alpha_of(completed, "completed")
+        if alpha is not None and own is not None:
+            alpha, _ = lay_over(alpha, repeat_batch(own, len(pictures)), changed, visible)
+        return bchw_to_image(with_alpha(stitched, alpha)), b1hw_to_mask(mask)
 
 
 NODE_CLASS_MAPPINGS = {"FiguraSplitPeople": FiguraSplitPeople, "FiguraStitchPeople": FiguraStitchPeople}

@@ -59,15 +59,25 @@ def image_to_bchw(image: Any, name: str = "image") -> torch.Tensor:
 
 def image_with_alpha(image: Any, name: str = "image") -> torch.Tensor:
     """An IMAGE as float32 (B, 3, H, W), or (B, 4, H, W) if it has alpha. Raises as plain_image does."""
+    alpha = alpha_of(image, name)
+    return with_alpha(image_to_bchw(image, name), None if alpha is None else alpha.clamp(0, 1))
+
+
+def alpha_of(image: Any, name: str = "image") -> torch.Tensor | None:
+    """The alpha (B, 1, H, W) of an IMAGE, every bit as it came; None for one without (C = 1 or 3)."""
     tensor = plain_image(image, name)
-    pixels = image_to_bchw(tensor, name)
-    if tensor.shape[3] not in (2, 4):
+    return tensor[..., -1][:, None] if tensor.shape[3] in (2, 4) else None
+
+
+def with_alpha(pixels: torch.Tensor, alpha: torch.Tensor | None) -> torch.Tensor:
+    """Pixels (B, 3, H, W) with alpha (B or 1, 1, H, W) as their fourth channel; as they are for None."""
+    if alpha is None:
         return pixels
-    return torch.cat([pixels, tensor[..., -1][:, None].clamp(0, 1)], dim=1)
+    return torch.cat([pixels, repeat_batch(alpha, len(pixels)).to(pixels)], dim=1)
 
 
 def bchw_to_image(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels (B, 3, H, W) as the host's IMAGE (B, H, W, 3), float32 on the CPU."""
+    """Pixels (B, C, H, W) as the host's IMAGE (B, H, W, C), float32 on the CPU."""
     return pixels.detach().to("cpu", torch.float32).permute(0, 2, 3, 1).contiguous()
 
 

@@ -17,6 +17,7 @@ from ..models.perception.sam_networks import load_sam
 from ..people.boxes import Box
 from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
+from ..people.naming import naming_picture, picture_of
 from ..people.points_json import read_points_text
 from ..people.prompts import PointPrompt, parse_points
 from .frames import frames_without_anybody
@@ -135,7 +136,10 @@ class FiguraVisibleMask:
             image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
         given = [values if values is not None else [None] * len(images) for values in (prompts, poses, boxes)]
-        told = [visible_points(size, points, *said) for said in zip(*given, strict=True)]
+        told = []
+        for index, said in enumerate(zip(*given, strict=True)):
+            with naming_picture(index, len(images)):
+                told.append(visible_points(size, points, *said))
         nobody = [each.names_nobody for each in told]
         without = frames_without_anybody("Visible Mask", "its mask is empty", nobody)
         host = get_host()
@@ -144,7 +148,9 @@ class FiguraVisibleMask:
         with host.managed(sam, memory=attention_bytes(sam)) as model:
             for index, picture in enumerate(images):
                 if index not in without:
-                    masks[index], score = _find(model, picture, told[index], index, len(images))
+                    with naming_picture(index, len(images)):
+                        name = picture_of(index, len(images))
+                        masks[index], score = _find(model, picture, told[index], name)
                     scores.append(score)
                 progress.step(index + 1)
         return b1hw_to_mask(masks[:, None]), min(scores)
@@ -242,18 +248,11 @@ def _points(points_px: np.ndarray | None) -> np.ndarray:
     )
 
 
-def _find(
-    model: Sam, picture: torch.Tensor, said: VisiblePoints, index: int, count: int
-) -> tuple[torch.Tensor, float]:
-    """Mask (H,W) on the CPU and score; errors name the picture of a batch."""
-    try:
-        mask, score = visible_mask(model, picture, *said)
-    except ValueError as error:
-        raise ValueError(f"picture {index + 1} of {count}: {error}" if count > 1 else str(error)) from error
+def _find(model: Sam, picture: torch.Tensor, said: VisiblePoints, name: str) -> tuple[torch.Tensor, float]:
+    """Mask (H,W) on the CPU and score. name: what the log calls the picture."""
+    mask, score = visible_mask(model, picture, *said)
     if not mask.any():
-        logger.warning(
-            "Segment Anything found nothing at the points of picture %d: the mask is empty", index + 1
-        )
+        logger.warning("Segment Anything found nothing at the points of %s: the mask is empty", name)
     return mask.cpu(), score
 
 

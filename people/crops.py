@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -186,6 +187,32 @@ def stitch(
 def joined(parts: list[torch.Tensor]) -> torch.Tensor:
     """One batch of several; a single one as it is, without a copy."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def crop_all(pictures: torch.Tensor, plans: Sequence[CropPlan], fill: float | None = None) -> torch.Tensor:
+    """Every picture by its own plan, (B,C,S,S); see `crop`. The crops have one size."""
+    return torch.cat(
+        [crop(image[None], plan, fill=fill) for image, plan in zip(pictures, plans, strict=True)]
+    )
+
+
+def stitch_all(
+    pictures: torch.Tensor, patches: torch.Tensor, masks: torch.Tensor, plans: Sequence[CropPlan]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every patch into its picture; see `stitch`.
+
+    Args:
+        pictures: (B,C,H,W).
+        patches: (B,C,S,S).
+        masks: (B,1,S,S) in 0..1, where the patches count.
+        plans: one for each picture.
+
+    Returns:
+        Pictures (B,C,H,W) and masks (B,1,H,W).
+    """
+    rows = zip(pictures, patches.cpu(), masks.cpu(), plans, strict=True)
+    done = [stitch(image[None], patch[None], mask[None], plan) for image, patch, mask, plan in rows]
+    return joined([image for image, _ in done]), joined([mask for _, mask in done])
 
 
 def _overlap(plan: CropPlan) -> tuple[slice, slice, slice, slice]:

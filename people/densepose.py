@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .naming import in_picture
+
 LABELS = 25
 MIRRORED = (
     0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23,
@@ -86,8 +88,8 @@ def read_densepose(value: Any, name: str = "densepose") -> Tensor:
     empty = (labels == 0).flatten(1).all(1).nonzero().flatten().tolist()
     if empty:
         raise ValueError(
-            f"{name} is only background in picture {empty[0]}: no body was found there. Use a picture of a "
-            "person, or another estimator"
+            f"{in_picture(name, empty[0], len(labels))} is only background: no body was found there. Use a "
+            "picture of a person, or another estimator"
         )
     return labels.to(torch.uint8)
 
@@ -135,10 +137,11 @@ def labels_from_colours(images: Tensor, name: str = "image") -> Tensor:
 
     One map for each picture. Raises ValueError, naming the input, for a picture that is of neither map.
     """
-    return torch.stack([_labels_of(image, index, name) for index, image in enumerate(images)])
+    names = [in_picture(name, index, len(images)) for index in range(len(images))]
+    return torch.stack([_labels_of(*each) for each in zip(images, names, strict=True)])
 
 
-def _labels_of(image: Tensor, index: int, name: str) -> Tensor:
+def _labels_of(image: Tensor, name: str) -> Tensor:
     levels = (image * 255).permute(1, 2, 0)
     told = []
     for colours, table in COLOUR_MAPS.items():
@@ -148,7 +151,7 @@ def _labels_of(image: Tensor, index: int, name: str) -> Tensor:
             return labels
         told.append(f"{100 * share:.0f} % {colours} ({100 * body_share:.0f} % of what is not background)")
     raise ValueError(
-        f"{name} number {index} is no DensePose colour map: its pixels are {', '.join(told)}, and at least "
+        f"{name} is no DensePose colour map: its pixels are {', '.join(told)}, and at least "
         f"{100 * COLOURED_SHARE:.0f} % ({100 * BODY_SHARE:.0f} %) are needed. Connect the picture of a "
         "DensePose preprocessor in viridis or parula, not resized, or choose an estimator for a photo"
     )

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .naming import in_picture
+
 BODY_18 = (
     "nose", "neck",
     "right_shoulder", "right_elbow", "right_wrist",
@@ -154,7 +156,8 @@ def read_pose_keypoint(
             f"{name} must be a list of dicts, one per picture, or one dict; got "
             f"{type(value).__name__}. Connect the output of a pose detector."
         )
-    return [_read_frame(frame, f"{name} picture {index}", size) for index, frame in enumerate(frames)]
+    count = len(frames)
+    return [_read_frame(frame, in_picture(name, index, count), size) for index, frame in enumerate(frames)]
 
 
 def _read_frame(frame: Any, where: str, size: tuple[int, int] | None) -> Pose:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ...people.boxes import Box
 from ...people.crops import CropPlan, crop, points_to_crop
 from ...people.keypoints import LIMBS, Pose
+from ...people.naming import in_picture
 from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
@@ -177,9 +178,10 @@ def pose_images(poses: Sequence[Pose], config: CFLDConfig) -> Tensor:
             (person.body for person in pose.people), key=_joints, default=np.zeros((18, 3), np.float32)
         )
         if not _joints(body):
+            which = in_picture("pose_keypoint", index, len(poses))
             raise ValueError(
-                f"pose_keypoint of picture {index} has no joints: connect the pose of a person (Detect Pose, "
-                "Point Prompt, Example Person)"
+                f"{which} has no joints: connect the pose of a person (Detect Pose, Point Prompt, Example "
+                "Person)"
             )
         plan = frame(pose.height, pose.width, config.aspect, config.pose_size)
         bodies.append(torch.from_numpy(points_to_crop(np.asarray(body, np.float32), plan)))

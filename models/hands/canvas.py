@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.hands import FEWEST_JOINTS, Hand, Similarity, fit_similarity
+from ...people.naming import in_picture
 
 GREY = 0.5
 BACKGROUNDS = {"grey": GREY, "black": 0.0, "white": 1.0}
@@ -23,18 +24,19 @@ SAMPLES_AT_MOST = 64
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where one hand belongs. image: number of the body's picture. close_up, target: the hand's joints in
-    the pixels of its close-up and of the body's picture.
+    """Where one hand belongs. image: the body's picture, from 0. close_up, target: the hand's joints in
+    the pixels of its close-up and of the body's picture. count: how many pictures there are, for messages.
     """
 
     image: int
     close_up: Hand
     target: Hand
+    count: int = 1
 
     @property
     def name(self) -> str:
         """How errors name the hand."""
-        return f"the {self.target.side} hand of picture {self.image}"
+        return in_picture(f"the {self.target.side} hand", self.image, self.count)
 
 
 def make_canvas(

@@ -15,6 +15,7 @@ from ...people.boxes import EMPTY, Box
 from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
+from ...people.naming import in_picture
 from ...people.skeleton import draw_skeleton
 from ...people.skeleton_openpose import draw_openpose
 from ..diffusion.batches import at_once, chunks, in_chunks
@@ -53,25 +54,26 @@ def hands_to_draw(poses: Sequence[Pose], which: str = BOTH) -> list[Hand]:
     """
     if which not in CHOICES:
         raise ValueError(f"which is {which!r}; it is one of {', '.join(CHOICES)}")
-    hands = [_hands_of_image(pose, index, which) for index, pose in enumerate(poses)]
+    hands = [_hands_of_image(pose, index, len(poses), which) for index, pose in enumerate(poses)]
     return [hand for each in hands for hand in each]
 
 
-def _hands_of_image(pose: Pose, index: int, which: str) -> list[Hand]:
+def _hands_of_image(pose: Pose, index: int, count: int, which: str) -> list[Hand]:
     hands = [hand for hand in hands_of(pose) if which in (BOTH, hand.side)]
     if not hands:
         lacking = "hand" if which == BOTH else f"{which} hand"
         raise ValueError(
-            f"pose_keypoint of picture {index} has no {lacking}: use a detector that finds hands "
+            f"{in_picture('pose_keypoint', index, count)} has no {lacking}: use a detector that finds hands "
             "(OpenPose or DWPose with hands on), place the joints in Point Prompt, or choose another side"
         )
     for hand in hands:
-        count, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())
-        if count >= FEWEST_JOINTS > inside:
+        present, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())
+        if present >= FEWEST_JOINTS > inside:
+            own = in_picture(f"the {hand.side} hand", index, count)
             raise ValueError(
-                f"the {hand.side} hand of picture {index} lies outside the picture of {pose.width} x "
-                f"{pose.height} pixels: {inside} of its {count} joints are inside and {FEWEST_JOINTS} are "
-                "needed. Move the pose, or leave that hand out"
+                f"{own} lies outside the picture of {pose.width} x {pose.height} pixels: {inside} of its "
+                f"{present} joints are inside and {FEWEST_JOINTS} are needed. Move the pose, or leave that "
+                "hand out"
             )
     return hands
 
@@ -177,7 +179,7 @@ def outpaint_images(
     height, width = canvas.shape[-2:]
     sampling.check_known(known_masks, settings.get("expansion", sampling.SEQUENTIAL))
     plan = plan_crop(EMPTY, (height, width), (model.size, model.size), margin=0.0)
-    fitted = [pose_for(pose, height, width, index) for index, pose in enumerate(poses)]
+    fitted = [pose_for(pose, height, width, index, len(poses)) for index, pose in enumerate(poses)]
     skeletons = torch.cat([pose_image(pose, plan, model.is_public) for pose in fitted])
 
     def work(rows: slice, step: OnStep | None) -> tuple[Tensor, ...]:
@@ -192,25 +194,24 @@ def outpaint_images(
     return sampling.Outpainted(image if paste else blended, blended, alpha)
 
 
-def pose_for(pose: Pose, height: int, width: int, index: int = 0) -> Pose:
+def pose_for(pose: Pose, height: int, width: int, index: int = 0, count: int = 1) -> Pose:
     """The pose in the pixels of a picture.
 
     Args:
         pose: of the same shape.
         height, width: of the picture in pixels.
-        index: number of the picture, for messages.
+        index, count: the place of the picture in its batch and how many there are, for messages.
 
     Raises:
         ValueError: for a pose of another shape, and for one without any joint.
     """
+    which = in_picture("pose_keypoint", index, count)
     if not any((part[:, 2] > 0).any() for person in pose.people for part in _drawn_parts(person)):
-        raise ValueError(
-            f"pose_keypoint of picture {index} has no joints: connect the pose of a person with hands"
-        )
+        raise ValueError(f"{which} has no joints: connect the pose of a person with hands")
     if abs(pose.height * width - pose.width * height) > max(height, width, pose.height, pose.width):
         raise ValueError(
-            f"pose_keypoint of picture {index} is of {pose.width} x {pose.height} pixels and canvas has "
-            f"{width} x {height}: they must show the same view. Use the pose that the canvas was made with"
+            f"{which} is of {pose.width} x {pose.height} pixels and canvas has {width} x {height}: they must "
+            "show the same view. Use the pose that the canvas was made with"
         )
     whole = Box(0, 0, pose.width, pose.height)
     return _moved(pose, CropPlan(pose.width, pose.height, whole, width, height))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...people.naming import in_picture
 from ...people.skeleton import draw_hand
 from ..diffusion.compose import composite, feather_inside
 from ..diffusion.guidance import cfg as guided
@@ -300,15 +301,16 @@ def check_known(known_mask: Tensor, expansion: str) -> None:
     if expansion not in EXPANSIONS:
         raise ValueError(f"expansion is {expansion!r}; it is one of {', '.join(EXPANSIONS)}")
     for index, mask in enumerate(known_mask):
+        which = in_picture("known_mask", index, len(known_mask))
         if (mask > 0.5).all():
             raise ValueError(
-                f"known_mask of picture {index} is 1 everywhere: nothing is left to paint. Connect the mask "
-                "of the hands (Hand Canvas), or invert it"
+                f"{which} is 1 everywhere: nothing is left to paint. Connect the mask of the hands (Hand "
+                "Canvas), or invert it"
             )
         if expansion != OFF and not mask.any():
             raise ValueError(
-                f"known_mask of picture {index} is empty: there is no hand to paint a body round. Connect "
-                "the canvas and mask of Hand Canvas, or set expansion to off"
+                f"{which} is empty: there is no hand to paint a body round. Connect the canvas and mask of "
+                "Hand Canvas, or set expansion to off"
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ...people.keypoints import Person, Pose
+from ...people.naming import in_picture
 from ...people.skeleton_coco import SCORE, draw_coco_poses, drawn_limbs
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.sampling import OnStep
@@ -87,15 +88,13 @@ def beside(poses: Sequence[Pose]) -> Pose:
 def check_drawn(poses: Sequence[Pose]) -> None:
     """ValueError for a picture without anybody of whom at least one limb is drawn, and none inside it."""
     for index, pose in enumerate(poses):
+        which = in_picture("pose_keypoint", index, len(poses))
         if not pose.people:
-            raise ValueError(
-                f"pose_keypoint of picture {index} has no person: connect a pose with at least one person"
-            )
+            raise ValueError(f"{which} has no person: connect a pose with at least one person")
         if not any(drawn_limbs(person) for person in pose.people):
             raise ValueError(
-                f"pose_keypoint of picture {index} has nothing to draw: of none of its {len(pose.people)} "
-                f"people are two joined joints known with a confidence above {SCORE}. Place more joints, or "
-                "use another pose"
+                f"{which} has nothing to draw: of none of its {len(pose.people)} people are two "
+                f"joined joints known with a confidence above {SCORE}. Place more joints, or use another pose"
             )
 
 
@@ -110,8 +109,8 @@ def skeleton_images(poses: Sequence[Pose], size: Size, thickness: int | None = N
     for index, image in enumerate(images):
         if not image.any():
             raise ValueError(
-                f"pose_keypoint of picture {index} lies outside its picture of {poses[index].width} x "
-                f"{poses[index].height} pixels: move the people into it"
+                f"{in_picture('pose_keypoint', index, len(poses))} lies outside its picture of "
+                f"{poses[index].width} x {poses[index].height} pixels: move the people into it"
             )
     return images
 

@@ -7,14 +7,15 @@ are on the CPU. For stages A and B a picture of the model's very size is never r
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...people.boxes import Box
-from ...people.crops import CropPlan, crop, joined, stitch
+from ...people.crops import CropPlan, crop_all, stitch_all
+from ...people.naming import in_picture, pictures_of
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.compose import composite
@@ -39,30 +40,6 @@ from .plans import (
 log = logging.getLogger(__name__)
 
 WHITE = 1.0
-
-
-def crop_all(pictures: Tensor, plans: Sequence[CropPlan]) -> Tensor:
-    """Every picture by its own plan, (B,C,S,S)."""
-    return torch.cat([crop(image[None], plan) for image, plan in zip(pictures, plans, strict=True)])
-
-
-def stitch_all(
-    pictures: Tensor, patches: Tensor, masks: Tensor, plans: Sequence[CropPlan]
-) -> tuple[Tensor, Tensor]:
-    """Every patch into its picture; see people.crops.stitch.
-
-    Args:
-        pictures: (B,C,H,W).
-        patches: (B,C,S,S).
-        masks: (B,1,S,S) in 0..1, where the patches count.
-        plans: one for each picture.
-
-    Returns:
-        Pictures (B,C,H,W) and masks (B,1,H,W).
-    """
-    rows = zip(pictures, patches.cpu(), masks.cpu(), plans, strict=True)
-    done = [stitch(image[None], patch[None], mask[None], plan) for image, patch, mask, plan in rows]
-    return joined([image for image, _ in done]), joined([mask for _, mask in done])
 
 
 def complete_images(
@@ -192,6 +169,7 @@ def invisible_images(
     dilation_px: float | None = None,
     prompts: Sequence[PointPrompt] | None = None,
     plans: Sequence[CropPlan] | None = None,
+    on_part: Callable[[int], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Stage B for pictures of any size.
 
@@ -208,6 +186,8 @@ def invisible_images(
         prompts: those of stage A; where the model takes a box as geometry (`region_masks`), neither mask
             reaches outside it.
         plans: the crops that the coarse pictures were drawn in, where they are known.
+        on_part: called after every part of the batch with the number of pictures that are done; may raise,
+            which ends the work.
 
     Returns:
         The dilated M_iv and M_iv before dilation, both (B,1,H,W) float 0 or 1; empty for pictures of a batch
@@ -216,21 +196,42 @@ def invisible_images(
     size = (images.shape[-2], images.shape[-1])
     drawn = split_ground(coarse)
     plans = plans or _plans_of_masks(model, visible_masks, drawn.area, prompts)
-    crops = [crop_all(x, plans) for x in (images, drawn.image, visible_masks)]
-    parts = [[x[rows] for x in crops] for rows in chunks(len(images))]
     model.use(model.mask_net)
-    probability = torch.cat([sampling.predict_invisible(model.mask_net, *part).cpu() for part in parts])
-    empty, whole = torch.zeros_like(visible_masks), torch.ones_like(probability)
-    exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
+    parts = []
+    for rows in chunks(len(images)):
+        pictures = [x[rows] for x in (images, drawn.image, visible_masks)]
+        parts.append(_invisible_part(model, pictures, plans[rows], threshold, dilation_px))
+        if on_part is not None:
+            on_part(rows.stop)
+    exact, dilated = (torch.cat(column) for column in zip(*parts, strict=True))
     inside = torch.ones_like(exact) if prompts is None else region_masks(model, prompts, size)
     inside = inside * _somebody(visible_masks)
     exact = exact * (visible_masks <= 0.5) * inside
     if dilation_px == 0:
         return exact, exact
+    return torch.maximum(dilated * inside, exact), exact
+
+
+def _invisible_part(
+    model: CoarseModel,
+    pictures: Sequence[Tensor],
+    plans: Sequence[CropPlan],
+    threshold: float,
+    dilation_px: float | None,
+) -> tuple[Tensor, Tensor]:
+    """M_iv and the dilated M_iv of a part of a batch, (b,1,H,W) float 0 or 1, before anything limits them.
+
+    pictures: the occluded ones, the coarse ones on white, and the visible masks.
+    """
+    crops = [crop_all(each, plans) for each in pictures]
+    probability = sampling.predict_invisible(model.mask_net, *crops).cpu()
+    empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)
+    exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
+    if dilation_px == 0:
+        return exact, exact
     rows = zip(probability, plans, strict=True)
     grown = [sampling.invisible_mask(p[None], threshold, _model_px(dilation_px, plan)) for p, plan in rows]
-    dilated = stitch_all(empty, torch.cat(grown), whole, plans)[0]
-    return torch.maximum((dilated > 0.5).float() * inside, exact), exact
+    return exact, (stitch_all(empty, torch.cat(grown), whole, plans)[0] > 0.5).float()
 
 
 def _somebody(visible_masks: Tensor) -> Tensor:
@@ -359,18 +360,17 @@ def with_somebody(visible_masks: Tensor) -> list[int]:
         check_visible(visible_masks)
     without = sorted(set(range(len(visible_masks))) - set(rows))
     if without:
-        frames = ", ".join(str(index + 1) for index in without)
-        log.warning("nobody is visible in picture %s of %d", frames, len(visible_masks))
+        log.warning("nobody is visible in %s", pictures_of(without, len(visible_masks)))
     return rows
 
 
 def check_visible(masks: Tensor) -> None:
     empty = [index for index, mask in enumerate(masks) if not (mask > 0.5).any()]
     if empty:
+        which = in_picture("visible_mask", empty[0], len(masks))
         raise ValueError(
-            f"visible_mask of picture {empty[0]} {said_of_empty(masks[empty[0]])}: nobody is visible there. "
-            "Check the points or the pose that the mask was made from, or connect a mask of the visible part "
-            "of the person"
+            f"{which} {said_of_empty(masks[empty[0]])}: nobody is visible there. Check the points or "
+            "the pose that the mask was made from, or connect a mask of the visible part of the person"
         )
 
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...people.crops import CropPlan
+from ...people.crops import CropPlan, crop_all, stitch_all
+from ...people.naming import in_picture
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.compose import composite, cover
 from .base_picture import compose_base
 from .ground import split_ground
-from .pipeline import check_visible, crop_all, put_back, shown_part, stitch_all
+from .pipeline import check_visible, put_back, shown_part
 from .plans import ReadPrompt, as_geometry, box_mask, plan_prompt, plan_region, prompt_for
 from .sampling import Refined
 
@@ -180,8 +181,8 @@ def _check_something(masks: Tensor, name: str) -> None:
     if empty:
         reason = "is empty" if name == "draw_mask" else "covers all that may be drawn"
         raise ValueError(
-            f"{name} of picture {empty[0]} {reason}: nothing is left to be drawn. Look at the mask, and at "
-            "the box of the prompt"
+            f"{in_picture(name, empty[0], len(masks))} {reason}: nothing is left to be drawn. Look at the "
+            "mask, and at the box of the prompt"
         )
 
 
@@ -189,7 +190,8 @@ def _check_apart(visible_masks: Tensor, invisible_masks: Tensor) -> None:
     seen, changed = visible_masks > 0.5, invisible_masks > 0.5
     covered = changed.flatten(1).any(1) & ~(changed & ~seen).flatten(1).any(1)
     if bool(covered.any()):
+        which = in_picture("visible_mask", int(covered.nonzero()[0]), len(covered))
         raise ValueError(
-            f"visible_mask of picture {int(covered.nonzero()[0])} covers all of invisible_mask: then nothing "
-            "is hidden. Are both masks connected to their own inputs?"
+            f"{which} covers all of invisible_mask: then nothing is hidden. Are both masks connected to "
+            "their own inputs?"
         )

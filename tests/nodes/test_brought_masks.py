@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from figura.nodes import NODE_CLASS_MAPPINGS
 from figura.nodes.crops import FiguraCompare, FiguraCropPerson, FiguraStitch
 from figura.nodes.densepose import COLOUR_MAP, FiguraDensePose
 from figura.nodes.refine import warn_of_empty
 from figura.people.boxes import Box
 from figura.people.densepose import PARULA, VIRIDIS, paint_labels
-from figura.people.keypoints import Person, Pose
+from figura.people.keypoints import Person, Pose, write_pose_keypoint
+from figura.people.prompts import PointPrompt
 from figura.people.skeleton import draw_poses
 from figura.people.synthetic import render_people
 from figura.tests.models.humansd.tiny import standing
@@ -80,10 +83,36 @@ def test_where_a_mask_is_needed_the_made_up_one_is_named() -> None:
         checked_inputs(FiguraCoarsePrepare, "Coarse Prepare", given)
 
 
+def amodal(side: int, mask_side: int = 64, visible: float = 0.0, **said: Any) -> Any:
+    """Amodal Mask of an even mask, with a pose of a picture of that side unless something else is said."""
+    node = NODE_CLASS_MAPPINGS["FiguraAmodalMask"]()
+    said = said or {"pose_keypoint": write_pose_keypoint([standing(width=side, height=side)])}
+    return node.run(torch.full((1, mask_side, mask_side), visible), 0, 1, 0.0, **said)
+
+
+def test_the_made_up_mask_is_named_where_a_pose_or_prompt_alone_tells_the_size() -> None:
+    pose = standing(width=512, height=512)
+    prompt = [PointPrompt("pose", 512, 512, pose.people[0].body, np.zeros(18, bool))]
+    for said in ({}, {"prompt": prompt}):
+        with pytest.raises(ValueError, match="Amodal Mask.*: visible_mask is the empty mask.*Load Image"):
+            amodal(512, **said)
+
+
+@pytest.mark.parametrize(("side", "visible"), [(64, 0.0), (64, 1.0), (512, 1.0)])
+def test_a_real_mask_of_that_size_is_completed(side: int, visible: float) -> None:
+    assert amodal(side, visible=visible)[0].shape == (1, 64, 64)
+
+
+def test_a_pose_that_does_not_say_its_size_is_of_the_masks() -> None:
+    (frame,) = write_pose_keypoint([standing(width=64, height=64)])
+    bare = {"people": frame["people"]}
+    assert amodal(64, pose_keypoint=[bare])[0].any()
+
+
 def test_a_mask_nowhere_above_a_half_is_said_to_be_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         warn_of_empty(torch.stack([torch.full((1, 8, 8), 0.4), torch.ones(1, 8, 8)]))
-    assert "picture 1 is nowhere above 0.5 (its largest value is 0.40)" in caplog.text
+    assert "invisible_mask (picture 1 of 2) is nowhere above 0.5 (its largest value is 0.40)" in caplog.text
     assert "picture 2" not in caplog.text
 
 

@@ -194,5 +194,5 @@ def test_a_second_source_needs_mix_here_too(model: Any) -> None:
 
 def test_a_pose_without_joints_is_named_here_too(model: Any) -> None:
     nobody = [{"people": [], "canvas_width": 44, "canvas_height": 64}]
-    with pytest.raises(ValueError, match="pose_keypoint of picture 0 has no joints"):
+    with pytest.raises(ValueError, match="pose_keypoint has no joints"):
         native.FiguraApplyCFLD().run(stand_in(model), model, shared.image(), nobody)

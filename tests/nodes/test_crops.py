@@ -86,7 +86,7 @@ def test_an_empty_mask_is_told(caplog):
     mask = torch.zeros(2, 30, 60)
     mask[1, 5:9, 5:9] = 1
     FiguraCropPerson().run(torch.rand(2, 30, 60, 3), 64, 64, 0.15, mask=mask)
-    assert "mask of picture 0 is empty" in caplog.text and "picture 1" not in caplog.text
+    assert "mask (picture 1 of 2) is empty" in caplog.text and "picture 2" not in caplog.text
 
 
 def test_nothing_connected_takes_the_whole_picture_and_pads():
@@ -102,7 +102,7 @@ def test_a_larger_patch_is_stitched_too():
     image = torch.zeros(1, 64, 64, 4)
     _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
     out, changed = FiguraStitch().run(image, torch.ones(1, 128, 128, 3), plans)
-    assert out[:, :32, :32].min() == 1 and out.sum() == 3 * 32 * 32 and changed.sum() == 32 * 32
+    assert out[:, :32, :32, :3].min() == 1 and out.sum() == 3 * 32 * 32 and changed.sum() == 32 * 32
 
 
 def test_mismatches_name_the_inputs():

@@ -79,7 +79,7 @@ def test_the_mask_is_of_the_parts_and_grows():
 
 
 def test_a_photo_is_no_colour_map():
-    with pytest.raises(ValueError, match="image number 0 is no DensePose colour map"):
+    with pytest.raises(ValueError, match="image is no DensePose colour map"):
         FiguraDensePose().run(torch.ones(1, 16, 16, 3), COLOUR_MAP)
 
 
@@ -97,7 +97,7 @@ def test_a_missing_mini_file_is_named_with_its_recipe(tmp_path, monkeypatch):
 
 def test_an_empty_picture_is_told(caplog):
     FiguraDensePose().run(torch.zeros(1, 16, 16, 3), COLOUR_MAP)
-    assert "nobody found in picture 0" in caplog.text
+    assert "nobody found in the picture" in caplog.text
 
 
 class Program(torch.nn.Module):

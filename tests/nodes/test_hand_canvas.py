@@ -95,7 +95,7 @@ def test_the_background_is_uniform(background, value):
 
 def test_the_threshold_decides_what_is_hand():
     bodies = [body(RIGHT)]
-    with pytest.raises(ValueError, match="the mask of the right hand of picture 0 is empty"):
+    with pytest.raises(ValueError, match="the mask of the right hand is empty"):
         run(close_ups(*bodies), bodies, threshold=0.8)
     _, tight = run(close_ups(*bodies), bodies, mask=masks(1) + 0.1 * (masks(1) > 0), threshold=0.85)
     assert tight.sum() > 0
@@ -123,9 +123,9 @@ NOBODY = Pose((), WIDTH, HEIGHT)
     [
         (close_ups(BOTH), [BOTH, BOTH], {}, r"2 hands \(right, left\) came .* needs 4 hands"),
         (close_ups(BOTH)[::-1], [BOTH], {}, r"\(left, right\) came.*needs 2 hands \(right, left\)"),
-        ([swapped(close_ups(ONE)[0])], [ONE], {}, "pose_keypoint picture 0 has no left hand joints"),
-        (close_ups(ONE), [ONE, NOBODY], {}, "pose_keypoint picture 1 has no right hand joints"),
-        (close_ups(BOTH), [BOTH, NOBODY], {}, "pose_keypoint picture 1 has no hand joints"),
+        ([swapped(close_ups(ONE)[0])], [ONE], {}, "pose_keypoint has no left hand joints"),
+        (close_ups(ONE), [ONE, NOBODY], {}, r"pose_keypoint \(picture 2 of 2\) has no right hand joints"),
+        (close_ups(BOTH), [BOTH, NOBODY], {}, r"pose_keypoint \(picture 2 of 2\) has no hand joints"),
         (close_ups(ONE), [], {}, "pose_keypoint is empty"),
         (
             close_ups(ONE),
@@ -133,8 +133,8 @@ NOBODY = Pose((), WIDTH, HEIGHT)
             {},
             "pictures of 90 x 70 and 80 x 80 pixels",
         ),
-        ([BOTH], [BOTH], {}, "hand_pose picture 0 has 2 hands; each close-up shows one"),
-        ([NOBODY], [BOTH], {}, "hand_pose picture 0 has 0 hands"),
+        ([BOTH], [BOTH], {}, "hand_pose has 2 hands; each close-up shows one"),
+        ([NOBODY], [BOTH], {}, "hand_pose has 0 hands"),
         (close_ups(BOTH), [BOTH], {"image": images(1)}, "image has 1, mask has 2, hand_pose has 2"),
         (close_ups(ONE), [ONE], {"mask": masks(1, 32)}, "mask has 32 x 32 pixels but image has 64 x 64"),
         (close_ups(ONE), [ONE], {"mask": torch.ones(1, SIZE, SIZE)}, "covers its whole close-up"),

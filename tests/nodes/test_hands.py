@@ -76,7 +76,7 @@ def test_a_model_of_load_sam_finds_the_masks(model: Any) -> None:
 
 def test_an_empty_mask_is_logged(model: Any, caplog: pytest.LogCaptureFixture) -> None:
     nodes.warn_of_empty(torch.tensor([1.0, 0.0, 0.4]).reshape(3, 1, 1, 1))
-    assert "the mask of hand 2, 3 is empty" in caplog.text
+    assert "the mask of hands 2, 3 of 3 is empty" in caplog.text
 
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (150, 90), (33, 200), (300, 401)])
@@ -105,7 +105,7 @@ def test_without_pasting_both_outputs_are_the_same(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"which": "left"}, "pose_keypoint of picture 0 has no left hand"),
+        ({"which": "left"}, "pose_keypoint has no left hand"),
         ({"steps": 0}, "steps is 0"),
     ],
 )
@@ -117,8 +117,8 @@ def test_what_the_sampler_cannot_draw_is_named(model: Any, change: dict[str, Any
 def test_what_cannot_be_outpainted_is_named(model: Any) -> None:
     (image, mask), pose = canvas(), helpers.pose_value()
     for change, message in (
-        ({"mask": torch.zeros_like(mask)}, "known_mask of picture 0 is empty"),
-        ({"mask": torch.ones_like(mask)}, "known_mask of picture 0 is 1 everywhere"),
+        ({"mask": torch.zeros_like(mask)}, "known_mask is empty"),
+        ({"mask": torch.ones_like(mask)}, "known_mask is 1 everywhere"),
         ({"image": image * float("nan")}, "canvas holds NaN"),
         ({"steps": 0}, "steps is 0"),
         ({"pose": [{"people": [], "canvas_width": 128, "canvas_height": 128}]}, "has no joints"),
@@ -131,7 +131,7 @@ def test_what_cannot_be_outpainted_is_named(model: Any) -> None:
 
 def test_nobodys_hands_are_an_error_that_says_what_to_do(model: Any) -> None:
     nobody = [{"people": [], "canvas_width": 64, "canvas_height": 64}]
-    with pytest.raises(ValueError, match="picture 0 has no hand: use a detector that finds hands"):
+    with pytest.raises(ValueError, match="pose_keypoint has no hand: use a detector that finds hands"):
         draw(model, nobody)
 
 

@@ -45,10 +45,13 @@ class StockVAE:
         raise NotImplementedError("no node of ours decodes with a stock VAE")
 
 
-def apply(model: Any = None, skeleton: torch.Tensor | None = None, strength: float = 1.0) -> Any:
+def apply(
+    model: Any = None, skeleton: torch.Tensor | None = None, strength: float = 1.0, vae: Any = None
+) -> Any:
     texts = [[["positive", {"pooled": 1}], ["second", {}]], [["negative", {}]]]
     given = torch.rand(2, 64, 128, 3) if skeleton is None else skeleton
-    return nodes.FiguraApplyHumanSD().run(model or StockModel(), *texts, StockVAE(), given, strength), texts
+    made = nodes.FiguraApplyHumanSD().run(model or StockModel(), *texts, vae or StockVAE(), given, strength)
+    return made, texts
 
 
 def test_pose_latents_go_into_both_texts_and_the_model_reads_them() -> None:
@@ -93,3 +96,26 @@ def test_what_is_no_model_is_refused() -> None:
 def test_a_skeleton_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="skeleton has 100 x 64 pixels.*HumanSD Pose"):
         apply(skeleton=torch.rand(1, 64, 100, 3))
+
+
+class OtherVAE(StockVAE):
+    """Of another family: its latents have the shape of one skeleton's."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(pixels), *self.shape)
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 8, 16), (16, 4, 8), (4, 4, 8), (16, 1, 8, 16), (4, 1, 8, 16), (64, 16)], ids=str
+)
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_a_vae_of_another_family_is_refused_before_the_sampler(
+    shape: tuple[int, ...], strength: float
+) -> None:
+    with pytest.raises(
+        ValueError, match=r"vae gives latents of shape \(2, .*the VAE of the HumanSD checkpoint"
+    ):
+        apply(vae=OtherVAE(*shape), strength=strength)

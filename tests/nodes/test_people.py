@@ -220,7 +220,7 @@ class TestDetectPose:
     def test_nobody_is_a_result_with_a_warning(self, detector, caplog):
         keypoint, skeleton = FiguraDetectPose().run(torch.zeros(1, 64, 64, 3), "mini", 1.0)
         assert keypoint[0]["people"] == [] and not skeleton.any()
-        assert "no person found in picture 0" in caplog.text
+        assert "no person found in the picture" in caplog.text
 
     def test_it_can_be_cancelled_between_two_pictures(self, detector, monkeypatch):
         host, looked = PlainHost(".", ".", device="cpu"), []

@@ -102,7 +102,7 @@ def test_batches_that_do_not_match_are_named(phac: Any) -> None:
 
 def test_a_picture_without_a_person_says_so(phac: Any) -> None:
     image, mask = picture()
-    with pytest.raises(ValueError, match="visible_mask of picture 0 is empty"):
+    with pytest.raises(ValueError, match="visible_mask is empty"):
         sample(phac, image, torch.zeros_like(mask), prompt(128, 128))
 
 

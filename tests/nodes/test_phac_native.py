@@ -146,7 +146,7 @@ def test_an_empty_mask_is_said_and_loses_nothing(caplog: pytest.LogCaptureFixtur
         outputs = nodes.FiguraRefinePrepare().run(
             image, completed(), visible, torch.zeros_like(visible), SIZE
         )
-    assert "invisible_mask of picture 1 is empty" in caplog.text
+    assert "invisible_mask is empty" in caplog.text
     base, _, plans, alpha, composite, _ = outputs
     assert torch.equal(composite, image)
     stitched, changed = FiguraStitch().run(image, 1 - base, plans, alpha)

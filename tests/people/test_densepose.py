@@ -53,7 +53,7 @@ def test_pictures_of_one_batch_may_be_of_different_maps():
     "image", [torch.ones(1, 3, 8, 8), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))]
 )
 def test_other_pictures_are_refused(image):
-    with pytest.raises(ValueError, match="photo number 0 is no DensePose colour map.*viridis"):
+    with pytest.raises(ValueError, match="photo is no DensePose colour map.*viridis"):
         labels_from_colours(image, "photo")
 
 
@@ -119,7 +119,7 @@ class TestReading:
             (torch.full((1, 4, 4), 0.5), "whole numbers"),
             (torch.full((1, 4, 4), torch.nan), "NaN"),
             (torch.ones(4, 4), r"shape \(4, 4\)"),
-            (torch.stack([torch.ones(4, 4), torch.zeros(4, 4)]), "only background in picture 1"),
+            (torch.stack([torch.ones(4, 4), torch.zeros(4, 4)]), r"\(picture 2 of 2\) is only background"),
         ],
     )
     def test_bad_labels_are_told(self, labels, words):

@@ -163,7 +163,7 @@ def test_a_missing_canvas_takes_the_pictures_size():
     [
         (3, "must be a list of dicts"),
         ("text", "must be a list of dicts"),
-        ([3], "picture 0 must be a dict"),
+        ([3], "POSE_KEYPOINT must be a dict"),
         ({"version": "ap10k", "animals": []}, "'animals'"),
         ({"people": []}, "canvas_width"),
         ({"people": [], "canvas_width": 0, "canvas_height": 5}, "canvas_width"),

@@ -191,5 +191,5 @@ class TestOtherForms:
             read_points_text(text)
 
     def test_a_wrong_pose_is_named(self):
-        with pytest.raises(ValueError, match="points: POSE_KEYPOINT picture 0, person 0"):
+        with pytest.raises(ValueError, match="points: POSE_KEYPOINT, person 0"):
             read_points_text('{"people": [{"pose_keypoints_2d": [1, 2]}]}')

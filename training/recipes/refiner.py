@@ -28,14 +28,13 @@ from ...models.diffusion.text import load_text_encoder
 from ...models.phac.base_picture import joined_person
 from ...models.phac.checkpoint import load_mask_net
 from ...models.phac.networks import InvisibleMaskUNet
-from ...models.phac.pipeline import crop_all
 from ...models.phac.sampling import (
     completed_part,
     exact_invisible_mask,
     predict_invisible,
 )
 from ...people.boxes import Box
-from ...people.crops import CropPlan, plan_crop
+from ...people.crops import CropPlan, crop_all, plan_crop
 from ..data.augmentation import ViewRange, random_views
 from ..data.coarse_outputs import CoarseOutputs, open_outputs
 from ..data.masks import disturbed

@@ -113,7 +113,7 @@ def test_the_person_with_the_most_joints_is_drawn() -> None:
 
 @pytest.mark.parametrize("people", [(), (Person(np.zeros((18, 3), np.float32)),)])
 def test_a_pose_without_joints_is_refused(people) -> None:
-    with pytest.raises(ValueError, match="pose_keypoint of picture 1 has no joints"):
+    with pytest.raises(ValueError, match=r"pose_keypoint \(picture 2 of 2\) has no joints"):
         images.pose_images([pose(), Pose(people, 44, 64)], tiny.CONFIG)
 
 

@@ -41,7 +41,7 @@ def on_red(colour: tuple[float, float, float] = SKIN) -> torch.Tensor:
 
 def placed(similarity: Similarity, image: int = 0, hand: Hand | None = None) -> Placement:
     hand = hand or close_up_hand()
-    return Placement(image, hand, similarity.moved(hand))
+    return Placement(image, hand, similarity.moved(hand), image + 1)
 
 
 def centroid(mask: torch.Tensor) -> np.ndarray:
@@ -136,17 +136,23 @@ def hands_sharing(count: int) -> Placement:
     place = placed(Similarity(0.5, 0.0, (5.0, 5.0)), 3)
     joints = place.target.joints.copy()
     joints[count:] = 0
-    return Placement(3, place.close_up, Hand("right", joints))
+    return Placement(3, place.close_up, Hand("right", joints), 4)
 
 
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        (hands_sharing(2), "the right hand of picture 3 shares 2 joints with its close-up; at least 3"),
+        (
+            hands_sharing(2),
+            r"the right hand \(picture 4 of 4\) shares 2 joints with its close-up; at least 3",
+        ),
         (placed(Similarity(1.2, 0.0, (0.0, 0.0)), 3), "would be enlarged 1.20 times: make .*close-up larger"),
         (placed(Similarity(0.5, 0.0, (90.0, 0.0)), 3), "lies outside: 0 of its joints are inside.*48 x 48"),
         (placed(Similarity(0.5, 0.0, (-11.3, 0.0)), 3), "lies outside: 1 of its joints"),
-        (placed(Similarity(1e-9, 0.0, (9.0, 9.0)), 3), "hand of picture 3 cannot be aligned.*in one place"),
+        (
+            placed(Similarity(1e-9, 0.0, (9.0, 9.0)), 3),
+            r"hand \(picture 4 of 4\) cannot be aligned.*in one place",
+        ),
     ],
 )
 def test_places_that_are_nonsense_are_refused_by_name(place, message):
@@ -157,7 +163,7 @@ def test_places_that_are_nonsense_are_refused_by_name(place, message):
 @pytest.mark.parametrize(("value", "message"), [(0.0, "is empty.*Lower"), (1.0, "covers its whole.*Raise")])
 def test_masks_that_cut_nothing_out_are_refused(value, message):
     place = placed(Similarity(0.5, 0.0, (5.0, 5.0)))
-    with pytest.raises(ValueError, match=f"the mask of the right hand of picture 0 {message}"):
+    with pytest.raises(ValueError, match=f"the mask of the right hand {message}"):
         make_canvas(on_red(), torch.full_like(disc(), value), [place], 1, SIDE, SIDE)
 
 

@@ -295,8 +295,11 @@ def test_cancel_stops_within_a_step() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"known_mask": torch.zeros(2, 1, SIZE, SIZE)}, "known_mask of picture 0 is empty.*expansion to off"),
-        ({"known_mask": torch.ones(2, 1, SIZE, SIZE)}, "known_mask of picture 0 is 1 everywhere"),
+        (
+            {"known_mask": torch.zeros(2, 1, SIZE, SIZE)},
+            r"known_mask \(picture 1 of 2\) is empty.*expansion to off",
+        ),
+        ({"known_mask": torch.ones(2, 1, SIZE, SIZE)}, r"known_mask \(picture 1 of 2\) is 1 everywhere"),
         ({"expansion": "sometimes"}, "expansion is 'sometimes'; it is one of sequential, constant, off"),
         ({"steps": 0}, "steps is 0"),
         ({"steps": 1001}, "steps is 1001"),

@@ -77,10 +77,10 @@ def shown(*joints: int) -> Person:
 @pytest.mark.parametrize(
     ("people", "message"),
     [
-        ((), "picture 1 has no person"),
-        ((shown(),), "picture 1 has nothing to draw: of none of its 1 people"),
+        ((), r"\(picture 2 of 2\) has no person"),
+        ((shown(),), r"\(picture 2 of 2\) has nothing to draw: of none of its 1 people"),
         ((shown(4, 0), shown(1)), "of none of its 2 people"),
-        ((Person(standing().people[0].body + np.float32([9000, 0, 0])),), "picture 1 lies outside"),
+        ((Person(standing().people[0].body + np.float32([9000, 0, 0])),), r"\(picture 2 of 2\) lies outside"),
     ],
 )
 def test_poses_without_anything_to_draw_are_named(people: tuple[Person, ...], message: str) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from figura.models.phac import prepare
-from figura.models.phac.pipeline import crop_all, refine_images, stitch_all
+from figura.models.phac.pipeline import refine_images
 from figura.people.boxes import Box
+from figura.people.crops import crop_all, stitch_all
 from figura.people.prompts import PointPrompt
 from figura.tests.models.phac import tiny
 from torch import Tensor
@@ -86,11 +87,11 @@ def test_the_noise_mask_is_whole_cells_and_holds_the_mask() -> None:
 
 def test_nothing_to_draw_and_odd_sizes_are_refused() -> None:
     image, visible = scene()
-    with pytest.raises(ValueError, match="visible_mask of picture 0 is empty"):
+    with pytest.raises(ValueError, match="visible_mask is empty"):
         prepare.prepare_coarse(image, torch.zeros_like(visible), [prompt()], SIZE)
-    with pytest.raises(ValueError, match="visible_mask of picture 0 covers all .* nothing is left"):
+    with pytest.raises(ValueError, match="visible_mask covers all .* nothing is left"):
         prepare.prepare_coarse(image, torch.ones_like(visible), [prompt()], SIZE)
-    with pytest.raises(ValueError, match="draw_mask of picture 0 is empty"):
+    with pytest.raises(ValueError, match="draw_mask is empty"):
         prepare.prepare_coarse(image, visible, [prompt()], SIZE, draw_masks=torch.zeros_like(visible))
     for size in (0, 60, 500):
         with pytest.raises(ValueError, match=f"size is {size}; a multiple of 8"):
@@ -157,7 +158,7 @@ def test_alpha_lies_in_the_mask_and_is_one_on_the_completed_part() -> None:
 
 def test_masks_that_are_mixed_up_are_refused_and_an_empty_one_changes_nothing() -> None:
     (image, visible), (dilated, _) = scene(), hidden_masks()
-    with pytest.raises(ValueError, match="visible_mask of picture 0 covers all of invisible_mask"):
+    with pytest.raises(ValueError, match="visible_mask covers all of invisible_mask"):
         prepare.prepare_refinement(image, coarse_on(1.0), dilated, dilated, SIZE)
     start = prepare.prepare_refinement(image, coarse_on(1.0), visible, torch.zeros_like(dilated), SIZE)
     assert torch.equal(start.composite, image) and not start.alpha.any()
