@@ -113,10 +113,8 @@ class FiguraAmodalMask:
             bounding_box=None if bounding_box is None else read_bounding_box(bounding_box),
         )
         rows = [row for _ in range(count) for row in range(len(masks))]
-        said = [
-            [None if values is None else values[row] for values in (poses, prompts, boxes)]
-            for row in range(len(masks))
-        ]
+        given = [[None] * len(masks) if each is None else list(each) for each in (poses, prompts, boxes)]
+        said = list(zip(*given, strict=True))
         nobody = [
             not bool((mask >= 0.5).any()) and is_nobody(spoken, pose, box)
             for mask, (pose, spoken, box) in zip(masks, said, strict=True)
@@ -128,11 +126,12 @@ class FiguraAmodalMask:
         with host.managed(load_amodal_mask(path, host.operations())) as net:
             whole = []
             for number, row in enumerate(rows):
+                pose, spoken, box = said[row]
                 with naming_picture(row, len(masks)):
                     whole.append(
                         torch.zeros_like(masks[row])
                         if row in without
-                        else complete_one(net, masks[row, 0], *said[row], seed=seed + number, variety=variety)
+                        else complete_one(net, masks[row, 0], pose, spoken, box, seed + number, variety)
                     )
                 progress.step(number + 1)
         amodal = torch.stack(whole)
