@@ -82,10 +82,10 @@ def test_a_scale_of_0_is_the_models_own(sampler: Any, model: Any) -> None:
 @pytest.mark.parametrize(
     ("pose", "message"),
     [
-        ([{"people": [], "canvas_width": 64, "canvas_height": 64}], "picture 0 has no person"),
+        ([{"people": [], "canvas_width": 64, "canvas_height": 64}], "pose_keypoint has no person"),
         (
             [{"people": [{"pose_keypoints_2d": [0.0] * 54}], "canvas_width": 64, "canvas_height": 64}],
-            "picture 0 has nothing to draw",
+            "pose_keypoint has nothing to draw",
         ),
         ([], "pose_keypoint is empty"),
     ],

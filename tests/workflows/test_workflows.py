@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figura import workflows
-from figura.headless.graph import load_graph, validate
+from figura.headless.graph import GraphError, load_graph, validate
 from figura.headless.native_nodes import SD15_CHECKPOINT, is_native
-from figura.headless.runner import NodeError, Runner, all_node_classes
+from figura.headless.runner import Runner, all_node_classes
 from figura.headless.settings import apply_setting
 from figura.host import use_host
 from figura.host.images import SHIPPED_IMAGES
@@ -311,7 +311,7 @@ def test_a_missing_checkpoint_is_offered_by_the_page():
 
 
 def test_what_only_comfyui_runs_says_so_when_run_headlessly(tmp_path):
-    with pytest.raises(NodeError, match="CheckpointLoaderSimple is a node of ComfyUI .*--server"):
+    with pytest.raises(GraphError, match=r"CheckpointLoaderSimple\): is a node of ComfyUI .*--server"):
         run("mask_expansion_native", tmp_path)
 
 
