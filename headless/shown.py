@@ -47,7 +47,8 @@ def keep_shown(graph: Graph, ui: Mapping[str, Mapping[str, Any]], temp: Path, fo
     kept = []
     for node_id in [key for key in graph if key in ui]:
         stem = _stem(title_of(graph[node_id]))
-        for shown in shown_files(ui[node_id], "temp"):
+        previews = {"images": ui[node_id].get("images", [])}  # a picture for an editor is no preview
+        for shown in shown_files(previews, "temp"):
             source = temp / shown.get("subfolder", "") / shown["filename"]
             copy = partial(shutil.copyfile, source)
             number = write_numbered(folder, stem, next_number(folder, stem), copy, source.suffix)

@@ -55,6 +55,11 @@ def test_two_runs_that_keep_at_once_replace_nothing_of_each_other(tmp_path, monk
     assert all(path.is_file() for paths in kept for path in paths)
 
 
+def test_a_picture_for_an_editor_is_no_preview(tmp_path):
+    ui = {"3": {"figura_picture": [{"filename": "editor.jpg", "subfolder": "", "type": "temp"}]}}
+    assert keep_shown(GRAPH, ui, tmp_path, tmp_path / "stages") == []
+
+
 def test_files_are_found_under_whatever_key_each_once():
     sound, preview = {"filename": "a.flac", "type": "output"}, {"filename": "p.png", "type": "temp"}
     ui = {"audio": [sound], "images": [preview, sound], "animated": (True,), "text": ["a"], "n": 3}
