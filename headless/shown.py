@@ -13,6 +13,8 @@ from .graph import Graph
 from .saving import file_name, next_number, write_numbered
 from .settings import title_of
 
+FOR_EDITOR = "figura_"
+"""Beginning of the keys of what nodes give to the points editor, which is no preview."""
 LONGEST_TITLE = 50
 """Characters of up to four bytes; file systems take 255 bytes, the number among them."""
 
@@ -47,7 +49,7 @@ def keep_shown(graph: Graph, ui: Mapping[str, Mapping[str, Any]], temp: Path, fo
     kept = []
     for node_id in [key for key in graph if key in ui]:
         stem = _stem(title_of(graph[node_id]))
-        previews = {"images": ui[node_id].get("images", [])}  # a picture for an editor is no preview
+        previews = {key: value for key, value in ui[node_id].items() if not key.startswith(FOR_EDITOR)}
         for shown in shown_files(previews, "temp"):
             source = temp / shown.get("subfolder", "") / shown["filename"]
             copy = partial(shutil.copyfile, source)
