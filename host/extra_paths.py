@@ -42,7 +42,7 @@ def extra_model_folders(comfyui: Path) -> ExtraFolders:
 
 
 def _add_section(found: ExtraFolders, section: dict[str, Any], beside: Path) -> None:
-    base = beside / os.path.expandvars(os.path.expanduser(str(section.get("base_path", ""))))
+    base = beside / os.path.expandvars(os.path.expanduser(str(section.get("base_path") or "")))
     folders = found.before if section.get("is_default") else found.after
     for name, lines in section.items():
         if name not in ("base_path", "is_default") and isinstance(lines, str):

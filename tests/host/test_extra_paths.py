@@ -17,6 +17,9 @@ first:
     base_path: {home}/first
     is_default: true
     unet: nets
+beside:
+    base_path:
+    sams: near
 nothing:
 """
 
@@ -36,7 +39,7 @@ def test_folders_are_those_that_comfyui_adds(comfyui, tmp_path):
     assert before == {"diffusion_models": [tmp_path / "home/first/nets"]}
     assert after == {
         "checkpoints": [shared / "models/checkpoints"],
-        "sams": [shared / "sams", Path("/elsewhere/sams")],
+        "sams": [shared / "sams", Path("/elsewhere/sams"), comfyui / "near"],
     }
 
 
@@ -58,5 +61,5 @@ def test_a_host_in_comfyui_searches_them(comfyui, tmp_path, monkeypatch):
     monkeypatch.setattr("figura.host.plain.default_models_dirs", lambda: default_models_dirs(root))
     folders = PlainHost(device="cpu").model_folders("sam")
     assert folders[0] == comfyui / "models" / "sams"
-    assert folders[-2:] == [tmp_path / "shared" / "sams", Path("/elsewhere/sams")]
+    assert folders[-3:] == [tmp_path / "shared" / "sams", Path("/elsewhere/sams"), comfyui / "near"]
     assert PlainHost(models_dir=tmp_path, device="cpu").model_folders("sam") == [tmp_path / "sams"]
