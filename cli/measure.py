@@ -196,6 +196,8 @@ def check_parity(args: argparse.Namespace) -> int:
         raise ValueError(
             f"{len(args.method)} methods came with {len(args.released)} folders: give one for each"
         )
+    if args.out is not None:
+        check_target(args.out)
     both = [
         (method, parity(method, folder, args.diffusers))
         for method, folder in zip(args.method, args.released, strict=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .graph import Classes, Graph, GraphError, InputSpec, input_specs, is_link
+from .unknown import PACK
 
-OURS, POINT_PROMPT, TEXT_ENCODER = "Figura", "FiguraPointPrompt", "CLIPTextEncode"
+POINT_PROMPT, TEXT_ENCODER = f"{PACK}PointPrompt", "CLIPTextEncode"
 ON_THE_WAY = ("positive", "conditioning")
 """Beginnings of the names of inputs through which a text comes to what draws."""
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -110,7 +111,7 @@ def _positive_texts(graph: Graph, nodes: Sequence[str]) -> set[str]:
 
 def is_ours(node: Mapping[str, Any]) -> bool:
     """Whether a node is one of Figura's."""
-    return str(node["class_type"]).startswith(OURS)
+    return str(node["class_type"]).startswith(PACK)
 
 
 def _names(node: dict[str, Any]) -> set[str]:

@@ -85,6 +85,8 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["eval", "synth", "--table", "{}/a.png/t.md"], "a.png is no folder"),
         (["eval", "synth", "--sheet", "{}"], "is a folder"),
         (["bench", "compare", "--json", "{}"], "is a folder"),
+        (["check", "parity", "cfld", "--released", "{}", "--out", "{}"], "is a folder"),
+        (["train", "complete_pose", "--data", "{}", "--out", "{}"], "is a folder"),
         (["eval", "synth", "--weights", "{}"], "--weights is for methods with networks"),
         (["models", "verify", "{}"], "is a folder"),
         (["models", "verify", "{}/a.png"], "a.png is no model file: they end in .safetensors"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...models.cluster import Cluster, add_cluster_arguments, named_cluster
 from ...models.diffusion.checkpoint import read_metadata
-from ...models.files import default_folder
+from ...models.files import check_target, default_folder
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
 from ..recipes.public import TOKENIZER, base_files, check_base
@@ -143,6 +143,7 @@ def train_command(args: argparse.Namespace) -> int:
         weight_decay=args.weight_decay, betas=args.betas and tuple(args.betas), clip_norm=args.clip,
     )  # fmt: skip
     out = args.out or args.data / WEIGHTS / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
+    check_target(out)
     work = args.work or args.data / "runs" / recipe.name
     folders = weight_folders(args.data)
     init = find_base(recipe, args) if args.base else find_init(recipe.needs, args.init, folders)
