@@ -30,7 +30,7 @@ from .tensors import plain_image, plain_mask, read_bounding_box
 Options = Mapping[str, Any]
 Check = Callable[[Any, str, Options], Any]
 
-PLACEHOLDER_SIDE = 64
+PLACEHOLDER = (64, 64)
 LONGEST_TEXT = 2**22
 LONGEST_FILE_NAME = 255
 NETWORKS = {
@@ -89,17 +89,15 @@ def _without_placeholders(
     done: Mapping[str, Any], specs: Mapping[str, Any], required: Container[str]
 ) -> dict[str, Any]:
     """The inputs without the masks that Load Image makes for pictures without alpha: they mean no mask."""
-    sizes = _picture_sizes(done, specs)
-    found = {
-        name
-        for name in specs
-        if name in done and specs[name][0] == "MASK" and _is_placeholder(done[name], sizes)
-    }
+    masks = {name for name in specs if name in done and specs[name][0] == "MASK"}
+    empty = {name for name in masks if _may_be_placeholder(done[name])}
+    sizes = _picture_sizes(done, specs) if empty else set()
+    found = empty if sizes and PLACEHOLDER not in sizes else set()
     for name in sorted(found):
         if name in required:
-            side = PLACEHOLDER_SIDE
+            height, width = PLACEHOLDER
             raise ValueError(
-                f"{name} is the empty mask of {side} x {side} pixels that Load Image gives for a picture "
+                f"{name} is the empty mask of {width} x {height} pixels that Load Image gives for a picture "
                 "without alpha: connect a mask"
             )
     return {name: value for name, value in done.items() if name not in found}
@@ -113,17 +111,18 @@ def _picture_sizes(done: Mapping[str, Any], specs: Mapping[str, Any]) -> set[tup
     images = {tuple(value.shape[1:3]) for kind, value in given if kind == "IMAGE"}
     if images:
         return images
-    own = (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE)
     poses = [
-        pose for kind, value in given if kind == "POSE_KEYPOINT" for pose in read_pose_keypoint(value, own)
+        pose
+        for kind, value in given
+        if kind == "POSE_KEYPOINT"
+        for pose in read_pose_keypoint(value, PLACEHOLDER)
     ]
     prompts = [prompt for kind, value in given if kind == "FIGURA_PROMPT" for prompt in value]
     return {(each.height, each.width) for each in (*poses, *prompts)}
 
 
-def _is_placeholder(mask: torch.Tensor, sizes: set[tuple[int, ...]]) -> bool:
-    own = (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE)
-    return mask.shape[1:3] == own and bool(sizes) and own not in sizes and not bool(mask.any())
+def _may_be_placeholder(mask: torch.Tensor) -> bool:
+    return mask.shape[1:3] == PLACEHOLDER and not bool(mask.any())
 
 
 def checked_input(value: Any, name: str, kind: Any, options: Options) -> Any:
