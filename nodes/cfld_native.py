@@ -156,6 +156,8 @@ def patch_model(model: Any, cfld: CFLDModel) -> Any:
         )
     patched = model.clone()
     patched.add_patches({names[name]: ("set", (value,)) for name, value in cfld.key_values.items()})
+    if model.get_wrappers(WHOLE_NETWORK, KEY):
+        return patched  # of another Apply CFLD, which has done the rest: twice, nothing would arrive
     patched.add_wrapper_with_key(WHOLE_NETWORK, KEY, hand_over)
     patched.set_model_input_block_patch(AddResidual(config.input_blocks))
     replaced = (

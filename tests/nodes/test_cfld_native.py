@@ -28,7 +28,9 @@ class StandIn:
 
     def clone(self) -> StandIn:
         other = StandIn(self.state)
-        other.model_options = copy.copy(self.model_options)
+        other.model_options = copy.deepcopy(self.model_options)
+        other.patches, other.inputs = dict(self.patches), list(self.inputs)
+        other.wrappers = {place: list(wrappers) for place, wrappers in self.wrappers.items()}
         return other
 
     def model_state_dict(self, prefix: str) -> dict[str, torch.Tensor]:
@@ -37,8 +39,11 @@ class StandIn:
     def add_patches(self, patches: dict[str, Any]) -> None:
         self.patches |= patches
 
+    def get_wrappers(self, kind: str, key: str) -> list[Any]:
+        return self.wrappers.get((kind, key), [])
+
     def add_wrapper_with_key(self, kind: str, key: str, wrapper: Any) -> None:
-        self.wrappers[kind, key] = wrapper
+        self.wrappers.setdefault((kind, key), []).append(wrapper)
 
     def set_model_input_block_patch(self, patch: Any) -> None:
         self.inputs.append(patch)
@@ -171,6 +176,14 @@ def test_what_another_node_had_put_there_gets_the_biased_queries(model: Any) -> 
 ])  # fmt: skip
 def test_the_map_is_found_by_its_number_of_positions(shape: tuple, tokens: int, size: tuple) -> None:
     assert native.map_size(shape, tokens) == size
+
+
+def test_a_model_that_is_patched_already_is_not_patched_twice(model: Any) -> None:
+    once, *_ = apply(model, stand_in(model))
+    twice, *_ = apply(model, once)
+    replaced = twice.model_options["transformer_options"]["patches_replace"]["attn2"]
+    assert len(twice.inputs) == 1 and [len(each) for each in twice.wrappers.values()] == [1]
+    assert len(replaced) == 4 and all(each.before is None for each in replaced.values())
 
 
 def test_inpainting_models_are_refused(model: Any) -> None:
