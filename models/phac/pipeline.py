@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...people.boxes import Box
 from ...people.crops import CropPlan, crop_all, stitch_all
-from ...people.naming import in_picture, pictures_of
+from ...people.naming import in_picture, naming_picture, pictures_of
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.batches import at_once, chunks, in_chunks
 from ..diffusion.compose import composite
@@ -31,6 +31,7 @@ from .plans import (
     box_mask,
     plan_person,
     plan_prompt,
+    plan_prompts,
     plan_region,
     prompt_for,
     read_by,
@@ -79,7 +80,10 @@ def complete_images(
     size = (images.shape[-2], images.shape[-1])
     fitted = {row: read_by(model, prompt_for(prompts[row], *size)) for row in present}
     _tell_what_is_read(model, list(fitted.values()))
-    plans = {row: plan_prompt(fitted[row], size, model.size, [visible_masks[row]]) for row in present}
+    plans: dict[int, CropPlan] = {}
+    for row in present:
+        with naming_picture(row, len(images)):
+            plans[row] = plan_prompt(fitted[row], size, model.size, [visible_masks[row]])
     drawn = {row: fitted[row].cropped(plans[row]) for row in present}
 
     def work(rows: list[int], step: OnStep | None) -> tuple[Tensor, ...]:
@@ -247,7 +251,7 @@ def _plans_of_masks(
     if prompts is None:
         return [plan_person(size, model.size, masks) for masks in zip(visible_masks, drawn, strict=True)]
     read = [read_by(model, prompt_for(prompt, *size)) for prompt in prompts]
-    return [plan_prompt(each, size, model.size, [m]) for m, each in zip(visible_masks, read, strict=True)]
+    return plan_prompts(read, size, model.size, visible_masks)
 
 
 def refine_images(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...people.boxes import EMPTY, Box
 from ...people.crops import CropPlan, box_to_crop, plan_crop
+from ...people.naming import naming_picture
 from ...people.prompt_kinds import FULL_BOX, POSE
 from ...people.prompts import PointPrompt
 from ..pix2gestalt.networks import Pix2Gestalt
@@ -134,6 +135,24 @@ def plan_prompt(
     for mask in masks:
         box = box.union(Box.around_mask(mask[0]))
     return plan_crop(box, size, (model_size, model_size), CLOSE_MARGIN, whole_at_model_size=False)
+
+
+def plan_prompts(
+    read: Sequence[ReadPrompt], size: tuple[int, int], model_size: int, *masks: Tensor
+) -> list[CropPlan]:
+    """`plan_prompt` for every picture of a batch; errors name the picture.
+
+    Args:
+        read: a prompt for each.
+        size: (height, width) of the pictures in pixels.
+        model_size: side of the crops at the model.
+        masks: (B,1,H,W) each, of the visible parts first.
+    """
+    plans = []
+    for index, (each, *own) in enumerate(zip(read, *masks, strict=True)):
+        with naming_picture(index, len(read)):
+            plans.append(plan_prompt(each, size, model_size, own))
+    return plans
 
 
 def box_mask(box: Box | None, height: int, width: int) -> Tensor:

@@ -18,8 +18,8 @@ from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.compose import composite, cover
 from .base_picture import compose_base
 from .ground import split_ground
-from .pipeline import check_visible, put_back, shown_part
-from .plans import ReadPrompt, as_geometry, box_mask, plan_prompt, plan_region, prompt_for
+from .pipeline import put_back, shown_part, with_somebody
+from .plans import ReadPrompt, as_geometry, box_mask, plan_prompts, plan_region, prompt_for
 from .sampling import Refined
 
 WHITE, GREY, PICTURE = GROUNDS = ("white", "grey", "picture")
@@ -69,21 +69,28 @@ def prepare_coarse(
         draw_masks: (B,1,H,W), what is to be drawn; None: all that is not the visible person, inside the
             prompt's box where that limits.
 
+    Returns:
+        The start of stage A. Where nobody is visible in a picture of a batch nothing is drawn.
+
     Raises:
-        ValueError: when nobody is visible, nothing is left to be drawn, or the size is no multiple of 8.
+        ValueError: when nobody is visible at all, nothing is left to be drawn, or the size is no multiple of
+            8.
     """
     _check_size(size)
-    check_visible(visible_masks)
+    somebody = torch.zeros(len(images), 1, 1, 1)
+    somebody[with_somebody(visible_masks)] = 1.0
     frame = (images.shape[-2], images.shape[-1])
     fitted = [prompt_for(prompt, *frame) for prompt in prompts]
     read = [as_geometry(prompt) if box == BOX_LIMITS else ReadPrompt(prompt) for prompt in fitted]
     held = [visible_masks] if draw_masks is None else [visible_masks, draw_masks]
-    plans = [plan_prompt(each, frame, size, masks) for each, *masks in zip(read, *held, strict=True)]
+    plans = plan_prompts(read, frame, size, *held)
     cropped = [each.cropped(plan) for each, plan in zip(read, plans, strict=True)]
     person = (crop_all(visible_masks, plans) > 0.5).float()
     mask = torch.cat([box_mask(each.region, size, size) for each in cropped]) * (1.0 - person)
     mask = mask if draw_masks is None else (crop_all(draw_masks, plans) > 0.5).float()
-    _check_something(mask, "visible_mask" if draw_masks is None else "draw_mask")
+    of_whom = "visible_mask" if draw_masks is None else "draw_mask"
+    _check_something(torch.maximum(mask, 1.0 - somebody), of_whom)
+    mask = mask * somebody
     crops = crop_all(images, plans)
     canvas = crops if ground == PICTURE else composite(torch.full_like(crops, LEVELS[ground]), crops, person)
     draw = draw_public_prompt if box == BOX_LIMITS else draw_prompt

@@ -11,7 +11,7 @@ from figura.models.phac import prepare
 from figura.models.phac.pipeline import refine_images
 from figura.people.boxes import Box
 from figura.people.crops import crop_all, stitch_all
-from figura.people.prompts import PointPrompt
+from figura.people.prompts import PointPrompt, nobody
 from figura.tests.models.phac import tiny
 from torch import Tensor
 
@@ -96,6 +96,25 @@ def test_nothing_to_draw_and_odd_sizes_are_refused() -> None:
     for size in (0, 60, 500):
         with pytest.raises(ValueError, match=f"size is {size}; a multiple of 8"):
             prepare.prepare_coarse(image, visible, [prompt()], size)
+
+
+@pytest.mark.parametrize("ground", prepare.GROUNDS)
+@pytest.mark.parametrize("drawn", [False, True])
+def test_where_nobody_is_visible_nothing_is_drawn_and_the_others_stay(ground: str, drawn: bool) -> None:
+    image, visible = scene()
+    images, masks = image.repeat(3, 1, 1, 1), visible.repeat(3, 1, 1, 1)
+    masks[1] = 0
+    prompts = [prompt(), nobody(WIDTH, HEIGHT), prompt()]
+    draw = torch.ones_like(masks) if drawn else None
+    start = prepare.prepare_coarse(images, masks, prompts, SIZE, ground=ground, draw_masks=draw)
+    alone = prepare.prepare_coarse(
+        image, visible, [prompt()], SIZE, ground=ground, draw_masks=None if draw is None else draw[:1]
+    )
+    assert not start.mask[1].any() and not start.noise_mask[1].any() and not start.prompt_image[1].any()
+    for row in (0, 2):
+        for name in ("canvas", "noise_mask", "mask", "prompt_image"):
+            assert torch.equal(getattr(start, name)[row], getattr(alone, name)[0])
+        assert start.plans[row] == alone.plans[0]
 
 
 def coarse_on(level: float) -> Tensor:
