@@ -14,7 +14,7 @@ from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop_all, plan_crop, stitch_all
 from ..people.keypoints import Pose, read_pose_keypoint
-from ..people.naming import in_picture
+from ..people.naming import in_picture, naming_picture
 from ..people.prompts import PointPrompt
 from .tensors import (
     alpha_of,
@@ -118,12 +118,11 @@ class FiguraCropPerson:
             warn_of_empty(masks)
         if prompts is not None:
             prompts = [prompt_for(each, *size) for each in prompts]
-        plans = [
-            plan_crop(
-                _region(index, size, prompts, poses, boxes, masks), size, (height, width), margin, False
-            )
-            for index in range(len(pixels))
-        ]
+        plans: list[CropPlan] = []
+        for index in range(len(pixels)):
+            with naming_picture(index, len(pixels)):
+                region = _region(index, size, prompts, poses, boxes, masks)
+                plans.append(plan_crop(region, size, (height, width), margin, False))
         masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
         return (
             bchw_to_image(crop_all(pixels, plans)),

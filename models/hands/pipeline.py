@@ -15,7 +15,7 @@ from ...people.boxes import EMPTY, Box
 from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
-from ...people.naming import in_picture
+from ...people.naming import in_picture, naming_picture
 from ...people.skeleton import draw_skeleton
 from ...people.skeleton_openpose import draw_openpose
 from ..diffusion.batches import at_once, chunks, in_chunks
@@ -50,7 +50,7 @@ def hands_to_draw(poses: Sequence[Pose], which: str = BOTH) -> list[Hand]:
     """The hands of the poses, one pose after the other, right before left (`people.hands.hands_of`).
 
     which: "both", or one side alone. Raises ValueError for another choice, when a picture has no such hand,
-    and for a hand with fewer than 3 joints in the picture.
+    and for a hand with fewer than 3 joints in the picture, or with all in one place.
     """
     if which not in CHOICES:
         raise ValueError(f"which is {which!r}; it is one of {', '.join(CHOICES)}")
@@ -67,8 +67,10 @@ def _hands_of_image(pose: Pose, index: int, count: int, which: str) -> list[Hand
             "(OpenPose or DWPose with hands on), place the joints in Point Prompt, or choose another side"
         )
     for hand in hands:
+        with naming_picture(index, count):
+            close_up(hand, pose.width)  # says of which hands none can be made
         present, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())
-        if present >= FEWEST_JOINTS > inside:
+        if inside < FEWEST_JOINTS:
             own = in_picture(f"the {hand.side} hand", index, count)
             raise ValueError(
                 f"{own} lies outside the picture of {pose.width} x {pose.height} pixels: {inside} of its "

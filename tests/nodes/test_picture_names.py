@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +46,20 @@ def a_box_far_away(given: dict[str, Any]) -> None:
     given["bounding_box"] = [BOX, BOX, {**BOX, "x": 10**8}]
 
 
+def a_joint_far_away(given: dict[str, Any]) -> None:
+    said = given["prompt"][-1]
+    joints = said.joints.copy()
+    joints[said.present.argmax(), 0] = 10**6
+    given["prompt"] = [*given["prompt"][:-1], replace(said, joints=joints)]
+
+
+def a_hand_of_two_joints(given: dict[str, Any]) -> None:
+    given["pose_keypoint"][-1] = copy.deepcopy(given["pose_keypoint"][-1])
+    for person in given["pose_keypoint"][-1]["people"]:
+        for side in ("left", "right"):
+            person[f"hand_{side}_keypoints_2d"][6:] = [0.0] * 57
+
+
 def colour_maps(given: dict[str, Any]) -> None:
     colours = paint_labels(body_labels(2, SIDE, SIDE)).permute(0, 2, 3, 1)
     given |= {"source": "colour map", "image": torch.cat([colours, torch.rand(1, SIDE, SIDE, 3)])}
@@ -65,6 +81,10 @@ CASES = {
     "RefinePrepare": ("FiguraRefinePrepare", filled("visible_mask", 1)),
     "RefinePrepare nothing to change": ("FiguraRefinePrepare", filled("invisible_mask", 0)),
     "InpaintRefiner": ("FiguraInpaintRefiner", filled("invisible_mask", 0)),
+    "PHACSampler far away": ("FiguraPHACSampler", a_joint_far_away),
+    "InvisibleMask far away": ("FiguraInvisibleMask", a_joint_far_away),
+    "CoarsePrepare far away": ("FiguraCoarsePrepare", a_joint_far_away),
+    "CropPerson far away": ("FiguraCropPerson", a_box_far_away),
     "CropPerson": ("FiguraCropPerson", filled("mask", 0)),
     "VisibleMask": ("FiguraVisibleMask", a_box_outside),
     "AmodalMask": ("FiguraAmodalMask", a_box_far_away),
@@ -74,6 +94,7 @@ CASES = {
     "HumanSDSampler": ("FiguraHumanSDSampler", put("pose_keypoint", NOBODY)),
     "HumanSDPose": ("FiguraHumanSDPose", put("pose_keypoint", NOBODY)),
     "HandSampler": ("FiguraHandSampler", put("pose_keypoint", NOBODY)),
+    "HandSampler few joints": ("FiguraHandSampler", a_hand_of_two_joints),
     "HandCanvas no hand": ("FiguraHandCanvas", put("pose_keypoint", NOBODY)),
     "BodyOutpaint": ("FiguraBodyOutpaint", put("pose_keypoint", NOBODY)),
     "BodyOutpaint no hand": ("FiguraBodyOutpaint", filled("known_mask", 0)),

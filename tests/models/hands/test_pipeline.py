@@ -70,13 +70,14 @@ def test_a_hand_outside_the_picture_is_named() -> None:
         images.hands_to_draw([Pose((moved,), 128, 128)])
 
 
-def test_a_hand_with_too_few_joints_is_named() -> None:
+def test_a_hand_that_no_close_up_can_be_made_of_is_named() -> None:
     person = helpers.pose(left=False).people[0]
-    few = person.right_hand.copy()
-    few[2:] = 0
-    hands = images.hands_to_draw([Pose((replace(person, right_hand=few),), 128, 128)])
-    with pytest.raises(ValueError, match="the right hand has 2 of 21 joints"):
-        images.draw_hands(GENERATOR, hands, "a hand", steps=1)
+    few, one_place = person.right_hand.copy(), person.right_hand.copy()
+    few[2:], one_place[:, :2] = 0, 64
+    for hand, said in ((few, "has 2 of 21 joints"), (one_place, "lie within 0 px")):
+        spoilt = Pose((replace(person, right_hand=hand),), 128, 128)
+        with pytest.raises(ValueError, match=f"^picture 2 of 2: the .*right hand {said}"):
+            images.hands_to_draw([helpers.pose(), spoilt])
 
 
 joints = hnp.arrays(np.float32, (21, 3), elements=st.floats(-200, 400, width=32))
