@@ -246,7 +246,8 @@ def trace_source(
         theirs = latent_labels(source_labels.to(device), size_of_source)
     looks = Looks(labels, theirs)
     latents = model.encode(made)
-    noise = draw_noise(range(len(made)), latents.shape[1:], device)
+    # The same for all pictures: what is seen of one does not hang on its place in a batch.
+    noise = draw_noise([0] * len(made), latents.shape[1:], device)
     inputs = noised(scheduler_of(PNDM), latents, noise, LOOKED_AT).to(model.networks.mapper.weight.dtype)
     maps = source_maps(model, source)
     model.networks(inputs, torch.tensor(LOOKED_AT, device=device), labels, maps, looks)

@@ -199,6 +199,12 @@ class TestTracing:
             trace_source(model, REFERENCE, labels, SOURCE, labels).matched, torch.ones(2)
         )
 
+    def test_what_is_seen_of_a_picture_does_not_hang_on_its_place_in_a_batch(self, model):
+        both = trace_source(model, REFERENCE, TARGET, SOURCE, TARGET.flip(1))
+        last = trace_source(model, REFERENCE[1:], TARGET[1:], SOURCE[1:], TARGET[1:].flip(1))
+        torch.testing.assert_close(both.carried[1:], last.carried)
+        torch.testing.assert_close(both.matched[1:], last.matched)
+
     def test_without_labels_the_share_is_unknown(self, model):
         assert trace_source(model, REFERENCE, TARGET, SOURCE).matched.isnan().all()
 
