@@ -132,8 +132,14 @@ def resized_to(images: Tensor, like: Tensor) -> Tensor:
             "Crop or pad coarse to the shape of image, or, if it is a crop of Coarse Prepare, connect that "
             "node's 'crop' too"
         )
+    colours, alpha = images[:, :3], images[:, 3:]
+    if alpha.shape[1]:  # what is transparent has a colour, too, often black, that must not mix in
+        images = torch.cat([colours * alpha, alpha], dim=1)
     size = (height, width)
-    return torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+    made = torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+    if alpha.shape[1]:
+        made[:, :3] /= made[:, 3:].clamp_min(1e-6)
+    return made
 
 
 class WithAutoencoder(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from figura.nodes import NODE_CLASS_MAPPINGS
+from figura.nodes.common import resized_to
 from figura.people.boxes import Box
 from figura.people.crops import plan_crop
 from figura.tests.fuzz.good_calls import SIDE, good_call, pose
@@ -50,6 +51,18 @@ def test_one_picture_with_alpha_serves_a_batch_of_patches() -> None:
     image = rgba()
     made, _ = stitched(image, torch.rand(3, 32, 32, 3))
     assert made.shape == (3, SIDE, SIDE, 4) and torch.equal(made[2, ..., 3], image[0, ..., 3])
+
+
+@pytest.mark.parametrize("side", [12, 40])
+def test_the_colours_of_what_is_transparent_mix_into_no_resized_coarse_picture(side: int) -> None:
+    coarse, image = torch.zeros(1, 4, 24, 24), torch.rand(1, 3, side, side)
+    coarse[..., 7:18, 5:16] = torch.tensor([0.9, 0.3, 0.2, 1.0])[:, None, None]
+    made = resized_to(coarse, image)
+    colours = made[:, :3, made[0, 3] > 0]
+    torch.testing.assert_close(
+        colours, torch.tensor([0.9, 0.3, 0.2])[None, :, None].expand_as(colours), atol=1e-4, rtol=0
+    )
+    assert torch.equal(resized_to(coarse[:, 3:].expand(-1, 3, -1, -1), image)[:, :1], made[:, 3:])
 
 
 def test_grey_with_alpha_comes_back_as_colours_with_alpha() -> None:
