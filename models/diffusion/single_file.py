@@ -51,6 +51,7 @@ WANTED = {
     "(such as v1-5-pruned-emaonly)",
     POSE_CHANNELS: "8-channel checkpoint of HumanSD is wanted (humansd-v1)",
 }
+OTHER_PREDICTION = ("v_pred", "edm_mean", "edm_vpred.sigma_max")
 SIZES = {SD15: 512, SD2: 512, SDXL: 1024, PIX2GESTALT: 256}
 
 
@@ -92,6 +93,7 @@ def load_stack(
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
     """
     tensors = read_weights(checkpoint)
+    _check_predicts_noise(tensors, checkpoint)
     found = describe(tensors)
     unet_tensors = None if is_controlnet(tensors) else unet_tensors_of(tensors)
     if unet_tensors is None:
@@ -134,6 +136,7 @@ def load_unet(
         FileNotFoundError, ValueError: as `load_stack`, also for another family.
     """
     tensors = read_weights(checkpoint)
+    _check_predicts_noise(tensors, checkpoint)
     unet = None if is_controlnet(tensors) else unet_tensors_of(tensors)
     config = None if unet is None else unet_config(unet)
     if unet is None or config is None or family_of(config) != family or config["in_channels"] != channels:
@@ -208,6 +211,16 @@ def load_text(
 
 
 # Parts
+
+
+def _check_predicts_noise(tensors: Mapping[str, Tensor], where: str | Path) -> None:
+    """ValueError for a U-Net that says, as ComfyUI saves and reads it, that it predicts something else."""
+    marks = [mark for mark in OTHER_PREDICTION if mark in tensors]
+    if marks:
+        raise ValueError(
+            f"{where} does not predict noise, as its tensor {marks[0]!r} says (v-prediction or EDM): its "
+            "pictures would be wrong here. Choose another checkpoint, or use the graphs of stock nodes"
+        )
 
 
 def _build_unet(tensors: Tensors, config: dict[str, Any], where: str, dtype: torch.dtype) -> Any:

@@ -115,6 +115,18 @@ def test_stable_diffusion_2_is_refused_by_name(tmp_path: Path, tokenizer: Path) 
         single_file.load_stack(path, tokenizer)
 
 
+@pytest.mark.parametrize("mark", ["v_pred", "edm_mean"])
+def test_what_does_not_predict_noise_is_refused(tmp_path: Path, tokenizer: Path, mark: str) -> None:
+    tensors = full_size.unet(4).state_dict() | {mark: torch.tensor([])}
+    path = full_size.write(tmp_path / "v.safetensors", tensors)
+    for load in (
+        lambda: single_file.load_stack(path, tokenizer, channels=single_file.TEXT_CHANNELS),
+        lambda: single_file.load_unet(path, single_file.SD15),
+    ):
+        with pytest.raises(ValueError, match=f"v.safetensors does not predict noise, as its tensor '{mark}'"):
+            load()
+
+
 def test_incomplete_and_damaged_files(files: dict[str, Path], tokenizer: Path, tmp_path: Path) -> None:
     tensors = single_file.read_weights(files["inpaint"])
     gone = {key: value for key, value in tensors.items() if "out.2.bias" not in key}
