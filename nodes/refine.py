@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ..host import get_host
 from ..models import store
+from ..models.diffusion.compose import said_of_empty
 from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import load_mini_refiner, load_refiner
 from ..models.phac.networks import Inpainter
-from ..models.phac.pipeline import refine_images, said_of_empty
+from ..models.phac.pipeline import refine_images
 from ..people.crops import CropPlan
 from ..people.naming import in_picture
 from .common import (

@@ -70,6 +70,12 @@ def cover(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return F.adaptive_max_pool2d((mask > 0.5).float(), size)
 
 
+def said_of_empty(mask: Tensor) -> str:
+    """What is to be said of a mask without a value above 0.5, which is where masks begin."""
+    largest = float(mask.max())
+    return f"is nowhere above 0.5 (its largest value is {largest:.2f})" if largest > 0 else "is empty"
+
+
 def _each_mask(mask: Tensor, change: Callable[[np.ndarray], np.ndarray]) -> Tensor:
     if mask.ndim != 4 or mask.shape[1] != 1:
         raise ValueError(f"a mask of shape {tuple(mask.shape)} came; (B,1,H,W) is needed")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .compose import cover
+from .compose import cover, said_of_empty
 from .schedulers import TRAINING_STEPS, timesteps_of
 from .seeds import cpu_generator
 
@@ -184,8 +184,10 @@ def check_kept(reference: Tensor | None, mask: Tensor | None, task: str) -> None
             f"{there} came without {missing}: {task} needs the reference picture and the mask of what "
             "changes in it. Connect both or neither"
         )
-    if mask is not None and not bool((mask > 0).any()):
-        raise ValueError("mask is empty, so nothing would change: paint what is to change in the reference")
+    if mask is not None and not bool((mask > 0.5).any()):
+        raise ValueError(
+            f"mask {said_of_empty(mask)}, so nothing would change: paint what is to change in the reference"
+        )
 
 
 def image_seeds(seed: int | Sequence[int], count: int) -> list[int]:

@@ -18,7 +18,7 @@ from ...people.crops import CropPlan, crop_all, stitch_all
 from ...people.naming import in_picture, naming_picture, pictures_of
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.batches import at_once, chunks, in_chunks
-from ..diffusion.compose import composite
+from ..diffusion.compose import composite, said_of_empty
 from ..diffusion.sampling import OnStep
 from ..pix2gestalt import sampling as pix2gestalt
 from ..pix2gestalt.networks import Pix2Gestalt
@@ -376,9 +376,3 @@ def check_visible(masks: Tensor) -> None:
             f"{which} {said_of_empty(masks[empty[0]])}: nobody is visible there. Check the points or "
             "the pose that the mask was made from, or connect a mask of the visible part of the person"
         )
-
-
-def said_of_empty(mask: Tensor) -> str:
-    """What is to be said of a mask without a value above 0.5, which is where masks begin."""
-    largest = float(mask.max())
-    return f"is nowhere above 0.5 (its largest value is {largest:.2f})" if largest > 0 else "is empty"

@@ -273,6 +273,7 @@ class TestImages:
             ),
             (Given(TARGET, reference=REFERENCE[..., :8], mask=mask), "reference has 8 x 32 pixels"),
             (Given(TARGET, reference=REFERENCE, mask=mask * 0), "mask is empty"),
+            (Given(TARGET, reference=REFERENCE, mask=mask * 0.45), "mask is nowhere above 0.5 .*is 0.45"),
         ],
     )
     def test_what_does_not_fit_is_told(self, given, words):
