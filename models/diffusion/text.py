@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,11 +88,15 @@ def with_suffix(encoder: Any, text: str, suffix: str) -> str:
     if not text.strip():
         return text
     words = text.split()
-    while len(words) > 1 and not reads_all(encoder, " ".join(words) + suffix):
-        words.pop()
-    if len(words) < len(text.split()):
-        log.warning("the text is longer than the model reads: what follows %r is left out", words[-1])
-        return " ".join(words) + suffix
+
+    def is_too_long(count: int) -> bool:
+        return not reads_all(encoder, " ".join(words[:count]) + suffix)
+
+    # Halved, not word by word: a pasted page would keep the tokenizer busy for minutes.
+    kept = max(1, bisect_left(range(1, len(words) + 1), True, key=is_too_long))
+    if kept < len(words):
+        log.warning("the text is longer than the model reads: what follows %r is left out", words[kept - 1])
+        return " ".join(words[:kept]) + suffix
     return text + suffix
 
 

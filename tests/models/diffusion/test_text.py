@@ -110,3 +110,17 @@ def test_tokens_of_clip_are_counted_with_both_ends() -> None:
     clip = SimpleNamespace(tokenizer=Tokenizer())
     assert reads_all(clip, "a b c d") and not reads_all(clip, "a b c d e")
     assert reads_all(object(), "an encoder without a tokenizer")
+
+
+def test_a_pasted_page_is_cut_after_a_few_looks() -> None:
+    looked: list[str] = []
+
+    class Tokenizer:
+        model_max_length = 77
+
+        def __call__(self, text: str) -> SimpleNamespace:
+            looked.append(text)
+            return SimpleNamespace(input_ids=[0, *text.split(), 0])
+
+    made = with_suffix(SimpleNamespace(tokenizer=Tokenizer()), "red " * 5000, " and alone")
+    assert made.split() == ["red"] * 73 + ["and", "alone"] and len(looked) < 20
