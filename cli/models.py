@@ -30,10 +30,11 @@ def add_models(commands: Commands) -> None:
     get.set_defaults(command=get_command)
     checks = "check files that are here: the sha256 of known ones, the format of others"
     verify = actions.add_parser("verify", help=checks)
-    verify.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    name = "a path, or a name in the model folders"
+    verify.add_argument("files", nargs="*", type=Path, metavar="FILE", help=name)
     verify.set_defaults(command=verify_command)
     convert = actions.add_parser("convert", help="turn a pickle (.pth .ckpt .bin .pt) into safetensors")
-    convert.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    convert.add_argument("files", nargs="+", type=Path, metavar="FILE", help=name)
     convert.add_argument(
         "--output", type=Path, help="file or folder to write to (default: beside the original)"
     )
@@ -77,7 +78,7 @@ def _get(file: ModelFile, folder: Path | None) -> str:
 
 def verify_command(args: argparse.Namespace) -> int:
     """Check the named files, or all that are here; 1 when one is not what it says it is."""
-    return _each(args.files or _all_present(), _verified)
+    return _each([_where(path) for path in args.files] or _all_present(), _verified)
 
 
 def _verified(path: Path) -> str:
@@ -118,7 +119,7 @@ def convert_command(args: argparse.Namespace) -> int:
     into = args.output
     if into is not None and len(args.files) > 1 and not into.is_dir():
         raise ValueError("--output names one file, but several are to be converted: name a folder")
-    return _each(args.files, lambda path: str(convert(path, into)))
+    return _each([_where(path) for path in args.files], lambda path: str(convert(path, into)))
 
 
 def _folders(file_kind: str) -> list[Path]:
@@ -134,6 +135,16 @@ def _found(name: str, file_kind: str) -> Path | None:
     folders = _folders(file_kind)
     offered = [each for each in store.find(file_kind, folders) if f"/{each}".endswith(f"/{name}")]
     return store.locate(file_kind, offered[0], folders) if offered else None
+
+
+def _where(path: Path) -> Path:
+    """The file of that path, or one that loaders offer by that name; the path itself when there is none."""
+    from ..models import store
+
+    if path.exists():
+        return path
+    found = (_found(path.as_posix(), file_kind) for file_kind in store.file_kinds())
+    return next((place for place in found if place is not None and place.is_file()), path)
 
 
 def _all_present() -> list[Path]:

@@ -216,6 +216,19 @@ def test_models_go_on_after_one_that_cannot_be_converted(tmp_path, capsys):
     assert [path.name for path in into.iterdir()] == ["good.safetensors"]
 
 
+def test_a_name_that_is_no_path_here_is_taken_from_the_model_folders(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "models" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save({"w": torch.zeros(3)}, folder / "epoch=000005.ckpt")
+    monkeypatch.setattr("figura.cli.models._folders", lambda kind: [folder] if kind == "checkpoint" else [])
+    assert cli.main(["models", "verify", "epoch=000005.ckpt"]) == 0
+    assert cli.main(["models", "convert", "epoch=000005.ckpt"]) == 0
+    assert str(folder / "epoch=000005.safetensors") in capsys.readouterr().out
+    assert cli.main(["models", "convert", "other.ckpt"]) == 1
+    assert "other.ckpt" in capsys.readouterr().err
+
+
 def test_models_go_on_after_one_that_cannot_be_fetched(tmp_path, monkeypatch, capsys):
     from figura.models import fetch, store
 
