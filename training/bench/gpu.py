@@ -92,8 +92,12 @@ def bench_gpu(
         scales: names of SCALES; the methods beside PHAC run at all of them but sdxl.
         steps: of each run.
         rounds: that are counted; the first one warms up.
-        device: as PyTorch writes it; empty is the GPU where there is one.
+        device: as PyTorch writes it; empty is the GPU, and without one the CPU for tiny alone.
+
+    Raises ValueError where there is no GPU for networks of full size.
     """
+    if not device and not torch.cuda.is_available() and set(scales) != {"tiny"}:
+        raise ValueError("bench gpu needs a CUDA GPU, and there is none; --scales tiny works on the CPU")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.float32 if device == "cpu" else torch.float16
     figures: dict[str, float] = {"steps": steps, "rounds": rounds}

@@ -1,5 +1,6 @@
 """`figura bench` of hot paths against their peers, tiny: what they measure, not how fast it is."""
 
+import pytest
 import torch
 from figura.training.bench import loop, pictures, steps
 from figura.training.bench.gpu import METHODS, bench_gpu
@@ -63,6 +64,12 @@ def test_refiner_points_and_steps_are_measured():
     assert pictures.bench_refine(160, 1, 1)["metrics"]["time_ratio.full"] > 0
     assert pictures.bench_sam(64, 2, 1)["metrics"]["time_ratio.next_point"] > 0
     assert steps.bench_steps(1, 1)["metrics"]["time_ratio.bare"] > 0
+
+
+def test_networks_of_full_size_are_not_begun_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="needs a CUDA GPU"):
+        bench_gpu(("tiny", "sdxl"))
 
 
 def test_every_method_runs_at_tiny_size():
