@@ -83,7 +83,7 @@ def add_bench(commands: Commands) -> None:
     bench.add_argument(
         "--sam", nargs="+", type=Path, default=[], metavar="FILE", help="load: Segment Anything"
     )
-    words = "load: folder with CLIP's vocab.json and merges.txt (default: models/clip_tokenizer)"
+    words = "load: folder with CLIP's vocab.json and merges.txt (default: the one that loaders use)"
     bench.add_argument("--tokenizer", type=Path, metavar="FOLDER", help=words)
     count = (
         "synth: that many pictures more, over which the growth of memory is measured; import: pairs (1000)"

@@ -49,7 +49,8 @@ def add_run(commands: Commands) -> None:
     run.add_argument(
         "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )
-    points = "the points on your picture, as the editor's Export writes them; a folder: NAME.json for each"
+    points = "a file of the points on your picture: the text behind the editor's button with braces, or an "
+    points += "OpenPose file; a folder: NAME.json for each"
     run.add_argument("--points", type=Path, metavar="FILE", help=points)
     run.add_argument("--text", help="what your person looks like: for every node that is told what to draw")
     run.add_argument(
@@ -57,10 +58,11 @@ def add_run(commands: Commands) -> None:
         help="one input of a node, which is named by its id, title or class; may be repeated",
     )  # fmt: skip
     run.add_argument("--output", type=Path, default=default_folder("output"), help="folder for the pictures")
-    stages = "keep what Preview nodes show, too, in the folder stages (not with --server)"
+    stages = "keep what Preview nodes show, too, in the folder stages (not with --server or --ray)"
     run.add_argument("--stages", action="store_true", help=stages)
     run.add_argument("--server", nargs="+", default=[], metavar="URL", help="running ComfyUI servers to use")
-    run.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the best there is; not with --server)")
+    device = "cpu, cuda, cuda:1 ... (default: the best there is; not with --server or --ray)"
+    run.add_argument("--device", help=device)
     patience = "--server: seconds without a word of a run after which it is given up (1800)"
     run.add_argument("--patience", type=float, metavar="SECONDS", help=patience)
     add_cluster_arguments(run)

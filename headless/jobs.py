@@ -127,7 +127,7 @@ def _points_file(folder: Path, picture: Path) -> Path:
     path = folder / f"{picture.stem}.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"--points {folder}: there is no {path.name} for {picture.name}: export the points of each "
+            f"--points {folder}: there is no {path.name} for {picture.name}: save the points of each "
             "picture under its name"
         )
     return path
