@@ -43,7 +43,7 @@ class FiguraLoadPoCoLD:
                 "model": painting_model_input(
                     found("pocold"),
                     "Nobody publishes weights of PoCoLD: for photographs train it (python -m figura train "
-                    "pocold) and put the file into models/figura.",
+                    "pocold --base sd-vae-ft-mse.safetensors) and put the file into models/figura.",
                 ),
             },
             "optional": {
