@@ -143,7 +143,9 @@ def _is_pose(value: Any) -> bool:
 
 
 def _read_pose(value: Any) -> PointsText:
-    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints."""
+    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints; a pose that says
+    how its joints came to be known, as the editor copies it, keeps that.
+    """
     frame = value[0] if isinstance(value, list) else value
     has_canvas = frame.get("canvas_width") is not None and frame.get("canvas_height") is not None
     try:
@@ -160,15 +162,18 @@ def _read_pose(value: Any) -> PointsText:
     return PointsText(
         width=sides[0],
         height=sides[1],
-        joints=_given(BODY_18, person.body),
+        joints=_given(BODY_18, person.body, person.states),
         left_hand=_given(HAND_21, person.left_hand),
         right_hand=_given(HAND_21, person.right_hand),
     )
 
 
-def _given(names: tuple[str, ...], points: np.ndarray | None) -> dict[str, JointPoint]:
-    rows = zip(names, [] if points is None else points.tolist(), strict=False)
-    return {name: JointPoint(x, y, GIVEN) for name, (x, y, confidence) in rows if confidence > 0}
+def _given(
+    names: tuple[str, ...], points: np.ndarray | None, states: tuple[str | None, ...] | None = None
+) -> dict[str, JointPoint]:
+    known = states or (GIVEN,) * len(names)
+    rows = zip(names, [] if points is None else points.tolist(), known, strict=False)
+    return {name: JointPoint(x, y, state or GIVEN) for name, (x, y, seen), state in rows if seen > 0}
 
 
 def _side(value: Mapping[str, Any], key: str) -> float | None:

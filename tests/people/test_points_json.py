@@ -175,6 +175,15 @@ class TestOtherForms:
         assert len(read.joints) == 18
         assert (read.joints["neck"].x, read.joints["neck"].y, read.joints["neck"].state) == (3, 4, "given")
 
+    def test_a_pose_that_says_how_its_joints_are_known_keeps_that_as_in_the_editor(self):
+        states = ["detected", "occluded", *[None] * 16]
+        body = [value for index in range(18) for value in (index, 9, int(index < 2))]
+        person = {"pose_keypoints_2d": body, "figura_joint_states": states}
+        read = read_points_text(json.dumps({"people": [person], "canvas_width": 64, "canvas_height": 48}))
+        assert {name: joint.state for name, joint in read.joints.items()} == {
+            "nose": "detected", "neck": "occluded",
+        }  # fmt: skip
+
     def test_without_a_canvas_pixels_are_the_pictures_and_shares_are_of_it(self):
         shares = {"people": [{"pose_keypoints_2d": [0.5, 0.25, 1] * 17 + [0.5, 1.02, 1]}]}
         prompt = parse_points(json.dumps(shares), 100, 200)
