@@ -21,6 +21,8 @@ STOPPED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it succeeded, 1 after an error, 130 when stopped."""
     logging.basicConfig(level=logging.WARNING, format="figura: %(message)s", stream=sys.stderr)
+    # diffusers imports it wherever it is installed, and it complains of kernels that nothing here needs.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     take_any_letter()
     words = list(sys.argv[1:] if argv is None else argv)
     wait_without_spinning()

@@ -49,8 +49,7 @@ def add_run(commands: Commands) -> None:
     run.add_argument(
         "--input", action="append", default=[], type=Path, metavar="FILE", dest="inputs", help=images
     )
-    points = "a file of the points on your picture: the text behind the editor's button with braces, or an "
-    points += "OpenPose file; a folder: NAME.json for each"
+    points = "a file with the text behind the editor's button with braces; a folder: NAME.json for each"
     run.add_argument("--points", type=Path, metavar="FILE", help=points)
     run.add_argument("--text", help="what your person looks like: for every node that is told what to draw")
     run.add_argument(

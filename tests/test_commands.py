@@ -56,7 +56,7 @@ def test_it_is_understood(words, capsys):
         parser = argparse.ArgumentParser(prog="figura train")
         add_train_arguments(parser)
         words = words[1:]
-    if words[0] == "data":
+    elif words[0] == "data":
         parser, words = data_command.build_parser(), words[1:]
     try:
         args = parser.parse_args(words)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -214,6 +215,11 @@ def test_models_go_on_after_one_that_cannot_be_converted(tmp_path, capsys):
     told = capsys.readouterr()
     assert told.out == f"{into / 'good.safetensors'}\n" and "bad.pth" in told.err
     assert [path.name for path in into.iterdir()] == ["good.safetensors"]
+
+
+def test_what_bitsandbytes_lacks_is_not_told_as_a_fault_of_figura():
+    assert cli.main(["models", "list"]) == 0
+    assert not logging.getLogger("bitsandbytes.backends.cpu.ops").isEnabledFor(logging.WARNING)
 
 
 def test_a_name_that_is_no_path_here_is_taken_from_the_model_folders(tmp_path, monkeypatch, capsys):
