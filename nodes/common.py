@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from ..host import get_host
@@ -16,7 +15,7 @@ from ..models.diffusion import placement
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_image
 from ..models.phac.prepare import in_frame
-from ..people.crops import CropPlan
+from ..people.crops import CropPlan, resampled
 from ..people.prompts import PointPrompt
 from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, image_with_alpha, mask_to_b1hw
@@ -132,14 +131,7 @@ def resized_to(images: Tensor, like: Tensor) -> Tensor:
             "Crop or pad coarse to the shape of image, or, if it is a crop of Coarse Prepare, connect that "
             "node's 'crop' too"
         )
-    colours, alpha = images[:, :3], images[:, 3:]
-    if alpha.shape[1]:  # what is transparent has a colour, too, often black, that must not mix in
-        images = torch.cat([colours * alpha, alpha], dim=1)
-    size = (height, width)
-    made = torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-    if alpha.shape[1]:
-        made[:, :3] /= made[:, 3:].clamp_min(1e-6)
-    return made
+    return resampled(images, (height, width))
 
 
 class WithAutoencoder(Protocol):

@@ -139,7 +139,7 @@ def crop(
         inside_x = (columns >= 0) & (columns < plan.source_width)
         inside_y = (rows >= 0) & (rows < plan.source_height)
         part = torch.where(inside_y[:, None] & inside_x, part, torch.full_like(part[:1, :1], fill))
-    return _resample(part, (plan.model_height, plan.model_width), mode)
+    return resampled(part, (plan.model_height, plan.model_width), mode)
 
 
 def _repeat_edges(image: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -174,8 +174,8 @@ def stitch(
     rows, columns, inner_rows, inner_columns = _overlap(plan)
     size = int(plan.box.height), int(plan.box.width)
     inside = image[:, :, rows, columns]
-    amount = _resample(mask, size).clamp(0, 1)[:, :, inner_rows, inner_columns].to(image.dtype)
-    new = _resample(patch, size)[:, :, inner_rows, inner_columns].to(image.dtype).expand_as(inside)
+    amount = resampled(mask, size).clamp(0, 1)[:, :, inner_rows, inner_columns].to(image.dtype)
+    new = resampled(patch, size)[:, :, inner_rows, inner_columns].to(image.dtype).expand_as(inside)
     blended = torch.lerp(inside, new, amount)
     torch.where(amount >= 1, new, blended, out=blended)
     stitched, full_mask = image.clone(), torch.zeros_like(image[:, :1])
@@ -224,13 +224,20 @@ def _overlap(plan: CropPlan) -> tuple[slice, slice, slice, slice]:
     return slice(y0, y1), slice(x0, x1), slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
 
 
-def _resample(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
+def resampled(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
+    """Pictures or masks (B,C,H,W) of another (height, width); in RGBA what is transparent lends no colour."""
     if tuple(image.shape[2:]) == size:
         return image
     if mode == "nearest":
         return F.interpolate(image, size, mode="nearest-exact")
+    if image.shape[1] == 4:
+        alpha = image[:, 3:]
+        image = torch.cat([image[:, :3] * alpha, alpha], dim=1)
     # Antialiased where it grows, too, though that is slower: only so masks of 1 stay 1, bit for bit.
-    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    made = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    if made.shape[1] == 4:
+        made[:, :3] /= made[:, 3:].clamp_min(1e-6)
+    return made
 
 
 def points_to_crop(points: Points, plan: CropPlan) -> Points:

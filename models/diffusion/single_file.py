@@ -378,6 +378,6 @@ def _restore_positions(module: torch.nn.Module) -> None:
 
 def _lacks(where: str, what: str, keys: str) -> str:
     return (
-        f"{where} has no {what} (no tensors {keys}): choose a full checkpoint, or name one that has it "
-        "as text_and_vae"
+        f"{where} has no {what} (no tensors {keys}): choose a full checkpoint, or, where the node has the "
+        "input text_and_vae, name one there that has it"
     )

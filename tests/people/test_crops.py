@@ -108,6 +108,19 @@ def test_fill_and_edge_outside_the_picture():
     assert torch.equal(crop(image, plan, fill=0.25)[..., :4], torch.full((1, 1, 8, 4), 0.25))
 
 
+def test_what_is_transparent_lends_no_colour_to_crops_nor_to_what_is_stitched():
+    plan = plan_crop(Box(4, 4, 20, 20), (24, 24), (9, 9), margin=0.0)
+    picture = torch.zeros(1, 4, 24, 24)
+    picture[:, 0::3, :, 9:] = 1.0  # red and opaque on the right, transparent black on the left
+    cut = crop(picture, plan)
+    solid = cut[:, 3] > 1e-3
+    assert (cut[:, 3] > 0).any() and (cut[:, 3] < 1).any()
+    torch.testing.assert_close(cut[:, 0][solid], torch.ones(int(solid.sum())))
+    stitched, _ = stitch(torch.zeros_like(picture), cut, torch.ones(1, 1, 9, 9), plan)
+    shown = stitched[:, 3] > 1e-3
+    torch.testing.assert_close(stitched[:, 0][shown], torch.ones(int(shown.sum())))
+
+
 def test_nearest_keeps_labels():
     labels = torch.randint(0, 25, (1, 1, 40, 40)).float()
     part = crop(labels, plan_crop(EMPTY, (40, 40), (17, 17)), mode="nearest")
