@@ -19,8 +19,8 @@ from torch import Tensor
 
 from .hands import HANDS, hand_layout
 from .imported_people import Square, cut, placed
-from .people import read_json, render_arrays, write_json
-from .space import check_space
+from .index import write_index
+from .people import read_json, render_arrays
 
 OPENPOSE, INTERHAND = ORDERS = ("openpose", "interhand")
 """OpenPose, MediaPipe and HaGRID: wrist, then each finger from the palm, thumb first. InterHand2.6M: each
@@ -28,7 +28,6 @@ finger from its tip, thumb first, the wrist last.
 """
 JOINTS = 21
 MARGIN = 1.5
-INDEX = "index.json"
 
 
 def import_hands(
@@ -60,11 +59,14 @@ def import_hands(
         )
     for part, own in (("held_out", hands[kept:]), ("train", hands[:kept])):
         folder = Path(root) / part / HANDS
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / INDEX, own)
-        check_space(folder, hand_layout(len(own), size))
-        render_arrays(folder, hand_layout, len(own), 0, size, processes, HandsReader(folder / INDEX))
+        reader = HandsReader(write_index(folder, own, _rows, hand_layout(len(own), size)))
+        render_arrays(folder, hand_layout, len(own), 0, size, processes, reader)
     return kept, len(hands) - kept
+
+
+def _rows(hands: Sequence[dict[str, Any]]) -> list[Any]:
+    """The hands by the names of their files, whose folder may be another when an import goes on."""
+    return [hand | {name: Path(hand[name]).name for name in ("image", "mask")} for hand in hands]
 
 
 def by_photograph(hands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,14 +24,13 @@ import numpy as np
 import torch
 
 from ...people.densepose import LABELS, labels_from_colours
+from .index import write_index
 from .pairs import PAIRS, Sides, pairs_layout
-from .people import check_arrays, read_json, render_arrays, write_json
-from .space import check_space
+from .people import read_json, render_arrays
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("source", "target")
-INDEX = "index.json"
 DEEPFASHION_SIDES = (256, 176)
 """Height and width of the pictures that DPTN's joints are places in."""
 Line = dict[str, Any]
@@ -60,15 +59,9 @@ def write_pairs(place: Path, folder: Path, lines: Sequence[Line], sides: Sides, 
         processes: how many read at once.
     """
     own = list({json.dumps(line, sort_keys=True): line for line in lines}.values())
-    if (place / "captions.json").is_file():
-        check_arrays(place, pairs_layout(len(own), sides))
-        return
-    place.mkdir(parents=True, exist_ok=True)
     if len(own) < len(lines):
         logger.info("%d of %d pairs were listed twice", len(lines) - len(own), len(lines))
-    write_json(place / INDEX, own)
-    check_space(place, pairs_layout(len(own), sides))
-    reader = PairsReader(place / INDEX, Path(folder), sides)
+    reader = PairsReader(write_index(place, own, list, pairs_layout(len(own), sides)), Path(folder), sides)
     render_arrays(place, partial(_layout, sides), len(own), 0, 0, processes, reader)
 
 

@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from ...people.keypoints import body18_from_coco17
 from ..run.recipe import random_generator
 from .hands import GESTURES, gesture_layout
-from .people import Layout, array_layout, read_json, render_arrays, write_json
+from .index import write_index
+from .people import Layout, array_layout, read_json, render_arrays
 from .photos import PhotographedPerson, people_on, read_annotations
-from .space import check_space
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,6 @@ MOST_PEOPLE = 10
 COVERED = (0.1, 0.6)
 """Share of a person that another one may hide."""
 PLACES = 30
-INDEX = "index.json"
 NOSE, ANKLES = 0, [15, 16]
 
 
@@ -91,11 +90,9 @@ def import_people(
     counts = []
     for part, own in (("held_out", picked[kept:]), ("train", picked[:kept])):
         folder = Path(root) / part / (GESTURES if purpose == BODY else "")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_index(folder, images, own, captions, purpose)
-        check_space(folder, layouts(purpose)(len(own), size))
-        reader = PeopleReader(folder / INDEX)
-        render_arrays(folder, layouts(purpose), len(own), 0, size, processes, reader)
+        content, layout = index_of(images, own, captions, purpose), layouts(purpose)
+        reader = PeopleReader(write_index(folder, content, _rows, layout(len(own), size)))
+        render_arrays(folder, layout, len(own), 0, size, processes, reader)
         counts.append(len(own))
     return counts[1], counts[0]
 
@@ -167,13 +164,12 @@ def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> b
     return purpose != PHAC or bool(annotation.get("segmentation"))
 
 
-def write_index(
-    folder: Path, images: Path, picked: Sequence[tuple[Any, list[Any], int]], captions: Any, purpose: str
-) -> None:
-    """Write what `PeopleReader` reads.
+def index_of(
+    images: Path, picked: Sequence[tuple[Any, list[Any], int]], captions: Any, purpose: str
+) -> dict[str, Any]:
+    """What `PeopleReader` reads.
 
     Args:
-        folder: of the arrays.
         images: folder of the pictures.
         picked: of `pick_people`.
         captions: text by file name, or one text for all.
@@ -192,8 +188,13 @@ def write_index(
         size = [image.get("height"), image.get("width")]
         pictures.setdefault(name, {"size": size, "people": own, "caption": text})
         people.append([name, number])
-    content = {"images": str(images), "purpose": purpose, "pictures": pictures, "people": people}
-    write_json(folder / INDEX, content)
+    return {"images": str(images), "purpose": purpose, "pictures": pictures, "people": people}
+
+
+def _rows(content: Mapping[str, Any]) -> list[Any]:
+    return [
+        [content["purpose"], name, number, content["pictures"][name]] for name, number in content["people"]
+    ]
 
 
 # Reading
