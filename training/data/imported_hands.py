@@ -21,6 +21,7 @@ from .hands import HANDS, hand_layout
 from .imported_people import Square, cut, placed
 from .index import write_index
 from .people import read_json, render_arrays
+from .pictures import opened, read_picture
 
 OPENPOSE, INTERHAND = ORDERS = ("openpose", "interhand")
 """OpenPose, MediaPipe and HaGRID: wrist, then each finger from the palm, thumb first. InterHand2.6M: each
@@ -179,16 +180,15 @@ def close_up(hand: Mapping[str, Any], size: int) -> tuple[Tensor, Tensor, Tensor
 
     Raises FileNotFoundError for a missing file, ValueError for a mask of another size or with nothing in it.
     """
-    from PIL import Image
-
     for name in ("image", "mask"):
         if not Path(hand[name]).is_file():
             raise FileNotFoundError(f"no {name} {hand[name]}, which the list of hands names")
-    with Image.open(hand["image"]) as opened, Image.open(hand["mask"]) as drawn:
-        if opened.size != drawn.size:
-            raise ValueError(f"{hand['mask']} has {drawn.size} pixels, its picture {opened.size}")
-        image = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1).float() / 255
+    with opened(Path(hand["mask"])) as drawn:
         mask = torch.from_numpy(np.array(drawn.convert("L")))[None].float() / 255
+    picture = read_picture(Path(hand["image"]), drawn.size)
+    if picture.size != drawn.size:
+        raise ValueError(f"{hand['mask']} has {drawn.size} pixels, its picture {picture.size}")
+    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
     joints = np.asarray(hand["joints"], np.float32)
     known = joints[joints[:, 2] > 0, :2]
     low, high = known.min(0), known.max(0)

@@ -27,6 +27,7 @@ from ...people.densepose import LABELS, labels_from_colours
 from .index import write_index
 from .pairs import PAIRS, Sides, pairs_layout
 from .people import read_json, render_arrays
+from .pictures import opened, read_picture
 
 logger = logging.getLogger(__name__)
 
@@ -171,11 +172,11 @@ class PairsReader:
 
         height, width = self.sides
         try:
-            with Image.open(self.folder / line[side]) as image:
-                before = image.height, image.width
-                resized = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+            picture = read_picture(self.folder / line[side])
         except FileNotFoundError as error:
             raise FileNotFoundError(f"no picture {self.folder / line[side]}, which a pair names") from error
+        before = picture.height, picture.width
+        resized = picture.resize((width, height), Image.Resampling.LANCZOS)
         labels = np.zeros(self.sides, np.uint8)
         if line.get(f"{side}_densepose"):
             labels = read_labels(self.folder / line[f"{side}_densepose"], self.sides, before)
@@ -208,7 +209,7 @@ def read_labels(path: Path, sides: Sides, like: tuple[int, int] | None = None) -
 
     if not path.is_file():
         raise FileNotFoundError(f"no DensePose {path}, which a pair names")
-    with Image.open(path) as image:
+    with opened(path) as image:
         if like is not None and abs(image.height * like[1] - image.width * like[0]) > max(like):
             raise ValueError(
                 f"{path} has {image.width}x{image.height} pixels, its picture {like[1]}x{like[0]}: make the "

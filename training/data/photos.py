@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...people.boxes import Box
+from .pictures import picture_size, read_picture
 
 ANNOTATIONS = "annotations.json"
 JOINTS = 17
@@ -42,11 +43,11 @@ class PhotographedPerson:
     hands: np.ndarray | None = None
 
     def image(self) -> Tensor:
-        """The photograph (3,H,W) in 0..1. Raises ValueError when the file has another size than annotated."""
-        from PIL import Image
+        """The photograph (3,H,W) in 0..1, upright, or as it is stored where that was annotated.
 
-        with Image.open(self.file) as opened:
-            pixels = np.array(opened.convert("RGB"))
+        Raises ValueError when the file is damaged or of another size than annotated.
+        """
+        pixels = np.array(read_picture(self.file, (self.width, self.height)))
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError(
                 f"{self.file} has {pixels.shape[1]}x{pixels.shape[0]} pixels, but {ANNOTATIONS} says "
@@ -124,10 +125,8 @@ def _size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
         raise FileNotFoundError(f"no picture {file}: it is named in {ANNOTATIONS}")
     if "height" in image and "width" in image:
         return int(image["height"]), int(image["width"])
-    from PIL import Image
-
-    with Image.open(file) as opened:
-        return opened.height, opened.width
+    width, height = picture_size(file)
+    return height, width
 
 
 def people_on(

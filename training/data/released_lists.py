@@ -17,6 +17,7 @@ import numpy as np
 
 from ...models.files import write_then_rename
 from .people import write_json
+from .pictures import picture_size
 
 SCORE = 0.02
 """Joints of no higher score count as missing, as in HumanSD's configuration."""
@@ -79,12 +80,9 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _size(file: Path, where: str) -> tuple[int, int]:
-    from PIL import Image
-
     if not file.is_file():
         raise FileNotFoundError(f"no picture {file}, which {where} names")
-    with Image.open(file) as opened:
-        return opened.size
+    return picture_size(file)
 
 
 def _poses(file: Path, where: str) -> Iterator[np.ndarray]:
