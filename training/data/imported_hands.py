@@ -22,6 +22,7 @@ from .imported_people import Square, cut, placed
 from .index import write_index
 from .people import read_json, render_arrays
 from .pictures import opened, read_picture
+from .texts import floats, lines_of, parse
 
 OPENPOSE, INTERHAND = ORDERS = ("openpose", "interhand")
 """OpenPose, MediaPipe and HaGRID: wrist, then each finger from the palm, thumb first. InterHand2.6M: each
@@ -83,11 +84,10 @@ def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:
     if not listed.is_file():
         raise FileNotFoundError(f"no list of hands at {listed}: one JSON object a line")
     found: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            hand = _hand(_object(line, f"{listed} line {number}"), f"{listed} line {number}", order)
-            hand |= {name: str(listed.parent / hand[name]) for name in ("image", "mask")}
-            found[json.dumps([hand["image"], hand["joints"]])] = hand
+    for line, where in lines_of(listed):
+        hand = _hand(_object(line, where), where, order)
+        hand |= {name: str(listed.parent / hand[name]) for name in ("image", "mask")}
+        found[json.dumps([hand["image"], hand["joints"]])] = hand
     if not found:
         raise ValueError(f"{listed} has no hands")
     other = INTERHAND if order == OPENPOSE else OPENPOSE
@@ -115,10 +115,7 @@ def _bones(joints: np.ndarray) -> float:
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        given = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is no JSON ({error}): one object a line") from error
+    given = parse(line, where)
     if not isinstance(given, dict):
         raise ValueError(f"{where} is no JSON object: one of image, joints, left, mask, caption is wanted")
     return given
@@ -130,7 +127,12 @@ def _hand(given: Mapping[str, Any], where: str, order: str) -> dict[str, Any]:
     ]
     if lacking:
         raise ValueError(f"{where} lacks {', '.join(lacking)}")
-    joints = np.asarray(given["joints"], np.float32)
+    unlike = [name for name in ("image", "mask", "caption") if not isinstance(given[name], str)]
+    if unlike:
+        raise ValueError(f"{where} has no text in {', '.join(unlike)}")
+    if not isinstance(given["left"], bool):
+        raise ValueError(f"{where} has {given['left']!r} in left: true or false, without quotes, is wanted")
+    joints = floats(given["joints"])
     if not np.isfinite(joints).all():
         raise ValueError(f"{where} has joints that are no numbers: correct the file or leave the line out")
     if joints.shape not in ((JOINTS, 2), (JOINTS, 3)):

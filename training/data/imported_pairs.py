@@ -10,7 +10,6 @@ pictures are brought to one size.
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ from .index import write_index
 from .pairs import PAIRS, Sides, pairs_layout
 from .people import read_json, render_arrays
 from .pictures import opened, read_picture
+from .texts import floats, parse, read_table, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +74,7 @@ def read_lines(path: Path) -> list[Line]:
     """The lines of a table of pairs; ValueError when a column or all lines are missing."""
     if not path.is_file():
         raise FileNotFoundError(f"no table of pairs at {path}: its columns are {', '.join(COLUMNS)}, ...")
-    with path.open(newline="", encoding="utf-8") as file:
-        lines: list[Line] = list(csv.DictReader(file))
-    missing = [name for name in COLUMNS if not lines or not lines[0].get(name)]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}: its columns are {', '.join(COLUMNS)}, ...")
-    return lines
+    return read_table(path, COLUMNS)
 
 
 # DPTN's and CFLD's lists
@@ -99,10 +94,7 @@ def listed_pairs(pairs: Path, joints: Path, densepose: Path | None = None) -> li
     known = read_joints(joints)
     if not pairs.is_file():
         raise FileNotFoundError(f"no list of pairs at {pairs}: its columns are from,to")
-    with pairs.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"from", "to"} <= set(rows[0]):
-        raise ValueError(f"{pairs} has no lines with the columns from,to")
+    rows = read_table(pairs, ("from", "to"))
     absent = sorted({row[side] for row in rows for side in ("from", "to")} - set(known))
     if absent:
         raise ValueError(
@@ -125,13 +117,10 @@ def read_joints(path: Path) -> dict[str, list[list[float]]]:
     """Picture -> 18 rows of x_px, y_px, confidence, from DPTN's file of joints; errors as `listed_pairs`."""
     if not path.is_file():
         raise FileNotFoundError(f"no joints at {path}: its columns are name:keypoints_y:keypoints_x")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter=":"))
-    if not rows or not {"name", "keypoints_y", "keypoints_x"} <= set(rows[0]):
-        raise ValueError(f"{path} has no lines with the columns name:keypoints_y:keypoints_x")
+    rows = read_table(path, ("name", "keypoints_y", "keypoints_x"), ":")
     found, below = {}, 0
     for row in rows:
-        y, x = (np.array(json.loads(row[f"keypoints_{axis}"]), np.float32) for axis in "yx")
+        x, y = (floats(parse(row[f"keypoints_{axis}"], f"{path}: {row['name']}")) for axis in "xy")
         if x.shape != (18,) or y.shape != (18,) or not np.isfinite([x, y]).all():
             raise ValueError(f"{path}: {row['name']} has not 18 numbers for each of its joints' places")
         confidence = ((x >= 0) & (y >= 0)).astype(np.float32)
@@ -193,9 +182,11 @@ class PairsReader:
         if not given:
             return np.zeros((18, 3), np.float32)
         listed = not isinstance(given, str)
-        values = given if listed else json.loads((self.folder / given).read_text(encoding="utf-8"))
+        values = given if listed else parse(read_text(self.folder / given), str(self.folder / given))
         height, width = DEEPFASHION_SIDES if listed else before
-        joints = np.array(values, np.float32).reshape(18, 3)
+        joints = floats(values)
+        if joints.shape != (18, 3):
+            raise ValueError(f"{given} holds no 18 rows of x_px, y_px, confidence: correct the file")
         if not np.isfinite(joints).all():
             raise ValueError(f"{given} holds joints that are no numbers: correct the file")
         return joints * np.array([self.sides[1] / width, self.sides[0] / height, 1.0], np.float32)

@@ -25,6 +25,7 @@ from .hands import GESTURES, gesture_layout
 from .index import write_index
 from .people import Layout, array_layout, read_json, render_arrays
 from .photos import PhotographedPerson, people_on, read_annotations
+from .texts import floats
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def pick_people(images: Path, annotations: Path, purpose: str) -> list[tuple[dic
     for image, own in read_annotations(annotations):
         for number, each in enumerate(own):
             key = image["file_name"], json.dumps(each.get("bbox")), json.dumps(each.get("keypoints"))
-            joints = np.asarray(each.get("keypoints") or [], np.float32).reshape(-1, 3)
+            joints = _labelled(each, annotations)
             if key in seen or not usable(each, joints, purpose):
                 dropped += 1
                 continue
@@ -149,19 +150,39 @@ def pick_people(images: Path, annotations: Path, purpose: str) -> list[tuple[dic
     return picked
 
 
-def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> bool:
-    """Whether an annotation says enough for a purpose. ValueError for joints that are no numbers."""
-    if not np.isfinite(joints).all():
+def _labelled(annotation: Mapping[str, Any], path: Path) -> np.ndarray:
+    """(17,3), or (0,3) where none are given. ValueError names the annotation."""
+    joints = floats(annotation.get("keypoints") or [])
+    if len(joints) == 0 and not annotation.get("keypoints"):
+        return np.zeros((0, 3), np.float32)
+    if joints.shape != (51,) or not np.isfinite(joints).all():
         raise ValueError(
-            f"annotation {annotation.get('id')} has joints that are no numbers: correct the file"
+            f"{path}: annotation {annotation.get('id')} has joints that are no numbers, or not x, y and flag "
+            "of COCO's 17: correct the file"
         )
-    if len(joints) == 0 or (joints[:, 2] > 0).sum() < LEAST_JOINTS:
+    return joints.reshape(17, 3)
+
+
+def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> bool:
+    """Whether an annotation says enough for a purpose; without a box its joints say where the person is."""
+    known = joints[joints[:, 2] > 0, :2]
+    if len(known) < LEAST_JOINTS:
         return False
-    if max(annotation.get("bbox", (0, 0, 0, 0))[2:]) < LEAST_SIDE_PX:
+    box = floats(annotation.get("bbox") or [*known.min(0), *np.ptp(known, axis=0)])
+    if box.shape != (4,) or not np.isfinite(box).all():
+        raise ValueError(f"annotation {annotation.get('id')} has no box of four numbers: correct the file")
+    if box[2:].min() <= 0 or box[2:].max() < LEAST_SIDE_PX:
         return False
     if purpose == BODY:
         return bool(annotation.get("lefthand_valid") or annotation.get("righthand_valid"))
-    return purpose != PHAC or bool(annotation.get("segmentation"))
+    return purpose != PHAC or _has_mask(annotation.get("segmentation"))
+
+
+def _has_mask(segmentation: Any) -> bool:
+    """Whether there are run lengths, or a polygon of three corners."""
+    if isinstance(segmentation, Mapping):
+        return True
+    return any(isinstance(each, list) and len(each) >= 6 for each in segmentation or ())
 
 
 def index_of(

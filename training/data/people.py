@@ -33,7 +33,7 @@ MASKS = ("amodal_mask", "visible_mask")
 SHARD = 64
 SAME_AS = {"complete": "unoccluded", "unoccluded": "occluded"}
 """A person whom nothing hides is on one picture; imported data have no more than that."""
-OTHER_FOLDER = "delete the folder, or choose another --data folder"
+OTHER_FOLDER = "delete the folder, or use another folder (--data)"
 
 Processes = int | Cluster
 """How many work at once here, or where else. On a cluster all machines must see the folder under its path."""
