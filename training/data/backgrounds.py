@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
+
+from .pictures import as_rgb, opened
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +55,7 @@ class Backgrounds:
 def open_backgrounds(data_root: Path) -> Backgrounds | None:
     """The photographs in the data's folder `backgrounds`; None, and a line in the log, when it has none."""
     folder = Path(data_root) / FOLDER
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
+    files = sorted(file for file in _files(folder) if file.suffix.lower() in ENDINGS)
     images = [image for image in map(_read, files) if image is not None]
     if not images:
         logger.info("no photographs in %s: people keep the backgrounds they were rendered with", folder)
@@ -57,17 +63,26 @@ def open_backgrounds(data_root: Path) -> Backgrounds | None:
     return Backgrounds(images)
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """All files at any depth, of linked folders too, each folder once."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place) / name for name in names)
+
+
 def _read(file: Path) -> Tensor | None:
     """A photograph reduced to KEPT_PX; None for a file that is no picture."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(file) as opened:
-            opened.draft("RGB", (4 * KEPT_PX, 4 * KEPT_PX))
-            image = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        logger.warning("%s is left out of the backgrounds: %s", file, error)
+        with opened(file) as picture:
+            picture.draft("RGB", (4 * KEPT_PX, 4 * KEPT_PX))
+            image = as_rgb(ImageOps.exif_transpose(picture))
+    except (ValueError, OSError) as error:
+        logger.warning("left out of the backgrounds: %s", error)
         return None
     scale = KEPT_PX / min(image.size)
     if scale < 1:

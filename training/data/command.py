@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,8 +56,9 @@ def _add_coco(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--annotations", type=Path, required=True, help="person_keypoints_*.json, or its like"
     )
     parser.add_argument("--for", dest="purpose", choices=PURPOSES, required=True, help="recipe to train")
-    parser.add_argument("--captions", type=Path, help="COCO's captions_*.json, or {file name: text}")
-    parser.add_argument("--caption", help="one text for all pictures")
+    texts = parser.add_mutually_exclusive_group()
+    texts.add_argument("--captions", type=Path, help="COCO's captions_*.json, or {file name: text}")
+    texts.add_argument("--caption", help="one text for all pictures")
     _common(parser)
     parser.set_defaults(work=import_coco)
 
@@ -164,12 +164,15 @@ def import_coco(args: argparse.Namespace) -> None:
 
 def read_captions(path: Path) -> Mapping[str, str]:
     """Text by file name, of COCO's captions or a JSON object. ValueError names a file that is neither."""
+    from .texts import parse, read_text
+
     if not path.is_file():
         raise FileNotFoundError(f"no captions at {path}")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse(read_text(path), str(path))
     if isinstance(content, dict) and {"images", "annotations"} <= set(content):
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        return {names[each["image_id"]]: each["caption"].strip() for each in reversed(content["annotations"])}
+        own = [each for each in content["annotations"] if each["image_id"] in names]
+        return {names[each["image_id"]]: each["caption"].strip() for each in reversed(own)}
     if isinstance(content, dict) and all(isinstance(value, str) for value in content.values()):
         return content
     raise ValueError(f"{path} holds no captions: COCO's captions file or {{file name: text}} is wanted")
@@ -182,11 +185,15 @@ def import_pairs(args: argparse.Namespace) -> None:
 
     sides = tuple(args.sides)
     if args.pairs is None:
+        if args.held_out_pairs or args.joints or args.densepose:
+            raise ValueError("--held-out-pairs, --joints and --densepose go with --pairs: add that list")
         import_pairs(args.data, args.images, sides, args.processes)
         return
     if args.held_out_pairs is None or not args.joints:
         raise ValueError("--pairs needs --held-out-pairs and --joints: all three come with DPTN's lists")
     joints = args.joints * 2 if len(args.joints) == 1 else args.joints
+    if len(joints) != 2:
+        raise ValueError(f"--joints takes one file, or one of training and one held out; {len(joints)} came")
     for part, pairs, own in zip(
         ("train", "held_out"), (args.pairs, args.held_out_pairs), joints, strict=True
     ):

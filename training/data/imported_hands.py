@@ -19,8 +19,10 @@ from torch import Tensor
 
 from .hands import HANDS, hand_layout
 from .imported_people import Square, cut, placed
-from .people import read_json, render_arrays, write_json
-from .space import check_space
+from .index import write_index
+from .people import read_json, render_arrays
+from .pictures import opened, read_picture
+from .texts import floats, lines_of, parse
 
 OPENPOSE, INTERHAND = ORDERS = ("openpose", "interhand")
 """OpenPose, MediaPipe and HaGRID: wrist, then each finger from the palm, thumb first. InterHand2.6M: each
@@ -28,7 +30,6 @@ finger from its tip, thumb first, the wrist last.
 """
 JOINTS = 21
 MARGIN = 1.5
-INDEX = "index.json"
 
 
 def import_hands(
@@ -60,11 +61,14 @@ def import_hands(
         )
     for part, own in (("held_out", hands[kept:]), ("train", hands[:kept])):
         folder = Path(root) / part / HANDS
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / INDEX, own)
-        check_space(folder, hand_layout(len(own), size))
-        render_arrays(folder, hand_layout, len(own), 0, size, processes, HandsReader(folder / INDEX))
+        reader = HandsReader(write_index(folder, own, _rows, hand_layout(len(own), size)))
+        render_arrays(folder, hand_layout, len(own), 0, size, processes, reader)
     return kept, len(hands) - kept
+
+
+def _rows(hands: Sequence[dict[str, Any]]) -> list[Any]:
+    """The hands by the names of their files, whose folder may be another when an import goes on."""
+    return [hand | {name: Path(hand[name]).name for name in ("image", "mask")} for hand in hands]
 
 
 def by_photograph(hands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -80,11 +84,10 @@ def read_hands(listed: Path, order: str) -> list[dict[str, Any]]:
     if not listed.is_file():
         raise FileNotFoundError(f"no list of hands at {listed}: one JSON object a line")
     found: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            hand = _hand(_object(line, f"{listed} line {number}"), f"{listed} line {number}", order)
-            hand |= {name: str(listed.parent / hand[name]) for name in ("image", "mask")}
-            found[json.dumps([hand["image"], hand["joints"]])] = hand
+    for line, where in lines_of(listed):
+        hand = _hand(_object(line, where), where, order)
+        hand |= {name: str(listed.parent / hand[name]) for name in ("image", "mask")}
+        found[json.dumps([hand["image"], hand["joints"]])] = hand
     if not found:
         raise ValueError(f"{listed} has no hands")
     other = INTERHAND if order == OPENPOSE else OPENPOSE
@@ -112,10 +115,7 @@ def _bones(joints: np.ndarray) -> float:
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        given = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is no JSON ({error}): one object a line") from error
+    given = parse(line, where)
     if not isinstance(given, dict):
         raise ValueError(f"{where} is no JSON object: one of image, joints, left, mask, caption is wanted")
     return given
@@ -127,7 +127,12 @@ def _hand(given: Mapping[str, Any], where: str, order: str) -> dict[str, Any]:
     ]
     if lacking:
         raise ValueError(f"{where} lacks {', '.join(lacking)}")
-    joints = np.asarray(given["joints"], np.float32)
+    unlike = [name for name in ("image", "mask", "caption") if not isinstance(given[name], str)]
+    if unlike:
+        raise ValueError(f"{where} has no text in {', '.join(unlike)}")
+    if not isinstance(given["left"], bool):
+        raise ValueError(f"{where} has {given['left']!r} in left: true or false, without quotes, is wanted")
+    joints = floats(given["joints"])
     if not np.isfinite(joints).all():
         raise ValueError(f"{where} has joints that are no numbers: correct the file or leave the line out")
     if joints.shape not in ((JOINTS, 2), (JOINTS, 3)):
@@ -177,16 +182,15 @@ def close_up(hand: Mapping[str, Any], size: int) -> tuple[Tensor, Tensor, Tensor
 
     Raises FileNotFoundError for a missing file, ValueError for a mask of another size or with nothing in it.
     """
-    from PIL import Image
-
     for name in ("image", "mask"):
         if not Path(hand[name]).is_file():
             raise FileNotFoundError(f"no {name} {hand[name]}, which the list of hands names")
-    with Image.open(hand["image"]) as opened, Image.open(hand["mask"]) as drawn:
-        if opened.size != drawn.size:
-            raise ValueError(f"{hand['mask']} has {drawn.size} pixels, its picture {opened.size}")
-        image = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1).float() / 255
+    with opened(Path(hand["mask"])) as drawn:
         mask = torch.from_numpy(np.array(drawn.convert("L")))[None].float() / 255
+    picture = read_picture(Path(hand["image"]), drawn.size)
+    if picture.size != drawn.size:
+        raise ValueError(f"{hand['mask']} has {drawn.size} pixels, its picture {picture.size}")
+    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
     joints = np.asarray(hand["joints"], np.float32)
     known = joints[joints[:, 2] > 0, :2]
     low, high = known.min(0), known.max(0)

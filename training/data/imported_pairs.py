@@ -10,7 +10,6 @@ pictures are brought to one size.
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,14 +23,15 @@ import numpy as np
 import torch
 
 from ...people.densepose import LABELS, labels_from_colours
+from .index import write_index
 from .pairs import PAIRS, Sides, pairs_layout
-from .people import check_arrays, read_json, render_arrays, write_json
-from .space import check_space
+from .people import read_json, render_arrays
+from .pictures import opened, read_picture
+from .texts import floats, parse, read_table, read_text
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("source", "target")
-INDEX = "index.json"
 DEEPFASHION_SIDES = (256, 176)
 """Height and width of the pictures that DPTN's joints are places in."""
 Line = dict[str, Any]
@@ -60,15 +60,9 @@ def write_pairs(place: Path, folder: Path, lines: Sequence[Line], sides: Sides, 
         processes: how many read at once.
     """
     own = list({json.dumps(line, sort_keys=True): line for line in lines}.values())
-    if (place / "captions.json").is_file():
-        check_arrays(place, pairs_layout(len(own), sides))
-        return
-    place.mkdir(parents=True, exist_ok=True)
     if len(own) < len(lines):
         logger.info("%d of %d pairs were listed twice", len(lines) - len(own), len(lines))
-    write_json(place / INDEX, own)
-    check_space(place, pairs_layout(len(own), sides))
-    reader = PairsReader(place / INDEX, Path(folder), sides)
+    reader = PairsReader(write_index(place, own, list, pairs_layout(len(own), sides)), Path(folder), sides)
     render_arrays(place, partial(_layout, sides), len(own), 0, 0, processes, reader)
 
 
@@ -80,12 +74,7 @@ def read_lines(path: Path) -> list[Line]:
     """The lines of a table of pairs; ValueError when a column or all lines are missing."""
     if not path.is_file():
         raise FileNotFoundError(f"no table of pairs at {path}: its columns are {', '.join(COLUMNS)}, ...")
-    with path.open(newline="", encoding="utf-8") as file:
-        lines: list[Line] = list(csv.DictReader(file))
-    missing = [name for name in COLUMNS if not lines or not lines[0].get(name)]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}: its columns are {', '.join(COLUMNS)}, ...")
-    return lines
+    return read_table(path, COLUMNS)
 
 
 # DPTN's and CFLD's lists
@@ -105,10 +94,7 @@ def listed_pairs(pairs: Path, joints: Path, densepose: Path | None = None) -> li
     known = read_joints(joints)
     if not pairs.is_file():
         raise FileNotFoundError(f"no list of pairs at {pairs}: its columns are from,to")
-    with pairs.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"from", "to"} <= set(rows[0]):
-        raise ValueError(f"{pairs} has no lines with the columns from,to")
+    rows = read_table(pairs, ("from", "to"))
     absent = sorted({row[side] for row in rows for side in ("from", "to")} - set(known))
     if absent:
         raise ValueError(
@@ -131,13 +117,10 @@ def read_joints(path: Path) -> dict[str, list[list[float]]]:
     """Picture -> 18 rows of x_px, y_px, confidence, from DPTN's file of joints; errors as `listed_pairs`."""
     if not path.is_file():
         raise FileNotFoundError(f"no joints at {path}: its columns are name:keypoints_y:keypoints_x")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter=":"))
-    if not rows or not {"name", "keypoints_y", "keypoints_x"} <= set(rows[0]):
-        raise ValueError(f"{path} has no lines with the columns name:keypoints_y:keypoints_x")
+    rows = read_table(path, ("name", "keypoints_y", "keypoints_x"), ":")
     found, below = {}, 0
     for row in rows:
-        y, x = (np.array(json.loads(row[f"keypoints_{axis}"]), np.float32) for axis in "yx")
+        x, y = (floats(parse(row[f"keypoints_{axis}"], f"{path}: {row['name']}")) for axis in "xy")
         if x.shape != (18,) or y.shape != (18,) or not np.isfinite([x, y]).all():
             raise ValueError(f"{path}: {row['name']} has not 18 numbers for each of its joints' places")
         confidence = ((x >= 0) & (y >= 0)).astype(np.float32)
@@ -178,11 +161,11 @@ class PairsReader:
 
         height, width = self.sides
         try:
-            with Image.open(self.folder / line[side]) as image:
-                before = image.height, image.width
-                resized = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+            picture = read_picture(self.folder / line[side])
         except FileNotFoundError as error:
             raise FileNotFoundError(f"no picture {self.folder / line[side]}, which a pair names") from error
+        before = picture.height, picture.width
+        resized = picture.resize((width, height), Image.Resampling.LANCZOS)
         labels = np.zeros(self.sides, np.uint8)
         if line.get(f"{side}_densepose"):
             labels = read_labels(self.folder / line[f"{side}_densepose"], self.sides, before)
@@ -199,9 +182,11 @@ class PairsReader:
         if not given:
             return np.zeros((18, 3), np.float32)
         listed = not isinstance(given, str)
-        values = given if listed else json.loads((self.folder / given).read_text(encoding="utf-8"))
+        values = given if listed else parse(read_text(self.folder / given), str(self.folder / given))
         height, width = DEEPFASHION_SIDES if listed else before
-        joints = np.array(values, np.float32).reshape(18, 3)
+        joints = floats(values)
+        if joints.shape != (18, 3):
+            raise ValueError(f"{given} holds no 18 rows of x_px, y_px, confidence: correct the file")
         if not np.isfinite(joints).all():
             raise ValueError(f"{given} holds joints that are no numbers: correct the file")
         return joints * np.array([self.sides[1] / width, self.sides[0] / height, 1.0], np.float32)
@@ -215,7 +200,7 @@ def read_labels(path: Path, sides: Sides, like: tuple[int, int] | None = None) -
 
     if not path.is_file():
         raise FileNotFoundError(f"no DensePose {path}, which a pair names")
-    with Image.open(path) as image:
+    with opened(path) as image:
         if like is not None and abs(image.height * like[1] - image.width * like[0]) > max(like):
             raise ValueError(
                 f"{path} has {image.width}x{image.height} pixels, its picture {like[1]}x{like[0]}: make the "

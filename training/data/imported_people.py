@@ -22,9 +22,10 @@ from torch.nn import functional as F
 from ...people.keypoints import body18_from_coco17
 from ..run.recipe import random_generator
 from .hands import GESTURES, gesture_layout
-from .people import Layout, array_layout, read_json, render_arrays, write_json
+from .index import write_index
+from .people import Layout, array_layout, read_json, render_arrays
 from .photos import PhotographedPerson, people_on, read_annotations
-from .space import check_space
+from .texts import floats
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,6 @@ MOST_PEOPLE = 10
 COVERED = (0.1, 0.6)
 """Share of a person that another one may hide."""
 PLACES = 30
-INDEX = "index.json"
 NOSE, ANKLES = 0, [15, 16]
 
 
@@ -91,11 +91,9 @@ def import_people(
     counts = []
     for part, own in (("held_out", picked[kept:]), ("train", picked[:kept])):
         folder = Path(root) / part / (GESTURES if purpose == BODY else "")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_index(folder, images, own, captions, purpose)
-        check_space(folder, layouts(purpose)(len(own), size))
-        reader = PeopleReader(folder / INDEX)
-        render_arrays(folder, layouts(purpose), len(own), 0, size, processes, reader)
+        content, layout = index_of(images, own, captions, purpose), layouts(purpose)
+        reader = PeopleReader(write_index(folder, content, _rows, layout(len(own), size)))
+        render_arrays(folder, layout, len(own), 0, size, processes, reader)
         counts.append(len(own))
     return counts[1], counts[0]
 
@@ -129,7 +127,7 @@ def pick_people(images: Path, annotations: Path, purpose: str) -> list[tuple[dic
     for image, own in read_annotations(annotations):
         for number, each in enumerate(own):
             key = image["file_name"], json.dumps(each.get("bbox")), json.dumps(each.get("keypoints"))
-            joints = np.asarray(each.get("keypoints") or [], np.float32).reshape(-1, 3)
+            joints = _labelled(each, annotations)
             if key in seen or not usable(each, joints, purpose):
                 dropped += 1
                 continue
@@ -152,28 +150,47 @@ def pick_people(images: Path, annotations: Path, purpose: str) -> list[tuple[dic
     return picked
 
 
-def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> bool:
-    """Whether an annotation says enough for a purpose. ValueError for joints that are no numbers."""
-    if not np.isfinite(joints).all():
+def _labelled(annotation: Mapping[str, Any], path: Path) -> np.ndarray:
+    """(17,3), or (0,3) where none are given. ValueError names the annotation."""
+    joints = floats(annotation.get("keypoints") or [])
+    if len(joints) == 0 and not annotation.get("keypoints"):
+        return np.zeros((0, 3), np.float32)
+    if joints.shape != (51,) or not np.isfinite(joints).all():
         raise ValueError(
-            f"annotation {annotation.get('id')} has joints that are no numbers: correct the file"
+            f"{path}: annotation {annotation.get('id')} has joints that are no numbers, or not x, y and flag "
+            "of COCO's 17: correct the file"
         )
-    if len(joints) == 0 or (joints[:, 2] > 0).sum() < LEAST_JOINTS:
+    return joints.reshape(17, 3)
+
+
+def usable(annotation: Mapping[str, Any], joints: np.ndarray, purpose: str) -> bool:
+    """Whether an annotation says enough for a purpose; without a box its joints say where the person is."""
+    known = joints[joints[:, 2] > 0, :2]
+    if len(known) < LEAST_JOINTS:
         return False
-    if max(annotation.get("bbox", (0, 0, 0, 0))[2:]) < LEAST_SIDE_PX:
+    box = floats(annotation.get("bbox") or [*known.min(0), *np.ptp(known, axis=0)])
+    if box.shape != (4,) or not np.isfinite(box).all():
+        raise ValueError(f"annotation {annotation.get('id')} has no box of four numbers: correct the file")
+    if box[2:].min() <= 0 or box[2:].max() < LEAST_SIDE_PX:
         return False
     if purpose == BODY:
         return bool(annotation.get("lefthand_valid") or annotation.get("righthand_valid"))
-    return purpose != PHAC or bool(annotation.get("segmentation"))
+    return purpose != PHAC or _has_mask(annotation.get("segmentation"))
 
 
-def write_index(
-    folder: Path, images: Path, picked: Sequence[tuple[Any, list[Any], int]], captions: Any, purpose: str
-) -> None:
-    """Write what `PeopleReader` reads.
+def _has_mask(segmentation: Any) -> bool:
+    """Whether there are run lengths, or a polygon of three corners."""
+    if isinstance(segmentation, Mapping):
+        return True
+    return any(isinstance(each, list) and len(each) >= 6 for each in segmentation or ())
+
+
+def index_of(
+    images: Path, picked: Sequence[tuple[Any, list[Any], int]], captions: Any, purpose: str
+) -> dict[str, Any]:
+    """What `PeopleReader` reads.
 
     Args:
-        folder: of the arrays.
         images: folder of the pictures.
         picked: of `pick_people`.
         captions: text by file name, or one text for all.
@@ -192,8 +209,13 @@ def write_index(
         size = [image.get("height"), image.get("width")]
         pictures.setdefault(name, {"size": size, "people": own, "caption": text})
         people.append([name, number])
-    content = {"images": str(images), "purpose": purpose, "pictures": pictures, "people": people}
-    write_json(folder / INDEX, content)
+    return {"images": str(images), "purpose": purpose, "pictures": pictures, "people": people}
+
+
+def _rows(content: Mapping[str, Any]) -> list[Any]:
+    return [
+        [content["purpose"], name, number, content["pictures"][name]] for name, number in content["people"]
+    ]
 
 
 # Reading

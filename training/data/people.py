@@ -33,6 +33,7 @@ MASKS = ("amodal_mask", "visible_mask")
 SHARD = 64
 SAME_AS = {"complete": "unoccluded", "unoccluded": "occluded"}
 """A person whom nothing hides is on one picture; imported data have no more than that."""
+OTHER_FOLDER = "delete the folder, or use another folder (--data)"
 
 Processes = int | Cluster
 """How many work at once here, or where else. On a cluster all machines must see the folder under its path."""
@@ -188,11 +189,12 @@ def render_arrays(
     root = Path(root).absolute()
     with only_one(root, "render in"):  # also when all is done: what a killed process left is removed
         if (root / "captions.json").is_file():
-            check_arrays(root, layout(count, size))
+            if not check_arrays(root, layout(count, size)):
+                raise ValueError(f"{root} holds other data, without arrays that these need: {OTHER_FOLDER}")
             _remove_shard_files(root)
             return
         create_arrays(root, layout(count, size))
-        shards = [start for start in range(0, count, SHARD) if not _shard_file(root, start).is_file()]
+        shards = [start for start in range(0, count, SHARD) if not shard_file(root, start).is_file()]
         jobs = [
             (root, layout, start, min(SHARD, count - start), first_seed, size, renderer) for start in shards
         ]
@@ -250,7 +252,7 @@ def check_arrays(root: Path, layout: Arrays) -> bool:
         if found != wanted:
             raise ValueError(
                 f"{path} was made with another size or count, {_sides(found)} and not {_sides(wanted)}: "
-                "delete the folder, use another folder, or ask for what it has"
+                f"{OTHER_FOLDER}, or ask for what it has"
             )
     return all(path.is_file() for path in paths)
 
@@ -346,18 +348,18 @@ def _render_shard(
             value = (value.float().clamp(0, 1) * 255).round()
         array[start : start + count] = value.numpy().astype(dtype)
         array.flush()
-    write_json(_shard_file(root, start), list(made.captions))
+    write_json(shard_file(root, start), list(made.captions))
 
 
-def _shard_file(root: Path, start: int) -> Path:
+def shard_file(root: Path, start: int) -> Path:
+    """What says that the rows from `start` on are finished, as long as others are not."""
     return root / f"captions_{start:07d}.json"
 
 
 def _join_captions(root: Path, count: int) -> None:
-    files = [_shard_file(root, start) for start in range(0, count, SHARD)]
-    write_json(
-        root / "captions.json", [text for file in files for text in json.loads(file.read_text("utf-8"))]
-    )
+    files = [shard_file(root, start) for start in range(0, count, SHARD)]
+    texts = [text for file in files for text in json.loads(file.read_text("utf-8"))]
+    write_json(root / "captions.json", texts)
     _remove_shard_files(root)
 
 

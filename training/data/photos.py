@@ -6,7 +6,6 @@ segmentation or a joint, which say nothing of where the person is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ import torch
 from torch import Tensor
 
 from ...people.boxes import Box
+from .pictures import picture_size, read_picture
+from .texts import parse, read_text
 
 ANNOTATIONS = "annotations.json"
 JOINTS = 17
@@ -42,11 +43,11 @@ class PhotographedPerson:
     hands: np.ndarray | None = None
 
     def image(self) -> Tensor:
-        """The photograph (3,H,W) in 0..1. Raises ValueError when the file has another size than annotated."""
-        from PIL import Image
+        """The photograph (3,H,W) in 0..1, upright, or as it is stored where that was annotated.
 
-        with Image.open(self.file) as opened:
-            pixels = np.array(opened.convert("RGB"))
+        Raises ValueError when the file is damaged or of another size than annotated.
+        """
+        pixels = np.array(read_picture(self.file, (self.width, self.height)))
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError(
                 f"{self.file} has {pixels.shape[1]}x{pixels.shape[0]} pixels, but {ANNOTATIONS} says "
@@ -86,10 +87,7 @@ def read_annotations(path: Path) -> list[tuple[dict[str, Any], list[dict[str, An
 
 
 def _content(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    content = parse(read_text(path), str(path))
     parts = [content.get(name) for name in ("images", "annotations")] if isinstance(content, dict) else []
     if not parts or not all(isinstance(part, list) for part in parts):
         raise ValueError(f"{path} is not COCO's: it needs the lists images and annotations")
@@ -99,11 +97,14 @@ def _content(path: Path) -> Mapping[str, Any]:
 def _by_image(content: Mapping[str, Any], path: Path) -> list[list[Any]]:
     """The annotations of each picture, without crowds."""
     try:
-        own: dict[Any, list[Any]] = {image["id"]: [] for image in content["images"]}
+        own: dict[str, list[Any]] = {str(image["id"]): [] for image in content["images"]}
+        unnamed = [image["id"] for image in content["images"] if not isinstance(image["file_name"], str)]
+        if unnamed:
+            raise TypeError(f"no text in file_name of image {unnamed[0]}")
         for each in content["annotations"]:
-            if each["image_id"] in own and not each.get("iscrowd"):
-                own[each["image_id"]].append(each)
-        return [own[image["id"]] for image in content["images"]]
+            if str(each["image_id"]) in own and not each.get("iscrowd"):
+                own[str(each["image_id"])].append(each)
+        return [own[str(image["id"])] for image in content["images"]]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: an image or annotation is not COCO's ({error!r})") from error
 
@@ -124,10 +125,8 @@ def _size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
         raise FileNotFoundError(f"no picture {file}: it is named in {ANNOTATIONS}")
     if "height" in image and "width" in image:
         return int(image["height"]), int(image["width"])
-    from PIL import Image
-
-    with Image.open(file) as opened:
-        return opened.height, opened.width
+    width, height = picture_size(file)
+    return height, width
 
 
 def people_on(
@@ -137,15 +136,24 @@ def people_on(
     do not say where they are, are left out.
     """
     for each in annotations:
-        joints = _joints(each.get("keypoints"), file)
-        mask = decode_segmentation(each["segmentation"], height, width) if each.get("segmentation") else None
-        if mask is not None and not mask.any():
-            mask = None
-        box = _box(each.get("bbox"), joints, mask)
-        if not box.is_empty:
-            drawn = box.width * box.height if mask is None else float(mask.sum())
-            area = float(each.get("area") or drawn)
-            yield PhotographedPerson(file, height, width, box, area, joints, mask, _hands(each))
+        try:
+            person = _person_on(file, each, height, width)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{file}: annotation {each.get('id')} is not COCO's: {error}") from error
+        if not person.box.is_empty:
+            yield person
+
+
+def _person_on(file: Path, annotation: Mapping[str, Any], height: int, width: int) -> PhotographedPerson:
+    joints = _joints(annotation.get("keypoints"), file)
+    drawn = annotation.get("segmentation")
+    mask = decode_segmentation(drawn, height, width) if drawn else None
+    if mask is not None and not mask.any():
+        mask = None
+    box = _box(annotation.get("bbox"), joints, mask)
+    area = box.width * box.height if mask is None else float(mask.sum())
+    area = float(annotation.get("area") or area)
+    return PhotographedPerson(file, height, width, box, area, joints, mask, _hands(annotation))
 
 
 def _joints(values: Any, file: Path) -> np.ndarray | None:

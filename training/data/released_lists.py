@@ -4,7 +4,6 @@ imports read: COCO's annotations, lines of pairs, lines of hands.
 
 from __future__ import annotations
 
-import csv
 import importlib
 import json
 import pickle
@@ -17,6 +16,8 @@ import numpy as np
 
 from ...models.files import write_then_rename
 from .people import write_json
+from .pictures import picture_size
+from .texts import floats, lines_of, parse, read_table, read_text
 
 SCORE = 0.02
 """Joints of no higher score count as missing, as in HumanSD's configuration."""
@@ -69,29 +70,23 @@ def humansd_as_coco(mapping: Path, folder: Path, out: Path) -> tuple[Path, dict[
 def _object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no list at {path}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+    content = parse(read_text(path), str(path))
     if not isinstance(content, dict):
         raise ValueError(f"{path} is no JSON object of entries by name")
     return content
 
 
 def _size(file: Path, where: str) -> tuple[int, int]:
-    from PIL import Image
-
     if not file.is_file():
         raise FileNotFoundError(f"no picture {file}, which {where} names")
-    with Image.open(file) as opened:
-        return opened.size
+    return picture_size(file)
 
 
 def _poses(file: Path, where: str) -> Iterator[np.ndarray]:
     if not file.is_file():
         raise FileNotFoundError(f"no poses {file}, which {where} names")
     for person in list(read_objects(file))[:PEOPLE_AT_MOST]:
-        joints = np.asarray(person["keypoints"] if isinstance(person, Mapping) else (), np.float32)
+        joints = floats(person.get("keypoints") if isinstance(person, Mapping) else ())
         if joints.shape != (17, 3):
             raise ValueError(f"{file} has a person with joints of shape {joints.shape}: (17, 3) is wanted")
         if not np.isfinite(joints).all():
@@ -148,9 +143,12 @@ def pocold_lines(listed: Path) -> list[dict[str, Any]]:
     FileNotFoundError and ValueError that name what lacks.
     """
     rows = list(_rows(listed))
-    lacking = [name for name in POCOLD_FIELDS if not rows or not isinstance(rows[0].get(name), str)]
-    if lacking:
-        raise ValueError(f"{listed} has no paths in {' and '.join(lacking)}: both columns are wanted")
+    for number, row in enumerate(rows or [{}], start=1):
+        lacking = [name for name in POCOLD_FIELDS if not isinstance(row.get(name), str)]
+        if lacking:
+            raise ValueError(
+                f"{listed} has no paths in {' and '.join(lacking)}, first in row {number}: both are wanted"
+            )
     return [
         {
             "source": row["from_image"], "target": row["to_image"],
@@ -172,10 +170,10 @@ def _rows(listed: Path) -> Iterable[dict[str, Any]]:
         return load_from_disk(str(listed))
     if not listed.is_file():
         raise FileNotFoundError(f"no list of pairs at {listed}")
-    text = listed.read_text(encoding="utf-8")
     if listed.suffix.lower() == ".csv":
-        return csv.DictReader(text.splitlines())
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return read_table(listed, POCOLD_FIELDS)
+    rows = [parse(line, where) for line, where in lines_of(listed)]
+    return [row if isinstance(row, dict) else {} for row in rows]
 
 
 def densepose_of(picture: str) -> str:
@@ -219,8 +217,10 @@ def _hagrid_lines(file: Path, images: Path, masks: Path) -> Iterator[dict[str, A
         landmarks = entry.get("hand_landmarks") or entry.get("landmarks") or []
         place = images / file.stem / f"{key}.jpg"
         for number, (points, label) in enumerate(zip(landmarks, entry["labels"], strict=False)):
-            if len(points) != 21:
+            if len(points or ()) != 21:
                 continue  # a hand of which MediaPipe found nothing
+            if floats(points).shape != (21, 2):
+                raise ValueError(f"{file}: {key} has landmarks that are not 21 of x and y")
             width, height = _size(place, f"{file}: {key}")
             left = (entry.get("leading_hand") == "left") == (label != NO_GESTURE)
             words = label.replace("_", " ")

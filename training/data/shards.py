@@ -36,7 +36,7 @@ Rows = dict[str, np.ndarray]
 
 
 def pack(data: Path, out: Path, kind: str = TAR) -> int:
-    """Write every finished folder of a data set as shards; gives the number of those written now.
+    """Write every finished folder of a data set as shards, unless there are newer ones; gives how many were.
 
     Raises ValueError for another kind and FileNotFoundError where nothing is finished.
     """
@@ -52,7 +52,7 @@ def pack(data: Path, out: Path, kind: str = TAR) -> int:
         total = -(-len(captions) // ROWS)
         for number in range(total):
             place = out / f"{name}-{number:06d}-of-{total:06d}.{kind}"
-            if not place.is_file():
+            if not place.is_file() or place.stat().st_mtime < (folder / CAPTIONS).stat().st_mtime:
                 _write(place, folder, captions, number * ROWS, kind)
                 written += 1
     logger.info("%d shards were written to %s", written, out)

@@ -14,7 +14,7 @@ from ...models.files import check_target, default_folder
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
 from ..recipes.public import TOKENIZER, base_files, check_base
-from .recipe import BF16_COPY, FALLS, OPTIMIZERS, Recipe, changed_plan
+from .recipe import BF16_COPY, FALLS, OPTIMIZERS, Recipe, changed_plan, check_plan
 from .trainer import train
 
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
@@ -119,8 +119,12 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def train_command(args: argparse.Namespace) -> int:
     """Run `figura train`; 0 when finished, 1 when stopped before the end (the same command goes on).
 
-    Raises ImportError that names the extra `train` where its packages are missing.
+    Raises ImportError that names the extra `train` where its packages are missing, ValueError for numbers of
+    which no run can be made.
     """
+    for name, count in (("count", args.count), ("held-out", args.held_out), ("draws", args.draws)):
+        if count is not None and count < 1:
+            raise ValueError(f"--{name} is {count}; 1 or more is accepted")
     if args.recipe in DATA_STEPS:
         {
             "data": build_data, "perception_data": build_perception_data, "hands_data": build_hands,
@@ -142,6 +146,7 @@ def train_command(args: argparse.Namespace) -> int:
         warmup_steps=args.warmup, final_rate=args.final_rate, falls=args.falls,
         weight_decay=args.weight_decay, betas=args.betas and tuple(args.betas), clip_norm=args.clip,
     )  # fmt: skip
+    check_plan(plan)
     out = args.out or args.data / WEIGHTS / f"{CONTINUES.get(recipe.name, recipe.name)}.safetensors"
     check_target(out)
     work = args.work or args.data / "runs" / recipe.name

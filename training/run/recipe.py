@@ -206,6 +206,27 @@ def learning_rate_factor(
     return warm * (final + (1 - final) * cosine)
 
 
+def check_plan(plan: TrainingPlan) -> None:
+    """ValueError that names a number with which nothing, or nonsense, would be learnt."""
+    least = {
+        "steps": (plan.steps, 1), "batch": (plan.batch_size, 1), "accumulation": (plan.accumulation, 1),
+        "seed": (plan.seed, 0), "samples": (plan.samples, 0), "warmup": (plan.warmup_steps, 0),
+    }  # fmt: skip
+    for name, (number, bound) in least.items():
+        if number < bound:
+            raise ValueError(f"--{name} is {number}; {bound} or more is accepted")
+    above = {"minutes": plan.minutes, "lr": plan.learning_rate, "clip": plan.clip_norm}
+    for name, value in above.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"--{name} is {value}; a number above 0 is accepted")
+    for name, part, inside in (
+        ("ema", plan.ema_decay, 0 <= plan.ema_decay < 1),
+        ("final-rate", plan.final_rate, 0 <= plan.final_rate <= 1),
+    ):
+        if not inside:
+            raise ValueError(f"--{name} is {part}; a number from 0 to 1 is accepted")
+
+
 def changed_plan(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
     """The plan with those changes that are not None; giving steps switches a time limit off."""
     given = {name: value for name, value in changes.items() if value is not None}

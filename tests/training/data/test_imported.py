@@ -101,6 +101,19 @@ class TestCoco:
             both = [np.load(tmp_path / each / "train" / f"{name}.npy") for each in ("whole", "stopped")]
             assert np.array_equal(*both)
 
+    def test_ids_of_either_kind_and_people_without_a_box(self, coco: Path, tmp_path: Path) -> None:
+        content = json.loads((coco / "people.json").read_text())
+        content["annotations"] = [
+            {**each, "image_id": str(each["image_id"]), "bbox": None} for each in content["annotations"]
+        ]
+        changed = write(tmp_path / "changed.json", content)
+        assert len(imported_people.pick_people(coco, changed, "humansd")) == COUNT
+
+    def test_captions_of_other_pictures_are_passed_over(self, tmp_path: Path) -> None:
+        own = {"images": [{"id": 1, "file_name": "a.png"}]}
+        own["annotations"] = [{"image_id": 2, "caption": "x"}, {"image_id": 1, "caption": "y "}]
+        assert command.read_captions(write(tmp_path / "captions.json", own)) == {"a.png": "y"}
+
     def test_the_same_person_twice_is_taken_once(self, coco: Path, tmp_path: Path) -> None:
         content = json.loads((coco / "people.json").read_text())
         twice = write(tmp_path / "twice.json", {**content, "annotations": content["annotations"] * 2})
@@ -112,6 +125,13 @@ class TestCoco:
             ({"keypoints": [float("nan")] * 51}, "joints that are no numbers"),
             ({"keypoints": []}, "none of 6 people has 6 known joints"),
             ({"segmentation": {"size": [8, 8], "counts": [64]}}, "mask of 8x8 does not fit its picture"),
+            ({"segmentation": [[]]}, "none of 6 people has 6 known joints, a mask"),
+            ({"segmentation": [[0, 0, 9, 0, 9]]}, "none of 6 people has 6 known joints, a mask"),
+            ({"segmentation": [[0, 0, 9, 0, 9, 9, 1]]}, r"\.png: annotation \d is not COCO's"),
+            ({"keypoints": [1.0] * 54}, "annotation 0 has joints .* not x, y and flag of COCO's 17"),
+            ({"bbox": [0, float("nan"), 9, 9]}, "annotation 0 has no box of four numbers"),
+            ({"bbox": [0, 0, 150, 0]}, "none of 6 people"),
+            ({"bbox": None, "keypoints": [5, 5, 2] * 17}, "none of 6 people"),
         ],
     )
     def test_bad_annotations_are_named(self, coco: Path, tmp_path: Path, change: dict, message: str) -> None:
@@ -291,6 +311,9 @@ class TestHands:
             ({"caption": ""}, "line 1 lacks caption"),
             ({"joints": [[1, 2]]}, r"line 1 has joints of shape \(1, 2\)"),
             ({"joints": [[1, 2, 0]] * 21}, "line 1 has no joint of a confidence above 0"),
+            ({"joints": [[1, 2]] * 20 + [[1]]}, "line 1 has joints of shape"),
+            ({"left": "false"}, "line 1 has 'false' in left: true or false"),
+            ({"mask": 5}, "line 1 has no text in mask"),
         ],
     )
     def test_bad_lines_are_named(self, folder: Path, change: dict, message: str) -> None:

@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="images and annotations"):
         open_photos(tmp_path)
     (tmp_path / "annotations.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match="not JSON"):
+    with pytest.raises(ValueError, match="no JSON"):
         open_photos(tmp_path)
     write_folder(tmp_path, {"bbox": [1, 1, 8, 8], "keypoints": [1, 2, 2]})
     with pytest.raises(ValueError, match="17"):

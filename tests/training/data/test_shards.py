@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ def test_data_come_back_as_they_were(kind: str, data: Path, tmp_path: Path) -> N
     assert names[0] == f"held_out__pairs-000000-of-000001.{kind}" and len(names) == 4
     assert command.main(["import", "shards", str(out), "--data", str(back)]) == 0
     assert same(data, back) and not list(back.rglob("*latents*"))
+
+
+def test_data_that_are_newer_than_their_shards_are_packed_again(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert shards.pack(data, out) == 4 and shards.pack(data, out) == 0
+    old = out / "train__pairs-000001-of-000003.tar"
+    os.utime(old, (1, 1))
+    assert shards.pack(data, out) == 1 and old.stat().st_mtime > 1
 
 
 def test_both_ways_go_on_where_they_stopped(data: Path, tmp_path: Path, monkeypatch) -> None:
