@@ -34,6 +34,12 @@ export class Session extends TextSession {
     this.#aim(this.next);
   }
 
+  /** After an edit the place tool does not aim at a joint that has its place by now: the next click would move it. */
+  commit(doc, merge = null) {
+    super.commit(doc, merge);
+    this.#aim(this.next);
+  }
+
   /** Choose one of TOOLS (keys.mjs). */
   setTool(tool) {
     this.cancel();
@@ -126,7 +132,6 @@ export class Session extends TextSession {
       return;
     }
     if (drag.draws && doc[drag.draws]) this.selection = { kind: "box", box: drag.draws };
-    if (drag.placed && drag.target.kind === "joint") this.#aim(this.next);
     this.commit(doc);
   }
 
@@ -201,15 +206,12 @@ export class Session extends TextSession {
     if (!this.doc) return;
     this.selection = null;
     this.commit(applyPose(this.doc, name, this.size));
-    this.#aim(this.next);
-    this.changed();
   }
 
   /** Put people of a pasted pose (see openpose.mjs) into the document. */
   insertPeople(people) {
     if (!this.doc || people.length === 0) return void this.say(say("say.none"));
-    this.selection = null;
-    this.commit(insertPeople(this.doc, people));
+    this.#turnTo(insertPeople(this.doc, people));
     this.say(say("say.pasted", { people: count(people.length, "count.person") }));
   }
 
@@ -243,8 +245,6 @@ export class Session extends TextSession {
     const doc = edits.setJoint(this.doc, part, name, edits.nearby(this.size, place), "given");
     this.selection = { kind: "joint", part, name };
     this.commit(doc);
-    this.#aim({ part, name });
-    this.changed();
     return true;
   }
 
@@ -278,7 +278,6 @@ export class Session extends TextSession {
     if (!point) return;
     this.selection = { kind: "joint", part, name };
     this.commit(adoptGhost(this.doc, { part, name, point }));
-    this.#aim(this.next);
   }
 
   /** Make all ghosts of the active person joints of the text; false when there are none. */
@@ -286,29 +285,31 @@ export class Session extends TextSession {
     const ghosts = listGhosts(this.ghosts.person);
     if (ghosts.length === 0) return false;
     this.commit(adoptGhosts(this.doc, ghosts));
-    this.#aim(this.next);
     this.say(say("say.importedPose", { joints: count(ghosts.length, "count.joint") }));
     return true;
   }
 
   /** Make another person the active one. */
   setPerson(index) {
-    this.selection = null;
     this.drag = null;
-    this.commit(setActive(this.doc, index));
+    this.#turnTo(setActive(this.doc, index));
   }
 
   addPerson() {
     if (!this.doc) return;
     if (this.doc.people.length >= MAX_PEOPLE) return void this.say(say("say.most", { number: MAX_PEOPLE }));
-    this.selection = null;
-    this.commit(addPerson(this.doc));
+    this.#turnTo(addPerson(this.doc));
   }
 
   removePerson() {
-    if (!this.doc) return;
+    if (this.doc) this.#turnTo(removePerson(this.doc));
+  }
+
+  /** Another person is active in this document: nothing is selected, and placing begins at its first missing joint. */
+  #turnTo(doc) {
     this.selection = null;
-    this.commit(removePerson(this.doc));
+    this.next = null;
+    this.commit(doc);
   }
 
   /** Put detected people (one picture of a POSE_KEYPOINT value) into the document, and say who found them. */
