@@ -9,7 +9,7 @@ import { insertPeople } from "./document/openpose.mjs";
 import { addPerson, removePerson, setActive } from "./document/people.mjs";
 import { applyPose } from "./document/poses.mjs";
 import {
-  hasHand, jointOf, missingAfter, missingJoints, placeOf, suggestedPlace, targetsOf,
+  hasHand, jointOf, missingAfter, missingJoints, placedJoints, placeOf, suggestedPlace, targetsOf,
 } from "./document/queries.mjs";
 import { centreOf } from "./document/places.mjs";
 import { MAX_PEOPLE } from "./document/reading.mjs";
@@ -211,8 +211,11 @@ export class Session extends TextSession {
   /** Put people of a pasted pose (see openpose.mjs) into the document. */
   insertPeople(people) {
     if (!this.doc || people.length === 0) return void this.say(say("say.none"));
+    const before = this.doc.people.length - (placedJoints(this.doc).length === 0);
     this.#turnTo(insertPeople(this.doc, people));
-    this.say(say("say.pasted", { people: count(people.length, "count.person") }));
+    const put = this.doc.people.length - before;
+    const isAll = put === people.length;
+    this.say(isAll ? say("say.pasted", { people: count(put, "count.person") }) : say("say.most", { number: MAX_PEOPLE }));
   }
 
   /** Select the next thing (1) or the one before (-1); at the end nothing, and false: Tab leaves the canvas. */

@@ -3,7 +3,7 @@
 import { CONFIDENT, detectedPerson, KEYS, STATES_KEY } from "./detected.mjs";
 import { BODY_18, HAND_21, PARTS } from "./joints.mjs";
 import { addPerson } from "./people.mjs";
-import { activePerson } from "./queries.mjs";
+import { activePerson, placedJoints } from "./queries.mjs";
 import { keepingShape, mapJoints } from "./sizes.mjs";
 import { isNear, rounded, withPerson } from "./edits.mjs";
 import { boxRound } from "./places.mjs";
@@ -29,7 +29,7 @@ export function readOpenPose(value, size) {
   if (!Array.isArray(frame?.people)) return null;
   const people = frame.people.map((person) => withBody18(person)).filter(Boolean);
   return people.map((person) => givenPerson(inPicture(person, size, frame)))
-    .filter(({ joints }) => Object.keys(joints).length > 0)
+    .filter((person) => Object.keys(PARTS).some((part) => Object.keys(person[part]).length > 0))
     .map((person) => keptNear(person, size));
 }
 
@@ -37,9 +37,9 @@ export function readOpenPose(value, size) {
 export function poseDocument(text, size) {
   const value = text.includes(BODY_KEYS[0]) ? parsed(text) : null;
   const frame = Array.isArray(value) ? value[0] : value;
-  if (!frame?.people?.[0]?.[BODY_KEYS[0]]) return null;
+  if (!Object.hasOwn(frame?.people?.[0] ?? {}, BODY_KEYS[0])) return null;
   const canvas = canvasOf(frame);
-  const people = readOpenPose(value, canvas ?? size).slice(0, MAX_PEOPLE);
+  const people = readOpenPose(value, canvas ?? size)?.filter(({ joints }) => Object.keys(joints).length > 0).slice(0, MAX_PEOPLE) ?? [];
   return { ...emptyDocument(...(canvas ?? size)), people: people.length > 0 ? people : [emptyPerson()] };
 }
 
@@ -87,7 +87,7 @@ function sharesTo(size, canvas) {
 function withBody18(person) {
   const flat = person?.[BODY_KEYS.find((key) => Array.isArray(person?.[key]))] ?? [];
   const joint = (index) => flat.slice(3 * index, 3 * index + 3);
-  const body = { 54: () => flat, 75: () => FROM_BODY_25.flatMap(joint), 51: () => fromCoco(joint) }[flat.length]?.();
+  const body = { 0: () => [], 54: () => flat, 75: () => FROM_BODY_25.flatMap(joint), 51: () => fromCoco(joint) }[flat.length]?.();
   return body ? { ...person, [KEYS.joints]: body } : null;
 }
 
@@ -97,12 +97,12 @@ function fromCoco(joint) {
   return FROM_COCO_17.flatMap((index) => (index === null ? neck : joint(index)));
 }
 
-/** Joints that were pasted are given, as long as nothing else is said of them. */
+/** Joints that were pasted are given, as long as nothing else is said of them; of those of hands nothing is. */
 function givenPerson(person) {
   const read = detectedPerson(person, null);
-  if (Array.isArray(person[STATES_KEY])) return read;
+  const parts = Object.keys(PARTS).filter((part) => part !== "joints" || !Array.isArray(person[STATES_KEY]));
   const given = (joints) => Object.fromEntries(Object.entries(joints).map(([name, joint]) => [name, { ...joint, state: "given" }]));
-  return { ...read, ...Object.fromEntries(Object.keys(PARTS).map((part) => [part, given(read[part])])) };
+  return { ...read, ...Object.fromEntries(parts.map((part) => [part, given(read[part])])) };
 }
 
 /** A skeleton stays where it is as long as the node takes it; one of a larger picture is brought inside of this one. */
@@ -112,10 +112,11 @@ function keptNear(person, size) {
   return mapJoints(person, (place) => back(place).map(rounded));
 }
 
-/** The document with more people; the first one takes the active person's place if that has no joints. */
+/** The document with more people, as far as there is room; the first one takes the place of an active one without joints. */
 export function insertPeople(doc, people) {
-  return people.slice(0, MAX_PEOPLE).reduce((done, person) => {
-    const start = Object.values(activePerson(done).joints).some(Boolean) ? addPerson(done) : done;
+  return people.reduce((done, person) => {
+    const start = placedJoints(done).length > 0 ? addPerson(done) : done;
+    if (placedJoints(start).length > 0) return done;
     const { joints, left_hand, right_hand } = person;
     return withPerson(start, { ...activePerson(start), joints, left_hand, right_hand });
   }, doc);
