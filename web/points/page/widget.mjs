@@ -4,7 +4,7 @@
 import { PointsEditor } from "../editor.mjs";
 import { say, setLanguage } from "../words/words.mjs";
 import { moveIn, moveOut, nameOf } from "./again.mjs";
-import { arrivedPicture, arrivedPose, keepArrived } from "./arrived.mjs";
+import { arrivedPicture, arrivedPose, forgetPicture, keepArrived } from "./arrived.mjs";
 import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mjs";
 import { takePicture } from "./drops.mjs";
 import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
@@ -142,7 +142,12 @@ function showPicture(editor, node, state, app, api) {
   if (shown === state.key) return;
   Object.assign(state, { picture: arrived ?? source, key: shown });
   const frameOf = (size) => (state.frame = arrived ? wholeFrame(size) : frameAfter(changes, size));
-  editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf);
+  const failed = () => {
+    if (!arrived || !node.graph) return;
+    forgetPicture(tabOf(app), nameOf(node));
+    showPicture(editor, node, state, app, api);
+  };
+  editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf, failed);
 }
 
 function pageOf(app) {
