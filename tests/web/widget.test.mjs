@@ -156,10 +156,30 @@ test("a picture that a run gave is kept for its tab, and by the tab's path when 
   assert.equal(loaded.arrivedPicture(another, "root:9", "key"), null);
 });
 
-test("a picture that came in and is gone gives way to the one before the nodes that nobody knows", async (context) => {
+/** The pictures that are asked for from now on. */
+function watchPictures(context) {
   const [asked, { Image }] = [[], globalThis];
   context.after(() => { globalThis.Image = Image; });
   globalThis.Image = class { set src(address) { this.address = address; asked.push(this); } };
+  return asked;
+}
+
+test("a picture that could not be loaded is asked for again when the server is back", (context) => {
+  const asked = watchPictures(context);
+  const shown = fill(page);
+  asked.at(-1).onerror();
+  look(shown);
+  assert.equal(asked.length, 1);
+  page.api.dispatchEvent(new Event("reconnected"));
+  look(shown);
+  assert.deepEqual([asked.length, asked[1].address], [2, asked[0].address]);
+  page.api.dispatchEvent(new Event("reconnected"));
+  look(shown);
+  assert.equal(asked.length, 2);
+});
+
+test("a picture that came in and is gone gives way to the one before the nodes that nobody knows", async (context) => {
+  const asked = watchPictures(context);
   const shown = fill(page);
   const { nodes } = shown.node.graph;
   Object.assign(shown.node.graph.links[2], { origin_id: 4 });

@@ -143,9 +143,11 @@ function showPicture(editor, node, state, app, api) {
   Object.assign(state, { picture: arrived ?? source, key: shown });
   const frameOf = (size) => (state.frame = arrived ? wholeFrame(size) : frameAfter(changes, size));
   const failed = () => {
-    if (!arrived || !node.graph) return;
+    // A server that was away is asked again when it is back.
+    if (!arrived) return api.addEventListener("reconnected", () => shown === state.key && (state.key = ""), { once: true });
+    if (!node.graph) return undefined;
     forgetPicture(tabOf(app), nameOf(node));
-    showPicture(editor, node, state, app, api);
+    return showPicture(editor, node, state, app, api);
   };
   editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf, failed);
 }
