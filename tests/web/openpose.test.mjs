@@ -33,6 +33,14 @@ test("a skeleton far outside is brought into the picture", () => {
   assert.ok(Object.values(joints).every(({ x, y }) => x >= 0 && x <= 200 && y >= 0 && y <= 100));
 });
 
+test("people of a larger picture are brought into this one together, each beside the other", () => {
+  const [left, right] = [400, 900].map((x) => body(18, (index) => [x + index, 500 + 10 * index]).people[0]);
+  const people = readOpenPose({ people: [left, right] }, SIZE);
+  const [[x0, y0], [x1, y1]] = [joint(people, "nose"), joint(people, "nose", 1)];
+  assert.ok(x1 - x0 > 100 && y0 === y1);
+  assert.ok(people.every(({ joints }) => Object.values(joints).every(({ x, y }) => x >= 0 && x <= 200 && y >= 0 && y <= 100)));
+});
+
 test("shares are of a canvas padded to 64 where one side of it is a multiple", () => {
   const place = (width, height) => joint(readOpenPose({ ...body(18, () => [0.5, 0.5]), canvas_width: width, canvas_height: height }, [width, height]), "nose");
   assert.deepEqual([place(600, 800), place(512, 700), place(512, 768)], [[300, 400], [256, 352], [256, 384]]);

@@ -7,7 +7,7 @@ import { activePerson, placedJoints } from "./queries.mjs";
 import { keepingShape, mapJoints } from "./sizes.mjs";
 import { isNear, rounded, withPerson } from "./edits.mjs";
 import { boxRound } from "./places.mjs";
-import { insideMap } from "./transform.mjs";
+import { insideMap, jointPlaces } from "./transform.mjs";
 import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 
 const BODY_KEYS = ["pose_keypoints_2d", "pose_keypoints"];
@@ -28,9 +28,8 @@ export function readOpenPose(value, size) {
   const frame = Array.isArray(value) ? value[0] : value;
   if (!Array.isArray(frame?.people)) return null;
   const people = frame.people.map((person) => withBody18(person)).filter(Boolean);
-  return people.map((person) => givenPerson(inPicture(person, size, frame)))
-    .filter((person) => Object.keys(PARTS).some((part) => Object.keys(person[part]).length > 0))
-    .map((person) => keptNear(person, size));
+  const read = people.map((person) => givenPerson(inPicture(person, size, frame)));
+  return keptNear(read.filter((person) => jointPlaces(person).length > 0), size);
 }
 
 /** The document of a text that the node reads as a POSE_KEYPOINT value, or null for any other text. */
@@ -105,11 +104,11 @@ function givenPerson(person) {
   return { ...read, ...Object.fromEntries(parts.map((part) => [part, given(read[part])])) };
 }
 
-/** A skeleton stays where it is as long as the node takes it; one of a larger picture is brought inside of this one. */
-function keptNear(person, size) {
-  const places = Object.keys(PARTS).flatMap((part) => Object.values(person[part])).map(({ x, y }) => [x, y]);
+/** Skeletons stay where they are as long as the node takes them; those of a larger picture are brought inside together. */
+function keptNear(people, size) {
+  const places = people.flatMap(jointPlaces);
   const back = places.every((place) => isNear(size, place)) ? (place) => place : insideMap(boxRound(places), size);
-  return mapJoints(person, (place) => back(place).map(rounded));
+  return people.map((person) => mapJoints(person, (place) => back(place).map(rounded)));
 }
 
 /** The document with more people, as far as there is room; the first one takes the place of an active one without joints. */
