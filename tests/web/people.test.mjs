@@ -140,3 +140,17 @@ test("placing goes on with a joint that is missing, whoever is active and whatev
   session.removePerson();
   assert.equal(session.next.name, "right_elbow");
 });
+
+test("a joint that an import took away, or a picture that came while it was placed, is selected no more", () => {
+  const session = new Session();
+  session.showPicture([100, 100]);
+  const found = (...flat) => ({ people: [{ pose_keypoints_2d: [...flat, ...Array(54 - flat.length).fill(0)] }], canvas_width: 100, canvas_height: 100 });
+  session.importPeople(found(40, 40, 1, 40, 50, 1));
+  session.select({ kind: "joint", part: "joints", name: "neck" });
+  session.importPeople(found(40, 40, 1));
+  assert.deepEqual([session.selection, session.perform({ name: "occluded" })], [null, false]);
+  session.setTool("place");
+  session.pointerDown([5, 5], 4);
+  session.showPicture([200, 100]);
+  assert.deepEqual([session.selection, session.perform({ name: "occluded" })], [null, false]);
+});

@@ -34,10 +34,10 @@ export class Session extends TextSession {
     this.#aim(this.next);
   }
 
-  /** After an edit the place tool does not aim at a joint that has its place by now: the next click would move it. */
+  /** After an edit nothing is selected that went, and the place tool aims at no joint that has its place by now. */
   commit(doc, merge = null) {
     super.commit(doc, merge);
-    this.#aim(this.next);
+    this.settle();
   }
 
   /** Choose one of TOOLS (keys.mjs). */
