@@ -48,4 +48,6 @@ def _add_section(found: ExtraFolders, section: dict[str, Any], beside: Path) -> 
         if name not in ("base_path", "is_default") and isinstance(lines, str):
             named = [line.strip() for line in lines.split("\n") if line.strip()]
             places = [Path(os.path.normpath(base / each)) for each in named]
-            folders.setdefault(NEW_NAMES.get(name, name), []).extend(places)
+            known = folders.setdefault(NEW_NAMES.get(name, name), [])
+            # Each default folder goes before all others, so the last one is searched first.
+            known[:] = [*reversed(places), *known] if folders is found.before else [*known, *places]

@@ -190,7 +190,7 @@ def _active_person(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     people = _list(value, "people", MAX_PEOPLE)
     if not people:
         return {}, "people"
-    active = value.get("active", 0)
+    active = 0 if value.get("active") is None else value["active"]
     if not isinstance(active, int) or isinstance(active, bool) or not 0 <= active < len(people):
         raise ValueError(
             f"points: active must be a person's number, 0 to {len(people) - 1}; got {_type_of(active)}."
@@ -205,7 +205,7 @@ def _part(
     person: Mapping[str, Any], part: str, names: tuple[str, ...], where: str
 ) -> tuple[dict[str, JointPoint], tuple[str, ...]]:
     """The placed joints of a part of a person, and the names of those that were taken away."""
-    joints = person.get(part, {})
+    joints = {} if person.get(part) is None else person[part]
     if not isinstance(joints, dict):
         raise ValueError(f'points: {where} must be {{"{part}": {{name: {{"x", "y"}}}}}}.')
     for name in joints:
@@ -221,7 +221,7 @@ def _part(
 def _joint(name: str, point: Any) -> JointPoint:
     if not isinstance(point, dict) or "x" not in point or "y" not in point:
         raise ValueError(f'points: {name} must be {{"x": number, "y": number}}; got {_type_of(point)}.')
-    state = point.get("state", DEFAULT_STATE)
+    state = DEFAULT_STATE if point.get("state") is None else point["state"]
     if state not in STATES:
         raise ValueError(
             f"points: the state of {name} must be one of {', '.join(STATES)}; got {_type_of(state)}."

@@ -9,7 +9,8 @@ import torch
 from figura.host import use_host
 from figura.host.editor_images import jpeg, read_image, show_first
 from figura.host.plain import PlainHost
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 RED = (200, 40, 30)
 
@@ -74,6 +75,21 @@ def test_a_playlist_opens_no_other_file(tmp_path, named):
     playlist.write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
     with pytest.raises(ValueError, match=r"a\.m3u8 cannot be read"):
         read_image(playlist)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_picture_that_is_cut_off_is_read_as_far_as_it_goes_as_loadimage_does(tmp_path, name):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    path = _save(tmp_path, name, Image.fromarray(noise))
+    path.write_bytes(path.read_bytes()[:-500])
+    assert read_image(path).size == (80, 60) and not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_a_picture_with_very_long_texts_is_read(tmp_path):
+    texts = PngInfo()
+    texts.add_text("Raw profile type xmp", "x" * 2_000_000, zip=True)
+    path = _save(tmp_path, "a.png", Image.new("RGB", (40, 24), RED), pnginfo=texts)
+    assert read_image(path).getpixel((5, 5)) == RED
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n broken"])

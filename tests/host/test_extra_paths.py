@@ -43,6 +43,15 @@ def test_folders_are_those_that_comfyui_adds(comfyui, tmp_path):
     }
 
 
+def test_of_several_default_folders_the_last_is_searched_first(tmp_path):
+    sections = """
+one: {base_path: /a, is_default: true, vae: "1\\n2"}
+two: {base_path: /b, is_default: true, vae: "3"}
+"""
+    (tmp_path / FILE).write_text(sections, encoding="utf-8")
+    assert extra_model_folders(tmp_path).before == {"vae": [Path("/b/3"), Path("/a/2"), Path("/a/1")]}
+
+
 def test_without_a_file_there_are_none(tmp_path):
     assert extra_model_folders(tmp_path) == ({}, {})
     assert default_extra_folders(tmp_path / "figura") == ({}, {})

@@ -7,7 +7,7 @@ import pytest
 import torch
 from figura.nodes.people import FiguraPointPrompt
 from figura.people.keypoints import BODY_18, HAND_21, STATES, Person, Pose
-from figura.people.points_json import MAX_POINTS, read_points_text
+from figura.people.points_json import MAX_POINTS, JointPoint, read_points_text
 from figura.people.prompt_kinds import PROMPT_KINDS
 from figura.people.prompts import PointPrompt, parse_points
 from hypothesis import example, given
@@ -98,6 +98,14 @@ def test_good_texts_give_a_prompt_or_say_what_the_kind_needs(said, kind):
 def test_keys_that_nobody_knows_change_nothing(said):
     plain = {key: value for key, value in said.items() if key != "note"}
     assert read_points_text(json.dumps(said)) == read_points_text(json.dumps(plain))
+
+
+def test_what_is_null_is_as_good_as_left_out():
+    knee = {"x": 1, "y": 2, "state": None}
+    person = {"joints": {"left_knee": knee}, "left_hand": None, "positive": None}
+    said = read_points_text(json.dumps({"active": None, "width": None, "people": [person]}))
+    assert said.joints["left_knee"] == JointPoint(1, 2, "given") and not said.left_hand
+    assert read_points_text('{"people": [{"joints": null}]}').says_nothing
 
 
 def test_hands_are_placed_scaled_and_shown_in_the_pose():

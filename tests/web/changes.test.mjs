@@ -26,6 +26,12 @@ test("scaling by a factor, to megapixels, and to a longest side", () => {
   assert.deepEqual(after("ImageScaleToMaxDimension", { largest_size: 512 }, [640, 448]).size, [512, 358]);
 });
 
+test("halves are rounded as Python rounds them", () => {
+  assert.deepEqual(after("ImageScaleBy", { scale_by: 0.5 }, [1025, 1027]).size, [512, 514]);
+  assert.deepEqual(after("ImageScale", { width: 0, height: 1, crop: "disabled" }, [5, 2]).size, [2, 1]);
+  assert.deepEqual(after("ImageScale", { width: 100, height: 100, crop: "center" }, [101, 100]).box, [0, 0, 101, 100]);
+});
+
 test("a cut stays inside the picture, a pad reaches beyond it", () => {
   assert.deepEqual(after("ImageCrop", { width: 512, height: 100, x: 500, y: 10 }, [640, 448]), { size: [140, 100], box: [500, 10, 640, 110] });
   assert.deepEqual(after("ImagePadForOutpaint", { left: 10, top: 20, right: 30, bottom: 40 }, [100, 100]), { size: [140, 160], box: [-10, -20, 130, 140] });

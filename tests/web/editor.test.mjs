@@ -107,3 +107,16 @@ test("Space drags the picture until it is released, or the focus goes elsewhere"
   click(300, 300);
   assert.equal(points(), 2);
 });
+
+test("files that are dropped while the text is shown are taken, texts are left to the text field", async () => {
+  editor.toggle("text");
+  nextFrame();
+  const drop = (type, dataTransfer) => send(editor.parts.area, type, { dataTransfer });
+  const file = { type: "application/json", size: 99, text: async () => '{"version": 1, "positive": [[3, 4]]}' };
+  const files = { types: ["Files"], files: [file], getData: () => "" };
+  assert.ok(drop("dragover", files).isPrevented && drop("drop", files).isPrevented);
+  await null;
+  await null;
+  assert.deepEqual(JSON.parse(editor.text).positive, [[3, 4]]);
+  assert.equal(drop("drop", { types: ["text/plain"], files: [], getData: () => NECK }).isPrevented, false);
+});

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BODY_18 } from "../../web/points/document/joints.mjs";
 import { insertPeople, readOpenPose, writeOpenPose } from "../../web/points/document/openpose.mjs";
-import { readDocument } from "../../web/points/document/reading.mjs";
+import { MAX_PEOPLE, readDocument } from "../../web/points/document/reading.mjs";
 import { Session } from "../../web/points/session.mjs";
 import { takeFiles, takeText } from "../../web/points/ui/transfer.mjs";
 
@@ -31,6 +31,14 @@ test("shares of the sides are scaled by the picture, also when a joint lies a li
 test("a skeleton far outside is brought into the picture", () => {
   const [{ joints }] = readOpenPose(body(18, (index) => [1000, 500 + 10 * index]), SIZE);
   assert.ok(Object.values(joints).every(({ x, y }) => x >= 0 && x <= 200 && y >= 0 && y <= 100));
+});
+
+test("people of a larger picture are brought into this one together, each beside the other", () => {
+  const [left, right] = [400, 900].map((x) => body(18, (index) => [x + index, 500 + 10 * index]).people[0]);
+  const people = readOpenPose({ people: [left, right] }, SIZE);
+  const [[x0, y0], [x1, y1]] = [joint(people, "nose"), joint(people, "nose", 1)];
+  assert.ok(x1 - x0 > 100 && y0 === y1);
+  assert.ok(people.every(({ joints }) => Object.values(joints).every(({ x, y }) => x >= 0 && x <= 200 && y >= 0 && y <= 100)));
 });
 
 test("shares are of a canvas padded to 64 where one side of it is a multiple", () => {
@@ -108,6 +116,37 @@ test("what is copied can be pasted again", () => {
   assert.deepEqual(again[0].joints, doc.people[0].joints);
   assert.deepEqual(again[0].left_hand.wrist.x, 11);
   assert.equal(JSON.parse(writeOpenPose(doc, SIZE))[0].people[0].pose_keypoints_2d.length, 3 * BODY_18.length);
+});
+
+test("hands are copied and pasted like bodies: as given, and without a body, too", () => {
+  const hand = { wrist: { x: 11, y: 12, state: "given" }, thumb_1: { x: 14, y: 12, state: "given" } };
+  const { doc } = readDocument(JSON.stringify({ width: 200, height: 100, people: [{ left_hand: hand }] }));
+  const session = new Session();
+  session.showPicture(SIZE);
+  takeText({ session }, writeOpenPose(doc, SIZE));
+  assert.deepEqual(session.doc.people.map(({ left_hand }) => left_hand), [hand]);
+  takeText({ session }, JSON.stringify(body(18, (index) => [index, index])));
+  assert.deepEqual([session.doc.people.length, session.doc.people[0].left_hand], [2, hand]);
+  const bodiless = { people: [{ pose_keypoints_2d: [], hand_right_keypoints_2d: flat(21, (index) => [30 + index, 40]) }] };
+  assert.equal(readOpenPose(bodiless, SIZE)[0].right_hand.wrist.state, "given");
+});
+
+test("a text whose first person has no body is still the pose that the node reads", () => {
+  const text = JSON.stringify({ people: [{ pose_keypoints_2d: null }, ...body(18, () => [9, 9]).people], canvas_width: 100, canvas_height: 100 });
+  const session = new Session();
+  session.load(text);
+  assert.deepEqual(session.doc.people.map(({ joints }) => joints.nose.x), [9]);
+});
+
+test("pasted people for whom there is no room replace nobody, and that is said", () => {
+  const session = new Session();
+  session.showPicture(SIZE);
+  const people = Array.from({ length: MAX_PEOPLE - 1 }, () => ({ joints: { nose: { x: 1, y: 1 } } }));
+  session.load(JSON.stringify({ width: 200, height: 100, people }));
+  takeText({ session }, JSON.stringify({ people: [1, 2, 3].flatMap((at) => body(18, () => [9 * at, 9]).people) }));
+  assert.equal(session.doc.people.length, MAX_PEOPLE);
+  assert.equal(session.doc.people.at(-1).joints.nose.x, 9);
+  assert.match(session.message, /At most 64/);
 });
 
 test("a pasted text is a pose, a points text, or nothing", () => {

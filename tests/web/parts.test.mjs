@@ -164,6 +164,12 @@ function detected(x, names = ["nose", "neck", "right_shoulder"]) {
   return { pose_keypoints_2d: flat, hand_left_keypoints_2d: null, face_keypoints_2d: null };
 }
 
+test("keyboards with other letters give the commands of the same keys", () => {
+  assert.deepEqual(keyCommand({ key: "\u044f", code: "KeyZ", ctrlKey: true }), { name: "undo" });
+  assert.deepEqual(keyCommand({ key: "\u03c0", code: "KeyP" }), { name: "tool", tool: "place" });
+  assert.deepEqual([keyCommand({ key: "w", code: "KeyZ" }), keyCommand({ key: "\u00fc", code: "BracketLeft" })], [{ name: "tool", tool: "whole" }, null]);
+});
+
 test("detected joints are imported at the picture's size", () => {
   const frame = { people: [detected(50)], canvas_width: 200, canvas_height: 100 };
   const { doc, joints, people } = importPeople(emptyDocument(100, 100), frame);

@@ -118,3 +118,39 @@ test("a copy of a history goes on by itself", () => {
   copy.push("x");
   assert.deepEqual([history.present, history.redo(), history.undo(), history.undo()], ["b", "c", "b", "a"]);
 });
+
+test("placing goes on with a joint that is missing, whoever is active and whatever was put in meanwhile", () => {
+  const session = new Session();
+  session.showPicture([100, 100]);
+  const joint = (x, y) => ({ x, y, state: "given" });
+  const second = { joints: { nose: joint(80, 8), neck: joint(80, 20) } };
+  session.load(JSON.stringify({ width: 100, height: 100, people: [{ joints: { nose: joint(1, 1) } }, second] }));
+  session.setTool("place");
+  assert.equal(session.next.name, "neck");
+  session.setPerson(1);
+  assert.equal(session.next.name, "right_shoulder");
+  session.pointerDown([5, 5], 4);
+  session.pointerUp();
+  assert.deepEqual(session.doc.people[1].joints.neck, joint(80, 20));
+  session.addPerson();
+  assert.equal(session.next.name, "nose");
+  const found = { pose_keypoints_2d: [40, 40, 1, 40, 50, 1, ...Array(48).fill(0)] };
+  session.importPeople({ people: [found], canvas_width: 100, canvas_height: 100 });
+  assert.equal(session.next.name, "right_shoulder");
+  session.removePerson();
+  assert.equal(session.next.name, "right_elbow");
+});
+
+test("a joint that an import took away, or a picture that came while it was placed, is selected no more", () => {
+  const session = new Session();
+  session.showPicture([100, 100]);
+  const found = (...flat) => ({ people: [{ pose_keypoints_2d: [...flat, ...Array(54 - flat.length).fill(0)] }], canvas_width: 100, canvas_height: 100 });
+  session.importPeople(found(40, 40, 1, 40, 50, 1));
+  session.select({ kind: "joint", part: "joints", name: "neck" });
+  session.importPeople(found(40, 40, 1));
+  assert.deepEqual([session.selection, session.perform({ name: "occluded" })], [null, false]);
+  session.setTool("place");
+  session.pointerDown([5, 5], 4);
+  session.showPicture([200, 100]);
+  assert.deepEqual([session.selection, session.perform({ name: "occluded" })], [null, false]);
+});

@@ -155,3 +155,45 @@ test("a picture that a run gave is kept for its tab, and by the tab's path when 
   assert.equal(loaded.arrivedPicture(same, "root:9", "key").filename, "came.png");
   assert.equal(loaded.arrivedPicture(another, "root:9", "key"), null);
 });
+
+/** The pictures that are asked for from now on. */
+function watchPictures(context) {
+  const [asked, { Image }] = [[], globalThis];
+  context.after(() => { globalThis.Image = Image; });
+  globalThis.Image = class { set src(address) { this.address = address; asked.push(this); } };
+  return asked;
+}
+
+test("a picture that could not be loaded is asked for again when the server is back", (context) => {
+  const asked = watchPictures(context);
+  const shown = fill(page);
+  asked.at(-1).onerror();
+  look(shown);
+  assert.equal(asked.length, 1);
+  page.api.dispatchEvent(new Event("reconnected"));
+  look(shown);
+  assert.deepEqual([asked.length, asked[1].address], [2, asked[0].address]);
+  page.api.dispatchEvent(new Event("reconnected"));
+  look(shown);
+  assert.equal(asked.length, 2);
+});
+
+test("a picture that came in and is gone gives way to the one before the nodes that nobody knows", async (context) => {
+  const asked = watchPictures(context);
+  const shown = fill(page);
+  const { nodes } = shown.node.graph;
+  Object.assign(shown.node.graph.links[2], { origin_id: 4 });
+  shown.node.graph.links[4] = { id: 4, origin_id: 1, origin_slot: 0, target_id: 4, target_slot: 0 };
+  nodes.push({ id: 4, type: "Mystery", graph: shown.node.graph, inputs: [{ name: "image", type: "IMAGE", link: 4 }], widgets: [], outputs: [{ type: "IMAGE", links: [2] }] });
+  answer(page, shown, await run(page, shown), 10, "came.png");
+  look(shown);
+  assert.match(asked.at(-1).address, /came\.png/);
+  asked.at(-1).onerror();
+  assert.match(asked.at(-1).address, /A\.png/);
+  asked.at(-1).onerror();
+  const { length } = asked;
+  look(shown);
+  assert.equal(asked.length, length);
+  answer(page, shown, await run(page, shown), 10, "again.png");
+  assert.match(asked.at(-1).address, /again\.png/);
+});

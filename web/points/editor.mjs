@@ -133,8 +133,9 @@ export class PointsEditor {
    * @param {string} note stands in the status line while nothing else does
    * @param {function} frameOf gives for its size [width, height] px {size, box}: the size that the node gets, and which part
    * of the picture that is
+   * @param {function} failed is called when there is no such picture
    */
-  setPicture(address, note = "", frameOf = (size) => ({ size, box: [0, 0, ...size] })) {
+  setPicture(address, note = "", frameOf = (size) => ({ size, box: [0, 0, ...size] }), failed = () => {}) {
     const ask = (this.#asked += 1);
     this.#note = note;
     if (address === null) return this.#showImage(null);
@@ -144,6 +145,7 @@ export class PointsEditor {
       if (ask !== this.#asked) return;
       this.#note = say("note.notLoaded");
       this.#showImage(null);
+      failed();
     };
     image.src = address;
     this.refresh();

@@ -9,7 +9,7 @@ import { insertPeople } from "./document/openpose.mjs";
 import { addPerson, removePerson, setActive } from "./document/people.mjs";
 import { applyPose } from "./document/poses.mjs";
 import {
-  hasHand, jointOf, missingAfter, missingJoints, placeOf, suggestedPlace, targetsOf,
+  hasHand, jointOf, missingAfter, missingJoints, placedJoints, placeOf, suggestedPlace, targetsOf,
 } from "./document/queries.mjs";
 import { centreOf } from "./document/places.mjs";
 import { MAX_PEOPLE } from "./document/reading.mjs";
@@ -32,6 +32,12 @@ export class Session extends TextSession {
   settle() {
     if (!this.doc || !placeOf(this.doc, this.selection)) this.selection = null;
     this.#aim(this.next);
+  }
+
+  /** After an edit nothing is selected that went, and the place tool aims at no joint that has its place by now. */
+  commit(doc, merge = null) {
+    super.commit(doc, merge);
+    this.settle();
   }
 
   /** Choose one of TOOLS (keys.mjs). */
@@ -126,7 +132,6 @@ export class Session extends TextSession {
       return;
     }
     if (drag.draws && doc[drag.draws]) this.selection = { kind: "box", box: drag.draws };
-    if (drag.placed && drag.target.kind === "joint") this.#aim(this.next);
     this.commit(doc);
   }
 
@@ -201,16 +206,16 @@ export class Session extends TextSession {
     if (!this.doc) return;
     this.selection = null;
     this.commit(applyPose(this.doc, name, this.size));
-    this.#aim(this.next);
-    this.changed();
   }
 
   /** Put people of a pasted pose (see openpose.mjs) into the document. */
   insertPeople(people) {
     if (!this.doc || people.length === 0) return void this.say(say("say.none"));
-    this.selection = null;
-    this.commit(insertPeople(this.doc, people));
-    this.say(say("say.pasted", { people: count(people.length, "count.person") }));
+    const before = this.doc.people.length - (placedJoints(this.doc).length === 0);
+    this.#turnTo(insertPeople(this.doc, people));
+    const put = this.doc.people.length - before;
+    const isAll = put === people.length;
+    this.say(isAll ? say("say.pasted", { people: count(put, "count.person") }) : say("say.most", { number: MAX_PEOPLE }));
   }
 
   /** Select the next thing (1) or the one before (-1); at the end nothing, and false: Tab leaves the canvas. */
@@ -243,8 +248,6 @@ export class Session extends TextSession {
     const doc = edits.setJoint(this.doc, part, name, edits.nearby(this.size, place), "given");
     this.selection = { kind: "joint", part, name };
     this.commit(doc);
-    this.#aim({ part, name });
-    this.changed();
     return true;
   }
 
@@ -278,7 +281,6 @@ export class Session extends TextSession {
     if (!point) return;
     this.selection = { kind: "joint", part, name };
     this.commit(adoptGhost(this.doc, { part, name, point }));
-    this.#aim(this.next);
   }
 
   /** Make all ghosts of the active person joints of the text; false when there are none. */
@@ -286,29 +288,31 @@ export class Session extends TextSession {
     const ghosts = listGhosts(this.ghosts.person);
     if (ghosts.length === 0) return false;
     this.commit(adoptGhosts(this.doc, ghosts));
-    this.#aim(this.next);
     this.say(say("say.importedPose", { joints: count(ghosts.length, "count.joint") }));
     return true;
   }
 
   /** Make another person the active one. */
   setPerson(index) {
-    this.selection = null;
     this.drag = null;
-    this.commit(setActive(this.doc, index));
+    this.#turnTo(setActive(this.doc, index));
   }
 
   addPerson() {
     if (!this.doc) return;
     if (this.doc.people.length >= MAX_PEOPLE) return void this.say(say("say.most", { number: MAX_PEOPLE }));
-    this.selection = null;
-    this.commit(addPerson(this.doc));
+    this.#turnTo(addPerson(this.doc));
   }
 
   removePerson() {
-    if (!this.doc) return;
+    if (this.doc) this.#turnTo(removePerson(this.doc));
+  }
+
+  /** Another person is active in this document: nothing is selected, and placing begins at its first missing joint. */
+  #turnTo(doc) {
     this.selection = null;
-    this.commit(removePerson(this.doc));
+    this.next = null;
+    this.commit(doc);
   }
 
   /** Put detected people (one picture of a POSE_KEYPOINT value) into the document, and say who found them. */

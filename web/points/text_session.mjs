@@ -68,6 +68,7 @@ export class TextSession {
     this.#picture = size;
     this.drag = null;
     this.read();
+    this.settle();
     this.changed();
   }
 

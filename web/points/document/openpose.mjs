@@ -3,11 +3,11 @@
 import { CONFIDENT, detectedPerson, KEYS, STATES_KEY } from "./detected.mjs";
 import { BODY_18, HAND_21, PARTS } from "./joints.mjs";
 import { addPerson } from "./people.mjs";
-import { activePerson } from "./queries.mjs";
+import { activePerson, placedJoints } from "./queries.mjs";
 import { keepingShape, mapJoints } from "./sizes.mjs";
 import { isNear, rounded, withPerson } from "./edits.mjs";
 import { boxRound } from "./places.mjs";
-import { insideMap } from "./transform.mjs";
+import { insideMap, jointPlaces } from "./transform.mjs";
 import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 
 const BODY_KEYS = ["pose_keypoints_2d", "pose_keypoints"];
@@ -28,18 +28,17 @@ export function readOpenPose(value, size) {
   const frame = Array.isArray(value) ? value[0] : value;
   if (!Array.isArray(frame?.people)) return null;
   const people = frame.people.map((person) => withBody18(person)).filter(Boolean);
-  return people.map((person) => givenPerson(inPicture(person, size, frame)))
-    .filter(({ joints }) => Object.keys(joints).length > 0)
-    .map((person) => keptNear(person, size));
+  const read = people.map((person) => givenPerson(inPicture(person, size, frame)));
+  return keptNear(read.filter((person) => jointPlaces(person).length > 0), size);
 }
 
 /** The document of a text that the node reads as a POSE_KEYPOINT value, or null for any other text. */
 export function poseDocument(text, size) {
   const value = text.includes(BODY_KEYS[0]) ? parsed(text) : null;
   const frame = Array.isArray(value) ? value[0] : value;
-  if (!frame?.people?.[0]?.[BODY_KEYS[0]]) return null;
+  if (!Object.hasOwn(frame?.people?.[0] ?? {}, BODY_KEYS[0])) return null;
   const canvas = canvasOf(frame);
-  const people = readOpenPose(value, canvas ?? size).slice(0, MAX_PEOPLE);
+  const people = readOpenPose(value, canvas ?? size)?.filter(({ joints }) => Object.keys(joints).length > 0).slice(0, MAX_PEOPLE) ?? [];
   return { ...emptyDocument(...(canvas ?? size)), people: people.length > 0 ? people : [emptyPerson()] };
 }
 
@@ -87,7 +86,7 @@ function sharesTo(size, canvas) {
 function withBody18(person) {
   const flat = person?.[BODY_KEYS.find((key) => Array.isArray(person?.[key]))] ?? [];
   const joint = (index) => flat.slice(3 * index, 3 * index + 3);
-  const body = { 54: () => flat, 75: () => FROM_BODY_25.flatMap(joint), 51: () => fromCoco(joint) }[flat.length]?.();
+  const body = { 0: () => [], 54: () => flat, 75: () => FROM_BODY_25.flatMap(joint), 51: () => fromCoco(joint) }[flat.length]?.();
   return body ? { ...person, [KEYS.joints]: body } : null;
 }
 
@@ -97,25 +96,26 @@ function fromCoco(joint) {
   return FROM_COCO_17.flatMap((index) => (index === null ? neck : joint(index)));
 }
 
-/** Joints that were pasted are given, as long as nothing else is said of them. */
+/** Joints that were pasted are given, as long as nothing else is said of them; of those of hands nothing is. */
 function givenPerson(person) {
   const read = detectedPerson(person, null);
-  if (Array.isArray(person[STATES_KEY])) return read;
+  const parts = Object.keys(PARTS).filter((part) => part !== "joints" || !Array.isArray(person[STATES_KEY]));
   const given = (joints) => Object.fromEntries(Object.entries(joints).map(([name, joint]) => [name, { ...joint, state: "given" }]));
-  return { ...read, ...Object.fromEntries(Object.keys(PARTS).map((part) => [part, given(read[part])])) };
+  return { ...read, ...Object.fromEntries(parts.map((part) => [part, given(read[part])])) };
 }
 
-/** A skeleton stays where it is as long as the node takes it; one of a larger picture is brought inside of this one. */
-function keptNear(person, size) {
-  const places = Object.keys(PARTS).flatMap((part) => Object.values(person[part])).map(({ x, y }) => [x, y]);
+/** Skeletons stay where they are as long as the node takes them; those of a larger picture are brought inside together. */
+function keptNear(people, size) {
+  const places = people.flatMap(jointPlaces);
   const back = places.every((place) => isNear(size, place)) ? (place) => place : insideMap(boxRound(places), size);
-  return mapJoints(person, (place) => back(place).map(rounded));
+  return people.map((person) => mapJoints(person, (place) => back(place).map(rounded)));
 }
 
-/** The document with more people; the first one takes the active person's place if that has no joints. */
+/** The document with more people, as far as there is room; the first one takes the place of an active one without joints. */
 export function insertPeople(doc, people) {
-  return people.slice(0, MAX_PEOPLE).reduce((done, person) => {
-    const start = Object.values(activePerson(done).joints).some(Boolean) ? addPerson(done) : done;
+  return people.reduce((done, person) => {
+    const start = placedJoints(done).length > 0 ? addPerson(done) : done;
+    if (placedJoints(start).length > 0) return done;
     const { joints, left_hand, right_hand } = person;
     return withPerson(start, { ...activePerson(start), joints, left_hand, right_hand });
   }, doc);

@@ -51,13 +51,14 @@ export function otherSide(name) {
 
 function mapPerson(doc, map) {
   const person = mapJoints(activePerson(doc), map);
-  const [before, after] = [activePerson(doc), person].map(placesOf);
+  const [before, after] = [activePerson(doc), person].map(jointPlaces);
   if (after.length === 0) return doc;
   const back = mapInto(boxRound(after), boxRoundBoth(pictureOf(doc), boxRound(before)));
   return withPerson(doc, mapJoints(person, (place) => back(place).map(rounded)));
 }
 
-function placesOf(person) {
+/** Where a person's joints are. */
+export function jointPlaces(person) {
   return Object.keys(PARTS).flatMap((part) => Object.values(person[part])).filter(Boolean).map(({ x, y }) => [x, y]);
 }
 

@@ -19,10 +19,10 @@ const PLAIN = {
 
 /**
  * The command of a key press, or null.
- * @param {{key: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean, altKey?: boolean}} event
+ * @param {{key: string, code?: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean, altKey?: boolean}} event
  */
 export function keyCommand(event) {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = event.key.length === 1 ? letterOf(event).toLowerCase() : event.key;
   if (event.altKey) return null;
   if (event.ctrlKey || event.metaKey) return controlCommand(key, event.shiftKey);
   if (Object.hasOwn(ARROWS, key)) return { name: "nudge", by_px: ARROWS[key].map((step) => step * (event.shiftKey ? FAR_PX : 1)) };
@@ -30,6 +30,11 @@ export function keyCommand(event) {
   if (Object.hasOwn(TOOL_KEYS, key)) return { name: "tool", tool: TOOL_KEYS[key] };
   if (Object.hasOwn(WHOLE, key)) return WHOLE[key];
   return Object.hasOwn(PLAIN, key) ? { name: PLAIN[key] } : null;
+}
+
+/** A key of a keyboard with other letters, such as Greek or Cyrillic ones, counts as the Latin one at its place. */
+function letterOf({ key, code }) {
+  return key > "\u007f" ? /^Key([A-Z])$/.exec(code)?.[1] ?? key : key;
 }
 
 function controlCommand(key, shift) {

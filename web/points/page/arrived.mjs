@@ -60,6 +60,13 @@ export function arrivedPicture(tab, name, key) {
   return valueFor(key, pictures.get(tab, name) ?? before.get(placeOf(tab, name)));
 }
 
+/** The picture that came in is gone: a server that starts again empties its folder of temporary files. */
+export function forgetPicture(tab, name) {
+  pictures.set(tab, name, null);
+  before.delete(placeOf(tab, name));
+  stored.delete(placeOf(tab, name));
+}
+
 function valueFor(key, kept) {
   return kept && key !== null && kept.key === key ? kept.value : null;
 }

@@ -16,8 +16,14 @@ export function frameAfter(changes, size) {
 
 const MEGAPIXEL = 1024 * 1024;
 
+/** As Python rounds: halves go to the even number. */
+function rounded(value) {
+  const floor = Math.floor(value);
+  return value - floor === 0.5 ? floor + Math.abs(floor % 2) : Math.round(value);
+}
+
 function scaled(frame, width, height) {
-  return { ...frame, size: [Math.max(Math.round(width), 1), Math.max(Math.round(height), 1)] };
+  return { ...frame, size: [Math.max(rounded(width), 1), Math.max(rounded(height), 1)] };
 }
 
 /** A part of the picture, [x0, y0, x1, y1] px of what the node gets; it may reach beyond it. */
@@ -32,7 +38,7 @@ function cut({ size, box }, part) {
 function scale(frame, { width, height, crop }) {
   const [w, h] = frame.size;
   if (width === 0 && height === 0) return frame;
-  const to = [width || Math.max(1, Math.round((w * height) / h)), height || Math.max(1, Math.round((h * width) / w))];
+  const to = [width || Math.max(1, rounded((w * height) / h)), height || Math.max(1, rounded((h * width) / w))];
   return scaled(crop === "center" ? cutToShape(frame, to) : frame, ...to);
 }
 
@@ -40,14 +46,14 @@ function scale(frame, { width, height, crop }) {
 function cutToShape(frame, [width, height]) {
   const [w, h] = frame.size;
   const [old, wanted] = [w / h, width / height];
-  const x = old > wanted ? Math.round((w - w * (wanted / old)) / 2) : 0;
-  const y = old < wanted ? Math.round((h - h * (old / wanted)) / 2) : 0;
+  const x = old > wanted ? rounded((w - w * (wanted / old)) / 2) : 0;
+  const y = old < wanted ? rounded((h - h * (old / wanted)) / 2) : 0;
   return cut(frame, [x, y, w - x, h - y]);
 }
 
 function totalPixels(frame, { megapixels, resolution_steps: step = 1 }) {
   const by = Math.sqrt((megapixels * MEGAPIXEL) / (frame.size[0] * frame.size[1]));
-  return scaled(frame, ...frame.size.map((side) => Math.round((side * by) / step) * step));
+  return scaled(frame, ...frame.size.map((side) => rounded((side * by) / step) * step));
 }
 
 function largestSide(frame, { largest_size: largest }) {

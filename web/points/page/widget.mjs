@@ -4,7 +4,7 @@
 import { PointsEditor } from "../editor.mjs";
 import { say, setLanguage } from "../words/words.mjs";
 import { moveIn, moveOut, nameOf } from "./again.mjs";
-import { arrivedPicture, arrivedPose, keepArrived } from "./arrived.mjs";
+import { arrivedPicture, arrivedPose, forgetPicture, keepArrived } from "./arrived.mjs";
 import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mjs";
 import { takePicture } from "./drops.mjs";
 import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
@@ -142,7 +142,14 @@ function showPicture(editor, node, state, app, api) {
   if (shown === state.key) return;
   Object.assign(state, { picture: arrived ?? source, key: shown });
   const frameOf = (size) => (state.frame = arrived ? wholeFrame(size) : frameAfter(changes, size));
-  editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf);
+  const failed = () => {
+    // A server that was away is asked again when it is back.
+    if (!arrived) return api.addEventListener("reconnected", () => shown === state.key && (state.key = ""), { once: true });
+    if (!node.graph) return undefined;
+    forgetPicture(tabOf(app), nameOf(node));
+    return showPicture(editor, node, state, app, api);
+  };
+  editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf, failed);
 }
 
 function pageOf(app) {

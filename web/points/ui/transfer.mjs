@@ -7,7 +7,7 @@ import { say } from "../words/words.mjs";
 /** Listen on the element of an editor. Nothing of it reaches the page, which would open a picture as a workflow. */
 export function listenForTransfers(editor, element) {
   const listen = (name, work) => element.addEventListener(name, (event) => {
-    if (isTyping(editor)) return event.stopPropagation();
+    if (isTyping(editor) && !holdsFiles(event)) return event.stopPropagation();
     if (work(event) === false) return undefined;
     event.preventDefault();
     return event.stopPropagation();
@@ -26,6 +26,11 @@ export function listenForTransfers(editor, element) {
 /** The text field has a clipboard of its own. */
 function isTyping({ parts }) {
   return parts.area.matches(":focus");
+}
+
+/** Files that are dropped on the text field are taken, too: the browser would leave the page for them. */
+function holdsFiles({ dataTransfer }) {
+  return Boolean(dataTransfer?.types.includes("Files"));
 }
 
 function writeTo({ session }, clipboard) {
