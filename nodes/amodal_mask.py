@@ -155,12 +155,13 @@ def complete_one(
         visible_mask: (H,W) in 0..1.
         pose: whose joints count when there is no prompt with joints.
         prompt: joints and boxes, in pixels of a picture of any size.
-        box: of the whole person, in pixels of the mask; counts before the prompt's.
+        box: of the whole person, in pixels of the mask; counts before the prompt's. An empty one is none.
         seed: of the latent numbers.
         variety: how far they may lie from the middle.
     """
     height, width = visible_mask.shape
     joints, region = NOBODY, None
+    box = None if box is None or box.is_empty else box
     if pose is not None:
         joints = owner_of(fitted(pose, height, width), visible_mask)
     if prompt is not None:

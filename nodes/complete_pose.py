@@ -102,13 +102,14 @@ def complete_pose(net: PoseCompletion, pose: Pose, box: Box | None, seed: int, v
     Args:
         net: proposes joints.
         pose: the people, in pixels.
-        box: of the whole person, in pixels; None if it is not known.
+        box: of the whole person, in pixels; None, or an empty one, if it is not known.
         seed: of the proposals.
         variety: how far they may differ; 0 is the one in the middle.
 
     Returns:
         The pose; somebody of whom nothing is known stays as they are, and the log says so.
     """
+    box = None if box is None or box.is_empty else box
     people = pose.people or ((Person(np.zeros((18, 3), np.float32)),) if box is not None else ())
     owner = None if box is None else _owner(people, box)
     done = []

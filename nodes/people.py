@@ -256,7 +256,7 @@ class FiguraPointPrompt:
             _coordinates(prompts[0], prompts[0].visible_joints, prompts[0].positive_px),
             _coordinates(prompts[0], prompts[0].negative_px),
         )
-        box = None if boxes is None else boxes[0]
+        box = None if boxes is None or boxes[0].is_empty else boxes[0]
         shown = [] if poses is None else _editor_poses(poses[0], box, width, height, person)
         return {"ui": {EDITOR_POSES: shown, EDITOR_PICTURE: [show_first(pixels)]}, "result": result}
 

@@ -39,6 +39,8 @@ BODY18_FROM_COCO17 = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 
 COCO_SHOULDERS = (5, 6)
 FACE_POINTS = 70
 LARGEST_CANVAS = 2**20
+LARGEST_NUMBER = 1e9
+"""Of a point: as in the points text."""
 NORMALISED_CANVAS_MULTIPLE = 64
 NORMALISED_UP_TO = 2.0
 """Shares of the sides: a joint may lie a little outside of its picture."""
@@ -243,7 +245,8 @@ def _body18(body: np.ndarray | None) -> np.ndarray:
 def _read_points(
     person: Mapping[str, Any], key: str, counts: tuple[int, ...], where: str
 ) -> np.ndarray | None:
-    value = person.get(key)
+    # OpenPose before 1.2 wrote the keys without their end.
+    value = person.get(key, person.get(key.removesuffix("_2d")))
     if value is None or (isinstance(value, Sequence) and len(value) == 0):
         return None
     try:
@@ -254,8 +257,8 @@ def _read_points(
     if len(points) not in counts:
         lengths = " or ".join(str(3 * count) for count in counts)
         raise ValueError(f"{where}: '{key}' must hold {lengths} numbers (x, y, c); got {_brief(value)}.")
-    if np.isinf(points).any():
-        raise ValueError(f"{where}: '{key}' holds an infinite number.")
+    if (np.abs(points) > LARGEST_NUMBER).any():
+        raise ValueError(f"{where}: '{key}' holds an infinite number, or one beyond {LARGEST_NUMBER:g}.")
     absent = np.isnan(points).any(axis=1) | (points[:, :2] == SENTINEL).all(axis=1)
     absent |= points[:, 2] < CONFIDENT
     points[absent] = 0.0

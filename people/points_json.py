@@ -25,12 +25,13 @@ from typing import Any
 import numpy as np
 
 from .boxes import Box
-from .keypoints import BODY_18, GIVEN, HAND_21, NORMALISED_UP_TO, STATES, read_pose_keypoint
+from .keypoints import BODY_18, GIVEN, HAND_21, NORMALISED_UP_TO, STATES, Person, read_pose_keypoint
 
 VERSION = 1
 MAX_POINTS = 256
 MAX_PEOPLE = 64
 DEFAULT_STATE = GIVEN
+POSE_KEYS = {"pose_keypoints_2d", "pose_keypoints"}
 
 
 @dataclass(frozen=True)
@@ -135,16 +136,18 @@ def _literal(text: str) -> Any:
 
 
 def _is_pose(value: Any) -> bool:
-    """Whether a value is a POSE_KEYPOINT: one picture, or a list of them."""
+    """Whether a value is a POSE_KEYPOINT: one picture, or a list. OpenPose's versions are fractions."""
     frame = value[0] if isinstance(value, list) and value else value
     people = frame.get("people") if isinstance(frame, dict) else None
-    first = people[0] if isinstance(people, list) and people else None
-    return isinstance(first, dict) and "pose_keypoints_2d" in first
+    if people == []:
+        return isinstance(value, list) or isinstance(frame.get("version"), float)
+    first = people[0] if isinstance(people, list) else None
+    return isinstance(first, dict) and not POSE_KEYS.isdisjoint(first)
 
 
 def _read_pose(value: Any) -> PointsText:
-    """The first person with joints of the first picture of a POSE_KEYPOINT, as given joints; a pose that says
-    how its joints came to be known, as the editor copies it, keeps that.
+    """The first person with joints, or else a hand, of the first picture of a POSE_KEYPOINT, as given joints;
+    a pose that says how its joints came to be known, as the editor copies it, keeps that.
     """
     frame = value[0] if isinstance(value, list) else value
     has_canvas = frame.get("canvas_width") is not None and frame.get("canvas_height") is not None
@@ -154,9 +157,10 @@ def _read_pose(value: Any) -> PointsText:
     except ValueError as error:
         raise ValueError(f"points: {error}") from None
     people = [person for person in pose.people if person.is_present]
+    people = people or [person for person in pose.people if _hands(person)]
     if not people:
         return PointsText()
-    furthest = max(float(person.body[:, :2].max()) for person in people)
+    furthest = max(float(part[:, :2].max()) for person in people for part in (person.body, *_hands(person)))
     sides = (pose.width, pose.height) if has_canvas or furthest <= NORMALISED_UP_TO else (None, None)
     (person, *_) = people
     return PointsText(
@@ -166,6 +170,10 @@ def _read_pose(value: Any) -> PointsText:
         left_hand=_given(HAND_21, person.left_hand),
         right_hand=_given(HAND_21, person.right_hand),
     )
+
+
+def _hands(person: Person) -> list[np.ndarray]:
+    return [hand for hand in (person.left_hand, person.right_hand) if hand is not None]
 
 
 def _given(

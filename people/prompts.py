@@ -130,7 +130,7 @@ def parse_points(
         width, height: of the picture in pixels.
         kind: name of the kind of prompt.
         pose: the joints that were detected, in pixels of its own size.
-        box: the first box of the kind that the text has not, in pixels of the picture.
+        box: the first box of the kind that the text has not, in pixels of the picture; an empty one is none.
         person: which person of `pose`; None takes the one nearest to the text's points, or else to the box,
             or else the one with most joints.
 
@@ -142,6 +142,7 @@ def parse_points(
             outside it, and when the kind needs joints or a box and there are none.
     """
     boxes = prompt_kind(kind).boxes
+    box = None if box is None or box.is_empty else box
     said = _to_image(read_points_text(text), width, height)
     chosen = _choose_person(pose, said, box, person)
     seen = _rescaled(chosen, pose, width, height)

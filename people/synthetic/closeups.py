@@ -47,7 +47,8 @@ class SyntheticHands:
 @torch.no_grad()
 def render_hands(seeds: Sequence[int], size: int = 128, device: torch.device | str = "cpu") -> SyntheticHands:
     """The hands of these seeds: both sides, skins, sleeves, backgrounds, turned every way, mostly upright."""
-    rows = [_render(int(seed), size, device) for seed in seeds]
+    with torch.inference_mode():  # see render_people
+        rows = [_render(int(seed), size, device) for seed in seeds]
     images, masks, joints, left, captions = zip(*rows, strict=True)
     sides = torch.tensor(left, device=device)
     return SyntheticHands(

@@ -99,6 +99,15 @@ def test_a_box_alone_gives_a_person_and_nobody_at_all_a_warning(caplog) -> None:
     assert "cannot be completed" in caplog.text
 
 
+def test_a_frame_in_which_no_box_was_found_is_completed_as_without_one() -> None:
+    given = value(person())
+    assert run(given, bounding_box=[[]])[0] == run(given)[0]
+    box = {"x": 20, "y": 9, "width": 60, "height": 110}
+    first, second = run([*given, *given], bounding_box=[[], [box]])[0]
+    assert first == run(given)[0][0] and second != run(given, seed=1)[0][0]
+    assert run(value(), bounding_box=[[]])[0][0]["people"] == []
+
+
 def test_batches_that_do_not_match_are_named() -> None:
     with pytest.raises(ValueError, match="bounding_box has 3 entries"):
         run(value(person()) * 2, bounding_box=[[0, 0, 9, 9]] * 3)

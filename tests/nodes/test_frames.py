@@ -160,3 +160,18 @@ def test_an_empty_frame_has_no_amodal_mask() -> None:
     amodal, hidden = FiguraAmodalMask().run(masks(0.3, None), 0, 2, 0.5, poses(0.3, None))
     assert amodal.shape == (4, SIDE, SIDE) and amodal[0].any() and amodal[2].any()
     assert not amodal[[1, 3]].any() and not hidden[[1, 3]].any()
+
+
+def test_a_frame_in_which_no_box_was_found_is_as_good_as_without_one() -> None:
+    pose, far = poses(0.4), write_pose_keypoint([standing(0.05, SIDE, SIDE)])[0]["people"][0]
+    far["pose_keypoints_2d"][9:] = [0.0] * 45
+    both = [{**pose[0], "people": [far, *pose[0]["people"]]}]
+    plain = FiguraPointPrompt().run(frames(1), "pose", "", both)
+    boxed = FiguraPointPrompt().run(frames(1), "pose", "", both, [[]])
+    assert boxed["result"][2] == plain["result"][2]
+    assert boxed["ui"]["figura_poses"] == plain["ui"]["figura_poses"]
+    with pytest.raises(ValueError, match="needs a box"):
+        FiguraPointPrompt().run(frames(1), "pose_full_box", "", pose, [[]])
+    alone, _ = FiguraAmodalMask().run(masks(0.4), 0, 1, 0.0, pose)
+    same, _ = FiguraAmodalMask().run(masks(0.4), 0, 1, 0.0, pose, bounding_box=[[]])
+    assert torch.equal(same, alone)

@@ -144,6 +144,15 @@ def test_none_parts_nested_lists_and_empty_people():
     assert pose.people == ()
 
 
+def test_files_of_older_openpose_are_read():
+    hand = [10.0, 20.0, 0.9] * 21
+    (new,) = read_pose_keypoint(frame([30.0, 40.0, 0.9] * 18, hand_left_keypoints_2d=hand))
+    person = {"pose_keypoints": [30.0, 40.0, 0.9] * 18, "hand_left_keypoints": hand}
+    (old,) = read_pose_keypoint({**frame([]), "people": [person]})
+    np.testing.assert_array_equal(old.people[0].body, new.people[0].body)
+    np.testing.assert_array_equal(old.people[0].left_hand, new.people[0].left_hand)
+
+
 def test_people_may_come_as_an_array():
     (written,) = frame(body().ravel())["people"]
     for count in (0, 1, 2):
@@ -175,6 +184,7 @@ def test_a_missing_canvas_takes_the_pictures_size():
         (frame(np.ones(10)), "51 or 54 or 75 numbers"),
         (frame(["x"] * 54), "51 or 54 or 75 numbers"),
         (frame(np.full(54, np.inf)), "infinite"),
+        (frame(np.full(54, 1e39)), "infinite"),
         (frame(np.ones(54), hand_left_keypoints_2d=5), "hand_left_keypoints_2d"),
     ],
 )

@@ -192,6 +192,26 @@ class TestOtherForms:
             "nose": "detected", "neck": "occluded",
         }  # fmt: skip
 
+    def test_a_file_of_older_openpose_is_read(self):
+        text = json.dumps({"version": 1.1, "people": [{"pose_keypoints": [30, 40, 1] * 18}]})
+        assert len(read_points_text(text).joints) == 18
+
+    @pytest.mark.parametrize(
+        "value",
+        [{"version": 1.3, "people": []}, [{"people": [], "canvas_width": 64, "canvas_height": 48}]],
+    )
+    def test_a_pose_of_nobody_says_nothing(self, value):
+        assert read_points_text(json.dumps(value)).says_nothing
+        with pytest.raises(ValueError, match="needs joints, and there are none"):
+            parse_points(json.dumps(value), 100, 200)
+
+    @pytest.mark.parametrize("canvas", [{}, {"canvas_width": 64, "canvas_height": 48}])
+    def test_a_pose_of_a_hand_alone_places_the_hand(self, canvas):
+        person = {"pose_keypoints_2d": [0, 0, 0] * 18, "hand_right_keypoints_2d": [20, 30, 1] * 21}
+        read = read_points_text(json.dumps([{"people": [person], **canvas}]))
+        assert not read.joints and len(read.right_hand) == 21
+        assert (read.right_hand["wrist"].x, read.width) == (20, canvas.get("canvas_width"))
+
     def test_without_a_canvas_pixels_are_the_pictures_and_shares_are_of_it(self):
         shares = {"people": [{"pose_keypoints_2d": [0.5, 0.25, 1] * 17 + [0.5, 1.02, 1]}]}
         prompt = parse_points(json.dumps(shares), 100, 200)

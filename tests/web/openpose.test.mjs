@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BODY_18 } from "../../web/points/document/joints.mjs";
-import { insertPeople, readOpenPose, writeOpenPose } from "../../web/points/document/openpose.mjs";
+import { insertPeople, poseDocument, readOpenPose, writeOpenPose } from "../../web/points/document/openpose.mjs";
 import { MAX_PEOPLE, readDocument } from "../../web/points/document/reading.mjs";
 import { Session } from "../../web/points/session.mjs";
 import { takeFiles, takeText } from "../../web/points/ui/transfer.mjs";
@@ -173,4 +173,14 @@ test("of dropped files a picture goes before a pose, and what is neither is not 
   const video = { name: "me.mp4", type: "video/mp4", size: 5e9, text: () => assert.fail("read") };
   await takeFiles(editor, [video]);
   assert.deepEqual([pictures, session.message], [["me.png"], "This is no pose, no points text and no picture."]);
+});
+
+test("the editor takes what the node takes for a pose: older keys, and nobody", () => {
+  const old = { version: 1.1, people: [{ pose_keypoints: flat(18, () => [30, 40]), hand_left_keypoints: flat(21, () => [50, 60]) }] };
+  const [person] = poseDocument(JSON.stringify(old), SIZE).people;
+  assert.deepEqual([person.joints.nose.x, person.left_hand.wrist.x], [30, 50]);
+  for (const nobody of [{ version: 1.3, people: [] }, [{ people: [], canvas_width: 64, canvas_height: 48 }]]) {
+    assert.deepEqual(Object.keys(poseDocument(JSON.stringify(nobody), SIZE).people[0].joints), []);
+  }
+  assert.equal(poseDocument(JSON.stringify({ version: 1, people: [] }), SIZE), null);
 });

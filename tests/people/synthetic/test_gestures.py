@@ -71,6 +71,10 @@ def test_close_ups_show_one_hand_in_the_middle(hands: SyntheticHands) -> None:
     assert [text.split()[1] == "left" for text in hands.captions] == hands.left.tolist()
 
 
+def test_networks_may_learn_from_the_close_ups(hands: SyntheticHands) -> None:
+    assert not any(getattr(hands, name).is_inference() for name in ("images", "masks", "joints", "left"))
+
+
 def test_a_close_up_depends_on_its_seed_alone(hands: SyntheticHands) -> None:
     some = render_hands([SEEDS[9], SEEDS[2]])
     for name in ("images", "masks", "joints", "left"):

@@ -53,6 +53,10 @@ def test_select_keeps_rows_of_everything(people: SyntheticPeople) -> None:
     assert_same(select(people, kept), picked(people, [0, 2]))
 
 
+def test_networks_may_learn_from_the_pictures(people: SyntheticPeople) -> None:
+    assert not any(value.is_inference() for value in tensors(people).values())
+
+
 def test_shapes_and_ranges(people: SyntheticPeople) -> None:
     count = len(SEEDS)
     assert people.occluded.shape == people.cutout.shape == (count, 3, 128, 128)

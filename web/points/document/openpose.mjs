@@ -10,6 +10,7 @@ import { boxRound } from "./places.mjs";
 import { insideMap, jointPlaces } from "./transform.mjs";
 import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 
+// OpenPose before 1.2 wrote the keys without their end.
 const BODY_KEYS = ["pose_keypoints_2d", "pose_keypoints"];
 const FROM_BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 // The neck is no joint of COCO: it lies between the shoulders.
@@ -34,12 +35,21 @@ export function readOpenPose(value, size) {
 
 /** The document of a text that the node reads as a POSE_KEYPOINT value, or null for any other text. */
 export function poseDocument(text, size) {
-  const value = text.includes(BODY_KEYS[0]) ? parsed(text) : null;
+  const value = text.includes('"people"') ? parsed(text) : null;
   const frame = Array.isArray(value) ? value[0] : value;
-  if (!Object.hasOwn(frame?.people?.[0] ?? {}, BODY_KEYS[0])) return null;
+  if (!isPose(frame, Array.isArray(value))) return null;
   const canvas = canvasOf(frame);
-  const people = readOpenPose(value, canvas ?? size)?.filter(({ joints }) => Object.keys(joints).length > 0).slice(0, MAX_PEOPLE) ?? [];
+  const read = readOpenPose(value, canvas ?? size);
+  const bodies = read.filter(({ joints }) => Object.keys(joints).length > 0);
+  const people = (bodies.length > 0 ? bodies : read).slice(0, MAX_PEOPLE);
   return { ...emptyDocument(...(canvas ?? size)), people: people.length > 0 ? people : [emptyPerson()] };
+}
+
+/** Whether a frame is one of a pose. OpenPose's versions have fractions. */
+function isPose(frame, isListed) {
+  if (!Array.isArray(frame?.people)) return false;
+  if (frame.people.length === 0) return isListed || (typeof frame.version === "number" && !Number.isInteger(frame.version));
+  return BODY_KEYS.some((key) => Object.hasOwn(frame.people[0] ?? {}, key));
 }
 
 /** The value of a text of JSON; null when it is none. */
@@ -57,8 +67,10 @@ function canvasOf({ canvas_width: width, canvas_height: height }) {
 
 /** A person with its lists in pixels of the picture. */
 function inPicture(person, size, frame) {
-  const lists = Object.values(KEYS).map((key) =>
-    [key, Array.isArray(person[key]) ? listInPicture(person[key], key === KEYS.joints, size, canvasOf(frame)) : null]);
+  const lists = Object.values(KEYS).map((key) => {
+    const flat = person[key] ?? person[key.replace("_2d", "")];
+    return [key, Array.isArray(flat) ? listInPicture(flat, key === KEYS.joints, size, canvasOf(frame)) : null];
+  });
   return { ...person, ...Object.fromEntries(lists) };
 }
 
