@@ -8,7 +8,7 @@ import random
 import re
 import string
 import sys
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..host import get_host
+from ..host.pictures import as_far_as_it_goes
 from .jobs import is_file
 from .saving import DEFAULT_PREFIX, png_text, save_pngs
 
@@ -40,19 +41,21 @@ def image_files() -> list[str]:
     return sorted(name for name in files if (mimetypes.guess_type(name)[0] or "").startswith("image/"))
 
 
-def read_frames(path: Path) -> Iterator[Image.Image]:
+def read_frames(path: Path) -> list[Image.Image]:
     """Frames of an image file, turned upright by their EXIF orientation; of an MPO only the first."""
     try:
-        with Image.open(path) as file:
-            for frame in ImageSequence.Iterator(file):
-                frame = ImageOps.exif_transpose(frame)
-                yield _eight_bits(frame)
-                if file.format == "MPO":
-                    return
-    except (UnidentifiedImageError, SyntaxError, OSError, Image.DecompressionBombError) as error:
+        return as_far_as_it_goes(lambda: _frames(path))
+    except (UnidentifiedImageError, SyntaxError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{path} cannot be read as an image ({error}): choose another file for 'image'"
         ) from error
+
+
+def _frames(path: Path) -> list[Image.Image]:
+    with Image.open(path) as file:
+        count = 1 if file.format == "MPO" else None
+        frames = islice(ImageSequence.Iterator(file), count)
+        return [_eight_bits(ImageOps.exif_transpose(frame)) for frame in frames]
 
 
 def _eight_bits(frame: Image.Image) -> Image.Image:
@@ -86,7 +89,7 @@ class LoadImage:
         return {"required": {"image": (image_files(), {"image_upload": True})}}
 
     def load_image(self, image: str) -> tuple[torch.Tensor, torch.Tensor]:
-        frames = list(read_frames(annotated_path(image)))
+        frames = read_frames(annotated_path(image))
         same_size = [frame for frame in frames if frame.size == frames[0].size]
         images = torch.stack([to_tensor(frame.convert("RGB")) for frame in same_size])
         return images, torch.stack([alpha_mask(frame) for frame in same_size])
@@ -111,7 +114,7 @@ class LoadImageMask:
         return {"required": {"image": (image_files(), {"image_upload": True}), "channel": (channels,)}}
 
     def load_image(self, image: str, channel: str) -> tuple[torch.Tensor]:
-        picture = next(read_frames(annotated_path(image))).convert("RGBA")
+        picture = read_frames(annotated_path(image))[0].convert("RGBA")
         mask = to_tensor(picture.getchannel(channel[0].upper()))
         return ((1.0 - mask if channel == "alpha" else mask).unsqueeze(0),)
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..models.files import write_then_rename
 from .chosen import get_host
+from .pictures import as_far_as_it_goes
 
 MAX_PIXELS = 64_000_000
 """More than cameras have; a few bytes of a file can say any size, and memory is taken by what is said."""
@@ -31,24 +32,11 @@ def read_image(path: Path) -> Image.Image:
     Raises ValueError if it is neither, or too large.
     """
     try:
-        return _read_as_far_as_it_goes(path)
+        return as_far_as_it_goes(lambda: _read_picture(path))
     except UnidentifiedImageError:
         return _first_frame(path)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path.name} cannot be read as a picture") from error
-
-
-def _read_as_far_as_it_goes(path: Path) -> Image.Image:
-    """A file that is cut off, or whose texts are too long, is read a second time, as LoadImage reads it."""
-    try:
-        return _read_picture(path)
-    except (OSError, ValueError):
-        before = ImageFile.LOAD_TRUNCATED_IMAGES
-        ImageFile.LOAD_TRUNCATED_IMAGES = True
-        try:
-            return _read_picture(path)
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _read_picture(path: Path) -> Image.Image:

@@ -18,6 +18,7 @@ from figura.headless.stock_nodes import (
 from figura.host import use_host
 from figura.host.plain import PlainHost
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 
 @pytest.fixture
@@ -118,12 +119,22 @@ def test_a_file_that_is_no_image_is_a_clear_error(host, content):
         LoadImage().load_image("bad.png")
 
 
-def test_a_truncated_picture_is_a_clear_error(host):
-    Image.effect_noise((64, 64), 90).save(host.input_dir() / "cut.png")
-    whole = (host.input_dir() / "cut.png").read_bytes()
-    (host.input_dir() / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="cut.png cannot be read"):
-        LoadImage().load_image("cut.png")
+def test_a_picture_that_is_cut_off_is_read_as_far_as_it_goes_as_in_comfyui(host):
+    path = host.input_dir() / "cut.jpg"
+    Image.effect_noise((64, 64), 90).save(path, quality=95)
+    whole, _ = LoadImage().load_image("cut.jpg")
+    path.write_bytes(path.read_bytes()[:-1000])
+    cut, _ = LoadImage().load_image("cut.jpg")
+    assert cut.shape == whole.shape
+    assert torch.equal(cut[:, :8], whole[:, :8]) and not torch.equal(cut[:, -8:], whole[:, -8:])
+
+
+def test_a_picture_with_very_long_texts_is_read(host):
+    texts = PngInfo()
+    texts.add_text("Raw profile type xmp", "x" * 2_000_000, zip=True)
+    Image.new("RGB", (40, 24), (255, 0, 0)).save(host.input_dir() / "long.png", pnginfo=texts)
+    images, _ = LoadImage().load_image("long.png")
+    assert images.shape == (1, 24, 40, 3)
 
 
 def test_saved_pictures_count_on_and_carry_the_graph(host):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,8 +40,14 @@ def write_state(state: Mapping[str, object], place: Path) -> None:
 
 
 def read_state(path: Path) -> State:
-    """A checkpoint whose tensors are read from the file when they are looked at."""
-    state: State = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    """A checkpoint whose tensors are read from its file when looked at. ValueError names a bad one."""
+    try:
+        state: State = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({str(error).splitlines()[0]}): begin again with --no-resume, or choose "
+            "another --work folder"
+        ) from error
     return state
 
 

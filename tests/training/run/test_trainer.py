@@ -87,6 +87,15 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         trained(tmp_path, seed=9)
 
 
+@pytest.mark.parametrize("left", [0, 1000])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, left: int) -> None:
+    trained(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read .*--no-resume"):
+        trained(tmp_path)
+
+
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     recipe = fake.FakeRecipe()
     recipe.loss = lambda module, batch, generator: (module(batch["x"]).sum() * float("nan"), {})
