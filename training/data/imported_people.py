@@ -267,11 +267,13 @@ class PeopleReader:
         size: int,
     ) -> dict[str, Any]:
         """The person with another one of the index pasted over."""
-        if person.mask is None:
+        if person.silhouette is None:
             raise ValueError(
                 f"{person.file} has a person without a mask: take annotations with segmentations"
             )
-        mask = (cut(torch.from_numpy(person.mask)[None].float(), square, size, edge=False) > 0.5).float()
+        mask = (
+            cut(torch.from_numpy(person.silhouette.mask())[None].float(), square, size, edge=False) > 0.5
+        ).float()
         over, hiding = hidden_by(content, number, mask, size)
         cutout = torch.where(mask > 0.5, image, torch.ones_like(image))
         return {
@@ -363,10 +365,10 @@ def hidden_by(content: Mapping[str, Any], number: int, mask: Tensor, size: int) 
         other = int(torch.randint(len(content["people"]), (1,), generator=generator))
         shift = [int(each) for each in torch.randint(-size // 2, size // 2 + 1, (2,), generator=generator)]
         person, _ = person_of(content, other)
-        if other == number or person.mask is None:
+        if other == number or person.silhouette is None:
             continue
         square = square_round(person, whole=False)
-        body = cut(torch.from_numpy(person.mask)[None].float(), square, size, edge=False)
+        body = cut(torch.from_numpy(person.silhouette.mask())[None].float(), square, size, edge=False)
         covering = moved(body > 0.5, shift)
         share = float((covering * mask).sum() / mask.sum().clamp(min=1))
         if COVERED[0] <= share <= COVERED[1]:

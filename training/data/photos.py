@@ -25,12 +25,30 @@ VISIBLE = 2
 """COCO's flag of a joint that can be seen; 1 is one that is labelled though something covers it."""
 
 
+class Silhouette:
+    """A mask (H,W) as bits of the part that holds it: thousands of people's masks fit into the memory."""
+
+    def __init__(self, mask: np.ndarray) -> None:
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        self.shape = mask.shape
+        self.part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        inside = mask[self.part]
+        self.inside, self.bits = inside.shape, np.packbits(inside)
+
+    def mask(self) -> np.ndarray:
+        """(H,W) bool."""
+        mask = np.zeros(self.shape, bool)
+        count = self.inside[0] * self.inside[1]
+        mask[self.part] = np.unpackbits(self.bits, count=count).reshape(self.inside)
+        return mask
+
+
 @dataclass(frozen=True, eq=False)
 class PhotographedPerson:
     """One annotated person on a photograph of height x width pixels.
 
     box: px. area: px^2, as COCO's object keypoint similarity counts it. joints: (17,3) x_px, y_px, COCO's
-    flag 0, 1 or 2. mask: (H,W) bool. hands: (2,21,3) of COCO-WholeBody, left and right, x_px, y_px, score.
+    flag 0, 1 or 2. hands: (2,21,3) of COCO-WholeBody, left and right, x_px, y_px, score.
     """
 
     file: Path
@@ -39,8 +57,13 @@ class PhotographedPerson:
     box: Box
     area: float
     joints: np.ndarray | None
-    mask: np.ndarray | None
+    silhouette: Silhouette | None
     hands: np.ndarray | None = None
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(H,W) bool; None where nobody drew one."""
+        return None if self.silhouette is None else self.silhouette.mask()
 
     def image(self) -> Tensor:
         """The photograph (3,H,W) in 0..1, upright, or as it is stored where that was annotated.
@@ -153,7 +176,8 @@ def _person_on(file: Path, annotation: Mapping[str, Any], height: int, width: in
     box = _box(annotation.get("bbox"), joints, mask)
     area = box.width * box.height if mask is None else float(mask.sum())
     area = float(annotation.get("area") or area)
-    return PhotographedPerson(file, height, width, box, area, joints, mask, _hands(annotation))
+    silhouette = None if mask is None else Silhouette(mask)
+    return PhotographedPerson(file, height, width, box, area, joints, silhouette, _hands(annotation))
 
 
 def _joints(values: Any, file: Path) -> np.ndarray | None:

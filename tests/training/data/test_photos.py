@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from figura.training.data.photos import decode_segmentation, open_photos, read_counts
+from figura.training.data.photos import Silhouette, decode_segmentation, open_photos, read_counts
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 pycocotools = pytest.importorskip("pycocotools.mask")
@@ -61,6 +63,16 @@ def test_polygons_are_filled_as_pycocotools_does_up_to_their_edges() -> None:
     theirs = pycocotools.decode(pycocotools.merge(pycocotools.frPyObjects(polygons, HEIGHT, WIDTH))) > 0
     assert (ours & theirs).sum() / (ours | theirs).sum() > 0.95
     assert ours[15, 12] and ours[34, 27] and not ours[15, 27]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40))
+def test_a_kept_silhouette_is_the_mask_in_an_eighth_of_its_bytes(seed: int, height: int, width: int) -> None:
+    drawn = np.random.default_rng(seed)
+    mask = drawn.random((height, width)) < 0.1
+    mask[drawn.integers(height), drawn.integers(width)] = True
+    kept = Silhouette(mask)
+    assert np.array_equal(kept.mask(), mask) and kept.mask().dtype == bool
+    assert kept.bits.nbytes <= -(-mask.nbytes // 8)
 
 
 def test_a_person_has_what_the_annotation_has(tmp_path: Path) -> None:
