@@ -30,7 +30,7 @@ from ..data.photographic import photographed
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
-GESTURE_SHARE, DECODED_SHARE = 0.7, 0.35
+GESTURE_SHARE, DECODED_SHARE = 0.5, 0.35
 MARGINS, TURN, SHIFT = (1.3, 2.0), 0.35, 0.08
 COARSEST = 34
 
