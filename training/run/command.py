@@ -17,6 +17,12 @@ from ..recipes.public import TOKENIZER, base_files, check_base
 from .recipe import BF16_COPY, FALLS, OPTIMIZERS, Recipe, changed_plan, check_plan
 from .trainer import train
 
+OF_NETWORKS = {
+    "steps": "--steps", "minutes": "--minutes", "batch": "--batch", "accumulation": "--accumulation",
+    "lr": "--lr", "lora": "--lora", "base": "--base", "start": "--from", "setting": "--setting",
+}  # fmt: skip
+OF_DATA = {"count": "--count", "held_out": "--held-out", "pairs": "--pairs"}
+"""Options by where they count; all others have defaults of their own or count for both."""
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
@@ -122,9 +128,7 @@ def train_command(args: argparse.Namespace) -> int:
     Raises ImportError that names the extra `train` where its packages are missing, ValueError for numbers of
     which no run can be made.
     """
-    for name, count in (("count", args.count), ("held-out", args.held_out), ("draws", args.draws)):
-        if count is not None and count < 1:
-            raise ValueError(f"--{name} is {count}; 1 or more is accepted")
+    _check_options(args)
     if args.recipe in DATA_STEPS:
         {
             "data": build_data, "perception_data": build_perception_data, "hands_data": build_hands,
@@ -157,6 +161,18 @@ def train_command(args: argparse.Namespace) -> int:
         full_size=bool(args.base),
     )  # fmt: skip
     return 0 if scores is not None else 1
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """ValueError for counts below 1, and options for data where a network learns, or the other way round."""
+    for name, count in (("count", args.count), ("held-out", args.held_out), ("draws", args.draws)):
+        if count is not None and count < 1:
+            raise ValueError(f"--{name} is {count}; 1 or more is accepted")
+    is_data = args.recipe in DATA_STEPS
+    given = [option for name, option in (OF_NETWORKS if is_data else OF_DATA).items() if getattr(args, name)]
+    if given:
+        what = "makes data, and no network learns" if is_data else "learns from data that are there"
+        raise ValueError(f"{args.recipe} {what}: {', '.join(given)} would not count. Leave that out")
 
 
 def named_number(setting: str) -> tuple[str, float]:

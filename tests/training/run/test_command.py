@@ -174,3 +174,16 @@ def test_every_setting_is_a_number_of_its_recipe() -> None:
             holder = getattr(recipe, "switches", recipe)
             number = getattr(holder, setting, None) if hasattr(holder, setting) else getattr(recipe, setting)
             assert isinstance(number, float), (name, setting)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "told"),
+    [
+        ("text", "--count 9 --held-out 2", "--count, --held-out would not count"),
+        ("data", "--count 9 --steps 3 --lr 1", "--steps, --lr would not count"),
+    ],
+)
+def test_options_that_do_not_count_are_told(tmp_path: Path, recipe: str, words: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        command.main([recipe, "--data", str(tmp_path), *words.split()])
+    assert not list(tmp_path.iterdir())
