@@ -63,8 +63,7 @@ def complete_images(
         model: PHAC or pix2gestalt.
         images: (B,3,H,W) in 0..1.
         visible_masks: (B,1,H,W), 1 on the visible part of the person.
-        prompts: in the pixels of the pictures; each is read by the ControlNet of its kind.
-        texts: one for each picture.
+        prompts, texts: one for each picture; prompts are in its pixels, read by the ControlNet of their kind.
         seed: picture i is made with seed + i.
         on_step: called after every prediction; may raise, which ends the sampling.
         settings: steps, cfg, control_strength, scheduler ... of `sampling.complete`.
@@ -94,8 +93,7 @@ def complete_images(
             [texts[row] for row in rows], seed=[seed + row for row in rows], on_step=step, **settings,
         )  # fmt: skip
         white = torch.full_like(images[rows], WHITE)
-        whole = torch.ones_like(coarse[:, :1])
-        return stitch_all(white, coarse, whole, own)[0], latents.cpu()
+        return stitch_all(white, coarse, torch.ones_like(coarse[:, :1]), own)[0], latents.cpu()
 
     kinds = [fitted[row].prompt.kind for row in present]
     order = [[present[index] for index in rows] for rows in _by_kind(kinds, at_once(model))]
