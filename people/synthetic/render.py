@@ -94,7 +94,7 @@ def render_people(
     _check(seeds, size, occlusion, view, background)
     poses = seeds if pose_seeds is None else pose_seeds
     options = Options(size, device, occlusion, view, background, photographs, patterns)
-    with torch.inference_mode():  # a tenth faster than without gradients
+    with torch.inference_mode():  # 7 % faster than with what gradients need
         rows = [_render(int(seed), int(pose), options) for seed, pose in zip(seeds, poses, strict=True)]
     # Stacked outside of it: networks learn from the pictures.
     stacked = {

@@ -271,9 +271,8 @@ class PeopleReader:
             raise ValueError(
                 f"{person.file} has a person without a mask: take annotations with segmentations"
             )
-        mask = (
-            cut(torch.from_numpy(person.silhouette.mask())[None].float(), square, size, edge=False) > 0.5
-        ).float()
+        drawn = torch.from_numpy(person.silhouette.mask())[None].float()
+        mask = (cut(drawn, square, size, edge=False) > 0.5).float()
         over, hiding = hidden_by(content, number, mask, size)
         cutout = torch.where(mask > 0.5, image, torch.ones_like(image))
         return {
