@@ -184,3 +184,15 @@ test("the editor takes what the node takes for a pose: older keys, and nobody", 
   }
   assert.equal(poseDocument(JSON.stringify({ version: 1, people: [] }), SIZE), null);
 });
+
+test("a text of a hand alone shows the hand, and beside a body only people with bodies", () => {
+  const hand = Array.from({ length: 21 }, () => [20, 30, 1]).flat();
+  const body = Array.from({ length: 18 }, () => [9, 9, 1]).flat();
+  const canvas = { canvas_width: 64, canvas_height: 48 };
+  const handAlone = { pose_keypoints_2d: Array(54).fill(0), hand_right_keypoints_2d: hand };
+  const [person] = poseDocument(JSON.stringify({ people: [handAlone], ...canvas }), [64, 48]).people;
+  assert.equal(Object.keys(person.right_hand).length, 21);
+  assert.equal(person.right_hand.wrist.x, 20);
+  const both = poseDocument(JSON.stringify({ people: [handAlone, { pose_keypoints_2d: body }], ...canvas }), [64, 48]);
+  assert.deepEqual(both.people.map(({ joints }) => Object.keys(joints).length), [18]);
+});
