@@ -40,6 +40,7 @@ from .recipe import (
     learning_rate_factor,
     random_generator,
 )
+from .start import digests_of, warn_of_others
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Trainer:
             cpu=plan.device == "cpu",
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=recipe.leaves_out)],
         )
+        self.digests = digests_of(init, start)
         torch.manual_seed(plan.seed)
         self.module = recipe.build(init)
         if start is not None:
@@ -253,6 +255,7 @@ class Trainer:
             return
         state = {
             "fingerprint": self._fingerprint(),
+            "digests": self.digests,
             "step": self.step,
             "seconds": self.seconds,
             "parameters": [p.detach() for p in self.average.parameters],
@@ -274,6 +277,7 @@ class Trainer:
                 f"{path} belongs to another run ({state['fingerprint']}, now {self._fingerprint()}): "
                 "choose another --work folder or --no-resume"
             )
+        warn_of_others(self.work, state.get("digests", self.digests), self.digests)
         self.step, self.seconds, scaler = state["step"], state["seconds"], state.get("scaler")
         del state
         fill(path, lambda kept: kept["parameters"], self.average.parameters)

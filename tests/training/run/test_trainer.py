@@ -87,6 +87,29 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         trained(tmp_path, seed=9)
 
 
+@pytest.mark.parametrize("changed", ["vae", "--from"])
+def test_a_run_that_goes_on_says_which_file_is_not_the_one_it_began_with(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changed: str
+) -> None:
+    files = {name: tmp_path / f"{name}.bin" for name in ("vae", "--from", "folder")}
+    for path in files.values():
+        path.mkdir() if path.stem == "folder" else path.write_bytes(b"first")
+    recipe = fake.FakeRecipe()
+    recipe.begin_with = lambda module, path: None
+
+    def begin() -> Trainer:
+        init = {name: path for name, path in files.items() if name != "--from"}
+        return Trainer(recipe, recipe.prepare(None, {}), init, PLAN, tmp_path / "work", start=files["--from"])
+
+    begin().save()
+    begin()
+    assert not caplog.records
+    files[changed].write_bytes(b"other")
+    assert begin().step == 0
+    assert [record.args[1] for record in caplog.records] == [changed]
+    assert "--no-resume" in caplog.text
+
+
 @pytest.mark.parametrize("left", [0, 1000])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, left: int) -> None:
     trained(tmp_path)
