@@ -266,7 +266,8 @@ class FiguraJoinPoses:
 
 
 def chosen_size(width: int, height: int, pose: Pose, side: int) -> Size:
-    """The picture's size; a side that had to be rounded is logged.
+    """The picture's size; a side that had to be rounded, or would be larger than any that can be asked for,
+    is logged.
 
     Args:
         width: in pixels; 0 follows from the height and the shape of the pose.
@@ -278,7 +279,13 @@ def chosen_size(width: int, height: int, pose: Pose, side: int) -> Size:
     for name, asked, got in (("width", width, size.width), ("height", height, size.height)):
         if asked not in (AUTOMATIC, got):
             logger.warning("%s %d was rounded to %d, a multiple of %d", name, asked, got, SIDE_MULTIPLE)
-    return size
+    within = Size(min(size.width, LARGEST_SIDE), min(size.height, LARGEST_SIDE))
+    if within != size:
+        logger.warning(
+            "the shape of the pose, %d x %d, asks for a picture of %d x %d pixels: %d x %d are drawn",
+            pose.width, pose.height, *size, *within,
+        )  # fmt: skip
+    return within
 
 
 NODE_CLASS_MAPPINGS = {

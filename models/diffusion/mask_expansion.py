@@ -10,7 +10,6 @@ is exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -74,15 +73,6 @@ class MaskExpansion:
         width = self.ring * (1.0 - fraction)
         ring = (self._distance > 0) & (self._distance <= width + _ROUNDING)
         return self.mask.masked_fill(ring, 0.0)
-
-    def for_fusion(self, steps: int) -> Callable[[int], Tensor]:
-        """The masks as `sampling.keep_known` asks for them: number of the step -> mask (B,1,h,w).
-
-        By equation (11) the latents that a step hands on are fused with that step's mask: step i begins with
-        the mask of step i-1, the first with the largest ring, and z_0 ends with the mask itself. ComfyUI's
-        samplers do the same.
-        """
-        return lambda step: self.at(step_fraction(max(step - 1, 0), steps))
 
 
 def expanded(mask: Tensor, fraction: float, ring: float) -> Tensor:

@@ -287,6 +287,7 @@ def refine_images(
         A `Refined` at the pictures' size. Outside invisible_masks every bit of `image` and `composite` is
         that of the input.
     """
+    wholly_seen(visible_masks, invisible_masks)
     size = (images.shape[-2], images.shape[-1])
     coarse, exact_masks = shown_part(coarse, visible_masks, invisible_masks, exact_masks)
     plans = [plan_region(size, refiner.size, mask) for mask in invisible_masks]
@@ -374,3 +375,13 @@ def check_visible(masks: Tensor) -> None:
             f"{which} {said_of_empty(masks[empty[0]])}: nobody is visible there. Check the points or "
             "the pose that the mask was made from, or connect a mask of the visible part of the person"
         )
+
+
+def wholly_seen(visible_masks: Tensor, invisible_masks: Tensor) -> list[int]:
+    """Rows of the pictures in which the visible person covers all that may change; they are logged."""
+    changed, unseen = (invisible_masks > 0.5).flatten(1), (visible_masks <= 0.5).flatten(1)
+    rows: list[int] = (changed.any(1) & ~(changed & unseen).any(1)).nonzero().flatten().tolist()
+    if rows:
+        which = pictures_of(rows, len(changed))
+        log.warning("visible_mask covers all of invisible_mask in %s: nothing is hidden there", which)
+    return rows

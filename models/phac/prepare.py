@@ -18,7 +18,7 @@ from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
 from ..diffusion.compose import composite, cover
 from .base_picture import compose_base
 from .ground import split_ground
-from .pipeline import put_back, shown_part, with_somebody
+from .pipeline import put_back, shown_part, wholly_seen, with_somebody
 from .plans import ReadPrompt, as_geometry, box_mask, plan_prompts, plan_region, prompt_for
 from .sampling import Refined
 
@@ -155,7 +155,8 @@ def prepare_refinement(
         feather_px: width of the soft inner edge in pixels of the crop; None is half the usual dilation.
 
     Raises:
-        ValueError: when the visible person covers all that may change, or the size is no multiple of 8.
+        ValueError: when the visible person covers all that may change in every picture, or the size is no
+            multiple of 8.
     """
     _check_size(size)
     _check_apart(visible_masks, invisible_masks)
@@ -194,10 +195,9 @@ def _check_something(masks: Tensor, name: str) -> None:
 
 
 def _check_apart(visible_masks: Tensor, invisible_masks: Tensor) -> None:
-    seen, changed = visible_masks > 0.5, invisible_masks > 0.5
-    covered = changed.flatten(1).any(1) & ~(changed & ~seen).flatten(1).any(1)
-    if bool(covered.any()):
-        which = in_picture("visible_mask", int(covered.nonzero()[0]), len(covered))
+    rows, some = wholly_seen(visible_masks, invisible_masks), (invisible_masks > 0.5).flatten(1).any(1)
+    if rows and len(rows) == int(some.sum()):
+        which = in_picture("visible_mask", rows[0], len(visible_masks))
         raise ValueError(
             f"{which} covers all of invisible_mask: then nothing is hidden. Are both masks connected to "
             "their own inputs?"

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -194,28 +193,6 @@ def _pixel(hits: Hits, rays: Tensor, camera: Camera, side: int) -> Tensor:
     """(R,): metres of the surface that a pixel covers."""
     x, y, z = (hits.normal * rays).unbind(0)
     return hits.distance * (camera.size / (camera.focal_px * side)) / (x + y + z).abs().clamp_min(0.08)
-
-
-def load_backgrounds(folder: str | Path) -> list[Tensor]:
-    """Photographs (3, H, W) 0..1 of a folder and the folders in it, at most 1024 pixels a side.
-
-    Raises ValueError for a folder without pictures.
-    """
-    from PIL import Image
-    from torchvision.transforms.functional import pil_to_tensor
-
-    found = sorted(
-        p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
-    )
-    images = []
-    for path in found:
-        with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((1024, 1024))
-            images.append(pil_to_tensor(small).float() / 255)
-    if not images:
-        raise ValueError(f"no .jpg, .png or .webp in {folder}; give a folder of photographs without people")
-    return images
 
 
 def _crop(draws: Draws, photograph: Tensor, size: int) -> Tensor:

@@ -46,6 +46,14 @@ def test_the_shape_of_the_pose_is_that_of_the_picture(sampler: Any) -> None:
     assert 0 <= image.min() and image.max() <= 1 and skeleton.any()
 
 
+@pytest.mark.parametrize(("shape", "size"), [((20000, 500), (4096, 512)), ((64, 6400), (512, 4096))])
+def test_no_picture_is_larger_than_what_can_be_asked_for(
+    shape: tuple[int, int], size: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert nodes.chosen_size(0, 0, Pose((), *shape), 512) == size
+    assert f"{size[0]} x {size[1]} are drawn" in caplog.text
+
+
 def test_sizes_are_rounded_and_that_is_said(sampler: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         image, _ = sampler(width=100, height=64)

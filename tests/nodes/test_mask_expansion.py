@@ -171,7 +171,10 @@ def denoiser(scheduler):
 
 
 def own_loop(predict, scheduler, known, noise, steps, expansion):
-    fuse = sampling.keep_known(scheduler, known, noise, expansion.for_fusion(steps))
+    def free(step: int) -> Tensor:  # the latents that a step hands on are fused with its own mask, eq. (11)
+        return expansion.at(step_fraction(max(step - 1, 0), steps))
+
+    fuse = sampling.keep_known(scheduler, known, noise, free)
     first = sampling.noised(scheduler, known, noise, int(timesteps_of(scheduler, steps)[0]))
     return sampling.sample(predict, first, scheduler, steps, fuse=fuse)
 

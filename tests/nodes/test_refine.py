@@ -80,6 +80,16 @@ def test_an_empty_mask_gives_the_picture_back_with_a_warning(
     assert "invisible_mask is empty" in caplog.text
 
 
+def test_a_visible_mask_over_all_that_may_change_is_said(
+    refiner: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = inputs(count=2)
+    given["visible_mask"][1] = given["invisible_mask"][1]
+    image, base, *_ = run(refiner, given)
+    assert torch.equal(base[1], given["image"][1]) and not torch.equal(base[0], given["image"][0])
+    assert "visible_mask covers all of invisible_mask in picture 2 of 2" in caplog.text
+
+
 def test_one_picture_serves_all_candidates(refiner: Any) -> None:
     given = inputs()
     given["coarse"] = torch.rand(3, 128, 128, 3)

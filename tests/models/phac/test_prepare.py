@@ -183,6 +183,15 @@ def test_masks_that_are_mixed_up_are_refused_and_an_empty_one_changes_nothing() 
     assert torch.equal(start.composite, image) and not start.alpha.any()
 
 
+def test_one_picture_of_a_batch_may_have_nothing_hidden(caplog: pytest.LogCaptureFixture) -> None:
+    (image, visible), (dilated, _) = scene(), hidden_masks()
+    two, seen, hidden = torch.cat([image] * 2), torch.cat([dilated, visible]), torch.cat([dilated] * 2)
+    both = prepare.prepare_refinement(two, torch.cat([coarse_on(1.0)] * 2), seen, hidden, SIZE)
+    alone = prepare.prepare_refinement(image, coarse_on(1.0), visible, dilated, SIZE)
+    assert torch.equal(both.composite[0], image[0]) and torch.equal(both.composite[1], alone.composite[0])
+    assert "in picture 1 of 2" in caplog.text
+
+
 @pytest.mark.parametrize("level", [0.0, 0.7, 1.0])
 def test_a_coarse_crop_goes_back_to_its_place(level: float) -> None:
     image, visible = scene()

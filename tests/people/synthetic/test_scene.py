@@ -1,7 +1,5 @@
 """What is behind a person is seen by the same camera and lit by the same lamps as they are."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from figura.people.synthetic import scene as scenes
@@ -9,9 +7,8 @@ from figura.people.synthetic.camera import Camera, frame_points, look_at
 from figura.people.synthetic.finishes import ROW
 from figura.people.synthetic.raycast import View
 from figura.people.synthetic.raycast import cast as cast_rays
-from figura.people.synthetic.scene import draw_behind, draw_surroundings, load_backgrounds, sample_scene
+from figura.people.synthetic.scene import draw_behind, draw_surroundings, sample_scene
 from figura.people.synthetic.shadows import cast
-from PIL import Image
 
 SEEDS = range(10_000_400, 10_000_424)
 SIZE = 64
@@ -123,17 +120,3 @@ def test_photographs_stand_behind_some_people(camera: Camera) -> None:
     first = drawn[used.index(True)]
     image, others = draw_surroundings(first, first.light(1), camera, SIZE)
     assert image.shape == (3, SIZE, SIZE) and others.max() == 0
-
-
-def test_backgrounds_are_read_from_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "more").mkdir()
-    Image.new("RGB", (2000, 1000), (10, 200, 30)).save(tmp_path / "more" / "wide.png")
-    Image.new("L", (40, 50), 128).save(tmp_path / "grey.jpg")
-    grey, wide = load_backgrounds(tmp_path)
-    assert grey.shape == (3, 50, 40) and wide.shape == (3, 512, 1024)
-    assert wide[:, 0, 0].tolist() == pytest.approx([10 / 255, 200 / 255, 30 / 255])
-
-
-def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no .jpg"):
-        load_backgrounds(tmp_path)
