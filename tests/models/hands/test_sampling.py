@@ -17,6 +17,7 @@ from figura.tests.models.hands import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 SIZE = tiny.SIZE
 GENERATOR, STAND_IN, BODY = tiny.tiny_generator(), tiny.tiny_stand_in(), tiny.tiny_body()
@@ -100,22 +101,36 @@ def test_noise_is_guided_and_the_mask_is_the_conditional_one(scale: float) -> No
     noise = predict(latents, t)
     expected = unconditional[:, :4] + scale * (conditional - unconditional)[:, :4]
     torch.testing.assert_close(noise, expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(predict.mask, conditional[:, 4:], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(predict.masks[0], conditional[:, 4:], atol=1e-5, rtol=1e-4)
 
 
-def test_the_mask_is_that_of_the_last_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    predicted: list[Tensor] = []
+@pytest.mark.parametrize(("steps", "counting"), [(1, 1), (2, 1), (5, 3)])
+def test_the_mask_is_the_mean_of_the_second_half_of_the_steps(
+    monkeypatch: pytest.MonkeyPatch, steps: int, counting: int
+) -> None:
+    watched: list[hands.NoiseAndMask] = []
 
     class Watched(hands.NoiseAndMask):
         def __call__(self, latents: Tensor, t: Tensor) -> Tensor:
-            noise = super().__call__(latents, t)
-            predicted.append(self.mask)
-            return noise
+            watched[:] = [self]
+            return super().__call__(latents, t)
 
     monkeypatch.setattr(hands, "NoiseAndMask", Watched)
-    images, masks = hands.generate_hands(GENERATOR, **close_ups(), steps=3)
-    assert len(predicted) == 3 and not torch.equal(predicted[1], predicted[2])
-    assert torch.equal(masks, hands.upsampled_mask(predicted[2], images))
+    images, masks = hands.generate_hands(GENERATOR, **close_ups(), steps=steps)
+    late = torch.stack(watched[0].masks)[-counting:].clamp(0, 1)
+    assert len(watched[0].masks) == steps
+    torch.testing.assert_close(masks, hands.upsampled_mask(late.mean(0), images))
+
+
+def test_outlines_drawn_from_cells_are_nearer_than_by_bilinear_interpolation() -> None:
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    disc = (((x - 60) ** 2 + (y - 70) ** 2) < 25**2).float()[None, None]
+    cells, pictures = F.avg_pool2d(disc, 8), torch.zeros(1, 3, 128, 128)
+    bilinear = F.interpolate(cells, (128, 128), mode="bilinear")
+    wrong = [
+        ((grown > 0.5) != (disc > 0.5)).sum() for grown in (hands.upsampled_mask(cells, pictures), bilinear)
+    ]
+    assert wrong[0] < wrong[1]
 
 
 def test_a_mask_beyond_its_range_is_clamped_before_it_grows() -> None:
