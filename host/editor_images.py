@@ -22,26 +22,45 @@ MAX_PIXELS = 64_000_000
 """More than cameras have; a few bytes of a file can say any size, and memory is taken by what is said."""
 MAX_SIDE = 65_500
 """Of a JPEG."""
+MEGA = 1_000_000
 QUALITY = 92
 _DEEP_GREY = 255
+
+
+class NotShownError(ValueError):
+    """A picture that the editor does not show. `said` tells the page why, whatever its language."""
+
+    def __init__(self, text: str, **said: Any) -> None:
+        super().__init__(text)
+        self.said = said
+
+
+def tag_of(path: Path) -> str:
+    """Tells a file from what stood under its name before."""
+    stat = path.stat()
+    return f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}"
 
 
 def read_image(path: Path) -> Image.Image:
     """A picture file, or the first frame of a video, as LoadImage gives it: RGB, upright, without alpha.
 
-    Raises ValueError if it is neither, or too large.
+    Raises NotShownError if it is neither, or too large.
     """
     try:
         return as_far_as_it_goes(lambda: _read_picture(path))
     except UnidentifiedImageError:
         return _first_frame(path)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path.name} cannot be read as a picture") from error
+    except Image.DecompressionBombError as error:
+        # Pillow says no more of it.
+        over = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise _too_large(path, f"more than {over} pixels", over=over) from error
+    except (OSError, SyntaxError) as error:
+        raise _unreadable(path) from error
 
 
 def _read_picture(path: Path) -> Image.Image:
     with Image.open(path) as opened:
-        _check_size(opened.width, opened.height)
+        _check_size(path, opened.width, opened.height)
         return _as_loaded(ImageOps.exif_transpose(opened))
 
 
@@ -51,9 +70,22 @@ def _as_loaded(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise ValueError(f"the picture has {width} x {height} pixels, which is more than is shown")
+        raise _too_large(path, f"{width} x {height} pixels", width=width, height=height)
+
+
+def _too_large(path: Path, size: str, **said: int) -> NotShownError:
+    text = (
+        f"{path.name} has {size}; the editor takes at most {MAX_PIXELS // MEGA} megapixels "
+        f"and {MAX_SIDE} pixels a side. Set the points on a smaller copy: they are scaled to this picture"
+    )
+    return NotShownError(text, problem="too_large", megapixels=MAX_PIXELS // MEGA, side=MAX_SIDE, **said)
+
+
+def _unreadable(path: Path) -> NotShownError:
+    text = f"{path.name} cannot be read as a picture or a video: save it again, as PNG or JPEG for example"
+    return NotShownError(text, problem="unreadable")
 
 
 VIDEOS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf,gif"
@@ -64,14 +96,14 @@ def _first_frame(path: Path) -> Image.Image:
     try:
         import av
     except ImportError:
-        raise ValueError(f"{path.name} cannot be read as a picture") from None
+        raise _unreadable(path) from None
     try:
         with av.open(str(path), options={"format_whitelist": VIDEOS}) as video:
-            _check_size(video.streams.video[0].width, video.streams.video[0].height)
+            _check_size(path, video.streams.video[0].width, video.streams.video[0].height)
             frame: Image.Image = next(video.decode(video=0)).to_image()
             return frame
     except (av.FFmpegError, StopIteration, IndexError) as error:
-        raise ValueError(f"{path.name} cannot be read as a picture or a video") from error
+        raise _unreadable(path) from error
 
 
 def jpeg(image: Image.Image) -> bytes:

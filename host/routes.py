@@ -1,7 +1,8 @@
 """The point editor's routes on ComfyUI's server. Nothing happens where no such server is.
 
 POST /figura/detect_pose: JSON that names a picture -> its people. GET /figura/example_person?seed=...: a PNG.
-GET /figura/picture?filename=...&subfolder=...&type=...: a JPEG of a picture or of a video's first frame.
+GET /figura/picture?filename=...&subfolder=...&type=...: a JPEG of a picture or of a video's first frame, with
+an ETag of the file; 304 to whoever has that already.
 All read only, work in one thread of their own, and answer mistakes with {"error": text}. See editor_data.
 """
 
@@ -77,16 +78,20 @@ async def picture(request: Any) -> Any:
     """Answer with a picture file, or a video's first frame, as LoadImage gives it, as a JPEG."""
     from aiohttp import web
 
-    def read() -> bytes:
+    def read() -> Any:
         from .editor_data import image_file
-        from .editor_images import jpeg, read_image
+        from .editor_images import jpeg, read_image, tag_of
 
-        return jpeg(read_image(image_file(dict(request.query), get_host())))
+        path = image_file(dict(request.query), get_host())
+        # Before the file is read: one that is written meanwhile has another tag.
+        tag = tag_of(path)
+        headers = {"Cache-Control": "no-cache", "ETag": f'"{tag}"'}
+        if any(known.value == tag for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=jpeg(read_image(path)), content_type="image/jpeg", headers=headers)
 
     async def answer() -> Any:
-        headers = {"Cache-Control": "no-cache"}
-        body = await _in_worker(request, read)
-        return web.Response(body=body, content_type="image/jpeg", headers=headers)
+        return await _in_worker(request, read)
 
     return await _answered(answer)
 
@@ -126,7 +131,7 @@ async def _answered(answer: Callable[[], Any]) -> Any:
     try:
         return await answer()
     except ValueError as error:
-        return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({"error": str(error), **getattr(error, "said", {})}, status=400)
     except FileNotFoundError as error:
         return web.json_response({"error": str(error)}, status=404)
     except PageGoneError:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import sys
 import threading
 import types
@@ -286,7 +287,54 @@ class TestRoutes:
         assert asyncio.run(run()) == 200
         assert len(begun) == 2
 
-    @pytest.mark.parametrize(("side", "said"), [(9000, b"9000 x 9000 pixels"), (30_000, b"cannot be read")])
+    def test_a_picture_is_given_again_only_when_its_file_is_another_one(self, server, host):
+        routes.add_routes(FiguraExamplePerson)
+        path = host.input_dir() / "again.png"
+        address = "/figura/picture?filename=again.png"
+
+        def ask(tag=None):
+            async def run():
+                application = web.Application()
+                application.add_routes(server.routes)
+                async with TestClient(TestServer(application)) as client:
+                    headers = {"If-None-Match": tag} if tag else {}
+                    answer = await client.get(address, headers=headers)
+                    return answer.status, answer.headers["ETag"], await answer.read()
+
+            return asyncio.run(run())
+
+        Image.new("RGB", (32, 16)).save(path)
+        status, tag, body = ask()
+        assert status == 200 and Image.open(io.BytesIO(body)).size == (32, 16)
+        assert ask(tag) == (304, tag, b"")
+        assert ask(f"W/{tag}") == (304, tag, b"")  # as a server between the two may write it
+        date = path.stat().st_mtime_ns
+        Image.new("RGB", (24, 16)).save(path)
+        os.utime(path, ns=(date, date))
+        status, other, body = ask(tag)
+        assert status == 200 and other != tag and Image.open(io.BytesIO(body)).size == (24, 16)
+
+    def test_why_a_picture_is_not_shown_is_said_for_pages_of_any_language(self, server, host):
+        routes.add_routes(FiguraExamplePerson)
+        Image.new("1", (70_000, 2)).save(host.input_dir() / "wide.png")
+        (host.input_dir() / "none.png").write_bytes(b"no picture")
+        wide, none = self.ask(
+            server, *(("GET", f"/figura/picture?filename={name}.png", None) for name in ("wide", "none"))
+        )
+        said = json.loads(wide[1])
+        assert "smaller copy" in said.pop("error")
+        assert said == {
+            "problem": "too_large",
+            "width": 70_000,
+            "height": 2,
+            "megapixels": 64,
+            "side": 65_500,
+        }
+        assert none[0] == 400 and json.loads(none[1])["problem"] == "unreadable"
+
+    @pytest.mark.parametrize(
+        ("side", "said"), [(9000, b"9000 x 9000 pixels"), (30_000, b"more than 178956970 pixels")]
+    )
     def test_a_huge_picture_is_refused_before_it_is_decoded(self, server, host, monkeypatch, side, said):
         """A few KB that say how many pixels there are."""
         Image.new("1", (side, side)).save(host.input_dir() / "huge.png")

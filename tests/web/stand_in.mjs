@@ -225,6 +225,7 @@ export function nextFrame() {
 
 export const document = {
   hidden: false,
+  hasFocus: () => true,
   body: new Element("body"),
   createElement: (tag) => (tag === "select" ? new Select(tag) : new Element(tag)),
   createElementNS: (_, tag) => new Element(tag),

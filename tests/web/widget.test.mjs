@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { document, nextFrame } from "./stand_in.mjs";
+import { document, nextFrame, send } from "./stand_in.mjs";
 
 const kept = new Map();
 globalThis.sessionStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
@@ -156,44 +156,173 @@ test("a picture that a run gave is kept for its tab, and by the tab's path when 
   assert.equal(loaded.arrivedPicture(another, "root:9", "key"), null);
 });
 
-/** The pictures that are asked for from now on. */
-function watchPictures(context) {
-  const [asked, { Image }] = [[], globalThis];
+/** A server with files: name -> {tag, size, status, said}; and what it was asked. */
+function serve(context, files) {
+  const asked = [];
+  const { Image } = globalThis;
   context.after(() => { globalThis.Image = Image; });
-  globalThis.Image = class { set src(address) { this.address = address; asked.push(this); } };
+  page.api.fetchApi = async (route, { headers = {} } = {}) => {
+    const name = new URLSearchParams(route.split("?")[1]).get("filename");
+    const { tag, status = 200, said = {} } = files[name] ?? { status: 404, said: { error: "there is no picture" } };
+    if (status === 0) throw new TypeError("Failed to fetch");
+    const isKnown = status === 200 && tag !== undefined && headers["If-None-Match"] === tag;
+    asked.push(isKnown ? `${name} is as it was` : name);
+    return {
+      ok: status === 200 && !isKnown, status: isKnown ? 304 : status, json: async () => said,
+      blob: async () => new Blob([name]), headers: { get: () => tag ?? null },
+    };
+  };
+  globalThis.Image = class {
+    set src(address) {
+      const [this_one] = asked.slice(-1);
+      [this.naturalWidth, this.naturalHeight] = files[this_one]?.size ?? [100, 50];
+      queueMicrotask(() => this.onload(address));
+    }
+  };
   return asked;
 }
 
-test("a picture that could not be loaded is asked for again when the server is back", (context) => {
-  const asked = watchPictures(context);
+/** What was begun has come to its end. */
+const settled = () => new Promise((done) => setTimeout(done, 5));
+const line = ({ editor }) => (nextFrame(), editor.parts.message.textContent);
+const comeBack = ({ editor }) => (send(editor.element, "focusin"), settled());
+
+test("a picture that could not be loaded is asked for again when the server is back", async (context) => {
+  const files = { "A.png": { status: 0 } };
+  const asked = serve(context, files);
   const shown = fill(page);
-  asked.at(-1).onerror();
+  await settled();
+  assert.match(line(shown), /could not be loaded: Failed to fetch/);
   look(shown);
-  assert.equal(asked.length, 1);
+  files["A.png"] = { tag: "1" };
   page.api.dispatchEvent(new Event("reconnected"));
-  look(shown);
-  assert.deepEqual([asked.length, asked[1].address], [2, asked[0].address]);
+  await settled();
   page.api.dispatchEvent(new Event("reconnected"));
-  look(shown);
-  assert.equal(asked.length, 2);
+  await settled();
+  assert.deepEqual([asked, line(shown).includes("could not")], [["A.png"], false]);
 });
 
 test("a picture that came in and is gone gives way to the one before the nodes that nobody knows", async (context) => {
-  const asked = watchPictures(context);
+  const files = { "A.png": { tag: "1" }, "came.png": { status: 404 } };
+  const asked = serve(context, files);
   const shown = fill(page);
   const { nodes } = shown.node.graph;
   Object.assign(shown.node.graph.links[2], { origin_id: 4 });
   shown.node.graph.links[4] = { id: 4, origin_id: 1, origin_slot: 0, target_id: 4, target_slot: 0 };
   nodes.push({ id: 4, type: "Mystery", graph: shown.node.graph, inputs: [{ name: "image", type: "IMAGE", link: 4 }], widgets: [], outputs: [{ type: "IMAGE", links: [2] }] });
   answer(page, shown, await run(page, shown), 10, "came.png");
+  await settled();
+  assert.deepEqual(asked.slice(-2), ["came.png", "A.png"]);
   look(shown);
-  assert.match(asked.at(-1).address, /came\.png/);
-  asked.at(-1).onerror();
-  assert.match(asked.at(-1).address, /A\.png/);
-  asked.at(-1).onerror();
-  const { length } = asked;
-  look(shown);
-  assert.equal(asked.length, length);
+  await settled();
+  assert.deepEqual(asked.slice(-2), ["came.png", "A.png"]);
   answer(page, shown, await run(page, shown), 10, "again.png");
-  assert.match(asked.at(-1).address, /again\.png/);
+  await settled();
+  assert.ok(asked.includes("again.png"));
+});
+
+test("a picture that was written anew under its name is shown when the user comes back, and its points stay", async (context) => {
+  const files = { "A.png": { tag: "1", size: [100, 50] } };
+  const asked = serve(context, files);
+  const text = '{"width":100,"height":50,"positive":[[10,20]]}';
+  const shown = fill(page, text);
+  await settled();
+  await comeBack(shown);
+  assert.deepEqual(asked, ["A.png", "A.png is as it was"]);
+  files["A.png"].tag = "2";
+  await comeBack(shown);
+  assert.match(line(shown), /saved anew: here is the new one/);
+  Object.assign(files["A.png"], { tag: "3", size: [200, 100] });
+  await comeBack(shown);
+  assert.equal(line(shown), "The picture was saved anew: 200 × 100, before 100 × 50. The points are scaled to it.");
+  assert.deepEqual([shown.editor.session.size, shown.editor.session.doc.positive, shown.editor.text], [[200, 100], [[20, 40]], text]);
+  Object.assign(files["A.png"], { tag: "4", size: [100, 100] });
+  await comeBack(shown);
+  assert.equal(shown.editor.session.shape.to.join(), "100,100");
+  assert.equal(asked.length, 5);
+});
+
+test("coming back to the page, a run and the loader's field make one look; nothing else does", async (context) => {
+  const asked = serve(context, { "A.png": { tag: "1" } });
+  const shown = fill(page);
+  await settled();
+  look(shown);
+  page.app.nodeOutputs["root:1"] = { images: [{ filename: "A.png" }] };
+  look(shown);
+  await settled();
+  look(shown);
+  answer(page, shown, await run(page, shown), 10);
+  await settled();
+  assert.equal(asked.length, 3);
+  context.mock.method(document, "hasFocus", () => false);
+  await new Promise((done) => setTimeout(done, 500));
+  assert.equal(asked.length, 3);
+  context.mock.restoreAll();
+  await new Promise((done) => setTimeout(done, 900));
+  assert.deepEqual(asked.slice(1), Array(3).fill("A.png is as it was"));
+});
+
+test("joints that came in with a picture go with it when it is written anew, but not those of the new one", async (context) => {
+  const files = { "A.png": { tag: "1", size: [512, 512] } };
+  serve(context, files);
+  const shown = fill(page);
+  await settled();
+  answer(page, shown, await run(page, shown), 10);
+  await settled();
+  files["A.png"].tag = "2";
+  await comeBack(shown);
+  assert.equal(ghost(shown), null);
+  files["A.png"].tag = "3";
+  answer(page, shown, await run(page, shown), 20);
+  await settled();
+  assert.equal(ghost(shown), 20);
+});
+
+test("a server that is away for a moment takes no picture away; a file that is gone is said to be", async (context) => {
+  const files = { "A.png": { tag: "1" } };
+  serve(context, files);
+  const shown = fill(page);
+  await settled();
+  files["A.png"].status = 0;
+  await comeBack(shown);
+  assert.equal(shown.editor.canImport, true);
+  delete files["A.png"];
+  await comeBack(shown);
+  assert.deepEqual([shown.editor.canImport, line(shown)], [false, "A.png is not in the input folder: choose another picture, or put it there again."]);
+  files["A.png"] = { tag: "2" };
+  await comeBack(shown);
+  assert.equal(shown.editor.canImport, true);
+});
+
+test("a picture that is too large or none says what came, what is taken and what to do, in the page's language", async (context) => {
+  const large = { problem: "too_large", width: 9000, height: 8000, megapixels: 64, side: 65500 };
+  const files = { "A.png": { status: 400, said: large }, "B.png": { status: 400, said: { problem: "unreadable" } } };
+  serve(context, files);
+  const shown = fill(page);
+  await settled();
+  assert.match(line(shown), /^A\.png has 9000 × 8000 pixels; at most 64 megapixels and 65500 pixels a side .* smaller copy/);
+  assert.ok(shown.editor.parts.line.classList.contains("wrong"));
+  shown.choose("B.png");
+  look(shown);
+  await settled();
+  assert.match(line(shown), /^B\.png cannot be read .* PNG or JPEG/);
+  for (const [locale, words] of [["zh", "缩放"], ["ja", "縮小"]]) {
+    page.app.extensionManager.setting = { get: () => locale };
+    const other = fill(page);
+    await settled();
+    assert.ok(line(other).includes("9000 × 8000") && line(other).includes(words), line(other));
+  }
+  page.app.extensionManager.setting = null;
+  fill(page);
+});
+
+test("of a picture that is too large, what a node made of it is shown after a run", async (context) => {
+  const files = { "A.png": { status: 400, said: { problem: "too_large" } }, "came.png": { size: [64, 32] } };
+  serve(context, files);
+  const shown = fill(page);
+  await settled();
+  assert.equal(shown.editor.canImport, false);
+  answer(page, shown, await run(page, shown), 10, "came.png");
+  await settled();
+  assert.deepEqual([shown.editor.canImport, shown.editor.session.size], [true, [64, 32]]);
 });

@@ -48,7 +48,7 @@ export class PointsEditor {
   #view = { scale: 1, x: 0, y: 0 };
   #note = "";
   #busy = false;
-  #asked = 0;
+  #isWrong = false;
   #drawnRatio = 0;
   #observer;
 
@@ -128,35 +128,25 @@ export class PointsEditor {
   }
 
   /**
-   * Show the picture at an address, or none (null).
-   * @param {string|null} address
-   * @param {string} note stands in the status line while nothing else does
-   * @param {function} frameOf gives for its size [width, height] px {size, box}: the size that the node gets, and which part
-   * of the picture that is
-   * @param {function} failed is called when there is no such picture
+   * Show a picture that is loaded, or none (null).
+   * @param {HTMLImageElement|null} image
+   * @param {{size: number[], box: number[]}|null} frame the size [width, height] px that the node gets, and which part of
+   * the picture that is
+   * @param {string} note stands in the status line while nothing else does; isWrong: it says why there is no picture
    */
-  setPicture(address, note = "", frameOf = (size) => ({ size, box: [0, 0, ...size] }), failed = () => {}) {
-    const ask = (this.#asked += 1);
-    this.#note = note;
-    if (address === null) return this.#showImage(null);
-    const image = new Image();
-    image.onload = () => ask === this.#asked && this.#showImage(image, frameOf([image.naturalWidth, image.naturalHeight]));
-    image.onerror = () => {
-      if (ask !== this.#asked) return;
-      this.#note = say("note.notLoaded");
-      this.#showImage(null);
-      failed();
-    };
-    image.src = address;
-    this.refresh();
-  }
-
-  #showImage(image, frame = null) {
+  setPicture(image, frame, note = "", isWrong = false) {
     const before = this.session.size.join();
     this.#image = image;
     this.#part = frame?.box ?? null;
     this.session.showPicture(frame?.size ?? null);
     if (before !== this.session.size.join()) this.fit();
+    this.setNote(note, isWrong);
+  }
+
+  /** Say something else of the picture that is shown, or that is on its way. */
+  setNote(note, isWrong = false) {
+    this.#note = note;
+    this.#isWrong = isWrong;
     this.refresh();
   }
 
@@ -355,7 +345,7 @@ export class PointsEditor {
     const line = status(session, this.#note);
     setText(parts.message, line);
     parts.line.title = session.problems.join("\n");
-    parts.line.classList.toggle("wrong", session.problems.length > 0);
+    parts.line.classList.toggle("wrong", session.problems.length > 0 || (this.#isWrong && line === this.#note));
     setText(parts.size, session.size.map(Math.round).join(" × "));
     parts.canvas.style.cursor = this.#cursor();
   }

@@ -86,6 +86,12 @@ export class TextSession {
     return differInShape(from, this.#picture) ? { from, to: this.#picture } : null;
   }
 
+  /** Whether the points were set on a picture of another size, and are scaled to this one. */
+  get isScaled() {
+    const { width, height } = this.#written ?? {};
+    return Boolean(width && height && this.#picture && hasPlaces(this.#written)) && [width, height].join() !== this.#picture.join();
+  }
+
   /** Put the points of another shape's picture into this one as they are, or stretched, as the node would. */
   takeShape(isKept) {
     if (this.shape) this.commit((isKept ? fitKeepingShape : fitToPicture)(this.#written, ...this.#picture));

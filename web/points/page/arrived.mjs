@@ -60,6 +60,11 @@ export function arrivedPicture(tab, name, key) {
   return valueFor(key, pictures.get(tab, name) ?? before.get(placeOf(tab, name)));
 }
 
+/** The pose that came in was that of another picture. */
+export function forgetPose(tab, name) {
+  poses.set(tab, name, null);
+}
+
 /** The picture that came in is gone: a server that starts again empties its folder of temporary files. */
 export function forgetPicture(tab, name) {
   pictures.set(tab, name, null);

@@ -21,21 +21,22 @@ const EXAMPLE = "FiguraExamplePerson";
  * @param {string} inputName
  * @param {{rootGraph?: object, nodeOutputs?: object}} page rootGraph: the outermost graph; nodeOutputs: node id -> what
  * its last run showed
- * @returns {{source: object|null, changes: function[], before: string|null, key: string|null}} source: null when no
- * picture is known; changes: what nodes on the way do to its shape (see changes.mjs), the first one first; before: the
- * title of the nearest node of which nobody knows what it does to the picture, or null; key: tells what comes in from
- * what else might, as far as the page knows (what a run showed is no part of it), null when nothing is connected
+ * @returns {{source: object|null, changes: function[], before: string|null, key: string|null, output: *}} source: null
+ * when no picture is known; changes: what nodes on the way do to its shape (see changes.mjs), the first one first; before:
+ * the title of the nearest node of which nobody knows what it does to the picture, or null; key: tells what comes in from
+ * what else might, as far as the page knows (what a run showed is no part of it), null when nothing is connected; output:
+ * what the page shows in the node that names the picture, another object each time that its field is set, be it as before
  */
 export function findPicture(node, inputName, page = {}) {
   const slot = slotOf(node, inputName);
   const link = slot === -1 ? null : inputLink(node, slot);
-  if (!link) return { source: null, changes: [], before: null, key: null };
-  const way = { trail: [], changes: [], before: null, shown: null, named: null };
+  if (!link) return { source: null, changes: [], before: null, key: null, output: null };
+  const way = { trail: [], changes: [], before: null, shown: null, named: null, output: null };
   follow(way, originOf(node, slot, page), page);
-  const { trail, changes, before, shown: last, named: source } = way;
+  const { trail, changes, before, shown: last, named: source, output } = way;
   const key = JSON.stringify(trail.length > 0 ? trail : [link.origin_id, link.origin_slot]);
-  if (last && (before || !source)) return { ...last, key };
-  return { source, changes: source ? changes : [], before: source && before, key };
+  if (last && (before || !source)) return { ...last, key, output: null };
+  return { source, changes: source ? changes : [], before: source && before, key, output };
 }
 
 /** Go from where the picture is made to the node that names it, as far as the page knows the way. */
@@ -47,6 +48,7 @@ function follow(way, origin, page) {
     way.named = named(node, slot);
     way.trail.push(node.graph?.id, node.id, slot, way.named ?? change?.fields ?? null);
     if (way.named && isResized(node)) way.before ??= titleOf(node);
+    if (way.named) way.output = outputOf(node, page);
     if (way.named) return;
     const source = way.shown ? null : pictureOf(node, slot, page);
     if (source) way.shown = { source, changes, before };
@@ -107,9 +109,11 @@ function example(node, slot) {
 
 /** The first picture that a node's last run showed. */
 function shown(node, page) {
-  const outputs = page.nodeOutputs ?? {};
-  const entry = (outputs[`${node.graph?.id}:${node.id}`] ?? outputs[String(node.id)])?.images?.[0];
-  return shownEntry(entry) ?? shownFile(node.imgs?.[0]?.src);
+  return shownEntry(outputOf(node, page)?.images?.[0]) ?? shownFile(node.imgs?.[0]?.src);
+}
+
+function outputOf(node, { nodeOutputs = {} }) {
+  return nodeOutputs[`${node.graph?.id}:${node.id}`] ?? nodeOutputs[String(node.id)] ?? null;
 }
 
 /** The source that an entry of what a run showed names, or null. */

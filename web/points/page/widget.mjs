@@ -4,12 +4,13 @@
 import { PointsEditor } from "../editor.mjs";
 import { say, setLanguage } from "../words/words.mjs";
 import { moveIn, moveOut, nameOf } from "./again.mjs";
-import { arrivedPicture, arrivedPose, forgetPicture, keepArrived } from "./arrived.mjs";
+import { arrivedPicture, arrivedPose, forgetPicture, forgetPose, keepArrived } from "./arrived.mjs";
 import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mjs";
 import { takePicture } from "./drops.mjs";
 import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
 import { isConnected, originOf, slotOf, widgetValue } from "./links.mjs";
 import { queuedNode, queueNode } from "./runs.mjs";
+import { ServedPicture } from "./served.mjs";
 import { findPicture, pictureRoute } from "./source.mjs";
 import { tabOf } from "./tabs.mjs";
 import { keepGraphStill } from "./touch.mjs";
@@ -30,7 +31,7 @@ const LOOK_MS = 400;
  */
 export function addPointsEditor(node, app, api) {
   setLanguage(app.extensionManager?.setting?.get?.("Comfy.Locale"));
-  const state = { picture: null, frame: null, key: "" };
+  const state = { picture: null, frame: null, key: "", refused: null, output: null, served: new ServedPicture(api) };
   const editor = new PointsEditor({
     onChange: (text) => writeField(widget, text, app),
     detect: (box) => detect(state, box, detectorOf(node, app), api),
@@ -60,18 +61,25 @@ export function addPointsEditor(node, app, api) {
     if (!node.graph) return;
     keepResult(node, output, app);
     look();
+    state.served.lookAgain("ran");
   });
-  lookWhileInGraph(node, editor, app, look);
+  // It hears of who comes from elsewhere on the page only.
+  editor.element.addEventListener("focusin", () => state.served.lookAgain("back"));
+  lookWhileInGraph(node, editor, app, { look, lookAgain: () => state.served.lookAgain("back") });
   return editor;
 }
 
 /** Only a node that lies in a graph is watched: the page makes others, to copy them, and drops them silently. */
-function lookWhileInGraph(node, editor, app, look) {
+function lookWhileInGraph(node, editor, app, { look, lookAgain }) {
   let timer = null;
+  let wasHere = true;
   const check = () => {
+    const isBack = document.hasFocus() && !wasHere;
+    wasHere = document.hasFocus();
     if (document.hidden || !node.graph) return;
     moveIn(editor, tabOf(app), nameOf(node));
     look();
+    if (isBack) lookAgain();
   };
   const start = () => {
     timer ??= setInterval(check, LOOK_MS);
@@ -135,21 +143,59 @@ function promptOf(node) {
 }
 
 function showPicture(editor, node, state, app, api) {
-  const { source, changes, before, key } = findPicture(node, IMAGE_INPUT, pageOf(app));
-  const arrived = before || !source ? arrivedPicture(tabOf(app), nameOf(node), key) : null;
-  const note = noteFor(node, arrived ?? source, arrived ? null : before);
-  const shown = JSON.stringify([arrived ?? source, note, key]);
-  if (shown === state.key) return;
-  Object.assign(state, { picture: arrived ?? source, key: shown });
-  const frameOf = (size) => (state.frame = arrived ? wholeFrame(size) : frameAfter(changes, size));
-  const failed = () => {
-    // A server that was away is asked again when it is back.
-    if (!arrived) return api.addEventListener("reconnected", () => shown === state.key && (state.key = ""), { once: true });
-    if (!node.graph) return undefined;
-    forgetPicture(tabOf(app), nameOf(node));
-    return showPicture(editor, node, state, app, api);
+  const { source, changes, before, key, output } = findPicture(node, IMAGE_INPUT, pageOf(app));
+  // The field that names the file was set once more: it may have been uploaded under its old name.
+  const isSetAgain = output !== state.output;
+  if (isSetAgain) Object.assign(state, { output, refused: null });
+  const isRefused = source !== null && state.refused === JSON.stringify(source);
+  const arrived = before || !source || isRefused ? arrivedPicture(tabOf(app), nameOf(node), key) : null;
+  const picture = arrived ?? source;
+  const note = noteFor(node, picture, arrived ? null : before);
+  const shown = JSON.stringify([picture, note, key]);
+  if (shown === state.key) return void (isSetAgain && state.served.lookAgain("set"));
+  state.key = shown;
+  if (!picture) state.picture = null;
+  const told = {
+    shown: (image, why) => {
+      const size = [image.naturalWidth, image.naturalHeight];
+      const old = editor.session.size;
+      Object.assign(state, { picture, frame: arrived ? wholeFrame(size) : frameAfter(changes, size) });
+      editor.setPicture(image, state.frame, note);
+      if (!why) return;
+      editor.session.say(renewed(old, editor.session));
+      // What came in was found in the picture before, but not when the run that brought it made one look.
+      if (why !== "ran" && node.graph) forgetPose(tabOf(app), nameOf(node));
+    },
+    failed: (error) => {
+      if (arrived && error.said) forgetPicture(tabOf(app), nameOf(node));
+      else if (error.said) state.refused = JSON.stringify(source);
+      // A server that was away is asked again when it is back.
+      else api.addEventListener("reconnected", () => state.served.lookAgain(), { once: true });
+      state.picture = null;
+      editor.setPicture(null, null, reasonFor(error, picture), true);
+      if (node.graph) showPicture(editor, node, state, app, api);
+    },
   };
-  editor.setPicture(state.picture && api.apiURL(pictureRoute(state.picture)), note, frameOf, failed);
+  if (picture) editor.setNote(note);
+  else editor.setPicture(null, null, note);
+  state.served.show(picture && pictureRoute(picture), told);
+}
+
+/** What is said when the file of the shown picture was written anew. */
+function renewed(old, { size, isScaled }) {
+  if (old.join() === size.join()) return say("say.renewed");
+  const sizes = { from: old.join(" × "), to: size.join(" × ") };
+  return say(isScaled ? "say.renewedScaled" : "say.renewedSize", sizes);
+}
+
+/** Why a picture is not shown, and what can be done about it. */
+function reasonFor({ said, status, message }, { filename, type }) {
+  if (said?.problem === "too_large") {
+    const size = said.width ? `${said.width} × ${said.height}` : `> ${said.over}`;
+    return say("note.tooLarge", { name: filename, size, most: said.megapixels, side: said.side });
+  }
+  if (said?.problem === "unreadable") return say("note.unreadable", { name: filename });
+  return status === 404 ? say("note.gone", { name: filename, folder: type }) : say("note.notLoaded", { reason: message });
 }
 
 function pageOf(app) {
