@@ -307,7 +307,66 @@ async function whole() {
   return { count: Object.keys(joints).length, moved: [moved.x - stood.x, moved.y - stood.y], steps: new Set(texts).size };
 }
 
-const STEPS = { pictures, run, shape, panel, longStatus, pinch, history, connected, kinds, transfers, whole, subgraph };
+/** Everything by keys, and whether the page took any of them for its own. */
+async function keys() {
+  await build({ load: load("figura_scene.png"), prompt: PROMPT }, [["load", 0, "prompt", "image"]]);
+  const graph = () => page.evaluate(() => JSON.stringify([
+    window.app.graph.nodes.map(({ id, mode, pos, flags }) => [String(id), mode, ...pos, Boolean(flags?.collapsed)]),
+    window.app.extensionManager.sidebarTab?.activeSidebarTabId ?? null,
+    document.querySelectorAll("[role=dialog], .p-dialog, .comfy-modal[open]").length,
+  ]));
+  await canvas.focus();
+  const before = await graph();
+  const press = async (...pressed) => { for (const key of pressed) await page.keyboard.press(key); };
+  await press("r", "Enter", "Shift+ArrowLeft", "Enter", "ArrowUp", "Tab", "Shift+ArrowDown");
+  await frame();
+  await shot("keys");
+  const said = await status();
+  await press("b", "Enter", "Escape", "g", "Enter", "ArrowRight", "n", "Enter", "Shift+ArrowDown", "o", "o", "v");
+  const { roi_box, full_box, positive, negative } = await value();
+  await press("Delete", "Control+z", "w", "p", "m", "Escape");
+  return { said, roi_box, full_box, positive, negative, same: (await graph()) === before };
+}
+
+/** A picture that is written anew under its name, seen in every way; and pictures that cannot be shown. */
+async function renewed() {
+  const write = (width, height) => page.evaluate(async ([w, h]) => {
+    const sheet = Object.assign(document.createElement("canvas"), { width: w, height: h });
+    sheet.getContext("2d").fillRect(0, 0, w, h);
+    const form = new FormData();
+    form.append("image", await new Promise((done) => sheet.toBlob(done)), "again.png");
+    form.append("overwrite", "true");
+    await fetch("/upload/image", { method: "POST", body: form });
+  }, [width, height]);
+  const look = async () => (await page.waitForTimeout(1500), [...(await size()), await status()]);
+  await write(80, 48);
+  const points = JSON.stringify({ width: 80, height: 48, positive: [[20, 24]] });
+  await build({ load: load("again.png"), prompt: ["FiguraPointPrompt", { points }], view: ["PreviewImage", {}, 700, 0] },
+    [["load", 0, "prompt", "image"], ["prompt", 0, "view", "images"]]);
+  const found = { first: await look() };
+  await write(160, 96);
+  await canvas.focus();
+  found.back = await look();
+  found.points = await page.evaluate(() => window.editor.session.doc.positive[0]);
+  await write(240, 144);
+  await setField("load", "image", "again.png");
+  found.set = await look();
+  await write(320, 192);
+  await page.evaluate(() => new Promise((done) => {
+    const api = window.app.api ?? window.comfyAPI.api.api;
+    for (const name of ["execution_success", "execution_error"]) api.addEventListener(name, () => done(name), { once: true });
+    window.app.queuePrompt(0, 1);
+  }));
+  found.ran = await look();
+  for (const name of ["huge", "broken"]) {
+    await setField("load", "image", job.files[name]);
+    found[name] = await look();
+    await shot(`renewed-${name}`);
+  }
+  return found;
+}
+
+const STEPS = { keys, renewed,  pictures, run, shape, panel, longStatus, pinch, history, connected, kinds, transfers, whole, subgraph };
 for (const [name, step] of Object.entries(STEPS)) {
   if (job.only && !job.only.includes(name)) continue;
   try {

@@ -25,7 +25,9 @@ def picture_files(folder: Path) -> dict[str, str]:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (96, 64), (200, 40, 30)).save(folder / "turned.jpg", exif=exif)
-    return {"tiff": "deep.tiff", "turned": "turned.jpg"}
+    Image.new("1", (9000, 8000)).save(folder / "huge.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    return {"tiff": "deep.tiff", "turned": "turned.jpg", "huge": "huge.png", "broken": "broken.png"}
 
 
 @pytest.fixture(scope="module", params=list(RENDERERS))
@@ -72,6 +74,27 @@ def test_the_text_box_that_the_editor_replaces_is_gone(seen):
 
 def test_the_picture_is_shown_inside_a_subgraph(seen):
     assert seen["subgraph"] == [512, 512, True]
+
+
+def test_a_picture_that_was_saved_anew_is_shown_and_its_points_stay(seen):
+    renewed = seen["renewed"]
+    assert [renewed[step][:3] for step in ("first", "back", "set", "ran")] == [
+        [80, 48, True], [160, 96, True], [240, 144, True], [320, 192, True],
+    ]  # fmt: skip
+    assert "160 × 96, before 80 × 48" in renewed["back"][3] and renewed["points"] == [40, 48]
+
+
+def test_a_picture_that_is_not_shown_says_why(seen):
+    huge, broken = seen["renewed"]["huge"], seen["renewed"]["broken"]
+    assert not huge[2] and "9000 × 8000" in huge[3] and "64 megapixels" in huge[3]
+    assert not broken[2] and "cannot be read" in broken[3]
+
+
+def test_boxes_and_points_are_set_by_keys_alone_and_the_page_takes_none_of_them(seen):
+    keys = seen["keys"]
+    assert keys["said"].startswith("ROI box (lower right corner, 256 × 267)")
+    assert keys["roi_box"] == [118, 127, 374, 394] and keys["full_box"] is None
+    assert keys["positive"] == [[257, 256]] and keys["negative"] == [[267, 266]] and keys["same"]
 
 
 def test_a_picture_that_only_a_run_makes_comes_with_it(seen):

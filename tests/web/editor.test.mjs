@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { document, nextFrame, press, send, type } from "./stand_in.mjs";
 
+const { placeOf } = await import("../../web/points/document/queries.mjs");
+const { toScreen } = await import("../../web/points/input/view.mjs");
 const { PointsEditor } = await import("../../web/points/editor.mjs");
 const NECK = '{"people":[{"joints":{"neck":{"x":50,"y":50}}}]}';
 const reached = [];
@@ -106,6 +108,27 @@ test("Space drags the picture until it is released, or the focus goes elsewhere"
   editor.parts.canvas.focus();
   click(300, 300);
   assert.equal(points(), 2);
+});
+
+test("what keys go to, put and move is seen, however far the picture is zoomed in", () => {
+  const isSeen = () => {
+    const { selection, doc } = editor.session;
+    const [x, y] = toScreen(editor.view, placeOf(doc, selection));
+    return x >= 0 && y >= 0 && x <= 400 && y <= 400;
+  };
+  press(editor.parts.canvas);
+  for (let step = 0; step < 12; step += 1) type("+");
+  type("Tab");
+  assert.ok(isSeen());
+  for (let step = 0; step < 80; step += 1) type("ArrowRight");
+  assert.ok(isSeen());
+  for (let step = 0; step < 8; step += 1) type("-");
+  for (let step = 0; step < 12; step += 1) type("+");
+  assert.ok(isSeen());
+  for (const key of ["r", "Enter"]) type(key);
+  const [x0, y0, x1, y1] = editor.session.doc.roi_box.flatMap((value, index) => toScreen(editor.view, index % 2 ? [0, value] : [value, 0])[index % 2]);
+  assert.ok(x0 > 0 && y0 > 0 && x1 < 400 && y1 < 400);
+  assert.deepEqual(reached, []);
 });
 
 test("files that are dropped while the text is shown are taken, texts are left to the text field", async () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jointOf } from "../../web/points/document/queries.mjs";
+import { keyCommand } from "../../web/points/input/keys.mjs";
 import { Session } from "../../web/points/session.mjs";
 import { status } from "../../web/points/document/status.mjs";
 
@@ -132,11 +133,11 @@ test("arrows nudge by 1 and 10, together one step of undo", () => {
 test("Tab goes through joints, points and boxes, then leaves", () => {
   const { session } = begin('{"people":[{"joints":{"neck":{"x":5,"y":5},"nose":{"x":9,"y":9}}}],"positive":[[1,1]],"roi_box":[1,1,9,9]}');
   const seen = [];
-  while (session.perform({ name: "next" })) seen.push(session.selection.name ?? session.selection.kind);
-  assert.deepEqual(seen, ["nose", "neck", "positive", "box"]);
+  while (session.perform({ name: "next" })) seen.push(session.selection.name ?? session.selection.handle ?? session.selection.kind);
+  assert.deepEqual(seen, ["nose", "neck", "positive", "move", "nw", "se"]);
   assert.equal(session.selection, null);
   assert.ok(session.perform({ name: "previous" }));
-  assert.equal(session.selection.kind, "box");
+  assert.equal(session.selection.handle, "se");
 });
 
 test("Delete removes what is selected, and only that", () => {
@@ -154,6 +155,84 @@ test("Esc gives up one thing at a time", () => {
   session.setTool("positive");
   session.select({ kind: "positive", index: 0 });
   assert.deepEqual([1, 2, 3].map(() => session.perform({ name: "escape" })), [true, true, false]);
+});
+
+/** Press keys, one after the other, as keys.mjs reads them; a number before one repeats it. */
+function press(session, ...keys) {
+  for (const pressed of keys) {
+    const [, times, shift, key] = /^(\d*)(\^?)(.+)$/.exec(pressed);
+    for (let time = 0; time < (Number(times) || 1); time += 1) session.perform(keyCommand({ key, shiftKey: shift === "^" }));
+  }
+}
+
+test("a box is begun, moved, sized, undone and taken away by keys alone", () => {
+  const { session } = begin();
+  press(session, "r");
+  assert.match(status(session), /press Enter, to draw the ROI box/);
+  press(session, "Enter");
+  assert.deepEqual([value(session).roi_box, status(session)], [[25, 25, 75, 75], "ROI box (50 × 50) at 50, 50"]);
+  press(session, "2^ArrowLeft", "ArrowDown", "Enter", "ArrowRight", "Enter", "^ArrowDown", "3ArrowLeft");
+  assert.deepEqual(value(session).roi_box, [6, 26, 52, 86]);
+  assert.equal(status(session), "ROI box (lower right corner, 46 × 60) at 52, 86");
+  press(session, "9^ArrowLeft", "ArrowRight");
+  assert.deepEqual(value(session).roi_box, [6, 26, 8, 86]);
+  session.undo();
+  assert.equal(session.text, "");
+  session.redo();
+  press(session, "v", "Tab", "^ArrowRight", "Tab", "Tab", "^ArrowUp");
+  assert.deepEqual(value(session).roi_box, [16, 26, 18, 76]);
+  press(session, "Delete");
+  assert.equal(value(session).roi_box, null);
+});
+
+test("points are put, moved, switched, gone through and taken away by keys alone", () => {
+  const { session } = begin();
+  press(session, "g");
+  assert.match(status(session), /press Enter, to put a positive point; O makes it/);
+  press(session, "Enter", "^ArrowUp", "ArrowLeft", "Enter", "n", "Enter");
+  assert.deepEqual([value(session).positive, value(session).negative], [[[49, 40], [59, 40]], [[39, 40]]]);
+  press(session, "o");
+  assert.equal(session.selection.kind, "positive");
+  assert.equal(value(session).negative.length, 0);
+  press(session, "v", "Escape", "Tab", "o");
+  assert.deepEqual([session.selection, value(session).negative], [{ kind: "negative", index: 0 }, [[49, 40]]]);
+  press(session, "Delete");
+  assert.deepEqual([value(session).negative, value(session).positive.length], [[], 2]);
+});
+
+test("Esc takes back what Enter has begun, with its moves, and after anything else only gives up the tool", () => {
+  for (const tool of ["g", "b"]) {
+    const { session } = begin('{"negative":[[1,1]]}');
+    const start = session.text;
+    press(session, tool, "Enter", "3ArrowUp", "Escape");
+    assert.deepEqual([session.text, session.selection, session.tool !== "select"], [start, null, true]);
+    session.redo();
+    assert.notEqual(session.text, start);
+    press(session, "Escape");
+    assert.deepEqual([session.text === start, session.tool], [false, "select"]);
+    press(session, tool, "Enter", "v", "Escape");
+    assert.notEqual(session.text, start);
+  }
+});
+
+test("a corner that the mouse took is moved on by arrows, and keeps its distance from the mouse", () => {
+  const { session } = begin('{"full_box":[20,20,80,80]}');
+  drag(session, [82, 79], [87, 84]);
+  assert.deepEqual(value(session).full_box, [20, 20, 85, 85]);
+  press(session, "ArrowLeft", "Tab");
+  assert.deepEqual([value(session).full_box, session.selection], [[20, 20, 84, 85], null]);
+});
+
+test("what the page has to say stands there while nothing is selected or placed", () => {
+  const { session } = begin('{"people":[{"joints":{"neck":{"x":5,"y":5}}}]}');
+  const said = () => status(session, "a note");
+  assert.equal(said(), "a note");
+  press(session, "Tab");
+  assert.equal(said(), "neck (given) at 5, 5");
+  press(session, "p");
+  assert.match(said(), /^Click where the nose is/);
+  press(session, "Escape", "Escape");
+  assert.equal(said(), "a note");
 });
 
 test("joints can be placed without a pointer", () => {

@@ -1,6 +1,7 @@
 // The point editor as an element of a page: a session (what it knows), a canvas, a toolbar, a list, a status line.
 // It knows nothing of ComfyUI; page/widget.mjs puts it into a node.
 
+import { cursorOf } from "./ui/cursor.mjs";
 import { draw } from "./ui/draw.mjs";
 import { element, setText } from "./ui/elements.mjs";
 import { Gestures } from "./input/gestures.mjs";
@@ -9,22 +10,20 @@ import { keyCommand } from "./input/keys.mjs";
 import { LargeView } from "./ui/large_view.mjs";
 import { showsList } from "./ui/layout.mjs";
 import { makeParts } from "./ui/parts.mjs";
-import { personBox } from "./document/queries.mjs";
+import { personBox, placeOf } from "./document/queries.mjs";
 import { Session } from "./session.mjs";
 import { status } from "./document/status.mjs";
 import { STYLE } from "./ui/style.mjs";
 import { copyPoses, listenForTransfers, takeFiles } from "./ui/transfer.mjs";
-import { fitBox, fitView, keepVisible, ZOOM_STEP, zoomAt } from "./input/view.mjs";
+import { fitBox, fitView, keepVisible, seenPart, toScreen, withInView, ZOOM_STEP, zoomAt } from "./input/view.mjs";
 import { say } from "./words/words.mjs";
 
 const FINEST = 3;
-const HANDLE_CURSORS = {
-  n: "ns-resize", s: "ns-resize", e: "ew-resize", w: "ew-resize",
-  nw: "nwse-resize", se: "nwse-resize", ne: "nesw-resize", sw: "nesw-resize",
-};
 // Keys that a button, a list or a choice needs itself.
 const OF_BUTTONS = ["next", "previous", "put"];
 const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
+// Keys after which what is selected is to be seen.
+const FOLLOWED = ["next", "previous", "nudge", "put"];
 
 /**
  * The editor. `element` goes into the page, which gives it its size.
@@ -239,9 +238,23 @@ export class PointsEditor {
     if (draws) this.refresh();
   }
 
+  /** Zoom round what is selected, or else the middle. */
   zoom(factor) {
-    const [width, height] = this.canvasSize;
-    this.view = keepVisible(zoomAt(this.#view, factor, [width / 2, height / 2]), this.canvasSize, this.session.size);
+    const place = this.#chosenPlace();
+    const middle = place ? toScreen(this.#view, place) : this.canvasSize.map((side) => side / 2);
+    this.view = keepVisible(zoomAt(this.#view, factor, middle), this.canvasSize, this.session.size);
+  }
+
+  #chosenPlace() {
+    const { doc, selection } = this.session;
+    return doc && placeOf(doc, selection);
+  }
+
+  /** What is selected does not leave the picture's window while keys move it, or go to it. */
+  #keepInView() {
+    const place = this.#chosenPlace();
+    const view = place ? withInView(this.#view, this.canvasSize, place) : this.#view;
+    if (view !== this.#view) this.view = view;
   }
 
   /** Show the whole picture. */
@@ -317,7 +330,8 @@ export class PointsEditor {
     if (command.name === "zoomFit") return (this.fitOrPerson(), true);
     if (command.name === "escape" && this.poses.isOpen) return (this.poses.toggle(), this.focusPicture(), true);
     if (command.name === "escape" && this.#shown.text) return (this.toggle("text"), true);
-    if (this.session.perform(command)) return true;
+    const seen = seenPart(this.#view, this.canvasSize, this.session.size);
+    if (this.session.perform({ ...command, seen })) return (FOLLOWED.includes(command.name) && this.#keepInView(), true);
     if (command.name !== "escape" || !this.large.isOpen) return false;
     this.large.close();
     return true;
@@ -347,21 +361,13 @@ export class PointsEditor {
     parts.line.title = session.problems.join("\n");
     parts.line.classList.toggle("wrong", session.problems.length > 0 || (this.#isWrong && line === this.#note));
     setText(parts.size, session.size.map(Math.round).join(" × "));
-    parts.canvas.style.cursor = this.#cursor();
+    parts.canvas.style.cursor = cursorOf(session, this.gestures.spaceHeld);
   }
 
   /** A button that went away, or can no longer be pressed, would lose the focus to the page. */
   #keepFocus() {
     const holder = this.element.shadowRoot.activeElement;
     if (holder?.disabled || holder?.closest(".hidden")) this.focusInside();
-  }
-
-  #cursor() {
-    const { session } = this;
-    if (this.gestures.spaceHeld) return "grab";
-    if (session.hover?.handle) return HANDLE_CURSORS[session.hover.handle] ?? "move";
-    if (session.tool !== "select") return "crosshair";
-    return session.hover ? "pointer" : "default";
   }
 
   /** Draw again if the page now shows the canvas larger or smaller. */

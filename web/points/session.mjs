@@ -12,10 +12,11 @@ import {
   hasHand, jointOf, missingAfter, missingJoints, placedJoints, placeOf, suggestedPlace, targetsOf,
 } from "./document/queries.mjs";
 import { centreOf } from "./document/places.mjs";
-import { MAX_PEOPLE } from "./document/reading.mjs";
+import { MAX_PEOPLE, MAX_POINTS, POINTS } from "./document/reading.mjs";
 import { mirrorPerson, movePerson, rotatePerson, scalePerson, skeletonBox } from "./document/transform.mjs";
+import { begin } from "./input/begin.mjs";
 import { beginDrag, dragged } from "./input/drags.mjs";
-import { hitTest, sameTarget } from "./input/hits.mjs";
+import { hitTest, sameStop, sameTarget } from "./input/hits.mjs";
 import { hitWhole } from "./input/whole.mjs";
 import { TextSession } from "./text_session.mjs";
 import { count, say } from "./words/words.mjs";
@@ -28,6 +29,8 @@ export class Session extends TextSession {
   selection = null;
   hover = null;
   next = null;
+  // What Enter has begun and arrows have moved since, in the text of that name: one step of undo, which Esc takes back.
+  #begun = null;
 
   settle() {
     if (!this.doc || !placeOf(this.doc, this.selection)) this.selection = null;
@@ -46,6 +49,7 @@ export class Session extends TextSession {
     this.tool = tool;
     this.message = "";
     this.hover = null;
+    this.#begun = null;
     if (tool === "place") this.#aim(this.next, true);
     else this.next = null;
     this.changed();
@@ -86,6 +90,7 @@ export class Session extends TextSession {
   pointerDown(xy_px, reach_px) {
     if (!this.doc) return false;
     this.message = "";
+    this.#begun = null;
     const drag = beginDrag(this, xy_px, reach_px);
     if (drag?.person !== undefined) this.setPerson(drag.person);
     else this.drag = drag;
@@ -156,8 +161,8 @@ export class Session extends TextSession {
       next: () => this.step(1),
       previous: () => this.step(-1),
       remove: () => this.remove(),
-      put: () => this.put(),
-      occluded: () => this.toggleOccluded(),
+      put: () => this.put(command.seen),
+      occluded: () => this.toggleState(),
       mirror: () => this.mirror(),
       scale: () => this.transform((doc, centre) => scalePerson(doc, command.by, centre)),
       rotate: () => this.transform((doc, centre) => rotatePerson(doc, command.by, centre)),
@@ -167,9 +172,10 @@ export class Session extends TextSession {
     return does();
   }
 
-  /** Give up, one thing at a time: a drag, the tool, the selection. False when there is nothing left. */
+  /** Give up, one thing at a time: a drag, what was begun, the tool, the selection. False when there is nothing left. */
   escape() {
     if (this.cancel()) return true;
+    if (this.#isBegun) return (this.undo(), true);
     if (this.tool !== "select") return (this.setTool("select"), true);
     if (this.selection) return (this.select(null), true);
     return false;
@@ -178,11 +184,22 @@ export class Session extends TextSession {
   /** Move what is selected by px. */
   nudge([dx, dy]) {
     if (this.tool === "whole") return this.transform((doc) => movePerson(doc, [dx, dy]));
-    const place = placeOf(this.doc, this.selection);
-    if (!place || this.drag) return false;
-    const doc = edits.moveTarget(this.doc, this.selection, [place[0] + dx, place[1] + dy]);
-    this.commit(doc, `nudge ${JSON.stringify(this.selection)}`);
+    if (!placeOf(this.doc, this.selection) || this.drag) return false;
+    const doc = edits.nudgeTarget(this.doc, this.selection, [dx, dy]);
+    if (this.#isBegun) this.#goOn(doc, this.#begun.key);
+    else this.commit(doc, `nudge ${JSON.stringify(this.selection)}`);
     return true;
+  }
+
+  /** Whether what is selected was begun by Enter, and nothing else happened since. */
+  get #isBegun() {
+    return this.#begun?.text === this.text && sameTarget(this.#begun.target, this.selection);
+  }
+
+  /** Commit what was begun, or how it was moved since. */
+  #goOn(doc, key) {
+    this.commit(doc, key);
+    this.#begun = { key, target: this.selection, text: this.text };
   }
 
   /** Change the whole skeleton by its own tool: change(doc, centre) gives the new document. */
@@ -221,7 +238,8 @@ export class Session extends TextSession {
   /** Select the next thing (1) or the one before (-1); at the end nothing, and false: Tab leaves the canvas. */
   step(direction) {
     const targets = targetsOf(this.doc);
-    const at = targets.findIndex((target) => sameTarget(target, this.selection));
+    const exact = targets.findIndex((target) => sameStop(target, this.selection));
+    const at = exact === -1 ? targets.findIndex((target) => sameTarget(target, this.selection)) : exact;
     const start = direction > 0 ? 0 : targets.length - 1;
     const index = at === -1 ? start : at + direction;
     this.select(targets[index] ?? null);
@@ -240,9 +258,25 @@ export class Session extends TextSession {
     return true;
   }
 
-  /** Place the next joint without a pointer, where its neighbours suggest; arrows move it from there. */
-  put() {
-    if (this.tool !== "place" || !this.next) return false;
+  /**
+   * Put something there without a pointer; arrows move it from there. The next joint comes where its neighbours suggest, a
+   * point or a box in the middle of what is seen [x0, y0, x1, y1] px.
+   */
+  put(seen = [0, 0, ...this.size]) {
+    if (this.drag) return false;
+    if (this.tool === "place") return this.#putJoint();
+    const begun = begin(this, seen);
+    if (!begun) return false;
+    const isNew = begun.doc !== this.doc;
+    if (!isNew && begun.target.kind !== "box") return (this.say(say("say.most", { number: MAX_POINTS })), true);
+    this.selection = begun.target;
+    if (isNew) this.#goOn(begun.doc, `begin ${JSON.stringify(begun.target)}`);
+    else this.changed();
+    return true;
+  }
+
+  #putJoint() {
+    if (!this.next) return false;
     const { part, name } = this.next;
     const place = suggestedPlace(knownBody(this.doc, this.ghosts), part, name, this.size);
     const doc = edits.setJoint(this.doc, part, name, edits.nearby(this.size, place), "given");
@@ -251,11 +285,20 @@ export class Session extends TextSession {
     return true;
   }
 
-  /** Mark the selected joint as occluded, or as given again. */
-  toggleOccluded() {
+  /** Mark the selected joint as occluded, or as given again; make a selected point one of the other kind. */
+  toggleState() {
     const { kind, part, name } = this.selection ?? {};
+    if (POINTS.includes(kind)) return this.#switchPoint();
     if (kind !== "joint") return false;
     this.setState(jointOf(this.doc, part, name).state === "occluded" ? "given" : "occluded");
+    return true;
+  }
+
+  #switchPoint() {
+    const switched = !this.drag && edits.switchPoint(this.doc, this.selection);
+    if (!switched) return (this.say(say("say.most", { number: MAX_POINTS })), true);
+    this.selection = switched.target;
+    this.commit(switched.doc);
     return true;
   }
 

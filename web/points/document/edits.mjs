@@ -3,7 +3,7 @@
 
 import { JOINT_ROOM, MAX_POINTS, orderedBox } from "./reading.mjs";
 import { PARTS, wristOf } from "./joints.mjs";
-import { activePerson, jointOf, placeOf } from "./queries.mjs";
+import { activePerson, jointOf, placeOf, sidesOf } from "./queries.mjs";
 import { boxRoundBoth } from "./places.mjs";
 
 const DECIMALS = 10;
@@ -169,9 +169,30 @@ export function addPoint(doc, key, xy_px) {
   return doc[key].length >= MAX_POINTS ? doc : { ...doc, [key]: [...doc[key], inside(doc, xy_px)] };
 }
 
-/** Move a target to xy_px (a box: its centre). */
+/** A point as one of the other kind, and which one it is then: {doc, target}; null when there are too many of them. */
+export function switchPoint(doc, { kind, index }) {
+  const other = kind === "positive" ? "negative" : "positive";
+  if (doc[other].length >= MAX_POINTS) return null;
+  const left = removeTarget(doc, { kind, index });
+  return { doc: { ...left, [other]: [...doc[other], doc[kind][index]] }, target: { kind: other, index: doc[other].length } };
+}
+
+/** Move what is selected by px. The held sides of a box do not pass the others: one goes on with the same ones. */
+export function nudgeTarget(doc, target, [dx, dy]) {
+  const [x, y] = placeOf(doc, target);
+  if (target.kind !== "box" || !sidesOf(target)) return moveTarget(doc, target, [x + dx, y + dy]);
+  const [x0, y0, x1, y1] = doc[target.box];
+  const limit = (value, low, high, sides) => {
+    if (target.handle.includes(sides[0])) return Math.min(value, high - SMALLEST_BOX_PX);
+    return target.handle.includes(sides[1]) ? Math.max(value, low + SMALLEST_BOX_PX) : value;
+  };
+  return moveTarget(doc, target, [limit(x + dx, x0, x1, "we"), limit(y + dy, y0, y1, "ns")]);
+}
+
+/** Move a target to xy_px (of a box the held sides, or its centre). */
 export function moveTarget(doc, target, xy_px) {
   if (target.kind === "joint") return moveJoint(doc, target.part, target.name, xy_px);
+  if (target.kind === "box" && sidesOf(target)) return resizeBox(doc, target.box, target.handle, xy_px);
   if (target.kind === "box") {
     const [x, y] = placeOf(doc, target);
     return moveBox(doc, target.box, [xy_px[0] - x, xy_px[1] - y]);

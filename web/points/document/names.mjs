@@ -1,7 +1,8 @@
 // What joints, boxes, points and people are called on screen.
 
 import { say } from "../words/words.mjs";
-import { jointOf } from "./queries.mjs";
+import { rounded } from "./edits.mjs";
+import { jointOf, sidesOf } from "./queries.mjs";
 
 /** "right knee", "Left hand: index 2". */
 export function jointLabel(part, name) {
@@ -19,11 +20,15 @@ export function thingName(key) {
   return say(`thing.${key}`);
 }
 
-/** What a target is called: "right knee (given)". */
+/** What a target is called: "right knee (given)", "positive point 2", "ROI box (upper left corner, 80 × 120)". */
 export function targetLabel(doc, target) {
   if (target.kind === "joint") {
     const state = jointOf(doc, target.part, target.name)?.state;
     return say("named", { name: jointLabel(target.part, target.name), state: say(`state.${state}`) });
   }
-  return target.kind === "box" ? thingName(target.box) : `${thingName(target.kind)} ${target.index + 1}`;
+  if (target.kind !== "box") return `${thingName(target.kind)} ${target.index + 1}`;
+  const [x0, y0, x1, y1] = doc[target.box];
+  const size = `${rounded(x1 - x0)} × ${rounded(y1 - y0)}`;
+  const held = sidesOf(target) ? [say(`handle.${target.handle}`), size] : [size];
+  return say("named", { name: thingName(target.box), state: held.join(say("list")) });
 }

@@ -1,7 +1,8 @@
 // Questions to a document (see reading.mjs).
 //
 // A target names one thing that can be selected: {kind: "joint", part, name} of the active person,
-// {kind: "positive" | "negative", index}, or {kind: "box", box: "roi_box" | "full_box"}.
+// {kind: "positive" | "negative", index}, or {kind: "box", box: "roi_box" | "full_box", handle}; handle: which corner or side
+// of it is held ("nw", "e", ...), or "move", or nothing, for the whole.
 
 import { BOXES, emptyPerson, POINTS } from "./reading.mjs";
 import { reachOf } from "./hints.mjs";
@@ -27,7 +28,7 @@ export function placedJoints(doc) {
     PARTS[part].filter((name) => person[part][name]).map((name) => ({ part, name, point: person[part][name] })));
 }
 
-/** Where a target lies, xy_px (a box: its centre), or null when it is not there. */
+/** Where a target lies, xy_px (of a box the handle, or its centre), or null when it is not there. */
 export function placeOf(doc, target) {
   if (!target) return null;
   if (target.kind === "joint") {
@@ -36,16 +37,37 @@ export function placeOf(doc, target) {
   }
   if (target.kind === "box") {
     const box = doc[target.box];
-    return box && [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+    return box && handlePlace(box, sidesOf(target));
   }
   return doc[target.kind][target.index] ?? null;
+}
+
+/** The sides of a box that a target holds, such as "nw"; "" when it holds the whole. */
+export function sidesOf({ handle = "move" }) {
+  return handle === "move" ? "" : handle;
+}
+
+/** Where the named sides of a box meet, xy_px: "nw" is its upper left corner, "e" the middle of its right side. */
+export function handlePlace([x0, y0, x1, y1], sides) {
+  const between = (low, high, isLow, isHigh) => (isLow ? low : isHigh ? high : (low + high) / 2);
+  return [
+    between(x0, x1, sides.includes("w"), sides.includes("e")), between(y0, y1, sides.includes("n"), sides.includes("s")),
+  ];
+}
+
+// Two opposite corners set every side.
+const BOX_STOPS = ["move", "nw", "se"];
+
+/** What Tab goes through of a box: the whole, its upper left corner, its lower right one. */
+export function boxStops(box) {
+  return BOX_STOPS.map((handle) => ({ kind: "box", box, handle }));
 }
 
 /** Everything that can be selected, in the order of Tab. */
 export function targetsOf(doc) {
   const joints = placedJoints(doc).map(({ part, name }) => ({ kind: "joint", part, name }));
   const points = POINTS.flatMap((kind) => doc[kind].map((_, index) => ({ kind, index })));
-  return [...joints, ...points, ...BOXES.filter((box) => doc[box]).map((box) => ({ kind: "box", box }))];
+  return [...joints, ...points, ...BOXES.filter((box) => doc[box]).flatMap(boxStops)];
 }
 
 /**

@@ -7,20 +7,27 @@ import { longLimbs } from "./hints.mjs";
 import { jointLabel, targetLabel, thingName } from "./names.mjs";
 import { lackingIn, unusedIn } from "./prompt.mjs";
 import { activePerson, placedJoints, placeOf } from "./queries.mjs";
-import { BOXES } from "./reading.mjs";
+import { BOXES, POINTS } from "./reading.mjs";
 
-/** One line: what is wrong, or what is going on. note: what the page has to say, if anything. */
+/** One line: what is wrong, or what is going on; note: or what the page has to say, while nothing is selected or placed. */
 export function status(session, note = "") {
   const { problems, message, tool, next, doc, selection } = session;
   const more = problems.length > 1 ? say("status.more", { number: problems.length - 1 }) : "";
   if (problems.length > 0) return `points: ${problems[0]}${more}`;
-  if (message || note) return message || note;
+  if (message) return message;
   if (tool === "place" && next) return say("status.place", { joint: jointLabel(next.part, next.name) });
   if (tool === "whole") return say(placedJoints(doc).length > 1 ? "status.whole" : "status.noSkeleton");
   const place = placeOf(doc, selection);
+  if (!place && (POINTS.includes(tool) || BOXES.includes(tool))) return hint(tool);
+  if (!place && note) return note;
   if (!place) return [lacks(session) ?? summary(session), unused(session)].filter(Boolean).join(" · ");
   const [x, y] = place.map(rounded);
   return `${say("status.at", { target: targetLabel(doc, selection), x, y })}${lengthHint(session)}`;
+}
+
+/** How a tool for points or boxes is used. */
+function hint(tool) {
+  return POINTS.includes(tool) ? say("status.point", { point: thingName(tool) }) : say("status.box", { box: thingName(tool) });
 }
 
 function summary({ doc, ghosts }) {

@@ -3,7 +3,7 @@
 // A drag: {from_px, before (the document), target, draws (the box that is drawn) or whole (the handle of the whole skeleton),
 // placed (the target is new), grip (from the pointer to the target), moved}.
 
-import { addPoint, moveTarget, placeJoint, resizeBox, setBox } from "../document/edits.mjs";
+import { addPoint, moveTarget, placeJoint, setBox } from "../document/edits.mjs";
 import { adoptGhost } from "../document/ghosts.mjs";
 import { placeOf } from "../document/queries.mjs";
 import { MAX_POINTS } from "../document/reading.mjs";
@@ -75,6 +75,5 @@ export function dragged(drag, doc, xy_px) {
   if (drag.draws) return setBox(drag.before, drag.draws, drag.from_px, xy_px);
   const { target, grip = [0, 0] } = drag;
   const start = drag.placed ? doc : drag.before;
-  if (target.kind === "box" && target.handle !== "move") return resizeBox(start, target.box, target.handle, xy_px);
   return moveTarget(start, target, [xy_px[0] + grip[0], xy_px[1] + grip[1]]);
 }

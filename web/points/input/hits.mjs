@@ -3,16 +3,14 @@
 
 import { HANDS, PARTS } from "../document/joints.mjs";
 import { distance } from "../document/places.mjs";
+import { handlePlace, sidesOf } from "../document/queries.mjs";
 import { BOXES } from "../document/reading.mjs";
 
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
 /** The handles of a box as [name, xy_px]: corners and middles of the sides. */
-export function boxHandles([x0, y0, x1, y1]) {
-  const xs = { w: x0, e: x1 };
-  const ys = { n: y0, s: y1 };
-  const at = (values, name, low, high) => Object.entries(values).find(([key]) => name.includes(key))?.[1] ?? (low + high) / 2;
-  return HANDLES.map((name) => [name, [at(xs, name, x0, x1), at(ys, name, y0, y1)]]);
+export function boxHandles(box) {
+  return HANDLES.map((name) => [name, handlePlace(box, name)]);
 }
 
 /**
@@ -84,4 +82,9 @@ function outline(doc, [x, y], reach_px) {
 export function sameTarget(one, other) {
   if (!one || !other || one.kind !== other.kind) return one === other;
   return one.part === other.part && one.name === other.name && one.index === other.index && one.box === other.box;
+}
+
+/** Whether two targets are the same part of the same thing. */
+export function sameStop(one, other) {
+  return sameTarget(one, other) && (one?.kind !== "box" || sidesOf(one) === sidesOf(other));
 }

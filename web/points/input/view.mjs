@@ -60,6 +60,21 @@ export function keepVisible(view, canvas, picture) {
   };
 }
 
+/** The part of the picture (w, h px) that is seen on the canvas, [x0, y0, x1, y1] px. */
+export function seenPart(view, canvas, picture) {
+  const within = (place) => place.map((value, axis) => Math.min(Math.max(value, 0), picture[axis]));
+  return [...within(toPicture(view, [0, 0])), ...within(toPicture(view, canvas))];
+}
+
+/** The view moved as little as shows a place of the picture; the same one when that is seen already. */
+export function withInView(view, canvas, xy_px) {
+  const by = toScreen(view, xy_px).map((value, axis) => {
+    const room = Math.min(MARGIN, canvas[axis] / 2);
+    return Math.min(Math.max(value, room), canvas[axis] - room) - value;
+  });
+  return by.some((value) => Math.abs(value) > 0.01) ? panBy(view, by) : view;
+}
+
 /** The view after two fingers moved from `before` to `after`, each a pair of xy_screen. */
 export function pinch(view, before, after) {
   const factor = distance(...after) / Math.max(distance(...before), 1);

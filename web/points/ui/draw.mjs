@@ -8,7 +8,7 @@ import { HANDS, jointColour, limbColour, LIMBS, limbsOf, PARTS } from "../docume
 import { drawLabels } from "./labels.mjs";
 import { jointLabel } from "../document/names.mjs";
 import { unusedIn } from "../document/prompt.mjs";
-import { activePerson } from "../document/queries.mjs";
+import { activePerson, sidesOf } from "../document/queries.mjs";
 import { toScreen } from "../input/view.mjs";
 import { wholeFrameOf, wholeHandles } from "../input/whole.mjs";
 import { say } from "../words/words.mjs";
@@ -92,7 +92,7 @@ function drawBox(context, { session, view, unused }, key) {
   }
   context.setLineDash([]);
   const shows = chosen || session.tool === key || session.hover?.box === key;
-  if (shows) drawHandles(context, boxHandles(box), view, BOX_COLOUR[key]);
+  if (shows) drawHandles(context, boxHandles(box), view, BOX_COLOUR[key], chosen ? sidesOf(session.selection) : null);
 }
 
 /** The frame of the whole skeleton: corners that scale, a round handle that turns. */
@@ -112,14 +112,16 @@ function drawWhole(context, { session, view }) {
   drawRing(context, toScreen(view, handles.at(-1)[1]), HANDLE_SIDE / 2 + 1, LIGHT, 3);
 }
 
-function drawHandles(context, handles, view, colour) {
-  for (const [, place] of handles) {
-    const [x, y] = toScreen(view, place).map((value) => Math.round(value) - HANDLE_SIDE / 2);
-    context.fillStyle = LIGHT;
-    context.strokeStyle = colour;
-    context.lineWidth = 1.5;
-    context.fillRect(x, y, HANDLE_SIDE, HANDLE_SIDE);
-    context.strokeRect(x, y, HANDLE_SIDE, HANDLE_SIDE);
+/** held: the name of the one that keys move, which is larger and filled the other way round. */
+function drawHandles(context, handles, view, colour, held = null) {
+  for (const [name, place] of handles) {
+    const side = name === held ? HANDLE_SIDE + 5 : HANDLE_SIDE;
+    const [x, y] = toScreen(view, place).map((value) => Math.round(value) - side / 2);
+    context.fillStyle = name === held ? colour : LIGHT;
+    context.strokeStyle = name === held ? LIGHT : colour;
+    context.lineWidth = name === held ? 2 : 1.5;
+    context.fillRect(x, y, side, side);
+    context.strokeRect(x, y, side, side);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { unusedIn, lackingIn } from "../document/prompt.mjs";
 import { BOXES } from "../document/reading.mjs";
-import { TOOLS } from "../input/keys.mjs";
+import { TOOL_KEYS } from "../input/keys.mjs";
 import { ZOOM_STEP } from "../input/view.mjs";
 import { say } from "../words/words.mjs";
 import { element, iconButton, rename } from "./elements.mjs";
@@ -11,15 +11,15 @@ import { ICONS } from "./icons.mjs";
 /** {element, refresh(state)} of an editor. */
 export function makeToolbar(editor) {
   const { session } = editor;
-  const tools = TOOLS.map((tool) => [tool, iconButton(ICONS[tool], say(`tool.${tool}`), () => {
+  const tools = Object.entries(TOOL_KEYS).map(([key, tool]) => [tool, iconButton(ICONS[tool], say(`tool.${tool}`), () => {
     session.setTool(tool);
     editor.focusPicture();
-  }, { "data-tool": tool, "aria-pressed": "false" })]);
-  const make = (name, icon, onclick) => iconButton(icon, say(`do.${name}`), onclick, { "data-do": name });
+  }, { "data-tool": tool, "aria-pressed": "false", "aria-keyshortcuts": key.toUpperCase() })]);
+  const make = (name, icon, onclick, keys) => iconButton(icon, say(`do.${name}`), onclick, { "data-do": name, "aria-keyshortcuts": keys });
   const buttons = {
     poses: make("poses", ICONS.poses, () => editor.poses.toggle()),
-    undo: make("undo", ICONS.undo, () => session.undo()),
-    redo: make("redo", ICONS.redo, () => session.redo()),
+    undo: make("undo", ICONS.undo, () => session.undo(), "Control+Z"),
+    redo: make("redo", ICONS.redo, () => session.redo(), "Control+Shift+Z Control+Y"),
     import: make("import", ICONS.import, () => editor.importJoints()),
     list: make("list", ICONS.list, () => editor.toggle("list")),
     text: make("text", ICONS.text, () => editor.toggle("text")),
