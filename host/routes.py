@@ -88,6 +88,8 @@ async def picture(request: Any) -> Any:
         headers = {"Cache-Control": "no-cache", "ETag": f'"{tag}"'}
         if any(known.value == tag for known in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
+        if request.method == "HEAD":
+            return web.Response(headers=headers)
         return web.Response(body=jpeg(read_image(path)), content_type="image/jpeg", headers=headers)
 
     async def answer() -> Any:

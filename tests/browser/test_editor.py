@@ -3,6 +3,8 @@
 FIGURA_SCREENSHOTS names a folder for pictures of it (docs/screenshots is made that way).
 """
 
+import re
+
 import pytest
 from figura.tests.browser.conftest import run_script, shots_folder
 
@@ -58,8 +60,11 @@ def test_joints_are_dragged_nudged_and_deleted(seen):
 
 
 def test_tab_goes_through_everything_and_then_on(seen):
-    names = [name.split(" at ")[0] for name in seen["tab"]["names"]]
-    assert names == ["nose (given)", "right shoulder (given)", "right knee (given)", "ROI box"]
+    names = [re.sub(r"[\d.]+ × [\d.]+", "w × h", name.split(" at ")[0]) for name in seen["tab"]["names"]]
+    assert names == [
+        "nose (given)", "right shoulder (given)", "right knee (given)", "ROI box (w × h)",
+        "ROI box (upper left corner, w × h)", "ROI box (lower right corner, w × h)",
+    ]  # fmt: skip
     assert seen["tab"]["left"] == "Zoom out"
 
 

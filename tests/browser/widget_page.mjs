@@ -4,6 +4,10 @@
 import { addPointsEditor } from "/web/points/page/widget.mjs";
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+/** Wait for a picture to be shown. */
+const shown = async (editor) => {
+  for (let time = 0; time < 200 && editor.canImport !== true; time += 1) await wait(50);
+};
 const PERSON = { pose_keypoints_2d: Array.from({ length: 18 }, (_, index) => [250 + 5 * index, 100 + 10 * index, 1]).flat() };
 
 function makePage() {
@@ -63,6 +67,9 @@ async function tryPose(app, api) {
   const { node, field, loader } = makeNode();
   node.graph = loader.graph;
   const editor = addPointsEditor(node, app, api);
+  await wait(20);
+  node.onConnectionsChange();
+  await shown(editor);
   const ghost = () => editor.session.ghosts.person.joints.nose?.x ?? null;
   const looked = async () => { node.onConnectionsChange(); await wait(20); return ghost(); };
   const seen = [];
@@ -127,7 +134,7 @@ export async function tryWidget() {
   node.size = [300, 200];
   node.onConfigure();
   seen.configured = [editor.text === saved && field().value === saved, node.size[0] >= 360, node.size[1] >= 450, calls.length];
-  await wait(800);
+  await shown(editor);
   seen.picture = [asked[0], editor.session.size];
 
   editor.session.addPerson();

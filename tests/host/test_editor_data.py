@@ -292,13 +292,13 @@ class TestRoutes:
         path = host.input_dir() / "again.png"
         address = "/figura/picture?filename=again.png"
 
-        def ask(tag=None):
+        def ask(tag=None, method="GET"):
             async def run():
                 application = web.Application()
                 application.add_routes(server.routes)
                 async with TestClient(TestServer(application)) as client:
                     headers = {"If-None-Match": tag} if tag else {}
-                    answer = await client.get(address, headers=headers)
+                    answer = await client.request(method, address, headers=headers)
                     return answer.status, answer.headers["ETag"], await answer.read()
 
             return asyncio.run(run())
@@ -308,6 +308,7 @@ class TestRoutes:
         assert status == 200 and Image.open(io.BytesIO(body)).size == (32, 16)
         assert ask(tag) == (304, tag, b"")
         assert ask(f"W/{tag}") == (304, tag, b"")  # as a server between the two may write it
+        assert ask(method="HEAD") == (200, tag, b"")
         date = path.stat().st_mtime_ns
         Image.new("RGB", (24, 16)).save(path)
         os.utime(path, ns=(date, date))

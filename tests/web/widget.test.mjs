@@ -161,12 +161,12 @@ function serve(context, files) {
   const asked = [];
   const { Image } = globalThis;
   context.after(() => { globalThis.Image = Image; });
-  page.api.fetchApi = async (route, { headers = {} } = {}) => {
+  page.api.fetchApi = async (route, { headers = {}, method } = {}) => {
     const name = new URLSearchParams(route.split("?")[1]).get("filename");
     const { tag, status = 200, said = {} } = files[name] ?? { status: 404, said: { error: "there is no picture" } };
     if (status === 0) throw new TypeError("Failed to fetch");
     const isKnown = status === 200 && tag !== undefined && headers["If-None-Match"] === tag;
-    asked.push(isKnown ? `${name} is as it was` : name);
+    if (method !== "HEAD") asked.push(isKnown ? `${name} is as it was` : name);
     return {
       ok: status === 200 && !isKnown, status: isKnown ? 304 : status, json: async () => said,
       blob: async () => new Blob([name]), headers: { get: () => tag ?? null },
@@ -202,14 +202,48 @@ test("a picture that could not be loaded is asked for again when the server is b
   assert.deepEqual([asked, line(shown).includes("could not")], [["A.png"], false]);
 });
 
+/** Put a node of which nobody knows what it does between loader and prompt. */
+function putBetween({ node: { graph } }) {
+  Object.assign(graph.links[2], { origin_id: 4 });
+  graph.links[4] = { id: 4, origin_id: 1, origin_slot: 0, target_id: 4, target_slot: 0 };
+  graph.nodes.push({ id: 4, type: "Mystery", graph, inputs: [{ name: "image", type: "IMAGE", link: 4 }], widgets: [], outputs: [{ type: "IMAGE", links: [2] }] });
+}
+
+test("a dropped picture that the server does not take is named, with the reason and what to do", async () => {
+  const shown = fill(page);
+  const drop = async (answer) => {
+    page.api.fetchApi = async () => ({ ok: false, ...answer });
+    await shown.editor.takePicture(new File([new Uint8Array(1_200_000)], "me.png", { type: "image/png" }));
+    return line(shown);
+  };
+  assert.match(await drop({ status: 413 }), /^me\.png has 2 MB, more than the server takes: .* --max-upload-size/);
+  assert.equal(await drop({ status: 403, statusText: "Forbidden" }), "me.png was not taken by the server: 403 Forbidden");
+});
+
+test("what a run brought gives way when the file that it was made of is written anew", async (context) => {
+  const files = { "A.png": { tag: "1" }, "came.png": { tag: "x" } };
+  const asked = serve(context, files);
+  const shown = fill(page);
+  putBetween(shown);
+  answer(page, shown, await run(page, shown), 10, "came.png");
+  await settled();
+  await comeBack(shown);
+  assert.deepEqual(asked.slice(-2), ["came.png", "came.png is as it was"]);
+  files["A.png"].tag = "2";
+  await comeBack(shown);
+  await settled();
+  assert.deepEqual([asked.at(-1), ghost(shown)], ["A.png", null]);
+  assert.match(line(shown), /saved anew/);
+  answer(page, shown, await run(page, shown), 10, "came.png");
+  await settled();
+  assert.equal(asked.at(-1), "came.png");
+});
+
 test("a picture that came in and is gone gives way to the one before the nodes that nobody knows", async (context) => {
   const files = { "A.png": { tag: "1" }, "came.png": { status: 404 } };
   const asked = serve(context, files);
   const shown = fill(page);
-  const { nodes } = shown.node.graph;
-  Object.assign(shown.node.graph.links[2], { origin_id: 4 });
-  shown.node.graph.links[4] = { id: 4, origin_id: 1, origin_slot: 0, target_id: 4, target_slot: 0 };
-  nodes.push({ id: 4, type: "Mystery", graph: shown.node.graph, inputs: [{ name: "image", type: "IMAGE", link: 4 }], widgets: [], outputs: [{ type: "IMAGE", links: [2] }] });
+  putBetween(shown);
   answer(page, shown, await run(page, shown), 10, "came.png");
   await settled();
   assert.deepEqual(asked.slice(-2), ["came.png", "A.png"]);

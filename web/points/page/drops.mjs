@@ -6,6 +6,7 @@ import { inputLink, originOf, slotOf } from "./links.mjs";
 const LOADER = "LoadImage";
 const FIELD = "image";
 const LEFT_PX = 340;
+const TOO_HEAVY = 413;
 
 /** Upload a picture file and let the loader at `image` show it; a node without a picture gets a loader. */
 export async function takePicture(node, file, { app, api, page }) {
@@ -37,7 +38,12 @@ async function upload(file, api) {
   const form = new FormData();
   form.append("image", file, file.name || "pasted.png");
   const answer = await api.fetchApi("/upload/image", { method: "POST", body: form });
-  if (!answer.ok) throw new Error(`${file.name}: ${answer.status}`);
+  if (!answer.ok) throw new Error(reasonFor(file, answer));
   const { name, subfolder } = await answer.json();
   return subfolder ? `${subfolder}/${name}` : name;
+}
+
+function reasonFor({ name, size }, { status, statusText }) {
+  if (status === TOO_HEAVY) return say("say.tooHeavy", { name, size: Math.ceil(size / 1e6) });
+  return say("say.notUploaded", { name, reason: `${status} ${statusText}`.trim() });
 }

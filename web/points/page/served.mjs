@@ -10,6 +10,12 @@ async function fetchPicture(api, route, tag) {
   throw Object.assign(new Error(said.error ?? String(answer.status)), { said, status: answer.status });
 }
 
+/** The tag of a route's file as it is now, or null. */
+async function tagOf(api, route) {
+  const answer = await api.fetchApi(route, { method: "HEAD", cache: "no-store" }).catch(() => null);
+  return answer?.ok ? answer.headers.get("ETag") : null;
+}
+
 async function imageOf(file) {
   const address = URL.createObjectURL(file);
   try {
@@ -26,6 +32,8 @@ export class ServedPicture {
   #route = null;
   #told = null;
   #tag = null;
+  #origin = null;
+  #originTag = null;
   #isShown = false;
   #asked = 0;
   #isAsking = false;
@@ -36,12 +44,15 @@ export class ServedPicture {
 
   /**
    * Show the picture of a route, or none (null).
-   * @param {{shown: function, failed: function}} told shown(image, why): here it is; why: the file that was shown has been
+   * @param {{shown: function, failed: function, outdated: function}} told shown(image, why): here it is; why: the file that was shown has been
    * written anew, seen when one looked again for that reason, or null. failed(error): there is none; error.said and
-   * error.status are the server's, if it answered
+   * error.status are the server's, if it answered. outdated(): the file at `origin` has been written anew
+   * @param {string|null} origin the route of the file that nodes have made the picture of
    */
-  show(route, told) {
+  show(route, told, origin = null) {
     this.#route = route;
+    this.#origin = origin;
+    this.#originTag = null;
     this.#told = told;
     this.#tag = null;
     this.#isShown = false;
@@ -59,6 +70,13 @@ export class ServedPicture {
   async #ask(why = null) {
     const ask = (this.#asked += 1);
     this.#isAsking = true;
+    const originTag = this.#origin && await tagOf(this.#api, this.#origin);
+    if (ask !== this.#asked) return;
+    if (why !== "ran" && this.#originTag && originTag && originTag !== this.#originTag) {
+      this.#isAsking = false;
+      return void this.#told.outdated();
+    }
+    this.#originTag = originTag ?? this.#originTag;
     const [answer, error] = await this.#answer();
     if (ask !== this.#asked) return;
     this.#isAsking = false;

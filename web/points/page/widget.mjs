@@ -175,10 +175,17 @@ function showPicture(editor, node, state, app, api) {
       editor.setPicture(null, null, reasonFor(error, picture), true);
       if (node.graph) showPicture(editor, node, state, app, api);
     },
+    outdated: () => {
+      if (!node.graph) return;
+      for (const forget of [forgetPicture, forgetPose]) forget(tabOf(app), nameOf(node));
+      state.refused = null;
+      showPicture(editor, node, state, app, api);
+      editor.session.say(say("say.renewed"));
+    },
   };
   if (picture) editor.setNote(note);
   else editor.setPicture(null, null, note);
-  state.served.show(picture && pictureRoute(picture), told);
+  state.served.show(picture && pictureRoute(picture), told, arrived && source && pictureRoute(source));
 }
 
 /** What is said when the file of the shown picture was written anew. */

@@ -35,6 +35,8 @@ export const EN = Object.freeze({
   "say.copied": "The skeletons are copied as OpenPose JSON.", "say.notCopied": "The browser does not let the editor copy.",
   "say.noPose": "This is no pose, no points text and no picture.", "say.uploading": "Uploading the picture …",
   "say.noLoader": "The picture is made by other nodes: connect Load Image to drop pictures here.",
+  "say.tooHeavy": "{name} has {size} MB, more than the server takes: save it smaller, or start ComfyUI with a larger --max-upload-size.",
+  "say.notUploaded": "{name} was not taken by the server: {reason}",
   "say.renewed": "The picture was saved anew: here is the new one.",
   "say.renewedSize": "The picture was saved anew: {to}, before {from}.",
   "say.renewedScaled": "The picture was saved anew: {to}, before {from}. The points are scaled to it.",

@@ -35,6 +35,8 @@ export const JA = Object.freeze({
   "say.copied": "骨格を OpenPose JSON としてコピーしました。", "say.notCopied": "ブラウザがコピーを許可していません。",
   "say.noPose": "ポーズでも点のテキストでも画像でもありません。", "say.uploading": "画像をアップロードしています…",
   "say.noLoader": "画像は別のノードが作っています。画像を置くには「画像を読み込む」を接続してください。",
+  "say.tooHeavy": "{name} は {size} MB で、サーバーの上限を超えています。小さく保存するか、--max-upload-size を大きくして ComfyUI を起動してください。",
+  "say.notUploaded": "サーバーが {name} を受け取りませんでした：{reason}",
   "say.renewed": "画像が保存し直されました。新しい画像を表示しています。",
   "say.renewedSize": "画像が保存し直されました：{from} から {to} になりました。",
   "say.renewedScaled": "画像が保存し直されました：{from} から {to} になり、点もそれに合わせました。",

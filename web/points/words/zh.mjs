@@ -35,6 +35,8 @@ export const ZH = Object.freeze({
   "say.copied": "骨架已复制为 OpenPose JSON。", "say.notCopied": "浏览器不允许编辑器复制。",
   "say.noPose": "这不是姿态、点文本或图像。", "say.uploading": "正在上传图像…",
   "say.noLoader": "图像由其他节点生成：请连接“加载图像”后再拖放图像。",
+  "say.tooHeavy": "{name} 有 {size} MB，超过服务器上限：请存得更小，或用更大的 --max-upload-size 启动 ComfyUI。",
+  "say.notUploaded": "服务器没有接收 {name}：{reason}",
   "say.renewed": "图像已重新保存：现在显示的是新图像。",
   "say.renewedSize": "图像已重新保存：现为 {to}，之前为 {from}。",
   "say.renewedScaled": "图像已重新保存：现为 {to}，之前为 {from}；点已随之缩放。",
