@@ -131,6 +131,20 @@ test("what keys go to, put and move is seen, however far the picture is zoomed i
   assert.deepEqual(reached, []);
 });
 
+test("arrows move the picture that is zoomed in, while nothing is selected", () => {
+  press(editor.parts.canvas);
+  const fitted = editor.view;
+  type("ArrowRight");
+  assert.equal(editor.view, fitted);
+  for (let step = 0; step < 5; step += 1) type("+");
+  const { x, y } = editor.view;
+  for (const key of ["ArrowRight", "ArrowRight", "ArrowUp"]) type(key);
+  assert.deepEqual([editor.view.x, editor.view.y], [x - 60, y + 30]);
+  for (const key of ["g", "Enter"]) type(key);
+  const [px, py] = toScreen(editor.view, editor.session.doc.positive[0]);
+  assert.ok(Math.hypot(px - 200, py - 200) < 2, `${px}, ${py}`);
+});
+
 test("files that are dropped while the text is shown are taken, texts are left to the text field", async () => {
   editor.toggle("text");
   nextFrame();

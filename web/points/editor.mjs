@@ -6,7 +6,7 @@ import { draw } from "./ui/draw.mjs";
 import { element, setText } from "./ui/elements.mjs";
 import { Gestures } from "./input/gestures.mjs";
 import { listGhosts } from "./document/ghosts.mjs";
-import { keyCommand } from "./input/keys.mjs";
+import { FOLLOWED, keyCommand, OF_BUTTONS, OF_CHOICES } from "./input/keys.mjs";
 import { LargeView } from "./ui/large_view.mjs";
 import { showsList } from "./ui/layout.mjs";
 import { makeParts } from "./ui/parts.mjs";
@@ -15,15 +15,11 @@ import { Session } from "./session.mjs";
 import { status } from "./document/status.mjs";
 import { STYLE } from "./ui/style.mjs";
 import { copyPoses, listenForTransfers, takeFiles } from "./ui/transfer.mjs";
-import { fitBox, fitView, keepVisible, seenPart, toScreen, withInView, ZOOM_STEP, zoomAt } from "./input/view.mjs";
+import { fitBox, fitView, keepVisible, panBy, seenPart, toScreen, withInView, ZOOM_STEP, zoomAt } from "./input/view.mjs";
 import { say } from "./words/words.mjs";
 
 const FINEST = 3;
-// Keys that a button, a list or a choice needs itself.
-const OF_BUTTONS = ["next", "previous", "put"];
-const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
-// Keys after which what is selected is to be seen.
-const FOLLOWED = ["next", "previous", "nudge", "put"];
+const PAN_PX = 30;
 
 /**
  * The editor. `element` goes into the page, which gives it its size.
@@ -238,11 +234,15 @@ export class PointsEditor {
     if (draws) this.refresh();
   }
 
-  /** Zoom round what is selected, or else the middle. */
+  /** Zoom round what is selected, if it is seen, or else round the middle. */
   zoom(factor) {
-    const place = this.#chosenPlace();
-    const middle = place ? toScreen(this.#view, place) : this.canvasSize.map((side) => side / 2);
-    this.view = keepVisible(zoomAt(this.#view, factor, middle), this.canvasSize, this.session.size);
+    const [place, size] = [this.#chosenPlace(), this.canvasSize];
+    const chosen = place && withInView(this.#view, size, place) === this.#view ? toScreen(this.#view, place) : null;
+    this.view = keepVisible(zoomAt(this.#view, factor, chosen ?? size.map((side) => side / 2)), size, this.session.size);
+  }
+
+  #pan(steps) {
+    this.view = keepVisible(panBy(this.#view, steps.map((step) => -step * PAN_PX)), this.canvasSize, this.session.size);
   }
 
   #chosenPlace() {
@@ -332,6 +332,8 @@ export class PointsEditor {
     if (command.name === "escape" && this.#shown.text) return (this.toggle("text"), true);
     const seen = seenPart(this.#view, this.canvasSize, this.session.size);
     if (this.session.perform({ ...command, seen })) return (FOLLOWED.includes(command.name) && this.#keepInView(), true);
+    // With nothing to be moved, arrows move the picture that is zoomed in.
+    if (command.name === "nudge" && !this.#fitted && !this.#chosenPlace()) return (this.#pan(command.by_px), true);
     if (command.name !== "escape" || !this.large.isOpen) return false;
     this.large.close();
     return true;

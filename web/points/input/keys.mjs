@@ -17,6 +17,12 @@ const PLAIN = {
   "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "zoomFit",
 };
 
+// Commands that a button, a list or a choice needs the keys of itself.
+export const OF_BUTTONS = ["next", "previous", "put"];
+export const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
+// Commands after which what is selected is to be seen.
+export const FOLLOWED = ["next", "previous", "nudge", "put"];
+
 /**
  * The command of a key press, or null.
  * @param {{key: string, code?: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean, altKey?: boolean}} event
