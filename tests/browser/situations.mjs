@@ -338,29 +338,39 @@ async function renewed() {
     form.append("overwrite", "true");
     await fetch("/upload/image", { method: "POST", body: form });
   }, [width, height]);
-  const look = async () => (await page.waitForTimeout(1500), [...(await size()), await status()]);
+  /** The size, whether a picture is there, and the status line, as soon as they fit. */
+  const look = async (fits) => {
+    let shown;
+    for (let time = 0; time < 60; time += 1) {
+      shown = [...(await size()), await status()];
+      if (fits(shown)) break;
+      await page.waitForTimeout(500);
+    }
+    return shown;
+  };
+  const isWide = (wanted) => ([width, , isThere]) => width === wanted && isThere;
   await write(80, 48);
   const points = JSON.stringify({ width: 80, height: 48, positive: [[20, 24]] });
   await build({ load: load("again.png"), prompt: ["FiguraPointPrompt", { points }], view: ["PreviewImage", {}, 700, 0] },
     [["load", 0, "prompt", "image"], ["prompt", 0, "view", "images"]]);
-  const found = { first: await look() };
+  const found = { first: await look(isWide(80)) };
   await write(160, 96);
   await canvas.focus();
-  found.back = await look();
+  found.back = await look(isWide(160));
   found.points = await page.evaluate(() => window.editor.session.doc.positive[0]);
   await write(240, 144);
   await setField("load", "image", "again.png");
-  found.set = await look();
+  found.set = await look(isWide(240));
   await write(320, 192);
   await page.evaluate(() => new Promise((done) => {
     const api = window.app.api ?? window.comfyAPI.api.api;
     for (const name of ["execution_success", "execution_error"]) api.addEventListener(name, () => done(name), { once: true });
     window.app.queuePrompt(0, 1);
   }));
-  found.ran = await look();
+  found.ran = await look(isWide(320));
   for (const name of ["huge", "broken"]) {
     await setField("load", "image", job.files[name]);
-    found[name] = await look();
+    found[name] = await look(([, , , said]) => said.startsWith(job.files[name]));
     await shot(`renewed-${name}`);
   }
   return found;

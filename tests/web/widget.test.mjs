@@ -320,6 +320,8 @@ test("a server that is away for a moment takes no picture away; a file that is g
   files["A.png"].status = 0;
   await comeBack(shown);
   assert.equal(shown.editor.canImport, true);
+  Object.assign(files["A.png"], { tag: "1b", status: 200 });
+  await comeBack(shown);
   delete files["A.png"];
   await comeBack(shown);
   assert.deepEqual([shown.editor.canImport, line(shown)], [false, "A.png is not in the input folder: choose another picture, or put it there again."]);

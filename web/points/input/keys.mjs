@@ -17,7 +17,7 @@ const PLAIN = {
   "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "zoomFit",
 };
 
-// Commands that a button, a list or a choice needs the keys of itself.
+// Commands whose keys a button, a list or a choice needs itself.
 export const OF_BUTTONS = ["next", "previous", "put"];
 export const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
 // Commands after which what is selected is to be seen.

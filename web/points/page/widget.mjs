@@ -31,7 +31,9 @@ const LOOK_MS = 400;
  */
 export function addPointsEditor(node, app, api) {
   setLanguage(app.extensionManager?.setting?.get?.("Comfy.Locale"));
-  const state = { picture: null, frame: null, key: "", refused: null, output: null, served: new ServedPicture(api) };
+  const state = {
+    picture: null, frame: null, key: "", refused: null, output: null, said: null, served: new ServedPicture(api),
+  };
   const editor = new PointsEditor({
     onChange: (text) => writeField(widget, text, app),
     detect: (box) => detect(state, box, detectorOf(node, app), api),
@@ -154,6 +156,9 @@ function showPicture(editor, node, state, app, api) {
   const shown = JSON.stringify([picture, note, key]);
   if (shown === state.key) return void (isSetAgain && state.served.lookAgain("set"));
   state.key = shown;
+  // What was said of the picture before is no longer so.
+  const hush = () => editor.session.message === state.said && editor.session.say("");
+  hush();
   if (!picture) state.picture = null;
   const told = {
     shown: (image, why) => {
@@ -162,16 +167,17 @@ function showPicture(editor, node, state, app, api) {
       Object.assign(state, { picture, frame: arrived ? wholeFrame(size) : frameAfter(changes, size) });
       editor.setPicture(image, state.frame, note);
       if (!why) return;
-      editor.session.say(renewed(old, editor.session));
+      editor.session.say((state.said = renewed(old, editor.session)));
       // What came in was found in the picture before, but not when the run that brought it made one look.
       if (why !== "ran" && node.graph) forgetPose(tabOf(app), nameOf(node));
     },
     failed: (error) => {
-      if (arrived && error.said) forgetPicture(tabOf(app), nameOf(node));
-      else if (error.said) state.refused = JSON.stringify(source);
       // A server that was away is asked again when it is back.
-      else api.addEventListener("reconnected", () => state.served.lookAgain(), { once: true });
+      if (!error.said) api.addEventListener("reconnected", () => state.served.lookAgain("back"), { once: true });
+      else if (arrived) forgetPicture(tabOf(app), nameOf(node));
+      else if (error.said.problem === "too_large") state.refused = JSON.stringify(source);
       state.picture = null;
+      hush();
       editor.setPicture(null, null, reasonFor(error, picture), true);
       if (node.graph) showPicture(editor, node, state, app, api);
     },
@@ -180,7 +186,7 @@ function showPicture(editor, node, state, app, api) {
       for (const forget of [forgetPicture, forgetPose]) forget(tabOf(app), nameOf(node));
       state.refused = null;
       showPicture(editor, node, state, app, api);
-      editor.session.say(say("say.renewed"));
+      editor.session.say((state.said = say("say.renewed")));
     },
   };
   if (picture) editor.setNote(note);
