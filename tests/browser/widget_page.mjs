@@ -6,7 +6,7 @@ import { addPointsEditor } from "/web/points/page/widget.mjs";
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 /** Wait for a picture to be shown. */
 const shown = async (editor) => {
-  for (let time = 0; time < 200 && editor.canImport !== true; time += 1) await wait(50);
+  for (let time = 0; time < 200 && editor.session.size.join() !== "640,448"; time += 1) await wait(50);
 };
 const PERSON = { pose_keypoints_2d: Array.from({ length: 18 }, (_, index) => [250 + 5 * index, 100 + 10 * index, 1]).flat() };
 
@@ -97,7 +97,7 @@ async function tryPose(app, api) {
   node.onRemoved();
   seen.push(["made anew by undo", addPointsEditor(remade, app, api).session.ghosts.person.joints.nose?.x ?? null]);
   remade.onConnectionsChange();
-  await wait(20);
+  await shown(remade.widgets[1].element.editor);
   seen.push(["and looked at", remade.widgets[1].element.editor.session.ghosts.person.joints.nose?.x ?? null]);
 
   remade.widgets[1].beforeQueued();

@@ -294,6 +294,9 @@ test("coming back to the page, a run and the loader's field make one look; nothi
   context.mock.restoreAll();
   await new Promise((done) => setTimeout(done, 900));
   assert.deepEqual(asked.slice(1), Array(3).fill("A.png is as it was"));
+  page.api.dispatchEvent(new Event("execution_start"));
+  await new Promise((done) => setTimeout(done, 900));
+  assert.equal(asked.length, 5);
 });
 
 test("joints that came in with a picture go with it when it is written anew, but not those of the new one", async (context) => {

@@ -9,6 +9,7 @@ const MOST = 1000;
 const runs = new Map();
 let queued = new Map();
 let atWork = null;
+let begun = 0;
 
 /** Hear which runs the page queues and which one is at work; before the page itself, which passes the results on. */
 export function listenForRuns(api) {
@@ -24,8 +25,16 @@ export function listenForRuns(api) {
     }
   };
   for (const name of NAMING) {
-    api.addEventListener(name, ({ detail }) => { atWork = detail?.prompt_id ?? atWork; });
+    api.addEventListener(name, ({ type, detail }) => {
+      atWork = detail?.prompt_id ?? atWork;
+      if (type === "execution_start") begun += 1;
+    });
   }
+}
+
+/** How many runs have begun since the page was loaded. */
+export function begunRuns() {
+  return begun;
 }
 
 function begin(id, nodes) {

@@ -35,6 +35,7 @@ export class ServedPicture {
   #origin = null;
   #originTag = null;
   #isShown = false;
+  #why = null;
   #asked = 0;
   #isAsking = false;
 
@@ -61,18 +62,19 @@ export class ServedPicture {
     if (route !== null) this.#ask();
   }
 
-  /** The file may be another one by now, or be there by now: that the user is "back", say. */
+  /** The file may be another one by now, or be there by now: the user is "back", say, or the node "ran" with it. */
   lookAgain(why) {
-    const isDrawn = this.#isShown && this.#tag === null;
-    if (this.#route !== null && !this.#isAsking && !isDrawn) this.#ask(why);
+    const isDrawn = this.#isShown && this.#tag === null && this.#origin === null;
+    if (!this.#isAsking || why === "ran") this.#why = why;
+    if (this.#route !== null && !this.#isAsking && !isDrawn) this.#ask();
   }
 
-  async #ask(why = null) {
+  async #ask() {
     const ask = (this.#asked += 1);
     this.#isAsking = true;
     const originTag = this.#origin && await tagOf(this.#api, this.#origin);
     if (ask !== this.#asked) return;
-    if (why !== "ran" && this.#originTag && originTag && originTag !== this.#originTag) {
+    if (this.#why !== "ran" && this.#originTag && originTag && originTag !== this.#originTag) {
       this.#isAsking = false;
       return void this.#told.outdated();
     }
@@ -87,7 +89,7 @@ export class ServedPicture {
     this.#tag = answer?.tag ?? null;
     this.#isShown = !error;
     if (error) this.#told.failed(error);
-    else this.#told.shown(answer.image, isAnother ? why : null);
+    else this.#told.shown(answer.image, isAnother ? this.#why : null);
   }
 
   async #answer() {

@@ -9,7 +9,7 @@ import { boxInSource, frameAfter, peopleInFrame, wholeFrame } from "./changes.mj
 import { takePicture } from "./drops.mjs";
 import { chain, FIELD, makeRoom, replaceField } from "./field.mjs";
 import { isConnected, originOf, slotOf, widgetValue } from "./links.mjs";
-import { queuedNode, queueNode } from "./runs.mjs";
+import { begunRuns, queuedNode, queueNode } from "./runs.mjs";
 import { ServedPicture } from "./served.mjs";
 import { findPicture, pictureRoute } from "./source.mjs";
 import { tabOf } from "./tabs.mjs";
@@ -74,14 +74,15 @@ export function addPointsEditor(node, app, api) {
 /** Only a node that lies in a graph is watched: the page makes others, to copy them, and drops them silently. */
 function lookWhileInGraph(node, editor, app, { look, lookAgain }) {
   let timer = null;
-  let wasHere = true;
+  let [wasHere, runs] = [true, begunRuns()];
   const check = () => {
-    const isBack = document.hasFocus() && !wasHere;
+    const isReason = document.hasFocus() && !wasHere || begunRuns() !== runs;
     wasHere = document.hasFocus();
     if (document.hidden || !node.graph) return;
+    runs = begunRuns();
     moveIn(editor, tabOf(app), nameOf(node));
     look();
-    if (isBack) lookAgain();
+    if (isReason) lookAgain();
   };
   const start = () => {
     timer ??= setInterval(check, LOOK_MS);
