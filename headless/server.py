@@ -157,7 +157,7 @@ class ComfyServer:
     async def _upload(self, path: Path) -> dict[str, Any]:
         import aiohttp
 
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(quote_fields=False)  # as browsers do; quoted, a name may outgrow the disk's
         form.add_field("image", path.read_bytes(), filename=as_text(path.name))
         async with self._request("POST", "/upload/image", data=form) as response:
             if response.status == TOO_LARGE:

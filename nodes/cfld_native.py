@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..host import get_host
-from ..models.cfld.attention import fitted, level_size
+from ..models.cfld.attention import fitted
 from ..models.cfld.checkpoint import check_unet_shapes
 from ..models.cfld.config import CFLDConfig
 from ..models.cfld.networks import CFLDModel
@@ -33,7 +33,6 @@ FIRST_WEIGHT, STOCK_CHANNELS = "diffusion_model.input_blocks.0.0.weight", 4
 WHOLE_NETWORK = "diffusion_model"
 """ComfyUI's name of the wrapper round a call of the U-Net."""
 ATTENTION = re.compile(r"up_blocks\.(\d+)\.attentions\.(\d+)\.(.+)")
-DEEPEST = 8
 Conditioning = list[list[Any]]
 
 
@@ -101,10 +100,14 @@ class Carried:
     def __init__(self, cond: Tensor) -> None:
         self.cond = cond
 
+    def _copy_with(self, cond: Tensor) -> Carried:
+        """The same with other numbers: ComfyUI's context windows cut batches into parts."""
+        return Carried(cond)
+
     def process_cond(self, batch_size: int, **_: Any) -> Carried:
         """For a batch of that size: repeated, or cut."""
         repeats = -(-batch_size // len(self.cond))
-        return Carried(self.cond.repeat(repeats, *[1] * (self.cond.ndim - 1))[:batch_size])
+        return self._copy_with(self.cond.repeat(repeats, *[1] * (self.cond.ndim - 1))[:batch_size])
 
     def can_concat(self, other: Carried) -> bool:
         return self.cond.shape == other.cond.shape and self.cond.device == other.cond.device
@@ -232,21 +235,13 @@ class BiasedAttention:
         """q (B,N,C), k and v (B,L,C), projected -> (B,N,C) before the output projection."""
         bias = options.get(KEY, {}).get(self.name)
         if bias is not None:
-            size = map_size(options["original_shape"], q.shape[1])
-            q = q + fitted(bias, size).flatten(2).transpose(1, 2).to(q)
+            # Not by the latents: Kohya Deep Shrink makes the maps of a level smaller.
+            height, width = options["activations_shape"][-2:]
+            q = q + fitted(bias, (height, width)).flatten(2).transpose(1, 2).to(q)
         if self.before is not None:
             return self.before(q, k, v, options)
         q, k, v = (each.unflatten(-1, (options["n_heads"], -1)).transpose(1, 2) for each in (q, k, v))
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-
-
-def map_size(latent_shape: Sequence[int], tokens: int) -> tuple[int, int]:
-    """Height and width of the U-Net's map with that many positions, for latents (B,C,h,w)."""
-    for level in range(DEEPEST):
-        height, width = level_size(latent_shape[-2:], level)
-        if height * width == tokens:
-            return height, width
-    raise ValueError(f"no level of latents {tuple(latent_shape[-2:])} has {tokens} positions: is it SD1.5?")
 
 
 NODE_CLASS_MAPPINGS = {"FiguraApplyCFLD": FiguraApplyCFLD}

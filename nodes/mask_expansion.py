@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ WHOLE_SAMPLING = "outer_sample"
 """ComfyUI's name of the wrapper round a whole sampling, which gets (noise, latent_image, sampler, sigmas,
 denoise_mask, ...)."""
 _NOISE_MASK_ARGUMENT = 4
+MASK_FUNCTION = "denoise_mask_function"
+"""ComfyUI's name of the function of a MODEL that changes noise masks."""
 
 
 class FiguraSequentialMaskExpansion:
@@ -77,11 +79,24 @@ class FiguraSequentialMaskExpansion:
                 f"{type(model).__name__}. Connect a loader such as Load Checkpoint to 'model'."
             )
         patched = model.clone()
-        patched.add_wrapper_with_key(WHOLE_SAMPLING, "figura_mask_expansion", require_noise_mask)
-        if expansion == SEQUENTIAL:
-            before = patched.model_options.get("denoise_mask_function")
-            patched.set_model_denoise_mask_function(ExpandingMask(ring / 100, before))
+        whole = expanding(ring / 100) if expansion == SEQUENTIAL else require_noise_mask
+        patched.add_wrapper_with_key(WHOLE_SAMPLING, "figura_mask_expansion", whole)
         return (patched,)
+
+
+def expanding(ring: float) -> Callable[..., Any]:
+    """A wrapper round a whole sampling that has its noise mask expand. ring: as of ExpandingMask.
+
+    The mask's function is set only there: a MODEL has one, and other nodes, such as Differential Diffusion,
+    put theirs in its place.
+    """
+
+    def sampled(executor: Any, *args: Any, **options: Any) -> Any:
+        own = executor.class_obj.model_options  # a copy for this sampling
+        own[MASK_FUNCTION] = ExpandingMask(ring, own.get(MASK_FUNCTION))
+        return require_noise_mask(executor, *args, **options)
+
+    return sampled
 
 
 def require_noise_mask(executor: Any, *args: Any, **options: Any) -> Any:
@@ -100,7 +115,7 @@ class ExpandingMask:
     use there.
 
     ring: width at the first step as a share of the latent's shorter side; 0 goes by the number of steps.
-    before: the function that was set earlier, whose mask is then expanded; None: there was none.
+    before: the function of other nodes, whose mask is then expanded; None: there is none.
     """
 
     def __init__(self, ring: float, before: Any = None) -> None:

@@ -12,9 +12,11 @@ from inside import enter
 
 checkpoint, result = enter()
 
+import comfy.context_windows  # noqa: E402
 import comfy.samplers  # noqa: E402
 import comfy.sd  # noqa: E402
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG  # noqa: E402
+from comfy_extras.nodes_model_downscale import PatchModelAddDownscale  # noqa: E402
 from figura.host import use_host  # noqa: E402
 from figura.host.plain import PlainHost  # noqa: E402
 from figura.models.cfld.attention import key_value_names  # noqa: E402
@@ -69,6 +71,21 @@ def theirs(guider, noise: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
     return guider.sample(noise, empty, sampler, sigmas, disable_pbar=True, seed=0) * SCALE
 
 
+def in_windows(patched):
+    """The MODEL with ComfyUI's context windows of one picture."""
+    windowed = patched.clone()
+    windowed.model_options["context_handler"] = comfy.context_windows.IndexListContextHandler(
+        comfy.context_windows.get_matching_context_schedule("batched"),
+        comfy.context_windows.get_matching_fuse_method("flat"),
+    )
+    return windowed
+
+
+def shrunk(patched):
+    """The MODEL with Kohya Deep Shrink, whose maps are of no level's size."""
+    return PatchModelAddDownscale.execute(patched, 2, 1.5, 0.0, 1.0, True, "bicubic", "bicubic").result[0]
+
+
 def main() -> None:
     model = our_model()
     stock, *_ = comfy.sd.load_checkpoint_guess_config(checkpoint, output_vae=False, output_clip=False)
@@ -96,6 +113,11 @@ def main() -> None:
         differences[f"spread.{height}x{width}"] = float(expected.std())
         unbiased = ours(model, read_inputs(1 - source, pose), noise, Weights(2.0, 2.0))
         differences[f"other_source.{height}x{width}"] = float((unbiased - expected).abs().max())
+    for name, other in (("windows", in_windows(patched)), ("shrunk", shrunk(patched))):
+        guider = comfy.samplers.CFGGuider(other)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(2.0)
+        differences[name] = float((theirs(guider, noise, sigmas) - made).abs().max())
     Path(result).write_text(json.dumps(differences), encoding="utf-8")
 
 

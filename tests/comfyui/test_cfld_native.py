@@ -31,3 +31,11 @@ def test_stock_samplers_draw_what_our_loop_draws(differences, sampler: str, size
 def test_the_source_matters_much_more_than_that(differences) -> None:
     for size in ("16x16", "24x16"):
         assert differences[f"other_source.{size}"] > 30 * TOLERANCE
+
+
+def test_context_windows_draw_the_pictures_of_the_whole_batch(differences) -> None:
+    assert differences["windows"] < TOLERANCE * max(1.0, differences["spread.24x16"])
+
+
+def test_deep_shrink_may_make_maps_of_any_size(differences) -> None:
+    assert differences["shrunk"] > 30 * TOLERANCE

@@ -64,6 +64,21 @@ def test_the_expansion_changes_what_is_drawn_and_constant_is_as_without_the_node
     assert (constant == plain).all() and (sequential != constant).any()
 
 
+def test_differential_diffusion_may_stand_before_the_node_or_behind_it(stock):
+    graph = graph_with(sampler_name="euler")
+    expansion, sampler = (
+        only(graph, name)["inputs"] for name in ("FiguraSequentialMaskExpansion", "KSampler")
+    )
+    loaded, expanded, differential = expansion["model"], sampler["model"], ["differential", 0]
+    graph["differential"] = {"class_type": "DifferentialDiffusion", "inputs": {"model": expanded}}
+    sampler["model"] = differential
+    behind = saved(stock, graph)
+    graph["differential"]["inputs"]["model"] = loaded
+    alone = saved(stock, graph)
+    expansion["model"], sampler["model"] = differential, expanded
+    assert (behind == saved(stock, graph)).all() and (behind != alone).any()
+
+
 def test_a_latent_without_a_noise_mask_is_refused(stock):
     graph = graph_with()
     only(graph, "KSampler")["inputs"]["latent_image"] = only(graph, "SetLatentNoiseMask")["inputs"]["samples"]

@@ -234,15 +234,16 @@ def test_a_graph_runs_and_its_pictures_are_fetched(tmp_path):
     assert steps == [(f"{server.url} node 2 (SaveImage)", 1, 2)]
 
 
-def test_local_pictures_are_uploaded(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["mine.png", "\u65e5\u306e\u51fa (1) 100%.png"])
+def test_local_pictures_are_uploaded_under_their_names(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.png").write_bytes(png())
-    graph = {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / "mine.png")}}}
+    (tmp_path / name).write_bytes(png())
+    graph = {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / name)}}}
     with FakeComfyUI() as server:
         run([server], [Job("", graph)], tmp_path / "out")
-    assert server.uploads == [("mine.png", png())]
-    assert server.prompts[0]["1"]["inputs"]["image"] == "up_mine.png"
-    assert graph["1"]["inputs"]["image"].endswith("mine.png")
+    assert server.uploads == [(name, png())]
+    assert server.prompts[0]["1"]["inputs"]["image"] == f"up_{name}"
+    assert graph["1"]["inputs"]["image"].endswith(name)
 
 
 def test_a_picture_whose_name_is_no_text_is_sent_under_one_that_is(tmp_path):

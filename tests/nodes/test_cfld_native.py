@@ -126,6 +126,12 @@ def test_the_wrapper_moves_what_is_carried_to_where_patches_see_it() -> None:
     assert seen["others"] == {"num_video_frames": 3}
 
 
+def test_what_is_carried_can_be_cut_into_windows() -> None:
+    carried = native.Carried(torch.arange(6.0).view(3, 2))
+    window = carried._copy_with(carried.cond[1:2]).process_cond(batch_size=2, area=None)
+    assert isinstance(window, native.Carried) and window.cond.tolist() == [[2.0, 3.0], [2.0, 3.0]]
+
+
 def test_residuals_enter_after_their_block_alone() -> None:
     patch, hidden = native.AddResidual([2, 5]), torch.zeros(2, 3, 4, 4)
     carried = {f"{native.RESIDUAL}1": torch.full((2, 3, 8, 8), 0.5)}
@@ -147,7 +153,7 @@ def test_attention_agrees_with_our_own() -> None:
         q, k, v = attention.to_q(hidden), attention.to_k(context), attention.to_v(context)
         options = {
             "n_heads": attention.heads,
-            "original_shape": [2, 4, 8, 8],
+            "activations_shape": [2, 32, 8, 8],
             native.KEY: {f"{native.BIAS}5": bias},
         }
         made = attention.to_out[0](native.BiasedAttention(5)(q, k, v, options))
@@ -156,7 +162,7 @@ def test_attention_agrees_with_our_own() -> None:
 
 def test_without_a_bias_the_attention_is_the_stock_one() -> None:
     q, k, v = torch.randn(2, 16, 8), torch.randn(2, 5, 8), torch.randn(2, 5, 8)
-    made = native.BiasedAttention(3)(q, k, v, {"n_heads": 2, "original_shape": [2, 4, 4, 4]})
+    made = native.BiasedAttention(3)(q, k, v, {"n_heads": 2})
     heads = [each.view(2, -1, 2, 4).transpose(1, 2) for each in (q, k, v)]
     torch.testing.assert_close(made, F.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(2, 16, 8))
 
@@ -166,16 +172,16 @@ def test_what_another_node_had_put_there_gets_the_biased_queries(model: Any) -> 
     stock.set_model_attn2_replace(lambda q, k, v, options: q * 0 + 7, "output", 5, 0)
     patched, *_ = apply(model, stock)
     replaced = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["output", 5, 0]
-    options = {"n_heads": 1, "original_shape": [1, 4, 2, 2]}
+    options = {"n_heads": 1}
     made = replaced(torch.zeros(1, 4, 8), torch.zeros(1, 2, 8), torch.zeros(1, 2, 8), options)
     assert bool((made == 7).all())
 
 
-@pytest.mark.parametrize(("shape", "tokens", "size"), [
-    ((1, 4, 64, 48), 64 * 48, (64, 48)), ((1, 4, 64, 48), 32 * 24, (32, 24)), ((1, 4, 9, 5), 15, (5, 3)),
-])  # fmt: skip
-def test_the_map_is_found_by_its_number_of_positions(shape: tuple, tokens: int, size: tuple) -> None:
-    assert native.map_size(shape, tokens) == size
+def test_the_bias_fits_maps_that_another_node_made_smaller() -> None:
+    q, kv, bias = torch.zeros(1, 15, 4), torch.randn(1, 3, 4), torch.full((1, 4, 8, 8), 2.0)
+    options = {"n_heads": 1, "original_shape": [1, 4, 16, 16], "activations_shape": [1, 4, 5, 3]}
+    made = native.BiasedAttention(1)(q, kv, kv, {**options, native.KEY: {f"{native.BIAS}1": bias}})
+    torch.testing.assert_close(made, F.scaled_dot_product_attention(torch.full_like(q, 2.0), kv, kv))
 
 
 def test_a_model_that_is_patched_already_is_not_patched_twice(model: Any) -> None:

@@ -5,6 +5,7 @@ equals sampling in our own loop.
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -43,9 +44,28 @@ class Model:
         self.wrappers.setdefault(kind, {}).setdefault(key, []).append(wrapper)
 
 
+class Sampling:
+    """ComfyUI's call of a whole sampling: its guider has a copy of the options, and `heard` what came."""
+
+    def __init__(self, model: Model) -> None:
+        self.class_obj = SimpleNamespace(model_options=dict(model.model_options))
+        self.heard: list[tuple] = []
+
+    def __call__(self, *args, **options) -> None:
+        self.heard.append((args, options))
+
+
+def sampled(model: Model) -> Sampling:
+    """A sampling of the model with a noise mask, inside all its wrappers."""
+    run = Sampling(model)
+    for wrapper in (each for key in model.wrappers[WHOLE_SAMPLING].values() for each in key):
+        wrapper(run, 1, 2, 3, 4, free_mask(), seed=7)
+    return run
+
+
 def hook(expansion="sequential", ring=0.0, model=None):
     (patched,) = FiguraSequentialMaskExpansion().run(model or Model(), expansion, ring)
-    return patched.model_options.get("denoise_mask_function")
+    return sampled(patched).class_obj.model_options.get("denoise_mask_function")
 
 
 def free_mask(side: int = SIDE) -> Tensor:
@@ -99,13 +119,19 @@ def test_a_mask_that_changes_between_runs_is_measured_again():
     )
 
 
-def test_a_function_that_was_there_is_asked_first():
-    model = Model()
-    model.set_model_denoise_mask_function(
-        lambda sigma, mask, extra_options: (mask > float(sigma[0]) / 20).float()
-    )
-    soft, sigmas = torch.linspace(0, 1, SIDE).expand(1, 1, SIDE, SIDE), torch.tensor([10.0, 5.0, 0.0])
-    function = hook(ring=5.0, model=model)
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_function_of_another_node_is_asked_first_wherever_that_stands(order):
+    model, soft, sigmas = Model(), torch.linspace(0, 1, SIDE).expand(1, 1, SIDE, SIDE), falling(2)
+
+    def other(sigma, mask, extra_options):
+        return (mask > (0.5 if sigma[0] == sigmas[0] else 0.25)).float()
+
+    if order == "before":
+        model.set_model_denoise_mask_function(other)
+    (patched,) = FiguraSequentialMaskExpansion().run(model, "sequential", 5.0)
+    if order == "after":
+        patched.set_model_denoise_mask_function(other)
+    function = sampled(patched).class_obj.model_options["denoise_mask_function"]
     first, last = (function(level[None], soft, {"sigmas": sigmas}) for level in sigmas[:2])
     assert torch.equal(first, MaskExpansion((soft > 0.5).float(), 0.05 * SIDE).at(0.0))
     assert torch.equal(last, (soft > 0.25).float())
@@ -121,16 +147,17 @@ def test_constant_sets_no_function():
     assert hook("constant") is None
 
 
-def test_a_sampling_without_a_noise_mask_is_stopped():
-    (patched,) = FiguraSequentialMaskExpansion().run(Model(), "sequential", 0.0)
+@pytest.mark.parametrize("expansion", ["sequential", "constant"])
+def test_a_sampling_without_a_noise_mask_is_stopped(expansion):
+    (patched,) = FiguraSequentialMaskExpansion().run(Model(), expansion, 0.0)
+    ((args, options),) = sampled(patched).heard
+    assert len(args) == 5 and options == {"seed": 7}
     ((wrapper,),) = patched.wrappers[WHOLE_SAMPLING].values()
-    heard = []
-    wrapper(lambda *args, **options: heard.append((args, options)), 1, 2, 3, 4, free_mask(), seed=7)
-    assert len(heard[0][0]) == 5 and heard[0][1] == {"seed": 7}
     for options in ({"denoise_mask": None}, {}):
+        run = Sampling(patched)
         with pytest.raises(ValueError, match="no noise mask.*Set Latent Noise Mask"):
-            wrapper(heard.append, 1, 2, 3, 4, **options)
-    assert len(heard) == 1
+            wrapper(run, 1, 2, 3, 4, **options)
+        assert not run.heard
 
 
 @pytest.mark.parametrize("model", [None, "model", torch.nn.Identity()])
