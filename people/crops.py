@@ -121,7 +121,7 @@ def crop(
         image: (B, C, source_height, source_width).
         plan: what to cut out, and to what size.
         mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels).
-        fill: the value outside a mask; None repeats the picture's edge.
+        fill: the value outside a picture without alpha; None repeats the picture's edge.
 
     Returns:
         (B, C, model_height, model_width).
