@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -16,8 +17,9 @@ from .boxes import Box
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 CROP_MODES = ("bilinear", "nearest")
 LARGEST_SIDE = 8192
-"""Pixels of a picture that a crop may be long and wide; of larger pictures twice their own longer side. It is
-made before it is resampled: 8192 x 8192 pixels take 0.8 GB."""
+"""Pixels of a picture that a crop may be long and wide; of larger pictures twice their own longer side."""
+AT_ONCE = 1 << 24
+"""Numbers that are made at once, 64 MiB: a square crop of a panorama has many times the panorama's pixels."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def plan_crop(
 
 
 def _check_reach(wanted: Box, image: Box) -> None:
-    # Pixels outside the picture are made before they are resampled: a stray point would fill the memory.
+    # Of a crop far larger than its picture nothing could be seen: a stray point is told instead.
     whole = wanted.union(image)
     if max(whole.width, whole.height) > max(LARGEST_SIDE, 2 * image.width, 2 * image.height):
         raise ValueError(
@@ -119,7 +121,7 @@ def crop(
         image: (B, C, source_height, source_width).
         plan: what to cut out, and to what size.
         mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels).
-        fill: the value outside the picture; None repeats the picture's edge.
+        fill: the value outside a picture without alpha; None repeats the picture's edge.
 
     Returns:
         (B, C, model_height, model_width).
@@ -130,25 +132,56 @@ def crop(
     _check_size(image, "image", plan.source_height, plan.source_width)
     if mode not in CROP_MODES:
         raise ValueError(f"crop mode must be one of {', '.join(CROP_MODES)}; got {mode!r}.")
-    columns = _span(plan.box.x0, plan.box.x1, image.device)
-    rows = _span(plan.box.y0, plan.box.y1, image.device)
-    part = _repeat_edges(
-        image, rows.clamp(0, plan.source_height - 1), columns.clamp(0, plan.source_width - 1)
-    )
-    if fill is not None:
-        inside_x = (columns >= 0) & (columns < plan.source_width)
-        inside_y = (rows >= 0) & (rows < plan.source_height)
-        part = torch.where(inside_y[:, None] & inside_x, part, torch.full_like(part[:1, :1], fill))
-    return resampled(part, (plan.model_height, plan.model_width), mode)
+    part = _alpha_multiplied(image) if plan.resamples and mode == "bilinear" else image
+    for axis, (low, high), limit, length in (
+        (3, plan.box[0::2], plan.source_width, plan.model_width),
+        (2, plan.box[1::2], plan.source_height, plan.model_height),
+    ):
+        places = torch.arange(int(low), int(high), device=image.device)
+        span = partial(_span, axis=axis, places=places, limit=limit, length=length, mode=mode, fill=fill)
+        part = _in_strips(part, axis, len(places), span)
+    return _alpha_divided(part) if plan.resamples and mode == "bilinear" else part
 
 
-def _repeat_edges(image: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """The pixels at the given rows and columns, both ascending."""
-    top, left = int(rows[0]), int(columns[0])
-    part = image[:, :, top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-    if part.shape[2:] == (len(rows), len(columns)):
-        return part
-    return part[:, :, rows - top][..., columns - left]
+def _span(
+    image: torch.Tensor,
+    axis: int,
+    places: torch.Tensor,
+    limit: int,
+    length: int,
+    mode: str,
+    fill: float | None,
+) -> torch.Tensor:
+    """Rows or columns (axis 2 or 3) at ascending `places`, made `length`; outside [0, limit) the edge is
+    repeated, unless there is a `fill`.
+    """
+    held = places.clamp(0, limit - 1)
+    first, last = int(held[0]), int(held[-1])
+    part = image.narrow(axis, first, last - first + 1)
+    if last - first + 1 < len(places):
+        part = part.index_select(axis, held - first)
+    if fill is not None and (int(places[0]) < first or int(places[-1]) > last):
+        outside = ((places < 0) | (places >= limit)).reshape(-1, *[1] * (3 - axis))
+        part = part.masked_fill(outside, fill)
+    return _interpolated(part, axis, length, mode)
+
+
+def _in_strips(
+    image: torch.Tensor, axis: int, longest: int, change: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """What `change` makes along one axis of at most `longest` lines, AT_ONCE numbers at a time."""
+    strips = image.split(max(1, AT_ONCE // (longest * image.shape[0] * image.shape[1])), dim=5 - axis)
+    if len(strips) == 1:
+        return change(strips[0])
+    start, made = 0, torch.empty(0)
+    for strip in map(change, strips):
+        if start == 0:  # the order of an IMAGE in memory
+            size = list(strip.shape)
+            size[5 - axis] = image.shape[5 - axis]
+            made = strip.new_empty(size[0], *size[2:], size[1]).permute(0, 3, 1, 2)
+        made.narrow(5 - axis, start, strip.shape[5 - axis]).copy_(strip)
+        start += strip.shape[5 - axis]
+    return made
 
 
 @torch.no_grad()
@@ -171,11 +204,11 @@ def stitch(
     _check_size(image, "image", plan.source_height, plan.source_width)
     _check_size(patch, "patch", plan.model_height, plan.model_width)
     _check_size(mask, "mask", plan.model_height, plan.model_width)
-    rows, columns, inner_rows, inner_columns = _overlap(plan)
+    rows, columns, *kept = _overlap(plan)
     size = int(plan.box.height), int(plan.box.width)
     inside = image[:, :, rows, columns]
-    amount = resampled(mask, size).clamp(0, 1)[:, :, inner_rows, inner_columns].to(image.dtype)
-    new = resampled(patch, size)[:, :, inner_rows, inner_columns].to(image.dtype).expand_as(inside)
+    amount = resampled(mask, size, kept=kept).clamp(0, 1).to(image.dtype)
+    new = resampled(patch, size, kept=kept).to(image.dtype).expand_as(inside)
     blended = torch.lerp(inside, new, amount)
     torch.where(amount >= 1, new, blended, out=blended)
     stitched, full_mask = image.clone(), torch.zeros_like(image[:, :1])
@@ -224,20 +257,45 @@ def _overlap(plan: CropPlan) -> tuple[slice, slice, slice, slice]:
     return slice(y0, y1), slice(x0, x1), slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
 
 
-def resampled(image: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
-    """Pictures or masks (B,C,H,W) of another (height, width); in RGBA what is transparent lends no colour."""
+def resampled(
+    image: torch.Tensor, size: tuple[int, int], kept: Sequence[slice] = (slice(None), slice(None))
+) -> torch.Tensor:
+    """Pictures or masks (B,C,H,W) of another (height, width), of which the kept rows and columns alone are
+    given; in RGBA what is transparent lends no colour.
+    """
     if tuple(image.shape[2:]) == size:
+        return image[:, :, kept[0], kept[1]]
+    made = _alpha_multiplied(image)
+    made = _in_strips(made, 3, size[1], lambda strip: _interpolated(strip, 3, size[1])[..., kept[1]])
+    made = _in_strips(made, 2, size[0], lambda strip: _interpolated(strip, 2, size[0])[:, :, kept[0]])
+    return _alpha_divided(made)
+
+
+def _interpolated(image: torch.Tensor, axis: int, length: int, mode: str = "bilinear") -> torch.Tensor:
+    """(B,C,H,W) of another height or width (axis 2 or 3)."""
+    if image.shape[axis] == length or image.numel() == 0:
         return image
+    size = (length, image.shape[3]) if axis == 2 else (image.shape[2], length)
     if mode == "nearest":
         return F.interpolate(image, size, mode="nearest-exact")
-    if image.shape[1] == 4:
-        alpha = image[:, 3:]
-        image = torch.cat([image[:, :3] * alpha, alpha], dim=1)
+    if image.shape[3] == 1 and axis == 2:  # torch's antialiased resizing reads wrong numbers of one column
+        return _interpolated(image.repeat(1, 1, 1, 2), axis, length)[..., :1]
     # Antialiased where it grows, too, though that is slower: only so masks of 1 stay 1, bit for bit.
-    made = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
-    if made.shape[1] == 4:
-        made[:, :3] /= made[:, 3:].clamp_min(1e-6)
-    return made
+    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _alpha_multiplied(image: torch.Tensor) -> torch.Tensor:
+    """RGBA (B,4,H,W) with its colours times alpha; pictures without alpha as they are."""
+    if image.shape[1] != 4:
+        return image
+    return torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], dim=1)
+
+
+def _alpha_divided(image: torch.Tensor) -> torch.Tensor:
+    """The inverse of `_alpha_multiplied`; changes the picture."""
+    if image.shape[1] == 4:
+        image[:, :3] /= image[:, 3:].clamp_min(1e-6)
+    return image
 
 
 def points_to_crop(points: Points, plan: CropPlan) -> Points:
@@ -270,10 +328,6 @@ def _move_points(points: Points, scale_x: float, scale_y: float, dx: float, dy: 
 def box_to_crop(box: Box, plan: CropPlan) -> Box:
     """A box of the picture, in the crop's pixels."""
     return box.shifted(-plan.box.x0, -plan.box.y0).scaled(*plan.scale)
-
-
-def _span(low: float, high: float, device: torch.device) -> torch.Tensor:
-    return torch.arange(int(low), int(high), device=device)
 
 
 def _check_size(tensor: torch.Tensor, name: str, height: int, width: int) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...people.boxes import Box
+from ...people.crops import CropPlan, crop
 from ...people.keypoints import HFLIP_18, Person, Pose
 from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from .layers import Hourglass
@@ -211,10 +212,8 @@ def resample_view(image: torch.Tensor, view: View, size: int) -> torch.Tensor:
     left, top, side = view
     if (left, top, side) == (0, 0, size) and (height, width) == (size, size):
         return image
-    padding = (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height))
-    part = image[..., max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
-    square = F.pad(part, padding, value=LETTERBOX_GREY)
-    return F.interpolate(square, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    plan = CropPlan(width, height, Box(left, top, left + side, top + side), size, size)
+    return crop(image, plan, fill=LETTERBOX_GREY)
 
 
 def poses_from_joints(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CROP_MARGIN, FEW_MARGIN, BOX_MARGIN = 0.35, 1.0, 0.1
 """Shares of the prompt's longer side that are shown beyond it: round joints, few of them, a box."""
 FEW_POINTS = 4
+ONE_POINT_SHARE = 0.6
+"""Of the picture's longer side, what is shown round a single point: it does not say how large somebody is."""
 SMALL_PX = 256
 """Networks for pictures up to this side look at the mirror image as well, and closer; the mean counts."""
 CLOSER_MARGIN, CLOSER = 0.03, 0.95
@@ -240,7 +242,10 @@ def prompt_region(
     longest = max(max(xs) - min(xs), max(ys) - min(ys))
     few = FEW_MARGIN if len(spots) <= FEW_POINTS else CROP_MARGIN
     margin = few if box is None else BOX_MARGIN
-    side = max(longest * (1 + 2 * margin), model_size / 2 if longest else model_size)
+    if longest:
+        side = max(longest * (1 + 2 * margin), model_size / 2)
+    else:
+        side = max(ONE_POINT_SHARE * max(height, width), model_size)
     return _square_region((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, side, height, width)
 
 

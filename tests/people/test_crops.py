@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from figura.people import crops
 from figura.people.boxes import EMPTY, Box
 from figura.people.crops import box_to_crop, crop, plan_crop, points_from_crop, points_to_crop, stitch
 from hypothesis import given, settings
@@ -119,6 +120,44 @@ def test_what_is_transparent_lends_no_colour_to_crops_nor_to_what_is_stitched():
     stitched, _ = stitch(torch.zeros_like(picture), cut, torch.ones(1, 1, 9, 9), plan)
     shown = stitched[:, 3] > 1e-3
     torch.testing.assert_close(stitched[:, 0][shown], torch.ones(int(shown.sum())))
+
+
+@pytest.mark.parametrize("size", [(12, 90), (90, 12), (30, 1)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_what_is_made_in_strips_is_the_same_bit_for_bit(monkeypatch, size, channels):
+    torch.manual_seed(0)
+    pictures = torch.rand(2, *size, channels).permute(0, 3, 1, 2)
+    plan = plan_crop(EMPTY, size, (20, 16))
+    cut = crop(pictures, plan)
+    back = stitch(pictures, cut, torch.rand(2, 1, 20, 16), plan)
+    torch.manual_seed(0)
+    monkeypatch.setattr(crops, "AT_ONCE", 700)
+    assert torch.equal(crop(torch.rand(2, *size, channels).permute(0, 3, 1, 2), plan), cut)
+    again = stitch(pictures, cut, torch.rand(2, 1, 20, 16), plan)
+    assert all(torch.equal(one, other) for one, other in zip(again, back, strict=True))
+
+
+def test_a_crop_beyond_its_picture_is_that_of_the_widened_picture():
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 10, 90)
+    widened = torch.nn.functional.pad(picture, (0, 0, 40, 40), mode="replicate")
+    whole = torch.nn.functional.interpolate(widened, (16, 16), mode="bilinear", antialias=True)
+    assert torch.equal(crop(picture, plan_crop(EMPTY, (10, 90), (16, 16))), whole)
+
+
+def test_a_panorama_is_cropped_and_stitched_without_the_square_round_it(monkeypatch):
+    made = []
+    resize = crops.F.interpolate
+    monkeypatch.setattr(crops, "AT_ONCE", 1 << 15)
+    monkeypatch.setattr(
+        crops.F, "interpolate", lambda x, *a, **k: made.extend([x, y := resize(x, *a, **k)]) or y
+    )
+    picture = torch.rand(1, 3, 20, 2000)
+    plan = plan_crop(EMPTY, (20, 2000), (32, 32))
+    cut = crop(picture, plan)
+    stitch(picture, cut, torch.ones(1, 1, 32, 32), plan)
+    assert plan.box.height == 2000
+    assert max(each.numel() for each in made) <= 3 * 32 * 2000
 
 
 def test_nearest_keeps_labels():

@@ -20,6 +20,7 @@ from figura.models.perception.pose import (
     target_heatmaps,
     whole_view,
 )
+from figura.people import crops
 
 
 class SpotDetector(PoseDetector):
@@ -61,6 +62,28 @@ def test_joints_that_are_not_present_have_empty_heatmaps() -> None:
 def test_a_picture_of_the_networks_size_is_not_resampled() -> None:
     image = torch.rand(1, 3, 128, 128)
     assert resample_view(image, View(0, 0, 128), 128) is image
+
+
+@pytest.mark.parametrize("view", [View(-30, -40, 200), View(60, 10, 50), View(-5, -300, 900)])
+def test_a_view_beyond_the_picture_is_grey_there(view):
+    image = torch.rand(1, 3, 60, 90)
+    left, top, side = view
+    around = [900, 900 - 90 + side, 900, 900 - 60 + side]
+    padded = torch.nn.functional.pad(image, around, value=0.5)[..., 900 + top :, 900 + left :]
+    square = padded[..., :side, :side]
+    wanted = torch.nn.functional.interpolate(square, (32, 32), mode="bilinear", antialias=True)
+    torch.testing.assert_close(resample_view(image, view, 32), wanted, rtol=0, atol=2e-7)
+
+
+def test_a_panorama_is_looked_at_without_the_square_round_it(monkeypatch):
+    made = []
+    resize = crops.F.interpolate
+    monkeypatch.setattr(crops, "AT_ONCE", 1 << 15)
+    monkeypatch.setattr(
+        crops.F, "interpolate", lambda x, *a, **k: made.extend([x, y := resize(x, *a, **k)]) or y
+    )
+    resample_view(torch.rand(1, 3, 20, 2000), whole_view(20, 2000), 32)
+    assert max(each.numel() for each in made) <= 3 * 32 * 2000
 
 
 @pytest.mark.parametrize("size", [(1, 1), (128, 128), (90, 40), (333, 777)])

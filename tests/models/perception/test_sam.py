@@ -153,6 +153,13 @@ def test_few_points_say_little_of_the_size_and_a_box_says_all() -> None:
     assert boxed.right - boxed.left == boxed.bottom - boxed.top == 600
 
 
+def test_round_a_single_point_as_much_is_shown_of_a_picture_however_large_it_is():
+    small = prompt_region(torch.tensor([[200.0, 150.0]]), None, (300, 400), 128)
+    large = prompt_region(torch.tensor([[2000.0, 1500.0]]), None, (3000, 4000), 128)
+    assert large == Region(*(10 * side for side in small))
+    assert large.right - large.left > 0.5 * 4000
+
+
 def test_a_small_network_looks_at_the_mirror_image_as_well(mini: torch.nn.Module) -> None:
     image = torch.rand(3, 128, 128)
     points = torch.tensor([[40.0, 50.0], [60.0, 90.0]])
