@@ -8,6 +8,8 @@ import pytest
 import torch
 from figura.models.diffusion import predict
 from figura.models.diffusion.remembered import Remembered
+from figura.models.diffusion.sampling import draw_noise, noised
+from figura.models.diffusion.schedulers import DDIM, scheduler_of
 from figura.models.phac import sampling as phac
 from figura.models.phac.base_picture import joined_person
 from figura.tests.models.cancelling import CancelsAfter
@@ -137,9 +139,15 @@ def test_outside_the_region_the_coarse_picture_is_white_and_the_visible_part_sta
     given = images()
     region = torch.zeros(2, 1, SIZE, SIZE)
     region[..., 16:24, 8:20] = 1
-    coarse, _ = phac.complete(model, **given, steps=1, region=region)
+    coarse, latents = phac.complete(model, **given, steps=1, region=region)
+    white = model.encode(torch.ones_like(coarse))
+    assert torch.equal(latents[..., 3, :], white[..., 3, :])
+    assert torch.equal(latents[..., [0, 3]], white[..., [0, 3]])
+    assert not (latents == white)[..., :3, 1:3].any()
     kept = (torch.maximum(region, given["visible_mask"]) == 1).expand_as(coarse)
-    assert (coarse[~kept] == 1).all() and (coarse[kept] != 1).any()
+    assert (coarse[~kept] == 1).all()
+    for part in (region, given["visible_mask"]):
+        assert (coarse[(part == 1).expand_as(coarse)] != 1).any()
 
 
 def test_a_region_that_is_everything_changes_nothing(model: Any) -> None:
@@ -170,8 +178,35 @@ def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None
 
 def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:
     model = tiny.tiny_phac()
-    model.controlnets["pose"] = tiny.tiny_controlnet(tiny.tiny_unet(tiny.LATENTS)).eval()
+    network = model.controlnets["pose"] = tiny.tiny_controlnet(tiny.tiny_unet(tiny.LATENTS)).eval()
     assert phac.complete(model, **images(), steps=1)[0].isfinite().all()
+    inputs, text = torch.randn(2, 9, 4, 4), model.text_condition(["a"] * 2).for_network(torch.zeros(1))
+
+    def middle(seen: Tensor) -> Tensor:
+        control = predict.Control(network, images()["prompt_image"])
+        residuals = predict.control_residuals(control, seen, torch.tensor(5), text)
+        return residuals["mid_block_additional_residual"]
+
+    other = torch.cat([inputs[:, : tiny.LATENTS], 0 * inputs[:, tiny.LATENTS :]], dim=1)
+    assert torch.equal(middle(inputs), middle(other)) and not torch.equal(middle(inputs), middle(0 * inputs))
+
+
+def test_the_strength_is_a_factor_on_all_residuals(model: Any) -> None:
+    inputs, image = torch.randn(2, 9, 4, 4), images()["prompt_image"]
+    text = model.text_condition(["a"] * 2).for_network(inputs)
+    whole, part = (
+        predict.control_residuals(
+            predict.Control(model.controlnet("pose"), image, strength), inputs, torch.tensor(5), text
+        )
+        for strength in (1.0, 0.3)
+    )
+    torch.testing.assert_close(
+        part["down_block_additional_residuals"],
+        [0.3 * each for each in whole["down_block_additional_residuals"]],
+    )
+    middle = "mid_block_additional_residual"
+    torch.testing.assert_close(part[middle], 0.3 * whole[middle])
+    assert whole[middle].any()
 
 
 def test_the_prompt_is_read_once_and_again_when_it_changes() -> None:
@@ -260,10 +295,23 @@ def test_probability_has_the_size_of_the_picture_and_is_zero_where_visible(model
     assert probability[..., :20, :].max() == 0 and 0 < probability[..., 20:, :].min() <= probability.max() < 1
 
 
+@pytest.mark.parametrize(("size", "seen"), [((40, 52), (32, 42)), ((90, 60), (48, 32)), ((32, 32), (32, 32))])
+def test_the_mask_network_sees_the_shorter_side_at_its_own_size(
+    model: Any, size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    hook = model.mask_net.register_forward_pre_hook(lambda _, given: shapes.extend(x.shape for x in given))
+    image = torch.rand(1, 3, *size)
+    phac.predict_invisible(model.mask_net, image, image, torch.zeros(1, 1, *size))
+    hook.remove()
+    assert shapes == [(1, 3, *seen), (1, 3, *seen), (1, 1, *seen)]
+
+
 def test_threshold_and_dilation() -> None:
     probability = torch.zeros(1, 1, 128, 128)
     probability[..., 60, 60], probability[..., 20, 20] = 0.6, 0.4
     assert phac.exact_invisible_mask(probability).sum() == 1
+    assert phac.exact_invisible_mask(probability, 0.0).sum() == 2
     assert phac.invisible_mask(probability, dilation_px=0).sum() == 1
     grown = phac.invisible_mask(probability)
     assert grown[..., 60, 64] == 1 and grown[..., 60, 65] == 0 and grown[..., 20, 20] == 0
@@ -309,6 +357,37 @@ def test_exactly_the_asked_steps_execute(refiner: Any, strength: float, steps: i
 def test_a_strength_outside_is_refused(refiner: Any, strength: float) -> None:
     with pytest.raises(ValueError, match="strength"):
         phac.refine(refiner, **refine_inputs(), strength=strength)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_the_composite_is_noised_to_the_strength_and_stays_known_outside_the_mask(
+    refiner: Any, strength: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, seen, sample, condition = refine_inputs(), {}, phac.sample, refiner.condition
+
+    def sampled(predict: Any, latents: Tensor, scheduler: Any, steps: int, **named: Any) -> Tensor:
+        seen.update(latents=latents, fuse=named["fuse"])
+        return sample(predict, latents, scheduler, steps, **named)
+
+    def conditioned(image: Tensor, mask: Tensor) -> Tensor:
+        seen.update(image=image, mask=mask)
+        return condition(image, mask)
+
+    monkeypatch.setattr(phac, "sample", sampled)
+    monkeypatch.setattr(refiner, "condition", conditioned)
+    refined = phac.refine(refiner, **given, strength=strength, seed=3)
+    assert torch.equal(seen["image"], refined.composite)
+    assert torch.equal(seen["mask"], given["invisible_mask"])
+    scheduler, known = scheduler_of(DDIM), refiner.encode(refined.composite)
+    noise = draw_noise([3, 4], known.shape[1:])
+    at_half = noised(scheduler, known, noise, 499)  # the last 2 of 4 steps begin there
+    assert torch.equal(seen["latents"], noise if strength == 1.0 else at_half)
+    free = torch.zeros(2, 1, 4, 4)
+    free[..., 1:4, 1:3] = 1
+    fused = seen["fuse"](torch.full_like(known, 9.0), 499, 0)
+    assert torch.equal(fused, torch.where(free > 0, 9.0, at_half))
+    assert ((refined.alpha > 0) & (refined.alpha < 1)).any()
+    torch.testing.assert_close(refined.image, torch.lerp(given["occluded"], refined.made, refined.alpha))
 
 
 def test_empty_mask_gives_the_picture_back_without_sampling(refiner: Any) -> None:
