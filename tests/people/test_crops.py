@@ -90,6 +90,11 @@ def test_an_empty_box_takes_the_whole_picture():
     assert plan_crop(EMPTY, (30, 60), (64, 128)).box == Box(0, 0, 60, 30)
 
 
+def test_the_margin_ends_where_the_picture_does():
+    assert plan_crop(Box(0, 0, 40, 40), (100, 100), (64, 64)).box == Box(0, 0, 46, 46)
+    assert plan_crop(Box(60, 50, 100, 90), (100, 100), (64, 64)).box == Box(48, 44, 100, 96)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("box", [Box(-1e6, -1e6, 1e6, 1e6), Box(1e5, 5, 1e5 + 1, 9), Box(5, -1e5, 9, -9e4)])
 def test_a_box_so_far_outside_that_its_crop_would_fill_the_memory_is_refused(box, whole):
@@ -106,7 +111,21 @@ def test_fill_and_edge_outside_the_picture():
     plan = plan_crop(Box(-4, 0, 4, 8), (8, 8), (8, 8), margin=0.0)
     image = torch.ones(1, 1, 8, 8)
     assert torch.equal(crop(image, plan), image)
-    assert torch.equal(crop(image, plan, fill=0.25)[..., :4], torch.full((1, 1, 8, 4), 0.25))
+    filled = crop(image, plan, fill=0.25)
+    assert (filled[..., :4] == 0.25).all() and (filled[..., 4:] == 1).all()
+    below = crop(image, plan_crop(Box(0, 4, 8, 12), (8, 8), (8, 8), margin=0.0), fill=0.25)
+    assert (below[..., 4:, :] == 0.25).all() and (below[..., :4, :] == 1).all()
+
+
+def test_a_soft_mask_blends_the_patch_into_the_picture():
+    plan = plan_crop(Box(2, 2, 6, 6), (8, 8), (4, 4), margin=0.0)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 1:3, 1:3] = 0.25
+    out, amount = stitch(torch.full((1, 1, 8, 8), 0.2), torch.full((1, 1, 4, 4), 0.6), mask, plan)
+    expected = torch.full((1, 1, 8, 8), 0.2)
+    expected[..., 3:5, 3:5] = 0.3
+    torch.testing.assert_close(out, expected)
+    assert torch.equal(amount[..., 2:6, 2:6], mask)
 
 
 def test_what_is_transparent_lends_no_colour_to_crops_nor_to_what_is_stitched():
@@ -161,9 +180,11 @@ def test_a_panorama_is_cropped_and_stitched_without_the_square_round_it(monkeypa
 
 
 def test_nearest_keeps_labels():
-    labels = torch.randint(0, 25, (1, 1, 40, 40)).float()
-    part = crop(labels, plan_crop(EMPTY, (40, 40), (17, 17)), mode="nearest")
+    labels = torch.randint(0, 25, (1, 1, 51, 51)).float()
+    plan = plan_crop(EMPTY, (51, 51), (17, 17))
+    part = crop(labels, plan, mode="nearest")
     assert set(part.unique().tolist()) <= set(labels.unique().tolist())
+    assert torch.equal(crop(labels.flip(2, 3), plan, mode="nearest"), part.flip(2, 3))
 
 
 def test_wrong_sizes_name_both_shapes():

@@ -74,6 +74,12 @@ def test_colours_meet_at_the_seam(strength: float, expected: float) -> None:
     assert (done[..., :20] == 0.5).all()
 
 
+def test_each_colour_meets_its_own_at_the_seam() -> None:
+    image, drawn = picture(0.5) * torch.tensor([1.0, 0.8, 1.2])[:, None, None], picture(0.4)
+    done, _ = lay_over(image, drawn, region(20, 40), region(0, 20), 1.0)
+    assert torch.allclose(done, image, atol=1e-6)
+
+
 def test_colours_are_moved_only_so_far_and_not_without_a_seam() -> None:
     done, _ = lay_over(picture(1.0), picture(0.0), region(20, 40), region(0, 20), 1.0)
     assert torch.allclose(done[..., 20:], torch.tensor(LARGEST_SHIFT))

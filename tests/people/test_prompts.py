@@ -77,6 +77,12 @@ def test_the_person_is_the_nearest_or_has_most_joints_or_is_asked_for():
         parse_points("", 100, 100, pose=pose, person=2)
 
 
+def test_the_nearest_person_of_a_pose_of_another_size_is_told_in_the_pictures_pixels():
+    pose = Pose((person(20, 7), person(45, 7)), 50, 100)  # at 40 and 90 of the picture's 100
+    assert parse_points(text(right_ankle={"x": 50, "y": 90}), 100, 100, pose=pose).joints[0, 0] == 40
+    assert parse_points("", 100, 100, pose=pose, box=Box(30, 0, 60, 100)).joints[0, 0] == 40
+
+
 @pytest.mark.parametrize(
     ("said", "says"),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from figura.people.keypoints import LIMBS
+from figura.people.keypoints import HAND_EDGES, LIMBS
 from figura.people.skeleton import PALETTE_18, draw_hand, draw_skeleton
 
 
@@ -95,3 +95,19 @@ def test_thickness_widens_edges_and_joints_alike():
         drawn = draw_hand(hand, 512, 512, thickness)[0]
         assert drawn[0, :, 250].sum().item() == pytest.approx(2 * thickness, rel=0.05)
         assert drawn[2].sum().item() == pytest.approx(2 * torch.pi * (4 * thickness) ** 2, rel=0.05)
+
+
+# Edge -> colour of a hand, as the annotators of public ControlNets paint it: 20 steps round the hue circle.
+HAND_COLOURS = (
+    (255, 0, 0), (255, 76, 0), (255, 153, 0), (255, 229, 0), (203, 255, 0), (127, 255, 0), (51, 255, 0),
+    (0, 255, 25), (0, 255, 102), (0, 255, 178), (0, 255, 255), (0, 178, 255), (0, 102, 255), (0, 25, 255),
+    (50, 0, 255), (127, 0, 255), (204, 0, 255), (255, 0, 229), (255, 0, 152), (255, 0, 76),
+)  # fmt: skip
+
+
+def test_every_edge_of_a_hand_has_its_colour():
+    for (start, end), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
+        hand = torch.zeros(1, 21, 3)
+        hand[0, start], hand[0, end] = torch.tensor([[100.5, 256.5, 1.0], [400.5, 256.5, 1.0]])
+        drawn = draw_hand(hand, 512, 512)[0, :, 256, 250] * 255
+        assert (drawn - torch.tensor(colour)).abs().max() <= 1

@@ -39,6 +39,15 @@ def test_released_maps_match_the_levels_of_the_unet(sd15: UNet2DConditionModel) 
     assert [bias.shape[-1] for bias in biases] == [64] * 3 + [32] * 3 + [16] * 3
 
 
+def test_biases_are_for_blocks_11_to_3_in_this_order(sd15: UNet2DConditionModel) -> None:
+    number = {
+        id(part): 3 * int(name.split(".")[1]) + int(name.split(".")[3])
+        for name, part in sd15.named_modules()
+        if name.startswith("up_blocks.") and name.endswith(".attn2")
+    }
+    assert [number[id(each)] for each in attention.upward_attentions(sd15)] == list(range(11, 2, -1))
+
+
 @torch.no_grad()
 def test_untrained_biases_change_nothing() -> None:
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ import torch
 from figura.models.cfld import attention
 from figura.models.cfld.attention import predict_noise
 from figura.models.cfld.config import CFLDConfig, released_config
-from figura.models.cfld.networks import CFLDModel, CFLDNetworks
+from figura.models.cfld.networks import CFLDModel, CFLDNetworks, PerceptionRefinedDecoder
 from figura.models.diffusion.networks import mini_unet, parameter_count
 from figura.tests.models.cfld import tiny
 
@@ -84,6 +84,38 @@ def test_the_decoder_adds_the_position_before_each_attention_and_reads_first() -
     h = h + block.attn1(block.norm1(h))
     expected = h + block.ff(block.norm3(h))
     assert torch.equal(block.refine(tokens, position, seen), expected)
+
+
+@torch.no_grad()
+def test_the_decoder_knows_the_places_of_the_last_map() -> None:
+    torch.manual_seed(0)
+    decoder = PerceptionRefinedDecoder(tiny.CONFIG)
+    features = torch.randn(2, tiny.CONFIG.map_channels[-1], tiny.CONFIG.last_side, tiny.CONFIG.last_side)
+    made, places = decoder(features), decoder.kv_pos_embed.mT.reshape(1, *features.shape[1:]).clone()
+    decoder.kv_pos_embed.zero_()
+    torch.testing.assert_close(decoder(features + places), made)
+    assert not torch.allclose(decoder(features), made)
+
+
+@torch.no_grad()
+def test_each_level_of_the_pose_is_the_mean_of_four_places_of_the_one_above() -> None:
+    class Same(torch.nn.Module):
+        def forward(self, hidden: torch.Tensor, time: None) -> torch.Tensor:
+            return hidden
+
+    encoder = tiny.tiny_networks().pose_encoder
+    encoder.resnets = torch.nn.ModuleList(Same() for _ in encoder.resnets)
+    fine, coarse = encoder(torch.rand(1, 21, 64, 64))
+    corners = [fine[..., row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    torch.testing.assert_close(coarse, torch.stack(corners).mean(0))
+
+
+@torch.no_grad()
+def test_the_backbone_sees_pictures_from_minus_1_to_1() -> None:
+    made, seen, source = tiny.tiny_networks(), [], torch.rand(1, 3, 32, 32)
+    made.backbone.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    made.appearance(source)
+    assert torch.equal(seen[0], source * 2 - 1)
 
 
 @torch.no_grad()

@@ -198,6 +198,19 @@ def test_a_picture_is_the_same_alone_and_in_a_batch(model) -> None:
     torch.testing.assert_close(both[1:], alone, atol=1e-5, rtol=1e-4)
 
 
+def test_pictures_beyond_the_first_part_of_a_batch_have_their_own_inputs_and_seeds(
+    model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, reference = torch.rand(2, 2, 3, 64, 44)
+    mask = torch.zeros(2, 1, 64, 44)
+    mask[0, :, 20:40], mask[1, :, :20] = 1, 1
+    given = Given([pose(), pose()], sources, reference=reference, mask=mask)
+    together, _ = images.repose_images(model, given, seed=5, **FAST)
+    monkeypatch.setattr("figura.models.diffusion.batches.IMAGES_AT_ONCE", 1)
+    parts, _ = images.repose_images(model, given, seed=5, **FAST)
+    torch.testing.assert_close(parts, together, atol=1e-5, rtol=1e-4)
+
+
 IMAGE, MASK = torch.zeros(1, 3, 64, 44), torch.ones(1, 1, 64, 44)
 
 

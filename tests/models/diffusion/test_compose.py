@@ -93,12 +93,18 @@ def test_nan_inside_does_not_leak_outside() -> None:
     assert torch.equal(compose.composite(outside, torch.full_like(outside, float("nan")), mask), outside)
 
 
+def test_between_0_and_1_the_mask_blends() -> None:
+    outside, inside = torch.full((1, 1, 1, 3), 0.2), torch.full((1, 1, 1, 3), 0.6)
+    blended = compose.composite(outside, inside, torch.tensor([[[[0.25, 0.5, 0.75]]]]))
+    torch.testing.assert_close(blended, torch.tensor([[[[0.3, 0.4, 0.5]]]]))
+
+
 def test_feather_is_zero_outside_and_rises_inwards() -> None:
     mask = torch.zeros(1, 1, 1, 20)
     mask[..., 5:] = 1
     soft = compose.feather_inside(mask, 3)[0, 0, 0]
     assert soft[:5].abs().max() == 0 and soft[5] > 0
-    assert torch.equal(soft.sort().values, soft) and soft[9] == 1
+    assert torch.equal(soft.sort().values, soft) and soft[5:9].tolist() == [0.25, 0.5, 0.75, 1]
 
 
 def test_closing_fills_a_crack_and_keeps_the_mask() -> None:

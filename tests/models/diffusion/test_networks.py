@@ -64,6 +64,17 @@ def test_the_autoencoder_folds_pictures(vae) -> None:
     assert networks.fold_of(vae) == 2
 
 
+def test_latents_are_shifted_and_then_scaled_and_decoded_the_other_way_round() -> None:
+    torch.manual_seed(0)
+    own, image = networks.mini_vae().eval(), torch.rand(1, 3, 32, 32)
+    own.register_to_config(scaling_factor=0.25, shift_factor=0.5)
+    plain = own.encode(torch.nn.functional.pixel_unshuffle(image * 2 - 1, 2)).latent_dist.mode()
+    made = networks.encode_image(own, image)
+    torch.testing.assert_close(made, (plain - 0.5) * 0.25)
+    decoded = torch.nn.functional.pixel_shuffle(own.decode(plain).sample, 2) / 2 + 0.5
+    torch.testing.assert_close(networks.decode_latents(own, made), decoded.clamp(0, 1), atol=1e-5, rtol=1e-4)
+
+
 def test_condition_is_mask_then_masked_picture(vae) -> None:
     image, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
     mask[..., :12] = 1

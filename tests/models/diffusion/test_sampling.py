@@ -102,6 +102,18 @@ def test_before_every_prediction_the_known_part_has_the_noise_of_that_step() -> 
     sampling.sample(predict, noise, scheduler, 4, fuse=fuse)
 
 
+def test_an_edit_frees_the_cells_that_its_own_mask_touches_and_keeps_all_others() -> None:
+    scheduler, known, mask = scheduler_of(DDIM), torch.randn(2, 4, 3, 5), torch.zeros(2, 1, 24, 40)
+    mask[0, 0, 9, 39] = mask[1, 0, 23, 0] = 1
+    kept = sampling.Kept(torch.zeros(2, 3, 24, 40), mask)
+    fused = sampling.keep_outside(kept, known, scheduler, torch.randn_like(known))(
+        torch.full_like(known, 9.0), sampling.CLEAN, 0
+    )
+    free = torch.zeros(2, 1, 3, 5)
+    free[0, 0, 1, 4] = free[1, 0, 2, 0] = 1
+    assert torch.equal(fused, torch.where(free > 0, 9.0, known))
+
+
 def test_a_growing_mask_is_asked_at_every_step() -> None:
     scheduler, known = scheduler_of(DDIM), clean_latents()
     steps: list[int] = []

@@ -8,6 +8,7 @@ import pytest
 import torch
 from figura.models.diffusion import sampling, schedulers
 from figura.models.diffusion.schedulers import ADDS_NOISE, SCHEDULERS, scheduler_of, timesteps_of
+from figura.models.diffusion.seeds import cpu_generator
 from torch import Tensor
 
 every_scheduler = pytest.mark.parametrize("name", SCHEDULERS)
@@ -128,7 +129,8 @@ def test_the_known_part_is_exact_and_masks_are_asked_for_known_steps(name: str) 
     made = sampling.sample(wavy, start(), scheduler, 5, fuse=fuse)
     outside = (free == 0).expand_as(known)
     assert torch.equal(made[outside], known[outside]) and not torch.equal(made[~outside], known[~outside])
-    assert sorted(set(asked)) == [0, 1, 2, 3, 4, 5] and asked == sorted(asked)
+    numbers = sampling.step_numbers(timesteps_of(scheduler_of(name, SEEDS), 5))
+    assert asked == [*numbers, 5] and sorted(set(asked)) == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("name", ADDS_NOISE)
@@ -152,6 +154,23 @@ def test_the_noise_of_steps_is_not_the_one_at_the_start(name: str) -> None:
 
 def test_ddpm_walks_the_released_time_steps() -> None:
     assert timesteps_of(scheduler_of("ddpm", [0]), 50).tolist() == list(range(981, 0, -20))
+
+
+def test_ddpm_is_its_formula_and_does_not_clip() -> None:
+    """z_s of q(z_s | z_t, z_0), whose z_0 lies far outside of -1..1 here."""
+    scheduler = scheduler_of("ddpm", SEEDS)
+    t, s = timesteps_of(scheduler, 50)[10:12].tolist()
+    latents, eps = 4 * start().double(), 2 * start().double().flip(0)
+    alphas = scheduler.alphas_cumprod.double()
+    share = alphas[t] / alphas[s]
+    clean = (latents - (1 - alphas[t]).sqrt() * eps) / alphas[t].sqrt()
+    assert clean.abs().max() > 3
+    mean = alphas[s].sqrt() * (1 - share) * clean + share.sqrt() * (1 - alphas[s]) * latents
+    spread = ((1 - alphas[s]) * (1 - share) / (1 - alphas[t])).sqrt()
+    drawn = [torch.randn(SHAPE[1:], generator=cpu_generator(seed, schedulers.STEP_NOISE)) for seed in SEEDS]
+    made = scheduler.step(eps.float(), torch.tensor(t), latents.float())[0]
+    expected = mean / (1 - alphas[t]) + spread * torch.stack(drawn)
+    torch.testing.assert_close(made.double(), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "most"), [("ddim", 1000), ("ddpm", 999), ("lcm", 50)])

@@ -90,6 +90,7 @@ def test_the_released_demo_walks_49_steps_from_961() -> None:
 def test_released_pose_latents_are_a_sample_of_the_posterior_by_the_pictures_seed() -> None:
     model = tiny.tiny_humansd(released=True)
     with torch.no_grad():
+        model.vae.quant_conv.bias[tiny.LATENTS :] = -3.0  # a narrow posterior
         drawn = sampling.pose_latents(model, skeletons(), seeds=[3, 4])
         alone = sampling.pose_latents(model, skeletons()[1:], seeds=[4])
         posterior = model.vae.encode(skeletons() * 2 - 1).latent_dist
@@ -97,6 +98,8 @@ def test_released_pose_latents_are_a_sample_of_the_posterior_by_the_pictures_see
     offset, scale = model.vae.config.shift_factor or 0.0, model.vae.config.scaling_factor
     noise = (drawn / scale + offset - posterior.mean) / posterior.std
     assert 0.8 < noise.std() < 1.2 and noise.mean().abs() < 0.2
+    start = sampling.draw_noise([3, 4], noise.shape[1:])
+    assert torch.corrcoef(torch.stack([noise.flatten(), start.flatten()]))[0, 1].abs() < 0.2
     assert not torch.equal(drawn, sampling.pose_latents(model, skeletons(), seeds=[5, 6]))
     assert not torch.equal(drawn, model.encode(skeletons()))
 

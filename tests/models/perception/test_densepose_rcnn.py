@@ -10,7 +10,7 @@ from figura.models import numpy_pickle
 from figura.models.numpy_pickle import read_arrays
 from figura.models.perception import densepose_rcnn
 from figura.models.perception.densepose import PublicEstimator
-from figura.models.perception.densepose_boxes import level_anchors, moved, pooled_pyramid
+from figura.models.perception.densepose_boxes import detections, level_anchors, moved, pooled_pyramid
 from figura.models.perception.densepose_files import load_public
 from figura.models.perception.densepose_rcnn import DensePoseRCNN, RCNNConfig, ResNet, prepare
 from safetensors.torch import save_file
@@ -101,6 +101,13 @@ class TestLayers:
             moved(boxes, deltas, weights), BoxCoder(weights).decode_single(deltas, boxes)
         )
 
+    def test_detections_are_moved_cut_off_and_the_surest_first(self):
+        proposals = torch.tensor([[10.0, 10, 30, 30], [12, 10, 32, 30], [60, 50, 90, 90], [0, 0, 5, 5]])
+        scores, deltas = torch.tensor([0.85, 0.9, 0.95, 0.8]), torch.zeros(4, 4)
+        deltas[2, 0] = 10.0  # a tenth of that in widths
+        found = detections(proposals, scores, deltas, (80, 100), 0.8)
+        assert found.tolist() == [[90, 50, 100, 80], [12, 10, 32, 30]]
+
     def test_anchors_stand_at_every_place_in_three_shapes(self):
         anchors = level_anchors(1, 2, 3)
         assert anchors.shape == (18, 4)
@@ -137,6 +144,16 @@ class TestRunning:
         assert len(boxes) == len(coarse) == len(fine) <= 100 and len(boxes) > 0
         assert (boxes >= 0).all() and (boxes[:, 2] <= 56.1).all() and (boxes[:, 3] <= 40.1).all()
         assert PublicEstimator(net)(torch.rand(1, 3, 40, 56)).shape == (1, 40, 56)
+
+    @pytest.mark.parametrize(("logits", "found"), [((4.0, -4.0), True), ((-4.0, 4.0), False)])
+    def test_a_person_is_the_first_class_and_the_last_is_nothing(self, logits, found):
+        net = tiny()
+        net.least_score = 0.9
+        score = net.roi_heads.box_predictor.cls_score
+        with torch.no_grad():
+            score.weight.zero_()
+            score.bias.copy_(torch.tensor(logits))
+        assert (len(net(torch.rand(3, 40, 56) * 255)[0]) > 0) == found
 
     def test_nobody_is_no_box(self):
         net = tiny()

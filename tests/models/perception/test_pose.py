@@ -21,6 +21,7 @@ from figura.models.perception.pose import (
     whole_view,
 )
 from figura.people import crops
+from figura.people.keypoints import HFLIP_18
 
 
 class SpotDetector(PoseDetector):
@@ -93,6 +94,21 @@ def test_any_size_gives_joints_in_its_own_pixels(size: tuple[int, int]) -> None:
     assert joints.shape == (2, 18, 3) and torch.isfinite(joints).all()
 
 
+def test_left_is_right_in_the_mirror_image() -> None:
+    torch.manual_seed(0)
+    net, image = PoseDetector(), torch.rand(1, 3, 128, 128)
+    found, turned = (detect_joints(net, each)[:, :, :] for each in (image, image.flip(-1)))
+    expected = found[:, list(HFLIP_18)] * torch.tensor([-1.0, 1, 1]) + torch.tensor([128.0, 0, 0])
+    torch.testing.assert_close(turned, expected)
+
+
+def test_with_a_box_only_what_is_round_it_is_looked_at() -> None:
+    image = 0.5 * image_with_spot(300, 500, 120, 200, 10)
+    image[..., 20:60, 380:420] = 1  # somebody brighter
+    joints = detect_joints(SpotDetector(), image, torch.tensor([[90.0, 150.0, 150.0, 260.0]]))
+    assert (joints[0, :, :2] - torch.tensor([120.0, 200.0])).abs().max() < 15
+
+
 def test_a_second_look_refines_a_small_person_in_a_large_picture() -> None:
     joints = detect_joints(SpotDetector(), image_with_spot(1500, 2000, 1203, 411, 20))
     assert (joints[0, :, :2] - torch.tensor([1203.0, 411.0])).abs().max() < 25
@@ -126,9 +142,10 @@ def test_weak_joints_and_empty_pictures_become_absent() -> None:
     joints = torch.zeros(2, 18, 3)
     joints[0, 3] = torch.tensor([10.0, 12.0, 0.9])
     joints[0, 4] = torch.tensor([10.0, 12.0, 0.1])
+    joints[0, 5], joints[0, 6] = torch.tensor([[10.0, 60.0, 0.9], [60.0, 10.0, 0.9]])
     first, second = poses_from_joints(joints, 64, 48)
     assert (first.width, first.height) == (48, 64)
-    assert np.flatnonzero(first.people[0].body[:, 2]).tolist() == [3]
+    assert np.flatnonzero(first.people[0].body[:, 2]).tolist() == [3, 5], "the sixth lies outside"
     assert second.people == ()
 
 

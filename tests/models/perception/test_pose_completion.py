@@ -193,3 +193,18 @@ def test_the_weights_file_round_trips_and_is_below_a_megabyte(tmp_path: Path) ->
     loaded = load_pose_completion(path)
     before, after = (complete_person(net, person([4, 7, 10]), SIZE, 1) for net in (NET, loaded))
     np.testing.assert_allclose(before.body, after.body, atol=0.5)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_flow_is_followed_by_the_midpoint_rule(steps: int) -> None:
+    """Exact for v = 2 t, where x_1 = x_0 + 1; of v = x every step of h multiplies by 1 + h + h^2 / 2."""
+
+    class Flow(PoseCompletion):
+        def forward(self, points, times, known):
+            moved = 2 * times[:, None, None].expand_as(points) if self.timed else points
+            return moved, torch.zeros(len(points), 18)
+
+    nothing = Known(torch.zeros(1, 18, 2), torch.zeros(1, 18), torch.zeros(1, 4), torch.zeros(1))
+    flow, noise, factor = Flow(), torch.ones(1, 18, 2), 1 + 1 / steps + 0.5 / steps**2
+    for flow.timed, wanted in ((True, 0.15 + 1), (False, 0.15 * factor**steps)):
+        torch.testing.assert_close(propose(flow, nothing, noise, steps)[0], wanted * noise)

@@ -10,6 +10,7 @@ from figura.models.perception.sam import (
     Region,
     _closer_region,
     _logits_in_region,
+    _widened,
     build_mini_sam,
     prompt_logits,
     prompt_region,
@@ -236,6 +237,33 @@ def test_where_to_look_can_be_told_without_a_prompt(
 def test_a_crop_at_the_border_stays_inside() -> None:
     region = prompt_region(torch.tensor([[2.0, 3.0]]), (0.0, 0.0, 50.0, 300.0), (400, 300), 128)
     assert region.left == region.top == 0 and region.right <= 300 and region.bottom <= 400
+
+
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+def test_a_mask_that_runs_out_of_the_crop_is_looked_at_in_a_wider_one(side: str) -> None:
+    edges = {"left": (slice(None), 0), "right": (slice(None), -1), "top": 0, "bottom": -1}
+    inside, size = torch.zeros(80, 100, dtype=torch.bool), torch.Size((300, 400))
+    within = Region(150, 110, 250, 190)
+    assert _widened(within, inside, size) == within
+    inside[edges[side]] = True
+    inside[[0, 0, -1, -1], [0, -1, 0, -1]] = False
+    assert _widened(within, inside, size) == Region(125, 75, 275, 225)
+    at_border = {"left": (0, 110, 100, 190), "top": (150, 0, 250, 80), "right": (300, 110, 400, 190),
+                 "bottom": (150, 220, 250, 300)}  # fmt: skip
+    region = Region(*at_border[side])
+    assert _widened(region, inside, size) == region
+
+
+def test_prompts_move_into_the_crop_with_the_picture(mini: torch.nn.Module) -> None:
+    image = torch.rand(3, 200, 260, generator=torch.Generator().manual_seed(0))
+    points, labels = torch.tensor([[120.0, 90.0], [150.0, 130.0]]), torch.tensor([1.0, 0.0])
+    region, origin = Region(80, 50, 230, 180), torch.tensor([80.0, 50.0])
+    found = _logits_in_region(mini, image, points, labels, (100.0, 60.0, 200.0, 170.0), region)
+    part = image[:, 50:180, 80:230]
+    alone = _logits_in_region(
+        mini, part, points - origin, labels, (20.0, 10.0, 120.0, 120.0), Region(0, 0, 150, 130)
+    )
+    torch.testing.assert_close(found, alone)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

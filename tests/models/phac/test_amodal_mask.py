@@ -97,6 +97,16 @@ def test_the_crop_holds_what_is_known_and_is_closer_when_the_whole_person_is() -
     assert loose.box.height > 1.2 * close.box.height
 
 
+def test_many_joints_tell_how_far_the_person_reaches_as_a_box_does() -> None:
+    visible, body = torch.zeros(400, 400), torch.ones(18, 3) * 200
+    body[0, :2], body[1, :2] = 150, 250
+    body[:, 2] = (torch.arange(18) < 12).float()
+    few = body.clone()
+    few[11] = 0
+    close, loose = (plan_known((400, 400), visible, each, None).box for each in (body, few))
+    assert close.width < 1.5 * 101 < loose.width
+
+
 def test_the_network_knows_where_the_picture_ends() -> None:
     visible = torch.zeros(100, 40)
     visible[10:90, 5:35] = 1

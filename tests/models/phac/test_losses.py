@@ -40,8 +40,10 @@ def test_empty_target_predicted_empty_costs_nothing() -> None:
 
 def test_dice_is_averaged_over_pictures() -> None:
     target = half_mask()
-    logits = torch.cat([confident(target[:1]), confident(1 - target[:1])])
-    assert dice_loss(logits, target).item() == pytest.approx(0.5, abs=0.01)
+    target[1] = 0
+    target[1, 0, 5, 5] = 1  # a pixel that is missed: 1 - (0 + 1) / (0 + 1 + 1)
+    logits = torch.cat([confident(target[:1]), torch.full((1, 1, 16, 16), -30.0)])
+    assert dice_loss(logits, target).item() == pytest.approx(0.25, abs=1e-4)
 
 
 def test_shapes_must_agree() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from figura.models import store
+from figura.models.diffusion import batches
 from figura.models.phac.checkpoint import load_mini_phac
 from figura.models.phac.pipeline import invisible_images, refine_images
-from figura.models.phac.plans import LARGEST_ZOOM, plan_region
+from figura.models.phac.plans import LARGEST_ZOOM, box_mask, plan_region
 from figura.people.boxes import Box
 from figura.people.prompts import PointPrompt
 from figura.people.synthetic import render_people
@@ -46,6 +47,49 @@ def test_a_large_part_has_room_round_it() -> None:
 def test_an_empty_mask_plans_the_whole_picture() -> None:
     plan = plan_region((MODEL, MODEL), MODEL, torch.zeros(1, MODEL, MODEL))
     assert plan.box == Box(0, 0, MODEL, MODEL) and plan.scale == pytest.approx((1.0, 1.0))
+
+
+def test_a_box_takes_every_pixel_that_it_touches() -> None:
+    expected = torch.zeros(1, 1, 8, 6)
+    expected[..., 3:6, 4:6] = 1
+    assert torch.equal(box_mask(Box(4.5, 3.0, 9.0, 5.2), 8, 6), expected)
+
+
+def test_the_dilation_is_in_pixels_of_the_picture_however_large_the_crop() -> None:
+    class Spot(torch.nn.Module):
+        """Finds 4 x 4 of its pixels."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.config, self.anything = {"size": 32}, torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
+            logits = torch.full_like(pictures[2], -30.0)
+            logits[..., 20:24, 14:18] = 30.0
+            return logits
+
+    model = tiny.tiny_phac()
+    model.mask_net = Spot()
+    image, visible = torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
+    visible[..., :16, :] = 1  # so that the crop is the whole picture, at a quarter of its size
+    dilated, exact = invisible_images(model, image, image, visible, dilation_px=8.0)
+    found, grown = Box.around_mask(exact[0, 0]), Box.around_mask(dilated[0, 0])
+    assert found == Box(56, 80, 72, 96)
+    for side, wanted in zip(grown, found.expand(8), strict=True):
+        assert abs(side - wanted) <= 2
+
+
+def test_pictures_beyond_the_first_part_of_a_batch_have_seeds_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image, visible, changed = torch.rand(2, 3, 32, 32), torch.zeros(2, 1, 32, 32), torch.zeros(2, 1, 32, 32)
+    visible[..., 2:12, 8:24], changed[..., 10:30, 8:24] = 1, 1
+    given = (tiny.tiny_refiner(), image, image.flip(0), visible, changed, ["a man", "a woman"])
+    together = refine_images(*given, steps=1, seed=3)
+    monkeypatch.setattr(batches, "IMAGES_AT_ONCE", 1)
+    torch.testing.assert_close(
+        refine_images(*given, steps=1, seed=3).image, together.image, atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize("given", [True, False])

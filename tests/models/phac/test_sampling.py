@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from figura.models.diffusion import predict
 from figura.models.diffusion.remembered import Remembered
+from figura.models.diffusion.sampling import draw_noise, noised
+from figura.models.diffusion.schedulers import DDIM, scheduler_of
 from figura.models.phac import sampling as phac
 from figura.models.phac.base_picture import joined_person
 from figura.tests.models.cancelling import CancelsAfter
@@ -85,24 +86,6 @@ def test_visible_pixels_matter_and_hidden_ones_do_not(model: Any) -> None:
     assert not torch.equal(phac.complete(model, **{**given, "image": changed}, steps=1)[0], first)
 
 
-def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:
-    given = images()
-    condition = model.condition(given["image"], 1 - given["visible_mask"])
-    latents, t = torch.randn(2, *model.latent_shape), torch.tensor(500)
-    control = predict.Control(model.controlnet("pose"), given["prompt_image"])
-    plain = predict.noise_predictor(model, given["texts"], 1.0, condition=condition, control=control)(
-        latents, t
-    )
-    conditional = predict.predict_once(
-        model, latents, t, model.text_condition(given["texts"]), condition, control
-    )
-    assert torch.equal(plain, conditional)
-    near = predict.noise_predictor(model, given["texts"], 1.0 + 1e-6, condition=condition, control=control)(
-        latents, t
-    )
-    torch.testing.assert_close(near, plain, atol=1e-3, rtol=1e-3)
-
-
 def test_control_strength_zero_ignores_the_prompt(model: Any) -> None:
     given = images()
     blank = {**given, "prompt_image": torch.zeros_like(given["prompt_image"])}
@@ -137,9 +120,15 @@ def test_outside_the_region_the_coarse_picture_is_white_and_the_visible_part_sta
     given = images()
     region = torch.zeros(2, 1, SIZE, SIZE)
     region[..., 16:24, 8:20] = 1
-    coarse, _ = phac.complete(model, **given, steps=1, region=region)
+    coarse, latents = phac.complete(model, **given, steps=1, region=region)
+    white = model.encode(torch.ones_like(coarse))
+    assert torch.equal(latents[..., 3, :], white[..., 3, :])
+    assert torch.equal(latents[..., [0, 3]], white[..., [0, 3]])
+    assert not (latents == white)[..., :3, 1:3].any()
     kept = (torch.maximum(region, given["visible_mask"]) == 1).expand_as(coarse)
-    assert (coarse[~kept] == 1).all() and (coarse[kept] != 1).any()
+    assert (coarse[~kept] == 1).all()
+    for part in (region, given["visible_mask"]):
+        assert (coarse[(part == 1).expand_as(coarse)] != 1).any()
 
 
 def test_a_region_that_is_everything_changes_nothing(model: Any) -> None:
@@ -147,49 +136,6 @@ def test_a_region_that_is_everything_changes_nothing(model: Any) -> None:
     plain, _ = phac.complete(model, **images(), steps=1)
     same, _ = phac.complete(model, **images(), steps=1, region=everywhere)
     torch.testing.assert_close(plain, same)
-
-
-def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None:
-    inputs = torch.randn(4, 9, 4, 4)
-    text = model.text_condition(["a"] * 4).for_network(inputs)
-    image = images()["prompt_image"]
-
-    def middle(control: predict.Control) -> Tensor:
-        residuals = predict.control_residuals(control, inputs, torch.tensor(5), text)
-        return residuals["mid_block_additional_residual"]
-
-    network = model.controlnet("pose")
-    seen, unseen = (
-        middle(predict.Control(network, image)),
-        middle(predict.Control(network, image, in_uncond=False)),
-    )
-    black = middle(predict.Control(network, torch.zeros_like(image)))
-    assert not torch.equal(seen[:2], black[:2])
-    torch.testing.assert_close(unseen, torch.cat([black[:2], seen[2:]]))
-
-
-def test_a_controlnet_of_the_latents_alone_gets_only_those() -> None:
-    model = tiny.tiny_phac()
-    model.controlnets["pose"] = tiny.tiny_controlnet(tiny.tiny_unet(tiny.LATENTS)).eval()
-    assert phac.complete(model, **images(), steps=1)[0].isfinite().all()
-
-
-def test_the_prompt_is_read_once_and_again_when_it_changes() -> None:
-    reads: list[Tensor] = []
-
-    class Embedding(torch.nn.Module):
-        def forward(self, prompt: Tensor) -> Tensor:
-            reads.append(prompt)
-            return prompt * 2
-
-    network = torch.nn.Module()
-    network.controlnet_cond_embedding = embedding = Embedding().eval()
-    first, other = torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
-    with predict.prompt_embedded_once(network), torch.no_grad():
-        for prompt in (first, first.clone(), other, other, first, first.repeat(2, 1, 1, 1)):
-            assert torch.equal(network.controlnet_cond_embedding(prompt), prompt * 2)
-    assert [int(prompt.sum()) for prompt in reads] == [48, 0, 96]
-    assert network.controlnet_cond_embedding is embedding
 
 
 def test_without_text_and_prompt_guidance_changes_nothing(model: Any) -> None:
@@ -260,10 +206,23 @@ def test_probability_has_the_size_of_the_picture_and_is_zero_where_visible(model
     assert probability[..., :20, :].max() == 0 and 0 < probability[..., 20:, :].min() <= probability.max() < 1
 
 
+@pytest.mark.parametrize(("size", "seen"), [((40, 52), (32, 42)), ((90, 60), (48, 32)), ((32, 32), (32, 32))])
+def test_the_mask_network_sees_the_shorter_side_at_its_own_size(
+    model: Any, size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    hook = model.mask_net.register_forward_pre_hook(lambda _, given: shapes.extend(x.shape for x in given))
+    image = torch.rand(1, 3, *size)
+    phac.predict_invisible(model.mask_net, image, image, torch.zeros(1, 1, *size))
+    hook.remove()
+    assert shapes == [(1, 3, *seen), (1, 3, *seen), (1, 1, *seen)]
+
+
 def test_threshold_and_dilation() -> None:
     probability = torch.zeros(1, 1, 128, 128)
     probability[..., 60, 60], probability[..., 20, 20] = 0.6, 0.4
     assert phac.exact_invisible_mask(probability).sum() == 1
+    assert phac.exact_invisible_mask(probability, 0.0).sum() == 2
     assert phac.invisible_mask(probability, dilation_px=0).sum() == 1
     grown = phac.invisible_mask(probability)
     assert grown[..., 60, 64] == 1 and grown[..., 60, 65] == 0 and grown[..., 20, 20] == 0
@@ -309,6 +268,37 @@ def test_exactly_the_asked_steps_execute(refiner: Any, strength: float, steps: i
 def test_a_strength_outside_is_refused(refiner: Any, strength: float) -> None:
     with pytest.raises(ValueError, match="strength"):
         phac.refine(refiner, **refine_inputs(), strength=strength)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_the_composite_is_noised_to_the_strength_and_stays_known_outside_the_mask(
+    refiner: Any, strength: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, seen, sample, condition = refine_inputs(), {}, phac.sample, refiner.condition
+
+    def sampled(predict: Any, latents: Tensor, scheduler: Any, steps: int, **named: Any) -> Tensor:
+        seen.update(latents=latents, fuse=named["fuse"])
+        return sample(predict, latents, scheduler, steps, **named)
+
+    def conditioned(image: Tensor, mask: Tensor) -> Tensor:
+        seen.update(image=image, mask=mask)
+        return condition(image, mask)
+
+    monkeypatch.setattr(phac, "sample", sampled)
+    monkeypatch.setattr(refiner, "condition", conditioned)
+    refined = phac.refine(refiner, **given, strength=strength, seed=3)
+    assert torch.equal(seen["image"], refined.composite)
+    assert torch.equal(seen["mask"], given["invisible_mask"])
+    scheduler, known = scheduler_of(DDIM), refiner.encode(refined.composite)
+    noise = draw_noise([3, 4], known.shape[1:])
+    at_half = noised(scheduler, known, noise, 499)  # the last 2 of 4 steps begin there
+    assert torch.equal(seen["latents"], noise if strength == 1.0 else at_half)
+    free = torch.zeros(2, 1, 4, 4)
+    free[..., 1:4, 1:3] = 1
+    fused = seen["fuse"](torch.full_like(known, 9.0), 499, 0)
+    assert torch.equal(fused, torch.where(free > 0, 9.0, at_half))
+    assert ((refined.alpha > 0) & (refined.alpha < 1)).any()
+    torch.testing.assert_close(refined.image, torch.lerp(given["occluded"], refined.made, refined.alpha))
 
 
 def test_empty_mask_gives_the_picture_back_without_sampling(refiner: Any) -> None:

@@ -85,6 +85,14 @@ class TestMini:
         mapped = networks.map_labels(None, torch.zeros(2, 4, 3, 5))
         assert torch.equal(mapped, networks.mapper.bias[None, :, None, None].expand(2, -1, 3, 5))
 
+    def test_time_enters_as_in_diffusers_unets(self):
+        from diffusers.models.embeddings import Timesteps
+
+        unet, t = PoCoLDNetworks(tiny.tiny_config()).unet, torch.tensor([3, 900])
+        expected = unet.time(Timesteps(8, flip_sin_to_cos=True, downscale_freq_shift=0)(t))
+        torch.testing.assert_close(unet._embed(t, torch.zeros(2, 4, 4, 4)), expected)
+        torch.testing.assert_close(unet._embed(t[1], torch.zeros(1, 4, 4, 4)), expected[1:])
+
     def test_sizes_that_do_not_halve_evenly(self):
         networks = PoCoLDNetworks(tiny.tiny_config())
         latents = torch.randn(1, 4, 5, 7)

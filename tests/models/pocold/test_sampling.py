@@ -9,9 +9,17 @@ import torch
 from figura.models.diffusion.guidance import cumulative
 from figura.models.diffusion.schedulers import PNDM, scheduler_of, timesteps_of
 from figura.models.pocold import sampling
-from figura.models.pocold.attention import CrossAttention
+from figura.models.pocold.attention import CrossAttention, Factors
 from figura.models.pocold.pipeline import Given, check_given, pad_to_multiple, repose_images
-from figura.models.pocold.sampling import Branches, Kept, Weights, generate, latent_labels, trace_source
+from figura.models.pocold.sampling import (
+    Branches,
+    Kept,
+    Looks,
+    Weights,
+    generate,
+    latent_labels,
+    trace_source,
+)
 from figura.tests.models.cancelling import CancelsAfter
 from figura.tests.models.pocold import tiny
 
@@ -157,6 +165,24 @@ class TestProcedures:
         generate(model, TARGET, SOURCE, weights=Weights(1.0, 1.0), steps=50)
         assert times == theirs.timesteps.tolist() and (times[0], times[-1]) == (981, 1)
 
+    @torch.no_grad()
+    def test_the_released_end_is_that_of_the_authors_run(self, monkeypatch):
+        from diffusers import PNDMScheduler
+
+        theirs = PNDMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+            set_alpha_to_one=False, steps_offset=1,
+        )  # fmt: skip
+        theirs.set_timesteps(3)
+        (model, _), ends = full_size(), []
+        monkeypatch.setattr(model, "decode", lambda latents: ends.append(latents) or latents)
+        generate(model, TARGET, SOURCE, weights=Weights(1.0, 1.0), steps=3, seed=5)
+        labels, maps = latent_labels(TARGET, (4, 4)), sampling.source_maps(model, SOURCE)
+        latents = sampling.draw_noise([5, 6], (4, 4, 4))
+        for t in theirs.timesteps:
+            latents = theirs.step(model.networks(latents, t, labels, maps), t, latents).prev_sample
+        torch.testing.assert_close(ends[0], latents, atol=1e-5, rtol=1e-4)
+
     def test_the_released_sizes_are_known(self):
         from figura.models.pocold.networks import PoCoLDModel, PoCoLDNetworks, released_config
 
@@ -185,7 +211,30 @@ class TestProcedures:
         assert torch.equal(made[..., :8], REFERENCE[..., :8])
 
 
+def test_a_latents_label_is_that_of_the_middle_of_its_cell():
+    labels = torch.zeros(1, 16, 24, dtype=torch.uint8)
+    labels[:, 4::8, 4::8] = 7
+    assert (latent_labels(labels, (2, 3)) == 7).all()
+
+
 class TestTracing:
+    def test_shares_and_colours_are_those_of_the_dense_matrix(self):
+        generator = torch.Generator().manual_seed(0)
+        d, e = (torch.randn(2, 3, *shape, generator=generator) for shape in ((24, 5), (5, 12)))
+        factors = Factors(d.softmax(-1), e.softmax(-1), (6, 4), (3, 4))
+        target = torch.tensor([0, 1, 2, 3]).repeat(2, 6, 1)
+        theirs = torch.tensor([0, 1, 2, 5]).repeat(2, 3, 1)
+        looks, dense = Looks(target, theirs), factors.dense().mean(1)
+        looks(factors)
+        # The source shows parts 1 and 2 of the target's 1, 2 and 3; background does not count.
+        rows, columns = target[0].flatten(), theirs[0].flatten()
+        like = sum(dense[:, rows == part][..., columns == part].sum((1, 2)) for part in (1, 2))
+        torch.testing.assert_close(looks.matched(), like / int(((rows == 1) | (rows == 2)).sum()))
+        source = torch.rand(2, 3, 6, 8, generator=generator)
+        cells = source.unflatten(2, (3, 2)).unflatten(4, (4, 2)).mean((3, 5)).flatten(2)
+        wanted = (dense @ cells.mT).mT.unflatten(2, (6, 4)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        torch.testing.assert_close(looks.carried(source, (12, 8)), wanted)
+
     def test_shares_and_pictures(self, model):
         traced = trace_source(model, REFERENCE, TARGET, SOURCE, TARGET.flip(1))
         assert traced.carried.shape == REFERENCE.shape
@@ -226,6 +275,8 @@ class TestImages:
         assert pad_to_multiple(SOURCE, 8) is SOURCE
         grown = pad_to_multiple(SOURCE[..., :29, :31], 8)
         assert grown.shape == SOURCE.shape and torch.equal(grown[..., :29, :31], SOURCE[..., :29, :31])
+        assert torch.equal(grown[..., 31, :31], SOURCE[..., 28, :31])
+        assert torch.equal(grown[..., :29, 31], SOURCE[..., :29, 30])
         labels = pad_to_multiple(TARGET[:, :29], 8)
         assert labels.shape == TARGET.shape and (labels[:, 29:] == 0).all()
 

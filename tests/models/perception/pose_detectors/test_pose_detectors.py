@@ -15,6 +15,7 @@ from figura.models.perception.pose_detectors import (
     openpose,
     vitpose,
 )
+from figura.people.keypoints import coco17_from_body18
 
 WIDTH, HEIGHT = 80, 60
 
@@ -179,7 +180,7 @@ def folders(tmp_path_factory) -> Path:
     return place
 
 
-def test_vitpose_gives_what_transformers_gives_for_the_same_boxes(folders):
+def test_vitpose_gives_what_transformers_gives_for_the_same_boxes(folders, monkeypatch):
     from PIL import Image
     from transformers import VitPoseForPoseEstimation, VitPoseImageProcessor
 
@@ -190,16 +191,15 @@ def test_vitpose_gives_what_transformers_gives_for_the_same_boxes(folders):
     )
     image = torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
     boxes = np.array([[5.0, 4.0, 30.0, 50.0]])
-    pose = vitpose.people_of(network.eval(), look, image, boxes)
+    network.eval()
     pixels = (image.permute(1, 2, 0) * 255).round().byte().numpy()
     inputs = look(Image.fromarray(pixels), boxes=[boxes], return_tensors="pt")
     with torch.no_grad():
         ((wanted,),) = look.post_process_pose_estimation(network(**inputs), boxes=[boxes])
-    seen = wanted["scores"] >= vitpose.JOINT_SCORE
-    people = pose.people
-    assert len(people) == int(seen.any())
-    if people:
-        assert np.allclose(people[0].body[0, :2], wanted["keypoints"][0].numpy() * float(seen[0]), atol=1e-3)
+    monkeypatch.setattr(vitpose, "JOINT_SCORE", float(wanted["scores"].median()))
+    (person,) = vitpose.people_of(network, look, image, boxes).people
+    found, seen = coco17_from_body18(person.body), (wanted["scores"] >= vitpose.JOINT_SCORE).numpy()
+    np.testing.assert_allclose(found[:, :2], wanted["keypoints"].numpy() * seen[:, None], atol=1e-3)
     assert vitpose.people_of(network, look, image, np.zeros((0, 4))).people == ()
 
 
@@ -211,6 +211,23 @@ def test_vitpose_goes_from_people_found_to_joints(folders, monkeypatch):
     assert (pose.width, pose.height) == (WIDTH, HEIGHT)
     assert all((person.body[:, 2] == 1).all() and np.isfinite(person.body).all() for person in pose.people)
     assert len(detector.networks) == 2
+
+
+def test_vitpose_is_given_the_boxes_of_people_inside_the_picture():
+    corners = [[5.0, 4, 35, 54], [-9, 10, 20, 99], [1, 1, 9, 9], [70, 5, 95, 25], [85, 5, 95, 25]]
+    labels = torch.tensor([0, 0, 3, 0, 0])
+
+    class Look:
+        def __call__(self, images, return_tensors):
+            return type("Inputs", (dict,), {"to": lambda self, device: self})()
+
+        def post_process_object_detection(self, found, target_sizes, threshold):
+            assert target_sizes.tolist() == [[HEIGHT, WIDTH]] and threshold == vitpose.PERSON_SCORE
+            return [{"boxes": torch.tensor(corners), "labels": labels}]
+
+    finder = type("Finder", (), {"device": "cpu", "__call__": lambda self, **_: None})()
+    boxes = vitpose.boxes_of(finder, Look(), torch.rand(3, HEIGHT, WIDTH))
+    assert boxes.tolist() == [[5, 4, 30, 50], [0, 10, 20, 50], [70, 5, 10, 20]]
 
 
 def test_a_folder_that_is_not_whole_is_named(folders, tmp_path):
@@ -277,11 +294,15 @@ def test_dwpose_brings_points_back_from_what_was_looked_at():
     along_x, along_y = np.zeros((1, 133, 576), np.float32), np.zeros((1, 133, 768), np.float32)
     along_x[0, :, 288], along_y[0, :, 384] = 0.9, 0.8
     along_y[0, 9, 384] = 0.1
+    along_x[0, 15], along_y[0, 15] = 0, 0
+    along_x[0, 15, 0] = along_y[0, 15, 0] = 0.9
     session = FakeSession([along_x, along_y], (1, 3, 384, 288))
     boxes = torch.tensor([[20.0, 10.0, 60.0, 90.0]])
     (person,) = dwpose.people_of(session, torch.rand(3, 100, 120) * 255, boxes).people
     assert person.body[0].tolist() == [40, 50, 1], "the middle of the input is the middle of the box"
     assert person.body[7].tolist() == [0, 0, 0], "COCO's left wrist was not certain"
+    assert person.body[13].tolist() == [2.5, 0, 1], "100 px high, 1.25 of the box, and 3 / 4 of that wide"
+    assert dwpose.box_extent(torch.tensor([0.0, 0, 96, 40]), 0.75).tolist() == [120, 160]
     assert person.left_hand is not None and person.right_hand is not None
     assert session.shown[0].shape == (1, 3, 384, 288)
 
