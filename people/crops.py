@@ -193,9 +193,9 @@ def stitch(
     Args:
         image: (B, C, source_height, source_width).
         patch: (B, C, model_height, model_width); that of one picture serves the batch.
-        mask: (B, 1, model_height, model_width) in 0..1, the region to change; values between 0 and 1 blend. A
-            crop
-            that was resampled resamples its mask too, so that the seam is as soft as one pixel of the model.
+        mask: (B, 1, model_height, model_width) in 0..1, the region to change; values between 0 and 1 blend,
+            in RGBA as much as is to be seen of either. A crop that was resampled resamples its mask too, so
+            that the seam is as soft as one pixel of the model.
         plan: of the crop.
 
     Returns:
@@ -209,12 +209,24 @@ def stitch(
     inside = image[:, :, rows, columns]
     amount = resampled(mask, size, kept=kept).clamp(0, 1).to(image.dtype)
     new = resampled(patch, size, kept=kept).to(image.dtype).expand_as(inside)
-    blended = torch.lerp(inside, new, amount)
+    blended = _blended(inside, new, amount)
     torch.where(amount >= 1, new, blended, out=blended)
     stitched, full_mask = image.clone(), torch.zeros_like(image[:, :1])
     torch.where(amount > 0, blended, inside, out=stitched[:, :, rows, columns])
     full_mask[:, :, rows, columns] = amount
     return stitched, full_mask
+
+
+def _blended(old: torch.Tensor, new: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    """Between two pictures (B,C,H,W), of the new one as `amount` (B,1,H,W) says; what is transparent lends no
+    colour.
+    """
+    blended = torch.lerp(old, new, amount)
+    if old.shape[1] == 4:
+        alpha = blended[:, 3:]
+        share = torch.where(alpha > 0, amount * new[:, 3:] / alpha.clamp_min(1e-6), amount)
+        blended[:, :3] = torch.lerp(old[:, :3], new[:, :3], share.clamp(0, 1))
+    return blended
 
 
 def joined(parts: list[torch.Tensor]) -> torch.Tensor:

@@ -128,6 +128,20 @@ def test_a_soft_mask_blends_the_patch_into_the_picture():
     assert torch.equal(amount[..., 2:6, 2:6], mask)
 
 
+def test_a_soft_mask_over_transparent_black_leaves_no_dark_rim():
+    colour = torch.tensor([0.2, 0.6, 0.9])[None, :, None, None]
+    patch = torch.cat([colour.expand(1, 3, 4, 4), torch.ones(1, 1, 4, 4)], dim=1)
+    mask = torch.full((1, 1, 4, 4), 0.25)
+    plan = plan_crop(Box(0, 0, 4, 4), (4, 4), (4, 4), 0.0)
+    over_nothing, _ = stitch(torch.zeros(1, 4, 4, 4), patch, mask, plan)
+    torch.testing.assert_close(over_nothing[:, :3], colour.expand(1, 3, 4, 4))
+    torch.testing.assert_close(over_nothing[:, 3:], mask)
+    opaque = torch.cat([torch.rand(1, 3, 4, 4), torch.ones(1, 1, 4, 4)], dim=1)
+    assert torch.equal(
+        stitch(opaque, patch, mask, plan)[0][:, :3], stitch(opaque[:, :3], patch[:, :3], mask, plan)[0]
+    )
+
+
 def test_what_is_transparent_lends_no_colour_to_crops_nor_to_what_is_stitched():
     plan = plan_crop(Box(4, 4, 20, 20), (24, 24), (9, 9), margin=0.0)
     picture = torch.zeros(1, 4, 24, 24)
