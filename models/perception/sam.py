@@ -193,10 +193,10 @@ def _closer_region(
         corners_px: (0,2), or (2,2) of the box.
         size: (height, width) of the picture.
     """
-    rows, columns = torch.nonzero(inside, as_tuple=True)
+    rows, columns = inside.any(1).nonzero().flatten().cpu(), inside.any(0).nonzero().flatten().cpu()
     if not len(rows):
         return None
-    found = torch.stack([columns, rows], dim=1).cpu() + torch.tensor([region.left, region.top])
+    found = torch.stack([columns[[0, -1]], rows[[0, -1]]], dim=1) + torch.tensor([region.left, region.top])
     prompt = torch.cat([points_px, corners_px])
     low, high = torch.cat([found, prompt]).amin(0), torch.cat([found + 1, prompt]).amax(0)
     side = float((high - low).max()) * (1 + 2 * CLOSER_MARGIN)
