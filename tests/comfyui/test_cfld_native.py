@@ -34,6 +34,8 @@ def test_the_source_matters_much_more_than_that(differences) -> None:
 
 
 def test_context_windows_draw_the_pictures_of_the_whole_batch(differences) -> None:
+    if "windows" not in differences:
+        pytest.skip("the context windows of this ComfyUI take no batches")
     assert differences["windows"] < TOLERANCE * max(1.0, differences["spread.24x16"])
 
 
