@@ -6,6 +6,7 @@ import torch
 from figura.people import crops
 from figura.people.boxes import EMPTY, Box
 from figura.people.crops import box_to_crop, crop, plan_crop, points_from_crop, points_to_crop, stitch
+from figura.tests.people.strips import sizes_of_strips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,18 +180,13 @@ def test_a_crop_beyond_its_picture_is_that_of_the_widened_picture():
 
 
 def test_a_panorama_is_cropped_and_stitched_without_the_square_round_it(monkeypatch):
-    made = []
-    resize = crops.F.interpolate
-    monkeypatch.setattr(crops, "AT_ONCE", 1 << 15)
-    monkeypatch.setattr(
-        crops.F, "interpolate", lambda x, *a, **k: made.extend([x, y := resize(x, *a, **k)]) or y
-    )
+    sizes = sizes_of_strips(monkeypatch)
     picture = torch.rand(1, 3, 20, 2000)
     plan = plan_crop(EMPTY, (20, 2000), (32, 32))
     cut = crop(picture, plan)
     stitch(picture, cut, torch.ones(1, 1, 32, 32), plan)
     assert plan.box.height == 2000
-    assert max(each.numel() for each in made) <= 3 * 32 * 2000
+    assert sizes and max(sizes) <= 3 * 32 * 2000
 
 
 def test_nearest_keeps_labels():

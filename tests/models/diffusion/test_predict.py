@@ -9,6 +9,7 @@ import torch
 from figura.models.diffusion import predict
 from figura.models.phac import sampling as phac
 from figura.tests.models.phac import tiny
+from figura.tests.models.phac.tiny import images
 from torch import Tensor
 
 SIZE = tiny.SIZE
@@ -17,20 +18,6 @@ SIZE = tiny.SIZE
 @pytest.fixture(scope="module")
 def model() -> Any:
     return tiny.tiny_phac()
-
-
-def images(batch: int = 2, seed: int = 0) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    image = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
-    visible = torch.zeros(batch, 1, SIZE, SIZE)
-    visible[..., 4:16, 8:24] = 1
-    prompt = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
-    return {
-        "image": image,
-        "visible_mask": visible,
-        "prompt_image": prompt,
-        "texts": ["a man", "a woman"][:batch],
-    }
 
 
 def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:

@@ -13,6 +13,7 @@ from figura.models.phac import sampling as phac
 from figura.models.phac.base_picture import joined_person
 from figura.tests.models.cancelling import CancelsAfter
 from figura.tests.models.phac import tiny
+from figura.tests.models.phac.tiny import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -28,20 +29,6 @@ def model() -> Any:
 @pytest.fixture(scope="module")
 def refiner() -> Any:
     return tiny.tiny_refiner()
-
-
-def images(batch: int = 2, seed: int = 0) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    image = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
-    visible = torch.zeros(batch, 1, SIZE, SIZE)
-    visible[..., 4:16, 8:24] = 1
-    prompt = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
-    return {
-        "image": image,
-        "visible_mask": visible,
-        "prompt_image": prompt,
-        "texts": ["a man", "a woman"][:batch],
-    }
 
 
 def refine_inputs(batch: int = 2) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
@@ -60,3 +61,18 @@ def tiny_phac() -> PHACModel:
     unet = tiny_unet()
     mask_net = InvisibleMaskUNet(base=8, levels=2, size=SIZE)
     return PHACModel(tiny_parts(unet), {"pose": tiny_controlnet(unet)}, mask_net, name="tiny").eval()
+
+
+def images(batch: int = 2, seed: int = 0) -> dict[str, Any]:
+    """What PHAC completes: pictures, masks of what is visible, prompt pictures and texts."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
+    visible = torch.zeros(batch, 1, SIZE, SIZE)
+    visible[..., 4:16, 8:24] = 1
+    prompt = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
+    return {
+        "image": image,
+        "visible_mask": visible,
+        "prompt_image": prompt,
+        "texts": ["a man", "a woman"][:batch],
+    }
