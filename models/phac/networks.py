@@ -13,7 +13,7 @@ from ..diffusion.controlnet import ReplacedTensors
 from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import hide, latent_mask, with_mask
 
-INPUT_CHANNELS = 7
+INPUT_CHANNELS, PROMPT_CHANNELS = 7, 3
 NORM_GROUPS = 8
 CUTOUT_SUFFIX = ", on a white background"
 
@@ -46,7 +46,7 @@ class UpBlock(nn.Module):
 
 
 class InvisibleMaskUNet(nn.Module):
-    """U_iv: (I_ic, I_cc, M_v) -> logits of the invisible mask M_iv.
+    """U_iv: (I_ic, I_cc, M_v), with `prompt` I_p as well -> logits of the invisible mask M_iv.
 
     The paper says "lightweight U-Net" and gives no widths. base 32 with 5 levels has 7.8 M parameters, which
     fits the stated 30 minutes of training on one RTX 3090; base 8 has 0.5 M and is the mini configuration.
@@ -54,9 +54,18 @@ class InvisibleMaskUNet(nn.Module):
     base: channels of the first level, a multiple of 8 (GroupNorm has 8 groups); each level doubles them.
     size: side of the square picture that the network works at, in pixels; only a note for the callers, the
         network itself is convolutional and takes any size.
+    prompt: whether it sees the prompt picture I_p. The paper's does not (our choice for mini, whose coarse
+        pictures keep to the joints less closely than they are given).
     """
 
-    def __init__(self, base: int = 32, levels: int = 5, size: int = 256, operations: Any = nn) -> None:
+    def __init__(
+        self,
+        base: int = 32,
+        levels: int = 5,
+        size: int = 256,
+        prompt: bool = False,
+        operations: Any = nn,
+    ) -> None:
         super().__init__()
         if base < NORM_GROUPS or base % NORM_GROUPS:
             raise ValueError(
@@ -65,22 +74,38 @@ class InvisibleMaskUNet(nn.Module):
         if levels < 2:
             raise ValueError(f"InvisibleMaskUNet: levels is {levels}; at least 2 are needed.")
         self.config = {"base": base, "levels": levels, "size": size}
+        if prompt:
+            self.config["prompt"] = True
         widths = [base * 2**level for level in range(levels)]
-        self.stem = ConvBlock(INPUT_CHANNELS, widths[0], operations)
+        channels = INPUT_CHANNELS + (PROMPT_CHANNELS if prompt else 0)
+        self.stem = ConvBlock(channels, widths[0], operations)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.down = nn.ModuleList(ConvBlock(thin, wide, operations) for thin, wide in pairs)
         self.up = nn.ModuleList(UpBlock(wide, thin, operations) for thin, wide in reversed(pairs))
         self.head = operations.Conv2d(widths[0], 1, 1)
 
-    def forward(self, occluded: Tensor, coarse: Tensor, visible_mask: Tensor) -> Tensor:
+    @property
+    def sees_prompt(self) -> bool:
+        """Whether it takes the prompt picture."""
+        return bool(self.config.get("prompt"))
+
+    def forward(
+        self, occluded: Tensor, coarse: Tensor, visible_mask: Tensor, prompt_image: Tensor | None = None
+    ) -> Tensor:
         """Logits (B,1,H,W) of the invisible mask, that is of the amodal person without the visible part.
 
-        occluded, coarse: I_ic and I_cc, (B,3,H,W) float 0..1. visible_mask: M_v, (B,1,H,W) float 0..1.
-        H and W are free: a size that is no multiple of 2**(levels-1) is padded inside.
+        Args:
+            occluded, coarse: I_ic and I_cc, (B,3,H,W) float 0..1. H and W are free: a size that is no
+                multiple of 2**(levels-1) is padded inside.
+            visible_mask: M_v, (B,1,H,W) float 0..1.
+            prompt_image: I_p, (B,3,H,W) float 0..1, for a network that sees it; None, like a black one,
+                withholds the prompt.
         """
         height, width = occluded.shape[-2:]
-        x = torch.cat([occluded, coarse, visible_mask], dim=1) * 2.0 - 1.0
-        x = self._padded(x)
+        inputs = [occluded, coarse, visible_mask]
+        if self.sees_prompt:
+            inputs.append(torch.zeros_like(occluded) if prompt_image is None else prompt_image)
+        x = self._padded(torch.cat(inputs, dim=1) * 2.0 - 1.0)
         skips = [self.stem(x)]
         for block in self.down:
             skips.append(block(F.max_pool2d(skips[-1], 2)))

@@ -176,7 +176,8 @@ def invisible_images(
     """Stage B for pictures of any size.
 
     It looks at the crop that stage A was drawn in: round the visible part and all that the prompt says.
-    Without a prompt it is round the visible part and the person of the coarse picture.
+    Without a prompt it is round the visible part and the person of the coarse picture. A U_iv that sees
+    prompts is shown it, whatever the coarse stage reads.
 
     Args:
         model: PHAC, or pix2gestalt with U_iv beside it.
@@ -202,7 +203,8 @@ def invisible_images(
     parts = []
     for rows in chunks(len(images)):
         pictures = [x[rows] for x in (images, drawn.image, visible_masks)]
-        parts.append(_invisible_part(model, pictures, plans[rows], threshold, dilation_px))
+        said = None if prompts is None else [prompt_for(prompt, *size) for prompt in prompts[rows]]
+        parts.append(_invisible_part(model, pictures, plans[rows], said, threshold, dilation_px))
         if on_part is not None:
             on_part(rows.stop)
     exact, dilated = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -218,14 +220,18 @@ def _invisible_part(
     model: CoarseModel,
     pictures: Sequence[Tensor],
     plans: Sequence[CropPlan],
+    prompts: Sequence[PointPrompt] | None,
     threshold: float,
     dilation_px: float | None,
 ) -> tuple[Tensor, Tensor]:
     """M_iv and the dilated M_iv of a part of a batch, (b,1,H,W) float 0 or 1, before anything limits them.
 
-    pictures: the occluded ones, the coarse ones on white, and the visible masks.
+    pictures: the occluded ones, the coarse ones on white, and the visible masks. prompts: in their pixels.
     """
     crops = [crop_all(each, plans) for each in pictures]
+    if prompts is not None and model.mask_net.sees_prompt:
+        there = [prompt.cropped(plan) for prompt, plan in zip(prompts, plans, strict=True)]
+        crops.append(draw_prompt(there, *sampling.working_size(model.mask_net, crops[0])))
     probability = sampling.predict_invisible(model.mask_net, *crops).cpu()
     empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)

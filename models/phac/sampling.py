@@ -112,7 +112,11 @@ def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) 
 
 @torch.no_grad()
 def predict_invisible(
-    network: InvisibleMaskUNet, occluded: Tensor, coarse: Tensor, visible_mask: Tensor
+    network: InvisibleMaskUNet,
+    occluded: Tensor,
+    coarse: Tensor,
+    visible_mask: Tensor,
+    prompt_image: Tensor | None = None,
 ) -> Tensor:
     """U_iv(I_ic, I_cc, M_v) for pictures of any size; the network's own size is that of the shorter side.
 
@@ -121,17 +125,25 @@ def predict_invisible(
         occluded: I_ic, (B,3,H,W) in 0..1.
         coarse: I_cc, (B,3,H,W) in 0..1.
         visible_mask: M_v, (B,1,H,W).
+        prompt_image: I_p, (B,3,h,w) in 0..1 of any size, for a network that sees it; None withholds it.
 
     Returns:
         Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself.
     """
     height, width = occluded.shape[-2:]
-    factor = network.config["size"] / min(height, width)
-    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    size = working_size(network, occluded)
     parameter = next(network.parameters())
-    inputs = [_resized(x.to(parameter), size) for x in (occluded, coarse, visible_mask)]
+    shown = [occluded, coarse, visible_mask] + ([] if prompt_image is None else [prompt_image])
+    inputs = [_resized(x.to(parameter), size) for x in shown]
     probability = _resized(network(*inputs).float().sigmoid(), (height, width))
     return torch.where(visible_mask.to(probability) > 0.5, torch.zeros_like(probability), probability)
+
+
+def working_size(network: InvisibleMaskUNet, pictures: Tensor) -> tuple[int, int]:
+    """(height, width) in pixels at which U_iv sees pictures (B,3,H,W): its own size on the shorter side."""
+    height, width = pictures.shape[-2:]
+    factor = network.config["size"] / min(height, width)
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def exact_invisible_mask(probability: Tensor, threshold: float = 0.5) -> Tensor:

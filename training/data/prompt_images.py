@@ -34,14 +34,36 @@ def prompt_images(
     joints = rows(people.joints, indices)
     if not PROMPT_KINDS[kind].boxes:
         return pose_prompt_images(joints, people.size, generator)
+    amodal, visible = (people.images(name, indices) for name in ("amodal_mask", "visible_mask"))
+    return box_prompt_images(kind, joints, amodal, visible, generator)
+
+
+def box_prompt_images(
+    kind: str,
+    joints: torch.Tensor,
+    amodal_masks: torch.Tensor,
+    visible_masks: torch.Tensor,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Prompts (B,3,S,S) of a kind with a box, as imprecise as a user's; some are blank.
+
+    Args:
+        kind: of the table `PROMPT_KINDS`.
+        joints: (B,18,3) px.
+        amodal_masks, visible_masks: (B,1,S,S), 1 on the person.
+        generator: where the random numbers come from.
+    """
+    size = amodal_masks.shape[-1]
     joints = user_joints(joints, generator)
-    boxes = {name: user_boxes(name, people, indices, generator) for name in PROMPT_KINDS[kind].boxes}
+    boxes = {
+        name: user_boxes(name, amodal_masks, visible_masks, generator) for name in PROMPT_KINDS[kind].boxes
+    }
     blank = (torch.rand(len(joints), generator=generator) < BLANK_PROMPT).tolist()
     prompts = [
-        _prompt(kind, joints[row], {name: each[row] for name, each in boxes.items()}, people.size, empty)
+        _prompt(kind, joints[row], {name: each[row] for name, each in boxes.items()}, size, empty)
         for row, empty in enumerate(blank)
     ]
-    return draw_prompt(prompts, people.size, people.size)
+    return draw_prompt(prompts, size, size)
 
 
 def pose_prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
@@ -60,24 +82,23 @@ def user_joints(joints: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 
 def user_boxes(
-    name: str, people: PeopleDataset, indices: np.ndarray, generator: torch.Generator
+    name: str, amodal_masks: torch.Tensor, visible_masks: torch.Tensor, generator: torch.Generator
 ) -> list[Box | None]:
     """Boxes as users draw them, edges a few pixels off; None for a person of whom nothing is hidden.
 
     Args:
         name: roi_box, with some margin round the hidden part, or full_box, round the whole person.
-        people: the data set.
-        indices: (B,) which of them.
+        amodal_masks, visible_masks: (B,1,S,S), 1 on the person.
         generator: where the random numbers come from.
     """
-    masks = people.images("amodal_mask", indices) > 0.5
+    masks = amodal_masks > 0.5
     margins = torch.zeros(len(masks))
     if name == ROI_BOX:
-        masks = masks & ~(people.images("visible_mask", indices) > 0.5)
+        masks = masks & ~(visible_masks > 0.5)
         margins = ROI_MARGIN_PX * torch.rand(len(masks), generator=generator)
     offsets = EDGE_JITTER_PX * torch.randn(len(masks), 4, generator=generator)
     moved = [
-        moved_edges(Box.around_mask(mask[0].float()), margin, shifts, people.size)
+        moved_edges(Box.around_mask(mask[0].float()), margin, shifts, masks.shape[-1])
         for mask, margin, shifts in zip(masks, margins.tolist(), offsets.tolist(), strict=True)
     ]
     return [None if box.is_empty else box for box in moved]

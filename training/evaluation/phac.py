@@ -252,7 +252,7 @@ def complete_people(
         family.phac, people.occluded, visible, prompts, people.captions, seed=seed, steps=settings.steps,
         cfg=settings.cfg,
     )  # fmt: skip
-    changed, exact = invisible_images(family.phac, people.occluded, coarse, visible)
+    changed, exact = invisible_images(family.phac, people.occluded, coarse, visible, prompts=prompts)
     refined = refine_people(family.refiner, people, visible, coarse, (changed, exact), seed, settings)
     return Completion(coarse, changed, exact, refined)
 

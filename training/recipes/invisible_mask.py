@@ -2,8 +2,9 @@
 
 L = BCE + 0.5 Dice; the target is the amodal person and not its visible part, nor what the given mask takes
 for visible. Each step draws one of the N coarse outputs of every picture at random (methods 1.2). Our choice
-beyond the paper: a share of coarse pictures shows the person as it is, grounds are of all kinds, and visible
-masks have a segmenter's faults, so that U_iv serves other people's generators and masks.
+beyond the paper: it sees the prompt picture too, of any kind, blank or with few joints; a share of coarse
+pictures shows the person as it is, grounds are of all kinds, and visible masks have a segmenter's faults, so
+that U_iv serves other people's generators and masks.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from ...models.phac.ground import split_ground
 from ...models.phac.losses import bce_dice_loss
 from ...models.phac.networks import InvisibleMaskUNet
 from ...models.phac.sampling import exact_invisible_mask, predict_invisible
-from ..data.augmentation import ViewRange, jitter_colours, random_views
+from ...people.prompt_kinds import PROMPT_KINDS
+from ...people.skeleton import draw_skeleton
+from ..data.augmentation import ViewRange, jitter_colours, move_joints, random_views
 from ..data.backgrounds import Backgrounds, open_backgrounds
 from ..data.coarse_outputs import NEEDS, CoarseOutputs, open_outputs
 from ..data.grounds import on_grounds
 from ..data.masks import as_segmented, disturbed
-from ..data.people import sample_indices
+from ..data.people import rows, sample_indices
+from ..data.prompt_images import box_prompt_images, pose_prompt_images
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
@@ -33,6 +37,12 @@ SEGMENTER_REACH_PX, SPILL_PX = 3, 12
 VIEWS = ViewRange(scale=(0.7, 1.5), degrees=10.0, shift=0.1, unchanged=0.4)
 TRUE_PERSON = 0.25
 """Share of coarse pictures that show the true person, as a perfect generator would."""
+KIND_SHARES = tuple(0.15 if kind.boxes else 0.4 for kind in PROMPT_KINDS.values())
+FEW_JOINTS, WITHHELD = 0.25, 0.1
+"""Share of prompts of which any number of joints may lack; share that say nothing, beside the blank ones of
+`prompt_images`.
+"""
+SEEN = ("occluded", "coarse", "visible", "prompt")
 HIDDEN_PART = 0.02
 WHITE = 1.0
 
@@ -58,11 +68,11 @@ class InvisibleMaskRecipe(BaseRecipe):
         return data
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """A fresh mask network of 0.5 M parameters."""
-        return InvisibleMaskUNet(base=BASE, size=self.size)
+        """A fresh mask network of 0.5 M parameters, which sees the prompt picture."""
+        return InvisibleMaskUNet(base=BASE, size=self.size, prompt=True)
 
     def batch(self, data: CoarseOutputs, step: int, seed: int, batch_size: int) -> Batch:
-        """I_ic, I_cc and the target, moved and mirrored alike; M_v as imprecise as a segmenter's."""
+        """I_ic, I_cc, I_p and the target, moved and mirrored alike; M_v as imprecise as a segmenter's."""
         generator = random_generator(seed, step, 17)
         indices = sample_indices(len(data), step, seed, batch_size)
         draws = torch.randint(data.images.shape[1], (batch_size,), generator=generator).numpy()
@@ -75,10 +85,12 @@ class InvisibleMaskRecipe(BaseRecipe):
         visible = (moved["visible"] > 0.5).float()
         amodal = torch.maximum((moved["amodal"] > 0.5).float(), visible)
         seen = as_segmented(visible, generator, SEGMENTER_REACH_PX, SPILL_PX)
+        joints = move_joints(views, rows(data.people.joints, data.first + indices))
         return {
             "occluded": jitter_colours(moved["occluded"].clamp(0, 1), generator),
             "coarse": moved["coarse"].clamp(0, 1),
             "visible": seen,
+            "prompt": random_prompts(joints, amodal, visible, generator),
             "target": (amodal - visible) * (1 - seen),
         }
 
@@ -99,36 +111,71 @@ class InvisibleMaskRecipe(BaseRecipe):
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """BCE + 0.5 Dice, and the IoU at a threshold of 0.5."""
-        logits = module(batch["occluded"], batch["coarse"], batch["visible"]).float()
+        logits = module(*(batch[name] for name in SEEN)).float()
         return bce_dice_loss(logits, batch["target"]), {"iou": mask_iou(logits > 0, batch["target"]).mean()}
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
-        """I_ic, I_cc, M_v, the target and the probabilities."""
-        made = module(batch["occluded"], batch["coarse"], batch["visible"]).sigmoid()
+        """I_ic, I_cc, I_p, M_v, the target and the probabilities."""
+        made = module(*(batch[name] for name in SEEN)).sigmoid()
         masks = [mask.expand(-1, 3, -1, -1) for mask in (batch["visible"], batch["target"], made)]
-        return image_grid([batch["occluded"], batch["coarse"], *masks])
+        return image_grid([batch["occluded"], batch["coarse"], batch["prompt"], *masks])
 
     def evaluate(self, module: Any, held_out: CoarseOutputs) -> dict[str, float]:
-        """Mean IoU of the invisible mask on held-out people with at least 2 % of the picture hidden."""
-        generator, overlaps = random_generator(22), []
-        device = next(module.parameters()).device
+        """Mean IoU of the invisible mask on held-out people with at least 2 % of the picture hidden, from all
+        joints and without a prompt.
+        """
+        generator, device = random_generator(22), next(module.parameters()).device
+        overlaps: dict[str, list[float]] = {"invisible_iou": [], "invisible_iou.none": []}
         for draw in range(held_out.images.shape[1]):
             for index in range(len(held_out)):
                 values = stage_inputs(held_out, np.array([index]), np.array([draw]))
                 hidden = values["amodal"] * (1 - values["visible"])
                 seen = disturbed(values["visible"], generator, SEGMENTER_REACH_PX)
-                if hidden.mean() >= HIDDEN_PART:
-                    inputs = (x.to(device) for x in (values["occluded"], values["coarse"], seen))
-                    mask = exact_invisible_mask(predict_invisible(module, *inputs))
-                    overlaps.append(float(mask_iou(mask.cpu(), hidden)))
-        return {
-            "invisible_iou": float(np.mean(overlaps)) if overlaps else 0.0,
-            "evaluated": float(len(overlaps)),
-        }
+                if hidden.mean() < HIDDEN_PART:
+                    continue
+                occluded, coarse, given = (x.to(device) for x in (values["occluded"], values["coarse"], seen))
+                joints = rows(held_out.people.joints, np.array([held_out.first + index]))
+                prompt = draw_skeleton(joints, self.size, self.size).to(device)
+                for name, shown in zip(overlaps, (prompt, None), strict=True):
+                    mask = exact_invisible_mask(predict_invisible(module, occluded, coarse, given, shown))
+                    overlaps[name].append(float(mask_iou(mask.cpu(), hidden)))
+        means = {name: float(np.mean(each)) if each else 0.0 for name, each in overlaps.items()}
+        return {**means, "evaluated": float(len(overlaps["invisible_iou"]))}
 
     def export(self, module: Any, held_out: CoarseOutputs) -> Export:
         """The mask network."""
         return Export("invisible_mask", module.state_dict(), module.config, int8=True)
+
+
+def random_prompts(
+    joints: torch.Tensor,
+    amodal_masks: torch.Tensor,
+    visible_masks: torch.Tensor,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Prompt pictures (B,3,S,S) of all kinds, as imprecise as users' are; some are blank.
+
+    Args:
+        joints: (B,18,3) px.
+        amodal_masks, visible_masks: (B,1,S,S), 1 on the person.
+        generator: where the random numbers come from.
+    """
+    few = torch.rand(len(joints), 1, generator=generator) < FEW_JOINTS
+    kept = torch.rand(joints.shape[:2], generator=generator) < torch.rand(len(joints), 1, generator=generator)
+    joints = torch.cat([joints[..., :2], (joints[..., 2] * (kept | ~few))[..., None]], dim=2)
+    said = torch.rand(len(joints), 1, 1, 1, generator=generator) >= WITHHELD
+    shares = torch.tensor(KIND_SHARES)
+    chosen = torch.multinomial(shares, len(joints), replacement=True, generator=generator)
+    size = amodal_masks.shape[-1]
+    prompts = torch.zeros(len(joints), 3, size, size)
+    for number, kind in enumerate(PROMPT_KINDS.values()):
+        where = torch.nonzero(chosen == number)[:, 0]
+        if len(where) and kind.boxes:
+            amodal, visible = amodal_masks[where], visible_masks[where]
+            prompts[where] = box_prompt_images(kind.name, joints[where], amodal, visible, generator)
+        elif len(where):
+            prompts[where] = pose_prompt_images(joints[where], size, generator)
+    return prompts * said
 
 
 def stage_inputs(data: CoarseOutputs, indices: np.ndarray, draws: np.ndarray) -> dict[str, torch.Tensor]:

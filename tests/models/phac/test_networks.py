@@ -34,6 +34,17 @@ def test_takes_seven_channels() -> None:
     assert tiny().stem.conv1.in_channels == 7
 
 
+def test_a_network_that_sees_prompts_takes_ten_and_withholds_one_that_is_not_given() -> None:
+    torch.manual_seed(0)
+    network = InvisibleMaskUNet(base=8, levels=3, prompt=True).eval()
+    assert network.stem.conv1.in_channels == 10 and network.sees_prompt and not tiny().sees_prompt
+    assert network.config == {**tiny().config, "prompt": True}
+    pictures, prompt = inputs(1, 16, 16), torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        given, black, none = (network(*pictures, each) for each in (prompt, torch.zeros_like(prompt), None))
+    assert torch.equal(black, none) and not torch.allclose(given, none, atol=1e-4)
+
+
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (17, 23), (4, 4), (1, 1), (16, 40)])
 def test_logits_have_the_size_of_the_picture(height: int, width: int) -> None:
     with torch.no_grad():

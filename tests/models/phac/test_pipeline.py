@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from figura.models import store
@@ -10,6 +11,7 @@ from figura.models.phac.checkpoint import load_mini_phac
 from figura.models.phac.pipeline import invisible_images, refine_images
 from figura.models.phac.plans import LARGEST_ZOOM, box_mask, plan_region
 from figura.people.boxes import Box
+from figura.people.crops import CropPlan
 from figura.people.prompts import PointPrompt
 from figura.people.synthetic import render_people
 from figura.tests.models.phac import tiny
@@ -77,6 +79,44 @@ def test_the_dilation_is_in_pixels_of_the_picture_however_large_the_crop() -> No
     assert found == Box(56, 80, 72, 96)
     for side, wanted in zip(grown, found.expand(8), strict=True):
         assert abs(side - wanted) <= 2
+
+
+class Watched(torch.nn.Module):
+    """Finds nothing, and keeps the prompt pictures it is shown."""
+
+    def __init__(self, sees_prompt: bool) -> None:
+        super().__init__()
+        self.config, self.anything = {"size": 64}, torch.nn.Parameter(torch.zeros(1))
+        self.sees_prompt, self.shown = sees_prompt, []
+
+    def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
+        self.shown += pictures[3:]
+        return torch.full_like(pictures[2], -30.0)
+
+
+@pytest.mark.parametrize("kind", ["pose", "roi_box"])
+def test_a_mask_network_that_sees_prompts_is_shown_them_where_they_lie_in_its_crop(kind: str) -> None:
+    """The prompt was set on a picture of half the size; the tiny model has no ControlNet for the box."""
+    model, joints = tiny.tiny_phac(), np.zeros((18, 3), np.float32)
+    joints[0] = 72, 40, 1
+    box = Box(68, 36, 76, 44)
+    prompt = PointPrompt(kind, 128, 128, joints, np.zeros(18, bool), roi_box=box)
+    image, visible = torch.rand(1, 3, 256, 256), torch.zeros(1, 1, 256, 256)
+    visible[..., 64:192, 64:192] = 1
+    plan = CropPlan(256, 256, Box(64, 64, 192, 192), 32, 32)
+    for sees in (True, False):
+        model.mask_net = Watched(sees)
+        invisible_images(model, image, image, visible, prompts=[prompt], plans=[plan])
+        assert len(model.mask_net.shown) == sees
+        if sees:
+            shown = model.mask_net.shown[0]
+            drawn = Box.around_mask((shown[0].amax(0) > 0.2).float())
+            centre = (drawn.x0 + drawn.x1) / 2, (drawn.y0 + drawn.y1) / 2
+            assert shown.shape == (1, 3, 64, 64)
+            assert centre == pytest.approx(((144 - 64) / 2, (80 - 64) / 2), abs=1)
+    model.mask_net = Watched(True)
+    invisible_images(model, image, image, visible)
+    assert model.mask_net.shown == []
 
 
 def test_pictures_beyond_the_first_part_of_a_batch_have_seeds_of_their_own(

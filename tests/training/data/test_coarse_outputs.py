@@ -13,7 +13,8 @@ from figura.models.phac.checkpoint import load_mask_net
 from figura.training.data import coarse_outputs
 from figura.training.data.coarse_outputs import CoarseOutputs, Sampling, build_part, model_name, open_outputs
 from figura.training.recipes import load_recipe
-from figura.training.recipes.invisible_mask import mask_iou
+from figura.training.recipes.invisible_mask import mask_iou, random_prompts
+from figura.training.run.recipe import random_generator
 from figura.training.run.trainer import train
 
 DRAWS = Sampling(draws=2, steps=1, guided_every=2)
@@ -80,9 +81,10 @@ def test_the_mask_network_learns_and_loads(
     out = tmp_path / "invisible_mask.safetensors"
     assert train(load_recipe("invisible_mask"), drawn_data, toy_weights, out, tmp_path, plan) is not None
     network = load_mask_net(out)
-    assert network.config["size"] == 64
+    assert network.config["size"] == 64 and network.sees_prompt
     assert 0.4e6 < sum(p.numel() for p in network.parameters()) < 0.6e6
-    assert 0 <= read_metadata(out)["scores"]["invisible_iou"] <= 1
+    scores = read_metadata(out)["scores"]
+    assert 0 <= scores["invisible_iou"] <= 1 and 0 <= scores["invisible_iou.none"] <= 1
 
 
 def test_every_step_draws_one_of_the_outputs(drawn_data: Path, toy_weights: Mapping[str, Path]) -> None:
@@ -92,6 +94,27 @@ def test_every_step_draws_one_of_the_outputs(drawn_data: Path, toy_weights: Mapp
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert set(first["target"].unique().tolist()) <= {0.0, 1.0}
     assert isinstance(data, CoarseOutputs) and first["coarse"].shape == (4, 3, 64, 64)
+
+
+def test_the_mask_network_learns_from_prompts_of_all_kinds_and_from_none() -> None:
+    joints = torch.cat([8 + 48 * torch.rand(300, 18, 2), torch.ones(300, 18, 1)], dim=2)
+    amodal, visible = torch.zeros(2, 300, 1, 64, 64)
+    amodal[..., 8:56, 16:48], visible[..., 8:30, 16:48] = 1, 1
+    images = random_prompts(joints, amodal, visible, random_generator(3))
+    again = random_prompts(joints, amodal, visible, random_generator(3))
+    assert torch.equal(images, again) and images.shape == (300, 3, 64, 64)
+    blank = images.flatten(1).amax(1) == 0
+    coloured = (images.amax(1) - images.amin(1)).flatten(1).amax(1) > 0.5
+    boxed = (images.amin(1) > 0.99).flatten(1).any(1)
+    shares = {
+        "blank": blank, "joints": coloured & ~boxed, "box": boxed & ~coloured, "both": coloured & boxed
+    }  # fmt: skip
+    for name, (least, most) in {
+        "blank": (0.15, 0.33), "joints": (0.2, 0.42), "box": (0.15, 0.33), "both": (0.15, 0.33)
+    }.items():  # fmt: skip
+        assert least < float(shares[name].float().mean()) < most, name
+    lit = (images[shares["joints"]].amax(1) > 0.2).flatten(1).float().mean(1)
+    assert lit.min() < 0.5 * lit.median()  # some have few joints
 
 
 def test_overlap_of_empty_masks_is_whole() -> None:

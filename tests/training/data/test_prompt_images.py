@@ -52,11 +52,11 @@ def test_only_kinds_with_joints_have_colours_and_only_kinds_with_a_box_white(
 def test_the_full_box_is_round_the_whole_person_and_the_roi_box_holds_the_hidden_part(
     people: PeopleDataset,
 ) -> None:
-    amodal = people.images("amodal_mask", EVERYBODY) > 0.5
-    hidden = amodal & ~(people.images("visible_mask", EVERYBODY) > 0.5)
+    amodal, visible = (people.images(name, EVERYBODY) > 0.5 for name in ("amodal_mask", "visible_mask"))
+    hidden = amodal & ~visible
     for name, masks, widest in (("full_box", amodal, 10), ("roi_box", hidden, 18)):
         for number in range(4):
-            boxes = user_boxes(name, people, EVERYBODY, random_generator(number))
+            boxes = user_boxes(name, amodal, visible, random_generator(number))
             for mask, box in zip(masks, boxes, strict=True):
                 truth = Box.around_mask(mask[0].float())
                 assert (box is None) == truth.is_empty
@@ -66,7 +66,8 @@ def test_the_full_box_is_round_the_whole_person_and_the_roi_box_holds_the_hidden
 
 def test_nobody_hidden_gives_no_box(people: PeopleDataset) -> None:
     whole = PeopleDataset(**{**vars(people), "visible_mask": people.amodal_mask})
-    assert user_boxes("roi_box", whole, EVERYBODY, random_generator(0)) == [None] * 10
+    amodal = people.images("amodal_mask", EVERYBODY)
+    assert user_boxes("roi_box", amodal, amodal, random_generator(0)) == [None] * 10
     assert drawn("roi_box", whole).max() == 0
 
 
