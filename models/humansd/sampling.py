@@ -14,7 +14,7 @@ from ..diffusion.predict import UNCONDITIONAL, noise_predictor
 from ..diffusion.sampling import OnStep, draw_noise, image_seeds, sample
 from ..diffusion.schedulers import DDIM, STABLE_DIFFUSION, TRAINING_STEPS, ddim_leading, scheduler_of
 from ..diffusion.text import split_words
-from .networks import HumanSD
+from .networks import HumanSD, enlarged, folded
 
 STEPS = 50
 SUFFIX = "detailed background, best quality, extremely detailed"
@@ -76,7 +76,8 @@ def generate_people(
     pose = pose_latents(model, skeletons, pose_strength, seeds if released else None)
     scale = model.cfg if cfg is None else cfg
     predict = noise_predictor(model, texts, scale, condition=pose, negative=negative)
-    noise = draw_noise(seeds, pose.shape[1:], model.device)
+    shape = (model.latent_shape[0], *pose.shape[-2:])
+    noise = draw_noise(seeds, shape, model.device)
     released_steps = released and scheduler == DDIM
     if released_steps:
         # The released demo skips the first of its time steps and begins at t = 961 with pure noise.
@@ -100,7 +101,8 @@ def is_released(model: HumanSD, procedure: str | None) -> bool:
 def pose_latents(
     model: HumanSD, skeletons: Tensor, strength: float = 1.0, seeds: Sequence[int] | None = None
 ) -> Tensor:
-    """z_pose (B,C,h,w): the latents of the pictures; other strengths lie on the line from a black picture.
+    """z_pose (B,C*s*s,h,w): the folded latents of the pictures, s the model's pose_scale; other strengths lie
+    on the line from a black picture.
 
     Args:
         model: HumanSD.
@@ -108,10 +110,11 @@ def pose_latents(
         strength: 0 is a picture without anybody, above 1 goes on beyond the skeleton.
         seeds: one for each picture, of the sample that is drawn of the posterior; None takes its mean.
     """
-    pose = model.encode(skeletons) if seeds is None else model.sample_latents(skeletons, seeds, POSE_NOISE)
-    if strength == 1.0:
-        return pose
-    return torch.lerp(model.encode(torch.zeros_like(skeletons[:1])).expand_as(pose), pose, strength)
+    shown = enlarged(skeletons, model.pose_scale)
+    pose = model.encode(shown) if seeds is None else model.sample_latents(shown, seeds, POSE_NOISE)
+    if strength != 1.0:
+        pose = torch.lerp(model.encode(torch.zeros_like(shown[:1])).expand_as(pose), pose, strength)
+    return folded(pose, model.pose_scale)
 
 
 def known_phrases(model: HumanSD, phrases: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ...models.diffusion.networks import encode_image
+from ...models.humansd.networks import enlarged
 from ...people.keypoints import Person, Pose
 from ...people.skeleton_coco import draw_coco_bodies, draw_coco_poses
 from ..run.recipe import Split
@@ -24,8 +25,8 @@ PARTS = ("train", "held_out")
 
 
 class PosedPeople(NamedTuple):
-    """One part of the data. skeletons: latents (N,8,h,w) of the pictures of `draw`. nobody: those of a black
-    picture, (8,h,w).
+    """One part of the data. skeletons: latents (N,8,s*h,s*w) of the pictures of `draw`, enlarged s times.
+    nobody: those of a black picture, (8,s*h,s*w).
     """
 
     cache: LatentCache
@@ -52,16 +53,26 @@ def skeletons_of(cache: LatentCache, indices: np.ndarray) -> torch.Tensor:
     return draw_coco_poses(poses)
 
 
-def with_skeletons(split: Split, data_root: Path, vae: AutoencoderKL) -> Split:
-    """Latent caches of both parts with the skeletons' latents, which are encoded when they are missing."""
+def with_skeletons(split: Split, data_root: Path, vae: AutoencoderKL, pose_scale: int = 1) -> Split:
+    """Latent caches of both parts with the skeletons' latents, which are encoded when they are missing.
+
+    Args:
+        split: latents of the people.
+        data_root: folder of both parts.
+        vae: the autoencoder.
+        pose_scale: how much larger than the people's pictures the skeletons are encoded.
+    """
     caches = zip(PARTS, split, strict=True)
-    return Split(*(_posed(cache, Path(data_root) / part, vae) for part, cache in caches))
+    return Split(*(_posed(cache, Path(data_root) / part, vae, pose_scale) for part, cache in caches))
 
 
 @torch.no_grad()
-def _posed(cache: LatentCache, folder: Path, vae: AutoencoderKL) -> PosedPeople:
-    latents = encoded(folder, SKELETONS, vae, len(cache), lambda where: skeletons_of(cache, where))
-    size, device = cache.people.size, next(vae.parameters()).device
-    return PosedPeople(
-        cache, latents, encode_image(vae, torch.zeros(1, 3, size, size, device=device))[0].cpu()
-    )
+def _posed(cache: LatentCache, folder: Path, vae: AutoencoderKL, scale: int) -> PosedPeople:
+    name = SKELETONS if scale == 1 else f"{SKELETONS}_{scale}x"
+
+    def images(where: np.ndarray) -> torch.Tensor:
+        return enlarged(skeletons_of(cache, where), scale)
+
+    latents = encoded(folder, name, vae, len(cache), images)
+    black = torch.zeros(1, 3, cache.people.size, cache.people.size, device=next(vae.parameters()).device)
+    return PosedPeople(cache, latents, encode_image(vae, enlarged(black, scale))[0].cpu())

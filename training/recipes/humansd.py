@@ -1,6 +1,8 @@
 """Recipe humansd: people from skeletons and text, the base U-Net widened by the skeleton's latents.
 
-All weights of the U-Net learn. The recipes humansd_paper and humansd_official differ in the loss alone.
+All weights of the U-Net learn. Mini's skeletons are encoded at FINE times the size of its pictures; the
+recipe humansd_coarse has them at that size, as the paper does and as is done at full size. The recipes
+humansd_paper and humansd_official differ in the loss alone.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from ...models.diffusion.single_file import SD2, TEXT_CHANNELS
 from ...models.humansd.losses import MODES, emphasis
-from ...models.humansd.networks import pose_unet
+from ...models.humansd.networks import folded, pose_unet
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ..data.people import rows, sample_indices
 from ..data.skeletons import PosedPeople, with_skeletons
@@ -28,6 +31,7 @@ LOSSES = (PLAIN, *MODES)
 TARGETS = ("unoccluded", "complete")
 NO_POSE = 0.05
 """Share of black skeleton pictures, so that a pose may be left out or weakened."""
+FINE = 2
 STEPS, BATCH_SIZE = 15_000, 32
 """Of all peers that are compared with one another."""
 
@@ -48,11 +52,12 @@ class PosedRecipe(LatentRecipe):
     encodes = ("unoccluded",)
     targets: tuple[str, ...] = TARGETS
     no_pose = NO_POSE
+    pose_scale = FINE
     settings = (*LatentRecipe.settings, "no_pose")
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """Encode pictures and skeletons once for this autoencoder."""
-        return with_skeletons(super().prepare(data_root, init), data_root, self.vae)
+        return with_skeletons(super().prepare(data_root, init), data_root, self.vae, self.pose_scale)
 
     def draw(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Drawn:
         """People in their surroundings or in front of what hid them.
@@ -73,7 +78,9 @@ class PosedRecipe(LatentRecipe):
 
 
 class HumanSDRecipe(PosedRecipe):
-    """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official"."""
+    """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official".
+    pose_scale: how much larger than mini's pictures the skeletons are encoded.
+    """
 
     condition = "skeleton"
     file_kind = "humansd"
@@ -84,19 +91,19 @@ class HumanSDRecipe(PosedRecipe):
     )  # fmt: skip
     """The released code's, for each GPU."""
 
-    def __init__(self, name: str = "humansd", loss: str = PLAIN) -> None:
+    def __init__(self, name: str = "humansd", loss: str = PLAIN, pose_scale: int = FINE) -> None:
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}; it is one of {', '.join(LOSSES)}")
-        self.name, self.loss_mode = name, loss
+        self.name, self.loss_mode, self.pose_scale = name, loss, pose_scale
         self.detector: PoseDetector | None = None
         if loss != PLAIN:
             self.needs = (*PosedRecipe.needs, "pose_detector")
 
     def at_full_size(self) -> None:
-        """Also pictures as they are, all of them with their skeletons."""
+        """Also pictures as they are, all of them with their skeletons, at the pictures' size."""
         super().at_full_size()
-        self.targets, self.no_pose = self.encodes, 0.0
+        self.targets, self.no_pose, self.pose_scale = self.encodes, 0.0, 1
 
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
         """The pose detector as well, where the loss asks it."""
@@ -106,7 +113,7 @@ class HumanSDRecipe(PosedRecipe):
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net, widened."""
-        return pose_unet(open_unet(init[BASE], TEXT_CHANNELS, SD2))
+        return pose_unet(open_unet(init[BASE], TEXT_CHANNELS, SD2), self.pose_scale)
 
     def finish(self, weights: Path, init: Mapping[str, Path]) -> None:
         """At full size a whole checkpoint as well, of the released layout, for the nodes."""
@@ -114,12 +121,13 @@ class HumanSDRecipe(PosedRecipe):
             write_checkpoint(weights, init[BASE])
 
     def batch(self, data: PosedPeople, step: int, seed: int, batch_size: int) -> Batch:
-        """Latents and skeleton latents (B,8,h,w), texts."""
+        """Latents (B,8,h,w) and folded skeleton latents (B,8*s*s,h,w), texts."""
         drawn = self.draw(data, step, seed, batch_size)
         skeletons = rows(data.skeletons, drawn.indices).float()
+        skeletons = torch.lerp(data.nobody.expand_as(skeletons), skeletons, drawn.posed)
         return {
             "latents": drawn.latents,
-            "skeleton": torch.lerp(data.nobody.expand_as(skeletons), skeletons, drawn.posed),
+            "skeleton": folded(skeletons, self.pose_scale),
             "texts": drawn.texts,
         }
 
@@ -146,14 +154,16 @@ class HumanSDRecipe(PosedRecipe):
 
     def shown(self, batch: Batch) -> list[torch.Tensor]:
         """Pictures of the data, and skeletons."""
-        return [*super().shown(batch), self.decode(batch["skeleton"])]
+        skeletons = self.decode(F.pixel_shuffle(batch["skeleton"], self.pose_scale))
+        return [*super().shown(batch), F.avg_pool2d(skeletons, self.pose_scale)]
 
 
 RECIPES = {
     "humansd": HumanSDRecipe,
+    "humansd_coarse": partial(HumanSDRecipe, "humansd_coarse", pose_scale=1),
     "humansd_plain": partial(HumanSDRecipe, "humansd_plain"),
     "humansd_paper": partial(HumanSDRecipe, "humansd_paper", loss="paper"),
     "humansd_official": partial(HumanSDRecipe, "humansd_official", loss="official"),
 }
-"""The one that ships; and three for the comparison of losses, trained equally long: plain, the heatmap-
-guided one of the paper, and that of the released code."""
+"""The one that ships; one for the comparison of how finely the skeleton is seen; and three for that of
+losses, trained equally long: plain, the heatmap-guided one of the paper, and that of the released code."""

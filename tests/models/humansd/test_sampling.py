@@ -6,15 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from figura.models.diffusion.text import WordTokenizer
 from figura.models.humansd import sampling
 from figura.tests.models.humansd import tiny
 from torch import Tensor
 
 
-@pytest.fixture(scope="module")
-def model() -> torch.nn.Module:
-    return tiny.tiny_humansd()
+@pytest.fixture(scope="module", params=[1, 2], ids=["as the paper", "finer"])
+def model(request: pytest.FixtureRequest) -> torch.nn.Module:
+    return tiny.tiny_humansd(request.param)
 
 
 def skeletons(count: int = 2, height: int = 64, width: int = 64) -> Tensor:
@@ -25,6 +26,16 @@ def made(model: torch.nn.Module, images: Tensor | None = None, text: str = "a ma
     images = skeletons() if images is None else images
     texts = [text] * len(images)
     return sampling.generate_people(model, images, texts, **{"steps": 3, "cfg": 3.0, **settings})
+
+
+def encoded(model: torch.nn.Module, images: Tensor) -> Tensor:
+    """Latents of the picture at pose_scale times its size, a cell's in reading order."""
+    scale = model.pose_scale
+    large = F.interpolate(images, scale_factor=scale, mode="bilinear") if scale > 1 else images
+    latents = model.encode(large)
+    count, channels, height, width = latents.shape
+    cells = latents.reshape(count, channels, height // scale, scale, width // scale, scale)
+    return cells.permute(0, 1, 3, 5, 2, 4).reshape(count, -1, height // scale, width // scale)
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 192), (128, 64)])
@@ -57,13 +68,13 @@ def test_both_branches_of_the_guidance_see_the_same_pose(model, monkeypatch: pyt
 
     monkeypatch.setattr(model.unet, "forward", recorded)
     made(model)
-    pose = model.encode(skeletons())
+    pose = sampling.pose_latents(model, skeletons())
     assert all(torch.equal(inputs[:, tiny.LATENTS :], pose.repeat(2, 1, 1, 1)) for inputs in seen)
 
 
 @torch.no_grad()
 def test_the_strength_lies_between_nobody_and_the_skeleton(model) -> None:
-    full, black = model.encode(skeletons()), model.encode(torch.zeros_like(skeletons()))
+    full, black = (encoded(model, images) for images in (skeletons(), torch.zeros_like(skeletons())))
     assert torch.equal(sampling.pose_latents(model, skeletons(), 1.0), full)
     torch.testing.assert_close(sampling.pose_latents(model, skeletons(), 0.0), black)
     torch.testing.assert_close(sampling.pose_latents(model, skeletons(), 0.5), (full + black) / 2)

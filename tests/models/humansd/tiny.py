@@ -20,10 +20,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 LATENTS = phac.LATENTS
 
 
-def tiny_humansd(**settings: Any) -> HumanSD:
+def tiny_humansd(pose_scale: int = 1, **settings: Any) -> HumanSD:
     """With a trained look: the pose's weights are not zero any more."""
     torch.manual_seed(0)
-    unet = pose_unet(phac.tiny_unet(LATENTS))
+    unet = pose_unet(phac.tiny_unet(LATENTS), pose_scale)
     torch.nn.init.normal_(unet.conv_in.weight, std=0.2)
     return HumanSD(phac.tiny_parts(unet, 64), "tiny HumanSD", **settings).eval()
 
