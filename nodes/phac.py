@@ -232,9 +232,9 @@ class FiguraInvisibleMask:
                 "prompt": (
                     "FIGURA_PROMPT",
                     {
-                        "tooltip": "The prompt that the coarse picture was made by. It says where to look: "
-                        "round the visible part, its joints and its boxes. If the model has no ControlNet "
-                        "for its box, the mask stays inside the box."
+                        "tooltip": "The prompt that the coarse picture was made by. Mini's network sees its "
+                        "joints and boxes, and it looks round the visible part and all of them. If the model "
+                        "has no ControlNet for its box, the mask stays inside the box."
                     },
                 ),
                 "crop": COARSE_CROP_INPUT,
