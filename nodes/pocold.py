@@ -42,7 +42,7 @@ class FiguraLoadPoCoLD:
             "required": {
                 "model": painting_model_input(
                     found("pocold"),
-                    "Nobody publishes weights of PoCoLD: for photographs train it (python -m figura train "
+                    "Nobody publishes weights of PoCoLD: for photographs train it (python figura train "
                     "pocold --base sd-vae-ft-mse.safetensors) and put the file into models/figura.",
                 ),
             },

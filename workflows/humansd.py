@@ -55,7 +55,7 @@ The small model was trained on pictures of one person and one text each: the tex
 NATIVE_NOTE = f"""\
 The released HumanSD with ComfyUI's own KSampler and VAE. It needs `humansd-v1.ckpt` from
 https://github.com/IDEA-Research/HumanSD in `models/checkpoints`, converted once:
-in `custom_nodes`, with ComfyUI's Python, `python -m figura models convert humansd-v1.ckpt` (gives
+in `custom_nodes`, with ComfyUI's Python, `python figura models convert humansd-v1.ckpt` (gives
 `{HUMANSD_CHECKPOINT}`).
 
 - **HumanSD Pose** draws the skeleton as the model knows it; its sides are rounded to multiples of 64.
