@@ -54,8 +54,9 @@ A hidden person in a picture of your own. Press **Run** to see it with the pictu
 then
 
 1. **Load Image**: choose your picture, or drop one on the node.
-2. Click into the picture of **Point Prompt** and press the arrow button: joints that can be seen are
-   imported. Drag what is wrong.
+2. Click into the picture of **Point Prompt** and press the bin beside *Person 1*: it takes away the points
+   that came with Figura. Then press the arrow button: joints that can be seen are imported. Drag what is
+   wrong.
 3. Press the figure button (or P) and click where the hidden joints should be. Three or four are enough.
 4. **Complete this person**, `text`: what the person wears. `seed`: another try.
 
