@@ -31,7 +31,8 @@ that come with Figura.
 **Then change it**
 
 1. **Example Person**, `seed`: another pose and another text. Only its joints and its caption are used.
-2. **HumanSD Sampler**, `seed`: another person in the same pose. `text`: one line per picture.
+2. **HumanSD Sampler**, `seed`: another person in the same pose. `text`: one line per picture; take the link
+   of the example's `caption` away to write your own.
    `pose_strength`: below 1 the pose binds less.
 3. A pose of your own: put **Point Prompt** on a picture, click into it, press the button with two figures for
    one of ten poses, drag its joints, and connect its `pose_keypoint` in place of the example's.

@@ -40,7 +40,8 @@ about half a minute on a CPU.
    press **Run** again.
 2. Press the figure button (or P) and click to place a missing joint; Delete takes one away. Joints that
    Detect Pose finds come by themselves, pale.
-3. **PHAC Sampler**: another `seed` is another person in the same pose; `text` says what is worn.
+3. **PHAC Sampler**: another `seed` is another person in the same pose. `text` says what is worn: here the
+   example's `caption`; take that link away to write your own, in **Inpaint Refiner** as well.
 
 **Further**
 

@@ -228,6 +228,16 @@ def test_the_note_names_every_text_that_speaks_of_the_shipped_picture(flow):
     assert [title for title in told if words[title] not in flow.notes[0].text] == []
 
 
+@every_flow
+def test_a_text_that_the_note_offers_is_free_or_its_link_is_named(flow):
+    steps = re.split(r"^(?=\d\.|- )", flow.notes[0].text, flags=re.MULTILINE)
+    linked = [node for node in flow.nodes if not isinstance(node.values.get("text", ""), str)]
+    for node in linked:
+        title = node_title(node).removesuffix(" (Figura)")
+        own = [step for step in steps if f"**{title}**" in step and "`text`" in step]
+        assert [step for step in own if "`caption`" not in step] == []
+
+
 def overlap(first, second) -> bool:
     return all(
         first[axis] < second[axis] + second[axis + 2] and second[axis] < first[axis] + first[axis + 2]
