@@ -11,19 +11,16 @@ PACK = Path(__file__).absolute().parent.parent
 
 
 def typed(words: str = "") -> str:
-    """`figura WORDS` where that was typed; elsewhere `python -m figura WORDS`, as in ComfyUI."""
+    """`figura WORDS` as it can be typed: in ComfyUI `python FOLDER WORDS`, elsewhere as it was called."""
+    if _is_in_comfyui():  # where the pack's folder may have any name
+        return f"python {PACK.name} {words}".rstrip()
     started_as_command = Path(sys.argv[0] if sys.argv else "").stem == "figura"
-    return f"{'figura' if started_as_command else f'python -m {_module_name()}'} {words}".rstrip()
+    return f"{'figura' if started_as_command else 'python -m figura'} {words}".rstrip()
 
 
 def where_typed() -> str:
     """Where the command of `typed` works, for the end of a sentence; empty outside ComfyUI."""
     return f" (in {PACK.parent}, with ComfyUI's Python)" if _is_in_comfyui() else ""
-
-
-def _module_name() -> str:
-    """In ComfyUI the pack's folder may have any name."""
-    return PACK.name if _is_in_comfyui() else "figura"
 
 
 def _is_in_comfyui() -> bool:

@@ -229,7 +229,8 @@ def _check_mini(file_kind: str) -> None:
 
 def _training(missing: Sequence[Path]) -> str:
     """How to make the files of mini that are missing: each is named after its recipe."""
-    return f", or train them: {typed('train')} {', '.join(path.stem for path in missing)}" if missing else ""
+    commands = ", ".join(typed(f"train {path.stem}") for path in missing)
+    return f", or train them ({commands}) and copy them there from data/weights" if missing else ""
 
 
 def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> str:

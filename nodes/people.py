@@ -189,8 +189,8 @@ class FiguraPointPrompt:
                         "default": "",
                         "multiline": True,
                         "tooltip": "The points, set in the editor and kept as JSON: joints by name, each "
-                        "with x, y and a state (detected, given), and boxes; the help page shows one. May be "
-                        "empty when a pose or a box is connected.",
+                        "with x, y and a state (detected, given, proposed, occluded), and boxes; the help "
+                        "page shows one. May be empty when a pose or a box is connected.",
                     },
                 ),
             },

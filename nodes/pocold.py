@@ -42,8 +42,8 @@ class FiguraLoadPoCoLD:
             "required": {
                 "model": painting_model_input(
                     found("pocold"),
-                    "Nobody publishes weights of PoCoLD: for photographs train it (python -m figura train "
-                    "pocold --base sd-vae-ft-mse.safetensors) and put the file into models/figura.",
+                    "Nobody publishes weights of PoCoLD: for photographs train it, as its help page says, "
+                    "and put the file into models/figura.",
                 ),
             },
             "optional": {

@@ -73,8 +73,8 @@ person whose looks are taken.
 
 - **DensePose**, `parts`: what is dressed anew; `grow`: room round it, for wider clothes. In place of it,
   any mask will do: **Visible Mask**, or one painted in the mask editor of **Load Image**.
-- **Example Person**, `seed`: other people. For a picture of your own as reference connect **Detect
-  Pose** to `pose_keypoint`.
+- **Reference** and **Source**, `seed`: other people. A picture of your own as reference goes to `reference`,
+  to **DensePose** and, through **Detect Pose**, to `pose_keypoint`.
 - **CFLD Sampler**, `w_app`: how strongly the source's looks are followed.
 """
 

@@ -24,8 +24,9 @@ works as it is, on the models that come with Figura.
 
 **Further**
 
-- **Body Outpaint**, `text`: the person. `expansion`: how the hands are kept while the body is painted.
-  `paste_hand`: off shows what the model itself made of the hands.
+- **Body Outpaint**, `text`: the person; take the link of the example's `caption` away to write your own.
+  `expansion`: how the hands are kept while the body is painted. `paste_hand`: off shows what the model itself
+  made of the hands.
 
 The hands of the canvas are in the result pixel for pixel, past a soft edge.
 """

@@ -31,7 +31,8 @@ that come with Figura.
 **Then change it**
 
 1. **Example Person**, `seed`: another pose and another text. Only its joints and its caption are used.
-2. **HumanSD Sampler**, `seed`: another person in the same pose. `text`: one line per picture.
+2. **HumanSD Sampler**, `seed`: another person in the same pose. `text`: one line per picture; take the link
+   of the example's `caption` away to write your own.
    `pose_strength`: below 1 the pose binds less.
 3. A pose of your own: put **Point Prompt** on a picture, click into it, press the button with two figures for
    one of ten poses, drag its joints, and connect its `pose_keypoint` in place of the example's.
@@ -55,7 +56,7 @@ The small model was trained on pictures of one person and one text each: the tex
 NATIVE_NOTE = f"""\
 The released HumanSD with ComfyUI's own KSampler and VAE. It needs `humansd-v1.ckpt` from
 https://github.com/IDEA-Research/HumanSD in `models/checkpoints`, converted once:
-in `custom_nodes`, with ComfyUI's Python, `python -m figura models convert humansd-v1.ckpt` (gives
+in `custom_nodes`, with ComfyUI's Python, `python figura models convert humansd-v1.ckpt` (gives
 `{HUMANSD_CHECKPOINT}`).
 
 - **HumanSD Pose** draws the skeleton as the model knows it; its sides are rounded to multiples of 64.

@@ -40,7 +40,8 @@ about half a minute on a CPU.
    press **Run** again.
 2. Press the figure button (or P) and click to place a missing joint; Delete takes one away. Joints that
    Detect Pose finds come by themselves, pale.
-3. **PHAC Sampler**: another `seed` is another person in the same pose; `text` says what is worn.
+3. **PHAC Sampler**: another `seed` is another person in the same pose. `text` says what is worn: here the
+   example's `caption`; take that link away to write your own, in **Inpaint Refiner** as well.
 
 **Further**
 
@@ -54,8 +55,9 @@ A hidden person in a picture of your own. Press **Run** to see it with the pictu
 then
 
 1. **Load Image**: choose your picture, or drop one on the node.
-2. Click into the picture of **Point Prompt** and press the arrow button: joints that can be seen are
-   imported. Drag what is wrong.
+2. Click into the picture of **Point Prompt** and press the bin beside *Person 1*: it takes away the points
+   that came with Figura. Then press the arrow button: joints that can be seen are imported. Drag what is
+   wrong.
 3. Press the figure button (or P) and click where the hidden joints should be. Three or four are enough.
 4. **Complete this person**, `text`: what the person wears. `seed`: another try.
 

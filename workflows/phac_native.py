@@ -21,15 +21,16 @@ WHAT_TO_CHANGE = """\
 
 1. **Load Image**: your picture. (The one named here comes with Figura: NASA's portrait of Eileen Collins,
    public domain, with a board painted over her arm.)
-2. Click into the picture of **Point Prompt** and press the arrow button: joints that can be seen are
-   imported. Press the figure button (or P) and click where the hidden ones should be: three or four.
-3. **Text**: what the person wears.
+2. Click into the picture of **Point Prompt** and press the bin beside *Person 1*: it takes away the points of
+   that picture. Then press the arrow button: joints that can be seen are imported. Press the figure button
+   (or P) and click where the hidden ones should be: three or four.{box}
+3. {text}: what the person wears.
 4. {size}
 """
 KEEPS = "Outside the mask every pixel of your picture stays bit for bit what it was."
 ANYTHING = """\
 LoRAs, IP-Adapters, other samplers, fp8 or GGUF loaders go where they always go: between the loader and
-**KSampler**.
+**{sampler}**.
 """
 
 NATIVE_NOTE = """\
@@ -89,11 +90,14 @@ def phac_native_sdxl(classes: Mapping[str, Any]) -> Flow:
 
 
 def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
-    change = WHAT_TO_CHANGE.format(size=SIZE_IN_TWO)
+    texts = "**Text**, before its white background, and `text` of **Refine anything**"
+    change = WHAT_TO_CHANGE.format(size=SIZE_IN_TWO, text=texts, box="")
     files = f"`{checkpoint}` and `{controlnet}`"
     flow.note(
         "Complete a person with your own models (PHAC)",
-        NATIVE_NOTE.format(files=files, keeps=KEEPS, change=change, anything=ANYTHING),
+        NATIVE_NOTE.format(
+            files=files, keeps=KEEPS, change=change, anything=ANYTHING.format(sampler="KSampler")
+        ),
     )
     photo, prompt = add_photo(flow)
     seen = add_visible(flow, photo, prompt)
@@ -123,11 +127,16 @@ def _two_stages(flow: Flow, checkpoint: str, controlnet: str) -> Flow:
 def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
     """The hidden part drawn into the picture at once."""
     flow = Flow("phac_native_one_pass", classes, "Complete in one pass with SDXL")
-    change = WHAT_TO_CHANGE.format(size="**Coarse Prepare**, `size`: 0 follows the model.")
+    change = WHAT_TO_CHANGE.format(
+        size="**Coarse Prepare**, `size`: 0 follows the model.", text="**Text**",
+        box=" Press R and\n   draw a box round the hidden part.",
+    )  # fmt: skip
     files = f"`{SDXL_INPAINTING}` and `{SDXL_OPENPOSE}`"
     flow.note(
         "Complete a person in one pass, with your own model",
-        ONE_PASS_NOTE.format(files=files, keeps=KEEPS, change=change, anything=ANYTHING),
+        ONE_PASS_NOTE.format(
+            files=files, keeps=KEEPS, change=change, anything=ANYTHING.format(sampler="KSampler")
+        ),
     )
     photo, prompt = add_photo(flow, "pose_roi_box", roi_box=ROI_BOX)
     seen = add_visible(flow, photo, prompt)
@@ -159,10 +168,14 @@ def phac_native_one_pass(classes: Mapping[str, Any]) -> Flow:
 def refine_anything(classes: Mapping[str, Any]) -> Flow:
     """The refinement behind any generator."""
     flow = Flow("refine_anything", classes, "Refine anything with SDXL")
-    change = WHAT_TO_CHANGE.format(size="**Refine anything**, `size`: 0 follows the model.")
+    change = WHAT_TO_CHANGE.format(
+        size="**Refine anything**, `size`: 0 follows the model.",
+        text="`text` of the generator and of **Refine anything**", box="",
+    )  # fmt: skip
+    anything = ANYTHING.format(sampler="Refine anything")
     flow.note(
         "Make any completed person fit (PHAC's refinement)",
-        REFINE_NOTE.format(files=f"`{SDXL_INPAINTING}`", keeps=KEEPS, change=change, anything=ANYTHING),
+        REFINE_NOTE.format(files=f"`{SDXL_INPAINTING}`", keeps=KEEPS, change=change, anything=anything),
     )
     photo, prompt = add_photo(flow)
     seen = add_visible(flow, photo, prompt)

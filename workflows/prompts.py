@@ -27,7 +27,8 @@ Press **Run**: it works as it is, on the models that come with Figura, in about 
 
 1. Click into the picture of **Point Prompt**, press {tools} and draw another box, or drag a handle of the one
    that is there: another box gives another completion. Press **Run** again.
-2. **PHAC Sampler**: another `seed` is another completion; `text` says what the person wears.
+2. **PHAC Sampler**: another `seed` is another completion. `text` says what the person wears: here the
+   example's `caption`; take that link away to write your own, in **Inpaint Refiner** as well.
 
 **Further**
 

@@ -18,8 +18,9 @@ with Figura.
 
 **Then with your own picture**
 
-1. **Load Image** in the place of the two examples, and **Detect Pose** with `vitpose` or `dwpose`, which find
-   several people.
+1. **Load Image** in the place of **Image Stitch**: to **Split People**, **Stitch People**, **Compare** and a
+   **Detect Pose** with `vitpose` or `dwpose`, which find several people. Its pose goes to **Split People** in
+   the place of **Join Poses**.
 2. **Split People**, `order`: who stands in front.
 3. Click into the picture of **Point Prompt** after a run: it shows the joints that were proposed.
 4. **Complete this person**, `text`: what the people wear; one text is for all of them. It is a subgraph and

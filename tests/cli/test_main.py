@@ -165,8 +165,18 @@ def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeyp
     assert where_typed() == ""
     monkeypatch.setattr(sentences, "PACK", Path("/ComfyUI/custom_nodes/ComfyUI-Figura"))
     monkeypatch.setattr(sys, "argv", ["/ComfyUI/main.py"])
-    assert typed("models list") == "python -m ComfyUI-Figura models list"
+    assert typed("models list") == "python ComfyUI-Figura models list"
+    monkeypatch.setattr(sys, "argv", ["figura", "run"])  # typed there as `python figura run`
+    assert typed("models list") == "python ComfyUI-Figura models list"
     assert where_typed() == " (in /ComfyUI/custom_nodes, with ComfyUI's Python)"
+
+
+@pytest.mark.parametrize("options", [[], ["-I"]], ids=["any Python", "one that ignores the working folder"])
+def test_the_packs_folder_is_a_command_whatever_its_name(tmp_path, options):
+    (tmp_path / "ComfyUI-Figura").symlink_to(sentences.PACK, target_is_directory=True)
+    words = [sys.executable, *options, "ComfyUI-Figura", "models", "verify", "--help"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "models verify" in done.stdout, done.stderr
 
 
 def test_train_options_belong_to_training(capsys):

@@ -151,6 +151,8 @@ def test_mini_is_one_folder_and_lacks_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "MINI_DIR", tmp_path)
     with pytest.raises(store.MissingModelError, match="lacks sam.safetensors"):
         store.locate("sam", "mini", [])
+    with pytest.raises(store.MissingModelError, match="figura train vae, .*figura train refiner\\) and copy"):
+        store.locate("refiner", "mini", [])
     (tmp_path / "sam.safetensors").touch()
     assert store.locate("sam", "mini", []) == tmp_path
 

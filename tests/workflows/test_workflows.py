@@ -205,6 +205,39 @@ def test_the_note_says_what_to_do_before_it_explains(flow):
         assert "pixels" not in text.partition("Outside")[0].partition("Only pixels")[0] and "JSON" not in text
 
 
+@every_flow
+def test_steps_of_the_note_begin_with_what_is_in_the_graph(flow):
+    titles = [node_title(node).removesuffix(" (Figura)") for node in flow.nodes] + ["Load Image"]
+    steps = re.findall(r"^(?:\d\.|-) \*\*([^*]+)\*\*", flow.notes[0].text, re.MULTILINE)
+    assert [step for step in steps if not any(title.startswith(step) for title in titles)] == []
+
+
+@every_flow
+def test_where_points_of_a_picture_are_shipped_the_note_says_how_to_take_them_away(flow):
+    classes = {node.class_type: node for node in flow.nodes}
+    if "LoadImage" in classes and "FiguraPointPrompt" in classes:
+        assert classes["FiguraPointPrompt"].values["points"]
+        assert "the bin beside *Person 1*" in flow.notes[0].text
+
+
+@every_flow
+def test_the_note_names_every_text_that_speaks_of_the_shipped_picture(flow):
+    texts = {node.title: str(node.values.get("text")) for node in flow.nodes}
+    told = {title for title, text in texts.items() if text.startswith(photo.TEXT)}
+    words = {title: "generator" if title.startswith("Any generator") else f"**{title}**" for title in told}
+    assert [title for title in told if words[title] not in flow.notes[0].text] == []
+
+
+@every_flow
+def test_a_text_that_the_note_offers_is_free_or_its_link_is_named(flow):
+    steps = re.split(r"^(?=\d\.|- )", flow.notes[0].text, flags=re.MULTILINE)
+    linked = [node for node in flow.nodes if not isinstance(node.values.get("text", ""), str)]
+    for node in linked:
+        title = node_title(node).removesuffix(" (Figura)")
+        own = [step for step in steps if f"**{title}**" in step and "`text`" in step]
+        assert [step for step in own if "`caption`" not in step] == []
+
+
 def overlap(first, second) -> bool:
     return all(
         first[axis] < second[axis] + second[axis + 2] and second[axis] < first[axis] + first[axis + 2]

@@ -23,6 +23,7 @@ from ...models.diffusion.layouts import (
 from ...models.diffusion.networks import load_unet
 from ...models.diffusion.text import load_text_encoder
 from ...models.files import write_then_rename
+from ...models.sentences import typed
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,11 @@ def base_files(paths: Sequence[Path]) -> dict[str, Path]:
 
     Raises FileNotFoundError, and ValueError for a file that nothing begins from.
     """
+    for path in paths:
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"--base {path}: no such file. Give its path; `{typed('models get NAME')}` says where one is"
+            )
     parts = {Path(path): parts_in(Path(path)) for path in paths}
     ordered = sorted(parts, key=lambda path: -len(parts[path]))
     return {part: path for path in ordered for part in parts[path]}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ....people.keypoints import Person, Pose, body18_from_coco17
-from ...sentences import typed
+from ...sentences import typed, where_typed
 from ...store import MissingModelError, known_files
 
 
@@ -48,7 +48,7 @@ def _missing(name: str, folders: Sequence[Path], detector: str) -> str:
     if known is None:
         return f"{said}: put it there"
     fetch = (
-        f"fetch it with: {typed(f'models get {name}')}"
+        f"fetch it with: {typed(f'models get {name}')}{where_typed()}"
         if known.can_be_fetched
         else f"download it from {known.page}"
     )

@@ -179,6 +179,8 @@ def test_what_lacks_or_is_of_no_use_is_named(public: dict[str, Path], root: Path
     other = makers.write(tmp_path / "other.safetensors", {"a.lora_up.weight": torch.ones(2, 2)})
     with pytest.raises(ValueError, match="other.safetensors is a LoRA; --base takes"):
         base_files([other])
+    with pytest.raises(FileNotFoundError, match="--base sd15.ckpt: no such file. Give its path"):
+        base_files([Path("sd15.ckpt")])
     with pytest.raises(ValueError, match="8-channel|4-channel checkpoint of Stable Diffusion 2 is wanted"):
         command.main(["humansd", *words[1:], "--tokenizer", str(public["tokenizer"]), "--device", "cpu"])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from figura.models import sentences
 from figura.models.perception.pose_detectors import (
     PROVIDERS,
     dwpose,
@@ -29,6 +30,14 @@ def test_a_missing_file_is_named_with_what_brings_it(name, tmp_path, monkeypatch
         setattr(sys.modules["controlnet_aux.open_pose"], part, None)
     with pytest.raises(FileNotFoundError, match=f"the {name} detector needs .*nowhere: (fetch|download) it"):
         load_detector(name, [tmp_path / "nowhere"])
+
+
+def test_in_comfyui_it_is_said_where_the_command_works(tmp_path, monkeypatch):
+    monkeypatch.setattr(sentences, "PACK", Path("/ComfyUI/custom_nodes/figura"))
+    with pytest.raises(
+        FileNotFoundError, match=r"python figura models get keypoint\S+ \(in .*custom_nodes, "
+    ):
+        load_detector("keypoint_rcnn", [tmp_path / "nowhere"])
 
 
 def test_an_unknown_detector_is_refused():
