@@ -168,8 +168,8 @@ def _region(
     nothing is.
     """
     parts = [
-        EMPTY if prompts is None else prompts[index].extent.with_area(),
-        EMPTY if poses is None else _extent(poses[index], *size).with_area(),
+        EMPTY if prompts is None else prompts[index].extent,
+        EMPTY if poses is None else _extent(poses[index], *size),
         EMPTY if boxes is None else boxes[index],
         # Where a feathered mask has sunk to a half it still blends: all of it belongs into the crop.
         EMPTY if masks is None else Box.around_mask(masks[index, 0] > 0),
@@ -185,7 +185,7 @@ def _extent(pose: Pose, height: int, width: int) -> Box:
     scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     extent = EMPTY
     for person in pose.people:
-        extent = extent.union(Box.around_points(person.body * scale))
+        extent = extent.union(Box.around_points(person.body * scale).with_area())
     return extent
 
 

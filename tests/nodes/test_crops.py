@@ -98,6 +98,15 @@ def test_nothing_connected_takes_the_whole_picture_and_pads():
     assert (out - image).abs().mean() < 0.2
 
 
+def test_the_crop_holds_people_of_a_single_joint_too():
+    lone = np.zeros((18, 3), np.float32)
+    lone[0] = (90, 5, 1)
+    both = write_pose_keypoint([Pose((*pose(20, 50).people, Person(lone)), 100, 100)])
+    image = torch.zeros(1, 100, 100, 3)
+    *_, box = FiguraCropPerson().run(image, 64, 64, 0.0, pose_keypoint=both)
+    assert box["x"] + box["width"] > 90 and box["y"] <= 5
+
+
 def test_a_larger_patch_is_stitched_too():
     image = torch.zeros(1, 64, 64, 4)
     _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
