@@ -180,3 +180,12 @@ class TestCompare:
     def test_other_sizes(self):
         with pytest.raises(ValueError, match="image_b has 4 x 5 pixels but image_a has 4 x 4"):
             FiguraCompare().run(torch.zeros(1, 4, 4, 3), torch.zeros(1, 5, 4, 3))
+
+
+def test_a_patch_of_another_shape_than_its_crop_is_said(caplog):
+    image = torch.zeros(1, 64, 64, 3)
+    _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
+    FiguraStitch().run(image, torch.ones(1, 65, 64, 3), plans)
+    assert not caplog.text
+    FiguraStitch().run(image, torch.ones(1, 64, 128, 3), plans)
+    assert "the patch has 128 x 64 pixels and its crop 32 x 32: it is squashed" in caplog.text
