@@ -19,7 +19,7 @@ from ...people.boxes import Box
 from ...people.crops import CropPlan, crop, points_to_crop, resampled
 from ...people.keypoints import LIMBS, Pose
 from ...people.naming import in_picture
-from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
+from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas, check_canvas
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import Kept, OnStep, check_kept
@@ -269,7 +269,7 @@ def looks(model: CFLDModel, given: Given) -> Appearance:
 
 def check_given(given: Given) -> None:
     """ValueError, naming the inputs, for a second source without mix or the reverse, a mask without reference
-    or the reverse, an empty mask, and sizes that do not match.
+    or the reverse, an empty mask, sizes that do not match, and poses of a size that no picture has.
     """
     check_mix(given.second, given.mix)
     check_kept(given.reference, given.mask, "editing")
@@ -279,6 +279,7 @@ def check_given(given: Given) -> None:
             f"pose_keypoint has pictures of {len(sizes)} sizes: give those of one size at a time"
         )
     ((height, width),) = sizes
+    check_canvas(height, width)
     for name, value in (("reference", given.reference), ("mask", given.mask)):
         if value is not None and tuple(value.shape[-2:]) != (height, width):
             raise ValueError(

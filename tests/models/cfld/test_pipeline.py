@@ -246,6 +246,7 @@ IMAGE, MASK = torch.zeros(1, 3, 64, 44), torch.ones(1, 1, 64, 44)
             "reference has 40 x 64 pixels but pose_keypoint is of 44 x 64",
         ),
         ({"poses": [pose(), pose(32, 32)]}, "pose_keypoint has pictures of 2 sizes"),
+        ({"poses": [Pose(pose().people, 2**20, 2**20)]}, "correct canvas_width and canvas_height"),
     ],
 )
 def test_inputs_that_do_not_go_together_are_named(change: dict, message: str) -> None:
