@@ -35,13 +35,22 @@ def note(text: str) -> None:
 
 
 class ProgressLine:
-    """Bars on stderr: one line drawn over on a terminal, one line for each finished bar elsewhere."""
+    """Bars on stderr: one line drawn over on a terminal, one line for each finished bar elsewhere.
+
+    As a context manager it takes an unfinished bar away at the end, so that an error has a line of its own.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._lock = threading.Lock()
         self._width = 0
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.clear()
 
     def report(self, name: str, done: int, total: int, preview: Image | None = None) -> None:
         """Show that `done` of `total` steps of `name` are finished; preview: how the picture looks by now."""

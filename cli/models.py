@@ -72,8 +72,9 @@ def _get(file: ModelFile, folder: Path | None) -> str:
     if present is not None and folder is None:
         return f"{present} is already here"
     say(file.describe())
-    on_bytes = partial(ProgressLine().report, file.name)
-    return str(fetch.get(file, folder or _folders(file.file_kind)[0], on_bytes=on_bytes))
+    with ProgressLine() as line:
+        on_bytes = partial(line.report, file.name)
+        return str(fetch.get(file, folder or _folders(file.file_kind)[0], on_bytes=on_bytes))
 
 
 def verify_command(args: argparse.Namespace) -> int:
@@ -84,7 +85,8 @@ def verify_command(args: argparse.Namespace) -> int:
 def _verified(path: Path) -> str:
     from ..models.verify import verify
 
-    found = verify(path, _bytes_shown(path))
+    with ProgressLine() as line:
+        found = verify(path, _bytes_shown(path, line))
     return f"ok {found.sha256} {path} ({found.against})"
 
 
@@ -100,8 +102,8 @@ def _each(items: Sequence[Item], work: Callable[[Item], str]) -> int:
     return 1 if failed else 0
 
 
-def _bytes_shown(path: Path) -> Callable[[int], None]:
-    line, read = ProgressLine(), 0
+def _bytes_shown(path: Path, line: ProgressLine) -> Callable[[int], None]:
+    read = 0
     size = path.stat().st_size if path.is_file() else 0
 
     def on_bytes(count: int) -> None:

@@ -97,19 +97,19 @@ def run_command(args: argparse.Namespace) -> int:
     if args.server and cluster is not None:
         raise ValueError("--server and --ray are two ways to run: give one of them")
     started = time.monotonic()
-    line = ProgressLine()
-    table = BatchTable(line)
-    if cluster is not None:
-        from ..headless.on_ray import run_on_ray
+    with ProgressLine() as line:
+        table = BatchTable(line)
+        if cluster is not None:
+            from ..headless.on_ray import run_on_ray
 
-        for result in run_on_ray(jobs, args.output, cluster, line.report):
-            table.tell(result)
-    else:
-        from ..headless.server import PATIENCE
-        from ..headless.sharing import run_on_servers
+            for result in run_on_ray(jobs, args.output, cluster, line.report):
+                table.tell(result)
+        else:
+            from ..headless.server import PATIENCE
+            from ..headless.sharing import run_on_servers
 
-        patience = PATIENCE if args.patience is None else args.patience
-        run_on_servers(args.server, jobs, args.output, line.report, table.tell, patience=patience)
+            patience = PATIENCE if args.patience is None else args.patience
+            run_on_servers(args.server, jobs, args.output, line.report, table.tell, patience=patience)
     return table.end(time.monotonic() - started)
 
 
@@ -153,9 +153,10 @@ def run_here(
     host = PlainHost(Path("."), output, device=None if device is None else device_named(device))
     runner = Runner(host, classes)
     for job in jobs:
-        host.report = _reporter(job.graph)
         folder = output / "stages" / (job.name if len(jobs) > 1 else "")
-        result = _run_one(runner, job, folder if stages else None)
+        with ProgressLine() as line:
+            host.report = _reporter(job.graph, line)
+            result = _run_one(runner, job, folder if stages else None)
         runner.drop_shown()
         yield result
 
@@ -178,8 +179,8 @@ def _run_one(runner: Runner, job: Job, stages: Path | None) -> JobResult:
     return JobResult(job, files)
 
 
-def _reporter(graph: Graph) -> Callable[..., None]:
-    line = ProgressLine()
+def _reporter(graph: Graph, line: ProgressLine) -> Callable[..., None]:
+    """What the host reports, as bars of the nodes that are at work."""
 
     def report(node_id: str, done: int, total: int, preview: object = None) -> None:
         known = node_id in graph

@@ -19,6 +19,7 @@ from PIL import Image
 from ..models.files import path_inside
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
 from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
+from ..models.store import state_of
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import Person, Pose, write_pose_keypoint
 from .chosen import get_host
@@ -169,9 +170,11 @@ def _field(asked: Mapping[str, Any], name: str, declared: str, options: Mapping[
 
 
 def _detector() -> PoseDetector:
-    return _load_detector(Path(get_host().find_model("pose_detector", MINI)) / DETECTOR_FILE)
+    path = Path(get_host().find_model("pose_detector", MINI)) / DETECTOR_FILE
+    return _load_detector(path, state_of(path))
 
 
 @lru_cache(maxsize=1)
-def _load_detector(path: Path) -> PoseDetector:
+def _load_detector(path: Path, state: tuple[str, int, int]) -> PoseDetector:
+    """The mini detector, until its file is another one."""
     return load_pose_detector(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..models.files import write_then_rename
 from .chosen import get_host
 from .pictures import as_far_as_it_goes
+
+log = logging.getLogger(__name__)
 
 MAX_PIXELS = 64_000_000
 """More than cameras have; a few bytes of a file can say any size, and memory is taken by what is said."""
@@ -113,19 +116,26 @@ def jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def show_first(pixels: torch.Tensor) -> dict[str, Any]:
+def show_first(pixels: torch.Tensor) -> list[dict[str, Any]]:
     """Put the first of some pictures (B, C, H, W) in 0..1 into the temp folder, for the editor.
 
-    Gives the entry by which ComfyUI's page knows a file: {"filename", "subfolder", "type"}, and its size.
+    Gives the one entry by which ComfyUI's page knows a file, {"filename", "subfolder", "type"}, and its size;
+    none for a picture that no JPEG can hold or that cannot be saved: the node's own work is not lost by that.
     """
     from torchvision.transforms.functional import to_pil_image
 
+    height, width = pixels.shape[2:]
+    if max(height, width) > MAX_SIDE:
+        log.warning("%d x %d pixels are too long a picture for the points editor to show", width, height)
+        return []
     first = pixels[0, : 3 if pixels.shape[1] >= 3 else 1].float().nan_to_num(0.0).clamp(0, 1).cpu()
     data = jpeg(to_pil_image(first).convert("RGB"))
     name = f"figura_points_{hashlib.blake2b(data, digest_size=8).hexdigest()}.jpg"
-    folder = get_host().temp_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / name).is_file():
-        write_then_rename(folder / name, lambda file: Path(file).write_bytes(data))
-    height, width = pixels.shape[2:]
-    return {"filename": name, "subfolder": "", "type": "temp", "width": width, "height": height}
+    try:
+        place = get_host().temp_dir() / name
+        if not place.is_file():
+            write_then_rename(place, lambda file: Path(file).write_bytes(data))
+    except OSError as error:
+        log.warning("the picture cannot be shown in the points editor: %s", error)
+        return []
+    return [{"filename": name, "subfolder": "", "type": "temp", "width": width, "height": height}]

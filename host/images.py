@@ -7,7 +7,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from ..models.files import write_then_rename
+from ..models.files import write_new
 from .chosen import get_host, inside_comfyui
 
 log = logging.getLogger(__name__)
@@ -17,14 +17,15 @@ SHIPPED_IMAGES = Path(__file__).resolve().parent.parent / "web" / "pictures"
 def offer_images() -> list[Path]:
     """Copy those that ComfyUI's input folder lacks; gives the new files, none outside ComfyUI.
 
-    What stands under their names stays.
+    What stands under their names stays, a link that leads nowhere, too.
     """
     if not inside_comfyui():
         return []
-    folder = get_host().input_dir()
-    lacking = [image for image in sorted(SHIPPED_IMAGES.glob("*.png")) if not (folder / image.name).exists()]
+    folder, new = get_host().input_dir(), []
     try:
-        return [write_then_rename(folder / image.name, partial(shutil.copyfile, image)) for image in lacking]
+        for image in sorted(SHIPPED_IMAGES.glob("*.png")):
+            if write_new(folder / image.name, partial(shutil.copyfile, image)):
+                new.append(folder / image.name)
     except OSError as error:
         log.warning("Figura: the example pictures could not be put into the input folder: %s", error)
-        return []
+    return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
 from ..people.crops import CropPlan, crop_all, plan_crop, stitch_all
 from ..people.keypoints import Pose, read_pose_keypoint
-from ..people.naming import in_picture, naming_picture
+from ..people.naming import in_picture, naming_picture, picture_of
 from ..people.prompts import PointPrompt
 from .tensors import (
     alpha_of,
@@ -168,8 +169,8 @@ def _region(
     nothing is.
     """
     parts = [
-        EMPTY if prompts is None else prompts[index].extent.with_area(),
-        EMPTY if poses is None else _extent(poses[index], *size).with_area(),
+        EMPTY if prompts is None else prompts[index].extent,
+        EMPTY if poses is None else _extent(poses[index], *size),
         EMPTY if boxes is None else boxes[index],
         # Where a feathered mask has sunk to a half it still blends: all of it belongs into the crop.
         EMPTY if masks is None else Box.around_mask(masks[index, 0] > 0),
@@ -185,7 +186,7 @@ def _extent(pose: Pose, height: int, width: int) -> Box:
     scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     extent = EMPTY
     for person in pose.people:
-        extent = extent.union(Box.around_points(person.body * scale))
+        extent = extent.union(Box.around_points(person.body * scale).with_area())
     return extent
 
 
@@ -250,6 +251,7 @@ class FiguraStitch:
             image=pixels, patch=patches, crop=crop, mask=masks, within=limits
         )
         height, width = patches.shape[2:]
+        warn_of_shape(plans, height, width)
         plans = [replace(plan, model_width=width, model_height=height) for plan in plans]
         shared = min(pixels.shape[1], patches.shape[1])
         stitched, changed = stitch_all(pixels[:, :shared], patches[:, :shared], masks, plans)
@@ -258,6 +260,18 @@ class FiguraStitch:
             inside = limits > 0.5
             stitched, changed = torch.where(inside, stitched, pixels), torch.where(inside, changed, 0.0)
         return bchw_to_image(stitched), b1hw_to_mask(changed)
+
+
+def warn_of_shape(plans: Sequence[CropPlan], height: int, width: int) -> None:
+    """Say so where a patch of that size in pixels has another shape than its crop: it is squashed into it."""
+    for index, plan in enumerate(plans):
+        longest = max(height, width, plan.model_height, plan.model_width)
+        if abs(height * plan.model_width - width * plan.model_height) > longest:
+            log.warning(
+                "FiguraStitch: the patch has %d x %d pixels and its crop %d x %d: it is squashed into %s. "
+                "Is it the picture that was made from this crop?",
+                width, height, plan.model_width, plan.model_height, picture_of(index, len(plans)),
+            )  # fmt: skip
 
 
 def _whole(image: Any, name: str) -> torch.Tensor:

@@ -12,6 +12,7 @@ from ..models.hands.canvas import BACKGROUNDS, Placement, make_canvas
 from ..people.hands import Hand, hands_of
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import in_picture
+from ..people.skeleton import check_canvas
 from .inputs import threshold_input
 from .tensors import BATCH_FIX, b1hw_to_mask, bchw_to_image, check_same_size, image_to_bchw, mask_to_b1hw
 
@@ -114,7 +115,7 @@ def _check_counts(images: Tensor, masks: Tensor, hands: Sequence[Hand]) -> None:
 
 
 def _common_size(bodies: Sequence[Pose]) -> tuple[int, int]:
-    """Height and width of the bodies' pictures."""
+    """Height and width of the bodies' pictures. ValueError where they differ, or no picture is that large."""
     sizes = sorted({(pose.height, pose.width) for pose in bodies})
     if not sizes:
         raise ValueError(f"pose_keypoint is empty. {BATCH_FIX}")
@@ -124,6 +125,7 @@ def _common_size(bodies: Sequence[Pose]) -> tuple[int, int]:
             f"pose_keypoint has pictures of {both} pixels; all canvases of a batch have one size. Run them "
             "one by one."
         )
+    check_canvas(*sizes[0])
     return sizes[0]
 
 

@@ -258,7 +258,7 @@ class FiguraPointPrompt:
         )
         box = None if boxes is None or boxes[0].is_empty else boxes[0]
         shown = [] if poses is None else _editor_poses(poses[0], box, width, height, person)
-        return {"ui": {EDITOR_POSES: shown, EDITOR_PICTURE: [show_first(pixels)]}, "result": result}
+        return {"ui": {EDITOR_POSES: shown, EDITOR_PICTURE: show_first(pixels)}, "result": result}
 
 
 def _prompts(

@@ -48,7 +48,7 @@ from .inputs import (
     threshold_input,
     vae_input,
 )
-from .tensors import b1hw_to_mask, bchw_to_image, broadcast_batches
+from .tensors import b1hw_to_mask, bchw_to_image, broadcast_batches, repeat_batch
 
 logger = logging.getLogger(__name__)
 
@@ -188,11 +188,11 @@ class FiguraPHACSampler:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Coarse pictures (B*count,H,W,3) and latents."""
         images, masks, prompts, _ = prompted_batch(image, visible_mask, prompt)
-        images, masks, prompts = (
-            images.repeat(count, 1, 1, 1),
-            masks.repeat(count, 1, 1, 1),
-            list(prompts) * count,
+        images, masks = (
+            repeat_batch(each, count) if len(each) == 1 else each.repeat(count, 1, 1, 1)
+            for each in (images, masks)
         )
+        prompts = list(prompts) * count
         warn_of_small(images, phac)
         host = get_host()
         with host.managed(phac, memory=working_memory(phac)) as model:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -246,7 +247,7 @@ def _is_corners(value: Any) -> bool:
     return (
         isinstance(value, Sequence)
         and len(value) == 4
-        and all(isinstance(each, int | float) for each in value)
+        and all(isinstance(each, numbers.Real) for each in value)
     )
 
 

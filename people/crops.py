@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from .boxes import Box
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
-CROP_MODES = ("bilinear", "nearest")
+CROP_MODES = ("bilinear", "bicubic", "nearest")
 LARGEST_SIDE = 8192
 """Pixels of a picture that a crop may be long and wide; of larger pictures twice their own longer side."""
 AT_ONCE = 1 << 24
@@ -63,10 +63,8 @@ def plan_crop(
         source_size: (height, width) of the picture.
         model_size: (height, width) of the crop at the model.
         margin: free space on every side, as a fraction of the box's longer side; it does not reach outside
-            the
-            picture.
-        whole_at_model_size: a picture that has the model's size already, and holds the box, is taken as it
-            is.
+            the picture.
+        whole_at_model_size: a picture that has the model's size already, and holds the box, is taken whole.
 
     Raises:
         ValueError: for a box that is too large or too far outside the picture (LARGEST_SIDE).
@@ -120,7 +118,7 @@ def crop(
     Args:
         image: (B, C, source_height, source_width).
         plan: what to cut out, and to what size.
-        mode: "bilinear" (antialiased where it shrinks) or "nearest" (labels).
+        mode: "bilinear" or "bicubic" (antialiased), or "nearest" (labels). Bicubic oversteps 0..1 at edges.
         fill: the value outside a picture without alpha; None repeats the picture's edge.
 
     Returns:
@@ -132,7 +130,8 @@ def crop(
     _check_size(image, "image", plan.source_height, plan.source_width)
     if mode not in CROP_MODES:
         raise ValueError(f"crop mode must be one of {', '.join(CROP_MODES)}; got {mode!r}.")
-    part = _alpha_multiplied(image) if plan.resamples and mode == "bilinear" else image
+    blends = plan.resamples and mode != "nearest"
+    part = _alpha_multiplied(image) if blends else image
     for axis, (low, high), limit, length in (
         (3, plan.box[0::2], plan.source_width, plan.model_width),
         (2, plan.box[1::2], plan.source_height, plan.model_height),
@@ -140,7 +139,7 @@ def crop(
         places = torch.arange(int(low), int(high), device=image.device)
         span = partial(_span, axis=axis, places=places, limit=limit, length=length, mode=mode, fill=fill)
         part = _in_strips(part, axis, len(places), span)
-    return _alpha_divided(part) if plan.resamples and mode == "bilinear" else part
+    return _alpha_divided(part) if blends else part
 
 
 def _span(
@@ -270,16 +269,19 @@ def _overlap(plan: CropPlan) -> tuple[slice, slice, slice, slice]:
 
 
 def resampled(
-    image: torch.Tensor, size: tuple[int, int], kept: Sequence[slice] = (slice(None), slice(None))
+    image: torch.Tensor,
+    size: tuple[int, int],
+    kept: Sequence[slice] = (slice(None), slice(None)),
+    mode: str = "bilinear",
 ) -> torch.Tensor:
     """Pictures or masks (B,C,H,W) of another (height, width), of which the kept rows and columns alone are
-    given; in RGBA what is transparent lends no colour.
+    given; in RGBA what is transparent lends no colour. mode: as of `crop`.
     """
     if tuple(image.shape[2:]) == size:
         return image[:, :, kept[0], kept[1]]
     made = _alpha_multiplied(image)
-    made = _in_strips(made, 3, size[1], lambda strip: _interpolated(strip, 3, size[1])[..., kept[1]])
-    made = _in_strips(made, 2, size[0], lambda strip: _interpolated(strip, 2, size[0])[:, :, kept[0]])
+    made = _in_strips(made, 3, size[1], lambda strip: _interpolated(strip, 3, size[1], mode)[..., kept[1]])
+    made = _in_strips(made, 2, size[0], lambda strip: _interpolated(strip, 2, size[0], mode)[:, :, kept[0]])
     return _alpha_divided(made)
 
 
@@ -291,9 +293,9 @@ def _interpolated(image: torch.Tensor, axis: int, length: int, mode: str = "bili
     if mode == "nearest":
         return F.interpolate(image, size, mode="nearest-exact")
     if image.shape[3] == 1 and axis == 2:  # torch's antialiased resizing reads wrong numbers of one column
-        return _interpolated(image.repeat(1, 1, 1, 2), axis, length)[..., :1]
+        return _interpolated(image.repeat(1, 1, 1, 2), axis, length, mode)[..., :1]
     # Antialiased where it grows, too, though that is slower: only so masks of 1 stay 1, bit for bit.
-    return F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(image, size, mode=mode, antialias=True, align_corners=False)
 
 
 def _alpha_multiplied(image: torch.Tensor) -> torch.Tensor:

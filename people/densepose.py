@@ -55,6 +55,8 @@ COLOURED_SHARE = 0.9
 """Share of the pixels that have to be of the map; edges that were resized are of none."""
 BODY_SHARE = 1 / 3
 """The same of what is not background: much of a small person is edge, a skeleton has other colours."""
+AT_ONCE = 1 << 20
+"""Pixels that are compared with all colours at once: 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,11 @@ def read_densepose(value: Any, name: str = "densepose") -> Tensor:
 
 def check_labels(labels: Tensor, name: str = "densepose") -> None:
     """ValueError, naming the input, unless all are whole numbers 0..24."""
-    values = labels.double()
-    if not bool(torch.isfinite(values).all()):
+    whole = not labels.is_floating_point()
+    if not whole and not bool(torch.isfinite(labels).all()):
         raise ValueError(f"{name} holds NaN or infinite labels; labels are whole numbers from 0 to 24")
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high >= LABELS or bool((values != values.round()).any()):
+    low, high = float(labels.min()), float(labels.max())
+    if low < 0 or high >= LABELS or not (whole or bool((labels == labels.round()).all())):
         raise ValueError(
             f"{name} has labels from {low:g} to {high:g}; DensePose labels are whole numbers from 0 "
             "(background) to 24. Is a UV map, or a picture of labels times a factor, connected?"
@@ -142,10 +144,9 @@ def labels_from_colours(images: Tensor, name: str = "image") -> Tensor:
 
 
 def _labels_of(image: Tensor, name: str) -> Tensor:
-    levels = (image * 255).permute(1, 2, 0)
     told = []
     for colours, table in COLOUR_MAPS.items():
-        labels, near = _nearest(levels, torch.tensor(table, device=levels.device, dtype=levels.dtype))
+        labels, near = _nearest(image, torch.tensor(table, device=image.device, dtype=image.dtype))
         share, body_share = float(near.float().mean()), _body_share(labels, near)
         if share >= COLOURED_SHARE and body_share >= BODY_SHARE:
             return labels
@@ -163,9 +164,19 @@ def _body_share(labels: Tensor, near: Tensor) -> float:
     return float(near[body].float().mean()) if bool(body.any()) else 1.0
 
 
-def _nearest(levels: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    """Number of the nearest colour (H,W) uint8, and whether it is near enough, (H,W) bool."""
-    flat = levels.reshape(-1, 3)
-    number = torch.cdist(flat, table).argmin(1)
-    near = (flat - table[number]).abs().amax(1) <= COLOUR_TOLERANCE
-    return number.to(torch.uint8).view(levels.shape[:2]), near.view(levels.shape[:2])
+def _nearest(image: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Number of the nearest colour, (H,W) uint8, and whether it is near enough, (H,W) bool.
+
+    image: (3,H,W) in 0..1. table: (N,3), colours in 0..255.
+    """
+    size = image.shape[1:]
+    labels, near = (
+        torch.empty(size.numel(), dtype=kind, device=image.device) for kind in (torch.uint8, torch.bool)
+    )
+    for start in range(0, len(labels), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        levels = 255 * image.flatten(1)[:, part].T
+        number = torch.cdist(levels, table).argmin(1)
+        labels[part] = number
+        near[part] = (levels - table[number]).abs().amax(1) <= COLOUR_TOLERANCE
+    return labels.view(size), near.view(size)

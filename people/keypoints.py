@@ -145,9 +145,10 @@ def read_pose_keypoint(
     """Read a POSE_KEYPOINT value: one Pose per picture, in pixels.
 
     value: a list with one dict per picture, or one bare dict. Bodies of 17 (COCO), 18 (OpenPose) and 25
-    (BODY_25) joints are told apart by their length. Coordinates may be absolute pixels or 0..1; a picture
-    whose present points all lie within 0..1 is read as normalised, and then scaled by the canvas rounded up
-    to a multiple of 64, since the OpenPose preprocessor that writes this form divides by the padded size.
+    (BODY_25) joints are told apart by their length. Coordinates may be absolute pixels or shares of the
+    sides; a body, hand or face whose present points all lie within NORMALISED_UP_TO is read as shares. They
+    are of the canvas rounded up to a multiple of 64 where its shorter side is one, since the OpenPose
+    preprocessor that writes this form divides by the padded size.
     size: (height, width) used where a dict has no canvas size. name: of the input, for errors.
 
     Raises ValueError, naming the picture and the key, for anything else.

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from .boxes import Box
 from .keypoints import Person
 
 LOWEST_FIRST, LARGEST_FIRST, AS_GIVEN = ORDERS = ("lowest first", "largest first", "as given")
@@ -62,12 +63,18 @@ def lay_over(
     """
     done, amount = image.clone(), torch.zeros_like(image[:, :1])
     for number in reversed(range(len(completed))):
-        patch, mask, seen = (each[number : number + 1] for each in (completed, changed, visible > 0.5))
-        patch = patch if colour_match == 0 else matched(patch, mask, image, seen, colour_match)
+        touched = (changed[number, 0] > 0) | (visible[number, 0] > 0.5)
+        if not bool(touched.any()):
+            continue
+        x0, y0, x1, y1 = (int(side) for side in Box.around_mask(touched))
+        here = (slice(None), slice(None), slice(y0, y1), slice(x0, x1))
+        patch, mask = completed[number : number + 1][here], changed[number : number + 1][here]
+        before, below, seen = image[here], done[here], visible[number : number + 1][here] > 0.5
+        patch = patch if colour_match == 0 else matched(patch, mask, before, seen, colour_match)
         mask = torch.where(seen, 0.0, mask)
-        blended = torch.where(mask >= 1, patch, torch.lerp(done, patch, mask))
-        done = torch.where(seen, image, torch.where(mask > 0, blended, done))
-        amount = torch.where(seen, 0.0, torch.maximum(amount, mask))
+        blended = torch.where(mask >= 1, patch, torch.lerp(below, patch, mask))
+        done[here] = torch.where(seen, before, torch.where(mask > 0, blended, below))
+        amount[here] = torch.where(seen, 0.0, torch.maximum(amount[here], mask))
     return done, amount
 
 
@@ -93,7 +100,10 @@ def matched(
 
 
 def _near(mask: torch.Tensor) -> torch.Tensor:
-    return F.max_pool2d(mask.float(), 2 * SEAM_PX + 1, stride=1, padding=SEAM_PX) > 0
+    """(1,1,H,W) bool: pixels of a mask (1,1,H,W), and those up to SEAM_PX beside it."""
+    side = 2 * SEAM_PX + 1
+    across = F.max_pool2d(mask.float(), (1, side), stride=1, padding=(0, SEAM_PX))
+    return F.max_pool2d(across, (side, 1), stride=1, padding=(SEAM_PX, 0)) > 0
 
 
 def _mean(pixels: torch.Tensor, where: torch.Tensor, channel: int) -> float:

@@ -78,7 +78,8 @@ class PointPrompt:
     @property
     def extent(self) -> Box:
         """The box around everything that was said about the person; EMPTY for an empty prompt."""
-        extent = Box.around_points(np.concatenate([self.joints[self.present, :2], _array(self.positive_px)]))
+        points = np.concatenate([self.joints[self.present, :2], _array(self.positive_px)])
+        extent = Box.around_points(points).with_area()  # a box without area would be left out of a union
         for box in (self.roi_box, self.full_box):
             extent = extent if box is None else extent.union(box)
         return extent

@@ -44,8 +44,7 @@ def draw_skeleton(
 
     Args:
         joints: (B, 18, 3) x_px, y_px, confidence in OpenPose-18 order; a joint of confidence <= 0 is not
-            drawn,
-            and neither is a limb with such an end. Points may lie outside the picture.
+            drawn, and neither is a limb with such an end. Points may lie outside the picture.
         height, width: of the picture in pixels.
         hands: (B, 2, 21, 3), left and right, the same way.
         onto: (B, 3, height, width) to draw on a copy of; None is black.
@@ -53,8 +52,11 @@ def draw_skeleton(
     Returns:
         (B, 3, height, width) float32 in 0..1, on the joints' device.
     """
-    black = torch.zeros(joints.shape[0], 3, height, width, device=joints.device)
-    canvas = Canvas(black if onto is None else onto.to(black).clone())
+    if onto is None:
+        onto = torch.zeros(joints.shape[0], 3, height, width, device=joints.device)
+    else:
+        onto = onto.to(joints.device, torch.float32, copy=True)
+    canvas = Canvas(onto)
     radius = line_radius(height, width)
     joints = joints.to(torch.float32)
     for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
@@ -98,8 +100,7 @@ def draw_hand(joints: torch.Tensor, height: int, width: int, thickness: float = 
         joints: (B, 21, 3) x_px, y_px, confidence; drawn as in `draw_skeleton`.
         height, width: of the picture in pixels.
         thickness: factor on the half-width of edges (1 px for a shorter side of 512 px) and the radius of
-            joints
-            (4 px).
+            joints (4 px).
 
     Returns:
         (B, 3, height, width) float32 in 0..1, on the joints' device.

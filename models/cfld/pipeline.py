@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...people.boxes import Box
-from ...people.crops import CropPlan, crop, points_to_crop
+from ...people.crops import CropPlan, crop, points_to_crop, resampled
 from ...people.keypoints import LIMBS, Pose
 from ...people.naming import in_picture
-from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas
+from ...people.skeleton import LIMB_SHADE, PALETTE_18, Canvas, check_canvas
 from ..diffusion.batches import chunks, in_chunks
 from ..diffusion.compose import composite
 from ..diffusion.sampling import Kept, OnStep, check_kept
@@ -136,10 +135,10 @@ def frame(height: int, width: int, aspect: tuple[int, int], side: int) -> CropPl
 
 
 def squared(images: Tensor, aspect: tuple[int, int], side: int) -> Tensor:
-    """Pictures (B,3,H,W) in 0..1 as squares (B,3,side,side), their edges repeated in what is outside."""
-    plan = frame(images.shape[-2], images.shape[-1], aspect, side)
-    own_size = replace(plan, model_width=int(plan.box.width), model_height=int(plan.box.height))
-    return resized(crop(images, own_size), side, side)
+    """Pictures or masks (B,C,H,W) in 0..1 as squares (B,C,side,side), their edges repeated in what is
+    outside.
+    """
+    return crop(images, frame(images.shape[-2], images.shape[-1], aspect, side), "bicubic").clamp(0, 1)
 
 
 def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int) -> Tensor:
@@ -155,8 +154,9 @@ def unsquared(squares: Tensor, aspect: tuple[int, int], height: int, width: int)
     """
     plan = frame(height, width, aspect, squares.shape[-1])
     left, top = -int(plan.box.x0), -int(plan.box.y0)
-    whole = resized(squares, int(plan.box.height), int(plan.box.width))
-    return whole[..., top : top + height, left : left + width]
+    size = int(plan.box.height), int(plan.box.width)
+    kept = slice(top, top + height), slice(left, left + width)
+    return resampled(squares, size, kept, "bicubic").clamp(0, 1)
 
 
 def resized(images: Tensor, height: int, width: int) -> Tensor:
@@ -222,8 +222,7 @@ def repose_images(
 
     Returns:
         Pictures (B,3,H,W) in 0..1 of the size of the poses, and the pose pictures (B,21,P,P). With a
-            reference,
-        pixels where the mask is 0 are its own, bit for bit.
+            reference, pixels where the mask is 0 are its own, bit for bit.
 
     Raises:
         ValueError: as `check_given` and `pose_images`.
@@ -248,11 +247,8 @@ def _repose(
     aspect, kept = model.networks.config.aspect, None
     height, width = given.poses[0].height, given.poses[0].width
     if given.reference is not None and given.mask is not None:
-        mask = squared(given.mask.expand(-1, 3, -1, -1), aspect, model.size)[:, :1]
-        kept = Kept(squared(given.reference, aspect, model.size), mask)
-    made = repose(
-        model, looks(model, given), pose, kept=kept, seed=seed, on_step=on_step, **settings
-    ).cpu()  # fmt: skip
+        kept = Kept(*(squared(each, aspect, model.size) for each in (given.reference, given.mask)))
+    made = repose(model, looks(model, given), pose, kept=kept, seed=seed, on_step=on_step, **settings).cpu()
     image = unsquared(made, aspect, height, width)
     if given.reference is None or given.mask is None:
         return image
@@ -273,7 +269,7 @@ def looks(model: CFLDModel, given: Given) -> Appearance:
 
 def check_given(given: Given) -> None:
     """ValueError, naming the inputs, for a second source without mix or the reverse, a mask without reference
-    or the reverse, an empty mask, and sizes that do not match.
+    or the reverse, an empty mask, sizes that do not match, and poses of a size that no picture has.
     """
     check_mix(given.second, given.mix)
     check_kept(given.reference, given.mask, "editing")
@@ -283,6 +279,7 @@ def check_given(given: Given) -> None:
             f"pose_keypoint has pictures of {len(sizes)} sizes: give those of one size at a time"
         )
     ((height, width),) = sizes
+    check_canvas(height, width)
     for name, value in (("reference", given.reference), ("mask", given.mask)):
         if value is not None and tuple(value.shape[-2:]) != (height, width):
             raise ValueError(

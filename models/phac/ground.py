@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..diffusion.compose import in_box
+
 WHITE = 1.0
 TOLERANCE = 0.1
 """How far a channel of the ground may be from the ground's colour, of 1."""
@@ -73,7 +75,8 @@ def _distance(pixels: Tensor, colour: Tensor) -> Tensor:
 
 
 def _without_holes(mask: Tensor) -> Tensor:
+    """A mask (1,H,W) bool with what it encloses, (1,H,W) float 0 or 1."""
     from scipy.ndimage import binary_fill_holes
 
-    filled = binary_fill_holes(mask[0].cpu().numpy())
+    filled = in_box(mask[0].cpu().numpy(), (1, 1), binary_fill_holes)
     return torch.from_numpy(np.asarray(filled, dtype=np.float32))[None].to(mask.device)

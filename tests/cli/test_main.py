@@ -340,6 +340,14 @@ def test_a_saved_file_is_said_in_place_of_the_bar(monkeypatch):
     assert terminal.getvalue() == f"\r{bar}\r{' ' * len(bar)}\ra.png\n"
 
 
+def test_an_unfinished_bar_makes_room_for_what_went_wrong():
+    terminal = Terminal()
+    with pytest.raises(OSError, match="full"), ProgressLine(terminal) as line:
+        line.report("node 1", 1, 2)
+        raise OSError("full")
+    assert terminal.getvalue().endswith("\r") and not terminal.getvalue().split("\r")[-2].strip()
+
+
 @pytest.mark.parametrize(("chosen", "kept"), [(None, "passive"), ("active", "active")])
 def test_threads_wait_without_spinning_before_torch_is_loaded(chosen, kept):
     code = (

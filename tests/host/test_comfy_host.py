@@ -258,6 +258,13 @@ def test_workflows_pictures_are_put_into_the_input_folder_and_never_over_others(
     assert images.offer_images() == []
 
 
+def test_a_link_that_leads_nowhere_stays_where_it_is(comfyui, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "figura_hand.png").symlink_to(tmp_path / "unplugged" / "hand.png")
+    assert len(images.offer_images()) == 2
+    assert (tmp_path / "in" / "figura_hand.png").is_symlink()
+
+
 def test_an_input_folder_that_cannot_be_written_stops_nothing(comfyui, tmp_path, caplog):
     (tmp_path / "in").write_text("a file in the folder's place")
     assert images.offer_images() == []

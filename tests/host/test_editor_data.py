@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import shutil
 import sys
 import threading
 import types
@@ -376,3 +377,13 @@ def test_a_detector_that_is_unknown_or_not_here_is_said(host):
         people_of({"filename": "me.png", "subfolder": "sub", "detector": ["vitpose"]})
     with pytest.raises(FileNotFoundError, match="vitpose-base-simple/model.safetensors"):
         people_of({"filename": "me.png", "subfolder": "sub", "detector": "vitpose"})
+
+
+def test_a_mini_detector_that_was_trained_anew_is_read_again(tmp_path, monkeypatch):
+    path = shutil.copy(store.MINI_DIR / editor_data.DETECTOR_FILE, tmp_path)
+    own = types.SimpleNamespace(find_model=lambda *named: tmp_path)
+    monkeypatch.setattr(editor_data, "get_host", lambda: own)
+    first = editor_data._detector()
+    assert editor_data._detector() is first
+    os.utime(path, ns=(0, 1))
+    assert editor_data._detector() is not first

@@ -114,8 +114,8 @@ class TestShowFirst:
         host = PlainHost(tmp_path, tmp_path, device="cpu")
         pixels = torch.stack([torch.full((3, 20, 30), 0.8), torch.zeros(3, 20, 30)])
         with use_host(host):
-            entry = show_first(pixels)
-            again = show_first(pixels)
+            (entry,) = show_first(pixels)
+            (again,) = show_first(pixels)
         assert entry == again and (entry["width"], entry["height"], entry["type"]) == (30, 20, "temp")
         shown = Image.open(host.temp_dir() / entry["filename"])
         assert shown.size == (30, 20) and abs(shown.getpixel((5, 5))[0] - 204) < 4
@@ -124,4 +124,17 @@ class TestShowFirst:
     def test_values_that_are_no_colours_are_shown_all_the_same(self, tmp_path, channels):
         with use_host(PlainHost(tmp_path, tmp_path, device="cpu")):
             pixels = torch.tensor([float("nan"), -1.0, 7.0, 0.5]).view(1, 1, 2, 2).expand(1, channels, 2, 2)
-            assert show_first(pixels)["width"] == 2
+            assert show_first(pixels)[0]["width"] == 2
+
+    def test_a_picture_that_no_jpeg_can_hold_is_not_shown(self, tmp_path, caplog):
+        with use_host(PlainHost(tmp_path, tmp_path, device="cpu")):
+            assert show_first(torch.zeros(1, 3, 2, 70_000)) == []
+        assert "70000 x 2 pixels" in caplog.text
+
+    def test_a_temp_folder_that_takes_no_files_does_not_fail_the_node(self, tmp_path, monkeypatch, caplog):
+        host = PlainHost(tmp_path, tmp_path, device="cpu")
+        (tmp_path / "file").write_text("in the way")
+        monkeypatch.setattr(host, "temp_dir", lambda: tmp_path / "file" / "temp")
+        with use_host(host):
+            assert show_first(torch.zeros(1, 3, 8, 8)) == []
+        assert "cannot be shown in the points editor" in caplog.text

@@ -98,6 +98,15 @@ def test_nothing_connected_takes_the_whole_picture_and_pads():
     assert (out - image).abs().mean() < 0.2
 
 
+def test_the_crop_holds_people_of_a_single_joint_too():
+    lone = np.zeros((18, 3), np.float32)
+    lone[0] = (90, 5, 1)
+    both = write_pose_keypoint([Pose((*pose(20, 50).people, Person(lone)), 100, 100)])
+    image = torch.zeros(1, 100, 100, 3)
+    *_, box = FiguraCropPerson().run(image, 64, 64, 0.0, pose_keypoint=both)
+    assert box["x"] + box["width"] > 90 and box["y"] <= 5
+
+
 def test_a_larger_patch_is_stitched_too():
     image = torch.zeros(1, 64, 64, 4)
     _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
@@ -171,3 +180,12 @@ class TestCompare:
     def test_other_sizes(self):
         with pytest.raises(ValueError, match="image_b has 4 x 5 pixels but image_a has 4 x 4"):
             FiguraCompare().run(torch.zeros(1, 4, 4, 3), torch.zeros(1, 5, 4, 3))
+
+
+def test_a_patch_of_another_shape_than_its_crop_is_said(caplog):
+    image = torch.zeros(1, 64, 64, 3)
+    _, _, plans, _, _ = FiguraCropPerson().run(image, 32, 32, 0.0, bounding_box=[0, 0, 32, 32])
+    FiguraStitch().run(image, torch.ones(1, 65, 64, 3), plans)
+    assert not caplog.text
+    FiguraStitch().run(image, torch.ones(1, 64, 128, 3), plans)
+    assert "the patch has 128 x 64 pixels and its crop 32 x 32: it is squashed" in caplog.text

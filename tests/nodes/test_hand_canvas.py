@@ -145,3 +145,10 @@ NOBODY = Pose((), WIDTH, HEIGHT)
 def test_what_does_not_fit_is_refused_by_name(hands, bodies, changes, message):
     with pytest.raises(ValueError, match=message):
         run(hands, bodies, **changes)
+
+
+def test_a_canvas_of_a_size_that_no_picture_has_is_refused_before_it_is_made():
+    body_pose = body(RIGHT)
+    far = Pose(body_pose.people, 2**20, 2**20)
+    with pytest.raises(ValueError, match="correct canvas_width and canvas_height"):
+        run(close_ups(body_pose), [far])

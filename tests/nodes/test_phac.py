@@ -269,3 +269,17 @@ def test_choices_that_do_not_count_with_mini_are_named(
         nodes.FiguraLoadPHAC().run(store.MINI, "openpose.pth", "sd15.safetensors", "better.vae.pt")
     for name in ("prompt_network: openpose.pth", "text_and_vae: sd15.safetensors", "vae: better.vae.pt"):
         assert f"{name} is not used with mini" in caplog.text
+
+
+def test_candidates_of_one_picture_hold_it_once(phac: Any, monkeypatch) -> None:
+    given: list[torch.Tensor] = []
+
+    def taken(model: Any, images: torch.Tensor, masks: torch.Tensor, *others: Any, **settings: Any) -> Any:
+        given.extend([images, masks])
+        return images, torch.zeros(len(images), 4, 8, 8)
+
+    monkeypatch.setattr("figura.nodes.phac.complete_images", taken)
+    image, mask = picture()
+    sample(phac, image, mask, prompt(128, 128), count=3)
+    assert [len(each) for each in given] == [3, 3]
+    assert [each.untyped_storage().nbytes() for each in given] == [image.nbytes, mask.nbytes]

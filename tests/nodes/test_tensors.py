@@ -95,6 +95,8 @@ def test_other_sizes_name_both():
         [[1, 2, 4, 6]],
         [[[1, 2, 4, 6]]],
         np.array([[1, 2, 4, 6]]),
+        list(np.array([1, 2, 4, 6], np.float32)),
+        [list(np.array([1, 2, 4, 6]))],
         torch.tensor([1, 2, 4, 6]),
     ],
 )

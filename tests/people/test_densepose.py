@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from figura.people import densepose
 from figura.people.densepose import (
     COARSE_NAMES,
     COLOUR_MAPS,
@@ -129,3 +130,12 @@ class TestReading:
     def test_another_type_is_told(self):
         with pytest.raises(TypeError, match="FIGURA_DENSEPOSE; got Tensor"):
             read_densepose(torch.zeros(1, 4, 4))
+
+
+@pytest.mark.parametrize("colours", COLOUR_MAPS)
+def test_large_colour_maps_are_read_in_parts(monkeypatch, colours):
+    sizes, distances = [], torch.cdist
+    monkeypatch.setattr(densepose, "AT_ONCE", 7)
+    monkeypatch.setattr(torch, "cdist", lambda x, y: sizes.append(len(x)) or distances(x, y))
+    assert torch.equal(labels_from_colours(paint_labels(EVERY, colours)), EVERY)
+    assert max(sizes) == 7 and sum(sizes) % EVERY.numel() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from figura.people import layering
 from figura.people.keypoints import Person
 from figura.people.layering import (
     AS_GIVEN,
@@ -85,3 +86,18 @@ def test_colours_are_moved_only_so_far_and_not_without_a_seam() -> None:
     assert torch.allclose(done[..., 20:], torch.tensor(LARGEST_SHIFT))
     apart, _ = lay_over(picture(1.0), picture(0.0), region(39, 40), region(0, 2), 1.0)
     assert (apart[..., 39:] == 0).all()
+
+
+def test_of_a_photograph_only_what_the_masks_hold_is_worked_on(monkeypatch) -> None:
+    sizes, pool = [], layering.F.max_pool2d
+    monkeypatch.setattr(
+        layering.F, "max_pool2d", lambda x, *size, **more: sizes.append(x.numel()) or pool(x, *size, **more)
+    )
+    image, drawn = torch.rand(1, 3, 300, 400), torch.rand(1, 3, 300, 400)
+    changed, seen = torch.zeros(2, 1, 1, 300, 400)
+    changed[..., 280:, 390:], seen[..., 270:280, 390:] = 1, 1
+    done, amount = lay_over(image, drawn, changed, seen, 0.5)
+    assert sizes and max(sizes) == 30 * 10
+    assert torch.equal(amount, changed) and torch.equal(done[..., :390], image[..., :390])
+    nothing = torch.zeros(1, 1, 300, 400)
+    assert torch.equal(lay_over(image, drawn, nothing, nothing, 0.5)[0], image)

@@ -35,6 +35,13 @@ def test_given_joints_override_the_detected_ones():
     assert prompt.extent == Box(40, 10, 50, 80)
 
 
+@pytest.mark.parametrize("joints", [{"neck": (8, 9)}, {"neck": (8, 9), "right_hip": (8, 30)}])
+def test_joints_in_one_place_or_line_count_beside_a_box(joints):
+    said = json.loads(text(**{name: {"x": x, "y": y} for name, (x, y) in joints.items()}))
+    prompt = parse_points(json.dumps({**said, "roi_box": [50, 50, 90, 90]}), 100, 100, "pose_roi_box")
+    assert prompt.extent == Box(8, 9, 90, 90)
+
+
 @pytest.mark.parametrize("state", ["given", "proposed", "occluded"])
 def test_only_detected_joints_are_visible(state):
     prompt = parse_points(text(right_knee={"x": 4, "y": 8, "state": state}), 10, 10)

@@ -12,6 +12,7 @@ from figura.models.diffusion.schedulers import SCHEDULERS
 from figura.people.keypoints import LIMBS, Person, Pose
 from figura.people.skeleton import PALETTE_18
 from figura.tests.models.cfld import tiny
+from figura.tests.people.strips import sizes_of_strips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +148,22 @@ def test_a_square_picture_of_the_models_size_is_only_copied() -> None:
     assert torch.equal(images.unsquared(image, (1, 1), 64, 64), image)
 
 
+@pytest.mark.parametrize("size", [(20, 2000), (2000, 20)])
+def test_a_panorama_becomes_a_square_and_back_without_the_whole_frame_round_it(monkeypatch, size) -> None:
+    picture, square = torch.rand(1, 3, *size), torch.rand(1, 3, 32, 32)
+    plan = images.frame(*size, (11, 16), 32)
+    top, left = -int(plan.box.y0), -int(plan.box.x0)
+    framed = picture[..., (torch.arange(plan.box.height) + int(plan.box.y0)).clamp(0, size[0] - 1), :]
+    framed = framed[..., (torch.arange(plan.box.width) + int(plan.box.x0)).clamp(0, size[1] - 1)]
+    whole = images.resized(framed, 32, 32)
+    back = images.resized(square, int(plan.box.height), int(plan.box.width))
+    back = back[..., top : top + size[0], left : left + size[1]]
+    sizes = sizes_of_strips(monkeypatch)
+    assert torch.equal(images.squared(picture, (11, 16), 32), whole)
+    assert torch.equal(images.unsquared(square, (11, 16), *size), back)
+    assert sizes and max(sizes) <= 3 * 32 * 3000 < 3 * plan.box.height * plan.box.width
+
+
 def test_joints_and_pictures_become_square_alike() -> None:
     """A white cell at a joint lands where the joint's heatmap is 1."""
     image, lone = torch.zeros(1, 3, 80, 120), np.zeros((18, 3), np.float32)
@@ -229,6 +246,7 @@ IMAGE, MASK = torch.zeros(1, 3, 64, 44), torch.ones(1, 1, 64, 44)
             "reference has 40 x 64 pixels but pose_keypoint is of 44 x 64",
         ),
         ({"poses": [pose(), pose(32, 32)]}, "pose_keypoint has pictures of 2 sizes"),
+        ({"poses": [Pose(pose().people, 2**20, 2**20)]}, "correct canvas_width and canvas_height"),
     ],
 )
 def test_inputs_that_do_not_go_together_are_named(change: dict, message: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from figura.models.diffusion import compose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import ndimage
 
 
 def brute_force(mask: np.ndarray, vertical: float, horizontal: float) -> np.ndarray:
@@ -125,3 +128,28 @@ def test_cover_takes_every_touched_cell() -> None:
     mask[..., 8, 31] = 1
     cells = compose.cover(mask, (4, 4))
     assert cells.sum() == 1 and cells[0, 0, 1, 3] == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(mask=masks, radius=st.sampled_from([0.5, 1, 1.5, 2, 3, 5]))
+def test_erosion_and_feather_equal_brute_force(mask: np.ndarray, radius: float) -> None:
+    tensor = torch.from_numpy(mask)[None, None].float()
+    left = compose.erode(tensor, radius)[0, 0].numpy()
+    assert np.array_equal(left == 0, brute_force(~mask, radius, radius))
+    soft = compose.feather_inside(tensor, radius)[0, 0].numpy()
+    for y, x in zip(*np.nonzero(mask), strict=True):
+        away = [math.hypot(v - y, u - x) for v, u in zip(*np.nonzero(~mask), strict=True)]
+        assert soft[y, x] == pytest.approx(min(1, min(away, default=math.inf) / (radius + 1)))
+    assert not soft[~mask].any()
+
+
+def test_of_a_small_mask_in_a_photograph_only_the_box_round_it_is_looked_at(monkeypatch) -> None:
+    measured, measure = [], ndimage.distance_transform_edt
+    monkeypatch.setattr(
+        ndimage, "distance_transform_edt", lambda x, **more: measured.append(x.size) or measure(x, **more)
+    )
+    mask = torch.zeros(1, 1, 400, 600)
+    mask[..., 100:120, 580:] = 1
+    assert compose.dilate(mask, 5).sum() > mask.sum() > compose.erode(mask, 5).sum() > 0
+    compose.close_gaps(compose.feather_inside(mask, 3), 4)
+    assert len(measured) == 5 and max(measured) <= 40 * 40

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from figura.models.phac.ground import split_ground
+from figura.models.phac.ground import _without_holes, split_ground
+from scipy import ndimage
 from torch import Tensor
 
 SIDE = 32
@@ -76,3 +77,14 @@ def test_a_transparent_picture_says_nothing_of_its_neighbours_in_the_batch() -> 
         for batch, single in zip(drawn, split_ground(alone), strict=True):
             assert torch.equal(batch[row], single[0])
     assert torch.equal(drawn.person, person_mask().expand(2, -1, -1, -1))
+
+
+def test_holes_are_sought_in_the_box_round_the_person_alone(monkeypatch) -> None:
+    sizes, fill = [], ndimage.binary_fill_holes
+    monkeypatch.setattr(ndimage, "binary_fill_holes", lambda x: sizes.append(x.size) or fill(x))
+    for seed in range(20):
+        mask = torch.rand(1, 9, 12, generator=torch.Generator().manual_seed(seed)) > 0.4
+        mask = torch.nn.functional.pad(mask, (0, 40, 0, 30))  # touches the picture's border, which is no edge
+        assert torch.equal(_without_holes(mask) > 0.5, torch.from_numpy(fill(mask[0].numpy()))[None])
+    assert max(sizes) <= 10 * 13
+    assert not _without_holes(torch.zeros(1, 5, 5, dtype=torch.bool)).any()
