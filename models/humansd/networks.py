@@ -1,8 +1,8 @@
 """HumanSD (Ju, Zeng, Zhao, Wang, Zhang, Xu, ICCV 2023, arXiv 2304.04269): the skeleton beside the noise.
 
 The paper's skeleton picture has the size of the picture to be made, 64 cells a side at 512 px. Mini makes
-128 px out of 16 cells, of which a head or a hand is one; so its skeleton is encoded `pose_scale` times as
-large, and the latents are folded onto the cells (our choice).
+128 px out of 16 cells, of which a head or a hand is one; for the comparison a skeleton may be encoded
+`pose_scale` times as large, its latents folded onto the cells (our choice).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class HumanSD(LatentModel):
         if scale < 1 or found != (channels * (1 + scale**2), channels):
             raise ValueError(
                 f"{name}: the U-Net has {found[0]} input and {found[1]} output channels; HumanSD's has "
-                f"{2 * channels} (latents, pose), or mini's {5 * channels}, and {channels}"
+                f"{2 * channels} (latents, pose) and {channels}"
             )
         super().__init__(networks._replace(unet=with_pose_conv(unet, channels)), name)
         self.cfg, self.released, self.pose_scale = cfg, released, scale

@@ -54,16 +54,16 @@ IN_THREES = 60
 STEPS, CFG = 20, 3.0
 FEWEST_JOINTS = 4
 """With fewer joints nobody counts as found."""
-BASE, CONTROLNET, HUMANSD, COARSE = "base", "controlnet", "humansd", "humansd_coarse"
+BASE, CONTROLNET, HUMANSD, FINE = "base", "controlnet", "humansd", "humansd_fine"
 WITH_CONTROLNET = {CONTROLNET: "humansd_controlnet", "controlnet_attention": "humansd_controlnet_attention"}
 FILES = {
-    BASE: "base", **WITH_CONTROLNET, HUMANSD: "humansd", COARSE: "humansd_coarse",
+    BASE: "base", **WITH_CONTROLNET, HUMANSD: "humansd", FINE: "humansd_fine",
     "loss_plain": "humansd_plain", "loss_paper": "humansd_paper", "loss_official": "humansd_official",
 }  # fmt: skip
 PEERS = (BASE, CONTROLNET, HUMANSD)
 """Those that also draw several people."""
 COMPARED = (
-    (HUMANSD, CONTROLNET), (HUMANSD, COARSE), (COARSE, CONTROLNET), (HUMANSD, "controlnet_attention"),
+    (HUMANSD, CONTROLNET), (FINE, HUMANSD), (FINE, CONTROLNET), (HUMANSD, "controlnet_attention"),
     (CONTROLNET, BASE), (f"{HUMANSD}.three", f"{CONTROLNET}.three"),
     ("loss_paper", "loss_plain"), ("loss_official", "loss_plain"),
 )  # fmt: skip

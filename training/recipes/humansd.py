@@ -1,8 +1,7 @@
 """Recipe humansd: people from skeletons and text, the base U-Net widened by the skeleton's latents.
 
-All weights of the U-Net learn. Mini's skeletons are encoded at FINE times the size of its pictures; the
-recipe humansd_coarse has them at that size, as the paper does and as is done at full size. The recipes
-humansd_paper and humansd_official differ in the loss alone.
+All weights of the U-Net learn. The recipe humansd_fine encodes the skeleton at FINE times the size of the
+picture; humansd_paper and humansd_official differ in the loss alone.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class PosedRecipe(LatentRecipe):
     encodes = ("unoccluded",)
     targets: tuple[str, ...] = TARGETS
     no_pose = NO_POSE
-    pose_scale = FINE
+    pose_scale = 1
     settings = (*LatentRecipe.settings, "no_pose")
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
@@ -79,7 +78,7 @@ class PosedRecipe(LatentRecipe):
 
 class HumanSDRecipe(PosedRecipe):
     """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official".
-    pose_scale: how much larger than mini's pictures the skeletons are encoded.
+    pose_scale: how much larger than the pictures the skeletons are encoded; the paper: as large.
     """
 
     condition = "skeleton"
@@ -91,7 +90,7 @@ class HumanSDRecipe(PosedRecipe):
     )  # fmt: skip
     """The released code's, for each GPU."""
 
-    def __init__(self, name: str = "humansd", loss: str = PLAIN, pose_scale: int = FINE) -> None:
+    def __init__(self, name: str = "humansd", loss: str = PLAIN, pose_scale: int = 1) -> None:
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}; it is one of {', '.join(LOSSES)}")
@@ -101,9 +100,9 @@ class HumanSDRecipe(PosedRecipe):
             self.needs = (*PosedRecipe.needs, "pose_detector")
 
     def at_full_size(self) -> None:
-        """Also pictures as they are, all of them with their skeletons, at the pictures' size."""
+        """Also pictures as they are, all of them with their skeletons."""
         super().at_full_size()
-        self.targets, self.no_pose, self.pose_scale = self.encodes, 0.0, 1
+        self.targets, self.no_pose = self.encodes, 0.0
 
     def prepare_networks(self, init: Mapping[str, Path]) -> None:
         """The pose detector as well, where the loss asks it."""
@@ -160,7 +159,7 @@ class HumanSDRecipe(PosedRecipe):
 
 RECIPES = {
     "humansd": HumanSDRecipe,
-    "humansd_coarse": partial(HumanSDRecipe, "humansd_coarse", pose_scale=1),
+    "humansd_fine": partial(HumanSDRecipe, "humansd_fine", pose_scale=FINE),
     "humansd_plain": partial(HumanSDRecipe, "humansd_plain"),
     "humansd_paper": partial(HumanSDRecipe, "humansd_paper", loss="paper"),
     "humansd_official": partial(HumanSDRecipe, "humansd_official", loss="official"),

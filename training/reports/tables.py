@@ -118,7 +118,7 @@ VARIANTS = {
     "full_sparse": "constraint, no constraint", "sparse_vanilla": "no constraint, cross-attention",
     "base": "text alone, without the pose", "controlnet": "the pose through a ControlNet on the frozen base",
     "controlnet_attention": "a ControlNet, the base's cross-attention learning as well",
-    "humansd": "the pose beside the noise", "humansd_coarse": "the pose's latents at the picture's size",
+    "humansd": "the pose beside the noise", "humansd_fine": "the pose encoded at twice the picture's size",
     "three": "three people in one picture",
     "loss_plain": "plain loss", "loss_paper": "heatmap-guided loss of the paper",
     "loss_official": "heatmap-guided loss of the released code",

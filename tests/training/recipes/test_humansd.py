@@ -11,7 +11,6 @@ import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, load_file, save_module
 from figura.models.diffusion.networks import encode_image, load_unet, load_vae
 from figura.models.humansd.losses import heatmap_guided_loss
-from figura.models.humansd.networks import folded
 from figura.models.perception.pose import PoseConfig, PoseDetector
 from figura.tests.training.toy_runs import file_of_an_exact_resume
 from figura.training.recipes import load_recipe
@@ -40,9 +39,8 @@ def split(toy_data: Path, weights: dict[str, Path]) -> Split:
 
 def test_skeletons_are_encoded_once(toy_data: Path, weights: dict[str, Path], split: Split) -> None:
     people, where = split.train, np.array([3])
-    large = torch.nn.functional.interpolate(people.draw(where), scale_factor=FINE, mode="bilinear")
     with torch.no_grad():
-        expected = encode_image(load_vae(weights["vae"]), large)
+        expected = encode_image(load_vae(weights["vae"]), people.draw(where))
     made = torch.from_numpy(people.skeletons[where].astype(np.float32))
     torch.testing.assert_close(made, expected, atol=0.05, rtol=0.05)
     files = {path: path.stat().st_mtime_ns for path in toy_data.rglob("coco_skeletons*.npy")}
@@ -63,7 +61,7 @@ def test_every_peer_sees_the_same_people_texts_and_gaps(
     first = batches[0]
     for other in batches[1:]:
         assert torch.equal(other["latents"], first["latents"]) and torch.equal(other["texts"], first["texts"])
-    nobody = (first["skeleton"] == folded(split.train.nobody, FINE)).flatten(1).all(1)
+    nobody = (first["skeleton"] == split.train.nobody).flatten(1).all(1)
     black = ~batches[-1]["prompt"].flatten(1).any(1)
     assert torch.equal(nobody, black) and 0 < black.sum() < 10
 
@@ -115,22 +113,24 @@ def test_the_guided_recipes_train_with_the_guided_loss(
     torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-6)
 
 
-def test_at_full_size_skeletons_are_encoded_as_in_the_paper() -> None:
-    recipe = load_recipe("humansd")
-    recipe.at_full_size()
-    assert recipe.pose_scale == load_recipe("humansd_coarse").pose_scale == 1
-
-
-def test_the_coarse_peer_differs_in_the_skeletons_latents_alone(
+def test_the_finer_peer_differs_in_the_skeletons_latents_alone(
     toy_data: Path, weights: dict[str, Path], split: Split
 ) -> None:
-    fine, coarse = load_recipe("humansd"), load_recipe("humansd_coarse")
-    fine.prepare_networks(weights)
-    other = coarse.prepare(toy_data, weights)
-    seen, less = (recipe.batch(each.train, 2, 0, 4) for recipe, each in ((fine, split), (coarse, other)))
+    coarse, fine = load_recipe("humansd"), load_recipe("humansd_fine")
+    coarse.prepare_networks(weights)
+    other = fine.prepare(toy_data, weights)
+    large = torch.nn.functional.interpolate(
+        other.train.draw(np.array([3])), scale_factor=FINE, mode="bilinear"
+    )
+    with torch.no_grad():
+        expected = encode_image(load_vae(weights["vae"]), large)
+    made = torch.from_numpy(other.train.skeletons[[3]].astype(np.float32))
+    torch.testing.assert_close(made, expected, atol=0.05, rtol=0.05)
+    less, seen = (recipe.batch(each.train, 2, 0, 4) for recipe, each in ((coarse, split), (fine, other)))
     assert torch.equal(seen["latents"], less["latents"]) and torch.equal(seen["texts"], less["texts"])
     channels = less["skeleton"].shape[1]
-    assert seen["skeleton"].shape[1] == FINE**2 * channels == coarse.build(weights).config.in_channels * 2
+    assert seen["skeleton"].shape[1] == FINE**2 * channels and coarse.pose_scale == 1
+    assert coarse.build(weights).config.in_channels == 2 * channels
     assert fine.build(weights).config.in_channels == channels * (1 + FINE**2)
 
 
