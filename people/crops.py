@@ -274,8 +274,13 @@ def resampled(
     kept: Sequence[slice] = (slice(None), slice(None)),
     mode: str = "bilinear",
 ) -> torch.Tensor:
-    """Pictures or masks (B,C,H,W) of another (height, width), of which the kept rows and columns alone are
-    given; in RGBA what is transparent lends no colour. mode: as of `crop`.
+    """Pictures or masks of another size; in RGBA what is transparent lends no colour.
+
+    Args:
+        image: (B,C,H,W).
+        size: (height, width) in pixels.
+        kept: which rows and columns of the result are given, two slices.
+        mode: as of `crop`.
     """
     if tuple(image.shape[2:]) == size:
         return image[:, :, kept[0], kept[1]]
