@@ -38,7 +38,8 @@ from ...people.crops import CropPlan, crop_all, plan_crop
 from ..data.augmentation import ViewRange, random_views
 from ..data.coarse_outputs import CoarseOutputs, open_outputs
 from ..data.masks import disturbed
-from ..data.people import sample_indices
+from ..data.people import rows, sample_indices
+from ..data.prompt_images import pose_prompt_images
 from ..run.progress import image_grid
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .invisible_mask import SEGMENTER_REACH_PX, stage_inputs
@@ -110,8 +111,12 @@ class RefinerRecipe(LatentRecipe):
         visible = disturbed(values["visible"], generator, SEGMENTER_REACH_PX)
         if self.mask_net is None:
             raise ValueError("recipe refiner must prepare its data before batches are drawn")
+        joints = rows(data.people.joints, data.first + indices)
+        prompts = pose_prompt_images(joints, data.people.size, generator)
         with torch.autocast("cpu", torch.bfloat16):
-            probability = predict_invisible(self.mask_net, values["occluded"], values["coarse"], visible)
+            probability = predict_invisible(
+                self.mask_net, values["occluded"], values["coarse"], visible, prompts
+            )
         exact = exact_invisible_mask(probability.float())
         complete = data.people.images("complete", data.first + indices)
         return joined(values["occluded"], values["coarse"], complete, visible, exact, generator)

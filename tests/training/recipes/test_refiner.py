@@ -22,7 +22,7 @@ COUNT = 8
 @pytest.fixture(scope="module")
 def files(toy_data: Path, toy_weights: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict:
     torch.manual_seed(0)
-    network = InvisibleMaskUNet(base=8, levels=3, size=64)
+    network = InvisibleMaskUNet(base=8, levels=3, size=64, prompt=True)
     network.head.bias.data.fill_(0.2)
     path = tmp_path_factory.mktemp("mask") / "invisible_mask.safetensors"
     save_module(path, "invisible_mask", network.state_dict(), network.config)
@@ -53,6 +53,24 @@ def test_a_batch_depends_on_seed_and_step_alone(prepared: tuple[RefinerRecipe, S
     first, again, other = (task.batch(data.train, step, 0, COUNT) for step in (4, 4, 5))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["base"], other["base"])
+
+
+def test_its_masks_are_made_as_the_nodes_make_them_from_the_prompt(
+    prepared: tuple[RefinerRecipe, Split], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, data = prepared
+    shown: list[torch.Tensor] = []
+    forward = task.mask_net.forward
+
+    def watched(*pictures: torch.Tensor) -> torch.Tensor:
+        shown.append(pictures[3])
+        return forward(*pictures)
+
+    monkeypatch.setattr(task.mask_net, "forward", watched)
+    for step in range(4):
+        task.batch(data.train, step, 0, COUNT)
+    prompts = torch.cat(shown)
+    assert prompts.shape[1:] == (3, 64, 64) and prompts.flatten(1).amax(1).mean() > 0.5
 
 
 def test_everybody_may_have_coarse_outputs(prepared: tuple[RefinerRecipe, Split]) -> None:
