@@ -102,25 +102,52 @@ class FineMasks(nn.Module):
     """SAM's upscaling from 1/4 to the full side with what the picture shows there: edges, thin limbs.
 
     What it adds at 1/2 and 1/1 begins with zero. in_channels: of the encoder's input; channels: of SAM's
-    upscaling at both sizes; width: of the features at full size, half as many again at 1/2.
+    upscaling at both sizes; width: of the features at full size, half as many again at 1/2; blocks: of
+    `FoldedMasks`, none without.
     """
 
-    def __init__(self, in_channels: int, channels: tuple[int, int], width: int) -> None:
+    def __init__(self, in_channels: int, channels: tuple[int, int], width: int, blocks: int = 0) -> None:
         super().__init__()
         half, full = channels
         self.at_full = nn.Conv2d(in_channels, width, 3, padding=1)
         self.at_half = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
         self.join_half = _join(half + 2 * width, 2 * width, half)
         self.join_full = _join(full + width, width, full)
+        self.folded = FoldedMasks(in_channels, channels, 4 * width, blocks) if blocks else None
 
     def forward(self, upscaling: nn.Sequential, inputs: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         """inputs (N,in_channels,S,S) as the encoder had them, source (N,C,S/4,S/4) -> (N,channels[1],S,S)."""
         full = F.silu(self.at_full(inputs))
         half = F.silu(self.at_half(full))
         x = upscaling[:3](source)
-        x = x + self.join_half(torch.cat([x, half], dim=1))
-        x = upscaling[3:](x)
-        return x + self.join_full(torch.cat([x, full], dim=1))
+        at_half = x + self.join_half(torch.cat([x, half], dim=1))
+        x = upscaling[3:](at_half)
+        x = x + self.join_full(torch.cat([x, full], dim=1))
+        return x if self.folded is None else x + self.folded(inputs, at_half, x)
+
+
+class FoldedMasks(nn.Module):
+    """Corrects masks of full size at their outlines, in residual blocks at 1/2 whose channels hold the pixels
+    of 2x2 squares: as exact as blocks at full size would be, in a quarter of their time.
+
+    What it adds begins with zero. in_channels: of the encoder's input; channels: of SAM's upscaling at 1/2 and
+    1/1; width, blocks: of the blocks.
+    """
+
+    def __init__(self, in_channels: int, channels: tuple[int, int], width: int, blocks: int) -> None:
+        super().__init__()
+        half, full = channels
+        self.first = nn.Conv2d(4 * (in_channels + full) + half, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
+        self.last = _silent(nn.Conv2d(width, 4 * full, 3, padding=1))
+
+    def forward(self, inputs: torch.Tensor, at_half: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """inputs (N,in_channels,S,S), at_half (N,channels[0],S/2,S/2), masks (N,channels[1],S,S), the features
+        from which the masks are made -> what to add to these (N,channels[1],S,S).
+        """
+        folded = F.pixel_unshuffle(torch.cat([inputs, masks], dim=1), 2)
+        x = self.blocks(self.first(torch.cat([folded, at_half], dim=1)))
+        return F.pixel_shuffle(self.last(F.silu(x)), 2)
 
 
 def _join(wide: int, hidden: int, out: int) -> nn.Sequential:

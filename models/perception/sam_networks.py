@@ -47,8 +47,9 @@ class SamConfig:
     """Numbers of a SAM. `stem_widths`, channels at 1/2, 1/4, 1/8, 1/16 of the side, replace the linear patch
     embedding by a convolutional stem with `stem_blocks` residual blocks at 1/16. `prompt_maps`: the prompt
     enters this stem beside the picture, so that each prompt has an embedding of its own. `fine_width`:
-    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone. `hq`: SAM-HQ.
-    `tiny`: the numbers of MobileSAM's image encoder, which takes the place of the ViT.
+    channels of what the picture adds to the masks at full size; 0 is SAM's own upscaling alone.
+    `fine_blocks`: residual blocks that correct the masks' outlines after that. `hq`: SAM-HQ. `tiny`: the
+    numbers of MobileSAM's image encoder, which takes the place of the ViT.
     """
 
     image_size: int = 1024
@@ -72,6 +73,7 @@ class SamConfig:
     stem_blocks: int = 1
     prompt_maps: bool = False
     fine_width: int = 0
+    fine_blocks: int = 0
     hq: bool = False
     tiny: sam_tiny.TinyViTConfig | None = None
 
@@ -97,6 +99,7 @@ MINI = SamConfig(
     stem_blocks=2,
     prompt_maps=True,
     fine_width=12,
+    fine_blocks=3,
 )
 
 
@@ -285,7 +288,8 @@ def _fine_masks(config: SamConfig) -> FineMasks | None:
     if not config.fine_width:
         return None
     channels = 3 + (MAPS if config.prompt_maps else 0)
-    return FineMasks(channels, (config.out_chans // 4, config.out_chans // 8), config.fine_width)
+    upscaled = config.out_chans // 4, config.out_chans // 8
+    return FineMasks(channels, upscaled, config.fine_width, config.fine_blocks)
 
 
 def _prompt_encoder(modeling: ModuleType, config: SamConfig) -> nn.Module:
