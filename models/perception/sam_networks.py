@@ -99,7 +99,7 @@ MINI = SamConfig(
     stem_blocks=2,
     prompt_maps=True,
     fine_width=12,
-    fine_blocks=3,
+    fine_blocks=2,
 )
 
 
