@@ -71,7 +71,7 @@ def load_mini_refiner(folder: str | Path) -> Inpainter:
 def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMaskUNet:
     """U_iv from a file of the kind "invisible_mask", in eval mode; works with pictures of any size."""
     tensors, meta = load_file(path, file_kind="invisible_mask")
-    names = ("base", "levels", "size", "prompt")
+    names = ("base", "levels", "size", "prompt", "widths")
     known = {name: meta["config"][name] for name in names if name in meta["config"]}
     network = built(lambda: InvisibleMaskUNet(**known, operations=operations), tensors, str(path))
     return network.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -49,9 +49,11 @@ class InvisibleMaskUNet(nn.Module):
     """U_iv: (I_ic, I_cc, M_v), with `prompt` I_p as well -> logits of the invisible mask M_iv.
 
     The paper says "lightweight U-Net" and gives no widths. base 32 with 5 levels has 7.8 M parameters, which
-    fits the stated 30 minutes of training on one RTX 3090; base 8 has 0.5 M and is the mini configuration.
+    fits the stated 30 minutes of training on one RTX 3090; mini has five levels of its own widths, 0.7 M.
 
     base: channels of the first level, a multiple of 8 (GroupNorm has 8 groups); each level doubles them.
+    levels: how many there are.
+    widths: channels of each level, multiples of 8, in place of what base and levels say.
     size: side of the square picture that the network works at, in pixels; only a note for the callers, the
         network itself is convolutional and takes any size.
     prompt: whether it sees the prompt picture I_p. The paper's does not (our choice for mini, whose coarse
@@ -64,19 +66,23 @@ class InvisibleMaskUNet(nn.Module):
         levels: int = 5,
         size: int = 256,
         prompt: bool = False,
+        widths: Sequence[int] | None = None,
         operations: Any = nn,
     ) -> None:
         super().__init__()
-        if base < NORM_GROUPS or base % NORM_GROUPS:
+        widths = [base * 2**level for level in range(levels)] if widths is None else list(widths)
+        if any(width < NORM_GROUPS or width % NORM_GROUPS for width in widths):
             raise ValueError(
-                f"InvisibleMaskUNet: base is {base}; a positive multiple of {NORM_GROUPS} is needed."
+                f"InvisibleMaskUNet: its levels have {widths} channels; positive multiples of {NORM_GROUPS} are "
+                "needed: change base or widths."
             )
-        if levels < 2:
-            raise ValueError(f"InvisibleMaskUNet: levels is {levels}; at least 2 are needed.")
-        self.config = {"base": base, "levels": levels, "size": size}
+        if len(widths) < 2:
+            raise ValueError(f"InvisibleMaskUNet: levels is {len(widths)}; at least 2 are needed.")
+        self.config: dict[str, Any] = {"base": widths[0], "levels": len(widths), "size": size}
         if prompt:
             self.config["prompt"] = True
-        widths = [base * 2**level for level in range(levels)]
+        if widths != [widths[0] * 2**level for level in range(len(widths))]:
+            self.config["widths"] = widths
         channels = INPUT_CHANNELS + (PROMPT_CHANNELS if prompt else 0)
         self.stem = ConvBlock(channels, widths[0], operations)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))

@@ -257,6 +257,11 @@ class TestMetadata:
             (load_amodal_mask, "amodal_mask", {"channels": [4096] * 4, "size": 4096}),
             (load_mask_net, "invisible_mask", {"base": 4096, "levels": 4}),
             (load_mask_net, "invisible_mask", {"levels": 400}),
+            (load_mask_net, "invisible_mask", {"widths": [8, 1 << 40]}),
+            (load_mask_net, "invisible_mask", {"widths": ["a", None]}),
+            (load_mask_net, "invisible_mask", {"widths": "thin"}),
+            (load_mask_net, "invisible_mask", {"widths": []}),
+            (load_sam, "sam", {"fine_width": 12, "fine_blocks": 1 << 40}),
             (load_networks, "pocold", {"channels": [4096] * 4}),
         ],
     )

@@ -32,7 +32,7 @@ from ..data.prompt_images import box_prompt_images, pose_prompt_images
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
-BASE = 8
+WIDTHS = 16, 32, 64, 64, 128
 SEGMENTER_REACH_PX, SPILL_PX = 3, 12
 VIEWS = ViewRange(scale=(0.7, 1.5), degrees=10.0, shift=0.1, unchanged=0.4)
 TRUE_PERSON = 0.25
@@ -68,8 +68,8 @@ class InvisibleMaskRecipe(BaseRecipe):
         return data
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """A fresh mask network of 0.5 M parameters, which sees the prompt picture."""
-        return InvisibleMaskUNet(base=BASE, size=self.size, prompt=True)
+        """A fresh mask network of 0.7 M parameters, which sees the prompt picture."""
+        return InvisibleMaskUNet(size=self.size, prompt=True, widths=WIDTHS)
 
     def batch(self, data: CoarseOutputs, step: int, seed: int, batch_size: int) -> Batch:
         """I_ic, I_cc, I_p and the target, moved and mirrored alike; M_v as imprecise as a segmenter's."""

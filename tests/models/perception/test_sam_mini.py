@@ -1,12 +1,14 @@
 """The prompt as pictures, a stem that sees them, fine masks; the shipped mini SAM obeys its points."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, prompt_logits, visible_mask
-from figura.models.perception.sam_mini import MAPS, ConvStem, prompt_maps
-from figura.models.perception.sam_networks import MINI, build_sam, load_sam
+from figura.models.perception.sam_mini import MAPS, ConvStem, FineMasks, prompt_maps
+from figura.models.perception.sam_networks import FILE_KIND, MINI, build_sam, load_sam
 from figura.models.store import mini_files
 from figura.people.synthetic import render_people
 
@@ -24,7 +26,9 @@ def maps_of(
 def randomised(sam: torch.nn.Module) -> torch.nn.Module:
     """The layers that begin with zero, so that they say something."""
     torch.manual_seed(1)
-    for layer in (sam.image_encoder.patch_embed.prompt, sam.fine.join_half[-1], sam.fine.join_full[-1]):
+    fine = sam.fine
+    ends = fine.join_half[-1], fine.join_full[-1], fine.folded.last
+    for layer in (sam.image_encoder.patch_embed.prompt, *ends):
         torch.nn.init.normal_(layer.weight, std=0.1)
     return sam
 
@@ -71,6 +75,34 @@ def test_weights_without_prompt_maps_and_fine_masks_go_on_as_they_were() -> None
     with torch.no_grad():
         for found, expected in zip(prompt_logits(wide, *prompt), prompt_logits(plain, *prompt), strict=True):
             torch.testing.assert_close(found, expected)
+
+
+def test_blocks_that_correct_outlines_begin_with_nothing_and_then_see_each_pixel_of_the_picture() -> None:
+    torch.manual_seed(0)
+    without, folded = (FineMasks(3, (16, 8), 12, blocks) for blocks in (0, 2))
+    folded.load_state_dict(without.state_dict(), strict=False)
+    upscaling = build_sam(MINI).mask_decoder.output_upscaling
+    inputs, source = torch.rand(1, 3, 32, 32), torch.rand(1, 64, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(folded(upscaling, inputs, source), without(upscaling, inputs, source))
+        torch.nn.init.normal_(folded.folded.last.weight, std=0.1)
+        found, at_half = folded(upscaling, inputs, source), torch.rand(1, 16, 16, 16)
+        assert found.shape == (1, 8, 32, 32)
+        masks = torch.rand(1, 8, 32, 32)
+        first = folded.folded(inputs, at_half, masks)
+        for row, column in ((0, 0), (7, 4), (31, 30)):
+            other = inputs.clone()
+            other[..., row, column] += 1
+            changed = (folded.folded(other, at_half, masks) - first).abs().amax(dim=1)[0]
+            assert changed[row, column] > 0
+
+
+def test_files_without_such_blocks_load_as_they_were(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    before = build_sam(replace(MINI, fine_blocks=0))
+    config = {name: value for name, value in config_to_metadata(MINI).items() if name != "fine_blocks"}
+    path = save_module(tmp_path / "sam.safetensors", FILE_KIND, before.state_dict(), config)
+    assert load_sam(path).fine.folded is None
 
 
 def test_points_of_either_sign_and_boxes_reach_the_image_encoder(mini: torch.nn.Module) -> None:

@@ -9,7 +9,7 @@ import torch
 from figura.models.diffusion import networks
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.phac import checkpoint
-from figura.models.phac.networks import PHACModel
+from figura.models.phac.networks import InvisibleMaskUNet, PHACModel
 from figura.tests.nodes import phac_helpers as helpers
 
 
@@ -106,6 +106,16 @@ def test_a_change_of_another_backbone_is_refused(folder: Path, tmp_path: Path) -
 def test_a_missing_family_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="figura train phac"):
         checkpoint.load_mini_phac(tmp_path)
+
+
+def test_a_mask_network_comes_back_with_its_own_widths_and_prompt(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = InvisibleMaskUNet(widths=(16, 16, 24), size=32, prompt=True).eval()
+    path = save_module(tmp_path / "m.safetensors", "invisible_mask", network.state_dict(), network.config)
+    loaded = checkpoint.load_mask_net(path)
+    assert loaded.config == network.config
+    for name, value in loaded.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[name], rtol=1e-3, atol=1e-4)
 
 
 def test_a_file_of_another_kind_is_named(folder: Path) -> None:

@@ -30,6 +30,17 @@ def test_parameter_counts_are_those_of_the_reference(base: int, low: float, high
     assert low < sum(p.numel() for p in network.parameters()) < high
 
 
+def test_widths_that_are_given_are_each_levels_own_and_doubled_ones_are_no_other_network() -> None:
+    own = InvisibleMaskUNet(widths=(16, 16, 24)).eval()
+    assert [own.stem.conv2.out_channels, *(block.conv2.out_channels for block in own.down)] == [16, 16, 24]
+    assert own.config == {"base": 16, "levels": 3, "size": 256, "widths": [16, 16, 24]}
+    again = InvisibleMaskUNet(**own.config).eval()
+    again.load_state_dict(own.state_dict())
+    with torch.no_grad():
+        assert torch.equal(again(*inputs(1, 16, 24)), own(*inputs(1, 16, 24)))
+    assert InvisibleMaskUNet(widths=(8, 16, 32)).config == tiny().config
+
+
 def test_takes_seven_channels() -> None:
     assert tiny().stem.conv1.in_channels == 7
 
@@ -84,6 +95,12 @@ def test_layers_come_from_the_operations_that_were_given() -> None:
 def test_impossible_sizes_are_refused(base: int, levels: int) -> None:
     with pytest.raises(ValueError, match="InvisibleMaskUNet"):
         InvisibleMaskUNet(base=base, levels=levels)
+
+
+@pytest.mark.parametrize("widths", [(8,), (8, 12), (8, 0), ()])
+def test_impossible_widths_are_refused(widths: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="InvisibleMaskUNet"):
+        InvisibleMaskUNet(widths=widths)
 
 
 def test_the_mask_channel_of_public_weights_holds_zeros_and_ones_alone() -> None:
