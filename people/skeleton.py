@@ -71,13 +71,12 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
     """
     height, width = max(pose.height for pose in poses), max(pose.width for pose in poses)
     check_canvas(height, width)
-    images = []
-    for pose in poses:
-        canvas = Canvas(torch.zeros(1, 3, height, width))
+    images = torch.zeros(len(poses), 3, height, width)
+    for image, pose in zip(images, poses, strict=True):
         for person in pose.people:
-            _draw_body(canvas, torch.from_numpy(person.body)[None].float(), line_radius(height, width))
-        images.append(canvas.pixels)
-    return torch.cat(images)
+            body = torch.from_numpy(person.body)[None].float()
+            _draw_body(Canvas(image[None]), body, line_radius(height, width))
+    return images
 
 
 def check_canvas(height: int, width: int) -> None:
