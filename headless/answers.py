@@ -34,15 +34,18 @@ def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:
     return problems or f"the server refused the graph: {text}"
 
 
-def event_of(text: Any) -> Any:
-    """What a message of the websocket says; None for a preview, and for what is no JSON."""
+def event_of(text: Any) -> dict[str, Any]:
+    """What a message of the websocket says; nothing for a preview, and for what is no JSON object."""
     if not isinstance(text, str):
-        return None
+        return {}
     try:
-        return json.loads(text)
+        event = json.loads(text)
     except (ValueError, RecursionError):
-        log.debug("passed over an event that is no JSON: %s", shown(text))
-        return None
+        event = None
+    if isinstance(event, dict):
+        return event
+    log.debug("passed over an event that is no JSON object: %s", shown(text))
+    return {}
 
 
 def steps_of(data: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -54,9 +57,9 @@ def steps_of(data: Mapping[str, Any]) -> tuple[int, int] | None:
         return None
 
 
-def is_of(event: Any, prompt_id: str) -> bool:
+def is_of(event: Mapping[str, Any], prompt_id: str) -> bool:
     """Whether an event of the websocket speaks of that run."""
-    data = event.get("data") if isinstance(event, dict) else None
+    data = event.get("data")
     return isinstance(data, dict) and data.get("prompt_id") == prompt_id
 
 

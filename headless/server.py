@@ -229,7 +229,7 @@ class ComfyServer:
                 message = await socket.receive(timeout=LISTEN)
             if message is not None and message.type.name in ("CLOSE", "CLOSING", "CLOSED", "ERROR"):
                 return False
-            event = event_of(message.data) if message is not None else None
+            event = event_of(message.data) if message is not None else {}
             if is_of(event, run.prompt_id):
                 run.heard = time.monotonic()
                 if self._is_end(event, run):
