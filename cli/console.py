@@ -78,5 +78,5 @@ class ProgressLine:
 
 def bar(name: str, done: int, total: int) -> str:
     """'name [#####-----] 5/10'."""
-    filled = BAR_WIDTH * min(done, total) // max(total, 1)
+    filled = BAR_WIDTH * max(min(done, total), 0) // max(total, 1)
     return f"{name} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {done}/{total}"

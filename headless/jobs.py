@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import re
+import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -330,14 +331,22 @@ def _for_image(graph: Graph, loader: str, path: Path, several: bool, name: str) 
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names, with -2, -3 ... behind those that came before; none that another one has already."""
-    taken, result = set(names), []
+    """The names, with -2, -3 ... behind those that came before; none that another one has already, on no file
+    system.
+    """
+    taken, result = set(map(_folded, names)), []
     used: dict[str, int] = {}
     for name in names:
-        used[name] = used.get(name, 0) + 1
+        same = _folded(name)
+        used[same] = used.get(same, 0) + 1
         unique = name
-        while used[name] > 1 and (unique := f"{name}-{used[name]}") in taken:
-            used[name] += 1
-        taken.add(unique)
+        while used[same] > 1 and _folded(unique := f"{name}-{used[same]}") in taken:
+            used[same] += 1
+        taken.add(_folded(unique))
         result.append(unique)
     return result
+
+
+def _folded(name: str) -> str:
+    """The same for names that are one on file systems that know no case, or no accents of two characters."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

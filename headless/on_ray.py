@@ -66,9 +66,10 @@ def run_on_ray(jobs: Sequence[Job], output: Path, cluster: Cluster, report: Repo
 
 def payload(job: Job) -> tuple[Graph, dict[str, bytes]]:
     """A job's graph with its pictures by file name, and the pictures' bytes by that name."""
-    graph, pictures = copy.deepcopy(job.graph), {}
+    graph, pictures = copy.deepcopy(job.graph), dict[str, bytes]()
     for node_id, path in pictures_of(job):
-        name = path.name if path.name not in pictures else f"{node_id}_{path.name}"
+        taken = {name.casefold() for name in pictures}  # a worker's file system may know no case
+        name = path.name if path.name.casefold() not in taken else f"{node_id}_{path.name}"
         try:
             pictures[name] = path.read_bytes()
         except OSError as error:  # gone meanwhile: the loader in the worker names it

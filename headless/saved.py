@@ -64,9 +64,11 @@ class Saved:
         for index, (subfolder, name, content) in enumerate(made):
             if unfinished and (self.output / names[index]).is_file():
                 continue  # a killed run came as far as this
-            write = partial(_fill, content)
+            write, tried = partial(_fill, content), list(names)
             while not write_new(self.output / names[index], write):
-                names[index] = free_name(self.output, subfolder, name, names)
+                # A file system without case may have it under a name that is not found by this one.
+                names[index] = free_name(self.output, subfolder, name, tried)
+                tried.append(names[index])
                 self._note(job, names)
         return [self.output / name for name in names]
 

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from ..host import Cancelled
 from ..models.sentences import message_of
-from .graph import Graph, GraphError, Problem
+from .answers import class_of, event_of, is_of, refusal, steps_of
+from .graph import Graph, GraphError
 from .jobs import as_text
 from .runner import NodeError
 from .shown import shown_files
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 Report = Callable[[str, int, int], None]
 ANSWER, LISTEN = 60.0, 30.0
-"""Seconds that an answer may take to begin, and without an event after which the server is asked."""
+"""Seconds that an answer may take to begin, and without an event of a run after which the server is asked."""
 REQUEST = 600.0
 """Seconds of a whole request."""
 PATIENCE = 1800.0
@@ -65,12 +66,13 @@ class FileRefused(ValueError):
 
 @dataclass
 class _Run:
-    """A run on a server, and when there was last a word of it."""
+    """A run on a server, when there was last a word of it, and when the server was last asked after it."""
 
     prompt_id: str
     graph: Graph
     report: Report
     heard: float = field(default_factory=time.monotonic)
+    asked: float = field(default_factory=time.monotonic)
 
 
 class ComfyServer:
@@ -114,7 +116,8 @@ class ComfyServer:
 
         Raises GraphError when the server refuses the graph, NodeError when a node fails, Cancelled when
         somebody stops it there, ServerGone when the server cannot be reached again, ServerFault for an answer
-        without sense and for a run of which nothing is heard. Cancelling this task stops the run.
+        without sense and for a run of which nothing is heard. Events without sense are passed over: whether
+        the run has ended is asked as well. Cancelling this task, and any error here, stops the run.
         """
         async with contextlib.AsyncExitStack() as stack:
             socket = await self._persist(lambda: stack.enter_async_context(self._listening()))
@@ -127,11 +130,13 @@ class ComfyServer:
                     if await self._has_ended(run):
                         break
                 return await self._outputs(run)
-            except (asyncio.CancelledError, ServerFault):
-                await self._stop(run.prompt_id)
-                raise
             except ServerGone as error:
                 error.begun = True
+                raise
+            except (NodeError, Cancelled):  # it has ended there
+                raise
+            except (asyncio.CancelledError, Exception):
+                await self._stop(run.prompt_id)
                 raise
 
     async def upload(self, path: Path) -> str:
@@ -219,22 +224,24 @@ class ComfyServer:
     async def _hears_end(self, socket: Any, run: _Run) -> bool:
         """Listen until the run has ended; False when the connection breaks before."""
         while True:
-            try:
+            message = None
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                 message = await socket.receive(timeout=LISTEN)
-            except (TimeoutError, asyncio.TimeoutError):
-                if await self._has_ended(run):
-                    return True
-                continue
-            if message.type.name in ("CLOSE", "CLOSING", "CLOSED", "ERROR"):
+            if message is not None and message.type.name in ("CLOSE", "CLOSING", "CLOSED", "ERROR"):
                 return False
-            if isinstance(message.data, str):
-                event = json.loads(message.data)
+            event = event_of(message.data) if message is not None else {}
+            if is_of(event, run.prompt_id):
+                run.heard = time.monotonic()
                 if self._is_end(event, run):
                     return True
-                run.heard = time.monotonic() if _is_of(event, run.prompt_id) else run.heard
+            # Others' events, such as a monitor's every second, say nothing of the run.
+            silent = time.monotonic() - max(run.heard, run.asked) >= LISTEN
+            if (message is None or silent) and await self._has_ended(run):
+                return True
 
     async def _has_ended(self, run: _Run) -> bool:
         """Ask after a run when no event tells. ServerFault for one that is unknown, or silent too long."""
+        run.asked = time.monotonic()
         state = await self._state(run.prompt_id)
         if state == "pending":
             run.heard = time.monotonic()
@@ -251,15 +258,12 @@ class ComfyServer:
         return "ended" if prompt_id in await self._json("GET", f"/history/{prompt_id}") else "unknown"
 
     def _is_end(self, event: Mapping[str, Any], run: _Run) -> bool:
-        """Pass one event on; True when the run is over and its history written."""
-        if not _is_of(event, run.prompt_id):
-            return False
+        """Pass one event of the run on; True when the run is over and its history written."""
         data = event["data"]
         event_type, node_id = event.get("type"), str(data.get("node"))
-        if event_type == "progress":
-            run.report(
-                f"node {node_id} ({_class_of(run.graph, node_id)})", int(data["value"]), int(data["max"])
-            )
+        steps = steps_of(data) if event_type == "progress" else None
+        if steps is not None:
+            run.report(f"node {node_id} ({class_of(run.graph, node_id)})", *steps)
         self._raise_failure(event_type, data)
         return event_type == "executing" and data.get("node") is None
 
@@ -357,34 +361,3 @@ def without_user(text: str) -> str:
     'http://example.org:8188 cannot be reached'
     """
     return re.sub(r"(^|//)[^/\s]*@", r"\1", text)
-
-
-def refusal(answer: Mapping[str, Any], graph: Graph) -> list[Problem] | str:
-    """What a server said against a graph, as problems with node and input where it named them."""
-    problems = [
-        Problem(
-            str(node_id),
-            str(node.get("class_type", _class_of(graph, str(node_id)))),
-            str((error.get("extra_info") or {}).get("input_name", "")),
-            f"{error.get('message', '')}: {error.get('details', '')}".strip(": "),
-        )
-        for node_id, node in (answer.get("node_errors") or {}).items()
-        for error in node.get("errors", [])
-    ]
-    error = answer.get("error", answer)
-    text = (
-        f"{error.get('message', '')} {error.get('details', '')}".strip()
-        if isinstance(error, dict)
-        else str(error)
-    )
-    return problems or f"the server refused the graph: {text}"
-
-
-def _is_of(event: Any, prompt_id: str) -> bool:
-    """Whether an event of the websocket speaks of that run."""
-    data = event.get("data") if isinstance(event, dict) else None
-    return isinstance(data, dict) and data.get("prompt_id") == prompt_id
-
-
-def _class_of(graph: Graph, node_id: str) -> str:
-    return str(graph.get(node_id, {}).get("class_type", "?"))

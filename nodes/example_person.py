@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..host import get_host
 from ..people.densepose import DensePose
 from ..people.keypoints import write_pose_keypoint
 from ..people.synthetic import BACKGROUNDS, HELD_OUT_FIRST_SEED, SCENE, VIEWS, WHOLE
@@ -99,17 +101,28 @@ class FiguraExamplePerson:
                     },
                 ),
             },
+            "hidden": {"unique_id": "UNIQUE_ID"},
         }
 
     def run(
-        self, seed: int, size: int, occlusion: float, view: str = WHOLE, background: str = SCENE
+        self,
+        seed: int,
+        size: int,
+        occlusion: float,
+        view: str = WHOLE,
+        background: str = SCENE,
+        unique_id: str | None = None,
     ) -> tuple[Any, ...]:
-        from ..people.synthetic import render_people
+        from ..people.synthetic import PARTS, render_people
 
-        person = render_people([seed], size, occlusion=occlusion, view=view, background=background)
-        other = render_people(
-            [seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view, background=background
+        step = _stepper(2 * PARTS, unique_id)
+        person = render_people(
+            [seed], size, occlusion=occlusion, view=view, background=background, on_part=step
         )
+        other = render_people(
+            [seed], size, pose_seeds=[_other_pose(seed)], occlusion=0.0, view=view, background=background,
+            on_part=lambda done: step(PARTS + done),
+        )  # fmt: skip
         return (
             bchw_to_image(person.occluded),
             bchw_to_image(person.complete),
@@ -122,6 +135,15 @@ class FiguraExamplePerson:
             _pose_value(other),
             DensePose(other.densepose_i, other.densepose_uv),
         )
+
+
+def _stepper(total: int, unique_id: str | None) -> Callable[[int], None]:
+    """Moves the node's bar and stops when the user cancels; outside a graph, as for the editor, it does
+    neither: whoever cancels means the graph that runs meanwhile.
+    """
+    if unique_id is None:
+        return lambda done: None
+    return get_host().progress(total, unique_id).step
 
 
 def _other_pose(seed: int) -> int:

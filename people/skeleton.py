@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import torch
 
+from .bands import SMALL_PX, Window, bands_along
 from .keypoints import HAND_EDGES, LIMBS, Pose
 
 PALETTE_18 = (
@@ -55,14 +56,9 @@ def draw_skeleton(
     if onto is None:
         onto = torch.zeros(joints.shape[0], 3, height, width, device=joints.device)
     else:
-        onto = onto.to(joints.device, torch.float32, copy=True)
+        onto = onto.to(joints.device, torch.float32, copy=True, memory_format=torch.contiguous_format)
     canvas = Canvas(onto)
-    radius = line_radius(height, width)
-    joints = joints.to(torch.float32)
-    for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
-        canvas.ellipse(joints[:, start], joints[:, end], radius, _rgb(colour, LIMB_SHADE))
-    for index, colour in enumerate(PALETTE_18):
-        canvas.disc(joints[:, index], radius, _rgb(colour))
+    _draw_body(canvas, joints.to(torch.float32), line_radius(height, width))
     if hands is not None:
         for side in hands.to(torch.float32).unbind(1):
             _draw_hand(canvas, side, min(height, width) / 512)
@@ -75,13 +71,12 @@ def draw_poses(poses: Sequence[Pose]) -> torch.Tensor:
     """
     height, width = max(pose.height for pose in poses), max(pose.width for pose in poses)
     check_canvas(height, width)
-    images = []
-    for pose in poses:
-        image = torch.zeros(1, 3, height, width)
+    images = torch.zeros(len(poses), 3, height, width)
+    for image, pose in zip(images, poses, strict=True):
         for person in pose.people:
-            image = draw_skeleton(torch.from_numpy(person.body)[None], height, width, onto=image)
-        images.append(image)
-    return torch.cat(images)
+            body = torch.from_numpy(person.body)[None].float()
+            _draw_body(Canvas(image[None]), body, line_radius(height, width))
+    return images
 
 
 def check_canvas(height: int, width: int) -> None:
@@ -113,6 +108,13 @@ def draw_hand(joints: torch.Tensor, height: int, width: int, thickness: float = 
 def line_radius(height: int, width: int) -> float:
     """Half the thickness of the lines of a prompt picture of this size, in pixels."""
     return max(RADIUS_AT_512 * min(height, width) / 512, MIN_RADIUS_PX)
+
+
+def _draw_body(canvas: Canvas, joints: torch.Tensor, radius: float) -> None:
+    for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
+        canvas.ellipse(joints[:, start], joints[:, end], radius, _rgb(colour, LIMB_SHADE))
+    for index, colour in enumerate(PALETTE_18):
+        canvas.disc(joints[:, index], radius, _rgb(colour))
 
 
 def _draw_hand(canvas: Canvas, hand: torch.Tensor, scale: float, thickness: float = 1.0) -> None:
@@ -168,14 +170,29 @@ class Canvas:
         direction: torch.Tensor,
         colour: Colour,
     ) -> None:
-        index = self._window(centre, half_length, present)
-        if index is None:
+        places = self._window(centre, half_length, present)
+        if places is None:
             return
-        rows, columns = index
-        x = columns + 0.5 - centre[:, 0, None]
-        y = rows + 0.5 - centre[:, 1, None]
-        coverage = _ellipse_coverage(x, y, half_length, half_width, direction) * present[:, None, None]
-        self._blend(rows, columns, coverage, colour)
+        rows, columns = places
+        if rows.shape[1] * columns.shape[1] <= SMALL_PX:
+            coverage = _ellipse_coverage(rows, columns, centre, half_length, half_width, direction)
+            self._blend(rows, columns, coverage * present[:, None, None], colour)
+            return
+        for index in present.nonzero().flatten().tolist():
+            one = slice(index, index + 1)
+            (top, bottom), (left, right) = rows[index, [0, -1]].tolist(), columns[index, [0, -1]].tolist()
+            window = Window(top, bottom + 1, left, right + 1)
+            ellipse = centre[one], half_length[one], half_width[one], direction[one]
+            Canvas(self.pixels[one])._paint_bands(_reached(*ellipse, window), ellipse, colour)
+
+    def _paint_bands(
+        self, parts: Iterable[Window], ellipse: tuple[torch.Tensor, ...], colour: Colour
+    ) -> None:
+        device = self.pixels.device
+        for part in parts:
+            rows = torch.arange(part.top, part.bottom, device=device)[None]
+            columns = torch.arange(part.left, part.right, device=device)[None]
+            self._blend(rows, columns, _ellipse_coverage(rows, columns, *ellipse), colour)
 
     def _blend(
         self, rows: torch.Tensor, columns: torch.Tensor, coverage: torch.Tensor, colour: Colour
@@ -208,18 +225,39 @@ class Canvas:
         return rows, columns
 
 
+def _reached(
+    centre: torch.Tensor,
+    half_length: torch.Tensor,
+    half_width: torch.Tensor,
+    direction: torch.Tensor,
+    window: Window,
+) -> Iterator[Window]:
+    """The parts of a window that an ellipse, the only one of its batch, covers by `_ellipse_coverage`."""
+    (x, y), (cos, sin) = centre[0].tolist(), direction[0].tolist()
+    long, short = float(half_length), float(half_width)
+    # The estimated distance is never less than that many half-widths: beyond half a pixel nothing is covered.
+    grown = 1 + 0.5 / short
+    rounding = 1e-6 * (long + abs(x) + abs(y))
+    along = long * grown * cos, long * grown * sin
+    ends = (x - along[0], y - along[1]), (x + along[0], y + along[1])
+    return bands_along(*ends, short * grown + rounding, window)
+
+
 def _ellipse_coverage(
-    x: torch.Tensor,
-    y: torch.Tensor,
+    rows: torch.Tensor,
+    columns: torch.Tensor,
+    centre: torch.Tensor,
     half_length: torch.Tensor,
     half_width: torch.Tensor,
     direction: torch.Tensor,
 ) -> torch.Tensor:
-    """How much of each pixel an ellipse covers: (B, h, w) from pixel-centre offsets x (B, w) and y (B, h).
+    """How much of each pixel of rows (B, h) and columns (B, w) an ellipse covers: (B, h, w).
 
     The signed distance to the edge is taken to first order, f / |grad f| of f = |p / half-axes| - 1, and a
     pixel counts as covered in proportion to that distance over one pixel.
     """
+    x = columns + 0.5 - centre[:, 0, None]
+    y = rows + 0.5 - centre[:, 1, None]
     cos, sin = direction[:, 0, None], direction[:, 1, None]
     long, short = half_length[:, None], half_width[:, None]
     u = (x * (cos / long))[:, None, :] + (y * (sin / long))[:, :, None]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from .bands import Window, bands_along
 from .keypoints import Person, Pose, coco17_from_body18
 from .skeleton import check_canvas
 
@@ -96,12 +97,11 @@ def _draw_limb(
     height, width = canvas.shape[:2]
     left, top = (max(math.ceil(low - radius), 0) for low in np.minimum(start, end))
     right, bottom = (math.floor(high + radius) + 1 for high in np.maximum(start, end))
-    right, bottom = min(right, width), min(bottom, height)
-    if left >= right or top >= bottom:
-        return
-    x = np.arange(left, right)[None, :] - start[0]
-    y = np.arange(top, bottom)[:, None] - start[1]
+    window = Window(top, min(bottom, height), left, min(right, width))
     along = end - start
-    share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
-    distance = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
-    canvas[top:bottom, left:right][distance <= radius**2] = colour
+    for part in bands_along((start[0], start[1]), (end[0], end[1]), radius, window):
+        x = np.arange(part.left, part.right)[None, :] - start[0]
+        y = np.arange(part.top, part.bottom)[:, None] - start[1]
+        share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
+        distance = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
+        canvas[part.top : part.bottom, part.left : part.right][distance <= radius**2] = colour

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
+from .bands import Window, bands_along
 from .keypoints import HAND_EDGES, LIMBS
 from .skeleton import HAND_JOINT_COLOUR, LIMB_SHADE, PALETTE_18
 
@@ -89,37 +91,47 @@ def _limb(
     centre, along = np.trunc((start + end) / 2), start - end
     half_length = int(math.hypot(*along) / 2)
     angle = math.radians(int(math.degrees(math.atan2(along[1], along[0]))))
-    window, x, y = _window(canvas, centre, centre, max(half_length, radius) + 1)
-    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-    inside = (u / (half_length + EDGE_PX)) ** 2 + (v / (radius + EDGE_PX)) ** 2 <= 1
-    window[inside] = colour
+    cos, sin = math.cos(angle), math.sin(angle)
+    window = _window(canvas, centre, centre, max(half_length, radius) + 1)
+    half = (half_length + EDGE_PX) * np.array([cos, sin])
+    for part in _bands(centre - half, centre + half, radius + EDGE_PX, window):
+        x, y = _places(part, centre)
+        u, v = x * cos + y * sin, y * cos - x * sin
+        inside = (u / (half_length + EDGE_PX)) ** 2 + (v / (radius + EDGE_PX)) ** 2 <= 1
+        canvas[part.top : part.bottom, part.left : part.right][inside] = colour
 
 
 def _disc(canvas: np.ndarray, centre: np.ndarray, radius: int, colour: tuple[int, ...]) -> None:
-    window, x, y = _window(canvas, centre, centre, radius + 1)
-    window[x**2 + y**2 <= radius**2] = colour
+    window = _window(canvas, centre, centre, radius + 1)
+    x, y = _places(window, centre)
+    canvas[window.top : window.bottom, window.left : window.right][x**2 + y**2 <= radius**2] = colour
 
 
 def _line(
     canvas: np.ndarray, start: np.ndarray, end: np.ndarray, half: float, colour: tuple[int, ...]
 ) -> None:
-    window, x, y = _window(canvas, start, end, math.ceil(half) + 1)
     along = end - start
-    share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
-    distance = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
-    window[distance <= half**2] = colour
+    for part in _bands(start, end, half, _window(canvas, start, end, math.ceil(half) + 1)):
+        x, y = _places(part, start)
+        share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
+        distance = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
+        canvas[part.top : part.bottom, part.left : part.right][distance <= half**2] = colour
 
 
-def _window(
-    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, reach: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The part of the canvas up to `reach` beyond two pixels, and its pixels' places (1,w) and (h,1) as seen
-    from the first.
-    """
+def _window(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, reach: int) -> Window:
+    """The part of the canvas up to `reach` beyond two pixels."""
     height, width = canvas.shape[:2]
     left, top = (max(0, int(low) - reach) for low in np.minimum(start, end))
     right, bottom = (int(high) + reach + 1 for high in np.maximum(start, end))
-    right, bottom = max(left, min(right, width)), max(top, min(bottom, height))
-    x = np.arange(left, right)[None, :] - start[0]
-    y = np.arange(top, bottom)[:, None] - start[1]
-    return canvas[top:bottom, left:right], x, y
+    return Window(top, max(top, min(bottom, height)), left, max(left, min(right, width)))
+
+
+def _bands(start: np.ndarray, end: np.ndarray, reach: float, window: Window) -> Iterator[Window]:
+    return bands_along((float(start[0]), float(start[1])), (float(end[0]), float(end[1])), reach, window)
+
+
+def _places(window: Window, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of a window's pixels (1,w) and (h,1), as seen from one."""
+    x = np.arange(window.left, window.right)[None, :] - origin[0]
+    y = np.arange(window.top, window.bottom)[:, None] - origin[1]
+    return x, y

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from .choices import BACKGROUNDS, CLOSE, HANDS_RAISED, HELD_OUT_FIRST_SEED, SCENE, VIEWS, WHITE, WHOLE
 
 if TYPE_CHECKING:
-    from .render import SyntheticPeople, render_people, select
+    from .render import PARTS, SyntheticPeople, render_people, select
 
 __all__ = [
     "BACKGROUNDS",
     "CLOSE",
     "HANDS_RAISED",
     "HELD_OUT_FIRST_SEED",
+    "PARTS",
     "SCENE",
     "VIEWS",
     "WHITE",
@@ -26,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("SyntheticPeople", "render_people", "select"):
+    if name not in ("PARTS", "SyntheticPeople", "render_people", "select"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import render
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -25,10 +26,12 @@ HAND_LABELS = (3, 4)
 SEEN_SHARE = 0.7
 SMALLEST_SIZE = 16
 MOST_HIDDEN = 0.9
+PARTS = 5
+"""In which a person is drawn: the body, its scene and shadows, its picture, what is in front, and behind."""
 _FACE_SEEN = {0: -0.2, 14: -0.35, 15: -0.35, 16: -0.35, 17: -0.35}
 """Cosine to the camera from which nose, eyes and ears can be told."""
 
-__all__ = ["SyntheticPeople", "render_people", "select", "without_occluder"]
+__all__ = ["PARTS", "SyntheticPeople", "render_people", "select", "without_occluder"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def render_people(
     background: str = SCENE,
     photographs: Sequence[Tensor] | None = None,
     patterns: bool = True,
+    on_part: Callable[[int], object] | None = None,
 ) -> SyntheticPeople:
     """The people of these seeds; with `pose_seeds`, the same people held as the people of those seeds are.
 
@@ -87,13 +91,20 @@ def render_people(
         background: "scene", or "white" as in a studio.
         photographs: (3,H,W) 0..1: one of them is behind half of the people in place of a drawn scene.
         patterns: False: the same clothes without their patterns.
+        on_part: told how many parts are drawn, PARTS for each person; may raise, which ends the drawing.
 
     Raises:
         ValueError: for no seeds, a size below 16, a share outside 0..0.9, another view or another background.
     """
     _check(seeds, size, occlusion, view, background)
     poses = seeds if pose_seeds is None else pose_seeds
-    options = Options(size, device, occlusion, view, background, photographs, patterns)
+    drawn = count(1)
+
+    def told() -> None:
+        if on_part is not None:
+            on_part(next(drawn))
+
+    options = Options(size, device, occlusion, view, background, photographs, patterns, told)
     with torch.inference_mode():  # 7 % faster than with what gradients need
         rows = [_render(int(seed), int(pose), options) for seed, pose in zip(seeds, poses, strict=True)]
     # Stacked outside of it: networks learn from the pictures.
@@ -131,6 +142,8 @@ class Options:
     background: str
     photographs: Sequence[Tensor] | None
     patterns: bool
+    told: Callable[[], None]
+    """Called after each of the PARTS of a person."""
 
 
 def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
@@ -140,6 +153,7 @@ def _render(seed: int, pose_seed: int, options: Options) -> SyntheticPeople:
         pose, raised = raise_hands(pose, pose_draws)
     person = make_person(seed, pose, options.device, patterns=options.patterns)
     camera = frame_person(person, options.view, raised, Draws(seed, "camera"), options.size)
+    options.told()
     joints, hands = joints_px(person, camera), hands_px(person, camera)
     caption = f"{describe(person.look)}, {pose.name}"
     drawing, layers = _photographed(seed, person, camera, joints, options)
@@ -171,16 +185,21 @@ def _photographed(
     scene = sample_scene(seed, camera, options.photographs, seat_of(person.figure))
     light = scene.light(seed, options.device)
     shadows = shadows_of(person, light)
+    options.told()
     drawing = draw_person(person, camera, light, shadows)
+    options.told()
     photograph = sample_photograph(seed, options.size, options.device)
     amodal = (drawing.coverage >= 0.5).float()
     front = place(seed, options.occlusion, amodal, joints, light)
+    options.told()
     behind, others = torch.ones_like(drawing.colour), torch.zeros_like(amodal)
     if options.background == SCENE:
         behind, others = draw_surroundings(scene, light, camera, options.size, shadows)
         behind = photograph.develop(behind)
     drawing = replace(drawing, colour=photograph.develop(drawing.colour))
-    return drawing, Layers(behind, others, photograph.develop(front.image), front.coverage, front.is_person)
+    layers = Layers(behind, others, photograph.develop(front.image), front.coverage, front.is_person)
+    options.told()
+    return drawing, layers
 
 
 def _truth(drawing: Drawing, layers: Layers, joints: Tensor, hands: Tensor, text: str) -> SyntheticPeople:

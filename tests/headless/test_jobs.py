@@ -200,3 +200,20 @@ def test_a_folder_of_many_other_files_is_read_in_one_go(tmp_path, monkeypatch):
         (tmp_path / f"{number}.png").touch()
     jobs._pictures_in(tmp_path)
     assert len(compared) < 200
+
+
+@pytest.mark.parametrize(
+    ("stems", "names"),
+    [
+        (["A", "a"], ["A", "a-2"]),
+        (["a", "A-2", "A"], ["a", "A-2", "A-3"]),
+        (["Stra\u00dfe", "strasse"], ["Stra\u00dfe", "strasse-2"]),
+        (["caf\u00e9", "cafe\u0301"], ["caf\u00e9", "cafe\u0301-2"]),
+    ],
+)
+def test_folders_of_jobs_meet_on_no_file_system(tmp_path, stems, names):
+    pictures = [tmp_path / str(number) / f"{stem}.png" for number, stem in enumerate(stems)]
+    for path in pictures:
+        path.parent.mkdir()
+        path.touch()
+    assert [job.name for job in make_jobs(graph(), [], pictures)] == names

@@ -83,16 +83,15 @@ def test_models_are_kept_between_graphs(pictures):
     assert runner._instances["2"] is before
 
 
-def test_pictures_of_one_name_are_told_apart(tmp_path):
-    for folder in "ab":
+@pytest.mark.parametrize("second", ["x.png", "X.png"])
+def test_pictures_of_one_name_are_told_apart(tmp_path, second):
+    loaders = {}
+    for folder, name in (("a", "x.png"), ("b", second)):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "x.png").write_bytes(folder.encode())
-    loaders = {
-        name: {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / name / "x.png")}}
-        for name in "ab"
-    }
+        (tmp_path / folder / name).write_bytes(folder.encode())
+        loaders[folder] = {"class_type": "LoadImage", "inputs": {"image": str(tmp_path / folder / name)}}
     graph, sent = payload(Job("", loaders))
-    assert sent == {"x.png": b"a", "b_x.png": b"b"}
+    assert sent == {"x.png": b"a", f"b_{second}": b"b"}
     assert [graph[name]["inputs"]["image"] for name in "ab"] == [*sent]
 
 

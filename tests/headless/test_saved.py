@@ -7,6 +7,7 @@ import pytest
 from figura.headless import jobs
 from figura.headless.jobs import Job
 from figura.headless.saved import RECORD, Saved, free_name
+from figura.models.files import write_new
 
 GRAPH = {"1": {"class_type": "LoadImage", "inputs": {"image": "no such"}}}
 
@@ -103,3 +104,17 @@ def test_a_record_of_a_stranger_names_no_file_elsewhere(tmp_path):
         '{"job": "p", "digest": "", "files": ["../x.png"]}\n[]\nnull\n{"job": 1}\n'
     )
     assert Saved(tmp_path).files_of(Job("p", GRAPH)) == [] and (tmp_path / RECORD).read_text() == ""
+
+
+def test_files_that_differ_in_case_alone_are_kept_where_that_is_one_name(tmp_path, monkeypatch):
+    def without_case(path, write):
+        there = path.parent.is_dir() and any(
+            each.lower() == path.name.lower() for each in os.listdir(path.parent)
+        )
+        return not there and write_new(path, write)
+
+    monkeypatch.setattr("figura.headless.saved.write_new", without_case)
+    store = Saved(tmp_path)
+    names = ["A_00001_.png", "A_00002_.png", "a_00001_.png", "a_00001_.png"]
+    kept = [store.keep(Job("", GRAPH), [("", name, name.encode())])[0] for name in names]
+    assert [path.name for path in kept] == ["A_00001_.png", "A_00002_.png", "a_00003_.png", "a_00004_.png"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from figura.host import Cancelled
 from figura.nodes.example_person import FiguraExamplePerson
 from figura.people.keypoints import BODY_18, read_pose_keypoint
 from figura.people.synthetic import HELD_OUT_FIRST_SEED, render_people
@@ -60,3 +61,20 @@ def test_before_white_everybody_is_a_cutout():
     )
     assert torch.equal(outputs["occluded"], cutout) and torch.equal(outputs["complete"], cutout)
     assert torch.equal(outputs["other_pose"], other)
+
+
+def test_the_bar_moves_while_it_draws(reports):
+    FiguraExamplePerson().run(10_000_007, 64, 0.4, unique_id="7")
+    assert [report[:3] for report in reports] == [("7", done, 10) for done in range(1, 11)]
+
+
+def test_cancelling_stops_the_drawing(reports_until_cancelled):
+    with pytest.raises(Cancelled):
+        FiguraExamplePerson().run(10_000_007, 64, 0.4, unique_id="7")
+    assert [done for _, done, _, _ in reports_until_cancelled] == [1]
+
+
+def test_the_editors_picture_is_not_cancelled_with_the_graph_that_runs_meanwhile(host, reports):
+    host.cancel()
+    FiguraExamplePerson().run(10_000_007, 64, 0.4)
+    assert reports == []

@@ -111,3 +111,10 @@ def test_every_edge_of_a_hand_has_its_colour():
         hand[0, start], hand[0, end] = torch.tensor([[100.5, 256.5, 1.0], [400.5, 256.5, 1.0]])
         drawn = draw_hand(hand, 512, 512)[0, :, 256, 250] * 255
         assert (drawn - torch.tensor(colour)).abs().max() <= 1
+
+
+def test_it_draws_onto_pictures_of_any_order_in_memory():
+    image = torch.rand(2, 40, 60, 3)
+    joints = standing(40).expand(2, 18, 3)
+    drawn = draw_skeleton(joints, 40, 60, onto=image.permute(0, 3, 1, 2))
+    assert torch.equal(drawn, draw_skeleton(joints, 40, 60, onto=image.permute(0, 3, 1, 2).contiguous()))
