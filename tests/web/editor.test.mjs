@@ -118,7 +118,7 @@ test("what keys go to, put and move is seen, however far the picture is zoomed i
   };
   press(editor.parts.canvas);
   for (let step = 0; step < 12; step += 1) type("+");
-  type("Tab");
+  type("End");
   assert.ok(isSeen());
   for (let step = 0; step < 80; step += 1) type("ArrowRight");
   assert.ok(isSeen());
@@ -129,6 +129,41 @@ test("what keys go to, put and move is seen, however far the picture is zoomed i
   const [x0, y0, x1, y1] = editor.session.doc.roi_box.flatMap((value, index) => toScreen(editor.view, index % 2 ? [0, value] : [value, 0])[index % 2]);
   assert.ok(x0 > 0 && y0 > 0 && x1 < 400 && y1 < 400);
   assert.deepEqual(reached, []);
+});
+
+/** The rows of the list of joints, which is shown. */
+function listRows() {
+  editor.toggle("list");
+  nextFrame();
+  return editor.side.element.querySelector("ul").childNodes.map((item) => item.querySelector("button"));
+}
+
+test("Tab is left to the page, and the list is one stop of it", () => {
+  press(editor.parts.canvas);
+  assert.equal(type("Tab").isPrevented, false);
+  const rows = listRows();
+  const stops = () => rows.filter((row) => row.getAttribute("tabindex") === "0").map((row) => rows.indexOf(row));
+  assert.deepEqual(stops(), [0]);
+  rows[0].focus();
+  const go = (...keys) => keys.map((key) => (type(key), rows.indexOf(holder())));
+  assert.deepEqual(go("ArrowDown", "ArrowDown", "ArrowUp", "PageDown", "Home", "PageUp", "PageUp"), [1, 2, 1, 2, 0, 17, 16]);
+  assert.deepEqual([stops(), editor.session.selection, reached.includes("Tab")], [[16], null, false]);
+});
+
+test("in the list arrows move what is selected, and what is selected is where Tab comes", () => {
+  const rows = listRows();
+  rows[0].focus();
+  type("ArrowDown");
+  send(holder(), "click", { detail: 0 });
+  assert.deepEqual([editor.session.selection.name, holder()], ["neck", rows[1]]);
+  type("ArrowDown");
+  assert.deepEqual([holder(), placeOf(editor.session.doc, editor.session.selection)], [rows[1], [50, 51]]);
+  for (const key of ["Escape", "ArrowDown"]) type(key);
+  assert.deepEqual([holder(), editor.session.selection], [rows[2], null]);
+  press(editor.parts.canvas);
+  type("PageDown");
+  nextFrame();
+  assert.deepEqual(rows.filter((row) => row.getAttribute("tabindex") === "0"), [rows[1]]);
 });
 
 test("arrows move the picture that is zoomed in, while nothing is selected", () => {

@@ -120,6 +120,7 @@ class Element extends Node {
     focused?.blur();
     focused = this;
     send(this, "focus", {}, false);
+    send(this, "focusin");
   }
 
   blur() {

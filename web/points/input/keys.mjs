@@ -15,13 +15,18 @@ const WHOLE = {
 const PLAIN = {
   Escape: "escape", Delete: "remove", Backspace: "remove", Enter: "put", o: "occluded",
   "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "zoomFit",
+  // Tab is the page's: it leaves the picture, however many points lie on it.
+  PageDown: "next", PageUp: "previous", Home: "first", End: "last",
 };
+export const STEPS = Object.freeze(["next", "previous", "first", "last"]);
+/** The keys of the steps, as aria-keyshortcuts names them. */
+export const STEP_KEYS = "PageDown PageUp Home End";
 
 // Commands whose keys a button, a list or a choice needs itself.
-export const OF_BUTTONS = ["next", "previous", "put"];
-export const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
+export const OF_BUTTONS = ["put"];
+export const OF_CHOICES = [...OF_BUTTONS, ...STEPS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
 // Commands after which what is selected is to be seen.
-export const FOLLOWED = ["next", "previous", "nudge", "put"];
+export const FOLLOWED = [...STEPS, "nudge", "put"];
 
 /**
  * The command of a key press, or null.
@@ -32,7 +37,6 @@ export function keyCommand(event) {
   if (event.altKey) return null;
   if (event.ctrlKey || event.metaKey) return controlCommand(key, event.shiftKey);
   if (Object.hasOwn(ARROWS, key)) return { name: "nudge", by_px: ARROWS[key].map((step) => step * (event.shiftKey ? FAR_PX : 1)) };
-  if (key === "Tab") return { name: event.shiftKey ? "previous" : "next" };
   if (Object.hasOwn(TOOL_KEYS, key)) return { name: "tool", tool: TOOL_KEYS[key] };
   if (Object.hasOwn(WHOLE, key)) return WHOLE[key];
   return Object.hasOwn(PLAIN, key) ? { name: PLAIN[key] } : null;
