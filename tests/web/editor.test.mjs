@@ -86,11 +86,46 @@ test("a notice that goes away leaves the focus to the picture", () => {
   assert.equal(holder(), editor.parts.canvas);
 });
 
+/** Send events of a pointer to the canvas: [name, xy_px]. */
+function point(pointerType, pointerId, ...events) {
+  for (const [name, place] of events) {
+    const [clientX, clientY] = toScreen(editor.view, place);
+    send(editor.parts.canvas, name, { pointerId, pointerType, button: 0, clientX, clientY });
+  }
+}
+
 function click(...[clientX, clientY]) {
   for (const name of ["pointerdown", "pointerup"]) {
     send(editor.parts.canvas, name, { pointerId: 1, pointerType: "mouse", button: 0, clientX, clientY });
   }
 }
+
+test("a hand that rests beside the pen, before or after it, takes nothing from it", () => {
+  const neck = () => placeOf(editor.session.doc, { kind: "joint", part: "joints", name: "neck" });
+  point("pen", 1, ["pointerdown", [50, 50]], ["pointermove", [60, 50]]);
+  point("touch", 2, ["pointerdown", [90, 400]], ["pointermove", [95, 400]]);
+  point("pen", 1, ["pointermove", [70, 60]], ["pointerup", [70, 60]]);
+  point("touch", 2, ["pointermove", [99, 400]], ["pointerup", [99, 400]]);
+  assert.deepEqual(neck(), [70, 60]);
+  editor.session.setTool("positive");
+  const { scale } = editor.view;
+  point("touch", 3, ["pointerdown", [200, 400]], ["pointermove", [201, 400]]);
+  point("pen", 1, ["pointerdown", [20, 30]], ["pointerup", [20, 30]]);
+  point("touch", 3, ["pointermove", [260, 400]], ["pointerup", [260, 400]]);
+  assert.deepEqual([editor.session.doc.positive, editor.view.scale], [[[20, 30]], scale]);
+  point("touch", 4, ["pointerdown", [100, 100]]);
+  point("touch", 5, ["pointerdown", [200, 100]], ["pointermove", [300, 100]], ["pointerup", [300, 100]]);
+  point("touch", 4, ["pointerup", [100, 100]]);
+  assert.ok(editor.view.scale > 1.5 * scale);
+  assert.equal(editor.session.doc.positive.length, 1);
+});
+
+test("what the pointer was over is not marked once it has left the picture", () => {
+  point("mouse", 1, ["pointermove", [50, 50]]);
+  assert.equal(editor.session.hover.name, "neck");
+  point("mouse", 1, ["pointerleave", [50, 50]]);
+  assert.equal(editor.session.hover, null);
+});
 
 test("Space drags the picture until it is released, or the focus goes elsewhere", () => {
   editor.session.setTool("positive");

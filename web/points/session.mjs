@@ -125,6 +125,13 @@ export class Session extends TextSession {
     if (changed || this.tool === "place") this.changed();
   }
 
+  /** The pointer is over nothing here any more. */
+  leave() {
+    if (!this.hover || this.drag) return;
+    this.hover = null;
+    this.changed();
+  }
+
   /** The button or finger went up: the drag becomes an edit. */
   pointerUp() {
     const { drag, doc } = this;
