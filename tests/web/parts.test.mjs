@@ -156,6 +156,8 @@ test("keys give commands", () => {
   for (const free of ["constructor", "toString", "F5", "q", "Tab"]) assert.equal(command(free), null);
   assert.equal(command("c", { ctrlKey: true }), null);
   assert.equal(command("p", { altKey: true }), null);
+  const turn = { name: "rotate", by: command("[").by };
+  assert.deepEqual([command("[", { altKey: true }), command("[", { altKey: true, ctrlKey: true })], [turn, turn]);
 });
 
 function detected(x, names = ["nose", "neck", "right_shoulder"]) {

@@ -34,7 +34,8 @@ export const FOLLOWED = [...STEPS, "nudge", "put"];
  */
 export function keyCommand(event) {
   const key = event.key.length === 1 ? letterOf(event).toLowerCase() : event.key;
-  if (event.altKey) return null;
+  // Many keyboards have their brackets behind Option or AltGr, which some browsers call Ctrl and Alt.
+  if (event.altKey) return "[]".includes(key) ? WHOLE[key] : null;
   if (event.ctrlKey || event.metaKey) return controlCommand(key, event.shiftKey);
   if (Object.hasOwn(ARROWS, key)) return { name: "nudge", by_px: ARROWS[key].map((step) => step * (event.shiftKey ? FAR_PX : 1)) };
   if (Object.hasOwn(TOOL_KEYS, key)) return { name: "tool", tool: TOOL_KEYS[key] };
