@@ -230,6 +230,29 @@ async function textView() {
   return { first, opened, left, placing };
 }
 
+/** On a screen of twice as many pixels, and on a page that reads from right to left. */
+async function screens() {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Emulation.setDeviceMetricsOverride", { width: 1600, height: 1000, deviceScaleFactor: 2, mobile: false });
+  await page.evaluate(() => window.editor.sharpen());
+  await frame();
+  const sharp = await page.evaluate(() => window.editor.parts.canvas.width / window.editor.parts.canvas.clientWidth);
+  const { x, y } = (await value()).people[0].joints.nose;
+  await drag([x, y], [x + 20, y]);
+  const dragged = (await value()).people[0].joints.nose.x - x;
+  await action("undo").click();
+  await client.send("Emulation.clearDeviceMetricsOverride");
+  const turned = await page.evaluate(() => {
+    const { picture, side } = window.editor.parts;
+    const lefts = () => [picture, side.element].map((part) => part.getBoundingClientRect().left);
+    document.documentElement.dir = "rtl";
+    const isAsEver = lefts()[0] < lefts()[1];
+    document.documentElement.dir = "";
+    return isAsEver;
+  });
+  return { sharp, dragged, turned };
+}
+
 /** Opens the large view and closes it in each of its ways. */
 async function largeView() {
   const isOpen = () => page.evaluate(() => window.editor.large.isOpen);
@@ -353,6 +376,7 @@ try {
   seen.zoom = await zooming();
   seen.move = await movingAndDeleting();
   seen.step = await stepping();
+  seen.screens = await screens();
   seen.import = await importing();
   seen.ghosts = await ghosts();
   seen.text = await textView();

@@ -76,6 +76,12 @@ def test_tab_comes_to_the_picture_and_to_the_list_once_and_leaves(seen):
     assert seen["step"]["row"] == "neck, missing"
 
 
+def test_it_is_sharp_on_fine_screens_and_reads_as_ever_on_pages_from_right_to_left(seen):
+    screens = seen["screens"]
+    assert screens["sharp"] == pytest.approx(2, abs=0.01) and screens["dragged"] == pytest.approx(20, abs=1)
+    assert screens["turned"]
+
+
 def test_detected_joints_are_imported_by_one_click(seen):
     assert seen["import"]["said"] == "Imported 9 joints of 1 person (mini)." and seen["import"]["undone"]
     assert seen["import"]["found"] > 3
