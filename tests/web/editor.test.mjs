@@ -65,6 +65,15 @@ test("in the full window presses on nothing give the focus to the picture as wel
   assert.equal(holder(), editor.parts.area);
 });
 
+test("keys with Ctrl reach the page from the full window too, and no others do", () => {
+  editor.large.open();
+  press(editor.parts.canvas);
+  for (const [key, ctrlKey] of [["s", true], ["Enter", true], ["z", true], ["Delete", false]]) type(key, "keydown", { ctrlKey });
+  send(editor.large.dialog, "keydown", { key: "Delete" });
+  editor.large.close();
+  assert.deepEqual(reached, ["s", "Enter"]);
+});
+
 test("a button that can no longer be pressed leaves the focus to the picture", () => {
   editor.session.addPerson();
   nextFrame();

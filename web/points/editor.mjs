@@ -306,7 +306,8 @@ export class PointsEditor {
 
   #key(event) {
     const command = keyCommand(event);
-    const handled = command !== null && this.#mayTake(event.target, command) && this.#perform(command, event.target);
+    const handled = command !== null
+      && (this.side.go(command, event.target) || (this.#mayTake(event.target, command) && this.#perform(command)));
     this.gestures.spaceHeld ||= event.key === " " && event.target === this.parts.canvas;
     if (handled || this.gestures.spaceHeld) event.preventDefault();
     // Other keys with Ctrl, such as the one that queues the graph, are the page's.
@@ -324,8 +325,7 @@ export class PointsEditor {
     return target === this.parts.canvas || !OF_BUTTONS.includes(command.name);
   }
 
-  #perform(command, target) {
-    if (this.side.go(command, target)) return true;
+  #perform(command) {
     if (command.name === "zoomIn") return (this.zoom(ZOOM_STEP), true);
     if (command.name === "zoomOut") return (this.zoom(1 / ZOOM_STEP), true);
     if (command.name === "zoomFit") return (this.fitOrPerson(), true);

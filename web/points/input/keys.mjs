@@ -23,8 +23,8 @@ export const STEPS = Object.freeze(["next", "previous", "first", "last"]);
 export const STEP_KEYS = "PageDown PageUp Home End";
 
 // Commands whose keys a button, a list or a choice needs itself.
-export const OF_BUTTONS = ["put"];
-export const OF_CHOICES = [...OF_BUTTONS, ...STEPS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
+export const OF_BUTTONS = [...STEPS, "put"];
+export const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove", "scale", "rotate", "mirror"];
 // Commands after which what is selected is to be seen.
 export const FOLLOWED = [...STEPS, "nudge", "put"];
 
