@@ -182,6 +182,19 @@ function listRows() {
   return editor.side.element.querySelector("ul").childNodes.map((item) => item.querySelector("button"));
 }
 
+test("joints that were looked for in a picture before are neither put into this one nor waited for", async () => {
+  let answer;
+  const looking = new PointsEditor({ detect: () => new Promise((done) => { answer = done; }) });
+  const show = (size) => looking.setPicture({ naturalWidth: size }, { size: [size, size], box: [0, 0, size, size] });
+  show(64);
+  const done = looking.importJoints();
+  assert.match(looking.session.message, /^Looking for joints/);
+  show(64);
+  answer({ people: [{ pose_keypoints_2d: Array(54).fill(9) }], canvas_width: 64, canvas_height: 64 });
+  await done;
+  assert.deepEqual([looking.text, looking.session.message, looking.canImport], ["", "", true]);
+});
+
 test("Tab is left to the page, and the list is one stop of it", () => {
   press(editor.parts.canvas);
   assert.equal(type("Tab").isPrevented, false);
