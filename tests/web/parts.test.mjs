@@ -156,6 +156,9 @@ test("keys give commands", () => {
   for (const free of ["constructor", "toString", "F5", "q", "Tab"]) assert.equal(command(free), null);
   assert.equal(command("c", { ctrlKey: true }), null);
   assert.equal(command("p", { altKey: true }), null);
+  const held = (key, more = {}) => command(key, { repeat: true, ...more })?.name ?? null;
+  assert.deepEqual(["Enter", "o", "m", "ArrowUp", "PageDown", "+"].map((key) => held(key)), [null, null, null, "nudge", "next", "zoomIn"]);
+  assert.equal(held("z", { ctrlKey: true }), "undo");
   const turn = { name: "rotate", by: command("[").by };
   assert.deepEqual([command("[", { altKey: true }), command("[", { altKey: true, ctrlKey: true })], [turn, turn]);
 });

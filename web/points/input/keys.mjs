@@ -28,11 +28,20 @@ export const OF_CHOICES = [...OF_BUTTONS, "nudge", "tool", "occluded", "remove",
 // Commands after which what is selected is to be seen.
 export const FOLLOWED = [...STEPS, "nudge", "put"];
 
+// Commands that a key which is held down gives once.
+const ONCE = ["put", "occluded", "mirror"];
+
 /**
  * The command of a key press, or null.
- * @param {{key: string, code?: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean, altKey?: boolean}} event
+ * @param {{key: string, code?: string, repeat?: boolean, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean,
+ *   altKey?: boolean}} event
  */
 export function keyCommand(event) {
+  const command = commandOf(event);
+  return event.repeat && ONCE.includes(command?.name) ? null : command;
+}
+
+function commandOf(event) {
   const key = event.key.length === 1 ? letterOf(event).toLowerCase() : event.key;
   // Many keyboards have their brackets behind Option or AltGr, which some browsers call Ctrl and Alt.
   if (event.altKey) return "[]".includes(key) ? WHOLE[key] : null;

@@ -46,6 +46,9 @@ export class Rows {
 
   #stopAt(stop) {
     this.#stop = stop;
-    for (const row of this.#rows) row.setAttribute("tabindex", row === stop ? "0" : "-1");
+    for (const row of this.#rows) {
+      const index = row === stop ? "0" : "-1";
+      if (row.getAttribute("tabindex") !== index) row.setAttribute("tabindex", index);
+    }
   }
 }
