@@ -136,18 +136,34 @@ async function movingAndDeleting() {
   return { dragged, nudged, joints: await joints() };
 }
 
-async function tabbing() {
+/** What keys go to in the picture, and all that Tab comes to on its way through the editor and back. */
+async function stepping() {
   await canvas.focus();
   const names = [];
-  for (let step = 0; step < 12; step += 1) {
-    await page.keyboard.press("Tab");
-    const inCanvas = await page.evaluate(() => window.editor.element.shadowRoot.activeElement?.tagName === "CANVAS");
-    if (!inCanvas) break;
+  for (const key of [...Array(7).fill("PageDown"), "End", "PageUp", "Home"]) {
+    await page.keyboard.press(key);
     await frame();
     names.push(await status());
   }
-  const left = await page.evaluate(() => window.editor.element.shadowRoot.activeElement?.getAttribute("aria-label"));
-  return { names, left };
+  const holder = () => page.evaluate(() => {
+    const found = window.editor.element.shadowRoot.activeElement;
+    return found && (found.getAttribute("aria-label") ?? found.textContent);
+  });
+  const walk = async (key) => {
+    const stops = [];
+    for (let step = 0; step < 40 && (await holder()); step += 1) {
+      stops.push(await holder());
+      await page.keyboard.press(key);
+    }
+    return stops;
+  };
+  const on = await walk("Tab");
+  await action("remove").focus();
+  const back = await walk("Shift+Tab");
+  await part('[data-joint="joints.nose"]').focus();
+  await page.keyboard.press("Escape");
+  for (const key of ["ArrowDown", "ArrowDown", "ArrowUp"]) await page.keyboard.press(key);
+  return { names, on, back, row: await holder() };
 }
 
 async function importing() {
@@ -212,6 +228,29 @@ async function textView() {
   const placing = await tool("place").getAttribute("aria-pressed");
   await tool("select").click();
   return { first, opened, left, placing };
+}
+
+/** On a screen of twice as many pixels, and on a page that reads from right to left. */
+async function screens() {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Emulation.setDeviceMetricsOverride", { width: 1600, height: 1000, deviceScaleFactor: 2, mobile: false });
+  await page.evaluate(() => window.editor.sharpen());
+  await frame();
+  const sharp = await page.evaluate(() => window.editor.parts.canvas.width / window.editor.parts.canvas.clientWidth);
+  const { x, y } = (await value()).people[0].joints.nose;
+  await drag([x, y], [x + 20, y]);
+  const dragged = (await value()).people[0].joints.nose.x - x;
+  await action("undo").click();
+  await client.send("Emulation.clearDeviceMetricsOverride");
+  const turned = await page.evaluate(() => {
+    const { picture, side } = window.editor.parts;
+    const lefts = () => [picture, side.element].map((part) => part.getBoundingClientRect().left);
+    document.documentElement.dir = "rtl";
+    const isAsEver = lefts()[0] < lefts()[1];
+    document.documentElement.dir = "";
+    return isAsEver;
+  });
+  return { sharp, dragged, turned };
 }
 
 /** Opens the large view and closes it in each of its ways. */
@@ -336,7 +375,8 @@ try {
   seen.undo = await undoAndRedo();
   seen.zoom = await zooming();
   seen.move = await movingAndDeleting();
-  seen.tab = await tabbing();
+  seen.step = await stepping();
+  seen.screens = await screens();
   seen.import = await importing();
   seen.ghosts = await ghosts();
   seen.text = await textView();

@@ -318,7 +318,7 @@ async function keys() {
   await canvas.focus();
   const before = await graph();
   const press = async (...pressed) => { for (const key of pressed) await page.keyboard.press(key); };
-  await press("r", "Enter", "Shift+ArrowLeft", "Enter", "ArrowUp", "Tab", "Shift+ArrowDown");
+  await press("r", "Enter", "Shift+ArrowLeft", "Enter", "ArrowUp", "PageDown", "Shift+ArrowDown");
   await frame();
   await shot("keys");
   const said = await status();

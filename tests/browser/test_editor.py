@@ -59,13 +59,27 @@ def test_joints_are_dragged_nudged_and_deleted(seen):
     assert "neck" not in seen["move"]["joints"]
 
 
-def test_tab_goes_through_everything_and_then_on(seen):
-    names = [re.sub(r"[\d.]+ × [\d.]+", "w × h", name.split(" at ")[0]) for name in seen["tab"]["names"]]
-    assert names == [
+def test_keys_go_through_everything_in_the_picture_and_round_the_end(seen):
+    names = [re.sub(r"[\d.]+ × [\d.]+", "w × h", name.split(" at ")[0]) for name in seen["step"]["names"]]
+    everything = [
         "nose (given)", "right shoulder (given)", "right knee (given)", "ROI box (w × h)",
         "ROI box (upper left corner, w × h)", "ROI box (lower right corner, w × h)",
     ]  # fmt: skip
-    assert seen["tab"]["left"] == "Zoom out"
+    assert names == [*everything, everything[0], everything[-1], everything[-2], everything[0]]
+
+
+def test_tab_comes_to_the_picture_and_to_the_list_once_and_leaves(seen):
+    on, back = seen["step"]["on"], seen["step"]["back"]
+    assert on[0] == "Picture with joints, boxes and points" and on[1] == "Zoom out"
+    assert [stop for stop in on if re.search("nose|neck|knee", stop)] == ["nose, given"]
+    assert back[: len(on)] == on[::-1] and back[-1].startswith("Select and move")
+    assert seen["step"]["row"] == "neck, missing"
+
+
+def test_it_is_sharp_on_fine_screens_and_reads_as_ever_on_pages_from_right_to_left(seen):
+    screens = seen["screens"]
+    assert screens["sharp"] == pytest.approx(2, abs=0.01) and screens["dragged"] == pytest.approx(20, abs=1)
+    assert screens["turned"]
 
 
 def test_detected_joints_are_imported_by_one_click(seen):

@@ -65,6 +65,15 @@ test("in the full window presses on nothing give the focus to the picture as wel
   assert.equal(holder(), editor.parts.area);
 });
 
+test("keys with Ctrl reach the page from the full window too, and no others do", () => {
+  editor.large.open();
+  press(editor.parts.canvas);
+  for (const [key, ctrlKey] of [["s", true], ["Enter", true], ["z", true], ["Delete", false]]) type(key, "keydown", { ctrlKey });
+  send(editor.large.dialog, "keydown", { key: "Delete" });
+  editor.large.close();
+  assert.deepEqual(reached, ["s", "Enter"]);
+});
+
 test("a button that can no longer be pressed leaves the focus to the picture", () => {
   editor.session.addPerson();
   nextFrame();
@@ -86,11 +95,46 @@ test("a notice that goes away leaves the focus to the picture", () => {
   assert.equal(holder(), editor.parts.canvas);
 });
 
+/** Send events of a pointer to the canvas: [name, xy_px]. */
+function point(pointerType, pointerId, ...events) {
+  for (const [name, place] of events) {
+    const [clientX, clientY] = toScreen(editor.view, place);
+    send(editor.parts.canvas, name, { pointerId, pointerType, button: 0, clientX, clientY });
+  }
+}
+
 function click(...[clientX, clientY]) {
   for (const name of ["pointerdown", "pointerup"]) {
     send(editor.parts.canvas, name, { pointerId: 1, pointerType: "mouse", button: 0, clientX, clientY });
   }
 }
+
+test("a hand that rests beside the pen, before or after it, takes nothing from it", () => {
+  const neck = () => placeOf(editor.session.doc, { kind: "joint", part: "joints", name: "neck" });
+  point("pen", 1, ["pointerdown", [50, 50]], ["pointermove", [60, 50]]);
+  point("touch", 2, ["pointerdown", [90, 400]], ["pointermove", [95, 400]]);
+  point("pen", 1, ["pointermove", [70, 60]], ["pointerup", [70, 60]]);
+  point("touch", 2, ["pointermove", [99, 400]], ["pointerup", [99, 400]]);
+  assert.deepEqual(neck(), [70, 60]);
+  editor.session.setTool("positive");
+  const { scale } = editor.view;
+  point("touch", 3, ["pointerdown", [200, 400]], ["pointermove", [201, 400]]);
+  point("pen", 1, ["pointerdown", [20, 30]], ["pointerup", [20, 30]]);
+  point("touch", 3, ["pointermove", [260, 400]], ["pointerup", [260, 400]]);
+  assert.deepEqual([editor.session.doc.positive, editor.view.scale], [[[20, 30]], scale]);
+  point("touch", 4, ["pointerdown", [100, 100]]);
+  point("touch", 5, ["pointerdown", [200, 100]], ["pointermove", [300, 100]], ["pointerup", [300, 100]]);
+  point("touch", 4, ["pointerup", [100, 100]]);
+  assert.ok(editor.view.scale > 1.5 * scale);
+  assert.equal(editor.session.doc.positive.length, 1);
+});
+
+test("what the pointer was over is not marked once it has left the picture", () => {
+  point("mouse", 1, ["pointermove", [50, 50]]);
+  assert.equal(editor.session.hover.name, "neck");
+  point("mouse", 1, ["pointerleave", [50, 50]]);
+  assert.equal(editor.session.hover, null);
+});
 
 test("Space drags the picture until it is released, or the focus goes elsewhere", () => {
   editor.session.setTool("positive");
@@ -118,7 +162,7 @@ test("what keys go to, put and move is seen, however far the picture is zoomed i
   };
   press(editor.parts.canvas);
   for (let step = 0; step < 12; step += 1) type("+");
-  type("Tab");
+  type("End");
   assert.ok(isSeen());
   for (let step = 0; step < 80; step += 1) type("ArrowRight");
   assert.ok(isSeen());
@@ -129,6 +173,54 @@ test("what keys go to, put and move is seen, however far the picture is zoomed i
   const [x0, y0, x1, y1] = editor.session.doc.roi_box.flatMap((value, index) => toScreen(editor.view, index % 2 ? [0, value] : [value, 0])[index % 2]);
   assert.ok(x0 > 0 && y0 > 0 && x1 < 400 && y1 < 400);
   assert.deepEqual(reached, []);
+});
+
+/** The rows of the list of joints, which is shown. */
+function listRows() {
+  editor.toggle("list");
+  nextFrame();
+  return editor.side.element.querySelector("ul").childNodes.map((item) => item.querySelector("button"));
+}
+
+test("joints that were looked for in a picture before are neither put into this one nor waited for", async () => {
+  let answer;
+  const looking = new PointsEditor({ detect: () => new Promise((done) => { answer = done; }) });
+  const show = (size) => looking.setPicture({ naturalWidth: size }, { size: [size, size], box: [0, 0, size, size] });
+  show(64);
+  const done = looking.importJoints();
+  assert.match(looking.session.message, /^Looking for joints/);
+  show(64);
+  answer({ people: [{ pose_keypoints_2d: Array(54).fill(9) }], canvas_width: 64, canvas_height: 64 });
+  await done;
+  assert.deepEqual([looking.text, looking.session.message, looking.canImport], ["", "", true]);
+});
+
+test("Tab is left to the page, and the list is one stop of it", () => {
+  press(editor.parts.canvas);
+  assert.equal(type("Tab").isPrevented, false);
+  const rows = listRows();
+  const stops = () => rows.filter((row) => row.getAttribute("tabindex") === "0").map((row) => rows.indexOf(row));
+  assert.deepEqual(stops(), [0]);
+  rows[0].focus();
+  const go = (...keys) => keys.map((key) => (type(key), rows.indexOf(holder())));
+  assert.deepEqual(go("ArrowDown", "ArrowDown", "ArrowUp", "PageDown", "Home", "PageUp", "PageUp"), [1, 2, 1, 2, 0, 17, 16]);
+  assert.deepEqual([stops(), editor.session.selection, reached.includes("Tab")], [[16], null, false]);
+});
+
+test("in the list arrows move what is selected, and what is selected is where Tab comes", () => {
+  const rows = listRows();
+  rows[0].focus();
+  type("ArrowDown");
+  send(holder(), "click", { detail: 0 });
+  assert.deepEqual([editor.session.selection.name, holder()], ["neck", rows[1]]);
+  type("ArrowDown");
+  assert.deepEqual([holder(), placeOf(editor.session.doc, editor.session.selection)], [rows[1], [50, 51]]);
+  for (const key of ["Escape", "ArrowDown"]) type(key);
+  assert.deepEqual([holder(), editor.session.selection], [rows[2], null]);
+  press(editor.parts.canvas);
+  type("PageDown");
+  nextFrame();
+  assert.deepEqual(rows.filter((row) => row.getAttribute("tabindex") === "0"), [rows[1]]);
 });
 
 test("arrows move the picture that is zoomed in, while nothing is selected", () => {

@@ -147,16 +147,20 @@ test("keys give commands", () => {
   const command = (key, more = {}) => keyCommand({ key, ...more });
   assert.deepEqual(command("ArrowLeft"), { name: "nudge", by_px: [-1, 0] });
   assert.deepEqual(command("ArrowDown", { shiftKey: true }), { name: "nudge", by_px: [0, 10] });
-  assert.deepEqual(command("Tab"), { name: "next" });
-  assert.deepEqual(command("Tab", { shiftKey: true }), { name: "previous" });
+  assert.deepEqual(["PageDown", "PageUp", "Home", "End"].map((key) => command(key).name), ["next", "previous", "first", "last"]);
   assert.deepEqual(command("z", { ctrlKey: true }), { name: "undo" });
   assert.deepEqual(command("Z", { metaKey: true, shiftKey: true }), { name: "redo" });
   assert.deepEqual(command("y", { ctrlKey: true }), { name: "redo" });
   assert.deepEqual(["+", "-", "0"].map((key) => command(key).name), ["zoomIn", "zoomOut", "zoomFit"]);
   assert.deepEqual(["Escape", "Delete", "Backspace"].map((key) => command(key).name), ["escape", "remove", "remove"]);
-  for (const free of ["constructor", "toString", "F5", "q"]) assert.equal(command(free), null);
+  for (const free of ["constructor", "toString", "F5", "q", "Tab"]) assert.equal(command(free), null);
   assert.equal(command("c", { ctrlKey: true }), null);
   assert.equal(command("p", { altKey: true }), null);
+  const held = (key, more = {}) => command(key, { repeat: true, ...more })?.name ?? null;
+  assert.deepEqual(["Enter", "o", "m", "ArrowUp", "PageDown", "+"].map((key) => held(key)), [null, null, null, "nudge", "next", "zoomIn"]);
+  assert.equal(held("z", { ctrlKey: true }), "undo");
+  const turn = { name: "rotate", by: command("[").by };
+  assert.deepEqual([command("[", { altKey: true }), command("[", { altKey: true, ctrlKey: true })], [turn, turn]);
 });
 
 function detected(x, names = ["nose", "neck", "right_shoulder"]) {

@@ -130,14 +130,15 @@ test("arrows nudge by 1 and 10, together one step of undo", () => {
   assert.equal(session.text, '{"people":[{"joints":{"neck":{"x":50,"y":50}}}]}');
 });
 
-test("Tab goes through joints, points and boxes, then leaves", () => {
+test("steps go through joints, points and boxes, and round the end", () => {
   const { session } = begin('{"people":[{"joints":{"neck":{"x":5,"y":5},"nose":{"x":9,"y":9}}}],"positive":[[1,1]],"roi_box":[1,1,9,9]}');
-  const seen = [];
-  while (session.perform({ name: "next" })) seen.push(session.selection.name ?? session.selection.handle ?? session.selection.kind);
-  assert.deepEqual(seen, ["nose", "neck", "positive", "move", "nw", "se"]);
-  assert.equal(session.selection, null);
-  assert.ok(session.perform({ name: "previous" }));
-  assert.equal(session.selection.handle, "se");
+  const go = (...keys) => keys.map((key) => {
+    assert.ok(session.perform(keyCommand({ key })));
+    return session.selection.name ?? session.selection.handle ?? session.selection.kind;
+  });
+  assert.deepEqual(go(...Array(7).fill("PageDown")), ["nose", "neck", "positive", "move", "nw", "se", "nose"]);
+  assert.deepEqual(go("PageUp", "PageUp", "Home", "End"), ["se", "nw", "nose", "se"]);
+  assert.ok(["PageDown", "PageUp", "Home", "End"].every((key) => !begin().session.perform(keyCommand({ key }))));
 });
 
 test("Delete removes what is selected, and only that", () => {
@@ -179,7 +180,7 @@ test("a box is begun, moved, sized, undone and taken away by keys alone", () => 
   session.undo();
   assert.equal(session.text, "");
   session.redo();
-  press(session, "v", "Tab", "^ArrowRight", "Tab", "Tab", "^ArrowUp");
+  press(session, "v", "Home", "^ArrowRight", "PageDown", "PageDown", "^ArrowUp");
   assert.deepEqual(value(session).roi_box, [16, 26, 18, 76]);
   press(session, "Delete");
   assert.equal(value(session).roi_box, null);
@@ -194,7 +195,7 @@ test("points are put, moved, switched, gone through and taken away by keys alone
   press(session, "o");
   assert.equal(session.selection.kind, "positive");
   assert.equal(value(session).negative.length, 0);
-  press(session, "v", "Escape", "Tab", "o");
+  press(session, "v", "Escape", "PageDown", "o");
   assert.deepEqual([session.selection, value(session).negative], [{ kind: "negative", index: 0 }, [[49, 40]]]);
   press(session, "Delete");
   assert.deepEqual([value(session).negative, value(session).positive.length], [[], 2]);
@@ -219,15 +220,15 @@ test("a corner that the mouse took is moved on by arrows, and keeps its distance
   const { session } = begin('{"full_box":[20,20,80,80]}');
   drag(session, [82, 79], [87, 84]);
   assert.deepEqual(value(session).full_box, [20, 20, 85, 85]);
-  press(session, "ArrowLeft", "Tab");
-  assert.deepEqual([value(session).full_box, session.selection], [[20, 20, 84, 85], null]);
+  press(session, "ArrowLeft", "PageUp");
+  assert.deepEqual([value(session).full_box, session.selection.handle], [[20, 20, 84, 85], "nw"]);
 });
 
 test("what the page has to say stands there while nothing is selected or placed", () => {
   const { session } = begin('{"people":[{"joints":{"neck":{"x":5,"y":5}}}]}');
   const said = () => status(session, "a note");
   assert.equal(said(), "a note");
-  press(session, "Tab");
+  press(session, "PageDown");
   assert.equal(said(), "neck (given) at 5, 5");
   press(session, "p");
   assert.match(said(), /^Click where the nose is/);

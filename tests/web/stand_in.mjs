@@ -120,6 +120,7 @@ class Element extends Node {
     focused?.blur();
     focused = this;
     send(this, "focus", {}, false);
+    send(this, "focusin");
   }
 
   blur() {
@@ -214,8 +215,8 @@ export function press(part) {
 }
 
 /** Press a key: whatever has the focus gets it, or else the body. */
-export function type(key, name = "keydown") {
-  return send(focused ?? document.body, name, { key });
+export function type(key, name = "keydown", held = {}) {
+  return send(focused ?? document.body, name, { key, ...held });
 }
 
 /** Draw what waits for the next frame. */

@@ -178,9 +178,7 @@ export class PointsEditor {
     return this.session.hasGhosts || this.#canDetect;
   }
 
-  get #canDetect() {
-    return this.#options.detect ? this.#image !== null && !this.#busy : null;
-  }
+  get #canDetect() { return this.#options.detect ? this.#image !== null && !this.#busy : null; }
 
   /** Put the joints that came in into the document; if there are none, those that are detected in the picture. */
   async importJoints() {
@@ -195,7 +193,9 @@ export class PointsEditor {
     this.session.say(say("say.looking", { detector }));
     try {
       const frame = await this.#options.detect(this.session.doc.full_box);
+      // Another picture may have come meanwhile.
       if (picture === this.#image) this.session.importPeople(frame, detector);
+      else this.session.say("");
     } catch (error) {
       this.session.say(say("say.failed", { reason: error.message }));
     } finally {
@@ -306,7 +306,8 @@ export class PointsEditor {
 
   #key(event) {
     const command = keyCommand(event);
-    const handled = command !== null && this.#mayTake(event.target, command) && this.#perform(command);
+    const handled = command !== null
+      && (this.side.go(command, event.target) || (this.#mayTake(event.target, command) && this.#perform(command)));
     this.gestures.spaceHeld ||= event.key === " " && event.target === this.parts.canvas;
     if (handled || this.gestures.spaceHeld) event.preventDefault();
     // Other keys with Ctrl, such as the one that queues the graph, are the page's.

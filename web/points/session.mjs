@@ -125,6 +125,13 @@ export class Session extends TextSession {
     if (changed || this.tool === "place") this.changed();
   }
 
+  /** The pointer is over nothing here any more. */
+  leave() {
+    if (!this.hover || this.drag) return;
+    this.hover = null;
+    this.changed();
+  }
+
   /** The button or finger went up: the drag becomes an edit. */
   pointerUp() {
     const { drag, doc } = this;
@@ -160,6 +167,8 @@ export class Session extends TextSession {
       nudge: () => this.nudge(command.by_px),
       next: () => this.step(1),
       previous: () => this.step(-1),
+      first: () => (this.select(null), this.step(1)),
+      last: () => (this.select(null), this.step(-1)),
       remove: () => this.remove(),
       put: () => this.put(command.seen),
       occluded: () => this.toggleState(),
@@ -235,15 +244,15 @@ export class Session extends TextSession {
     this.say(isAll ? say("say.pasted", { people: count(put, "count.person") }) : say("say.most", { number: MAX_PEOPLE }));
   }
 
-  /** Select the next thing (1) or the one before (-1); at the end nothing, and false: Tab leaves the canvas. */
+  /** Select the next thing (1) or the one before (-1), round the end; false when there is nothing to be selected. */
   step(direction) {
     const targets = targetsOf(this.doc);
     const exact = targets.findIndex((target) => sameStop(target, this.selection));
     const at = exact === -1 ? targets.findIndex((target) => sameTarget(target, this.selection)) : exact;
     const start = direction > 0 ? 0 : targets.length - 1;
-    const index = at === -1 ? start : at + direction;
+    const index = at === -1 ? start : (at + direction + targets.length) % targets.length;
     this.select(targets[index] ?? null);
-    return index >= 0 && index < targets.length;
+    return targets.length > 0;
   }
 
   /** Delete what is selected. */

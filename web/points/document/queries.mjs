@@ -21,7 +21,7 @@ export function jointOf(doc, part, name) {
   return activePerson(doc)[part][name];
 }
 
-/** The joints of the active person that have a place, as {part, name, point}, in the order of Tab. */
+/** The joints of the active person that have a place, as {part, name, point}, in the order of their steps. */
 export function placedJoints(doc) {
   const person = activePerson(doc);
   return ["joints", ...HANDS].flatMap((part) =>
@@ -58,12 +58,12 @@ export function handlePlace([x0, y0, x1, y1], sides) {
 // Two opposite corners set every side.
 const BOX_STOPS = ["move", "nw", "se"];
 
-/** What Tab goes through of a box: the whole, its upper left corner, its lower right one. */
+/** What steps go through of a box: the whole, its upper left corner, its lower right one. */
 export function boxStops(box) {
   return BOX_STOPS.map((handle) => ({ kind: "box", box, handle }));
 }
 
-/** Everything that can be selected, in the order of Tab. */
+/** Everything that can be selected, in the order of their steps. */
 export function targetsOf(doc) {
   const joints = placedJoints(doc).map(({ part, name }) => ({ kind: "joint", part, name }));
   const points = POINTS.flatMap((kind) => doc[kind].map((_, index) => ({ kind, index })));

@@ -14,6 +14,7 @@ export class Gestures {
   #editor;
   #canvas;
   #pointers = new Map();
+  #type = null;
   #mode = null;
   spaceHeld = false;
 
@@ -25,7 +26,10 @@ export class Gestures {
     on("pointermove", (event) => this.#move(event));
     on("pointerup", (event) => this.#up(event));
     on("pointercancel", (event) => this.#up(event, true));
-    on("pointerleave", () => editor.pointAt(null));
+    on("pointerleave", () => {
+      editor.pointAt(null);
+      editor.session.leave();
+    });
     // Whoever has the focus now hears that Space is released, be it another window.
     on("blur", () => this.#releaseSpace());
     on("wheel", (event) => this.#wheel(event), { passive: false });
@@ -44,6 +48,7 @@ export class Gestures {
   }
 
   #down(event) {
+    if (!this.#isMeant(event)) return;
     this.#canvas.focus({ preventScroll: true });
     this.#canvas.setPointerCapture(event.pointerId);
     const place = this.#place(event);
@@ -57,6 +62,16 @@ export class Gestures {
       this.#mode = works ? "work" : "pan";
     }
     this.#canvas.style.cursor = this.#mode === "pan" ? "grabbing" : this.#canvas.style.cursor;
+  }
+
+  /** A hand that rests beside the pen, or beside the mouse, is no second finger; the pen goes before what the hand began. */
+  #isMeant({ pointerType }) {
+    const isAnother = this.#pointers.size > 0 && pointerType !== this.#type;
+    if (isAnother && pointerType !== "pen") return false;
+    if (isAnother) this.#editor.session.cancel();
+    if (isAnother) this.#pointers.clear();
+    this.#type = pointerType;
+    return true;
   }
 
   #move(event) {

@@ -18,7 +18,8 @@ export class LargeView {
       "aria-label": say("name.large"),
       onclose: () => this.#leave(),
       onpointerdown: (event) => event.target === this.dialog && this.close(),
-      onkeydown: (event) => event.stopPropagation(),
+      // As in the node: with Ctrl they are the page's, which saves and queues the graph by them.
+      onkeydown: (event) => event.ctrlKey || event.metaKey || event.stopPropagation(),
     });
     this.away = element("div", { class: "away hidden" }, say("away"));
     home.append(this.away, this.dialog);

@@ -1,5 +1,6 @@
 // The parts of the editor's element: canvas, notice, text field, status line, and what lies over the picture.
 
+import { STEP_KEYS } from "../input/keys.mjs";
 import { say } from "../words/words.mjs";
 import { element, setText } from "./elements.mjs";
 import { makePoses } from "./poses.mjs";
@@ -10,7 +11,7 @@ import { makeToolbar, makeZoomButtons } from "./toolbar.mjs";
 export function makeParts(editor) {
   const { session } = editor;
   const canvas = element("canvas", {
-    tabindex: "0", role: "application", "aria-label": say("name.picture"), "aria-describedby": "status",
+    tabindex: "0", role: "application", "aria-label": say("name.picture"), "aria-describedby": "status", "aria-keyshortcuts": STEP_KEYS,
   });
   const message = element("p", { id: "status", role: "status", "aria-live": "polite" });
   const size = element("span", { class: "size" });

@@ -5,17 +5,19 @@ import { HANDS, jointColour, PARTS, STATES } from "../document/joints.mjs";
 import { jointName } from "../document/names.mjs";
 import { ICONS } from "./icons.mjs";
 import { activePerson, hasHand } from "../document/queries.mjs";
+import { Rows } from "./rows.mjs";
 import { say } from "../words/words.mjs";
 
-/** {element, refresh()} of an editor. */
+/** {element, refresh(), go(command, target)} of an editor; go: see rows.mjs. */
 export function makeSide(editor) {
   const people = makePeople(editor.session);
   const parts = ["joints", ...HANDS].map((part) => makePart(editor, part));
   const chosen = makeChosen(editor.session);
   const list = element("div", { class: "joints", role: "group", "aria-label": say("name.joints") }, ...parts.map((part) => part.element));
   const panel = element("div", { class: "side" }, people.element, list, chosen.element);
-  const refresh = () => [people, ...parts, chosen].forEach((part) => part.refresh());
-  return { element: panel, refresh };
+  const rows = new Rows(editor.session, list, parts.flatMap((part) => part.rows));
+  const refresh = () => [people, ...parts, chosen, rows].forEach((part) => part.refresh());
+  return { element: panel, refresh, go: (command, target) => rows.go(command, target) };
 }
 
 function makePeople(session) {
@@ -50,7 +52,7 @@ function makePart(editor, part) {
     setText(count, say("count.of", { some: Object.values(person[part]).filter(Boolean).length, all: rows.length }));
     if (shown) rows.forEach((row) => row.refresh(person[part][row.name]));
   };
-  return { element: element("section", {}, title, list), refresh };
+  return { element: element("section", {}, title, list), rows: rows.map((row) => row.element), refresh };
 }
 
 function refreshToggle(toggle, shown, part, disabled) {

@@ -14,7 +14,7 @@ export const STYLE = `
 .editor {
   display: grid; grid-template-rows: auto minmax(0, 1fr) auto; width: 100%; height: 100%; min-height: 260px;
   color: var(--ink); background: var(--back); border: 1px solid var(--rule); border-radius: 6px; overflow: hidden;
-  font: 12px/1.35 system-ui, -apple-system, "Segoe UI", sans-serif; text-align: left; user-select: none;
+  font: 12px/1.35 system-ui, -apple-system, "Segoe UI", sans-serif; direction: ltr; text-align: left; user-select: none;
 }
 button, select, textarea { font: inherit; color: inherit; }
 button { border: 0; background: none; padding: 0; cursor: pointer; border-radius: 4px; }

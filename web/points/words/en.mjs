@@ -25,7 +25,7 @@ export const EN = Object.freeze({
   "status.unused": "{kind} does not show the {things}",
   "status.joints": "joints",
   "status.point": "Click, or press Enter, to put a {point}; O makes it one of the other kind, Delete takes it away.",
-  "status.box": "Drag, or press Enter, to draw the {box}. Keys: arrows, Shift for 10; Enter or Tab for its corners.",
+  "status.box": "Drag, or press Enter, to draw the {box}. Keys: arrows, Shift for 10; Enter or Page Down for its corners.",
   "status.whole": "Drag moves all, corners scale, the circle turns. Keys: arrows, < >, [ ], M.",
   "status.noSkeleton": "There is no skeleton yet: place joints, or take a pose.",
   "say.every": "Every joint has its place.", "say.drag": "Drag from one corner to the other to draw the {box}.",

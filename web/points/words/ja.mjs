@@ -25,7 +25,7 @@ export const JA = Object.freeze({
   "status.unused": "{kind} では{things}は使われません",
   "status.joints": "関節",
   "status.point": "クリックか Enter で{point}を置きます。O で正負を切り替え、Delete で削除します。",
-  "status.box": "ドラッグか Enter で{box}を描きます。キー：矢印、Shift で 10、Enter か Tab で角へ。",
+  "status.box": "ドラッグか Enter で{box}を描きます。キー：矢印、Shift で 10、Enter か Page Down で角へ。",
   "status.whole": "ドラッグで全体を移動、角で拡大縮小、丸で回転。キー：矢印、< >、[ ]、M。",
   "status.noSkeleton": "まだ骨格がありません。関節を置くか、ポーズを選んでください。",
   "say.every": "すべての関節が置かれました。", "say.drag": "角から角へドラッグして{box}を描いてください。",

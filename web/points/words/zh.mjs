@@ -25,7 +25,7 @@ export const ZH = Object.freeze({
   "status.unused": "{kind} 不显示{things}",
   "status.joints": "关节点",
   "status.point": "点击或按 Enter 放置{point}；O 切换正负，Delete 删除。",
-  "status.box": "拖动或按 Enter 画出{box}。按键：方向键，Shift 为 10；Enter 或 Tab 选其角点。",
+  "status.box": "拖动或按 Enter 画出{box}。按键：方向键，Shift 为 10；Enter 或 Page Down 选其角点。",
   "status.whole": "拖动移动整体，角点缩放，圆圈旋转。按键：方向键、< >、[ ]、M。",
   "status.noSkeleton": "还没有骨架：请放置关节点，或选用一个姿势。",
   "say.every": "所有关节点都已就位。", "say.drag": "从一角拖到对角，画出{box}。",
