@@ -16,6 +16,7 @@ from figura.cli.console import ProgressLine
 from figura.headless.jobs import Job, JobResult
 from figura.models import sentences
 from figura.models.sentences import typed, where_typed
+from figura.training.data import command as data_command
 from figura.training.reports.document import report, write_report
 from PIL import Image
 from safetensors.torch import save_file
@@ -161,7 +162,7 @@ def test_commands_are_named_as_they_were_called(monkeypatch):
         assert typed("run x") == "python -m figura run x" and cli.build_parser().prog == "python -m figura"
 
 
-def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeypatch):
+def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeypatch, capsys):
     assert where_typed() == ""
     monkeypatch.setattr(sentences, "PACK", Path("/ComfyUI/custom_nodes/ComfyUI-Figura"))
     monkeypatch.setattr(sys, "argv", ["/ComfyUI/main.py"])
@@ -169,6 +170,10 @@ def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeyp
     monkeypatch.setattr(sys, "argv", ["figura", "run"])  # typed there as `python figura run`
     assert typed("models list") == "python ComfyUI-Figura models list"
     assert where_typed() == " (in /ComfyUI/custom_nodes, with ComfyUI's Python)"
+    assert data_command.build_parser().prog == "python ComfyUI-Figura data"
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert capsys.readouterr().out.startswith("usage: python ComfyUI-Figura train")
 
 
 @pytest.mark.parametrize("options", [[], ["-I"]], ids=["any Python", "one that ignores the working folder"])

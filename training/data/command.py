@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...models.cluster import add_cluster_arguments, named_cluster
 from ...models.files import default_folder
+from ...models.sentences import typed
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of `figura data`; docs/data.md explains them."""
-    parser = argparse.ArgumentParser(prog="figura data", description="Data to train on: docs/data.md.")
+    parser = argparse.ArgumentParser(prog=typed("data"), description="Data to train on: docs/data.md.")
     steps = parser.add_subparsers(required=True, metavar="STEP")
     sources = steps.add_parser("import", help="pictures of one's own").add_subparsers(
         required=True, metavar="KIND"

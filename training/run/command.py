@@ -11,6 +11,7 @@ from pathlib import Path
 from ...models.cluster import Cluster, add_cluster_arguments, named_cluster
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.files import check_target, default_folder
+from ...models.sentences import typed
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
 from ..recipes.public import TOKENIZER, base_files, check_base
@@ -306,7 +307,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """`python -m figura.training.run.command RECIPE ...`: the same command without the rest of the CLI."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(prog="figura train", description="Train one recipe of the mini family.")
+    parser = argparse.ArgumentParser(prog=typed("train"), description="Train one recipe of the mini family.")
     add_train_arguments(parser)
     return train_command(parser.parse_args(argv))
 
