@@ -12,7 +12,7 @@ from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
 from .files import path_inside
-from .sentences import shown, typed, where_typed
+from .sentences import shown, trained_weights, typed, where_typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -229,8 +229,8 @@ def _check_mini(file_kind: str) -> None:
 
 def _training(missing: Sequence[Path]) -> str:
     """How to make the files of mini that are missing: each is named after its recipe."""
-    commands = ", ".join(typed(f"train {path.stem}") for path in missing)
-    return f", or train them ({commands}) and copy them there from data/weights" if missing else ""
+    commands = ", ".join(typed(f"train {path.stem}") for path in missing) + where_typed()
+    return f", or train them ({commands}) and copy them there from {trained_weights()}" if missing else ""
 
 
 def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> str:

@@ -78,7 +78,7 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["run", "phac_foto"], "did you mean phac_photo? Shipped are cfld_edit, "),
         (["run", "{}"], "is neither a file"),
         (["run", "{}/graph.json", "--device", "cuba"], "device 'cuba' cannot be used here"),
-        (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: no such file or folder"),
         (["run", "{}/graph.json", "--points", "{}/a.png"], "this is no text file"),
         (["run", "{}/graph.json", "--text", "x"], "--text: no node of this workflow takes it"),
         (["run", "{}/graph.json", "--output", "{}/a.png"], "a.png: nothing can be saved there"),
@@ -170,6 +170,7 @@ def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeyp
     monkeypatch.setattr(sys, "argv", ["figura", "run"])  # typed there as `python figura run`
     assert typed("models list") == "python ComfyUI-Figura models list"
     assert where_typed() == " (in /ComfyUI/custom_nodes, with ComfyUI's Python)"
+    assert Path(sentences.trained_weights()) == Path("/ComfyUI/data/weights")
     assert data_command.build_parser().prog == "python ComfyUI-Figura data"
     with pytest.raises(SystemExit):
         cli.main(["train", "--help"])

@@ -20,7 +20,7 @@ import torch
 
 from ...models.cluster import Cluster, run_on_cluster
 from ...models.locks import only_one
-from ...models.sentences import typed
+from ...models.sentences import as_word, typed
 from ..run.recipe import Split
 from .checks import check_rows
 from .space import check_space
@@ -91,7 +91,8 @@ class PeopleDataset:
         if not (root / "captions.json").is_file():
             step = "perception_data" if root.name == "perception" else "data"
             raise FileNotFoundError(
-                f"no finished data set in {root}: run `{typed(f'train {step}')} --data {root.parent}`"
+                f"no finished data set in {root}: run "
+                f"`{typed(f'train {step}')} --data {as_word(root.parent)}`"
             )
         captions = json.loads((root / "captions.json").read_text(encoding="utf-8"))
         arrays = {f.name: _array(root, f.name) for f in fields(cls) if f.name != "captions"}

@@ -51,6 +51,8 @@ def test_an_interrupted_data_set_is_finished(tmp_path: Path) -> None:
         build_people(tmp_path / "a", COUNT, 5, SIZE, renderer=renderer)
     with pytest.raises(FileNotFoundError, match="figura train data"):
         PeopleDataset.open(tmp_path / "a")
+    with pytest.raises(FileNotFoundError, match=r"--data '[^']*my people'`|--data \"[^\"]*my people\"`"):
+        PeopleDataset.open(tmp_path / "my people" / "train")
     resumed = build_people(tmp_path / "a", COUNT, 5, SIZE, renderer=renderer)
     whole = build_people(tmp_path / "b", COUNT, 5, SIZE, renderer=fake_people)
     assert renderer.rendered == list(range(5, 5 + COUNT))
