@@ -14,6 +14,8 @@ from ...models.sentences import typed
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 256
+LEAST_SIDE = 8
+"""Pixels: a latent's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,8 +23,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
     args = build_parser().parse_args(argv)
+    _check_numbers(args)
     args.work(args)
     return 0
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    """ValueError for counts below 1 and sides below LEAST_SIDE, which would end in arrays without rows."""
+    least = {"count": 1, "held_out": 1, "processes": 1, "size": LEAST_SIDE, "sides": LEAST_SIDE}
+    for name, smallest in least.items():
+        given = getattr(args, name, smallest)
+        if min(given if name == "sides" else [given]) < smallest:
+            said = " ".join(map(str, given)) if name == "sides" else given
+            raise ValueError(f"--{name.replace('_', '-')} is {said}; {smallest} or more is accepted")
 
 
 def build_parser() -> argparse.ArgumentParser:

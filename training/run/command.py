@@ -166,9 +166,10 @@ def train_command(args: argparse.Namespace) -> int:
 
 def _check_options(args: argparse.Namespace) -> None:
     """ValueError for counts below 1, and options for data where a network learns, or the other way round."""
-    for name, count in (("count", args.count), ("held-out", args.held_out), ("draws", args.draws)):
+    for name in ("count", "held_out", "draws", "sampling_steps", "processes"):
+        count = getattr(args, name)
         if count is not None and count < 1:
-            raise ValueError(f"--{name} is {count}; 1 or more is accepted")
+            raise ValueError(f"--{name.replace('_', '-')} is {count}; 1 or more is accepted")
     is_data = args.recipe in DATA_STEPS
     given = [option for name, option in (OF_NETWORKS if is_data else OF_DATA).items() if getattr(args, name)]
     if given:

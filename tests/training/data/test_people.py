@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +44,16 @@ class FailingOnce:
             raise KeyboardInterrupt
         self.rendered += seeds
         return fake_people(seeds, size)
+
+
+def test_a_worker_ends_at_once_when_stopped() -> None:
+    threads, handler = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    try:
+        people._begin()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL and torch.get_num_threads() == 1
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        torch.set_num_threads(threads)
 
 
 def test_an_interrupted_data_set_is_finished(tmp_path: Path) -> None:
