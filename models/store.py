@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -106,7 +107,10 @@ def known_file(name: str) -> ModelFile:
     """The entry of that file name; ValueError lists the known names."""
     files = {file.name: file for file in known_files()}
     if name not in files:
-        raise ValueError(f"unknown model file {name!r}; known are {', '.join(files)}")
+        close = [each for each in files if name and each.startswith(name)]
+        close = close or difflib.get_close_matches(name, files, n=1)
+        hint = f"did you mean {close[0]}? Known" if close else "known"
+        raise ValueError(f"unknown model file {name!r}; {hint} are {', '.join(files)}")
     return files[name]
 
 

@@ -100,7 +100,9 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["eval", "synth", "--weights", "{}"], "--weights is for methods with networks"),
         (["models", "verify", "{}"], "is a folder"),
         (["models", "verify", "{}/a.png"], "a.png is no model file: they end in .safetensors"),
-        (["models", "get", "nothing"], "unknown model file 'nothing'"),
+        (["models", "get", "nothing"], "unknown model file 'nothing'; known are "),
+        (["models", "get", "sam_vit_b"], "did you mean sam_vit_b_01ec64.pth? Known are "),
+        (["models", "get", "mobile_sam.pt", "--folder", "{}/a.png"], "a.png is no folder"),
         (["models", "convert", "{}/a.png"], "nothing to convert"),
     ],
 )

@@ -32,10 +32,11 @@ def _check_numbers(args: argparse.Namespace) -> None:
     """ValueError for counts below 1 and sides below LEAST_SIDE, which would end in arrays without rows."""
     least = {"count": 1, "held_out": 1, "processes": 1, "size": LEAST_SIDE, "sides": LEAST_SIDE}
     for name, smallest in least.items():
-        given = getattr(args, name, smallest)
-        if min(given if name == "sides" else [given]) < smallest:
-            said = " ".join(map(str, given)) if name == "sides" else given
-            raise ValueError(f"--{name.replace('_', '-')} is {said}; {smallest} or more is accepted")
+        given = getattr(args, name, ())
+        numbers = given if isinstance(given, Sequence) else (given,)
+        if min(numbers, default=smallest) < smallest:
+            came = " ".join(map(str, numbers))
+            raise ValueError(f"--{name.replace('_', '-')} is {came}; {smallest} or more is accepted")
 
 
 def build_parser() -> argparse.ArgumentParser:
