@@ -150,7 +150,7 @@ def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     if args.what != "load":
         return {}
     if not args.checkpoint and not args.sam:
-        raise ValueError("figura bench load needs files: --checkpoint FILE ... or --sam FILE ...")
+        raise ValueError("bench load needs files: --checkpoint FILE ... or --sam FILE ...")
     from ..host import get_host
 
     words = args.tokenizer or get_host().clip_tokenizer()

@@ -358,7 +358,7 @@ def check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
 
 def _check_is_safetensors(path: Path) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {path}")
+        raise FileNotFoundError(f"no weights file at {path}: copy it there, or name another file or folder")
     with path.open("rb") as file:
         head = file.read(9)
     # A safetensors header's length may begin with the bytes of a pickle or of a zip file, so first this.

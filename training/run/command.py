@@ -27,6 +27,7 @@ OF_DATA = {"count": "--count", "held_out": "--held-out", "pairs": "--pairs"}
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
+CPU = "cpu"
 WEIGHTS = "weights"
 """Folder of what was trained, in the folder of the data."""
 
@@ -170,6 +171,13 @@ def _check_options(args: argparse.Namespace) -> None:
         count = getattr(args, name)
         if count is not None and count < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {count}; 1 or more is accepted")
+    if args.steps is not None and args.minutes is not None:
+        raise ValueError("--steps and --minutes are two ways to say how long: give one of them")
+    if args.device not in (None, CPU) and args.recipe not in DATA_STEPS:
+        raise ValueError(
+            f"--device is {args.device!r}; {CPU} is accepted. Left out, accelerate takes the GPU there is "
+            "(CUDA_VISIBLE_DEVICES says which)"
+        )
     is_data = args.recipe in DATA_STEPS
     given = [option for name, option in (OF_NETWORKS if is_data else OF_DATA).items() if getattr(args, name)]
     if given:
