@@ -166,7 +166,9 @@ def train_command(args: argparse.Namespace) -> int:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    """ValueError for counts below 1, and options for data where a network learns, or the other way round."""
+    """ValueError for counts below 1 and options that would not count, such as those for data where a network
+    learns; FileNotFoundError for a start that is not there.
+    """
     for name in ("count", "held_out", "draws", "sampling_steps", "processes"):
         count = getattr(args, name)
         if count is not None and count < 1:
@@ -178,6 +180,8 @@ def _check_options(args: argparse.Namespace) -> None:
             f"--device is {args.device!r}; {CPU} is accepted. Left out, accelerate takes the GPU there is "
             "(CUDA_VISIBLE_DEVICES says which)"
         )
+    if args.start is not None and not args.start.is_file():  # data may take hours to be made ready before it
+        raise FileNotFoundError(f"--from {args.start}: no such file")
     is_data = args.recipe in DATA_STEPS
     given = [option for name, option in (OF_NETWORKS if is_data else OF_DATA).items() if getattr(args, name)]
     if given:

@@ -150,11 +150,13 @@ def test_numbers_of_which_nothing_is_learnt_are_refused_before_the_run(tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_two_lengths_and_other_devices_are_refused_before_the_run(tmp_path: Path) -> None:
+def test_two_lengths_other_devices_and_no_file_are_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--steps and --minutes are two ways"):
         train(tmp_path, "--steps", "3", "--minutes", "3")
     with pytest.raises(ValueError, match="--device is 'cuba'; cpu is accepted"):
         train(tmp_path, "--device", "cuba")
+    with pytest.raises(FileNotFoundError, match=r"--from .*gone\.safetensors: no such file"):
+        train(tmp_path, "--from", str(tmp_path / "gone.safetensors"))
     assert not list(tmp_path.iterdir())
 
 
