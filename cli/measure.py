@@ -106,6 +106,8 @@ def eval_command(args: argparse.Namespace) -> int:
     from ..training.evaluation import command as reports
 
     device_named(args.device)
+    if args.sheet_samples < 1:
+        raise ValueError(f"--sheet-samples is {args.sheet_samples}; 1 or more is accepted")
     names = ("device", "table", "sheet", "sheet_samples", "weights", "prompts", "folder", "against")
     extras = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return _show(reports.eval_command(args.method, args.samples, args.seed, args.json, **extras))
@@ -135,6 +137,8 @@ def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
         takers = [what for what, names in OPTIONS.items() if option in names]
         if getattr(args, option) and args.what not in takers:
             raise ValueError(f"--{option} is for bench {' and '.join(takers)}; it is not for {args.what!r}")
+    if args.count < 0:
+        raise ValueError(f"--count is {args.count}; 1 or more is accepted")
     if args.what == "synth":
         return {"count": args.count, "against": args.against}
     if args.what == "import":
@@ -146,7 +150,7 @@ def _bench_options(args: argparse.Namespace) -> dict[str, Any]:
     if args.what != "load":
         return {}
     if not args.checkpoint and not args.sam:
-        raise ValueError("figura bench load needs files: --checkpoint FILE ... or --sam FILE ...")
+        raise ValueError("bench load needs files: --checkpoint FILE ... or --sam FILE ...")
     from ..host import get_host
 
     words = args.tokenizer or get_host().clip_tokenizer()

@@ -68,6 +68,8 @@ def get_command(args: argparse.Namespace) -> int:
 def _get(file: ModelFile, folder: Path | None) -> str:
     from ..models import fetch
 
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--folder {folder} is no folder: name one, or leave it out")
     present = _found(file.name, file.file_kind)
     if present is not None and folder is None:
         return f"{present} is already here"

@@ -27,12 +27,12 @@ same page beside the node. Made by `python -m figura.cli.pages`, the pictures by
 """
 MODELS_HEAD = """# Model files
 
-Nothing is downloaded unless you ask for it by name: `figura models get NAME`, which checks size and, where
-one is published, sha256. Files are recognised by what is in them, not by their names; `models` is ComfyUI's
-own folder, and paths of `extra_model_paths.yaml` count. Without ComfyUI it is `.figura/models` in your home
-folder. *mini* comes with the pack, in `weights/mini`. What the loaders make of other kinds of file, and what
-they refuse, is in [files](files.md). Made by `python -m figura.cli.pages` from
-[store.toml](../models/store.toml).
+Nothing is downloaded unless you ask for it by name: `figura models get NAME` ([typed](cli.md) as
+`python figura ...` where ComfyUI is), which checks size and, where one is published, sha256. Files are
+recognised by what is in them, not by their names; `models` is ComfyUI's own folder, and paths of
+`extra_model_paths.yaml` count. Without ComfyUI it is `.figura/models` in your home folder. *mini* comes with
+the pack, in `weights/mini`. What the loaders make of other kinds of file, and what they refuse, is in
+[files](files.md). Made by `python -m figura.cli.pages` from [store.toml](../models/store.toml).
 """
 MODELS_TAIL = """
 ## What nobody has published

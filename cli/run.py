@@ -87,6 +87,8 @@ def run_command(args: argparse.Namespace) -> int:
     cluster = named_cluster(args)
     if args.patience is not None and not args.server:
         raise ValueError("--patience is for --server, which was not given")
+    if args.patience is not None and not args.patience > 0:
+        raise ValueError(f"--patience is {args.patience:g}; a number of seconds above 0 is accepted")
     if not args.server and cluster is None:
         return _tell(run_here(jobs, args.output, args.device, stages=args.stages))
     for option in ("stages", "device"):

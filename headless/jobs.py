@@ -117,9 +117,11 @@ def make_jobs(
 
 
 def read_points(path: Path) -> str:
-    """The text of a file of points; ValueError when it is none."""
+    """The text of a file of points; FileNotFoundError and ValueError when there is none."""
     try:
         return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"--points {path}: no such file or folder") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"--points {path}: this is no text file; give the JSON of the points") from error
 

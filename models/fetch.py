@@ -55,7 +55,7 @@ def get(
     staging, target = folder / STAGING / file.name, folder / file.name
     with only_one(staging, f"fetch {file.name}"):
         _check_space(file, folder, staging)
-        arrived = download(file, staging) if download else _from_web(file, staging, on_bytes)
+        arrived = download(file, staging) if download else _from_web(file, staging, target.parent, on_bytes)
         _check_whole(file, arrived)
         target.parent.mkdir(parents=True, exist_ok=True)
         if download is None:
@@ -85,16 +85,19 @@ def _fetch_beside(file: ModelFile, staging: Path, place: Path) -> None:
         os.replace(fetch_url(address_of(file, path), part), place / part.name)
 
 
-def _from_web(file: ModelFile, staging: Path, on_bytes: OnBytes | None) -> Path:
-    """Fetch over HTTP, what is here already left out; the hub's own client begins anew after a kill."""
+def _from_web(file: ModelFile, staging: Path, place: Path, on_bytes: OnBytes | None) -> Path:
+    """Fetch over HTTP, what is here already left out; the hub's own client begins anew after a kill.
+
+    place: the folder that the file is for.
+    """
     part = staging / Path(file.name).name
     for old in [each for each in staging.iterdir() if each.name not in (part.name, TAG, LOCK)]:
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     try:
         return fetch_url(address_of(file), part, on_bytes)
     except (HTTPException, OSError) as error:
-        place = f"run the same command again to go on, or download it from {file.page}"
-        raise OSError(f"{file.name} could not be fetched ({error}): {place}") from error
+        remedy = f"run the same command again to go on, or download it from {file.page} into {place}"
+        raise OSError(f"{file.name} could not be fetched ({error}): {remedy}") from error
 
 
 def fetch_url(url: str, part: Path, on_bytes: OnBytes | None = None) -> Path:

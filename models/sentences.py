@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,16 @@ def typed(words: str = "") -> str:
 def where_typed() -> str:
     """Where the command of `typed` works, for the end of a sentence; empty outside ComfyUI."""
     return f" (in {PACK.parent}, with ComfyUI's Python)" if _is_in_comfyui() else ""
+
+
+def trained_weights() -> str:
+    """The folder that `typed("train RECIPE")` writes weights to."""
+    return str(PACK.parent.parent / "data" / "weights") if _is_in_comfyui() else "data/weights"
+
+
+def as_word(path: str | Path) -> str:
+    """A path as one word of a command, in quotes where the shell would take it for several."""
+    return shlex.quote(str(path)) if os.name == "posix" else subprocess.list2cmdline([str(path)])
 
 
 def _is_in_comfyui() -> bool:

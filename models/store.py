@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
 from .files import path_inside
-from .sentences import shown, typed, where_typed
+from .sentences import shown, trained_weights, typed, where_typed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -106,7 +107,10 @@ def known_file(name: str) -> ModelFile:
     """The entry of that file name; ValueError lists the known names."""
     files = {file.name: file for file in known_files()}
     if name not in files:
-        raise ValueError(f"unknown model file {name!r}; known are {', '.join(files)}")
+        close = [each for each in files if name and each.startswith(name)]
+        close = close or difflib.get_close_matches(name, files, n=1)
+        hint = f"did you mean {close[0]}? Known" if close else "known"
+        raise ValueError(f"unknown model file {name!r}; {hint} are {', '.join(files)}")
     return files[name]
 
 
@@ -229,8 +233,8 @@ def _check_mini(file_kind: str) -> None:
 
 def _training(missing: Sequence[Path]) -> str:
     """How to make the files of mini that are missing: each is named after its recipe."""
-    commands = ", ".join(typed(f"train {path.stem}") for path in missing)
-    return f", or train them ({commands}) and copy them there from data/weights" if missing else ""
+    commands = ", ".join(typed(f"train {path.stem}") for path in missing) + where_typed()
+    return f", or train them ({commands}) and copy them there from {trained_weights()}" if missing else ""
 
 
 def _missing_text(file_kind: str, name: str, folders: Sequence[Path | str]) -> str:

@@ -32,6 +32,8 @@ FIRST_WEIGHT, STOCK_CHANNELS = "diffusion_model.input_blocks.0.0.weight", 4
 """Of Stable Diffusion 1.5: the first convolution, and how many channels it takes."""
 WHOLE_NETWORK = "diffusion_model"
 """ComfyUI's name of the wrapper round a call of the U-Net."""
+SET = "set"
+"""ComfyUI's name of a patch that takes a matrix' place."""
 ATTENTION = re.compile(r"up_blocks\.(\d+)\.attentions\.(\d+)\.(.+)")
 Conditioning = list[list[Any]]
 
@@ -158,7 +160,7 @@ def patch_model(model: Any, cfld: CFLDModel) -> Any:
             f"takes {STOCK_CHANNELS}. Connect the plain Stable Diffusion 1.5"
         )
     patched = model.clone()
-    patched.add_patches({names[name]: ("set", (value,)) for name, value in cfld.key_values.items()})
+    set_beneath(patched, {names[name]: value for name, value in cfld.key_values.items()})
     if model.get_wrappers(WHOLE_NETWORK, KEY):
         return patched  # of another Apply CFLD, which has done the rest: twice, nothing would arrive
     patched.add_wrapper_with_key(WHOLE_NETWORK, KEY, hand_over)
@@ -170,6 +172,27 @@ def patch_model(model: Any, cfld: CFLDModel) -> Any:
         before = replaced.get(("output", number, 0))
         patched.set_model_attn2_replace(BiasedAttention(number, before), "output", number, 0)
     return patched
+
+
+def set_beneath(patched: Any, matrices: Mapping[str, Tensor]) -> None:
+    """Put matrices in the place of the model's, beneath what LoRAs add, which count before this node, too.
+
+    ComfyUI goes through a matrix' patches in their order, so that one that sets it undoes those before.
+    """
+    before = {name: patched.patches.pop(name, []) for name in matrices}
+    patched.add_patches({name: (SET, (value,)) for name, value in matrices.items()})
+    for name, patches in before.items():
+        patched.patches[name] = [*patched.patches[name], *added_last(patches)]
+
+
+def added_last(patches: Sequence[Any]) -> list[Any]:
+    """Those of a matrix' patches that add to it, after the last that sets it or mixes another one in."""
+    added: list[Any] = []
+    for patch in patches:
+        _, value, share_kept, *_ = patch
+        sets = isinstance(value, tuple) and len(value) == 2 and value[0] == SET
+        added = [] if sets or share_kept != 1 else [*added, patch]
+    return added
 
 
 def host_name(name: str, config: CFLDConfig) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..models.diffusion.layouts import SCALING, SD2, SDXL
 from ..models.humansd.pipeline import skeleton_images
 from ..models.humansd.sampling import SIDE_MULTIPLE
 from ..people.keypoints import read_pose_keypoint
@@ -20,6 +21,8 @@ STANDARD_SIZE = 512
 HUMANSD_CHANNELS = 8
 LATENT_CHANNELS, CELL = 4, 8
 """Of Stable Diffusion's VAE: channels of its latents, and pixels of a cell on either side."""
+UNSAID, SCALE_TOLERANCE = 1.0, 1e-3
+"""What ComfyUI's TAESD has where no scale of the latents is known, and how exact half precision has them."""
 
 
 class FiguraHumanSDPose:
@@ -71,7 +74,10 @@ class FiguraApplyHumanSD:
                 "negative": ("CONDITIONING", {"tooltip": "What is not to be seen. It sees the same pose."}),
                 "vae": (
                     "VAE",
-                    {"tooltip": "The VAE of the same checkpoint, or another of Stable Diffusion."},
+                    {
+                        "tooltip": "The VAE of the same checkpoint, or another of Stable Diffusion 1 or 2; "
+                        "not SDXL's."
+                    },
                 ),
                 "skeleton": (
                     "IMAGE",
@@ -138,6 +144,7 @@ def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:
 
     Raises ValueError for sides that the model cannot take, and for a VAE of another family.
     """
+    check_scale(vae)
     images = image_to_bchw(skeleton, "skeleton")
     height, width = images.shape[-2:]
     if height % SIDE_MULTIPLE or width % SIDE_MULTIPLE:
@@ -151,6 +158,20 @@ def encoded_pose(vae: Any, skeleton: Tensor, strength: float) -> Tensor:
         return pose
     black = vae.encode(torch.zeros(1, height, width, 3))
     return torch.lerp(repeat_batch(black, len(pose)), pose, strength)
+
+
+def check_scale(vae: Any) -> None:
+    """ValueError for a VAE that says its latents are scaled otherwise, as SDXL's small one (TAESD) does.
+
+    SDXL's own says nothing, and is of the same shapes: nobody can tell it from Stable Diffusion's.
+    """
+    said = float(getattr(getattr(vae, "first_stage_model", None), "vae_scale", UNSAID))
+    wanted = SCALING[SD2]
+    if said != UNSAID and abs(said - wanted) > SCALE_TOLERANCE:
+        raise ValueError(
+            f"vae scales its latents by {said:g} ({SDXL} by {SCALING[SDXL]}); HumanSD was trained with "
+            f"{wanted}. Connect the VAE of the HumanSD checkpoint to 'vae'"
+        )
 
 
 def check_latents(latents: Tensor, wanted: tuple[int, ...]) -> None:

@@ -74,6 +74,34 @@ def test_a_quick_one_runs(words):
     assert cli.main(list(words)) == 0
 
 
+READ_IN_COMFYUI = [
+    *sorted((ROOT / "web" / "docs").glob("*.md")),
+    *sorted((ROOT / "locales").rglob("*.json")),
+    *sorted((ROOT / "workflows").glob("*.json")),
+    *sorted((ROOT / "subgraphs").glob("*.json")),
+    ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml",
+]
+IN_PROSE = re.compile(r"`(?P<before>(?:\S+ )?)figura (?:demo|run|train|data|eval|bench|check|models)\b")
+OWN_PAGES = {"cli.md", "training.md", "parity.md"}
+"""The page that says how commands are typed, that of those who train, and one that a command writes."""
+
+
+@pytest.mark.parametrize("page", READ_IN_COMFYUI, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_comfyui_shows_names_commands_as_they_are_typed_there(page):
+    """`figura` alone is no command there; and the folder that `python figura` works in is named."""
+    text = page.read_text(encoding="utf-8")
+    found = [match["before"] for match in IN_PROSE.finditer(text)]
+    assert set(found) <= {"python "}
+    assert not found or "`custom_nodes`" in text and "ComfyUI's Python" in text
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_other_pages_that_name_commands_lead_to_how_they_are_typed(page):
+    text = page.read_text(encoding="utf-8")
+    if page.name not in OWN_PAGES and IN_PROSE.search(text):
+        assert "(cli.md)" in text
+
+
 def test_commands_are_found():
     page = """
 ```sh

@@ -20,7 +20,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ..files import code_of, write_then_rename
 from ..reading import told
-from ..sentences import typed, where_typed
+from ..sentences import as_word, typed, where_typed
 
 Config = TypeVar("Config")
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -358,7 +358,7 @@ def check_finite(name: str, tensor: torch.Tensor, where: str) -> None:
 
 def _check_is_safetensors(path: Path) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {path}")
+        raise FileNotFoundError(f"no weights file at {path}: copy it there, or name another file or folder")
     with path.open("rb") as file:
         head = file.read(9)
     # A safetensors header's length may begin with the bytes of a pickle or of a zip file, so first this.
@@ -367,7 +367,7 @@ def _check_is_safetensors(path: Path) -> None:
     if head[:2] == b"PK" or head[:1] == b"\x80":
         raise ValueError(
             f"{path} is a pickle, not safetensors: convert it first with "
-            f"`{typed('models convert')}`{where_typed()}"
+            f"`{typed(f'models convert {as_word(path.absolute())}')}`{where_typed()}"
         )
     if len(head) < 9 or head[8:9] != b"{":
         raise ValueError(f"{path} is not a safetensors file, or it is truncated: copy or download it again")

@@ -24,7 +24,7 @@ from ..diffusion.layouts import LICENCES, PIX2GESTALT, SD15
 from ..diffusion.networks import MINI_SIZE, load_unet
 from ..diffusion.sharing import shared_stack
 from ..pix2gestalt.networks import Pix2Gestalt
-from ..sentences import typed
+from ..sentences import trained_weights, typed, where_typed
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
     changes = sorted(folder.glob("phac*.safetensors"))
     if not changes:
         raise FileNotFoundError(
-            f"no phac*.safetensors in {folder}: install the pack again, or train with `{typed('train phac')}`"
+            f"no phac*.safetensors in {folder}: copy them there from weights/mini of a fresh copy of Figura, "
+            f"or train one (`{typed('train phac')}`{where_typed()}) and copy it there from "
+            f"{trained_weights()}"
         )
     networks = mini_networks(folder, load_unet(folder / "inpaint.safetensors"))
     mask_net = load_mask_net(folder / "invisible_mask.safetensors", operations)

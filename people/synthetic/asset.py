@@ -93,7 +93,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and configuration of the body's file."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"no {path}: `figura train human_body` makes it, or take it from a fresh copy of Figura"
+            f"no {path}: take it from a fresh copy of Figura, or train the recipe human_body, which makes it"
         )
     try:
         with safe_open(str(path), framework="pt") as file:

@@ -16,6 +16,7 @@ from figura.cli.console import ProgressLine
 from figura.headless.jobs import Job, JobResult
 from figura.models import sentences
 from figura.models.sentences import typed, where_typed
+from figura.training.data import command as data_command
 from figura.training.reports.document import report, write_report
 from PIL import Image
 from safetensors.torch import save_file
@@ -72,12 +73,20 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
             ["run", "{}/graph.json", "--set", "1.image=a.png", "--server", "http://"],
             "an address like http://127",
         ),
+        (
+            ["run", "{}/graph.json", "--set", "1.image=a.png", "--server", "x:9", "--patience", "0"],
+            "--patience is 0; a number of seconds above 0",
+        ),
+        (["eval", "synth", "--sheet-samples", "0"], "--sheet-samples is 0; 1 or more"),
+        (["bench", "import", "--count", "-1"], "--count is -1; 1 or more"),
+        (["train", "coarse_outputs", "--sampling-steps", "0"], "--sampling-steps is 0; 1 or more"),
+        (["data", "synth", "--count", "0"], "--count is 0; 1 or more"),
         (["eval", "phac", "--device", "cuba"], "device 'cuba' cannot be used here"),
         (["run", "phac_pose", "--input", "{}/a.png"], "no LoadImage node: take another, such as phac_photo"),
         (["run", "phac_foto"], "did you mean phac_photo? Shipped are cfld_edit, "),
         (["run", "{}"], "is neither a file"),
         (["run", "{}/graph.json", "--device", "cuba"], "device 'cuba' cannot be used here"),
-        (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: No such file"),
+        (["run", "{}/graph.json", "--points", "{}/gone.json"], "gone.json: no such file or folder"),
         (["run", "{}/graph.json", "--points", "{}/a.png"], "this is no text file"),
         (["run", "{}/graph.json", "--text", "x"], "--text: no node of this workflow takes it"),
         (["run", "{}/graph.json", "--output", "{}/a.png"], "a.png: nothing can be saved there"),
@@ -91,7 +100,9 @@ def test_one_bad_picture_does_not_keep_the_others_from_running(workflow, tmp_pat
         (["eval", "synth", "--weights", "{}"], "--weights is for methods with networks"),
         (["models", "verify", "{}"], "is a folder"),
         (["models", "verify", "{}/a.png"], "a.png is no model file: they end in .safetensors"),
-        (["models", "get", "nothing"], "unknown model file 'nothing'"),
+        (["models", "get", "nothing"], "unknown model file 'nothing'; known are "),
+        (["models", "get", "sam_vit_b"], "did you mean sam_vit_b_01ec64.pth? Known are "),
+        (["models", "get", "mobile_sam.pt", "--folder", "{}/a.png"], "a.png is no folder"),
         (["models", "convert", "{}/a.png"], "nothing to convert"),
     ],
 )
@@ -161,7 +172,7 @@ def test_commands_are_named_as_they_were_called(monkeypatch):
         assert typed("run x") == "python -m figura run x" and cli.build_parser().prog == "python -m figura"
 
 
-def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeypatch):
+def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeypatch, capsys):
     assert where_typed() == ""
     monkeypatch.setattr(sentences, "PACK", Path("/ComfyUI/custom_nodes/ComfyUI-Figura"))
     monkeypatch.setattr(sys, "argv", ["/ComfyUI/main.py"])
@@ -169,6 +180,11 @@ def test_in_comfyui_commands_are_named_by_the_packs_folder_and_say_where(monkeyp
     monkeypatch.setattr(sys, "argv", ["figura", "run"])  # typed there as `python figura run`
     assert typed("models list") == "python ComfyUI-Figura models list"
     assert where_typed() == " (in /ComfyUI/custom_nodes, with ComfyUI's Python)"
+    assert Path(sentences.trained_weights()) == Path("/ComfyUI/data/weights")
+    assert data_command.build_parser().prog == "python ComfyUI-Figura data"
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert capsys.readouterr().out.startswith("usage: python ComfyUI-Figura train")
 
 
 @pytest.mark.parametrize("options", [[], ["-I"]], ids=["any Python", "one that ignores the working folder"])

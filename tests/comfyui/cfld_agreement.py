@@ -95,6 +95,17 @@ def shrunk(patched):
     return PatchModelAddDownscale.execute(patched, 2, 1.5, 0.0, 1.0, True, "bicubic", "bicubic").result[0]
 
 
+def with_lora(patched):
+    """The MODEL with something added to a matrix that CFLD sets, and to one that it leaves alone."""
+    torch.manual_seed(7)
+    name = "diffusion_model.output_blocks.0.1.transformer_blocks.0.attn2.to_{}.weight"
+    names = [name.format(matrix) for matrix in ("v", "q")]
+    state = patched.model_state_dict("diffusion_model.output_blocks.0.1.")
+    changed = patched.clone()
+    changed.add_patches({each: ("diff", (torch.randn(state[each].shape) * 0.05,)) for each in names})
+    return changed
+
+
 def main() -> None:
     model = our_model()
     stock, *_ = comfy.sd.load_checkpoint_guess_config(checkpoint, output_vae=False, output_clip=False)
@@ -125,11 +136,16 @@ def main() -> None:
     others = {"windows": in_windows(patched), "shrunk": shrunk(patched)}
     if not take_batches(others["windows"].model_options["context_handler"]):
         del others["windows"]
+    others["lora_behind"] = with_lora(patched)
+    others["lora_before"], *_ = FiguraApplyCFLD().run(with_lora(stock), model, source, pose)
+    drawn = {}
     for name, other in others.items():
         guider = comfy.samplers.CFGGuider(other)
         guider.set_conds(positive, negative)
         guider.set_cfg(2.0)
-        differences[name] = float((theirs(guider, noise, sigmas) - made).abs().max())
+        drawn[name] = theirs(guider, noise, sigmas)
+        differences[name] = float((drawn[name] - made).abs().max())
+    differences["lora_order"] = float((drawn["lora_before"] - drawn["lora_behind"]).abs().max())
     Path(result).write_text(json.dumps(differences), encoding="utf-8")
 
 

@@ -39,5 +39,9 @@ def test_context_windows_draw_the_pictures_of_the_whole_batch(differences) -> No
     assert differences["windows"] < TOLERANCE * max(1.0, differences["spread.24x16"])
 
 
+def test_a_lora_counts_before_the_node_as_behind_it(differences) -> None:
+    assert differences["lora_behind"] > 30 * TOLERANCE and differences["lora_order"] < TOLERANCE
+
+
 def test_deep_shrink_may_make_maps_of_any_size(differences) -> None:
     assert differences["shrunk"] > 30 * TOLERANCE

@@ -59,7 +59,7 @@ FILE = store.ModelFile(
 
 def test_a_download_that_broke_goes_on_where_it_stopped(hub, tmp_path):
     hub.stop = 1_500_000
-    with pytest.raises(OSError, match="x.bin could not be fetched .*run the same command again"):
+    with pytest.raises(OSError, match=r"x\.bin could not be fetched .*run the same command again.* into \S"):
         fetch.get(FILE, tmp_path)
     (part,) = [path for path in tmp_path.rglob("x.bin") if path.is_file()]
     assert part.stat().st_size == 1_500_000 and part.parent.parent.name == fetch.STAGING
@@ -99,7 +99,7 @@ def test_the_second_of_two_says_so_and_leaves(hub, tmp_path):
     def slow(file, staging):
         inside.set()
         go.wait(20)
-        return fetch._from_web(file, staging, None)
+        return fetch._from_web(file, staging, staging.parent, None)
 
     first = threading.Thread(target=lambda: fetch.get(FILE, tmp_path, slow))
     first.start()

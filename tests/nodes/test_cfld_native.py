@@ -29,15 +29,17 @@ class StandIn:
     def clone(self) -> StandIn:
         other = StandIn(self.state)
         other.model_options = copy.deepcopy(self.model_options)
-        other.patches, other.inputs = dict(self.patches), list(self.inputs)
+        other.patches = {name: list(patches) for name, patches in self.patches.items()}
+        other.inputs = list(self.inputs)
         other.wrappers = {place: list(wrappers) for place, wrappers in self.wrappers.items()}
         return other
 
     def model_state_dict(self, prefix: str) -> dict[str, torch.Tensor]:
         return {name: value for name, value in self.state.items() if name.startswith(prefix)}
 
-    def add_patches(self, patches: dict[str, Any]) -> None:
-        self.patches |= patches
+    def add_patches(self, patches: dict[str, Any], added: float = 1.0, kept: float = 1.0) -> None:
+        for name, patch in patches.items():
+            self.patches.setdefault(name, []).append((added, patch, kept, None, None))
 
     def get_wrappers(self, kind: str, key: str) -> list[Any]:
         return self.wrappers.get((kind, key), [])
@@ -77,10 +79,11 @@ def test_the_model_is_cloned_and_gets_the_matrices(model: Any) -> None:
     stock = stand_in(model)
     patched, *_ = apply(model, stock)
     assert not stock.patches and not stock.model_options
-    kinds = {kind for kind, _ in patched.patches.values()}
-    assert kinds == {"set"} and set(patched.patches) == set(stock.state) - {native.FIRST_WEIGHT}
+    assert set(patched.patches) == set(stock.state) - {native.FIRST_WEIGHT}
     for name, value in model.key_values.items():
-        assert torch.equal(patched.patches[native.host_name(name, model.networks.config)][1][0], value)
+        [patch] = patched.patches[native.host_name(name, model.networks.config)]
+        added, (kind, (matrix,)), kept, *_ = patch
+        assert (added, kind, kept) == (1.0, "set", 1.0) and torch.equal(matrix, value)
     replaced = patched.model_options["transformer_options"]["patches_replace"]["attn2"]
     assert sorted(replaced) == [("output", number, 0) for number in (2, 3, 4, 5)]
     assert list(patched.wrappers) == [("diffusion_model", "figura_cfld")] and len(patched.inputs) == 1
@@ -190,6 +193,32 @@ def test_a_model_that_is_patched_already_is_not_patched_twice(model: Any) -> Non
     replaced = twice.model_options["transformer_options"]["patches_replace"]["attn2"]
     assert len(twice.inputs) == 1 and [len(each) for each in twice.wrappers.values()] == [1]
     assert len(replaced) == 4 and all(each.before is None for each in replaced.values())
+
+
+def kinds_of(patched: Any, name: str) -> list[Any]:
+    return [value[0] if isinstance(value, tuple) else value for _, value, *_ in patched.patches[name]]
+
+
+def test_a_lora_before_the_node_counts_as_one_behind_it(model: Any) -> None:
+    stock = stand_in(model)
+    name = native.host_name(next(iter(model.key_values)), model.networks.config)
+    stock.add_patches({name: ("diff", (torch.ones(1),)), "others": ("diff", (torch.ones(1),))})
+    stock.add_patches({name: "an adapter"}, 0.7)
+    patched, *_ = apply(model, stock)
+    assert kinds_of(patched, name) == ["set", "diff", "an adapter"]
+    assert kinds_of(patched, "others") == kinds_of(stock, "others")
+    assert kinds_of(stock, name) == ["diff", "an adapter"]
+    twice, *_ = apply(model, patched)
+    assert kinds_of(twice, name) == ["set", "diff", "an adapter"]
+
+
+def test_a_merge_of_models_before_the_node_does_not_thin_its_matrices(model: Any) -> None:
+    stock = stand_in(model)
+    name = native.host_name(next(iter(model.key_values)), model.networks.config)
+    stock.add_patches({name: ["another model's"]}, 0.4, 0.6)
+    stock.add_patches({name: "an adapter"})
+    patched, *_ = apply(model, stock)
+    assert kinds_of(patched, name) == ["set", "an adapter"]
 
 
 def test_inpainting_models_are_refused(model: Any) -> None:

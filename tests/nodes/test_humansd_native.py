@@ -119,3 +119,19 @@ def test_a_vae_of_another_family_is_refused_before_the_sampler(
         ValueError, match=r"vae gives latents of shape \(2, .*the VAE of the HumanSD checkpoint"
     ):
         apply(vae=OtherVAE(*shape), strength=strength)
+
+
+class ScaledVAE(StockVAE):
+    """As ComfyUI's TAESD, which knows the scale of its latents."""
+
+    def __init__(self, scale: float) -> None:
+        self.first_stage_model = SimpleNamespace(vae_scale=torch.tensor(scale, dtype=torch.float16))
+
+
+def test_a_vae_that_says_it_is_sdxls_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"by 0\.130.* \(Stable Diffusion XL by 0\.13025\).* 0\.18215"):
+        apply(vae=ScaledVAE(0.13025))
+    with pytest.raises(ValueError, match=r"vae scales its latents by 1\.53"):
+        apply(vae=ScaledVAE(1.5305))
+    for scale in (0.18215, 1.0):
+        apply(vae=ScaledVAE(scale))

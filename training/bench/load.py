@@ -38,7 +38,13 @@ def bench_load(
 
     Returns:
         A report with time_ratio.NAME, peak_ratio.NAME and their seconds and GiB, medians.
+
+    Raises:
+        FileNotFoundError: for a file that is not there.
     """
+    for path in (*checkpoints, *sams):  # before the first is measured for minutes
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}: --checkpoint and --sam take paths")
     figures: dict[str, float] = {"rounds": rounds}
     files = [(path, CHECKPOINT) for path in checkpoints] + [(path, SAM) for path in sams]
     for path, how in files:

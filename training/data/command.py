@@ -9,10 +9,13 @@ from pathlib import Path
 
 from ...models.cluster import add_cluster_arguments, named_cluster
 from ...models.files import default_folder
+from ...models.sentences import typed
 
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 256
+LEAST_SIDE = 8
+"""Pixels: a latent's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,13 +23,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
     args = build_parser().parse_args(argv)
+    _check_numbers(args)
     args.work(args)
     return 0
 
 
+def _check_numbers(args: argparse.Namespace) -> None:
+    """ValueError for counts below 1 and sides below LEAST_SIDE, which would end in arrays without rows."""
+    least = {"count": 1, "held_out": 1, "processes": 1, "size": LEAST_SIDE, "sides": LEAST_SIDE}
+    for name, smallest in least.items():
+        given = getattr(args, name, ())
+        numbers = given if isinstance(given, Sequence) else (given,)
+        if min(numbers, default=smallest) < smallest:
+            came = " ".join(map(str, numbers))
+            raise ValueError(f"--{name.replace('_', '-')} is {came}; {smallest} or more is accepted")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The options of `figura data`; docs/data.md explains them."""
-    parser = argparse.ArgumentParser(prog="figura data", description="Data to train on: docs/data.md.")
+    parser = argparse.ArgumentParser(prog=typed("data"), description="Data to train on: docs/data.md.")
     steps = parser.add_subparsers(required=True, metavar="STEP")
     sources = steps.add_parser("import", help="pictures of one's own").add_subparsers(
         required=True, metavar="KIND"

@@ -13,7 +13,7 @@ import torch
 
 from ...models.hands.sampling import skeleton_image
 from ...models.locks import only_one
-from ...models.sentences import typed
+from ...models.sentences import as_word, typed
 from ..run.recipe import Split
 from .checks import check_rows
 from .latents import encoder_name
@@ -185,7 +185,7 @@ def open_arrays(folder: Path, layout: Callable[[int, int], Any]) -> dict[str, An
     if not (folder / "captions.json").is_file():
         raise FileNotFoundError(
             f"no finished pictures in {folder}: run "
-            f"`{typed('train hands_data')} --data {folder.parent.parent}`"
+            f"`{typed('train hands_data')} --data {as_word(folder.parent.parent)}`"
         )
     captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in layout(1, 8)}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.sentences import typed
+from ...models.sentences import as_word, typed
 from ...people.synthetic import SyntheticPeople, render_people
 from ..run.recipe import Split
 from .checks import check_rows
@@ -144,7 +144,8 @@ def open_part(folder: Path, vae: AutoencoderKL) -> Pairs:
     """One part of the data."""
     if not (folder / "captions.json").is_file():
         raise FileNotFoundError(
-            f"no finished pairs in {folder}: run `{typed('train pairs_data')} --data {folder.parent.parent}`"
+            f"no finished pairs in {folder}: run "
+            f"`{typed('train pairs_data')} --data {as_word(folder.parent.parent)}`"
         )
     captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in pairs_layout(1, 8)}

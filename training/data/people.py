@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +21,7 @@ import torch
 
 from ...models.cluster import Cluster, run_on_cluster
 from ...models.locks import only_one
-from ...models.sentences import typed
+from ...models.sentences import as_word, typed
 from ..run.recipe import Split
 from .checks import check_rows
 from .space import check_space
@@ -52,9 +53,7 @@ def render(seeds: list[int], size: int) -> Any:
 
 def array_layout(count: int, size: int) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and dtype of every array of a data set."""
-    layout: dict[str, tuple[tuple[int, ...], str]] = {
-        name: ((count, 3, size, size), "uint8") for name in IMAGES
-    }
+    layout: dict[str, Any] = {name: ((count, 3, size, size), "uint8") for name in IMAGES}
     layout |= {name: ((count, 1, size, size), "uint8") for name in MASKS}
     layout["densepose_i"] = ((count, size, size), "uint8")
     layout["joints"] = ((count, 18, 3), "float32")
@@ -89,10 +88,9 @@ class PeopleDataset:
         """The finished data set in `root`; FileNotFoundError says how to make it."""
         root = Path(root)
         if not (root / "captions.json").is_file():
-            step = "perception_data" if root.name == "perception" else "data"
-            raise FileNotFoundError(
-                f"no finished data set in {root}: run `{typed(f'train {step}')} --data {root.parent}`"
-            )
+            step = "train perception_data" if root.name == "perception" else "train data"
+            command = f"{typed(step)} --data {as_word(root.parent)}"
+            raise FileNotFoundError(f"no finished data set in {root}: run `{command}`")
         captions = json.loads((root / "captions.json").read_text(encoding="utf-8"))
         arrays = {f.name: _array(root, f.name) for f in fields(cls) if f.name != "captions"}
         check_rows(root, arrays, len(captions))
@@ -314,7 +312,7 @@ def run_jobs(work: Callable[..., None], jobs: list[tuple[Any, ...]], processes: 
             work(*job)
             yield
     else:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
             yield from pool.map(work, *zip(*jobs, strict=True))
 
 
@@ -332,8 +330,9 @@ def _run_on_cluster(
         )
 
 
-def _one_thread() -> None:
+def _begin() -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own ends a part, and then the next is begun
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from pathlib import Path
 from ...models.cluster import Cluster, add_cluster_arguments, named_cluster
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.files import check_target, default_folder
+from ...models.sentences import typed
 from ...models.store import MINI_DIR
 from ..recipes import CONTINUES, load_recipe, recipe_names
 from ..recipes.public import TOKENIZER, base_files, check_base
@@ -26,6 +27,7 @@ OF_DATA = {"count": "--count", "held_out": "--held-out", "pairs": "--pairs"}
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
+CPU = "cpu"
 WEIGHTS = "weights"
 """Folder of what was trained, in the folder of the data."""
 
@@ -164,10 +166,22 @@ def train_command(args: argparse.Namespace) -> int:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    """ValueError for counts below 1, and options for data where a network learns, or the other way round."""
-    for name, count in (("count", args.count), ("held-out", args.held_out), ("draws", args.draws)):
+    """ValueError for counts below 1 and options that would not count, such as those for data where a network
+    learns; FileNotFoundError for a start that is not there.
+    """
+    for name in ("count", "held_out", "draws", "sampling_steps", "processes"):
+        count = getattr(args, name)
         if count is not None and count < 1:
-            raise ValueError(f"--{name} is {count}; 1 or more is accepted")
+            raise ValueError(f"--{name.replace('_', '-')} is {count}; 1 or more is accepted")
+    if args.steps is not None and args.minutes is not None:
+        raise ValueError("--steps and --minutes are two ways to say how long: give one of them")
+    if args.device not in (None, CPU) and args.recipe not in DATA_STEPS:
+        raise ValueError(
+            f"--device is {args.device!r}; {CPU} is accepted. Left out, accelerate takes the GPU there is "
+            "(CUDA_VISIBLE_DEVICES says which)"
+        )
+    if args.start is not None and not args.start.is_file():  # data may take hours to be made ready before it
+        raise FileNotFoundError(f"--from {args.start}: no such file")
     is_data = args.recipe in DATA_STEPS
     given = [option for name, option in (OF_NETWORKS if is_data else OF_DATA).items() if getattr(args, name)]
     if given:
@@ -306,7 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """`python -m figura.training.run.command RECIPE ...`: the same command without the rest of the CLI."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger(str(__package__).rpartition(".")[0]).setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(prog="figura train", description="Train one recipe of the mini family.")
+    parser = argparse.ArgumentParser(prog=typed("train"), description="Train one recipe of the mini family.")
     add_train_arguments(parser)
     return train_command(parser.parse_args(argv))
 

@@ -1,8 +1,10 @@
 """Bodies in poses: joint limits, sides, bones of constant length, arms that stay out of the trunk; seeds."""
 
 import math
+import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from figura.people.synthetic import poses
 from figura.people.synthetic.asset import body_asset
 from figura.people.synthetic.clearance import Trunk
 from figura.people.synthetic.draws import STREAMS, Draws
-from figura.people.synthetic.shapes import YOUNGEST, Shape, body_at_rest, sample_shape
+from figura.people.synthetic.shapes import YOUNGEST, Shape, _anchors, body_at_rest, sample_shape
 from figura.people.synthetic.skeleton import SIDES, Figure, pose_body
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,28 @@ def test_heights_and_builds_are_those_of_adults() -> None:
         wide.append(float(trunk[:, 2].max() - trunk[:, 2].min()))
     assert 1.42 < min(tall) and max(tall) < 2.08 and 1.6 < sum(tall) / len(tall) < 1.8
     assert max(wide) > 1.3 * min(wide)
+
+
+def test_heights_are_those_that_the_page_about_data_names() -> None:
+    asset = body_asset()
+    skin = asset.ranges["body"]
+    shapes = [sample_shape(Draws(seed, "body")) for seed in range(10_000_000, 10_002_000)]
+    factors = torch.stack(
+        [torch.prod(torch.tensor(_anchors(each)) * asset.factors + 1 - asset.factors, 1) for each in shapes]
+    )
+    up = asset.mean[skin, 1] + (factors @ asset.projection - asset.offset) @ asset.components[:, skin, 1]
+    heights, women = up.amax(1) - up.amin(1), torch.tensor([each.woman for each in shapes])
+    rest = body_at_rest(asset, shapes[31])[skin, 1]
+    torch.testing.assert_close(heights[31], rest.max() - rest.min())
+    said = [
+        f"{value:.2f}"
+        for some in (heights[women], heights[~women])
+        for value in (some.min(), some.max(), some.mean())
+    ]
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    sentence = page.partition("Barefoot")[2].partition(" on average (")[0]
+    assert re.findall(r"\d\.\d\d", sentence) == said
+    assert int((heights[women] < 1.42).sum()) == 5 and float(heights[~women].min()) > 1.42
 
 
 def test_women_are_shorter_on_average() -> None:

@@ -45,3 +45,10 @@ def test_a_file_that_cannot_be_loaded_is_named(tmp_path, words):
     (tmp_path / "bad.safetensors").write_bytes(b"GGUF")
     with pytest.raises(ValueError, match="bad.safetensors could not be loaded"):
         bench_load([tmp_path / "bad.safetensors"], [], words, rounds=1)
+
+
+def test_a_file_that_is_not_there_is_named_before_others_are_measured(tmp_path, words, capsys):
+    (tmp_path / "there.safetensors").write_bytes(b"")
+    both = [str(tmp_path / name) for name in ("there.safetensors", "gone.safetensors")]
+    assert main(["bench", "load", "--checkpoint", *both, "--tokenizer", str(words)]) == 1
+    assert "gone.safetensors: --checkpoint and --sam take paths" in capsys.readouterr().err

@@ -234,3 +234,17 @@ def test_hands_of_ones_own_that_do_not_fit_are_named(tmp_path: Path, array: str)
     public_formats.write_json(tmp_path / "captions.json", ["a", "b"])
     with pytest.raises(ValueError, match=f"{array}.npy has 1 rows, captions.json 2"):
         open_arrays(tmp_path, hand_layout)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "synth --count 0", "synth --count -3", "synth --count 2 --held-out 0", "synth --count 2 --size 7",
+        "synth --count 2 --processes 0", "import pairs nowhere --sides 64 0",
+        "import coco nowhere --annotations no.json --for phac --caption a --held-out -1",
+    ],
+)  # fmt: skip
+def test_numbers_of_which_no_data_can_be_made_are_named(tmp_path: Path, words: str) -> None:
+    with pytest.raises(ValueError, match=r"--(count|held-out|size|sides|processes) is .*or more is accepted"):
+        command.main([*words.split(), "--data", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,12 +46,24 @@ class FailingOnce:
         return fake_people(seeds, size)
 
 
+def test_a_worker_ends_at_once_when_stopped() -> None:
+    threads, handler = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    try:
+        people._begin()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL and torch.get_num_threads() == 1
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        torch.set_num_threads(threads)
+
+
 def test_an_interrupted_data_set_is_finished(tmp_path: Path) -> None:
     renderer = FailingOnce()
     with pytest.raises(KeyboardInterrupt):
         build_people(tmp_path / "a", COUNT, 5, SIZE, renderer=renderer)
     with pytest.raises(FileNotFoundError, match="figura train data"):
         PeopleDataset.open(tmp_path / "a")
+    with pytest.raises(FileNotFoundError, match=r"--data '[^']*my people'`|--data \"[^\"]*my people\"`"):
+        PeopleDataset.open(tmp_path / "my people" / "train")
     resumed = build_people(tmp_path / "a", COUNT, 5, SIZE, renderer=renderer)
     whole = build_people(tmp_path / "b", COUNT, 5, SIZE, renderer=fake_people)
     assert renderer.rendered == list(range(5, 5 + COUNT))

@@ -141,12 +141,22 @@ def test_all_of_a_plan_is_an_option(tmp_path: Path, caplog: pytest.LogCaptureFix
     "words",
     ["--steps 0", "--steps -3", "--minutes 0", "--minutes nan", "--batch 0", "--accumulation 0", "--lr 0",
      "--seed -1", "--samples -1", "--warmup -1", "--clip 0", "--ema 1", "--ema nan", "--final-rate -2",
-     "--count 0", "--held-out 0", "--draws 0"],
+     "--count 0", "--held-out 0", "--draws 0", "--sampling-steps 0", "--processes 0"],
 )  # fmt: skip
 def test_numbers_of_which_nothing_is_learnt_are_refused_before_the_run(tmp_path: Path, words: str) -> None:
     option, number = words.split()
     with pytest.raises(ValueError, match=f"^{option} is {number}.*accepted"):
         train(tmp_path, option, number)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_lengths_other_devices_and_no_file_are_refused_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--steps and --minutes are two ways"):
+        train(tmp_path, "--steps", "3", "--minutes", "3")
+    with pytest.raises(ValueError, match="--device is 'cuba'; cpu is accepted"):
+        train(tmp_path, "--device", "cuba")
+    with pytest.raises(FileNotFoundError, match=r"--from .*gone\.safetensors: no such file"):
+        train(tmp_path, "--from", str(tmp_path / "gone.safetensors"))
     assert not list(tmp_path.iterdir())
 
 
