@@ -17,6 +17,7 @@ from .throttle import Throttle
 if TYPE_CHECKING:
     from .interface import Preview
 
+PREVIEW_SIZE_PX = 512
 _PATCHER = "_figura_patcher"
 
 
@@ -31,16 +32,13 @@ class _Holder(torch.nn.Module):
 class ComfyProgress:
     """ComfyUI's bar on one node; every step checks for an interrupt, previews are throttled.
 
-    They are made where ComfyUI's own samplers make some: by --preview-method, which is none unless it is
-    given, by the page's setting, which is there for the run, and of --preview-size.
+    They are made whatever --preview-method says: it names how latents are decoded, and is "none" unless it is
+    given, which cannot be told from somebody's wish.
     """
 
     def __init__(self, total: int, node_id: str | int | None) -> None:
         import comfy.utils
-        from comfy.cli_args import LatentPreviewMethod, args
 
-        self._wants_previews = args.preview_method != LatentPreviewMethod.NoPreviews
-        self._preview_size: int = args.preview_size
         self._bar = comfy.utils.ProgressBar(total, node_id=None if node_id is None else str(node_id))
         self._total = total
         self._throttle = Throttle()
@@ -49,11 +47,11 @@ class ComfyProgress:
         import comfy.model_management
 
         comfy.model_management.throw_exception_if_processing_interrupted()
-        if preview is None or not self._wants_previews or not self._throttle.ready():
+        if preview is None or not self._throttle.ready():
             self._bar.update_absolute(done, self._total)
             return
         image = preview() if callable(preview) else preview
-        self._bar.update_absolute(done, self._total, ("JPEG", image.convert("RGB"), self._preview_size))
+        self._bar.update_absolute(done, self._total, ("JPEG", image.convert("RGB"), PREVIEW_SIZE_PX))
 
 
 class ComfyPlacement:

@@ -25,7 +25,7 @@ class Progress(Protocol):
         """Say that `done` of the total steps are finished, and stop here if the user cancelled.
 
         preview: a picture of the state so far, or a function that makes one; the function is called only when
-        a preview is wanted and due (at most 8 a second), so it may cost something.
+        a preview is due (at most 8 a second), so it may cost something.
         """
         ...
 

@@ -130,8 +130,8 @@ class FoldedMasks(nn.Module):
     """Corrects masks of full size at their outlines, in residual blocks at 1/2 whose channels hold the pixels
     of 2x2 squares: as exact as blocks at full size would be, in a quarter of their time.
 
-    What it adds begins with zero. in_channels: of the encoder's input; channels: of SAM's upscaling at 1/2 and
-    1/1; width, blocks: of the blocks.
+    What it adds begins with zero. in_channels: of the encoder's input; channels: of SAM's upscaling at 1/2
+    and 1/1; width: of the blocks; blocks: how many.
     """
 
     def __init__(self, in_channels: int, channels: tuple[int, int], width: int, blocks: int) -> None:
@@ -142,8 +142,8 @@ class FoldedMasks(nn.Module):
         self.last = _silent(nn.Conv2d(width, 4 * full, 3, padding=1))
 
     def forward(self, inputs: torch.Tensor, at_half: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """inputs (N,in_channels,S,S), at_half (N,channels[0],S/2,S/2), masks (N,channels[1],S,S), the features
-        from which the masks are made -> what to add to these (N,channels[1],S,S).
+        """inputs (N,in_channels,S,S), at_half (N,channels[0],S/2,S/2), masks (N,channels[1],S,S), which are
+        the features that the masks are made from -> what to add to these (N,channels[1],S,S).
         """
         folded = F.pixel_unshuffle(torch.cat([inputs, masks], dim=1), 2)
         x = self.blocks(self.first(torch.cat([folded, at_half], dim=1)))

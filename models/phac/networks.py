@@ -73,8 +73,8 @@ class InvisibleMaskUNet(nn.Module):
         widths = [base * 2**level for level in range(levels)] if widths is None else list(widths)
         if any(width < NORM_GROUPS or width % NORM_GROUPS for width in widths):
             raise ValueError(
-                f"InvisibleMaskUNet: its levels have {widths} channels; positive multiples of {NORM_GROUPS} are "
-                "needed: change base or widths."
+                f"InvisibleMaskUNet: its levels have {widths} channels; positive multiples of "
+                f"{NORM_GROUPS} are needed: change base or widths."
             )
         if len(widths) < 2:
             raise ValueError(f"InvisibleMaskUNet: levels is {len(widths)}; at least 2 are needed.")

@@ -107,7 +107,6 @@ class ComfyServer:
             "--listen": "127.0.0.1",
             "--port": str(self.port),
             "--database-url": "sqlite:///:memory:",
-            "--preview-method": "auto",
         }
         if os.environ.get("FIGURA_COMFYUI_FRONTEND"):
             options["--front-end-root"] = os.environ["FIGURA_COMFYUI_FRONTEND"]

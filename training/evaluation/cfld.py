@@ -25,7 +25,7 @@ from ...models.diffusion.networks import decode_latents, encode_image, load_vae
 from ...models.diffusion.schedulers import DDIM
 from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
-from ...models.sentences import typed
+from ...models.sentences import trained_weights, typed
 from ...people.skeleton import draw_skeleton
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row
@@ -83,7 +83,10 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
             model = load_mini_cfld(folder, file).to(device)
             draws[name], full = _draw_cfld(model), model if name == FULL else full
     if not set(draws) - {POCOLD}:
-        raise FileNotFoundError(f"no {FILES[FULL]} in {folder}: {typed('train cfld')} makes it")
+        raise FileNotFoundError(
+            f"no {FILES[FULL]} in {folder}: copy it there from where "
+            f"`{typed('train cfld')}` writes it, {trained_weights()}"
+        )
     vae = load_vae(folder / "vae.safetensors").to(device)
     return Family(draws, full, vae, load_pose_detector(folder / "pose_detector.safetensors").to(device))
 

@@ -20,7 +20,7 @@ from ...models.perception.pose import PoseDetector, load_pose_detector
 from ...models.pocold.checkpoint import load_mini_pocold
 from ...models.pocold.networks import PoCoLDModel
 from ...models.pocold.sampling import Weights, generate, trace_source
-from ...models.sentences import typed
+from ...models.sentences import trained_weights, typed
 from ..data.pairs import RenderedPairs, render_pairs
 from ..reports.sheets import Row, label_colours
 from .loop import Method, Metrics, PerPerson, in_batches
@@ -54,7 +54,8 @@ def load_family(folder: Path, device: str = "cpu") -> Family:
     models = {name: load_mini_pocold(folder, file).to(device) for name, file in there(folder, FILES).items()}
     if not models:
         raise FileNotFoundError(
-            f"none of {', '.join(FILES.values())} in {folder}: {typed('train pocold')} makes one"
+            f"none of {', '.join(FILES.values())} in {folder}: copy one there from where "
+            f"`{typed('train pocold')}` writes it, {trained_weights()}"
         )
     return Family(models, load_pose_detector(folder / "pose_detector.safetensors").to(device))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints
-from ...models.sentences import typed
+from ...models.sentences import trained_weights, typed
 from ...people.synthetic import render_people
 from ..data.pairs import RenderedPairs
 from ..reports.sheets import Row
@@ -47,7 +47,14 @@ def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     for name, file in files.items():
         if not (folder / file).is_file():
             command = typed(f"train {Path(file).stem}")
-            log.warning("no %s in %s: %r is left out; %s makes it", file, folder, name, command)
+            log.warning(
+                "no %s in %s: %r is left out; %s makes it in %s",
+                file,
+                folder,
+                name,
+                command,
+                trained_weights(),
+            )
     return {name: file for name, file in files.items() if (folder / file).is_file()}
 
 

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from ...models.cluster import Cluster, add_cluster_arguments, named_cluster
 from ...models.diffusion.checkpoint import read_metadata
 from ...models.files import check_target, default_folder
@@ -27,7 +29,7 @@ OF_DATA = {"count": "--count", "held_out": "--held-out", "pairs": "--pairs"}
 DATA_STEPS = ("data", "perception_data", "hands_data", "pairs_data", "coarse_outputs", "human_body")
 PEOPLE = 8000
 COARSE_PEOPLE = 400
-CPU = "cpu"
+CPU, CUDA = "cpu", "cuda"
 WEIGHTS = "weights"
 """Folder of what was trained, in the folder of the data."""
 
@@ -62,7 +64,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="CLIP's vocab.json and merges.txt, for a text encoder of --base",
     )  # fmt: skip
     parser.add_argument("--from", dest="start", type=Path, help="weights of this recipe to begin with")
-    parser.add_argument("--device", help="cpu to stay on the CPU; otherwise accelerate chooses")
+    parser.add_argument("--device", help="cpu or cuda; otherwise accelerate chooses")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--minutes", type=float, help="train that long; the learning rate follows the time")
     parser.add_argument("--batch", type=int)
@@ -175,10 +177,11 @@ def _check_options(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is {count}; 1 or more is accepted")
     if args.steps is not None and args.minutes is not None:
         raise ValueError("--steps and --minutes are two ways to say how long: give one of them")
-    if args.device not in (None, CPU) and args.recipe not in DATA_STEPS:
+    accepted = (CPU, CUDA) if torch.cuda.is_available() else (CPU,)
+    if args.device not in (None, *accepted) and args.recipe not in DATA_STEPS:
         raise ValueError(
-            f"--device is {args.device!r}; {CPU} is accepted. Left out, accelerate takes the GPU there is "
-            "(CUDA_VISIBLE_DEVICES says which)"
+            f"--device is {args.device!r}; {' and '.join(accepted)} accepted here. Left out, accelerate "
+            "takes the GPU there is (CUDA_VISIBLE_DEVICES says which)"
         )
     if args.start is not None and not args.start.is_file():  # data may take hours to be made ready before it
         raise FileNotFoundError(f"--from {args.start}: no such file")

@@ -153,7 +153,7 @@ def test_numbers_of_which_nothing_is_learnt_are_refused_before_the_run(tmp_path:
 def test_two_lengths_other_devices_and_no_file_are_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--steps and --minutes are two ways"):
         train(tmp_path, "--steps", "3", "--minutes", "3")
-    with pytest.raises(ValueError, match="--device is 'cuba'; cpu is accepted"):
+    with pytest.raises(ValueError, match="--device is 'cuba'; cpu .*accepted"):
         train(tmp_path, "--device", "cuba")
     with pytest.raises(FileNotFoundError, match=r"--from .*gone\.safetensors: no such file"):
         train(tmp_path, "--from", str(tmp_path / "gone.safetensors"))
