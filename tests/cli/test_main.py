@@ -198,7 +198,7 @@ def test_the_packs_folder_is_a_command_whatever_its_name(tmp_path, options):
 def test_train_options_belong_to_training(capsys):
     with pytest.raises(SystemExit):
         cli.main(["train", "--help"])
-    assert "usage: figura train" in capsys.readouterr().out
+    assert f"usage: {typed('train')} " in capsys.readouterr().out
 
 
 def test_reports_have_the_agreed_form(tmp_path):

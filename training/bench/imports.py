@@ -108,7 +108,7 @@ def main() -> None:
 
     pairs: list[int] = []
     imported_pairs.PairsReader.__call__ = noted  # type: ignore[method-assign, assignment]
-    people._one_thread()
+    people._begin()
     lines = imported_pairs.read_lines(folder / "train.csv")
     before = resident_bytes()
     with PeakMemory() as memory:
