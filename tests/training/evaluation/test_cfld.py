@@ -63,7 +63,9 @@ def test_what_has_weights_is_measured_and_the_rest_is_logged(
 
 
 def test_without_any_weights_it_says_what_to_train(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="figura train cfld makes it"):
+    with pytest.raises(
+        FileNotFoundError, match=r"copy it there from where `.*figura train cfld` writes it, data.weights"
+    ):
         evaluation.load_family(tmp_path)
 
 

@@ -67,7 +67,9 @@ def test_missing_weights_are_left_out_with_a_word(tmp_path, caplog):
 
 
 def test_no_weights_at_all_are_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="figura train pocold makes one"):
+    with pytest.raises(
+        FileNotFoundError, match=r"copy one there from where `.*figura train pocold` writes it, data.weights"
+    ):
         load_family(write_family(tmp_path, ()))
 
 
