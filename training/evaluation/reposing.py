@@ -47,14 +47,8 @@ def there(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     for name, file in files.items():
         if not (folder / file).is_file():
             command = typed(f"train {Path(file).stem}")
-            log.warning(
-                "no %s in %s: %r is left out; %s makes it in %s",
-                file,
-                folder,
-                name,
-                command,
-                trained_weights(),
-            )
+            made = f"{command} makes it in {trained_weights()}"
+            log.warning("no %s in %s: %r is left out; %s", file, folder, name, made)
     return {name: file for name, file in files.items() if (folder / file).is_file()}
 
 

@@ -13,7 +13,7 @@ from figura.models.phac.checkpoint import load_mask_net
 from figura.training.data import coarse_outputs
 from figura.training.data.coarse_outputs import CoarseOutputs, Sampling, build_part, model_name, open_outputs
 from figura.training.recipes import load_recipe
-from figura.training.recipes.invisible_mask import mask_iou, random_prompts
+from figura.training.recipes.invisible_mask import WIDTHS, mask_iou, random_prompts
 from figura.training.run.recipe import random_generator
 from figura.training.run.trainer import train
 
@@ -82,7 +82,8 @@ def test_the_mask_network_learns_and_loads(
     assert train(load_recipe("invisible_mask"), drawn_data, toy_weights, out, tmp_path, plan) is not None
     network = load_mask_net(out)
     assert network.config["size"] == 64 and network.sees_prompt
-    assert 0.6e6 < sum(p.numel() for p in network.parameters()) < 0.75e6
+    assert network.config["widths"] == list(WIDTHS)
+    assert sum(p.numel() for p in network.parameters()) < 0.75e6
     scores = read_metadata(out)["scores"]
     assert 0 <= scores["invisible_iou"] <= 1 and 0 <= scores["invisible_iou.none"] <= 1
 

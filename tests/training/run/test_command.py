@@ -160,6 +160,16 @@ def test_two_lengths_other_devices_and_no_file_are_refused_before_the_run(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_gpu_may_be_named_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = "--from", str(tmp_path / "gone.safetensors")
+    with pytest.raises(ValueError, match="--device is 'cuda'"), monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        train(tmp_path, "--device", "cuda", *gone)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        train(tmp_path, "--device", "cuda", *gone)
+
+
 def test_numbers_of_a_recipe_are_options(tmp_path: Path) -> None:
     for name, setting in (("phac", "empty_text"), ("humansd", "no_pose"), ("hands", "mask_weight")):
         recipe = load_recipe(name)
