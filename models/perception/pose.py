@@ -38,7 +38,7 @@ class PoseConfig:
 
     image_size: int = 128
     channels: tuple[int, int, int, int] = (24, 48, 80, 96)
-    blocks: tuple[int, int] = (1, 2)
+    blocks: tuple[int, int] = (1, 3)
     joints: int = JOINTS
 
 

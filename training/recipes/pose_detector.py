@@ -28,8 +28,10 @@ from .perception import PerceptionRecipe
 
 STRIDE = 4
 PARTS_WEIGHT = 4.0
+AS_RENDERED = 0.4
+"""Share of the pictures that are shown as they were rendered: in such the detector judges the methods."""
 ONLY_FRAMED = 0.3
-"""Share of the pictures that are frames of what was rendered and no more."""
+"""Share of the others that are frames of what was rendered and no more."""
 
 
 class PoseTraining(PoseDetector):
@@ -68,7 +70,8 @@ class PoseRecipe(PerceptionRecipe):
     def batch(self, data: PerceptionData, step: int, seed: int, batch_size: int) -> Batch:
         """images (B,3,S,S), joints (B,18,3), present (B,18) 0/1, labels (B,S/4,S/4)."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
-        drawn = draw_people(data, indices, random_generator(seed, step, 11), only_framed=ONLY_FRAMED)
+        generator = random_generator(seed, step, 11)
+        drawn = draw_people(data, indices, generator, only_framed=ONLY_FRAMED, as_rendered=AS_RENDERED)
         return {
             "images": drawn.images, "joints": drawn.joints, "present": drawn.present,
             "labels": drawn.labels[:, 0, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long(),

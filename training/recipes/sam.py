@@ -149,7 +149,7 @@ def visible_joints(people: PeopleDataset, indices: np.ndarray) -> tuple[torch.Te
 
 
 def stem_from_detector(sam: Any, detector: PoseDetector) -> None:
-    """Give the image encoder's stem the weights of the detector's hourglass, which has the same shape.
+    """Give the image encoder's stem the weights of the detector's hourglass, without its last block at 1/16.
 
     SAM normalises colours, the detector takes them from -1 to 1: the first layer is converted.
     """

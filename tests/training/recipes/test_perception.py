@@ -178,8 +178,10 @@ def test_the_sam_loss_falls(sam_split: Split, init: dict[str, Path]) -> None:
     assert losses[-1] < losses[0] and 0 <= scalars["iou"] <= 1
 
 
-def test_the_stem_sees_what_the_pose_detector_sees(init: dict[str, Path]) -> None:
+def test_the_stem_sees_what_the_pose_detector_sees_without_its_last_block(init: dict[str, Path]) -> None:
     detector, sam = load_pose_detector(init["pose_detector"]), build_mini_sam()
+    last = detector.blocks16[2].conv2
+    torch.nn.init.zeros_(last.weight), torch.nn.init.zeros_(last.bias)
     stem_from_detector(sam, detector)
     stem = sam.image_encoder.patch_embed
     torch.nn.init.zeros_(stem.proj.weight), torch.nn.init.zeros_(stem.proj.bias)
