@@ -18,7 +18,7 @@ from ..people.boxes import Box
 from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import naming_picture, picture_of
-from ..people.points_json import read_points_text
+from ..people.points_json import is_pose, loaded, read_points_text
 from ..people.prompts import PointPrompt, parse_points
 from .frames import frames_without_anybody
 from .inputs import PERSON_IMAGE_INPUT
@@ -225,14 +225,13 @@ def written_prompt(text: str, height: int, width: int, pose: Pose | None, box: B
 
 def points_object(text: str) -> str:
     """A points text; a bare list [[x, y], ...] or [{"x", "y"}, ...] becomes its positive points."""
-    if not text.lstrip().startswith("["):
-        return text
     try:
-        listed = json.loads(text)
-    except (ValueError, RecursionError):
+        listed = loaded(text)
+    except ValueError:
         return text  # the points text says what is wrong with it
-    points = [[entry.get("x"), entry.get("y")] if isinstance(entry, dict) else entry for entry in listed]
-    return json.dumps({"positive": points})
+    if not isinstance(listed, list) or is_pose(listed):
+        return text
+    return json.dumps({"positive": listed}, default=repr, skipkeys=True)
 
 
 def _to_size(prompt: PointPrompt, height: int, width: int) -> CropPlan:
