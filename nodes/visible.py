@@ -20,8 +20,10 @@ from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import naming_picture, picture_of
 from ..people.points_json import is_pose, loaded, read_points_text
 from ..people.prompts import PointPrompt, parse_points
+from .common import warn_of_other_shape
 from .frames import frames_without_anybody
 from .inputs import PERSON_IMAGE_INPUT
+from .people import warn_of_shape
 from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
 if TYPE_CHECKING:
@@ -132,6 +134,8 @@ class FiguraVisibleMask:
         size = images.shape[-2], images.shape[-1]
         poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size)
         boxes = None if bounding_box is None else read_bounding_box(bounding_box)
+        warn_of_shape("Visible Mask", points_object(points), size[1], size[0])
+        warn_of_other_shape(prompt, size)
         images, prompts, poses, boxes = broadcast_batches(
             image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
