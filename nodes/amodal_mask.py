@@ -106,7 +106,7 @@ class FiguraAmodalMask:
             unique_id: of the node, for its bar.
         """
         masks = mask_to_b1hw(visible_mask, "visible_mask")
-        warn_of_weak(visible_mask=masks)
+        warn_of_weak(visible_mask=torch.where(masks == 0.5, 1.0, masks))  # here 0.5 is seen, too
         size = (masks.shape[-2], masks.shape[-1])
         masks, poses, prompts, boxes = broadcast_batches(
             visible_mask=masks,
