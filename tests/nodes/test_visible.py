@@ -93,11 +93,12 @@ def test_bare_lists_are_points_on_the_person(text: str) -> None:
 
 
 def test_a_pose_as_text_is_no_list_of_points() -> None:
-    text = json.dumps([{"people": [{"pose_keypoints_2d": [10, 20, 1] * 18}]}])
-    said = visible_points(SIZE, text.replace("1]", "0.9]"), None, None, None)
-    assert said.points_px.tolist() == []
-    seen = text.replace("}]}]", ', "figura_joint_states": ["detected"' + ", null" * 17 + "]}]}]")
-    assert visible_points(SIZE, seen, None, None, None).points_px.tolist() == [[10, 20]]
+    person = {"pose_keypoints_2d": [10, 20, 1] + [0] * 51}
+    said = visible_points(SIZE, json.dumps([{"people": [person]}]), None, None, None)
+    assert said.points_px.tolist() == []  # given, as in Point Prompt
+    seen = {**person, "figura_joint_states": ["detected"] * 18}
+    said = visible_points(SIZE, json.dumps([{"people": [seen]}]), None, None, None)
+    assert said.points_px.tolist() == [[10, 20]]
 
 
 @pytest.mark.parametrize("text", ["[b'x']", "[{(1, 2): 3}]", "[1, 2]"])
