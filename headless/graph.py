@@ -5,6 +5,7 @@ A graph is a dict: node id -> {"class_type": name, "inputs": {name: constant or 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import math
@@ -22,6 +23,8 @@ LINK_ANY = "*"
 LINKED_ONLY = ("IMAGE", "MASK", "LATENT", "MODEL", "CLIP", "VAE", "CONDITIONING", "CONTROL_NET")
 OURS = "FIGURA_"
 """Values of these types cannot be written in a file."""
+HISTORY_GRAPH = 2
+"""Where the graph stands in a prompt of a server's history or queue."""
 DEEPEST = 100
 """Levels of lists and objects that a graph may have; real ones have about 6."""
 MOST_PROBLEMS = 20
@@ -94,11 +97,11 @@ def load_graph(path: str | Path) -> Graph:
 def check_shape(graph: Any, name: str = "the graph") -> Graph:
     """A private copy of `graph` if it has the shape of the API format; else GraphError says what it is.
 
-    What a server takes, {"prompt": graph, ...}, is unwrapped.
+    What a server takes, {"prompt": graph, ...}, is unwrapped, also where that is a text of JSON, as pictures
+    hold it; and so are what the page gives, {"output": graph, "workflow": ...}, and a prompt of the history,
+    [number, id, graph, ...].
     """
-    inner = graph.get("prompt") if isinstance(graph, dict) else None
-    if isinstance(inner, dict) and "class_type" not in inner:
-        graph = inner
+    graph = _unwrapped(graph)
     if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
         raise GraphError(
             f"{name} is a workflow in the UI's format: save it with 'Export (API)', or see workflows/api/"
@@ -113,6 +116,19 @@ def check_shape(graph: Any, name: str = "the graph") -> Graph:
         if node.get("inputs") is not None and not isinstance(node["inputs"], dict):
             raise GraphError([Problem(str(node_id), node["class_type"], "", "its inputs are not an object")])
     return {str(key): {**node, "inputs": dict(node.get("inputs") or {})} for key, node in graph.items()}
+
+
+def _unwrapped(value: Any) -> Any:
+    for key in ("prompt", "output"):
+        inner = value.get(key) if isinstance(value, dict) else None
+        if isinstance(inner, list) and len(inner) > HISTORY_GRAPH:
+            inner = inner[HISTORY_GRAPH]
+        if isinstance(inner, str):
+            with contextlib.suppress(ValueError, RecursionError):
+                inner = json.loads(inner)
+        if isinstance(inner, dict) and "class_type" not in inner:
+            value = inner
+    return value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

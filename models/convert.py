@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .diffusion.checkpoint import READABLE_TYPES
+from .diffusion.checkpoint import READABLE_TYPES, holds_safetensors, read_safetensors
 from .files import code_of, write_then_rename
 from .pickle_program import LIGHTNING_CALLBACK, check_programs, is_archive
 from .store import PICKLE_SUFFIXES, SAFE_SUFFIXES
@@ -140,9 +140,13 @@ def check_unchanged(state: str, *paths: Path) -> None:
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a pickled checkpoint, contiguous and unshared. Errors as in `convert`."""
+    """The tensors of a pickled checkpoint, contiguous and unshared; also of safetensors with the ending of a
+    pickle. Errors as in `convert`.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
+    if holds_safetensors(path):
+        return read_safetensors(path)[0]
     shell = type("ModelCheckpoint", (), {})
     try:
         _check_archive(path)

@@ -17,6 +17,7 @@ from ..people.keypoints import Person, Pose, read_pose_keypoint
 from ..people.naming import naming_picture
 from ..people.prompt_kinds import FULL_BOX, ROI_BOX
 from ..people.prompts import PointPrompt
+from .common import warn_of_weak
 from .frames import frames_without_anybody, is_nobody
 from .inputs import count_input, seed_input, variety_input
 from .tensors import b1hw_to_mask, broadcast_batches, mask_to_b1hw, read_bounding_box
@@ -105,6 +106,7 @@ class FiguraAmodalMask:
             unique_id: of the node, for its bar.
         """
         masks = mask_to_b1hw(visible_mask, "visible_mask")
+        warn_of_weak(visible_mask=torch.where(masks == 0.5, 1.0, masks))  # here 0.5 is seen, too
         size = (masks.shape[-2], masks.shape[-1])
         masks, poses, prompts, boxes = broadcast_batches(
             visible_mask=masks,

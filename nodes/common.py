@@ -12,10 +12,12 @@ from torch import Tensor
 from ..host import get_host
 from ..models import store
 from ..models.diffusion import placement
+from ..models.diffusion.compose import said_of_empty
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_image
 from ..models.phac.prepare import in_frame
 from ..people.crops import CropPlan, resampled
+from ..people.naming import in_picture
 from ..people.prompts import PointPrompt
 from .inputs import AUTOMATIC
 from .tensors import broadcast_batches, check_same_size, image_to_bchw, image_with_alpha, mask_to_b1hw
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 CATEGORY = "Figura/PHAC"
 FULL_SIZE_PARAMETERS = 860_000_000
+SAME_SHAPE = 0.01
+"""By how much the sides' ratios of pictures of one shape may differ: sides are whole pixels."""
 MASK_NAMES = ("visible_mask", "invisible_mask", "exact_mask")
 
 
@@ -60,6 +64,17 @@ def stack_options(vae: str) -> dict[str, Any]:
     return {"vae": path, "dtype": host.dtype(FULL_SIZE_PARAMETERS), "wide": host.wide_dtype()}
 
 
+def warn_of_weak(**masks: Tensor | None) -> None:
+    """Log which masks (B,1,H,W) hold something and never more than 0.5, which is where masks begin: they
+    count as empty, and what is made of them looks as if they had not been connected.
+    """
+    for name, mask in masks.items():
+        for index, each in enumerate([] if mask is None else list(mask)):
+            if 0 < float(each.max()) <= 0.5:
+                which = in_picture(name, index, 1 if mask is None else len(mask))
+                log.warning("%s %s: it counts as empty", which, said_of_empty(each))
+
+
 def prompted_batch(
     image: Tensor, visible_mask: Tensor, prompt: Sequence[PointPrompt], draw_mask: Tensor | None = None
 ) -> tuple[Any, ...]:
@@ -80,7 +95,23 @@ def prompted_batch(
     images, masks = image_to_bchw(image), mask_to_b1hw(visible_mask, "visible_mask")
     drawn = None if draw_mask is None else mask_to_b1hw(draw_mask, "draw_mask")
     check_same_size(image=images, visible_mask=masks, **({} if drawn is None else {"draw_mask": drawn}))
+    warn_of_other_shape(prompt, (images.shape[-2], images.shape[-1]))
     return broadcast_batches(image=images, visible_mask=masks, prompt=list(prompt), draw_mask=drawn)
+
+
+def warn_of_other_shape(prompts: Sequence[PointPrompt] | None, size: tuple[int, int]) -> None:
+    """Log the first prompt of a picture that has another shape than (height, width): it is stretched to that,
+    as one of a whole picture to a crop of it.
+    """
+    height, width = size
+    for index, prompt in enumerate(prompts or ()):
+        if abs(prompt.width * height / (prompt.height * width) - 1) > SAME_SHAPE:
+            log.warning(
+                "%s is of a picture of %d x %d pixels, and image has %d x %d: it is stretched to its shape. "
+                "For a crop take the prompt of Crop Person",
+                in_picture("prompt", index, len(prompts or ())), prompt.width, prompt.height, width, height,
+            )  # fmt: skip
+            return
 
 
 def same_batch(
@@ -99,6 +130,7 @@ def same_batch(
         drawn = in_frame(drawn, plans, frame)
     own = {name: mask_to_b1hw(mask, name) for name, mask in zip(MASK_NAMES, masks)}
     check_same_size(image=images, **own)
+    warn_of_weak(**{name: mask for name, mask in own.items() if name != "invisible_mask"})
     return broadcast_batches(image=images, coarse=drawn, **own)
 
 

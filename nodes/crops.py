@@ -17,6 +17,8 @@ from ..people.crops import CropPlan, crop_all, plan_crop, stitch_all
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import in_picture, naming_picture, picture_of
 from ..people.prompts import PointPrompt
+from .common import warn_of_weak
+from .frames import frames_without_anybody
 from .tensors import (
     alpha_of,
     b1hw_to_mask,
@@ -119,10 +121,13 @@ class FiguraCropPerson:
             warn_of_empty(masks)
         if prompts is not None:
             prompts = [prompt_for(each, *size) for each in prompts]
+        regions = [_region(index, size, prompts, poses, boxes, masks) for index in range(len(pixels))]
+        frames_without_anybody(
+            "Crop Person", "its crop is the whole picture", [each.is_empty for each in regions]
+        )
         plans: list[CropPlan] = []
-        for index in range(len(pixels)):
+        for index, region in enumerate(regions):
             with naming_picture(index, len(pixels)):
-                region = _region(index, size, prompts, poses, boxes, masks)
                 plans.append(plan_crop(region, size, (height, width), margin, False))
         masks = torch.ones_like(pixels[:, :1]) if masks is None else masks
         return (
@@ -247,6 +252,7 @@ class FiguraStitch:
         limits = None if within is None else mask_to_b1hw(within, "within")
         check_same_size(patch=patches, mask=masks)
         check_same_size(image=pixels, **({} if limits is None else {"within": limits}))
+        warn_of_weak(within=limits)
         pixels, patches, plans, masks, limits = broadcast_batches(
             image=pixels, patch=patches, crop=crop, mask=masks, within=limits
         )

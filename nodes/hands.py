@@ -21,7 +21,15 @@ from ..people.hands import hand_pose
 from ..people.keypoints import read_pose_keypoint, write_pose_keypoint
 from ..people.naming import pictures_of
 from . import inputs, tensors
-from .common import FULL_SIZE_PARAMETERS, find_stack, found, progress_of, tell_unused, working_memory
+from .common import (
+    FULL_SIZE_PARAMETERS,
+    find_stack,
+    found,
+    progress_of,
+    tell_unused,
+    warn_of_weak,
+    working_memory,
+)
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -298,6 +306,7 @@ class FiguraBodyOutpaint:
             tensors.mask_to_b1hw(known_mask, "known_mask"),
         )
         tensors.check_same_size(canvas=images, known_mask=masks)
+        warn_of_weak(known_mask=masks)
         size = (images.shape[-2], images.shape[-1])
         poses = read_pose_keypoint(pose_keypoint, size)
         images, masks, poses = tensors.broadcast_batches(canvas=images, known_mask=masks, pose_keypoint=poses)

@@ -24,6 +24,7 @@ from ..people.points_json import MAX_PEOPLE, read_points_text
 from ..people.prompt_kinds import POSE, PROMPT_KINDS, explained
 from ..people.prompts import PointPrompt, draw_prompt, nobody, parse_points
 from ..people.skeleton import draw_poses
+from .common import SAME_SHAPE
 from .frames import frames_without_anybody, is_nobody
 from .tensors import (
     batch_length,
@@ -40,7 +41,6 @@ MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
 # What the editor is handed after a run; web/points/page/arrived.mjs knows the names, too.
 EDITOR_POSES, EDITOR_PICTURE = "figura_poses", "figura_picture"
-SAME_SHAPE = 0.01
 
 
 class FiguraDetectPose:
@@ -244,7 +244,7 @@ class FiguraPointPrompt:
         boxes = None if bounding_box is None else read_bounding_box(bounding_box)
         length = batch_length(image=pixels, pose_keypoint=poses, bounding_box=boxes)
         number = None if person < 0 else person
-        _warn_of_shape(points, width, height)
+        warn_of_shape("Point Prompt", points, width, height)
         prompts = _prompts(
             points, (width, height), prompt_type, _each(poses, length), _each(boxes, length), number
         )
@@ -288,14 +288,14 @@ def _prompts(
     return prompts
 
 
-def _warn_of_shape(points: str, width: int, height: int) -> None:
+def warn_of_shape(node: str, points: str, width: int, height: int) -> None:
     """Say so when the points were set on a picture of another shape: they are stretched with it."""
     said = read_points_text(points)
     if said.width and said.height and abs(said.width * height / (said.height * width) - 1) > SAME_SHAPE:
         log.warning(
-            "Point Prompt: the points were set on a picture of %g x %g pixels, and this one has %d x %d: "
+            "%s: the points were set on a picture of %g x %g pixels, and this one has %d x %d: "
             "they are stretched to its shape. Look at them in the editor.",
-            said.width, said.height, width, height,
+            node, said.width, said.height, width, height,
         )  # fmt: skip
 
 

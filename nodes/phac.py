@@ -27,6 +27,7 @@ from .common import (
     same_batch,
     stack_options,
     tell_unused,
+    warn_of_other_shape,
     working_memory,
 )
 from .inputs import (
@@ -267,6 +268,7 @@ class FiguraInvisibleMask:
     ) -> tuple[Tensor, Tensor]:
         """Two masks (B,H,W), 0 or 1."""
         images, drawn, masks = same_batch(image, coarse, visible_mask, crop=crop)
+        warn_of_other_shape(prompt, (images.shape[-2], images.shape[-1]))
         images, drawn, masks, prompts, plans = broadcast_batches(
             image=images, coarse=drawn, visible_mask=masks, prompt=prompt or None, crop=crop
         )

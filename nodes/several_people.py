@@ -8,6 +8,7 @@ import torch
 
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.layering import LOWEST_FIRST, ORDERS, front_to_back, lay_over
+from .common import warn_of_weak
 from .tensors import (
     alpha_of,
     b1hw_to_mask,
@@ -139,6 +140,7 @@ class FiguraStitchPeople:
                 f"image has {len(whole)} pictures; connect the one that went into Split People, not the "
                 "batch that came out"
             )
+        warn_of_weak(visible_mask=visible)
         pictures, changed, visible = broadcast_batches(
             completed=pictures, changed_mask=changed, visible_mask=visible
         )

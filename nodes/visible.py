@@ -18,10 +18,12 @@ from ..people.boxes import Box
 from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import naming_picture, picture_of
-from ..people.points_json import read_points_text
+from ..people.points_json import is_pose, loaded, read_points_text
 from ..people.prompts import PointPrompt, parse_points
+from .common import warn_of_other_shape
 from .frames import frames_without_anybody
 from .inputs import PERSON_IMAGE_INPUT
+from .people import warn_of_shape
 from .tensors import b1hw_to_mask, broadcast_batches, image_to_bchw, read_bounding_box
 
 if TYPE_CHECKING:
@@ -132,6 +134,8 @@ class FiguraVisibleMask:
         size = images.shape[-2], images.shape[-1]
         poses = None if pose_keypoint is None else read_pose_keypoint(pose_keypoint, size)
         boxes = None if bounding_box is None else read_bounding_box(bounding_box)
+        warn_of_shape("Visible Mask", points_object(points), size[1], size[0])
+        warn_of_other_shape(prompt, size)
         images, prompts, poses, boxes = broadcast_batches(
             image=images, prompt=prompt or None, pose_keypoint=poses, bounding_box=boxes
         )
@@ -225,14 +229,13 @@ def written_prompt(text: str, height: int, width: int, pose: Pose | None, box: B
 
 def points_object(text: str) -> str:
     """A points text; a bare list [[x, y], ...] or [{"x", "y"}, ...] becomes its positive points."""
-    if not text.lstrip().startswith("["):
-        return text
     try:
-        listed = json.loads(text)
-    except (ValueError, RecursionError):
+        listed = loaded(text)
+    except ValueError:
         return text  # the points text says what is wrong with it
-    points = [[entry.get("x"), entry.get("y")] if isinstance(entry, dict) else entry for entry in listed]
-    return json.dumps({"positive": points})
+    if not isinstance(listed, list) or is_pose(listed):
+        return text
+    return json.dumps({"positive": listed}, default=repr, skipkeys=True)
 
 
 def _to_size(prompt: PointPrompt, height: int, width: int) -> CropPlan:

@@ -213,12 +213,17 @@ def _read_person(person: Any, where: str) -> Person:
 
 
 def _read_face(value: Any, where: str) -> np.ndarray | None:
-    """A face of 68 or 70 points; others, which some detectors write, are none: nothing here needs them."""
+    """A face of 68 or 70 points; others, which some detectors write, and those that are no numbers, are none:
+    nothing here needs them.
+    """
     counts = (FACE_POINTS, 68)
     known = hasattr(value, "__len__") and len(value) in [3 * count for count in counts]
     if not known:
         return None
-    return _if_any(_read_points({"face_keypoints_2d": value}, "face_keypoints_2d", counts, where))
+    try:
+        return _if_any(_read_points({"face_keypoints_2d": value}, "face_keypoints_2d", counts, where))
+    except ValueError:
+        return None
 
 
 def _if_any(points: np.ndarray | None) -> np.ndarray | None:
@@ -248,7 +253,7 @@ def _read_points(
 ) -> np.ndarray | None:
     # OpenPose before 1.2 wrote the keys without their end.
     value = person.get(key, person.get(key.removesuffix("_2d")))
-    if value is None or (isinstance(value, Sequence) and len(value) == 0):
+    if value is None or (hasattr(value, "__len__") and len(value) == 0):
         return None
     try:
         # None inside a list (an undetected joint of some detectors) becomes NaN here, and absent below.

@@ -9,8 +9,9 @@ of HAND_21, in the same form. width and height are those of the picture the poin
 points are the active person's; a person may have its own, in the same form, which count when there are none
 on top.
 
-Two other forms are read as well: the text of a POSE_KEYPOINT value or of an OpenPose file, whose first person
-counts; and what becomes of an object that is sent over the API instead of a text.
+Other forms are read as well: the text of a POSE_KEYPOINT value, of an OpenPose file or of what OpenPose
+Editor saves, whose first person counts; points {"x", "y"}; and what becomes of an object that is sent over
+the API instead of a text.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ VERSION = 1
 MAX_POINTS = 256
 MAX_PEOPLE = 64
 DEFAULT_STATE = GIVEN
-POSE_KEYS = {"pose_keypoints_2d", "pose_keypoints"}
+POSE_KEYS = {
+    name + ending
+    for name in ("pose_keypoints", "hand_left_keypoints", "hand_right_keypoints") for ending in ("_2d", "")
+}  # fmt: skip
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,12 @@ def read_points_text(text: str) -> PointsText:
     >>> read_points_text(text).joints["left_knee"]
     JointPoint(x=40.0, y=90.0, state='given')
     """
-    if not text.strip():
+    if not text.lstrip(BYTE_ORDER_MARK).strip():
         return PointsText()
-    value = _load(text)
-    if _is_pose(value):
+    value = loaded(text)
+    if isinstance(value, str):  # a text that was put into quotes once more on its way
+        return read_points_text(value)
+    if is_pose(value):
         return _read_pose(value)
     if not isinstance(value, dict):
         raise ValueError(
@@ -109,6 +116,25 @@ def read_points_text(text: str) -> PointsText:
     )
 
 
+def loaded(text: str) -> Any:
+    """What a text of JSON, or of Python, holds; what OpenPose Editor saves is made a POSE_KEYPOINT of one
+    picture. ValueError for any other text.
+    """
+    return _of_openpose_editor(_load(text.lstrip(BYTE_ORDER_MARK)))
+
+
+def _of_openpose_editor(value: Any) -> Any:
+    """{"width", "height", "keypoints": [[[x, y], ...], ...]} as a POSE_KEYPOINT; anything else as it is."""
+    if not isinstance(value, dict) or "people" in value or not isinstance(value.get("keypoints"), list):
+        return value
+    listed = [person for person in value["keypoints"] if isinstance(person, list)]
+    bodies = [
+        [[*point, 1.0][:3] if isinstance(point, list) else [None] * 3 for point in each] for each in listed
+    ]
+    people = [{"pose_keypoints_2d": body} for body in bodies]
+    return [{"people": people, "canvas_width": value.get("width"), "canvas_height": value.get("height")}]
+
+
 def _load(text: str) -> Any:
     try:
         return json.loads(text)
@@ -135,14 +161,14 @@ def _literal(text: str) -> Any:
         return None
 
 
-def _is_pose(value: Any) -> bool:
+def is_pose(value: Any) -> bool:
     """Whether a value is a POSE_KEYPOINT: one picture, or a list. OpenPose's versions are fractions."""
     frame = value[0] if isinstance(value, list) and value else value
     people = frame.get("people") if isinstance(frame, dict) else None
     if people == []:
         return isinstance(value, list) or isinstance(frame.get("version"), float)
-    first = people[0] if isinstance(people, list) else None
-    return isinstance(first, dict) and not POSE_KEYS.isdisjoint(first)
+    listed = people if isinstance(people, list) else []
+    return any(isinstance(person, dict) and not POSE_KEYS.isdisjoint(person) for person in listed)
 
 
 def _read_pose(value: Any) -> PointsText:
@@ -255,6 +281,7 @@ def _box(value: Mapping[str, Any], key: str) -> Box | None:
 def _points(value: Mapping[str, Any], key: str) -> tuple[tuple[float, float], ...]:
     read = []
     for index, point in enumerate(_list(value, key, MAX_POINTS)):
+        point = [point["x"], point["y"]] if isinstance(point, dict) and {"x", "y"} <= point.keys() else point
         if not isinstance(point, list) or len(point) != 2:
             raise ValueError(f"points: {key}[{index}] must be [x, y]; got {_type_of(point)}.")
         read.append((_number(point[0], f"{key}[{index}][0]"), _number(point[1], f"{key}[{index}][1]")))

@@ -149,6 +149,11 @@ def parse_points(
     seen = _rescaled(chosen, pose, width, height)
     joints, given = _merge_joints(seen, said)
     lacking = next((name for name in boxes if getattr(said, name) is None), None)
+    if box is not None and lacking is not None and box.clip(height, width).is_empty:
+        raise ValueError(
+            f"bounding_box {tuple(box)} lies outside the picture of {width} x {height} pixels. Draw it on "
+            "the person, or give the box of this picture."
+        )
     prompt = PointPrompt(
         kind, width, height, joints, given,
         roi_box=said.roi_box or (box if lacking == ROI_BOX else None),

@@ -32,6 +32,8 @@ READABLE_TYPES = {
 }  # fmt: skip
 NUMBERS_AT_ONCE = 1 << 20
 METADATA_KEY = "figura"
+SAFE_ENDINGS = (".safetensors", ".sft")
+"""As in store.py, which needs this file."""
 LONGEST_HEADER = 32 << 20
 """Bytes that are looked through; those of the largest published models have about one MiB."""
 LONGEST_METADATA = 4 << 20
@@ -181,6 +183,13 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
     for name, tensor in told(tensors.items()):
         check_finite(name, tensor, str(path))
     return tensors, raw
+
+
+def holds_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do, whatever its ending: with the header and its length."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
 def may_be_own(path: str | Path) -> bool:
@@ -364,7 +373,12 @@ def _check_is_safetensors(path: Path) -> None:
     # A safetensors header's length may begin with the bytes of a pickle or of a zip file, so first this.
     if head[8:9] == b"{":
         return
-    if head[:2] == b"PK" or head[:1] == b"\x80":
+    is_pickle = head[:2] == b"PK" or head[:1] == b"\x80"
+    if is_pickle and path.suffix.lower() in SAFE_ENDINGS:
+        raise ValueError(
+            f"{path} has the ending of safetensors and is a pickle: rename it to {path.stem}.ckpt"
+        )
+    if is_pickle:
         raise ValueError(
             f"{path} is a pickle, not safetensors: convert it first with "
             f"`{typed(f'models convert {as_word(path.absolute())}')}`{where_typed()}"

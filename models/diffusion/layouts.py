@@ -55,9 +55,9 @@ def read_weights(path: str | Path) -> Tensors:
 
 
 def unscaled(tensors: Tensors) -> Tensors:
-    """Weights of a scaled fp8 file as they are meant: each weight times its scale, in fp16.
+    """Weights of a scaled fp8 file as they are meant, in fp16: each times its scale, or those of its rows.
 
-    Other files are given back as they are.
+    Other files are given back as they are. Raises ValueError for scales of anything else, such as blocks.
     """
     scales = {key: value for key, value in tensors.items() if key.endswith(FP8_SCALES)}
     if not scales:
@@ -66,8 +66,18 @@ def unscaled(tensors: Tensors) -> Tensors:
     for key, scale in scales.items():
         name = key.rpartition(".")[0] + ".weight"
         if name in rest:
-            rest[name] = (rest[name].float() * scale.float()).half()
+            rest[name] = (rest[name].float() * _of_rows(scale, rest[name], key)).half()
     return rest
+
+
+def _of_rows(scale: Tensor, weight: Tensor, key: str) -> Tensor:
+    """One scale, or one for each row of a weight, in its number of dimensions."""
+    if scale.numel() not in (1, weight.shape[:1].numel()):
+        raise ValueError(
+            f"tensor {key[:80]!r} has the shape {tuple(scale.shape)}: scales of blocks are not read here. "
+            "Use another version of the file, such as fp16"
+        )
+    return scale.float().reshape(-1, *[1] * (weight.ndim - 1))
 
 
 # Recognising

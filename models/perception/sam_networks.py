@@ -6,6 +6,7 @@ configuration works on 128x128 pictures with 4x4 patches, so that its masks have
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
 FILE_KIND = "sam"
+WRAPPED = re.compile(r"^((model|module|sam)\.)+")
+"""What trainers put before the names of a network that they hold."""
 ENCODER = "image_encoder."
 Tensors = Mapping[str, torch.Tensor]
 
@@ -152,8 +155,8 @@ def read_sam(path: Path) -> tuple[dict[str, torch.Tensor], SamConfig]:
             check_config(meta["config"], tensors, path)
             return from_int8(tensors), config_of_file(path, meta)
     else:
-        tensors = {name.removeprefix("model."): each for name, each in read_pickle(path).items()}
-    tensors = meta_names(tensors)
+        tensors = read_pickle(path)
+    tensors = meta_names({WRAPPED.sub("", name): each for name, each in tensors.items()})
     return tensors, config_from_tensors(tensors, str(path))
 
 

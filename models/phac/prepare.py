@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ...people.crops import CropPlan, crop_all, stitch_all
 from ...people.naming import in_picture
 from ...people.prompts import PointPrompt, draw_prompt, draw_public_prompt
-from ..diffusion.compose import composite, cover
+from ..diffusion.compose import composite, cover, said_of_empty
 from .base_picture import compose_base
 from .ground import split_ground
 from .pipeline import put_back, shown_part, wholly_seen, with_somebody
@@ -89,7 +89,7 @@ def prepare_coarse(
     mask = torch.cat([box_mask(each.region, size, size) for each in cropped]) * (1.0 - person)
     mask = mask if draw_masks is None else (crop_all(draw_masks, plans) > 0.5).float()
     of_whom = "visible_mask" if draw_masks is None else "draw_mask"
-    _check_something(torch.maximum(mask, 1.0 - somebody), of_whom)
+    _check_something(torch.maximum(mask, 1.0 - somebody), of_whom, draw_masks)
     mask = mask * somebody
     crops = crop_all(images, plans)
     canvas = crops if ground == PICTURE else composite(torch.full_like(crops, LEVELS[ground]), crops, person)
@@ -184,10 +184,12 @@ def _check_size(size: int) -> None:
         raise ValueError(f"size is {size}; a multiple of {CELL} is needed (512, 768, 1024 ...)")
 
 
-def _check_something(masks: Tensor, name: str) -> None:
+def _check_something(masks: Tensor, name: str, drawn: Tensor | None) -> None:
     empty = [index for index, mask in enumerate(masks) if not mask.any()]
     if empty:
-        reason = "is empty" if name == "draw_mask" else "covers all that may be drawn"
+        reason = "covers all that may be drawn" if drawn is None else "is empty"
+        if drawn is not None and not bool((drawn[empty[0]] > 0.5).any()):
+            reason = said_of_empty(drawn[empty[0]])
         raise ValueError(
             f"{in_picture(name, empty[0], len(masks))} {reason}: nothing is left to be drawn. Look at the "
             "mask, and at the box of the prompt"

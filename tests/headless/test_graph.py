@@ -247,9 +247,29 @@ def test_prompts_as_other_programs_write_them_are_read(tmp_path, mark, wrapped):
     assert load_graph(tmp_path / "g.json") == graph
 
 
-def test_a_node_may_be_called_prompt():
-    graph = {"prompt": {"class_type": "SaveImage", "inputs": {}}}
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda graph: {"prompt": json.dumps(graph), "workflow": "{}"},
+        lambda graph: {"output": graph, "workflow": {"nodes": []}},
+        lambda graph: {"prompt": [3, "id", graph, {}, ["1"]], "outputs": {}},
+    ],
+)
+def test_prompts_of_pictures_pages_and_histories_are_read(wrap):
+    graph = {"1": {"class_type": "SaveImage", "inputs": {"images": ["2", 0]}}}
+    assert check_shape(wrap(graph)) == graph
+
+
+@pytest.mark.parametrize("name", ["prompt", "output"])
+def test_a_node_may_be_called_prompt(name):
+    graph = {name: {"class_type": "SaveImage", "inputs": {}}}
     assert check_shape(graph) == graph
+
+
+@pytest.mark.parametrize("prompt", ["no JSON", [1, 2], [1, 2, 3], 7])
+def test_what_is_no_graph_in_a_prompt_is_refused(prompt):
+    with pytest.raises(GraphError, match="node prompt: has no class_type"):
+        check_shape({"prompt": prompt})
 
 
 def test_what_a_node_needs_is_found_through_others_and_circles():

@@ -10,6 +10,7 @@ import torch
 from figura.models import convert as convert_module
 from figura.models import files
 from figura.models.convert import as_safetensors, convert, read_pickle
+from figura.models.diffusion.checkpoint import read_safetensors
 from safetensors.torch import load_file, save_file
 
 
@@ -69,6 +70,21 @@ def test_a_file_without_tensors_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "x.bin")
     with pytest.raises(ValueError, match="holds no tensors"):
         convert(tmp_path / "x.bin")
+
+
+@pytest.mark.parametrize("name", ["a.ckpt", "a.pth", "a.bin"])
+def test_safetensors_with_the_ending_of_a_pickle_are_read(tmp_path, name):
+    save_file({"w": torch.arange(3.0)}, tmp_path / name)
+    assert torch.equal(read_pickle(tmp_path / name)["w"], torch.arange(3.0))
+    assert torch.equal(load_file(convert(tmp_path / name))["w"], torch.arange(3.0))
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.sft", "A.SAFETENSORS"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_with_the_ending_of_safetensors_is_to_be_renamed(tmp_path, name, zipped):
+    torch.save({"w": torch.arange(3.0)}, tmp_path / name, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"is a pickle: rename it to [aA]\.ckpt"):
+        read_safetensors(tmp_path / name)
 
 
 def test_other_suffixes_are_not_touched(tmp_path):

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 from figura.nodes import NODE_CLASS_MAPPINGS
+from figura.nodes.common import prompted_batch, same_batch, warn_of_weak
 from figura.nodes.crops import FiguraCompare, FiguraCropPerson, FiguraStitch
 from figura.nodes.densepose import COLOUR_MAP, FiguraDensePose
+from figura.nodes.phac_native import FiguraCoarsePrepare
 from figura.nodes.refine import warn_of_empty
+from figura.nodes.several_people import FiguraStitchPeople
 from figura.people.boxes import Box
 from figura.people.densepose import PARULA, VIRIDIS, paint_labels
 from figura.people.keypoints import Person, Pose, write_pose_keypoint
@@ -76,7 +79,6 @@ def test_a_real_empty_mask_of_a_picture_of_that_size_stays_one() -> None:
 
 def test_where_a_mask_is_needed_the_made_up_one_is_named() -> None:
     from figura.nodes.guard import checked_inputs
-    from figura.nodes.phac_native import FiguraCoarsePrepare
 
     given = {"image": picture(), "visible_mask": torch.zeros(1, 64, 64)}
     with pytest.raises(ValueError, match="Coarse Prepare: visible_mask is the empty mask.*Load Image"):
@@ -114,6 +116,42 @@ def test_a_mask_nowhere_above_a_half_is_said_to_be_so(caplog: pytest.LogCaptureF
         warn_of_empty(torch.stack([torch.full((1, 8, 8), 0.4), torch.ones(1, 8, 8)]))
     assert "invisible_mask (picture 1 of 2) is nowhere above 0.5 (its largest value is 0.40)" in caplog.text
     assert "picture 2" not in caplog.text
+
+
+def test_every_weak_mask_is_said_to_count_as_empty(caplog: pytest.LogCaptureFixture) -> None:
+    strong = (feathered() > 0.5).float()
+    weak, patch, plans = 0.4 * strong, torch.ones(1, 256, 256, 3), crop(strong)[2]
+    with caplog.at_level(logging.WARNING):
+        same_batch(picture(), picture(), weak, weak, weak)
+        FiguraStitch().run(picture(), patch, plans, None, weak)
+        FiguraStitchPeople().run(picture(), picture(), strong, weak, 0.0)
+    said = [each.getMessage().split()[0] for each in caplog.records]
+    assert said == ["visible_mask", "exact_mask", "within", "visible_mask"]
+    assert "is nowhere above 0.5 (its largest value is 0.40): it counts as empty" in caplog.text
+    caplog.clear()
+    warn_of_weak(known_mask=strong[:, None], within=torch.zeros(1, 1, 8, 8), other=None)
+    assert not caplog.records
+
+
+def test_a_prompt_of_a_picture_of_another_shape_is_stretched_and_that_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = np.full((18, 3), 200, np.float32)
+    prompts = [PointPrompt("pose", width, SIDE, body, np.zeros(18, bool)) for width in (SIDE, 2 * SIDE)]
+    with caplog.at_level(logging.WARNING):
+        prompted_batch(picture(), feathered(), prompts[:1])
+        assert not caplog.records
+        prompted_batch(picture().expand(2, -1, -1, -1), feathered(), prompts)
+    assert (
+        "prompt (picture 2 of 2) is of a picture of 800 x 400 pixels, and image has 400 x 400" in caplog.text
+    )
+
+
+def test_a_weak_draw_mask_is_not_called_empty() -> None:
+    draw, seen = torch.full((1, SIDE, SIDE), 0.4), (feathered() > 0.5).float()
+    prompt = [PointPrompt("pose", SIDE, SIDE, np.full((18, 3), 200, np.float32), np.zeros(18, bool))]
+    with pytest.raises(ValueError, match="draw_mask is nowhere above 0.5 .*nothing is left to be drawn"):
+        FiguraCoarsePrepare().run(picture(), seen, prompt, 256, "white", "limits", draw)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, SIDE, SIDE), (1, SIDE, SIDE, 1), (SIDE, SIDE), (1, SIDE, SIDE)])

@@ -1,6 +1,7 @@
 """Crop, stitch and compare."""
 
 import json
+import logging
 import math
 
 import numpy as np
@@ -87,6 +88,15 @@ def test_an_empty_mask_is_told(caplog):
     mask[1, 5:9, 5:9] = 1
     FiguraCropPerson().run(torch.rand(2, 30, 60, 3), 64, 64, 0.15, mask=mask)
     assert "mask (picture 1 of 2) is empty" in caplog.text and "picture 2" not in caplog.text
+
+
+def test_a_frame_of_nobody_is_named_and_is_cropped_whole(caplog):
+    someone = {"pose_keypoints_2d": [60, 35, 1] * 18}
+    frames = [{"people": people, "canvas_width": 128, "canvas_height": 128} for people in ([], [someone])]
+    with caplog.at_level(logging.WARNING):
+        _, _, plans, _, _ = FiguraCropPerson().run(torch.zeros(2, 128, 128, 3), 64, 64, 0.0, None, frames)
+    assert "Crop Person: nobody in picture 1 of 2: its crop is the whole picture" in caplog.text
+    assert [plan.box.width for plan in plans] == [128, 1]
 
 
 def test_nothing_connected_takes_the_whole_picture_and_pads():

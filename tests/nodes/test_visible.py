@@ -1,5 +1,6 @@
 """The nodes of the visible mask: what becomes a point, errors, batches, sizes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,32 @@ def test_joints_outside_the_picture_are_not_seen() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["[[10, 20], [30, 40]]", '[{"x": 10, "y": 20}, {"x": 30, "y": 40}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[10, 20], [30, 40]]",
+        '[{"x": 10, "y": 20}, {"x": 30, "y": 40}]',
+        "[{'x': 10, 'y': 20}, {'x': 30, 'y': 40}]",
+    ],
+)
 def test_bare_lists_are_points_on_the_person(text: str) -> None:
     said = visible_points(SIZE, text, None, None, None)
     assert said.points_px.tolist() == [[10, 20], [30, 40]] and said.labels.tolist() == [1, 1]
+
+
+def test_a_pose_as_text_is_no_list_of_points() -> None:
+    person = {"pose_keypoints_2d": [10, 20, 1] + [0] * 51}
+    said = visible_points(SIZE, json.dumps([{"people": [person]}]), None, None, None)
+    assert said.points_px.tolist() == []  # given, as in Point Prompt
+    seen = {**person, "figura_joint_states": ["detected"] * 18}
+    said = visible_points(SIZE, json.dumps([{"people": [seen]}]), None, None, None)
+    assert said.points_px.tolist() == [[10, 20]]
+
+
+@pytest.mark.parametrize("text", ["[b'x']", "[{(1, 2): 3}]", "[1, 2]"])
+def test_a_list_of_something_else_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=r"points: positive\[0\] must be \[x, y\]"):
+        visible_points(SIZE, text, None, None, None)
 
 
 def test_other_texts_stay_as_they_are() -> None:

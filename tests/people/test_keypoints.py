@@ -95,6 +95,18 @@ def test_faces_of_any_count_are_left_out(count):
     assert read_pose_keypoint(value)[0].people[0].face is None
 
 
+@pytest.mark.parametrize("value", ["x", float("inf"), 1e12, None])
+def test_a_face_that_is_no_numbers_is_left_out(value):
+    read = read_pose_keypoint(frame(body(), face_keypoints_2d=[value] * 210))
+    assert read[0].people[0].face is None and read[0].people[0].is_present
+
+
+@pytest.mark.parametrize("empty", [[], np.zeros((0, 3)), np.zeros(0)])
+def test_an_empty_part_of_any_kind_is_none(empty):
+    (pose,) = read_pose_keypoint(frame(body(), hand_left_keypoints_2d=empty))
+    assert pose.people[0].left_hand is None
+
+
 def test_sentinel_joints_are_absent_in_both_dialects():
     for scale in (1.0, 100.0):
         joints = np.tile([0.5 * scale, 0.5 * scale, 1.0], (18, 1))

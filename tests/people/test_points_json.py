@@ -212,6 +212,32 @@ class TestOtherForms:
         assert not read.joints and len(read.right_hand) == 21
         assert (read.right_hand["wrist"].x, read.width) == (20, canvas.get("canvas_width"))
 
+    def test_what_openpose_editor_saves_is_read(self):
+        places = [[30 + index, 40] for index in range(17)]
+        saved = {"width": 100, "height": 200, "keypoints": [[*places, None]]}
+        read = read_points_text(json.dumps(saved))
+        assert (len(read.joints), read.joints["neck"].x, read.width, read.height) == (17, 31, 100, 200)
+        with pytest.raises(ValueError, match="points: POSE_KEYPOINT, person 0"):
+            read_points_text(json.dumps({**saved, "keypoints": [places[:5]]}))
+
+    def test_a_hand_alone_and_a_body_behind_an_empty_person_are_poses(self):
+        hand, body = [20, 30, 1] * 21, [30, 40, 1] * 18
+        assert read_points_text(json.dumps({"people": [{"hand_left_keypoints_2d": hand}]})).left_hand
+        second = {"people": [{"person_id": [-1]}, {"pose_keypoints_2d": body}]}
+        assert len(read_points_text(json.dumps(second)).joints) == 18
+
+    @pytest.mark.parametrize("way", ["\ufeff{}".format, json.dumps])
+    def test_a_byte_order_mark_and_quotes_round_the_text_are_passed_over(self, way):
+        assert read_points_text(way(json.dumps(self.SAID))) == read_points_text(json.dumps(self.SAID))
+        assert read_points_text(way("")) == read_points_text("")
+
+    def test_points_of_other_editors_with_x_and_y_are_read(self):
+        text = '{"positive": [{"x": 3, "y": 4}], "negative": [{"x": 5, "y": 6}, [7, 8]]}'
+        read = read_points_text(text)
+        assert (read.positive, read.negative) == (((3, 4),), ((5, 6), (7, 8)))
+        with pytest.raises(ValueError, match=r"positive\[0\] must be \[x, y\]"):
+            read_points_text('{"positive": [{"x": 3}]}')
+
     def test_without_a_canvas_pixels_are_the_pictures_and_shares_are_of_it(self):
         shares = {"people": [{"pose_keypoints_2d": [0.5, 0.25, 1] * 17 + [0.5, 1.02, 1]}]}
         prompt = parse_points(json.dumps(shares), 100, 200)

@@ -138,6 +138,15 @@ def test_a_joint_below_the_frame_is_taken_from_every_form_alike():
         np.testing.assert_array_equal(prompt.joints, body)
 
 
+def test_a_connected_box_outside_of_the_picture_is_named_where_it_is_shown():
+    outside = Box(300, 300, 350, 350)
+    with pytest.raises(ValueError, match="bounding_box .* lies outside the picture of 100 x 100 pixels"):
+        parse_points("", 100, 100, "roi_box", box=outside)
+    assert parse_points("", 100, 100, "roi_box", box=Box(90, 90, 150, 150)).roi_box == (90, 90, 150, 150)
+    set_in_text = parse_points('{"roi_box": [1, 1, 9, 9]}', 100, 100, "roi_box", box=outside)
+    assert set_in_text.roi_box == (1, 1, 9, 9)
+
+
 def test_a_kind_says_what_it_needs():
     with pytest.raises(ValueError, match="needs a box. Set roi_box"):
         parse_points(text(neck={"x": 1, "y": 1}), 10, 10, kind="pose_roi_box")

@@ -69,6 +69,19 @@ test("a pose as text of the field is shown, and an edit makes it a points text t
   }
 });
 
+test("what OpenPose Editor saves is a pose, and so are nested lists, and a hand or a body behind an empty person", () => {
+  const keypoints = [Array.from({ length: 18 }, (_, index) => (index < 17 ? [30 + index, 40] : null))];
+  const saved = poseDocument(JSON.stringify({ width: 100, height: 100, keypoints }), SIZE);
+  assert.deepEqual([joint(saved.people, "nose"), Object.keys(saved.people[0].joints).length, saved.width], [[30, 40], 17, 100]);
+  const nested = { people: [{ pose_keypoints_2d: Array(18).fill([30, 40, 1]), hand_left_keypoints_2d: Array(21).fill([50, 60, 1]) }] };
+  const [read] = readOpenPose(nested, SIZE);
+  assert.deepEqual([read.joints.nose.x, read.left_hand.wrist.x], [30, 50]);
+  const hand = poseDocument(JSON.stringify({ people: [{ hand_left_keypoints_2d: flat(21, () => [50, 60]) }] }), SIZE);
+  assert.deepEqual(hand.people[0].left_hand.wrist.x, 50);
+  const second = poseDocument(JSON.stringify({ people: [{ person_id: [-1] }, ...body(18, () => [9, 9]).people] }), SIZE);
+  assert.equal(second.people[0].joints.nose.x, 9);
+});
+
 test("bodies of 25 and of 17 joints", () => {
   const b25 = readOpenPose(body(25, (index) => [index, index]), SIZE);
   assert.deepEqual([joint(b25, "right_hip"), joint(b25, "left_ear")], [[9, 9], [18, 18]]);

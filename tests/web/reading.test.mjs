@@ -96,6 +96,11 @@ test("one wrong joint does not hide the others", () => {
   assert.deepEqual(doc.people[0].joints, { neck: { x: 1, y: 2, state: "given" } });
 });
 
+test("points that another editor wrote as x and y are read", () => {
+  assert.deepEqual(readDocument('{"positive": [{"x": 3, "y": 4}], "negative": [[5, 6]]}').doc.positive, [[3, 4]]);
+  assert.match(problemsOf('{"positive": [{"x": 3, "y": "4"}]}')[0], /^positive\[0\] must be/);
+});
+
 test("boxes are read from any two corners", () => {
   assert.deepEqual(readDocument('{"roi_box": [9, 8, 1, 2]}').doc.roi_box, [1, 2, 9, 8]);
 });

@@ -23,6 +23,15 @@ def test_a_pickle_with_nan_is_refused(tmp_path: Path) -> None:
         layouts.read_weights(tmp_path / "nan.pth")
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_scales_of_rows_are_those_of_rows_whatever_their_shape(shape: tuple[int, ...]) -> None:
+    weight, scale = torch.ones(4, 4).to(torch.float8_e4m3fn), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    read = layouts.unscaled({"a.weight": weight, "a.weight_scale": scale.reshape(shape)})
+    assert list(read) == ["a.weight"] and torch.equal(read["a.weight"][:, 0].float(), scale)
+    with pytest.raises(ValueError, match=r"'a.weight_scale' has the shape \(4, 2\).*such as fp16"):
+        layouts.unscaled({"a.weight": weight, "a.weight_scale": torch.ones(4, 2)})
+
+
 def test_full_sizes_are_read_off_the_tensors() -> None:
     with torch.device("meta"):
         sd15 = UNet2DConditionModel(in_channels=9, cross_attention_dim=768)

@@ -7,7 +7,14 @@ import pytest
 import torch
 from figura.models.perception.sam import prompt_logits
 from figura.models.perception.sam_layouts import meta_names
-from figura.models.perception.sam_networks import HQ_KEY, MOBILE, build_sam, load_sam
+from figura.models.perception.sam_networks import (
+    HQ_KEY,
+    MOBILE,
+    SamConfig,
+    build_sam,
+    load_sam,
+    read_sam,
+)
 from safetensors.torch import save_file
 
 SIDE = 64
@@ -53,6 +60,19 @@ def test_a_file_of_transformers_gives_what_transformers_gives(tmp_path):
         wanted = theirs(**said, multimask_output=False)
     torch.testing.assert_close(logits, wanted.pred_masks[:, :, 0], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(iou, wanted.iou_scores[:, :, 0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "before"), [("a.pth", "module.sam."), ("a.safetensors", "model.")])
+def test_what_trainers_put_before_the_names_is_passed_over(tmp_path, name, before):
+    small = SamConfig(
+        image_size=SIDE, patch_size=8, embed_dim=32, depth=2, num_heads=2, mlp_ratio=2.0, window_size=4,
+        global_attn_indexes=(1,), out_chans=32, mask_in_chans=8, decoder_mlp_dim=64, iou_head_hidden_dim=32,
+    )  # fmt: skip
+    own = build_sam(small).state_dict()
+    tensors = {before + key: value.clone() for key, value in own.items()}
+    torch.save(tensors, tmp_path / name) if name == "a.pth" else save_file(tensors, tmp_path / name)
+    read, config = read_sam(tmp_path / name)
+    assert config == small and set(read) == set(own)
 
 
 def test_sam_hq_decodes_by_the_authors_formula(tmp_path):

@@ -12,6 +12,7 @@ import { emptyDocument, emptyPerson, MAX_PEOPLE } from "./reading.mjs";
 
 // OpenPose before 1.2 wrote the keys without their end.
 const BODY_KEYS = ["pose_keypoints_2d", "pose_keypoints"];
+const POSE_KEYS = Object.values(KEYS).flatMap((key) => [key, key.replace("_2d", "")]);
 const FROM_BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 // The neck is no joint of COCO: it lies between the shoulders.
 const FROM_COCO_17 = [0, null, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3];
@@ -26,7 +27,7 @@ const CANVAS_MULTIPLE = 64;
  * @returns {object[]|null} null when the value is no pose at all
  */
 export function readOpenPose(value, size) {
-  const frame = Array.isArray(value) ? value[0] : value;
+  const frame = frameOf(value);
   if (!Array.isArray(frame?.people)) return null;
   const people = frame.people.map((person) => withBody18(person)).filter(Boolean);
   const read = people.map((person) => givenPerson(inPicture(person, size, frame)));
@@ -35,8 +36,8 @@ export function readOpenPose(value, size) {
 
 /** The document of a text that the node reads as a POSE_KEYPOINT value, or null for any other text. */
 export function poseDocument(text, size) {
-  const value = text.includes('"people"') ? parsed(text) : null;
-  const frame = Array.isArray(value) ? value[0] : value;
+  const value = /"(people|keypoints)"/.test(text) ? parsed(text) : null;
+  const frame = frameOf(value);
   if (!isPose(frame, Array.isArray(value))) return null;
   const canvas = canvasOf(frame);
   const read = readOpenPose(value, canvas ?? size);
@@ -49,7 +50,16 @@ export function poseDocument(text, size) {
 function isPose(frame, isListed) {
   if (!Array.isArray(frame?.people)) return false;
   if (frame.people.length === 0) return isListed || (typeof frame.version === "number" && !Number.isInteger(frame.version));
-  return BODY_KEYS.some((key) => Object.hasOwn(frame.people[0] ?? {}, key));
+  return frame.people.some((person) => POSE_KEYS.some((key) => Object.hasOwn(person ?? {}, key)));
+}
+
+/** The first picture of a POSE_KEYPOINT value; what OpenPose Editor saves is made one. */
+function frameOf(value) {
+  const frame = Array.isArray(value) ? value[0] : value;
+  if (!Array.isArray(frame?.keypoints) || Object.hasOwn(frame, "people")) return frame;
+  const joint = (point) => (Array.isArray(point) ? [...point, 1].slice(0, 3) : [0, 0, 0]);
+  const people = frame.keypoints.filter(Array.isArray).map((points) => ({ [KEYS.joints]: points.flatMap(joint) }));
+  return { people, canvas_width: frame.width, canvas_height: frame.height };
 }
 
 /** The value of a text of JSON; null when it is none. */
@@ -69,7 +79,7 @@ function canvasOf({ canvas_width: width, canvas_height: height }) {
 function inPicture(person, size, frame) {
   const lists = Object.values(KEYS).map((key) => {
     const flat = person[key] ?? person[key.replace("_2d", "")];
-    return [key, Array.isArray(flat) ? listInPicture(flat, key === KEYS.joints, size, canvasOf(frame)) : null];
+    return [key, Array.isArray(flat) ? listInPicture(flat.flat(), key === KEYS.joints, size, canvasOf(frame)) : null];
   });
   return { ...person, ...Object.fromEntries(lists) };
 }
@@ -96,7 +106,7 @@ function sharesTo(size, canvas) {
 }
 
 function withBody18(person) {
-  const flat = person?.[BODY_KEYS.find((key) => Array.isArray(person?.[key]))] ?? [];
+  const flat = (person?.[BODY_KEYS.find((key) => Array.isArray(person?.[key]))] ?? []).flat();
   const joint = (index) => flat.slice(3 * index, 3 * index + 3);
   const body = { 0: () => [], 54: () => flat, 75: () => FROM_BODY_25.flatMap(joint), 51: () => fromCoco(joint) }[flat.length]?.();
   return body ? { ...person, [KEYS.joints]: body } : null;

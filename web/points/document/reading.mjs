@@ -151,12 +151,17 @@ export function orderedBox([xa, ya, xb, yb]) {
 }
 
 function readPoints(value, key, where, problems) {
-  const points = list(value, key, MAX_POINTS, problems);
+  const points = list(value, key, MAX_POINTS, problems).map(pair);
   return points.filter((point, index) => {
     const good = Array.isArray(point) && point.length === 2 && point.every(isPixel);
     if (!good) problems.push(`${where}${key}[${index}] must be [x, y] in pixels; got ${kind(point)}`);
     return good;
   });
+}
+
+/** A point as [x, y]; other editors write {"x", "y"}. What is neither stays. */
+function pair(point) {
+  return isObject(point) && Object.hasOwn(point, "x") && Object.hasOwn(point, "y") ? [point.x, point.y] : point;
 }
 
 function list(value, key, limit, problems) {
