@@ -47,6 +47,16 @@ class CropPlan:
         return self.model_width / self.box.width, self.model_height / self.box.height
 
 
+def same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether pictures of two sizes (height, width) in pixels can show one view: as high for their width, but
+    for what rounding to whole pixels changes.
+
+    >>> same_shape((67, 101), (2001, 3000)), same_shape((64, 128), (128, 128))
+    (True, False)
+    """
+    return abs(size[0] * other[1] - size[1] * other[0]) <= max(*size, *other)
+
+
 def plan_crop(
     box: Box,
     source_size: tuple[int, int],

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...people.boxes import EMPTY, Box
-from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
+from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, same_shape, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
 from ...people.naming import in_picture, naming_picture
@@ -210,7 +210,7 @@ def pose_for(pose: Pose, height: int, width: int, index: int = 0, count: int = 1
     which = in_picture("pose_keypoint", index, count)
     if not any((part[:, 2] > 0).any() for person in pose.people for part in _drawn_parts(person)):
         raise ValueError(f"{which} has no joints: connect the pose of a person with hands")
-    if abs(pose.height * width - pose.width * height) > max(height, width, pose.height, pose.width):
+    if not same_shape((pose.height, pose.width), (height, width)):
         raise ValueError(
             f"{which} is of {pose.width} x {pose.height} pixels and canvas has {width} x {height}: they must "
             "show the same view. Use the pose that the canvas was made with"
