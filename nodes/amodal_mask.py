@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def complete_one(
     joints, region = NOBODY, None
     box = None if box is None or box.is_empty else box
     if pose is not None:
-        joints = owner_of(fitted(pose, height, width), visible_mask)
+        joints = owner_of(pose.resized(height, width).people, visible_mask)
     if prompt is not None:
         prompt = prompt_for(prompt, height, width)
         joints = prompt.joints if prompt.present.any() else joints
@@ -176,13 +177,7 @@ def complete_one(
     return mask
 
 
-def fitted(pose: Pose, height: int, width: int) -> list[Person]:
-    """The people of a pose, in the pixels of a picture of that size."""
-    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
-    return [Person(person.body * scale) for person in pose.people]
-
-
-def owner_of(people: list[Person], visible_mask: torch.Tensor) -> np.ndarray:
+def owner_of(people: Sequence[Person], visible_mask: torch.Tensor) -> np.ndarray:
     """Joints (18,3) of the person of whom most joints lie on the mask (H,W); of nobody when there is none."""
     if not people:
         return NOBODY

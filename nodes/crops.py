@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..models.compare import Comparison, compare_parts
@@ -183,10 +182,9 @@ def _region(
 
 def _extent(pose: Pose, height: int, width: int) -> Box:
     """The box round all bodies, in the pixels of a picture of that size; the pose may be of another."""
-    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     extent = EMPTY
-    for person in pose.people:
-        extent = extent.union(Box.around_points(person.body * scale).with_area())
+    for person in pose.resized(height, width).people:
+        extent = extent.union(Box.around_points(person.body).with_area())
     return extent
 
 

@@ -308,17 +308,16 @@ def _editor_poses(
     Beside the people it holds what tells which of them is meant: `person`, and the connected box or None.
     Numbers are rounded as those of the points text; faces and people beyond MAX_PEOPLE are left out.
     """
-    scale = np.array([width / pose.width, height / pose.height, 1.0])
 
-    def scaled(points: Any) -> Any:
-        return None if points is None else (points * scale).round(1)
+    def rounded(points: Any) -> Any:
+        return None if points is None else points.astype(np.float64).round(1)
 
     people = tuple(
         replace(
-            someone, body=scaled(someone.body), face=None,
-            left_hand=scaled(someone.left_hand), right_hand=scaled(someone.right_hand),
+            someone, body=rounded(someone.body), face=None,
+            left_hand=rounded(someone.left_hand), right_hand=rounded(someone.right_hand),
         )
-        for someone in pose.people[:MAX_PEOPLE]
+        for someone in pose.resized(height, width).people[:MAX_PEOPLE]
     )  # fmt: skip
     (frame,) = write_pose_keypoint([Pose(people, width, height)])
     corners = None if box is None else [round(float(corner), 1) for corner in box]

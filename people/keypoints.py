@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,25 @@ class Pose:
     def shows_nobody(self) -> bool:
         """Whether there is no joint of any person."""
         return not any(person.is_present for person in self.people)
+
+    def resized(self, height: int, width: int) -> Pose:
+        """The same people in the pixels of that picture when it is made height x width pixels large."""
+        scale = np.array([width / self.width, height / self.height, 1.0], np.float32)
+
+        def scaled(points: np.ndarray | None) -> np.ndarray | None:
+            return None if points is None else points * scale
+
+        people = (
+            replace(
+                person,
+                body=person.body * scale,
+                left_hand=scaled(person.left_hand),
+                right_hand=scaled(person.right_hand),
+                face=scaled(person.face),
+            )
+            for person in self.people
+        )
+        return Pose(tuple(people), width, height)
 
 
 def body18_from_coco17(joints: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...people.boxes import EMPTY, Box
+from ...people.boxes import EMPTY
 from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, same_shape, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
@@ -215,8 +215,7 @@ def pose_for(pose: Pose, height: int, width: int, index: int = 0, count: int = 1
             f"{which} is of {pose.width} x {pose.height} pixels and canvas has {width} x {height}: they must "
             "show the same view. Use the pose that the canvas was made with"
         )
-    whole = Box(0, 0, pose.width, pose.height)
-    return _moved(pose, CropPlan(pose.width, pose.height, whole, width, height))
+    return pose.resized(height, width)
 
 
 def pose_image(pose: Pose, plan: CropPlan, public: bool = False) -> Tensor:

@@ -246,6 +246,18 @@ def test_mirroring_exchanges_the_states_of_the_sides():
     ]
 
 
+def test_a_pose_of_a_picture_made_larger_keeps_all_but_places():
+    hand, face = np.ones((21, 3), np.float32), np.full((70, 3), 2, np.float32)
+    person = Person(marked().body, left_hand=hand, face=face, states=STATES)
+    larger = Pose((person, Person(body(1))), 100, 80).resized(160, 300)
+    assert (larger.width, larger.height, len(larger.people)) == (300, 160, 2)
+    np.testing.assert_allclose(larger.people[1].body, body(1) * [3, 2, 1], rtol=1e-6)
+    same = larger.people[0]
+    np.testing.assert_allclose(same.body, person.body * [3, 2, 1], rtol=1e-6)
+    assert same.left_hand[0].tolist() == [3, 2, 1] and same.face[0].tolist() == [6, 4, 2]
+    assert same.right_hand is None and same.states == STATES
+
+
 def test_points_that_a_detector_is_not_sure_of_are_absent():
     """ComfyUI's SDPose writes every joint with its score, and its own drawing leaves out those below 0.3."""
     joints, hand = body(), np.ones((21, 3), np.float32) * 50
