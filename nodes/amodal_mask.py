@@ -11,7 +11,7 @@ import torch
 
 from ..host import get_host
 from ..models.phac.amodal_mask import AmodalMaskNet, complete_mask, load_amodal_mask
-from ..models.phac.plans import prompt_for
+from ..models.phac.plans import box_mask, prompt_for
 from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint
@@ -173,7 +173,7 @@ def complete_one(
     known = torch.from_numpy(np.ascontiguousarray(joints, dtype=np.float32))
     mask = complete_mask(net, visible_mask, known, box, [seed], variety)[0]
     if region is not None:
-        mask = torch.maximum(mask * _inside(region, height, width), (visible_mask >= 0.5).float()[None])
+        mask = torch.maximum(mask * box_mask(region, height, width)[0], (visible_mask >= 0.5).float()[None])
     return mask
 
 
@@ -189,13 +189,6 @@ def _on_mask(body: np.ndarray, visible_mask: torch.Tensor) -> int:
     xy = body[body[:, 2] > 0, :2].astype(int)
     xy = xy[(xy >= 0).all(1) & (xy < [width, height]).all(1)]
     return int((visible_mask[xy[:, 1], xy[:, 0]] >= 0.5).sum())
-
-
-def _inside(box: Box, height: int, width: int) -> torch.Tensor:
-    """(1,H,W), 1 at the pixels whose middle lies in the box."""
-    y, x = torch.arange(height) + 0.5, torch.arange(width) + 0.5
-    rows, columns = (y >= box.y0) & (y < box.y1), (x >= box.x0) & (x < box.x1)
-    return (rows[:, None] & columns[None, :]).float()[None]
 
 
 NODE_CLASS_MAPPINGS = {"FiguraAmodalMask": FiguraAmodalMask}
