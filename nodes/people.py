@@ -17,6 +17,7 @@ from ..host import get_host
 from ..host.editor_images import show_first
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
 from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
+from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.naming import naming_picture, picture_of
@@ -36,7 +37,6 @@ from .tensors import (
 
 log = logging.getLogger(__name__)
 
-MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
 # What the editor is handed after a run; web/points/page/arrived.mjs knows the names, too.
 EDITOR_POSES, EDITOR_PICTURE = "figura_poses", "figura_picture"
