@@ -140,24 +140,6 @@ def body18_from_body25(joints: np.ndarray) -> np.ndarray:
     return joints[list(BODY18_FROM_BODY25)].copy()
 
 
-def hflip_person(person: Person, width: int) -> Person:
-    """The person mirrored in a picture `width` pixels wide: left and right joints and hands change places."""
-    return Person(
-        body=_mirror(person.body[list(HFLIP_18)], width),
-        left_hand=None if person.right_hand is None else _mirror(person.right_hand, width),
-        right_hand=None if person.left_hand is None else _mirror(person.left_hand, width),
-        # The face points have a left/right order of their own, which nothing here needs: the face is dropped.
-        face=None,
-        states=None if person.states is None else tuple(person.states[index] for index in HFLIP_18),
-    )
-
-
-def _mirror(points: np.ndarray, width: int) -> np.ndarray:
-    mirrored = points.copy()
-    mirrored[:, 0] = np.where(points[:, 2] > 0, width - points[:, 0], points[:, 0])
-    return mirrored
-
-
 def read_pose_keypoint(
     value: Any, size: tuple[int, int] | None = None, name: str = "POSE_KEYPOINT"
 ) -> list[Pose]:

@@ -13,7 +13,6 @@ from figura.people.keypoints import (
     Pose,
     body18_from_coco17,
     coco17_from_body18,
-    hflip_person,
     read_pose_keypoint,
     write_pose_keypoint,
 )
@@ -193,17 +192,6 @@ def test_nonsense_is_refused_by_name(value, says):
         read_pose_keypoint(value)
 
 
-def test_mirroring_twice_gives_the_person_back():
-    hand = np.ones((21, 3), np.float32)
-    person = Person(body(), left_hand=hand)
-    mirrored = hflip_person(person, 100)
-    np.testing.assert_allclose(mirrored.body[2, 0], 100 - person.body[5, 0], rtol=1e-6)
-    assert mirrored.left_hand is None and mirrored.right_hand[0].tolist() == [99, 1, 1]
-    again = hflip_person(mirrored, 100)
-    np.testing.assert_allclose(again.body, person.body, rtol=1e-5)
-    np.testing.assert_array_equal(again.left_hand, hand)
-
-
 STATES = ("detected",) * 9 + ("given", "proposed", "occluded", None, "detected", None, None, None, None)
 
 
@@ -236,14 +224,6 @@ def test_a_person_without_states_is_detected_where_present():
 def test_states_that_are_none_of_ours_count_as_detected(states):
     (read,) = read_pose_keypoint(frame(body(), **{STATES_KEY: states}))
     assert read.people[0].seen.all()
-
-
-def test_mirroring_exchanges_the_states_of_the_sides():
-    states = tuple("given" if name.startswith("left") else "detected" for name in BODY_18)
-    mirrored = hflip_person(Person(body(), states=states), 100)
-    assert [name for name, state in zip(BODY_18, mirrored.states) if state == "given"] == [
-        name for name in BODY_18 if name.startswith("right")
-    ]
 
 
 def test_a_pose_of_a_picture_made_larger_keeps_all_but_places():
