@@ -69,7 +69,7 @@ def _hands_of_image(pose: Pose, index: int, count: int, which: str) -> list[Hand
     for hand in hands:
         with naming_picture(index, count):
             close_up(hand, pose.width)  # says of which hands none can be made
-        present, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())
+        present, inside = int(hand.present.sum()), int(hand.inside(pose.height, pose.width).sum())
         if inside < FEWEST_JOINTS:
             own = in_picture(f"the {hand.side} hand", index, count)
             raise ValueError(
@@ -78,11 +78,6 @@ def _hands_of_image(pose: Pose, index: int, count: int, which: str) -> list[Hand
                 "hand out"
             )
     return hands
-
-
-def _inside(hand: Hand, pose: Pose) -> np.ndarray:
-    x, y = hand.joints[:, 0], hand.joints[:, 1]
-    return hand.present & (x >= 0) & (x < pose.width) & (y >= 0) & (y < pose.height)
 
 
 def side_named(text: str, side: str) -> str:
