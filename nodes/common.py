@@ -38,7 +38,7 @@ def tell_unused(model: str, **chosen: str) -> None:
     for name, choice in chosen.items():
         if choice != AUTOMATIC:
             log.warning(
-                "%s: %s is not used with %s, which has its own; it counts with a checkpoint as the model",
+                "%s: %s is not used with %s, which has its own: choose another model for it to count",
                 name, choice, model,
             )  # fmt: skip
 
