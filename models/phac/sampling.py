@@ -83,8 +83,7 @@ def complete(
     Raises:
         ValueError: for an unknown kind or scheduler, sizes or batches that do not match.
     """
-    pictures = {"image": (image, 3), "visible_mask": (visible_mask, 1), "prompt_image": (prompt_image, 3)}
-    check_inputs(model, texts, **pictures)
+    _check_pictures(model, image, visible_mask, prompt_image, texts)
     attention = model.replaced_tensors(kind)
     in_uncond = not attention if control_in_uncond is None else control_in_uncond
     control = Control(model.controlnet(kind), prompt_image, control_strength, in_uncond, attention)
@@ -101,6 +100,13 @@ def complete(
         latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step)
     made = model.decode(latents)
     return made if free is None else torch.where(free, made, WHITE), latents
+
+
+def _check_pictures(
+    model: PHACModel, image: Tensor, visible_mask: Tensor, prompt_image: Tensor, texts: Sequence[str]
+) -> None:
+    given = {"image": (image, 3), "visible_mask": (visible_mask, 1), "prompt_image": (prompt_image, 3)}
+    check_inputs(model, texts, **given)
 
 
 def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) -> Fuse:
