@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host.images import SHIPPED_IMAGES
-from ..models.files import path_inside
+from ..models.files import is_file, path_inside
 from ..models.sentences import shown
 from .graph import Classes, Graph, GraphError, is_link, needs
 from .settings import apply_setting, is_ours, point_prompts, text_nodes, title_of
@@ -217,14 +217,6 @@ def local_images(job: Job) -> Iterable[tuple[str, str, Path]]:
 def as_text(name: str) -> str:
     """A file's name with _ for bytes that are no text, which JSON and HTTP cannot carry."""
     return re.sub("[\ud800-\udfff]", "_", name)
-
-
-def is_file(name: str | Path) -> bool:
-    """Whether there is a file of that name, which may be one that no file can have."""
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
 
 
 def _may_be_sent(path: Path) -> bool:

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..host import get_host
 from ..host.pictures import as_far_as_it_goes
-from .jobs import is_file
+from ..models.files import is_file
 from .saving import DEFAULT_PREFIX, png_text, save_pngs
 
 MAX_RESOLUTION = 16384

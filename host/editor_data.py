@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..models.files import path_inside
+from ..models.files import is_file, path_inside
 from ..models.perception.pose import PoseDetector, detect_joints, load_pose_detector, poses_from_joints
 from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
-from ..models.store import state_of
+from ..models.store import MINI, state_of
 from ..people.boxes import EMPTY, Box
 from ..people.keypoints import Person, Pose, write_pose_keypoint
 from .chosen import get_host
@@ -28,7 +28,7 @@ from .interface import Host
 
 FOLDERS = ("input", "temp", "output")
 BOX_ROOM = 0.1
-MINI, DETECTOR_FILE = "mini", "pose_detector.safetensors"
+DETECTOR_FILE = "pose_detector.safetensors"
 Frame = dict[str, Any]
 
 
@@ -128,16 +128,9 @@ def image_file(named: Mapping[str, Any], host: Host) -> Path:
         path = path_inside(folder[declared](), *parts)
     except ValueError:
         raise ValueError(f"the picture must lie inside the {declared} folder") from None
-    if not _is_file(path):
+    if not is_file(path):
         raise FileNotFoundError(f"there is no picture {parts[1][:80]!r} in the {declared} folder")
     return path
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def example_image(asked: Any, example_node: Any) -> Image.Image:

@@ -31,11 +31,6 @@ class Comparison:
     changed_pixels: int
 
 
-def compare(first: torch.Tensor, second: torch.Tensor, region: torch.Tensor | None = None) -> Comparison:
-    """Compare two batches (B, C, H, W) in 0..1 within region (B, 1, H, W) bool, or everywhere."""
-    return compare_parts(first, second, region)[0]
-
-
 def compare_parts(
     first: torch.Tensor, second: torch.Tensor, region: torch.Tensor | None = None
 ) -> tuple[Comparison, Comparison]:

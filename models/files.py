@@ -129,6 +129,11 @@ def _lives(process: int) -> bool:
     return True
 
 
+def is_file(name: str | Path) -> bool:
+    """Whether there is a file of that name; False, not an error, for one that no disk can hold."""
+    return os.path.isfile(name)  # Path.is_file raises for such a name
+
+
 def path_inside(folder: Path, *parts: str) -> Path:
     """The path of the parts below `folder`; ValueError when they lead out of it.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..people.prompt_kinds import PROMPT_KINDS
-from .files import path_inside
+from .files import is_file, path_inside
 from .sentences import shown, trained_weights, typed, where_typed
 
 if sys.version_info >= (3, 11):
@@ -152,7 +152,7 @@ def locate(file_kind: str, name: str, folders: Sequence[Path | str]) -> Path:
             path = path_inside(folder, name)
         except ValueError:
             continue
-        if os.path.isfile(path):  # also False for names that no disk can hold; is_file would raise
+        if is_file(path):
             return path
     raise MissingModelError(_missing_text(file_kind, name, folders))
 

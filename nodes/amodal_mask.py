@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from ..host import get_host
 from ..models.phac.amodal_mask import AmodalMaskNet, complete_mask, load_amodal_mask
-from ..models.phac.plans import prompt_for
+from ..models.phac.plans import box_mask, prompt_for
 from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Person, Pose, read_pose_keypoint
@@ -165,7 +166,7 @@ def complete_one(
     joints, region = NOBODY, None
     box = None if box is None or box.is_empty else box
     if pose is not None:
-        joints = owner_of(fitted(pose, height, width), visible_mask)
+        joints = owner_of(pose.resized(height, width).people, visible_mask)
     if prompt is not None:
         prompt = prompt_for(prompt, height, width)
         joints = prompt.joints if prompt.present.any() else joints
@@ -174,17 +175,11 @@ def complete_one(
     known = torch.from_numpy(np.ascontiguousarray(joints, dtype=np.float32))
     mask = complete_mask(net, visible_mask, known, box, [seed], variety)[0]
     if region is not None:
-        mask = torch.maximum(mask * _inside(region, height, width), (visible_mask >= 0.5).float()[None])
+        mask = torch.maximum(mask * box_mask(region, height, width)[0], (visible_mask >= 0.5).float()[None])
     return mask
 
 
-def fitted(pose: Pose, height: int, width: int) -> list[Person]:
-    """The people of a pose, in the pixels of a picture of that size."""
-    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
-    return [Person(person.body * scale) for person in pose.people]
-
-
-def owner_of(people: list[Person], visible_mask: torch.Tensor) -> np.ndarray:
+def owner_of(people: Sequence[Person], visible_mask: torch.Tensor) -> np.ndarray:
     """Joints (18,3) of the person of whom most joints lie on the mask (H,W); of nobody when there is none."""
     if not people:
         return NOBODY
@@ -196,13 +191,6 @@ def _on_mask(body: np.ndarray, visible_mask: torch.Tensor) -> int:
     xy = body[body[:, 2] > 0, :2].astype(int)
     xy = xy[(xy >= 0).all(1) & (xy < [width, height]).all(1)]
     return int((visible_mask[xy[:, 1], xy[:, 0]] >= 0.5).sum())
-
-
-def _inside(box: Box, height: int, width: int) -> torch.Tensor:
-    """(1,H,W), 1 at the pixels whose middle lies in the box."""
-    y, x = torch.arange(height) + 0.5, torch.arange(width) + 0.5
-    rows, columns = (y >= box.y0) & (y < box.y1), (x >= box.x0) & (x < box.x1)
-    return (rows[:, None] & columns[None, :]).float()[None]
 
 
 NODE_CLASS_MAPPINGS = {"FiguraAmodalMask": FiguraAmodalMask}

@@ -16,7 +16,7 @@ from ..models.diffusion.compose import said_of_empty
 from ..models.diffusion.latent_model import LatentModel
 from ..models.diffusion.preview import preview_image
 from ..models.phac.prepare import in_frame
-from ..people.crops import CropPlan, resampled
+from ..people.crops import CropPlan, resampled, same_shape
 from ..people.naming import in_picture
 from ..people.prompts import PointPrompt
 from .inputs import AUTOMATIC
@@ -42,7 +42,7 @@ def tell_unused(model: str, **chosen: str) -> None:
     for name, choice in chosen.items():
         if choice != AUTOMATIC:
             log.warning(
-                "%s: %s is not used with %s, which has its own; it counts with a checkpoint as the model",
+                "%s: %s is not used with %s, which has its own: choose another model for it to count",
                 name, choice, model,
             )  # fmt: skip
 
@@ -144,7 +144,7 @@ def check_crop(coarse: Tensor, crop: Sequence[CropPlan], frame: tuple[int, int])
                 f"crop was cut from a picture of {plan.source_width} x {plan.source_height} pixels, but "
                 f"image has {width} x {height}: connect the image and the crop of one Coarse Prepare"
             )
-        if abs(h * plan.model_width - w * plan.model_height) > max(h, w, plan.model_height, plan.model_width):
+        if not same_shape((h, w), (plan.model_height, plan.model_width)):
             raise ValueError(
                 f"coarse has {w} x {h} pixels and its crop {plan.model_width} x {plan.model_height}: connect "
                 "the picture that was made from this crop, or disconnect 'crop' if coarse shows the whole "
@@ -157,7 +157,7 @@ def resized_to(images: Tensor, like: Tensor) -> Tensor:
     (height, width), (h, w) = like.shape[-2:], images.shape[-2:]
     if (h, w) == (height, width):
         return images
-    if abs(h * width - w * height) > max(h, w, height, width):
+    if not same_shape((h, w), (height, width)):
         raise ValueError(
             f"coarse has {w} x {h} pixels and image has {width} x {height}: they must show the same view. "
             "Crop or pad coarse to the shape of image, or, if it is a crop of Coarse Prepare, connect that "

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..models.compare import Comparison, compare_parts
 from ..models.phac.plans import CoarseModel, prompt_for
 from ..people.boxes import EMPTY, Box
-from ..people.crops import CropPlan, crop_all, plan_crop, stitch_all
+from ..people.crops import CropPlan, crop_all, plan_crop, same_shape, stitch_all
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import in_picture, naming_picture, picture_of
 from ..people.prompts import PointPrompt
@@ -188,10 +187,9 @@ def _region(
 
 def _extent(pose: Pose, height: int, width: int) -> Box:
     """The box round all bodies, in the pixels of a picture of that size; the pose may be of another."""
-    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
     extent = EMPTY
-    for person in pose.people:
-        extent = extent.union(Box.around_points(person.body * scale).with_area())
+    for person in pose.resized(height, width).people:
+        extent = extent.union(Box.around_points(person.body).with_area())
     return extent
 
 
@@ -271,8 +269,7 @@ class FiguraStitch:
 def warn_of_shape(plans: Sequence[CropPlan], height: int, width: int) -> None:
     """Say so where a patch of that size in pixels has another shape than its crop: it is squashed into it."""
     for index, plan in enumerate(plans):
-        longest = max(height, width, plan.model_height, plan.model_width)
-        if abs(height * plan.model_width - width * plan.model_height) > longest:
+        if not same_shape((height, width), (plan.model_height, plan.model_width)):
             log.warning(
                 "FiguraStitch: the patch has %d x %d pixels and its crop %d x %d: it is squashed into %s. "
                 "Is it the picture that was made from this crop?",

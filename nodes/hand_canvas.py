@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from ..models.hands.canvas import BACKGROUNDS, Placement, make_canvas
@@ -96,15 +95,13 @@ def _close_ups(poses: Sequence[Pose], images: Tensor) -> list[Hand]:
 
 
 def _only_hand(pose: Pose, index: int, count: int, size: tuple[int, int]) -> Hand:
-    hands = hands_of(pose)
+    hands = hands_of(pose.resized(*size))
     if len(hands) != 1:
         raise ValueError(
             f"{in_picture('hand_pose', index, count)} has {len(hands)} hands; each close-up shows one. "
             "Connect hand_pose of Hand Sampler."
         )
-    height, width = size
-    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
-    return Hand(hands[0].side, hands[0].joints * scale)
+    return hands[0]
 
 
 def _check_counts(images: Tensor, masks: Tensor, hands: Sequence[Hand]) -> None:

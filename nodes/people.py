@@ -17,6 +17,7 @@ from ..host import get_host
 from ..host.editor_images import show_first
 from ..models.perception.pose import CONFIDENCE, detect_joints, load_pose_detector, poses_from_joints
 from ..models.perception.pose_detectors import PROVIDERS, Detector, load_detector, states_of
+from ..models.store import MINI
 from ..people.boxes import Box
 from ..people.keypoints import Pose, read_pose_keypoint, write_pose_keypoint
 from ..people.naming import naming_picture, picture_of
@@ -37,7 +38,6 @@ from .tensors import (
 
 log = logging.getLogger(__name__)
 
-MINI = "mini"
 MINI_DETECTOR_FILE = "pose_detector.safetensors"
 # What the editor is handed after a run; web/points/page/arrived.mjs knows the names, too.
 EDITOR_POSES, EDITOR_PICTURE = "figura_poses", "figura_picture"
@@ -308,17 +308,16 @@ def _editor_poses(
     Beside the people it holds what tells which of them is meant: `person`, and the connected box or None.
     Numbers are rounded as those of the points text; faces and people beyond MAX_PEOPLE are left out.
     """
-    scale = np.array([width / pose.width, height / pose.height, 1.0])
 
-    def scaled(points: Any) -> Any:
-        return None if points is None else (points * scale).round(1)
+    def rounded(points: Any) -> Any:
+        return None if points is None else points.astype(np.float64).round(1)
 
     people = tuple(
         replace(
-            someone, body=scaled(someone.body), face=None,
-            left_hand=scaled(someone.left_hand), right_hand=scaled(someone.right_hand),
+            someone, body=rounded(someone.body), face=None,
+            left_hand=rounded(someone.left_hand), right_hand=rounded(someone.right_hand),
         )
-        for someone in pose.people[:MAX_PEOPLE]
+        for someone in pose.resized(height, width).people[:MAX_PEOPLE]
     )  # fmt: skip
     (frame,) = write_pose_keypoint([Pose(people, width, height)])
     corners = None if box is None else [round(float(corner), 1) for corner in box]

@@ -30,7 +30,7 @@ def plain_image(image: Any, name: str = "image") -> torch.Tensor:
     One picture may lack the batch. Raises TypeError and ValueError, naming the input, for other shapes and
     types, empty batches, tensors without values, whole numbers, NaN and infinity.
     """
-    tensor = _tensor(image, name, "IMAGE (batch, height, width, channels)")
+    tensor = _tensor(image, name, "an IMAGE (batch, height, width, channels)")
     tensor = tensor[None] if tensor.ndim == 3 else tensor
     if tensor.ndim != 4 or tensor.shape[3] not in (0, 1, 2, 3, 4):
         raise ValueError(
@@ -87,7 +87,7 @@ def plain_mask(mask: Any, name: str = "mask") -> torch.Tensor:
 
     (H, W), (B, 1, H, W) and (B, H, W, 1) are taken, too. Raises as plain_image does.
     """
-    tensor = _tensor(mask, name, "MASK (batch, height, width)")
+    tensor = _tensor(mask, name, "a MASK (batch, height, width)")
     if tensor.ndim == 4 and 1 in (tensor.shape[1], tensor.shape[3]):
         tensor = tensor[:, 0] if tensor.shape[1] == 1 else tensor[..., 0]
     tensor = tensor[None] if tensor.ndim == 2 else tensor
@@ -111,15 +111,15 @@ def b1hw_to_mask(mask: torch.Tensor) -> torch.Tensor:
 
 
 def _tensor(value: Any, name: str, wanted: str) -> torch.Tensor:
-    """The value, if it is a tensor whose numbers can be read."""
+    """The value, if it is a tensor whose numbers can be read. wanted: what is accepted, with its article."""
     if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{name} must be an {wanted} tensor; got {type(value).__name__}.")
+        raise TypeError(f"{name} must be {wanted}, as a tensor; got {type(value).__name__}.")
     if value.layout != torch.strided or value.is_nested or value.is_quantized:
-        raise TypeError(f"{name} is a sparse, nested or quantised tensor; a dense {wanted} is needed.")
+        raise TypeError(f"{name} is a sparse, nested or quantised tensor; a dense one is needed.")
     if value.is_meta:
         raise TypeError(f"{name} has a shape but no values (it lies on the device meta).")
     if value.is_complex() or not _is_readable(value.dtype):
-        raise TypeError(f"{name} holds {_dtype(value)} numbers; an {wanted} holds real ones.")
+        raise TypeError(f"{name} holds {_dtype(value)} numbers; {wanted} holds real ones.")
     return value.detach()
 
 
@@ -221,7 +221,7 @@ def read_bounding_box(value: Any, name: str = "bounding_box") -> list[Box]:
     and a list of such lists. Raises ValueError, naming the input, for anything else.
     """
     if isinstance(value, torch.Tensor):
-        value = _tensor(value, name, "BOUNDING_BOX")
+        value = _tensor(value, name, "a BOUNDING_BOX")
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping) or _is_corners(value):
         return [_read_box(value, name)]

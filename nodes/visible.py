@@ -14,8 +14,8 @@ from ..host import get_host
 from ..models import store
 from ..models.perception.sam import NEGATIVE, POSITIVE, attention_bytes, visible_mask
 from ..models.perception.sam_networks import load_sam
+from ..models.phac.plans import prompt_for
 from ..people.boxes import Box
-from ..people.crops import CropPlan
 from ..people.keypoints import Pose, read_pose_keypoint
 from ..people.naming import naming_picture, picture_of
 from ..people.points_json import is_pose, loaded, read_points_text
@@ -192,7 +192,7 @@ def visible_points(
     height, width = size
     box = None if box is None or box.is_empty else box
     prompts = [written_prompt(text, height, width, pose if prompt is None else None, box)]
-    prompts += [] if prompt is None else [prompt.cropped(_to_size(prompt, height, width))]
+    prompts += [] if prompt is None else [prompt_for(prompt, height, width)]
     joints = np.concatenate([each.visible_joints for each in prompts])
     joints = joints[((joints >= 0) & (joints < (width, height))).all(axis=1)]
     positive = np.concatenate([joints, *(_points(each.positive_px) for each in prompts)])
@@ -236,11 +236,6 @@ def points_object(text: str) -> str:
     if not isinstance(listed, list) or is_pose(listed):
         return text
     return json.dumps({"positive": listed}, default=repr, skipkeys=True)
-
-
-def _to_size(prompt: PointPrompt, height: int, width: int) -> CropPlan:
-    """The plan that only scales a prompt to another size of the same picture."""
-    return CropPlan(prompt.width, prompt.height, Box(0, 0, prompt.width, prompt.height), width, height)
 
 
 def _points(points_px: np.ndarray | None) -> np.ndarray:

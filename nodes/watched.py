@@ -10,7 +10,7 @@ from typing import Any
 from ..host import get_host
 from ..models import store
 from ..models.cfld.checkpoint import released_pair
-from ..models.files import path_inside
+from ..models.files import is_file, path_inside
 from ..models.perception.pose_detectors import PROVIDERS, states_of
 from ..models.reading import listening
 
@@ -78,6 +78,6 @@ def _inside(folder: Path, name: str) -> list[Path]:
     """The file of that name, if there is one."""
     try:
         path = path_inside(folder, name)
-        return [path] if path.is_file() else []
-    except (OSError, ValueError):  # a name that no file can have
+    except ValueError:  # it leads out of the folder
         return []
+    return [path] if is_file(path) else []

@@ -47,6 +47,16 @@ class CropPlan:
         return self.model_width / self.box.width, self.model_height / self.box.height
 
 
+def same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether pictures of two sizes (height, width) in pixels can show one view: as high for their width, but
+    for what rounding to whole pixels changes.
+
+    >>> same_shape((67, 101), (2001, 3000)), same_shape((64, 128), (128, 128))
+    (True, False)
+    """
+    return abs(size[0] * other[1] - size[1] * other[0]) <= max(*size, *other)
+
+
 def plan_crop(
     box: Box,
     source_size: tuple[int, int],
@@ -325,19 +335,9 @@ def points_to_crop(points: Points, plan: CropPlan) -> Points:
     [25.0, 25.0]
     """
     scale_x, scale_y = plan.scale
-    return _move_points(points, scale_x, scale_y, -plan.box.x0 * scale_x, -plan.box.y0 * scale_y)
-
-
-def points_from_crop(points: Points, plan: CropPlan) -> Points:
-    """Points (..., 2) or (..., 3 with confidence) of the crop, in the picture's pixels."""
-    scale_x, scale_y = plan.scale
-    return _move_points(points, 1 / scale_x, 1 / scale_y, plan.box.x0, plan.box.y0)
-
-
-def _move_points(points: Points, scale_x: float, scale_y: float, dx: float, dy: float) -> Points:
     moved = points.copy() if isinstance(points, np.ndarray) else points.clone()
-    moved[..., 0] = moved[..., 0] * scale_x + dx
-    moved[..., 1] = moved[..., 1] * scale_y + dy
+    moved[..., 0] = moved[..., 0] * scale_x - plan.box.x0 * scale_x
+    moved[..., 1] = moved[..., 1] * scale_y - plan.box.y0 * scale_y
     if moved.shape[-1] == 3:
         # An absent point stays (0, 0, 0).
         moved[moved[..., 2] <= 0] = 0

@@ -19,12 +19,6 @@ MIRRORED = (
     0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23,
 )  # fmt: skip
 """The label of each part in the mirror image. The two halves of the head change places."""
-COARSE = (0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14)
-COARSE_NAMES = (
-    "background", "torso", "right hand", "left hand", "left foot", "right foot", "right thigh", "left thigh",
-    "right shin", "left shin", "left upper arm", "right upper arm", "left lower arm", "right lower arm",
-    "head",
-)  # fmt: skip
 WHOLE_BODY = "whole body"
 PARTS = {
     WHOLE_BODY: tuple(range(1, LABELS)), "clothes": (1, 2, *range(7, 23)),
@@ -113,11 +107,6 @@ def mirrored(densepose: DensePose) -> DensePose:
     """The labels of the mirror image: flipped, with left and right parts exchanged. UV is left out."""
     table = torch.tensor(MIRRORED, dtype=densepose.labels.dtype, device=densepose.labels.device)
     return DensePose(table[densepose.labels.long()].flip(-1))
-
-
-def coarse_labels(labels: Tensor) -> Tensor:
-    """Labels 0..24 (any shape) as the 15 of COARSE_NAMES, uint8: front and back of a part are one."""
-    return torch.tensor(COARSE, dtype=torch.uint8, device=labels.device)[labels.long()]
 
 
 def part_mask(labels: Tensor, parts: str) -> Tensor:

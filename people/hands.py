@@ -30,6 +30,11 @@ class Hand:
         """(21,) bool: the joints that are there."""
         return self.joints[:, 2] > 0
 
+    def inside(self, height: int, width: int) -> np.ndarray:
+        """(21,) bool: the joints that are there and lie in a picture of that size in pixels."""
+        x, y = self.joints[:, 0], self.joints[:, 1]
+        return self.present & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+
 
 def hands_of(pose: Pose) -> list[Hand]:
     """The hands of the first person who has any, right then left.

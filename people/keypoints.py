@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,25 @@ class Pose:
         """Whether there is no joint of any person."""
         return not any(person.is_present for person in self.people)
 
+    def resized(self, height: int, width: int) -> Pose:
+        """The same people in the pixels of that picture when it is made height x width pixels large."""
+        scale = np.array([width / self.width, height / self.height, 1.0], np.float32)
+
+        def scaled(points: np.ndarray | None) -> np.ndarray | None:
+            return None if points is None else points * scale
+
+        people = (
+            replace(
+                person,
+                body=person.body * scale,
+                left_hand=scaled(person.left_hand),
+                right_hand=scaled(person.right_hand),
+                face=scaled(person.face),
+            )
+            for person in self.people
+        )
+        return Pose(tuple(people), width, height)
+
 
 def body18_from_coco17(joints: np.ndarray) -> np.ndarray:
     """OpenPose-18 (18, 3) from COCO-17 (17, 3); the neck is the mean of both shoulders, if present.
@@ -119,24 +138,6 @@ def coco17_from_body18(body: np.ndarray) -> np.ndarray:
 def body18_from_body25(joints: np.ndarray) -> np.ndarray:
     """OpenPose-18 (18, 3) from BODY_25 (25, 3); the middle of the hips and the feet are dropped."""
     return joints[list(BODY18_FROM_BODY25)].copy()
-
-
-def hflip_person(person: Person, width: int) -> Person:
-    """The person mirrored in a picture `width` pixels wide: left and right joints and hands change places."""
-    return Person(
-        body=_mirror(person.body[list(HFLIP_18)], width),
-        left_hand=None if person.right_hand is None else _mirror(person.right_hand, width),
-        right_hand=None if person.left_hand is None else _mirror(person.left_hand, width),
-        # The face points have a left/right order of their own, which nothing here needs: the face is dropped.
-        face=None,
-        states=None if person.states is None else tuple(person.states[index] for index in HFLIP_18),
-    )
-
-
-def _mirror(points: np.ndarray, width: int) -> np.ndarray:
-    mirrored = points.copy()
-    mirrored[:, 0] = np.where(points[:, 2] > 0, width - points[:, 0], points[:, 0])
-    return mirrored
 
 
 def read_pose_keypoint(

@@ -145,8 +145,8 @@ def parse_points(
     boxes = prompt_kind(kind).boxes
     box = None if box is None or box.is_empty else box
     said = _to_image(read_points_text(text), width, height)
-    chosen = _choose_person(pose, said, box, person)
-    seen = _rescaled(chosen, pose, width, height)
+    people = () if pose is None else pose.resized(height, width).people
+    seen = _choose_person(people, said, box, person) or Person(np.zeros((18, 3), np.float32))
     joints, given = _merge_joints(seen, said)
     lacking = next((name for name in boxes if getattr(said, name) is None), None)
     if box is not None and lacking is not None and box.clip(height, width).is_empty:
@@ -222,20 +222,22 @@ def _check_inside(said: PointsText, width: float, height: float) -> None:
             raise ValueError(f"points: {key} lies outside the picture of {width:g} x {height:g} pixels.")
 
 
-def _choose_person(pose: Pose | None, said: PointsText, box: Box | None, person: int | None) -> Person | None:
-    people = () if pose is None else pose.people
+def _choose_person(
+    people: Sequence[Person], said: PointsText, box: Box | None, person: int | None
+) -> Person | None:
+    """One of the people; None when none of them has a joint. All in pixels of the picture."""
     if person is not None:
         if not 0 <= person < len(people):
             raise ValueError(
                 f"person {person} was asked for, but POSE_KEYPOINT has {len(people)} people here."
             )
         return people[person]
-    people = tuple(someone for someone in people if someone.is_present)
-    if pose is None or not people:
-        return None
-    scale = np.array([said.width or pose.width, said.height or pose.height]) / [pose.width, pose.height]
     targets = _targets(said, box)
-    return min(people, key=lambda someone: (_distance(someone, targets, scale), _smallness(someone)))
+    return min(
+        (someone for someone in people if someone.is_present),
+        key=lambda someone: (_distance(someone, targets), _smallness(someone)),
+        default=None,
+    )
 
 
 def _targets(said: PointsText, box: Box | None) -> np.ndarray:
@@ -244,9 +246,9 @@ def _targets(said: PointsText, box: Box | None) -> np.ndarray:
     return _array(points or [each.centre for each in boxes])
 
 
-def _distance(person: Person, targets: np.ndarray, scale: np.ndarray) -> float:
+def _distance(person: Person, targets: np.ndarray) -> float:
     """Mean distance of the targets to the person's nearest joint; 0 when there are none."""
-    joints = person.body[person.body[:, 2] > 0, :2] * scale
+    joints = person.body[person.body[:, 2] > 0, :2]
     if len(targets) == 0:
         return 0.0
     return float(np.linalg.norm(targets[:, None] - joints[None], axis=2).min(axis=1).mean())
@@ -255,19 +257,6 @@ def _distance(person: Person, targets: np.ndarray, scale: np.ndarray) -> float:
 def _smallness(person: Person) -> tuple[int, float]:
     extent = Box.around_points(person.body)
     return -int((person.body[:, 2] > 0).sum()), -extent.width * extent.height
-
-
-def _rescaled(person: Person | None, pose: Pose | None, width: int, height: int) -> Person:
-    if person is None or pose is None:
-        return Person(np.zeros((18, 3), np.float32))
-    scale = np.array([width / pose.width, height / pose.height, 1.0], np.float32)
-    left, right = person.left_hand, person.right_hand
-    return Person(
-        person.body * scale,
-        None if left is None else left * scale,
-        None if right is None else right * scale,
-        states=person.states,
-    )
 
 
 def _merge_joints(person: Person, said: PointsText) -> tuple[np.ndarray, np.ndarray]:

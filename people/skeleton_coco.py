@@ -64,11 +64,9 @@ def draw_coco_pose(pose: Pose, score: float = SCORE, thickness: int | None = Non
     return torch.from_numpy(canvas).permute(2, 0, 1).float() / 255
 
 
-def draw_coco_poses(
-    poses: Sequence[Pose], score: float = SCORE, thickness: int | None = None
-) -> torch.Tensor:
+def draw_coco_poses(poses: Sequence[Pose], thickness: int | None = None) -> torch.Tensor:
     """Poses of one size as pictures (B,3,H,W), each as `draw_coco_pose`."""
-    return torch.stack([draw_coco_pose(pose, score, thickness) for pose in poses])
+    return torch.stack([draw_coco_pose(pose, thickness=thickness) for pose in poses])
 
 
 def draw_coco_bodies(bodies: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -77,9 +75,9 @@ def draw_coco_bodies(bodies: torch.Tensor, height: int, width: int) -> torch.Ten
     return draw_coco_poses([Pose((person,), width, height) for person in people])
 
 
-def drawn_limbs(person: Person, score: float = SCORE) -> int:
+def drawn_limbs(person: Person) -> int:
     """How many limbs of a person are drawn."""
-    known = coco17_from_body18(person.body)[:, 2] > score
+    known = coco17_from_body18(person.body)[:, 2] > SCORE
     return sum(bool(known[start] and known[end]) for start, end in LIMBS_17)
 
 

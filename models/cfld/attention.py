@@ -195,8 +195,7 @@ def predict_noise(
         t: the time step, a scalar.
         prompt: what cross-attention sees, (B,n,c).
         residuals: of the pose, one for each level with cross-attention, (B,c,h',w'); of any size, they are
-            brought
-            to that of the latents.
+            brought to that of the latents.
         biases: of the queries, one for each upward cross-attention, (B,c,h',w'); of any size, likewise.
 
     Returns:

@@ -159,3 +159,24 @@ class LatentModel(nn.Module):
     def _for_vae(self, images: Tensor) -> Tensor:
         self.use(self.vae)
         return images.to(self.device, next(self.vae.parameters()).dtype)
+
+
+def check_inputs(model: LatentModel, texts: Sequence[str] | None, **given: tuple[Tensor, int]) -> None:
+    """ValueError, naming the input, unless all have the model's size, hold numbers, and have a text each.
+
+    Args:
+        model: of side S.
+        texts: one for each picture; None for a model that reads none.
+        given: pictures and masks (B,C,S,S) and their C, by the names of the inputs.
+    """
+    side, count = model.size, len(next(iter(given.values()))[0])
+    for name, (tensor, channels) in given.items():
+        if tuple(tensor.shape) != (count, channels, side, side):
+            raise ValueError(
+                f"{name} of shape {tuple(tensor.shape)}: {model.name} needs "
+                f"({count},{channels},{side},{side})"
+            )
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds NaN or infinity: fix the picture that goes in")
+    if texts is not None and (isinstance(texts, str) or len(texts) != count):
+        raise ValueError(f"{count} pictures came with {len(texts)} texts; one text per picture is needed")

@@ -75,11 +75,6 @@ class MaskExpansion:
         return self.mask.masked_fill(ring, 0.0)
 
 
-def expanded(mask: Tensor, fraction: float, ring: float) -> Tensor:
-    """MaskExpansion(mask, ring).at(fraction), for a single step."""
-    return MaskExpansion(mask, ring).at(fraction)
-
-
 def _distance_to_known(mask: Tensor) -> Tensor:
     """Euclidean distance in cells to the nearest known cell, (B,1,h,w) float32; infinite without one."""
     free = ~(mask.detach() < 0.5).cpu().numpy()

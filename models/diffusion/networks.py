@@ -155,23 +155,21 @@ def latent_mask(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return functional.adaptive_avg_pool2d(mask.float(), (size[0], size[1]))
 
 
-def inpaint_condition(
-    vae: AutoencoderKL, images: torch.Tensor, mask: torch.Tensor, binary: bool = False
-) -> torch.Tensor:
+def inpaint_condition(vae: AutoencoderKL, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """The inpainting U-Net's extra channels (B,1+C,h,w): mask (1 = make), latents of the masked picture.
 
-    Args:
-        vae: the autoencoder.
-        images: (B,3,H,W) in 0..1.
-        mask: (B,1,H,W), 1 where something is to be made.
-        binary: the mask is 0 or 1 in every cell, that of its first pixel, as public weights were trained;
-            otherwise the covered part of each cell.
+    images: (B,3,H,W) in 0..1. mask: (B,1,H,W), 1 where something is to be made; the channel has the covered
+    part of each cell.
     """
-    return with_mask(encode_image(vae, hide(images, mask)), mask, binary)
+    return with_mask(encode_image(vae, hide(images, mask)), mask, binary=False)
 
 
 def with_mask(masked: torch.Tensor, mask: torch.Tensor, binary: bool) -> torch.Tensor:
-    """Latents of the masked picture (B,C,h,w) behind the mask (B,1,H,W) in their cells; see above."""
+    """Latents of the masked picture (B,C,h,w) behind the mask (B,1,H,W) in their cells.
+
+    binary: the mask is 0 or 1 in every cell, that of its first pixel, as public weights were trained;
+    otherwise the covered part of each cell.
+    """
     size = (masked.shape[-2], masked.shape[-1])
     cells = functional.interpolate((mask > 0.5).float(), size) if binary else latent_mask(mask, size)
     return torch.cat([cells.to(masked), masked], dim=1)

@@ -114,9 +114,8 @@ def control_residuals(
     Args:
         control: the ControlNet, its prompt pictures and strength.
         inputs: the U-Net's input channels, (B,C+c,h,w); the ControlNet gets as many as it has: all of them
-            when it
-            was trained with this U-Net, only z_t when it is a public one. A batch twice that of the prompt is
-            [unconditional, conditional].
+            when it was trained with this U-Net, only z_t when it is a public one. A batch twice that of the
+            prompt is [unconditional, conditional].
         t: the time step, a scalar.
         text_inputs: the text's states and, for SDXL, its added embeddings, by the names of diffusers.
 

@@ -142,8 +142,7 @@ def keep_known(scheduler: Any, known: Tensor, noise: Tensor, mask: Tensor | Call
         known: z_0 of the known picture, (B,C,h,w).
         noise: one fixed draw, (B,C,h,w).
         mask: (B,1,h,w), 1 = free to change; or a function from the number of the step to such a mask, for
-            masks
-            that grow.
+            masks that grow.
 
     Returns:
         A function for `sample`.

@@ -93,11 +93,14 @@ ADDS_NOISE = (DDPM, LCM)
 """Those that add fresh noise at every step; it is drawn from the seed of each picture."""
 
 
-def scheduler_of(name: str, seeds: Sequence[int] = (), schedule: NoiseSchedule = STABLE_DIFFUSION) -> Any:
-    """The scheduler of that name; ValueError lists the known ones. seeds: of the pictures, one each."""
+def scheduler_of(name: str, seeds: Sequence[int] = ()) -> Any:
+    """The scheduler of that name, with Stable Diffusion's noise levels; ValueError lists the known ones.
+
+    seeds: of the pictures, one each.
+    """
     if name not in SCHEDULERS:
         raise ValueError(f"scheduler is {name!r}; it is one of {', '.join(SCHEDULERS)}")
-    scheduler = SCHEDULERS[name](schedule)
+    scheduler = SCHEDULERS[name](STABLE_DIFFUSION)
     return Seeded(scheduler, seeds) if name in ADDS_NOISE else scheduler
 
 

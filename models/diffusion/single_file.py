@@ -195,10 +195,8 @@ def load_autoencoder(path: str | Path, dtype: torch.dtype = torch.float32, famil
     return _build_vae(tensors, family, str(path), dtype).eval()
 
 
-def load_text(
-    checkpoint: str | Path, tokenizer: str | Path, dtype: torch.dtype = torch.float32
-) -> torch.nn.Module:
-    """The text encoder alone of a checkpoint of Stable Diffusion 1.x, 2.x or XL, in eval mode.
+def load_text(checkpoint: str | Path, tokenizer: str | Path) -> torch.nn.Module:
+    """The text encoder alone of a checkpoint of Stable Diffusion 1.x, 2.x or XL, float32, in eval mode.
 
     tokenizer: folder with CLIP's vocab.json and merges.txt. Raises FileNotFoundError and ValueError that name
     the file.
@@ -207,7 +205,7 @@ def load_text(
     prefixes = {SD2: SD2_CLIP_PREFIX, SDXL: BIG_CLIP_PREFIX}
     found = (each for each, prefix in prefixes.items() if any(key.startswith(prefix) for key in tensors))
     family = next(found, SD15)
-    return _build_text(tensors, family, Path(tokenizer), str(checkpoint), dtype).eval()
+    return _build_text(tensors, family, Path(tokenizer), str(checkpoint), torch.float32).eval()
 
 
 # Parts

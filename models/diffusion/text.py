@@ -46,10 +46,10 @@ class WordTokenizer:
         self._number = {word: number for number, word in enumerate(self.words)}
 
     @classmethod
-    def from_captions(cls, captions: Iterable[str], length: int = TOKENS) -> WordTokenizer:
+    def from_captions(cls, captions: Iterable[str]) -> WordTokenizer:
         """A vocabulary of the general words and all words of `captions`."""
         found = {word for caption in captions for word in split_words(caption)}
-        return cls((*GENERAL_WORDS, *sorted(found)), length)
+        return cls((*GENERAL_WORDS, *sorted(found)))
 
     @property
     def end(self) -> int:
@@ -128,10 +128,10 @@ def mini_text_model(vocabulary: int, length: int = TOKENS) -> CLIPTextModel:
 class TextEncoder(torch.nn.Module):
     """Tokenizer and text transformer together: texts -> (B, L, D)."""
 
-    def __init__(self, tokenizer: WordTokenizer, model: CLIPTextModel | None = None) -> None:
+    def __init__(self, tokenizer: WordTokenizer) -> None:
         super().__init__()
         self.tokenizer = tokenizer
-        self.model = model or mini_text_model(len(tokenizer.words), tokenizer.length)
+        self.model = mini_text_model(len(tokenizer.words), tokenizer.length)
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens and mask (B,L) -> hidden states (B,L,D) and the state at the end token (B,D)."""

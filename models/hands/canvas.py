@@ -61,14 +61,12 @@ def make_canvas(
         background: 0..1, the one brightness of everything else.
 
     Returns:
-        Canvases (count,3,height,width) in 0..1 and the masks of what is known on them,
-            (count,1,height,width):
-        the share of each pixel that hands cover.
+        Canvases (count,3,height,width) in 0..1, and the masks of what is known on them,
+        (count,1,height,width): the share of each pixel that hands cover.
 
     Raises:
         ValueError: naming the hand, for an empty or full mask, fewer than 3 joints present in both frames, a
-            hand
-            that would be enlarged, and one outside the picture.
+            hand that would be enlarged, and one outside the picture.
     """
     if not len(images) == len(masks) == len(placements):
         raise ValueError(
@@ -108,8 +106,7 @@ def alignment(placement: Placement, height: int, width: int) -> Similarity:
 
 
 def _check_inside(placement: Placement, height: int, width: int) -> None:
-    x, y, confidence = placement.target.joints.T
-    inside = (confidence > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    inside = placement.target.inside(height, width)
     if inside.sum() < FEWEST_JOINTS:
         raise ValueError(
             f"{placement.name} lies outside: {int(inside.sum())} of its joints are inside the picture of "

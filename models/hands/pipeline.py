@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...people.boxes import EMPTY, Box
-from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, stitch
+from ...people.boxes import EMPTY
+from ...people.crops import CropPlan, crop, plan_crop, points_to_crop, same_shape, stitch
 from ...people.hands import FEWEST_JOINTS, SIDES, Hand, close_up, hands_of
 from ...people.keypoints import HAND_21, Person, Pose
 from ...people.naming import in_picture, naming_picture
@@ -69,7 +69,7 @@ def _hands_of_image(pose: Pose, index: int, count: int, which: str) -> list[Hand
     for hand in hands:
         with naming_picture(index, count):
             close_up(hand, pose.width)  # says of which hands none can be made
-        present, inside = int(hand.present.sum()), int(_inside(hand, pose).sum())
+        present, inside = int(hand.present.sum()), int(hand.inside(pose.height, pose.width).sum())
         if inside < FEWEST_JOINTS:
             own = in_picture(f"the {hand.side} hand", index, count)
             raise ValueError(
@@ -78,11 +78,6 @@ def _hands_of_image(pose: Pose, index: int, count: int, which: str) -> list[Hand
                 "hand out"
             )
     return hands
-
-
-def _inside(hand: Hand, pose: Pose) -> np.ndarray:
-    x, y = hand.joints[:, 0], hand.joints[:, 1]
-    return hand.present & (x >= 0) & (x < pose.width) & (y >= 0) & (y < pose.height)
 
 
 def side_named(text: str, side: str) -> str:
@@ -210,13 +205,12 @@ def pose_for(pose: Pose, height: int, width: int, index: int = 0, count: int = 1
     which = in_picture("pose_keypoint", index, count)
     if not any((part[:, 2] > 0).any() for person in pose.people for part in _drawn_parts(person)):
         raise ValueError(f"{which} has no joints: connect the pose of a person with hands")
-    if abs(pose.height * width - pose.width * height) > max(height, width, pose.height, pose.width):
+    if not same_shape((pose.height, pose.width), (height, width)):
         raise ValueError(
             f"{which} is of {pose.width} x {pose.height} pixels and canvas has {width} x {height}: they must "
             "show the same view. Use the pose that the canvas was made with"
         )
-    whole = Box(0, 0, pose.width, pose.height)
-    return _moved(pose, CropPlan(pose.width, pose.height, whole, width, height))
+    return pose.resized(height, width)
 
 
 def pose_image(pose: Pose, plan: CropPlan, public: bool = False) -> Tensor:

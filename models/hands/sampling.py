@@ -17,7 +17,7 @@ from ...people.naming import in_picture
 from ...people.skeleton import draw_hand
 from ..diffusion.compose import composite, feather_inside
 from ..diffusion.guidance import cfg as guided
-from ..diffusion.latent_model import LatentModel
+from ..diffusion.latent_model import check_inputs
 from ..diffusion.mask_expansion import (
     CONSTANT,
     EXPANSIONS,
@@ -102,7 +102,7 @@ def generate_hands(
     Raises:
         ValueError: for sizes or batches that do not match, an unknown scheduler, and too many steps for it.
     """
-    _check_inputs(model, texts, skeleton=(skeleton, 3))
+    check_inputs(model, texts, skeleton=(skeleton, 3))
     seeds = image_seeds(seed, len(skeleton))
     noise, steps_of = draw_noise(seeds, model.latent_shape, model.device), scheduler_of(scheduler, seeds)
     if model.has_mask:
@@ -218,7 +218,7 @@ def outpaint_body(
     Raises:
         ValueError: for sizes, batches or values that do not match, an empty known_mask, and one that is full.
     """
-    _check_inputs(model, texts, canvas=(canvas, 3), known_mask=(known_mask, 1), skeleton=(skeleton, 3))
+    check_inputs(model, texts, canvas=(canvas, 3), known_mask=(known_mask, 1), skeleton=(skeleton, 3))
     check_known(known_mask, expansion)
     canvas, known_mask = canvas.to(model.device), known_mask.to(model.device)
     control = _control(model, skeleton, control_strength, control_in_uncond)
@@ -320,17 +320,3 @@ def check_known(known_mask: Tensor, expansion: str) -> None:
                 f"{which} is empty: there is no hand to paint a body round. Connect the canvas and mask of "
                 "Hand Canvas, or set expansion to off"
             )
-
-
-def _check_inputs(model: LatentModel, texts: Sequence[str], **given: tuple[Tensor, int]) -> None:
-    side, count = model.size, len(next(iter(given.values()))[0])
-    for name, (tensor, channels) in given.items():
-        if tuple(tensor.shape) != (count, channels, side, side):
-            raise ValueError(
-                f"{name} of shape {tuple(tensor.shape)}: {model.name} needs "
-                f"({count},{channels},{side},{side})"
-            )
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} holds NaN or infinity: fix the picture that goes in")
-    if isinstance(texts, str) or len(texts) != count:
-        raise ValueError(f"{count} pictures came with {len(texts)} texts; one text per picture is needed")

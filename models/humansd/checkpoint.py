@@ -22,12 +22,12 @@ RELEASED_CFG = 10.0
 """Of the released demo."""
 
 
-def load_mini_humansd(folder: str | Path, name: str = HUMANSD) -> HumanSD:
-    """The shipped networks from the files in `folder`. name: of the U-Net's file there.
+def load_mini_humansd(folder: str | Path) -> HumanSD:
+    """The shipped networks from the files in `folder`.
 
     Raises FileNotFoundError for a missing file and ValueError for an unusable one, both naming it.
     """
-    unet = load_unet(Path(folder) / f"{name}.safetensors", file_kind=HUMANSD)
+    unet = load_unet(Path(folder) / f"{HUMANSD}.safetensors", file_kind=HUMANSD)
     return HumanSD(mini_networks(folder, unet)).eval()
 
 

@@ -31,8 +31,7 @@ def image_size(width: int, height: int, pose: Pose, side: int) -> Size:
 
     Args:
         width, height: asked for, in pixels. Where both are 0, the shorter side is the model's and the shape
-            that
-            of the pose; where one is, it follows from the other by the pose's shape.
+            that of the pose; where one is, it follows from the other by the pose's shape.
         pose: whose shape counts.
         side: of the model's own pictures, in pixels.
 

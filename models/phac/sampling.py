@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..diffusion.compose import composite, cover, default_dilation, dilate
+from ..diffusion.latent_model import check_inputs
 from ..diffusion.predict import Control, noise_predictor, prompt_embedded_once
 from ..diffusion.sampling import (
     Fuse,
@@ -82,7 +83,7 @@ def complete(
     Raises:
         ValueError: for an unknown kind or scheduler, sizes or batches that do not match.
     """
-    _check_inputs(model, image, visible_mask, prompt_image, texts)
+    _check_pictures(model, image, visible_mask, prompt_image, texts)
     attention = model.replaced_tensors(kind)
     in_uncond = not attention if control_in_uncond is None else control_in_uncond
     control = Control(model.controlnet(kind), prompt_image, control_strength, in_uncond, attention)
@@ -99,6 +100,13 @@ def complete(
         latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step)
     made = model.decode(latents)
     return made if free is None else torch.where(free, made, WHITE), latents
+
+
+def _check_pictures(
+    model: PHACModel, image: Tensor, visible_mask: Tensor, prompt_image: Tensor, texts: Sequence[str]
+) -> None:
+    given = {"image": (image, 3), "visible_mask": (visible_mask, 1), "prompt_image": (prompt_image, 3)}
+    check_inputs(model, texts, **given)
 
 
 def _known_white(model: PHACModel, free: Tensor, noise: Tensor, scheduler: Any) -> Fuse:
@@ -229,7 +237,9 @@ def refine(
     Raises:
         ValueError: for other values and sizes, and for more steps / strength than the scheduler takes.
     """
-    _check_inputs(refiner, occluded, visible_mask, coarse, texts)
+    masks = {"visible_mask": visible_mask, "invisible_mask": invisible_mask, "exact_mask": exact_mask}
+    given = {name: (mask, 1) for name, mask in masks.items() if mask is not None}
+    check_inputs(refiner, texts, occluded=(occluded, 3), coarse=(coarse, 3), **given)
     timesteps_of(scheduler_of(scheduler), *schedule_for(steps, strength))
     device = refiner.device
     occluded, coarse = occluded.to(device), coarse.to(device)
@@ -297,20 +307,3 @@ def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(x.shape[-2:]) == size:
         return x
     return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def _check_inputs(model: Inpainter, image: Tensor, mask: Tensor, other: Tensor, texts: Sequence[str]) -> None:
-    side = model.size
-    wanted = {"picture": (image, 3), "visible mask": (mask, 1), "prompt or coarse picture": (other, 3)}
-    for name, (tensor, channels) in wanted.items():
-        if tuple(tensor.shape) != (len(image), channels, side, side):
-            raise ValueError(
-                f"{name} of shape {tuple(tensor.shape)}: {model.name} needs "
-                f"({len(image)},{channels},{side},{side})"
-            )
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} holds NaN or infinity: fix the picture that goes in")
-    if isinstance(texts, str) or len(texts) != len(image):
-        raise ValueError(
-            f"{len(image)} pictures came with {len(texts)} texts; one text per picture is needed"
-        )

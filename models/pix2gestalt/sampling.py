@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion.guidance import cfg as guided
-from ..diffusion.latent_model import TextStates
+from ..diffusion.latent_model import TextStates, check_inputs
 from ..diffusion.predict import predict_once
 from ..diffusion.sampling import OnStep, PredictNoise, draw_noise, image_seeds, sample
 from ..diffusion.schedulers import DDIM, scheduler_of
@@ -54,7 +54,7 @@ def complete(
     Raises:
         ValueError: for sizes or batches that do not match, and for an unknown scheduler.
     """
-    _check_inputs(model, image, visible_mask)
+    check_inputs(model, None, image=(image, 3), visible_mask=(visible_mask, 1))
     seeds = image_seeds(seed, len(image))
     noise = draw_noise(seeds, model.latent_shape, model.device)
     predict = noise_predictor(model, image, visible_mask, cfg)
@@ -87,11 +87,3 @@ def noise_predictor(model: Pix2Gestalt, image: Tensor, visible_mask: Tensor, sca
         return guided(unconditional, conditional, scale)
 
     return predict
-
-
-def _check_inputs(model: Pix2Gestalt, image: Tensor, visible_mask: Tensor) -> None:
-    wanted = {"image": (image, 3), "visible_mask": (visible_mask, 1)}
-    for name, (given, channels) in wanted.items():
-        shape = (len(image), channels, model.size, model.size)
-        if tuple(given.shape) != shape:
-            raise ValueError(f"{name} has shape {tuple(given.shape)}; {model.name} works on {shape}")

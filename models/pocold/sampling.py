@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..diffusion.compose import composite
 from ..diffusion.guidance import cfg, cumulative, decaying
+from ..diffusion.placement import ran_out
 from ..diffusion.sampling import (
     Kept,
     OnStep,
@@ -181,9 +182,11 @@ class Branches:
         if self.together:
             try:
                 return self._in_one_batch(latents, t)
-            except torch.cuda.OutOfMemoryError:
-                log.warning("PoCoLD: not enough memory for two branches at once; going on one by one")
-                self.together = False
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
+            log.warning("PoCoLD: not enough memory for two branches at once; going on one by one")
+            self.together = False
         return self._without_pose(latents, t), self._predict(latents, t, self.labels, None)
 
     def _in_one_batch(self, latents: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,20 +55,18 @@ def make_person(
     seed: int,
     pose: Pose,
     device: torch.device | str = "cpu",
-    at: tuple[float, float] = (0.0, 0.0),
     patterns: bool = True,
 ) -> Person:
-    """The person of that seed in that pose, standing at (x, z) of the ground.
+    """The person of that seed in that pose, standing in the middle of the ground.
 
     Args:
         seed: of the person.
         pose: how they stand.
         device: of the tensors.
-        at: (x, z) of the ground, metres.
         patterns: False leaves those of the clothes away.
     """
     shape = sample_shape(Draws(seed, "body"))
-    figure = pose_body(body_asset(device), shape, pose, at)
+    figure = pose_body(body_asset(device), shape, pose)
     look = sample_look(seed, shape) if patterns else without_patterns(sample_look(seed, shape))
     worn, hidden = dress(figure, look)
     body = body_layers(figure, hidden, look.skin, look.eyes)

@@ -16,8 +16,6 @@ from .skeleton import Figure
 _ARM = ("upperarm", "lowerarm", "wrist", "finger")
 _LEG = ("upperleg", "lowerleg", "foot")
 ANGLES, HEIGHTS = 24, 22
-CHEST_Y, HIP_Y = 0.52, 0.13
-"""Heights of the mean body at rest, where shirts begin to hang and the hips are widest."""
 
 
 @dataclass(frozen=True)

@@ -49,23 +49,17 @@ class Figure:
     head_centre: Tensor
     height: float
 
-    def pose_points(self, rest: Tensor, bones: Tensor, weights: Tensor) -> Tensor:
-        """Points (n,3) given at rest, moved by 4 bones each (n,4): posed, world."""
-        moves = torch.cat([self.bone_rotation.flatten(1), self.bone_shift], 1)
-        blend = (moves[bones] * weights[..., None]).sum(1)
-        return (blend[:, :9].view(-1, 3, 3) @ rest[..., None])[..., 0] + blend[:, 9:]
-
     def pose_rigid(self, rest: Tensor, bone: str) -> Tensor:
         """Points (n,3) given at rest that move with one bone."""
         index = self.asset.bone(bone)
         return rest @ self.bone_rotation[index].T + self.bone_shift[index]
 
 
-def pose_body(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float] = (0.0, 0.0)) -> Figure:
-    """The person of that shape in that pose, the lowest point on the ground, the pelvis at (x, z) = `at`."""
+def pose_body(asset: BodyAsset, shape: Shape, pose: Pose) -> Figure:
+    """The person of that shape in that pose, the lowest point on the ground, the pelvis above its middle."""
     if pose.name == LYING:
-        pose = replace(pose, tilt=pose.tilt - _rise(_posed(asset, shape, pose, at)))
-    return _posed(asset, shape, pose, at)
+        pose = replace(pose, tilt=pose.tilt - _rise(_posed(asset, shape, pose)))
+    return _posed(asset, shape, pose)
 
 
 def _rise(figure: Figure) -> float:
@@ -76,7 +70,7 @@ def _rise(figure: Figure) -> float:
     return math.degrees(math.atan2(float(height[trunk].amin() - height[feet].amin()), _SHOULDERS_TO_HEELS))
 
 
-def _posed(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float]) -> Figure:
+def _posed(asset: BodyAsset, shape: Shape, pose: Pose) -> Figure:
     whole = body_at_rest(asset, shape)
     count = len(asset.bones)
     rest = whole[:count].clone()
@@ -92,8 +86,8 @@ def _posed(asset: BodyAsset, shape: Shape, pose: Pose, at: tuple[float, float]) 
     vertices = _moved(asset.skinning[:seen], moves, rest[:seen])
     marks = _moved(asset.landmark_bones, moves, whole[asset.ranges["landmarks"]])
     root = skeleton.place[0]
-    drop = torch.stack([torch.tensor(float(root[0]) - at[0], device=rest.device), vertices[:, 1].amin(),
-                        torch.tensor(float(root[2]) - at[1], device=rest.device)])  # fmt: skip
+    drop = torch.stack([torch.tensor(float(root[0]), device=rest.device), vertices[:, 1].amin(),
+                        torch.tensor(float(root[2]), device=rest.device)])  # fmt: skip
     vertices, marks, shift = vertices - drop, marks - drop, shift - drop
     marks[1] = (marks[2] + marks[5]) / 2
     head = asset.bone("head")

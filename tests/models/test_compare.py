@@ -11,7 +11,6 @@ from figura.models.compare import (
     SSIM_SIGMA,
     SSIM_WINDOW,
     TILE,
-    compare,
     compare_parts,
     spans,
     ssim_map,
@@ -50,7 +49,7 @@ def test_tiles_give_the_ssim_of_the_whole_picture(size: tuple[int, int]) -> None
     first, second = pair(*size, count=2)
     expected = plain_ssim(first, second)
     assert torch.allclose(ssim_map(first, second).double(), expected, atol=1e-5)
-    assert compare(first, second).ssim == pytest.approx(float(expected.mean()), abs=1e-6)
+    assert compare_parts(first, second)[0].ssim == pytest.approx(float(expected.mean()), abs=1e-6)
 
 
 def test_both_parts_come_of_one_pass() -> None:

@@ -40,11 +40,11 @@ def sample(model: Any, source: torch.Tensor, pose: Any, **change: Any) -> torch.
 @pytest.mark.parametrize(("count", "sources"), [(1, 1), (3, 1), (1, 2)])
 def test_one_serves_all(model: Any, count: int, sources: int) -> None:
     settings = {"w_pose": 1.0, "w_app": 1.0, "steps": 1, "scheduler": "ddim", "seed": 0}
-    made, skeleton = nodes.FiguraCFLDSampler().run(
-        model, image(50, 70, sources, 4), pose_value(33, 40, count), **settings
-    )
-    assert made.shape == (max(count, sources), 33, 40, 3) and 0 <= made.min() and made.max() <= 1
-    assert skeleton.shape == (max(count, sources), 64, 64, 3) and skeleton.max() > 0.4
+    given, poses, length = image(50, 70, sources, 4), pose_value(33, 40, count), max(count, sources)
+    made, skeleton = nodes.FiguraCFLDSampler().run(model, given, poses, **settings)
+    assert made.shape == (length, 33, 40, 3) and 0 <= made.min() and made.max() <= 1
+    assert skeleton.shape == (length, 64, 64, 3) and skeleton.max() > 0.4
+    assert torch.equal(made, sample(model, given.expand(length, -1, -1, -1), (poses * length)[:length]))
 
 
 def test_mixing_goes_from_one_source_to_the_other(model: Any) -> None:

@@ -81,8 +81,9 @@ def test_candidates_have_seeds_of_their_own_and_follow_as_in_repeat_image_batch(
 
 def test_one_mask_and_one_prompt_serve_a_batch(phac: Any) -> None:
     image, mask = picture(count=2)
-    coarse, _ = sample(phac, image, mask[:1], prompt(128, 128))
-    assert coarse.shape[0] == 2
+    one_for_all, _ = sample(phac, image, mask[:1], prompt(128, 128))
+    one_for_each, _ = sample(phac, image, mask[:1].expand(2, -1, -1), prompt(128, 128) * 2)
+    assert torch.equal(one_for_all, one_for_each)
 
 
 def test_a_prompt_set_on_another_size_is_scaled(phac: Any) -> None:

@@ -53,6 +53,12 @@ def test_a_hand_of_too_few_joints_gives_way_to_one_that_can_be_placed():
     assert alone.side == LEFT  # so that the node says how many joints it has
 
 
+def test_joints_inside_a_picture_are_there_and_short_of_its_far_sides():
+    places = joints(present=6)
+    places[:6, :2] = (0, 0), (39.9, 19.9), (40, 5), (5, 20), (-0.1, 5), (5, -0.1)
+    assert Hand(LEFT, places).inside(20, 40).nonzero()[0].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("side", [RIGHT, LEFT])
 def test_a_hands_pose_holds_it_alone_through_the_hosts_form(side):
     hand = Hand(side, joints(4, present=12))

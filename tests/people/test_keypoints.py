@@ -13,7 +13,6 @@ from figura.people.keypoints import (
     Pose,
     body18_from_coco17,
     coco17_from_body18,
-    hflip_person,
     read_pose_keypoint,
     write_pose_keypoint,
 )
@@ -205,17 +204,6 @@ def test_nonsense_is_refused_by_name(value, says):
         read_pose_keypoint(value)
 
 
-def test_mirroring_twice_gives_the_person_back():
-    hand = np.ones((21, 3), np.float32)
-    person = Person(body(), left_hand=hand)
-    mirrored = hflip_person(person, 100)
-    np.testing.assert_allclose(mirrored.body[2, 0], 100 - person.body[5, 0], rtol=1e-6)
-    assert mirrored.left_hand is None and mirrored.right_hand[0].tolist() == [99, 1, 1]
-    again = hflip_person(mirrored, 100)
-    np.testing.assert_allclose(again.body, person.body, rtol=1e-5)
-    np.testing.assert_array_equal(again.left_hand, hand)
-
-
 STATES = ("detected",) * 9 + ("given", "proposed", "occluded", None, "detected", None, None, None, None)
 
 
@@ -250,12 +238,16 @@ def test_states_that_are_none_of_ours_count_as_detected(states):
     assert read.people[0].seen.all()
 
 
-def test_mirroring_exchanges_the_states_of_the_sides():
-    states = tuple("given" if name.startswith("left") else "detected" for name in BODY_18)
-    mirrored = hflip_person(Person(body(), states=states), 100)
-    assert [name for name, state in zip(BODY_18, mirrored.states) if state == "given"] == [
-        name for name in BODY_18 if name.startswith("right")
-    ]
+def test_a_pose_of_a_picture_made_larger_keeps_all_but_places():
+    hand, face = np.ones((21, 3), np.float32), np.full((70, 3), 2, np.float32)
+    person = Person(marked().body, left_hand=hand, face=face, states=STATES)
+    larger = Pose((person, Person(body(1))), 100, 80).resized(160, 300)
+    assert (larger.width, larger.height, len(larger.people)) == (300, 160, 2)
+    np.testing.assert_allclose(larger.people[1].body, body(1) * [3, 2, 1], rtol=1e-6)
+    same = larger.people[0]
+    np.testing.assert_allclose(same.body, person.body * [3, 2, 1], rtol=1e-6)
+    assert same.left_hand[0].tolist() == [3, 2, 1] and same.face[0].tolist() == [6, 4, 2]
+    assert same.right_hand is None and same.states == STATES
 
 
 def test_points_that_a_detector_is_not_sure_of_are_absent():

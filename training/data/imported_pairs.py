@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...people.crops import same_shape
 from ...people.densepose import LABELS, labels_from_colours
 from .index import write_index
 from .pairs import PAIRS, Sides, pairs_layout
@@ -201,7 +202,7 @@ def read_labels(path: Path, sides: Sides, like: tuple[int, int] | None = None) -
     if not path.is_file():
         raise FileNotFoundError(f"no DensePose {path}, which a pair names")
     with opened(path) as image:
-        if like is not None and abs(image.height * like[1] - image.width * like[0]) > max(like):
+        if like is not None and not same_shape((image.height, image.width), like):
             raise ValueError(
                 f"{path} has {image.width}x{image.height} pixels, its picture {like[1]}x{like[0]}: make the "
                 "labels from the same picture"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from figura.models.diffusion.mask_expansion import MaskExpansion, expanded, ring_share, step_fraction
+from figura.models.diffusion.mask_expansion import MaskExpansion, ring_share, step_fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -16,6 +16,10 @@ masks = arrays.arrays(
 ).map(lambda mask: torch.from_numpy(mask)[None, None])
 rings = st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.9, 3.0, 40.0])
 fractions = st.floats(0, 1)
+
+
+def expanded(mask: torch.Tensor, fraction: float, ring: float) -> torch.Tensor:
+    return MaskExpansion(mask, ring).at(fraction)
 
 
 def brute_force(mask: np.ndarray, width: float) -> np.ndarray:

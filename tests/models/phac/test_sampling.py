@@ -169,8 +169,8 @@ def test_cancel_stops_within_a_step(model: Any, refiner: Any) -> None:
         ({"kind": "full_box"}, "pose"),
         ({"texts": ["one"]}, "2 pictures"),
         ({"texts": "a man"}, "texts"),
-        ({"image": torch.rand(2, 3, SIZE, SIZE + 1)}, "picture of shape"),
-        ({"visible_mask": torch.ones(1, 1, SIZE, SIZE)}, "visible mask of shape"),
+        ({"image": torch.rand(2, 3, SIZE, SIZE + 1)}, "image of shape"),
+        ({"visible_mask": torch.ones(1, 1, SIZE, SIZE)}, "visible_mask of shape"),
         ({"image": torch.full((2, 3, SIZE, SIZE), float("nan"))}, "NaN"),
         ({"steps": 0}, "step"),
         ({"seed": [1]}, "seeds"),
@@ -179,6 +179,15 @@ def test_cancel_stops_within_a_step(model: Any, refiner: Any) -> None:
 def test_wrong_inputs_are_named(model: Any, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         phac.complete(model, **{**images(), "steps": 1, **change})
+
+
+@pytest.mark.parametrize("name", ["coarse", "visible_mask", "invisible_mask", "exact_mask"])
+def test_wrong_inputs_of_the_refinement_are_named(refiner: Any, name: str) -> None:
+    given = refine_inputs()
+    given |= {"exact_mask": given["invisible_mask"]}
+    for wrong in (given[name][:1], torch.full_like(given[name], float("nan"))):
+        with pytest.raises(ValueError, match=f"{name} (of shape|holds NaN)"):
+            phac.refine(refiner, **{**given, name: wrong})
 
 
 # Invisible mask

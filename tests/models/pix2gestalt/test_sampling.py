@@ -90,5 +90,5 @@ def test_outside_the_region_and_the_visible_part_all_is_white() -> None:
 def test_shapes_that_do_not_match_are_named() -> None:
     image, mask = pictures(2)
     for given, name in (((image[:, :, :8], mask), "image"), ((image, mask[:1]), "visible_mask")):
-        with pytest.raises(ValueError, match=f"{name} has shape .*tiny works on"):
+        with pytest.raises(ValueError, match=f"{name} of shape .*tiny needs"):
             complete(MODEL, *given)

@@ -62,7 +62,10 @@ class TestGuidance:
             three = [networks(latents, t, *each) for each in ((None, None), (labels, None), (labels, maps))]
         torch.testing.assert_close(found, cumulative(*three, *weights), atol=1e-4, rtol=1e-4)
 
-    def test_one_by_one_is_the_same_as_together(self, model, monkeypatch, caplog):
+    @pytest.mark.parametrize(
+        "error", [torch.OutOfMemoryError("none"), RuntimeError("MPS backend out of memory"), MemoryError()]
+    )
+    def test_one_by_one_is_the_same_as_together(self, model, monkeypatch, caplog, error):
         labels, maps = latent_labels(TARGET, (4, 4)), sampling.source_maps(model, SOURCE)
         latents, t = torch.randn(2, 4, 4, 4), torch.tensor(300)
         predict = Branches(model, labels, maps, Weights(2.0, 4.0))
@@ -70,12 +73,21 @@ class TestGuidance:
             together = predict(latents, t)
 
             def no_memory(*_):
-                raise torch.cuda.OutOfMemoryError("no memory")
+                raise error
 
             monkeypatch.setattr(predict, "_in_one_batch", no_memory)
             alone = predict(latents, t)
         torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
         assert not predict.together and "one by one" in caplog.text
+
+    def test_other_errors_of_the_network_come_through(self, model, monkeypatch):
+        def broken(*_):
+            raise RuntimeError("sizes do not match")
+
+        predict = Branches(model, latent_labels(TARGET, (4, 4)), None, Weights(2.0, 4.0))
+        monkeypatch.setattr(predict, "_in_one_batch", broken)
+        with pytest.raises(RuntimeError, match="sizes do not match"), torch.no_grad():
+            predict(torch.randn(2, 4, 4, 4), torch.tensor(300))
 
     def test_weights_decay_to_three_as_in_the_released_code(self):
         decaying = Weights(5.0, 2.0, decay=True)

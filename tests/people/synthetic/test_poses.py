@@ -12,7 +12,7 @@ from figura.people.synthetic import poses
 from figura.people.synthetic.asset import body_asset
 from figura.people.synthetic.clearance import Trunk
 from figura.people.synthetic.draws import STREAMS, Draws
-from figura.people.synthetic.shapes import YOUNGEST, Shape, _anchors, body_at_rest, sample_shape
+from figura.people.synthetic.shapes import YOUNGEST, _anchors, body_at_rest, sample_shape
 from figura.people.synthetic.skeleton import SIDES, Figure, pose_body
 from hypothesis import given
 from hypothesis import strategies as st
@@ -210,13 +210,6 @@ def test_the_asset_labels_every_side_of_every_part() -> None:
         assert float(middles[right][0]) < 0 < float(middles[left][0])
     for behind, front in ((1, 2), (7, 9), (11, 13), (16, 18), (20, 22)):
         assert float(middles[behind][2]) < float(middles[front][2])
-
-
-def test_points_are_posed_as_the_skin_is() -> None:
-    shape = Shape(True, 40.0, 0.5, 0.5, 0.4, 0.7, 0.5, (0.3, 0.3, 0.4))
-    figure = pose_body(body_asset(), shape, poses.sample_pose(Draws(0, "pose")))
-    moved = figure.pose_points(figure.rest, figure.asset.bones, figure.asset.weights)
-    torch.testing.assert_close(moved[: len(figure.vertices)], figure.vertices, atol=1e-4, rtol=0)
 
 
 @given(st.integers(0, 2**32), st.sampled_from(STREAMS))

@@ -115,6 +115,13 @@ class TestOwnImages:
         with pytest.raises(ValueError, match="person.png is no DensePose colour map"):
             read_labels(folder / "person.png", (8, 8))
 
+    def test_labels_may_be_of_the_picture_before_it_was_made_smaller(self, tmp_path):
+        path = tmp_path / "labels.png"
+        Image.fromarray(np.full((201, 300), 3, np.uint8)).save(path)
+        assert (read_labels(path, (14, 20), like=(7, 10)) == np.full((14, 20), 3)).all()
+        with pytest.raises(ValueError, match="300x201 pixels, its picture 10x14: make the labels from"):
+            read_labels(path, (14, 20), like=(14, 10))
+
 
 class TestRecipes:
     @pytest.mark.parametrize("name", ["pocold", "pocold_sparse", "pocold_vanilla"])
