@@ -69,7 +69,7 @@ def _draw_body(canvas: np.ndarray, joints: np.ndarray) -> None:
             _limb(canvas, joints[start, :2], joints[end, :2], radius, shade)
     for colour, joint in zip(PALETTE_18, joints, strict=True):
         if joint[2] > 0:
-            _disc(canvas, np.trunc(joint[:2]), radius, colour)
+            disc(canvas, np.trunc(joint[:2]), radius, colour)
 
 
 def _draw_hand(canvas: np.ndarray, hand: np.ndarray) -> None:
@@ -78,10 +78,10 @@ def _draw_hand(canvas: np.ndarray, hand: np.ndarray) -> None:
         if hand[start, 2] > 0 and hand[end, 2] > 0:
             hue = colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1.0, 1.0)
             colour = tuple(round(255 * channel) for channel in hue)
-            _line(canvas, np.trunc(hand[start, :2]), np.trunc(hand[end, :2]), HAND_EDGE_PX * scale, colour)
+            line(canvas, np.trunc(hand[start, :2]), np.trunc(hand[end, :2]), HAND_EDGE_PX * scale, colour)
     for joint in hand:
         if joint[2] > 0:
-            _disc(canvas, np.trunc(joint[:2]), round(HALF_WIDTH_PX * scale), HAND_JOINT_COLOUR)
+            disc(canvas, np.trunc(joint[:2]), round(HALF_WIDTH_PX * scale), HAND_JOINT_COLOUR)
 
 
 def _limb(
@@ -101,15 +101,31 @@ def _limb(
         canvas[part.top : part.bottom, part.left : part.right][inside] = colour
 
 
-def _disc(canvas: np.ndarray, centre: np.ndarray, radius: int, colour: tuple[int, ...]) -> None:
+def disc(canvas: np.ndarray, centre: np.ndarray, radius: int, colour: tuple[int, ...]) -> None:
+    """Paint a disc on a canvas (H,W,3) of bytes, in place.
+
+    Args:
+        canvas: the picture.
+        centre: x and y of a pixel, whole numbers.
+        radius: in pixels.
+        colour: of the canvas's channels, 0..255.
+    """
     window = _window(canvas, centre, centre, radius + 1)
     x, y = _places(window, centre)
     canvas[window.top : window.bottom, window.left : window.right][x**2 + y**2 <= radius**2] = colour
 
 
-def _line(
+def line(
     canvas: np.ndarray, start: np.ndarray, end: np.ndarray, half: float, colour: tuple[int, ...]
 ) -> None:
+    """Paint a line with round ends on a canvas (H,W,3) of bytes, in place.
+
+    Args:
+        canvas: the picture.
+        start, end: x and y of pixels, whole numbers.
+        half: half its thickness in pixels.
+        colour: of the canvas's channels, 0..255.
+    """
     along = end - start
     for part in _bands(start, end, half, _window(canvas, start, end, math.ceil(half) + 1)):
         x, y = _places(part, start)
