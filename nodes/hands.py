@@ -14,7 +14,7 @@ from ..models import store
 from ..models.diffusion.mask_expansion import EXPANSIONS, SEQUENTIAL
 from ..models.diffusion.schedulers import DDIM
 from ..models.hands.checkpoint import load_hands, load_mini_hands
-from ..models.hands.networks import HandsModel
+from ..models.hands.networks import DRAWINGS, MEDIAPIPE, HandsModel
 from ..models.hands.pipeline import BOTH, CHOICES, draw_hands, hands_to_draw, outpaint_images
 from ..models.perception.sam import attention_bytes
 from ..people.hands import hand_pose
@@ -69,6 +69,15 @@ class FiguraLoadHands:
                     "file trained with Figura on that checkpoint (models/figura).",
                 ),
                 "text_and_vae": inputs.text_and_vae_input(checkpoints),
+                "hand_drawing": (
+                    list(DRAWINGS),
+                    {
+                        "default": MEDIAPIPE,
+                        "tooltip": "How hand_controlnet was taught hands, where it is a public one. "
+                        "mediapipe: controlnet_hands_sd15 and controlnet-encoded-hands. openpose: an "
+                        "OpenPose ControlNet. What Figura trained knows it by itself.",
+                    },
+                ),
             },
         }
 
@@ -89,6 +98,7 @@ class FiguraLoadHands:
         hand_controlnet: str = inputs.AUTOMATIC,
         body_controlnet: str = inputs.AUTOMATIC,
         text_and_vae: str = inputs.AUTOMATIC,
+        hand_drawing: str = MEDIAPIPE,
     ) -> tuple[HandsModel]:
         """The model on the CPU; the host moves it when it is used."""
         host = get_host()
@@ -102,6 +112,7 @@ class FiguraLoadHands:
             find_network(hand_controlnet, "hands"),
             find_network(body_controlnet, "body"),
             host.clip_tokenizer(),
+            drawing=hand_drawing,
             parts=parts,
             dtype=host.dtype(FULL_SIZE_PARAMETERS),
         )

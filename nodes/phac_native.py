@@ -30,7 +30,7 @@ from .inputs import (
     stock_model_input,
 )
 from .refine import completed_alpha, warn_of_empty
-from .stock_model import check_sees_picture, size_for
+from .stock_model import check_sees_picture, is_sdxl, size_for
 from .tensors import b1hw_to_mask, bchw_to_image, with_alpha
 
 SIZE_INPUT = (
@@ -90,8 +90,8 @@ class FiguraCoarsePrepare:
                     },
                 ),
                 "model": stock_model_input(
-                    "The model that is to draw: it sets the size where that is 0, and one that cannot see "
-                    "the person is refused."
+                    "The model that is to draw: it sets the size where that is 0 and, for SDXL, how thick "
+                    "joints are drawn, and one that cannot see the person is refused."
                 ),
             },
         }
@@ -131,8 +131,9 @@ class FiguraCoarsePrepare:
             check_sees_picture(model)
         images, masks, prompts, drawn = prompted_batch(image, visible_mask, prompt, draw_mask)
         start = prepare_coarse(
-            images, masks, prompts, size_for(size, model), ground=ground, box=box, draw_masks=drawn
-        )
+            images, masks, prompts, size_for(size, model), ground=ground, box=box, draw_masks=drawn,
+            bold=is_sdxl(model),
+        )  # fmt: skip
         noise_mask, mask = b1hw_to_mask(start.noise_mask), b1hw_to_mask(start.mask)
         return bchw_to_image(start.canvas), noise_mask, bchw_to_image(start.prompt_image), start.plans, mask
 

@@ -130,15 +130,16 @@ class FiguraPoCoLDSampler:
                     "BOOLEAN",
                     {
                         "default": False,
-                        "tooltip": "Have both weights fall with the noise, down to 3. Counts for the "
-                        "procedure figura; released always does, paper never.",
+                        "tooltip": "Have both weights fall with the noise, down to 3, without a source "
+                        "to 2. Counts for the procedure figura; released always does, paper never.",
                     },
                 ),
                 "scheduler": scheduler_input(PNDM, "pndm is the authors'."),
                 "procedure": procedure_input(
                     PROCEDURES,
                     "released: as the authors' code, pndm along the time steps 981, 961, ..., 1, both "
-                    "weights falling with the noise down to 3. paper: the same with constant weights. "
+                    "weights falling with the noise down to 3, of a pose without a source to 2, latents of "
+                    "pictures drawn from what the VAE allows. paper: the same with constant weights. "
                     "figura: time steps from 999 on, weights as decay says. automatic: released with "
                     "weights of full size, figura with mini.",
                 ),

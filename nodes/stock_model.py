@@ -38,6 +38,11 @@ def working_size(model: Any) -> int:
     return USUAL_SIZE if context == SD1_CONTEXT else LARGE_SIZE
 
 
+def is_sdxl(model: Any) -> bool:
+    """Whether a MODEL is SDXL; without one it is not."""
+    return model is not None and unet_config(model).get("context_dim") == SDXL_CONTEXT
+
+
 def size_for(size: int, model: Any) -> int:
     """The size given; 0 is that of the model, USUAL_SIZE without one."""
     if size:

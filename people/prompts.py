@@ -295,10 +295,21 @@ def _check_complete(prompt: PointPrompt) -> None:
             )
 
 
-def draw_public_prompt(prompts: Sequence[PointPrompt], height: int, width: int) -> torch.Tensor:
-    """The joints alone (B, 3, height, width) in 0..1, on black, as public OpenPose ControlNets know them."""
+def draw_public_prompt(
+    prompts: Sequence[PointPrompt], height: int, width: int, bold: bool = False
+) -> torch.Tensor:
+    """The joints alone on black, as public OpenPose ControlNets know them.
+
+    Args:
+        prompts: of any kind; those set on another size are scaled.
+        height, width: of the pictures in pixels.
+        bold: as that of SDXL knows them.
+
+    Returns:
+        (B, 3, height, width) in 0..1.
+    """
     joints = np.stack([_drawn_joints(prompt, height, width) for prompt in prompts])
-    return draw_openpose(torch.from_numpy(joints), height, width)
+    return draw_openpose(torch.from_numpy(joints), height, width, bold=bold)
 
 
 def draw_prompt(prompts: Sequence[PointPrompt], height: int, width: int) -> torch.Tensor:

@@ -30,6 +30,7 @@ def draw_openpose(
     width: int,
     hands: torch.Tensor | None = None,
     onto: torch.Tensor | None = None,
+    bold: bool = False,
 ) -> torch.Tensor:
     """One person in each picture.
 
@@ -38,6 +39,7 @@ def draw_openpose(
         height, width: of the pictures in pixels.
         hands: (B,2,21,3), left and right, the same way.
         onto: drawings (B,3,height,width) of others; None is black.
+        bold: bodies as thick as of `bold_half_width`.
 
     Returns:
         (B,3,height,width) float32 in 0..1, on the CPU.
@@ -45,8 +47,9 @@ def draw_openpose(
     canvases = np.zeros((len(joints), height, width, 3), np.uint8)
     if onto is not None:
         canvases[:] = (onto * 255).round().permute(0, 2, 3, 1).cpu().numpy()
+    radius = (bold_half_width if bold else half_width)(height, width)
     for index, canvas in enumerate(canvases):
-        _draw_body(canvas, joints[index].cpu().numpy())
+        _draw_body(canvas, joints[index].cpu().numpy(), radius)
         for hand in () if hands is None else hands[index].cpu().numpy():
             _draw_hand(canvas, hand)
     return torch.from_numpy(canvases).permute(0, 3, 1, 2).float() / 255
@@ -61,15 +64,25 @@ def half_width(height: int, width: int) -> int:
     return max(HALF_WIDTH_PX, round(HALF_WIDTH_PX * min(height, width) / SIDE_PX))
 
 
-def _draw_body(canvas: np.ndarray, joints: np.ndarray) -> None:
-    radius = half_width(*canvas.shape[:2])
+def bold_half_width(height: int, width: int) -> int:
+    """The same for SDXL's pose ControlNet, controlnet-openpose-sdxl-1.0, which was trained with thicker limbs
+    and larger joints; by steps of the longer side, as its author draws.
+
+    >>> bold_half_width(1024, 1024), bold_half_width(768, 512), bold_half_width(2048, 1024)
+    (12, 8, 16)
+    """
+    longest = max(height, width)
+    return HALF_WIDTH_PX * (1 if longest < 500 else min(2 + longest // 1000, 7))
+
+
+def _draw_body(canvas: np.ndarray, joints: np.ndarray, radius: int) -> None:
     for colour, (start, end) in zip(PALETTE_18, LIMBS, strict=False):
         if joints[start, 2] > 0 and joints[end, 2] > 0:
             shade = tuple(int(channel * LIMB_SHADE) for channel in colour)
             _limb(canvas, joints[start, :2], joints[end, :2], radius, shade)
     for colour, joint in zip(PALETTE_18, joints, strict=True):
         if joint[2] > 0:
-            _disc(canvas, np.trunc(joint[:2]), radius, colour)
+            disc(canvas, np.trunc(joint[:2]), radius, colour)
 
 
 def _draw_hand(canvas: np.ndarray, hand: np.ndarray) -> None:
@@ -78,10 +91,10 @@ def _draw_hand(canvas: np.ndarray, hand: np.ndarray) -> None:
         if hand[start, 2] > 0 and hand[end, 2] > 0:
             hue = colorsys.hsv_to_rgb(number / len(HAND_EDGES), 1.0, 1.0)
             colour = tuple(round(255 * channel) for channel in hue)
-            _line(canvas, np.trunc(hand[start, :2]), np.trunc(hand[end, :2]), HAND_EDGE_PX * scale, colour)
+            line(canvas, np.trunc(hand[start, :2]), np.trunc(hand[end, :2]), HAND_EDGE_PX * scale, colour)
     for joint in hand:
         if joint[2] > 0:
-            _disc(canvas, np.trunc(joint[:2]), round(HALF_WIDTH_PX * scale), HAND_JOINT_COLOUR)
+            disc(canvas, np.trunc(joint[:2]), round(HALF_WIDTH_PX * scale), HAND_JOINT_COLOUR)
 
 
 def _limb(
@@ -101,15 +114,31 @@ def _limb(
         canvas[part.top : part.bottom, part.left : part.right][inside] = colour
 
 
-def _disc(canvas: np.ndarray, centre: np.ndarray, radius: int, colour: tuple[int, ...]) -> None:
+def disc(canvas: np.ndarray, centre: np.ndarray, radius: int, colour: tuple[int, ...]) -> None:
+    """Paint a disc on a canvas (H,W,3) of bytes, in place.
+
+    Args:
+        canvas: the picture.
+        centre: x and y of a pixel, whole numbers.
+        radius: in pixels.
+        colour: of the canvas's channels, 0..255.
+    """
     window = _window(canvas, centre, centre, radius + 1)
     x, y = _places(window, centre)
     canvas[window.top : window.bottom, window.left : window.right][x**2 + y**2 <= radius**2] = colour
 
 
-def _line(
+def line(
     canvas: np.ndarray, start: np.ndarray, end: np.ndarray, half: float, colour: tuple[int, ...]
 ) -> None:
+    """Paint a line with round ends on a canvas (H,W,3) of bytes, in place.
+
+    Args:
+        canvas: the picture.
+        start, end: x and y of pixels, whole numbers.
+        half: half its thickness in pixels.
+        colour: of the canvas's channels, 0..255.
+    """
     along = end - start
     for part in _bands(start, end, half, _window(canvas, start, end, math.ceil(half) + 1)):
         x, y = _places(part, start)

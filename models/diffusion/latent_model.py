@@ -17,11 +17,10 @@ from .networks import (
     fold_of,
     image_posterior,
     load_vae,
-    scaled_latents,
+    sampled_latents,
 )
 from .placement import Placement, coded
 from .remembered import Remembered
-from .seeds import cpu_generator
 from .text import load_text_encoder
 
 
@@ -130,15 +129,10 @@ class LatentModel(nn.Module):
         Returns:
             (B,C,h,w), float32 on the model's device.
         """
-        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-
         moments = coded(
             self.vae, self._for_vae(images), lambda some: image_posterior(self.vae, some).parameters
         )
-        posterior = DiagonalGaussianDistribution(moments)
-        mean = posterior.mode().float()
-        noise = [torch.randn(mean.shape[1:], generator=cpu_generator(seed, salt)) for seed in seeds]
-        return scaled_latents(self.vae, mean + posterior.std.float() * torch.stack(noise).to(mean))
+        return sampled_latents(self.vae, moments, seeds, salt)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) -> pictures (B,3,S,S) in 0..1, float32."""

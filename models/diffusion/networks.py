@@ -15,6 +15,7 @@ import torch.nn.functional as functional
 
 from .checkpoint import built, load_file
 from .schedulers import STABLE_DIFFUSION
+from .seeds import cpu_generator
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, ControlNetModel, DDPMScheduler, UNet2DConditionModel
@@ -131,6 +132,28 @@ def encode_image(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
 def image_posterior(vae: AutoencoderKL, images: torch.Tensor) -> Any:
     """Pictures (B,3,H,W) in 0..1 -> the posterior of their unscaled latents, diffusers' distribution."""
     return vae.encode(functional.pixel_unshuffle(images * 2 - 1, fold_of(vae))).latent_dist
+
+
+def sampled_latents(
+    vae: AutoencoderKL, moments: torch.Tensor, seeds: Sequence[int], salt: int = 0
+) -> torch.Tensor:
+    """Scaled latents drawn from posteriors in place of their means; row i depends on seeds[i] alone.
+
+    Args:
+        vae: the autoencoder.
+        moments: the posteriors' parameters, (B,2C,h,w).
+        seeds: one for each row.
+        salt: another number draws other samples of the same seeds.
+
+    Returns:
+        (B,C,h,w) float32.
+    """
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    posterior = DiagonalGaussianDistribution(moments)
+    mean = posterior.mode().float()
+    noise = [torch.randn(mean.shape[1:], generator=cpu_generator(seed, salt)) for seed in seeds]
+    return scaled_latents(vae, mean + posterior.std.float() * torch.stack(noise).to(mean))
 
 
 def scaled_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:

@@ -54,7 +54,7 @@ def noise_predictor(
         scale: w; 1 is no guidance and half the work.
         condition: further input channels of the U-Net, (B,c,h,w), the same in both branches.
         control: a ControlNet and what it sees.
-        negative: the text of e_u.
+        negative: the text of e_u; see `negative_condition`.
 
     Returns:
         A function for `sampling.sample`.
@@ -62,7 +62,7 @@ def noise_predictor(
     text = model.text_condition(texts)
     if scale == 1.0:
         return lambda latents, t: predict_once(model, latents, t, text, condition, control)
-    both = model.text_condition([negative] * len(texts)).followed_by(text)
+    both = negative_condition(model, negative, text).followed_by(text)
     twice = None if condition is None else condition.repeat(2, 1, 1, 1)
 
     def predict(latents: Tensor, t: Tensor) -> Tensor:
@@ -71,6 +71,16 @@ def noise_predictor(
         return guided(unconditional, conditional, scale)
 
     return predict
+
+
+def negative_condition(model: LatentModel, negative: str, like: TextStates) -> TextStates:
+    """What e_u sees of text, as many rows as `like` has: the negative text.
+
+    Without one SDXL sees zeros, as in its training and its own pipelines; others see the empty text.
+    """
+    if negative or like.pooled is None:
+        return model.text_condition([negative] * len(like.states))
+    return TextStates(torch.zeros_like(like.states), torch.zeros_like(like.pooled), like.sides)
 
 
 def predict_once(

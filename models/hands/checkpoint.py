@@ -19,7 +19,7 @@ from ..diffusion.checkpoint import read_metadata
 from ..diffusion.controlnet import check_controlnet, load_change
 from ..diffusion.latent_model import LatentNetworks, mini_networks
 from ..diffusion.networks import load_unet
-from .networks import BodyOutpainter, HandGenerator, HandsModel
+from .networks import MEDIAPIPE, BodyOutpainter, HandGenerator, HandsModel
 
 HANDS, BODY = "hands", "body"
 ACCEPTED = {
@@ -49,6 +49,7 @@ def load_hands(
     body_controlnet: str | Path,
     tokenizer: str | Path,
     *,
+    drawing: str = MEDIAPIPE,
     parts: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> HandsModel:
@@ -60,6 +61,7 @@ def load_hands(
             head). What a file is, is told by its content.
         body_controlnet: a public ControlNet, or a trained file (kind "body", a change to the checkpoint).
         tokenizer: folder with CLIP's vocab.json and merges.txt.
+        drawing: of the hand's joints, which a public hand_controlnet reads; one of networks.DRAWINGS.
         parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
         dtype: of the networks.
 
@@ -71,14 +73,16 @@ def load_hands(
     if stack.family != single_file.SD15:
         raise ValueError(f"{checkpoint} is {stack.family}; hands and bodies need an SD1.5 checkpoint")
     name = Path(checkpoint).name
-    generator = _generator(stack.networks, hand_controlnet, name, dtype)
+    generator = _generator(stack.networks, hand_controlnet, name, drawing, dtype)
     return HandsModel(generator, _body(stack.networks, body_controlnet, name, dtype)).eval()
 
 
-def _generator(networks: LatentNetworks, path: str | Path, name: str, dtype: torch.dtype) -> HandGenerator:
+def _generator(
+    networks: LatentNetworks, path: str | Path, name: str, drawing: str, dtype: torch.dtype
+) -> HandGenerator:
     if own_file_kind(path, HANDS) is None:
         controlnet = _public_controlnet(networks, path, HANDS, name, dtype)
-        return HandGenerator(networks, name, controlnet)
+        return HandGenerator(networks, name, controlnet, drawing)
     from diffusers.models.attention_processor import AttnProcessor2_0
 
     unet = load_unet(path, file_kind=HANDS)

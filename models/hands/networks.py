@@ -12,6 +12,8 @@ from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import widen_conv_in
 
 MASK_CHANNELS = 1
+MEDIAPIPE, OPENPOSE = DRAWINGS = ("mediapipe", "openpose")
+"""Of a hand's joints, as public ControlNets were trained with."""
 
 
 @torch.no_grad()
@@ -44,6 +46,7 @@ class HandGenerator(LatentModel):
 
     Its U-Net: see `hand_unet`. controlnet: a public ControlNet that reads hand skeletons, as a stand-in for a
     trained generator; then the U-Net is a text-to-image one, and the mask has to be found in the picture.
+    drawing: one of DRAWINGS, which that ControlNet reads.
     """
 
     def __init__(
@@ -51,8 +54,11 @@ class HandGenerator(LatentModel):
         networks: LatentNetworks,
         name: str = "mini hand generator",
         controlnet: Any = None,
+        drawing: str = MEDIAPIPE,
     ) -> None:
         super().__init__(networks, name)
+        if drawing not in DRAWINGS:
+            raise ValueError(f"hand_drawing is {drawing!r}; it is one of {', '.join(DRAWINGS)}")
         channels, config = self.vae.config.latent_channels, self.unet.config
         if controlnet is None:
             wanted = (2 * channels, channels + MASK_CHANNELS)
@@ -65,7 +71,7 @@ class HandGenerator(LatentModel):
                 f"{name}: the U-Net has {config.in_channels} input and {config.out_channels} "
                 f"output channels; {named.format(*wanted)}"
             )
-        self.controlnet = controlnet
+        self.controlnet, self.hand_drawing = controlnet, drawing
 
     @property
     def has_mask(self) -> bool:

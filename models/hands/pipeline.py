@@ -116,7 +116,7 @@ def draw_hands(
     """
     near = [close_up(hand, model.size).moved(hand) for hand in hands]
     joints = torch.from_numpy(np.stack([hand.joints for hand in near]))
-    skeletons = sampling.skeleton_image(joints, model.size)
+    skeletons = sampling.condition_image(model, joints)
     each = [text] * len(near) if isinstance(text, str) else list(text)
     texts = [side_named(words, hand.side) for words, hand in zip(each, near, strict=True)]
 

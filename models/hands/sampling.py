@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from ...people.naming import in_picture
 from ...people.skeleton import draw_hand
+from ...people.skeleton_mediapipe import draw_mediapipe_hand
+from ...people.skeleton_openpose import draw_openpose
 from ..diffusion.compose import composite, feather_inside
 from ..diffusion.guidance import cfg as guided
 from ..diffusion.latent_model import check_inputs
@@ -45,7 +47,7 @@ from ..diffusion.sampling import (
 from ..diffusion.schedulers import DDIM, scheduler_of
 from ..diffusion.text import with_suffix
 from .masks import region_before_plain
-from .networks import BodyOutpainter, HandGenerator
+from .networks import MEDIAPIPE, BodyOutpainter, HandGenerator
 
 STANDARD_SIZE = 512
 """From this size on a hand skeleton is drawn as the public ControlNets know it."""
@@ -65,6 +67,22 @@ def skeleton_image(joints: Tensor, size: int) -> Tensor:
     """
     thickness = min(max(STANDARD_SIZE / size, 1.0), HAND_THICKNESS)
     return draw_hand(joints, size, size, thickness)
+
+
+def condition_image(model: HandGenerator, joints: Tensor) -> Tensor:
+    """The drawing of hands that a generator was trained with, (B,3,S,S) in 0..1.
+
+    It is `skeleton_image` for those that are trained here, and what a public ControlNet reads for that.
+
+    joints: (B,21,3) x_px, y_px in that picture, confidence.
+    """
+    size = model.size
+    if model.has_mask:
+        return skeleton_image(joints, size)
+    if model.hand_drawing == MEDIAPIPE:
+        return draw_mediapipe_hand(joints, size, size)
+    body, hands = joints.new_zeros(len(joints), 18, 3), torch.stack([torch.zeros_like(joints), joints], dim=1)
+    return draw_openpose(body, size, size, hands)
 
 
 # Stage 1: the hand
@@ -88,7 +106,7 @@ def generate_hands(
 
     Args:
         model: the hand generator, of side S.
-        skeleton: of `skeleton_image`, (B,3,S,S) in 0..1.
+        skeleton: of `condition_image`, (B,3,S,S) in 0..1.
         texts: one for each picture.
         steps: 1 to 1000.
         cfg: guidance by the text; 1 is none.

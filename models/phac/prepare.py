@@ -56,6 +56,7 @@ def prepare_coarse(
     ground: str = WHITE,
     box: str = BOX_LIMITS,
     draw_masks: Tensor | None = None,
+    bold: bool = False,
 ) -> CoarseStart:
     """Crops round person and prompt, what to draw in them, and the prompt pictures.
 
@@ -68,6 +69,7 @@ def prepare_coarse(
         box: one of BOX_USES.
         draw_masks: (B,1,H,W), what is to be drawn; None: all that is not the visible person, inside the
             prompt's box where that limits.
+        bold: joints are drawn as SDXL's pose ControlNet knows them, where the box limits.
 
     Returns:
         The start of stage A. Where nobody is visible in a picture of a batch nothing is drawn.
@@ -93,8 +95,11 @@ def prepare_coarse(
     mask = mask * somebody
     crops = crop_all(images, plans)
     canvas = crops if ground == PICTURE else composite(torch.full_like(crops, LEVELS[ground]), crops, person)
-    draw = draw_public_prompt if box == BOX_LIMITS else draw_prompt
-    prompt_image = draw([each.prompt for each in cropped], size, size)
+    shown = [each.prompt for each in cropped]
+    if box == BOX_LIMITS:
+        prompt_image = draw_public_prompt(shown, size, size, bold)
+    else:
+        prompt_image = draw_prompt(shown, size, size)
     return CoarseStart(canvas, in_cells(mask), mask, prompt_image, plans)
 
 

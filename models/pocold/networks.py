@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...people.densepose import LABELS
-from ..diffusion.networks import LATENT_CHANNELS, MINI_SIZE, decode_latents, encode_image, fold_of
+from ..diffusion.networks import (
+    LATENT_CHANNELS,
+    MINI_SIZE,
+    decode_latents,
+    encode_image,
+    fold_of,
+    image_posterior,
+    sampled_latents,
+)
 from .attention import PAPER, RELEASED, CrossAttention, Observe, PoseConstrainedAttention, VanillaAttention
 
 if TYPE_CHECKING:
@@ -246,6 +254,20 @@ class PoCoLDModel(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,H,W) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
         return encode_image(self.vae, self._for_vae(images)).float()
+
+    def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
+        """`encode`, but a sample of the posterior in place of its mean; row i depends on seeds[i] alone.
+
+        Args:
+            images: (B,3,H,W) in 0..1.
+            seeds: one for each picture.
+            salt: another number draws other samples of the same seeds.
+
+        Returns:
+            (B,C,h,w), float32 on the model's device.
+        """
+        moments = image_posterior(self.vae, self._for_vae(images)).parameters
+        return sampled_latents(self.vae, moments, seeds, salt)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) -> pictures (B,3,H,W) in 0..1, float32."""

@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 
 STEPS = 50
 WEIGHT = 5.0
-FLOOR = 3.0
+FLOOR, FLOOR_OF_POSE_ALONE = 3.0, 2.0
+SOURCE_NOISE, REFERENCE_NOISE = 0x85EBCA6B, 0xC2B2AE35
+"""Keep the seeds of the noise in latents of pictures apart from those of what sampling starts with."""
 RELEASED, PAPER, FIGURA = PROCEDURES = ("released", "paper", "figura")
 """How pictures are made: as by the authors' code, as the paper says, as mini was tried out."""
 LOOKED_AT = 200
@@ -45,18 +47,19 @@ LOOKED_AT = 200
 class Weights(NamedTuple):
     """Cumulative guidance: w_p of the pose and w_s of the source; 1 and 1 is none.
 
-    decay: every weight w at time t is max(w t / 1000, 3), as the released code does; weights below 3 stay.
+    decay: every weight w at time t is max(w t / 1000, 3), of a pose without a source max(w t / 1000, 2), as
+    the released code does; weights below that stay.
     """
 
     pose: float = WEIGHT
     source: float = WEIGHT
     decay: bool = False
 
-    def at(self, t: int) -> tuple[float, float]:
-        """w_p and w_s at time t."""
+    def at(self, t: int, floor: float = FLOOR) -> tuple[float, float]:
+        """w_p and w_s at time t, neither below the floor."""
         if not self.decay:
             return self.pose, self.source
-        pose, source = (decaying(w, t, min(FLOOR, w)) for w in (self.pose, self.source))
+        pose, source = (decaying(w, t, min(floor, w)) for w in (self.pose, self.source))
         return pose, source
 
 
@@ -64,17 +67,18 @@ PAPER_WEIGHTS = Weights()
 
 
 class Procedure(NamedTuple):
-    """released_steps: PNDM along the time steps of Stable Diffusion 1.5 (981, ..., 1) to the scheduler's own
-    end, in place of those from 999 on to a clean end. weights: of the guidance.
+    """released: PNDM along the time steps of Stable Diffusion 1.5 (981, ..., 1) to the scheduler's own end,
+    in place of those from 999 on to a clean end; and latents of pictures that are a sample of the
+    autoencoder's posterior, in place of its mean. weights: of the guidance.
     """
 
-    released_steps: bool
+    released: bool
     weights: Weights
 
 
 def procedure_of(model: PoCoLDModel, name: str | None, weights: Weights) -> Procedure:
     """What a name of PROCEDURES stands for; None is "released" for networks of the released sizes, "figura"
-    for others. The paper says nothing of time steps, so that its procedure has the released ones.
+    for others. The paper says nothing of time steps and latents, so that its procedure has the released ones.
 
     Args:
         model: PoCoLD.
@@ -132,13 +136,16 @@ def generate(
     seeds = image_seeds(seed, len(target))
     noise = draw_noise(seeds, shape, model.device)
     chosen = procedure_of(model, procedure, weights)
-    released = chosen.released_steps and scheduler == PNDM
-    steps_of = pndm_leading(STABLE_DIFFUSION) if released else scheduler_of(scheduler, seeds)
-    predict = Branches(
-        model, latent_labels(target.to(model.device), side), source_maps(model, source), chosen.weights
-    )
-    fuse = None if kept is None else keep_outside(kept, model.encode(kept.reference), steps_of, noise)
-    latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step, clean_end=not released)
+    walked = chosen.released and scheduler == PNDM
+    steps_of = pndm_leading(STABLE_DIFFUSION) if walked else scheduler_of(scheduler, seeds)
+    drawn = seeds if chosen.released else None
+    labels = latent_labels(target.to(model.device), side)
+    predict = Branches(model, labels, source_maps(model, source, drawn), chosen.weights)
+    fuse = None
+    if kept is not None:
+        known = picture_latents(model, kept.reference, drawn, REFERENCE_NOISE)
+        fuse = keep_outside(kept, known, steps_of, noise)
+    latents = sample(predict, noise, steps_of, steps, fuse=fuse, on_step=on_step, clean_end=not walked)
     made = model.decode(latents)
     if kept is None:
         return made
@@ -159,9 +166,9 @@ class Branches:
         self.together = True
 
     def __call__(self, latents: Tensor, t: Tensor) -> Tensor:
-        pose, source = self.weights.at(int(t))
         if self.maps is None:
-            return self._with_pose(latents, t, pose)
+            return self._with_pose(latents, t, self.weights.at(int(t), FLOOR_OF_POSE_ALONE)[0])
+        pose, source = self.weights.at(int(t))
         full = self._predict(latents, t, self.labels, self.maps)
         if pose == source:
             return full if pose == 1.0 else cfg(self._without_pose(latents, t), full, pose)
@@ -203,11 +210,26 @@ class Branches:
         return self.model.networks(inputs, t, labels, maps).float()
 
 
-def source_maps(model: PoCoLDModel, source: Tensor | None) -> list[Tensor] | None:
-    """The maps of H_S of the source pictures, made once for all steps."""
+def source_maps(
+    model: PoCoLDModel, source: Tensor | None, seeds: Sequence[int] | None = None
+) -> list[Tensor] | None:
+    """The maps of H_S of the source pictures, made once for all steps. seeds: see `picture_latents`."""
     if source is None:
         return None
-    return model.networks.encoder(model.encode(source).to(model.networks.mapper.weight.dtype))
+    latents = picture_latents(model, source, seeds, SOURCE_NOISE)
+    return model.networks.encoder(latents.to(model.networks.mapper.weight.dtype))
+
+
+def picture_latents(model: PoCoLDModel, pictures: Tensor, seeds: Sequence[int] | None, salt: int) -> Tensor:
+    """Scaled latents (B,C,h,w) of pictures.
+
+    Args:
+        model: PoCoLD.
+        pictures: (B,3,H,W) in 0..1.
+        seeds: one for each, of the sample that is drawn of the posterior; None takes its mean.
+        salt: another number draws other samples of the same seeds.
+    """
+    return model.encode(pictures) if seeds is None else model.sample_latents(pictures, seeds, salt)
 
 
 def latent_labels(labels: Tensor, size: Sequence[int]) -> Tensor:

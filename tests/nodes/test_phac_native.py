@@ -13,7 +13,7 @@ from figura.nodes import phac as phac_nodes
 from figura.nodes import phac_native as nodes
 from figura.nodes import refine, stock_model
 from figura.nodes.crops import FiguraCropPerson, FiguraStitch
-from figura.people.prompts import PointPrompt
+from figura.people.prompts import PointPrompt, draw_public_prompt
 from figura.tests.nodes import phac_helpers as helpers
 from torch import Tensor
 
@@ -243,3 +243,14 @@ def test_crop_person_takes_the_models_size_and_a_small_crop_is_said(
     caplog.clear()
     phac_nodes.warn_of_small(torch.zeros(1, 3, 128, 64), model)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("context", [None, 768, 2048])
+def test_joints_are_drawn_as_bold_as_the_models_pose_controlnet_learnt_them(context: int | None) -> None:
+    image, visible = picture()
+    model = None if context is None else stock(context)
+    *_, plans, _ = prepare(image, visible, size=1024, model=model)
+    drawn = prepare(image, visible, size=1024, model=model)[2]
+    moved = [prompt.cropped(plan) for prompt, plan in zip(prompts(), plans, strict=True)]
+    expected = draw_public_prompt(moved, 1024, 1024, bold=context == 2048)
+    assert torch.equal(drawn, expected.permute(0, 2, 3, 1))

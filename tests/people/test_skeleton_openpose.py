@@ -10,7 +10,7 @@ import pytest
 import torch
 from figura.people.keypoints import HAND_EDGES, LIMBS
 from figura.people.skeleton import PALETTE_18, draw_skeleton
-from figura.people.skeleton_openpose import draw_openpose, half_width
+from figura.people.skeleton_openpose import bold_half_width, draw_openpose, half_width
 
 DIFFERENT, AT_MOST = 8, 0.01
 """As in docs/parity.md: a pixel differs when a channel is off by more than 8 of 255."""
@@ -28,7 +28,9 @@ def somebody(height: int, width: int, seed: int) -> np.ndarray:
     return joints
 
 
-def by_opencv(joints: np.ndarray, height: int, width: int, onto: np.ndarray | None = None) -> np.ndarray:
+def by_opencv(
+    joints: np.ndarray, height: int, width: int, onto: np.ndarray | None = None, half: int = 4
+) -> np.ndarray:
     """Polygons of ellipses of whole pixels and degrees, half as thick as 4 px; discs of 4 px on top."""
     cv2 = pytest.importorskip("cv2")
     canvas = np.zeros((height, width, 3), np.uint8) if onto is None else onto
@@ -36,14 +38,14 @@ def by_opencv(joints: np.ndarray, height: int, width: int, onto: np.ndarray | No
         (x0, y0, known), (x1, y1, also) = joints[first].astype(float), joints[second].astype(float)
         if not (known and also):
             continue
-        axes = int(math.hypot(x0 - x1, y0 - y1) / 2), 4
+        axes = int(math.hypot(x0 - x1, y0 - y1) / 2), half
         centre = int((x0 + x1) / 2), int((y0 + y1) / 2)
         turned = int(math.degrees(math.atan2(y0 - y1, x0 - x1)))
         outline = cv2.ellipse2Poly(centre, axes, turned, 0, 360, 1)
         cv2.fillConvexPoly(canvas, outline, [int(0.6 * value) for value in colour])
     for colour, (x, y, known) in zip(PALETTE_18, joints, strict=True):
         if known:
-            cv2.circle(canvas, (int(x), int(y)), 4, colour, -1)
+            cv2.circle(canvas, (int(x), int(y)), half, colour, -1)
     return canvas
 
 
@@ -67,6 +69,17 @@ def test_bodies_are_controlnet_auxs(height: int, width: int) -> None:
         ink.append((drawn.max(-1) > 0).sum() / (theirs.max(-1) > 0).sum())
     assert max(ours) <= AT_MOST and np.mean(ours) < np.mean(smooth) / 3
     assert np.mean(ink) == pytest.approx(1, abs=0.04)
+
+
+@pytest.mark.parametrize(("side", "ratio"), [(499, 1), (512, 2), (999, 2), (1000, 3), (1024, 3)])
+def test_bold_bodies_are_those_that_sdxls_pose_controlnet_learnt(side: int, ratio: int) -> None:
+    """As its author draws: by the longer side, times 1 below 500 px, 2 below 1000 and so on, at most 7."""
+    joints = somebody(side, side // 2, 3)
+    theirs = by_opencv(joints, side, side // 2, half=4 * ratio)
+    ours = as_bytes(draw_openpose(torch.from_numpy(joints)[None], side, side // 2, bold=True))
+    assert share_of_different(ours, theirs) <= AT_MOST
+    assert (ours.max(-1) > 0).sum() == pytest.approx((theirs.max(-1) > 0).sum(), rel=0.04)
+    assert [bold_half_width(1, longer) for longer in (1999, 2000, 4999, 5000, 9000)] == [12, 16, 24, 28, 28]
 
 
 def hand_by_opencv(spots: np.ndarray, theirs: np.ndarray) -> None:

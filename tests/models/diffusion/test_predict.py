@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from figura.models.diffusion import predict
+from figura.models.diffusion.latent_model import TextStates
 from figura.models.phac import sampling as phac
 from figura.tests.models.phac import tiny
 from figura.tests.models.phac.tiny import images
@@ -36,6 +38,54 @@ def test_guidance_one_is_the_conditional_prediction(model: Any) -> None:
         latents, t
     )
     torch.testing.assert_close(near, plain, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("negative", [None, "red"])
+def test_sdxl_without_a_negative_text_is_guided_away_from_zeros_as_in_its_own_pipeline(negative: Any) -> None:
+    from diffusers import StableDiffusionXLInpaintPipeline
+
+    class Seen(NamedTuple):
+        text_embeds: Tensor
+        hidden_states: tuple[Tensor, ...]
+
+    class Encoder(torch.nn.Module):
+        dtype, device = torch.float32, torch.device("cpu")
+
+        def forward(self, tokens: Tensor, output_hidden_states: bool = True) -> Seen:
+            states = tokens.float()[..., None].expand(-1, -1, 3)
+            return Seen(tokens[:, :3].float() + 1, (states, states + 2, states))
+
+    class Tokenizer:
+        model_max_length = 5
+
+        def __call__(self, texts: Any, padding: str = "max_length", **_: Any) -> Any:
+            rows = [[9, *map(len, text.split()), *[8] * 4][:5] for text in texts]
+            return SimpleNamespace(input_ids=torch.tensor(rows))
+
+    tokenizer, encoder = Tokenizer(), Encoder()
+    config = SimpleNamespace(force_zeros_for_empty_prompt=True)
+    pipeline: Any = SimpleNamespace(
+        tokenizer=tokenizer, tokenizer_2=tokenizer, text_encoder=encoder, text_encoder_2=encoder,
+        config=config, _execution_device="cpu", unet=None,
+    )  # fmt: skip
+    texts = ["a man", "a woman standing"]
+    theirs = StableDiffusionXLInpaintPipeline.encode_prompt(
+        pipeline, texts, device="cpu", negative_prompt=None if negative is None else [negative] * 2
+    )
+
+    class SDXL:
+        """Its texts as latent_model.py gives them."""
+
+        def text_condition(self, some: list[str]) -> TextStates:
+            seen = encoder(tokenizer(some).input_ids)
+            sides = torch.full((len(some), 6), 7.0)
+            return TextStates(torch.cat([seen.hidden_states[-2]] * 2, dim=-1), seen.text_embeds, sides)
+
+    model: Any = SDXL()
+    ours = predict.negative_condition(model, negative or "", model.text_condition(texts))
+    assert torch.equal(model.text_condition(texts).states, theirs[0]) and ours.sides is not None
+    assert torch.equal(ours.states, theirs[1]) and torch.equal(ours.pooled, theirs[3])
+    assert bool(ours.states.any()) is (negative is not None) and (ours.sides == 7).all()
 
 
 def test_the_prompt_can_stay_out_of_the_unconditional_branch(model: Any) -> None:

@@ -11,7 +11,9 @@ from diffusers import ControlNetModel
 from figura.models.diffusion import networks, single_file
 from figura.models.diffusion.checkpoint import load_file, save_module
 from figura.models.hands import checkpoint, sampling
-from figura.models.hands.networks import hand_unet
+from figura.models.hands.networks import DRAWINGS, MEDIAPIPE, OPENPOSE, hand_unet
+from figura.people.skeleton_mediapipe import draw_mediapipe_hand
+from figura.people.skeleton_openpose import draw_openpose
 from figura.tests.models.diffusion import full_size as makers
 from figura.tests.nodes import hands_helpers as helpers
 
@@ -108,6 +110,26 @@ def test_public_files_stand_in_for_both_stages(files: dict[str, Path], tokenizer
     expected = single_file.read_weights(files["control"])
     for network in (model.generator.controlnet, model.body.controlnet):
         assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+
+
+def test_a_public_hand_controlnet_sees_hands_as_it_was_taught_them(
+    files: dict[str, Path], tokenizer: Path
+) -> None:
+    """controlnet_hands_sd15 learnt MediaPipe's drawing; what is trained here has its own."""
+    joints = torch.rand(1, 21, 3) * 300 + 100
+    given = files["plain"], files["control"], files["control"], tokenizer
+    seen = {
+        drawing: sampling.condition_image(checkpoint.load_hands(*given, **named).generator, joints)
+        for drawing, named in (("", {}), *((name, {"drawing": name}) for name in DRAWINGS))
+    }
+    assert torch.equal(seen[""], seen[MEDIAPIPE])
+    assert torch.equal(seen[MEDIAPIPE], draw_mediapipe_hand(joints, 512, 512))
+    alone = torch.stack([torch.zeros_like(joints), joints], dim=1)
+    assert torch.equal(seen[OPENPOSE], draw_openpose(torch.zeros(1, 18, 3), 512, 512, alone))
+    trained = checkpoint.load_hands(files["plain"], files["hands"], files["body"], tokenizer).generator
+    assert torch.equal(sampling.condition_image(trained, joints), sampling.skeleton_image(joints, 512))
+    with pytest.raises(ValueError, match="hand_drawing is 'photo'; it is one of mediapipe, openpose"):
+        checkpoint.load_hands(*given, drawing="photo")
 
 
 def test_trained_files_of_full_size_load_and_run(files: dict[str, Path], tokenizer: Path) -> None:

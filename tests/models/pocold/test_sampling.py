@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from figura.models.diffusion.guidance import cumulative
+from figura.models.diffusion.networks import image_posterior
 from figura.models.diffusion.schedulers import PNDM, scheduler_of, timesteps_of
 from figura.models.pocold import sampling
 from figura.models.pocold.attention import CrossAttention, Factors
@@ -95,10 +96,50 @@ class TestGuidance:
         assert decaying.at(100) == (3.0, 2.0)
         assert Weights(5.0, 4.0).at(1) == (5.0, 4.0)
 
+    @pytest.mark.parametrize(("t", "weight"), [(999, 4.995), (500, 2.5), (100, 2.0)])
+    def test_the_weight_of_a_pose_alone_decays_to_two_as_in_the_released_code(self, model, t, weight):
+        """There max(w t / 1000, 2); with a source the least weight is given, and the script gives 3."""
+        labels, time = latent_labels(TARGET, (4, 4)), torch.tensor(t)
+        latents = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            found = Branches(model, labels, None, Weights(5.0, 5.0, decay=True))(latents, time)
+            none, posed = (model.networks(latents, time, each, None) for each in (None, labels))
+        torch.testing.assert_close(found, none + weight * (posed - none), atol=1e-4, rtol=1e-4)
+
 
 class TestGenerate:
     def test_pose_alone_calls_no_attention(self, model):
         assert called(model, CrossAttention, lambda: generate(model, TARGET, steps=2)) == 0
+
+    @pytest.mark.parametrize(
+        ("procedure", "sampled"), [("released", True), ("paper", True), ("figura", False)]
+    )
+    def test_released_runs_draw_the_latents_of_pictures_from_their_posterior(
+        self, model, monkeypatch, procedure, sampled
+    ):
+        """The released pipeline takes latent_dist.sample() * 0.18215 of source and reference."""
+        seen, kept_of = [], sampling.keep_outside
+
+        def watched(kept, known, *rest):
+            seen.append(known)
+            return kept_of(kept, known, *rest)
+
+        monkeypatch.setattr(sampling, "keep_outside", watched)
+        watch = model.networks.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        kept = Kept(REFERENCE, torch.ones(2, 1, SIZE, SIZE))
+        for seed in (5, [5, 9]):
+            generate(model, TARGET, SOURCE, kept=kept, steps=1, seed=seed, procedure=procedure)
+        watch.remove()
+        first, second = (dict(zip(("source", "reference"), seen[part])) for part in (slice(2), slice(2, 4)))
+        for name, picture in (("source", SOURCE), ("reference", REFERENCE)):
+            posterior = image_posterior(model.vae, picture)
+            scale = model.vae.config.scaling_factor
+            away = (first[name] / scale - posterior.mode()) / posterior.std
+            assert bool(away.abs().max() > 1e-3) is sampled
+            if sampled:
+                assert away.mean().abs() < 0.5 and 0.6 < away.std() < 1.4
+            assert torch.equal(first[name][0], second[name][0]), "each by its own seed"
+            assert torch.equal(first[name][1], second[name][1]) is not sampled
 
     def test_the_source_is_encoded_once(self, model):
         count = called(model, type(model.networks.encoder), lambda: generate(model, TARGET, SOURCE, steps=3))
@@ -189,7 +230,7 @@ class TestProcedures:
         (model, _), ends = full_size(), []
         monkeypatch.setattr(model, "decode", lambda latents: ends.append(latents) or latents)
         generate(model, TARGET, SOURCE, weights=Weights(1.0, 1.0), steps=3, seed=5)
-        labels, maps = latent_labels(TARGET, (4, 4)), sampling.source_maps(model, SOURCE)
+        labels, maps = latent_labels(TARGET, (4, 4)), sampling.source_maps(model, SOURCE, [5, 6])
         latents = sampling.draw_noise([5, 6], (4, 4, 4))
         for t in theirs.timesteps:
             latents = theirs.step(model.networks(latents, t, labels, maps), t, latents).prev_sample
