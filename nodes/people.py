@@ -289,7 +289,13 @@ def _prompts(
 
 
 def warn_of_shape(node: str, points: str, width: int, height: int) -> None:
-    """Say so when the points were set on a picture of another shape: they are stretched with it."""
+    """Say so when the points were set on a picture of another shape: they are stretched with it.
+
+    Args:
+        node: its name, for the log.
+        points: the points text.
+        width, height: of the picture in pixels.
+    """
     said = read_points_text(points)
     if said.width and said.height and abs(said.width * height / (said.height * width) - 1) > SAME_SHAPE:
         log.warning(
