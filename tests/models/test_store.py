@@ -39,6 +39,11 @@ def test_all_that_is_shipped_stays_below_forty_four_mebibytes():
     assert sum(path.stat().st_size for path in store.MINI_DIR.parent.rglob("*.safetensors")) < 44 * 2**20
 
 
+def test_the_networks_of_perception_have_five_megabytes_together() -> None:
+    names = ("pose_detector", "hand_detector", "sam", "densepose", "complete_pose")
+    assert sum((store.MINI_DIR / f"{name}.safetensors").stat().st_size for name in names) <= 5_000_000
+
+
 def test_mini_comes_first_and_files_follow_by_name(tmp_path):
     (tmp_path / "b").mkdir()
     save_file({"x": torch.zeros(1)}, tmp_path / "b" / "Z.safetensors")
