@@ -256,16 +256,7 @@ class PoCoLDModel(nn.Module):
         return encode_image(self.vae, self._for_vae(images)).float()
 
     def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
-        """`encode`, but a sample of the posterior in place of its mean; row i depends on seeds[i] alone.
-
-        Args:
-            images: (B,3,H,W) in 0..1.
-            seeds: one for each picture.
-            salt: another number draws other samples of the same seeds.
-
-        Returns:
-            (B,C,h,w), float32 on the model's device.
-        """
+        """`encode`, but a sample of the posterior in place of its mean; see `sampled_latents`."""
         moments = image_posterior(self.vae, self._for_vae(images)).parameters
         return sampled_latents(self.vae, moments, seeds, salt)
 
