@@ -13,8 +13,9 @@ from ..host import get_host
 from ..models import store
 from ..models.diffusion.schedulers import DDIM
 from ..models.phac.checkpoint import apply_change, is_change, load_mini_phac, load_phac
+from ..models.phac.invisible import invisible_images
 from ..models.phac.networks import PHACModel
-from ..models.phac.pipeline import complete_images, invisible_images
+from ..models.phac.pipeline import complete_images
 from ..models.phac.plans import CoarseModel
 from ..people.crops import CropPlan
 from ..people.prompts import PointPrompt
@@ -53,7 +54,7 @@ from .tensors import b1hw_to_mask, bchw_to_image, broadcast_batches, repeat_batc
 
 logger = logging.getLogger(__name__)
 
-MASK_NET_FILE = "invisible_mask.safetensors"
+MASK_NET_FILE, AMODAL_NET_FILE = "invisible_mask.safetensors", "amodal_mask.safetensors"
 AUTOMATIC_DILATION = -1
 
 
@@ -108,11 +109,13 @@ class FiguraLoadPHAC:
             tell_unused(model, text_and_vae=text_and_vae, vae=vae)
             return (load_mini_with(prompt_network),)
         checkpoint, parts = find_stack(model, text_and_vae)
+        mini = host.find_model("phac", store.MINI)
         loaded = load_phac(
             checkpoint,
             find_prompt_network(prompt_network),
-            host.find_model("phac", store.MINI) / MASK_NET_FILE,
+            mini / MASK_NET_FILE,
             host.clip_tokenizer(),
+            amodal_net=mini / AMODAL_NET_FILE,
             parts=parts,
             operations=host.operations(),
             **stack_options(vae),

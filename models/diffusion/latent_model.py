@@ -69,7 +69,7 @@ def mini_networks(folder: str | Path, unet: Any, size: int = MINI_SIZE) -> Laten
     return LatentNetworks(vae, unet, text, size)
 
 
-BY_THEMSELVES = ("vae", "text", "mask_net")
+BY_THEMSELVES = ("vae", "text", "mask_net", "amodal_net")
 """Networks that work while none of the others does; the others draw together."""
 
 

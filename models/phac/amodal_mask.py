@@ -22,9 +22,12 @@ from torch.nn import functional as F
 from ...people.boxes import Box
 from ...people.crops import CropPlan, box_to_crop, crop, plan_crop, points_to_crop
 from ...people.keypoints import BODY_18, LIMBS
+from ...people.prompt_kinds import FULL_BOX, ROI_BOX
+from ...people.prompts import PointPrompt
 from ..diffusion.checkpoint import built, config_from_metadata, load_file
 from ..diffusion.sampling import draw_noise
-from .networks import ConvBlock, UpBlock
+from .networks import NOT_SAID, ConvBlock, UpBlock
+from .plans import box_mask
 
 FILE_KIND = "amodal_mask"
 GRID = 96
@@ -35,6 +38,8 @@ whole person, or so many of the joints, it does not."""
 REACH, FARTHEST = 0.6, 1.5
 """Of a latent's standard deviation, what a variety of 1 stands for, and the most of it: farther out there are
 few examples, and masks swell. Our choice."""
+SURE = 6.0
+"""The logit, below zero, of pixels that the network's crop leaves out or a box excludes. Our choice."""
 SPOT_CELLS, LIMB_CELLS = 1.5, 1.5
 """How wide joints and limbs are drawn: the deviation of their Gaussians."""
 CHANNELS = 1 + 1 + JOINTS + 1 + 1 + 1
@@ -210,21 +215,57 @@ def complete_mask(
     noise = draw_noise(list(seeds), (net.config.latents,), device)
     latents = variety * REACH * noise.clamp(-FARTHEST, FARTHEST)
     logits = net(features.expand(len(latents), -1, -1, -1), latents).float().cpu()
-    masks = torch.stack([_uncropped(each, plan) for each in logits])
+    masks = torch.stack([(_uncropped(each, plan) > 0).float() for each in logits])
     return torch.maximum(masks, visible_mask[None, None])
 
 
+@torch.no_grad()
+def hidden_guess(net: AmodalMaskNet, visible_masks: Tensor, prompts: Sequence[PointPrompt]) -> Tensor:
+    """What silhouettes say of the hidden parts, from the middle of the plausible ones.
+
+    Args:
+        net: the network.
+        visible_masks: (B,1,H,W) in 0..1.
+        prompts: one for each, in pixels of the masks; joints and boxes that its kind shows count, and a box
+            of the hidden part has it inside.
+
+    Returns:
+        Probability (B,1,H,W) that a pixel is person but hidden; 0 on the visible mask, NOT_SAID everywhere
+        where nothing is known of a person.
+    """
+    size = (visible_masks.shape[-2], visible_masks.shape[-1])
+    seen = (visible_masks >= 0.5).float().cpu()
+    joints = [torch.from_numpy(prompt.joints).float() * float(prompt.has_joints) for prompt in prompts]
+    boxes = [prompt.shown_boxes.get(FULL_BOX) for prompt in prompts]
+    guesses = torch.full_like(seen, NOT_SAID)
+    plans = {
+        row: plan_known(size, mask[0], joints[row], boxes[row])
+        for row, mask in enumerate(seen)
+        if bool(mask.any()) or bool((joints[row][:, 2] > 0).any()) or boxes[row] is not None
+    }
+    if plans:
+        known = [known_in_crop(seen[row, 0], joints[row], boxes[row], plan) for row, plan in plans.items()]
+        features = torch.cat([draw_known(each) for each in known]).to(next(net.parameters()))
+        logits = net(features, features.new_zeros(len(features), net.config.latents)).float().cpu()
+        for each, (row, plan) in zip(logits, plans.items(), strict=True):
+            region = prompts[row].shown_boxes.get(ROI_BOX)
+            inside = box_mask(region, *size)[0] > 0
+            guesses[row] = torch.where(inside, _uncropped(each, plan).clamp(-SURE, SURE), -SURE).sigmoid()
+            guesses[row][seen[row] > 0] = 0.0
+    return guesses
+
+
 def _uncropped(logits: Tensor, plan: CropPlan) -> Tensor:
-    """Logits (1,G,G) of a crop as a mask (1,H,W) of the picture; nothing outside the crop."""
+    """Logits (1,G,G) of a crop as those of the picture (1,H,W); nobody is outside the crop."""
     box = plan.box
     size = (int(box.height), int(box.width))
     resized = F.interpolate(logits[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
-    mask = torch.zeros(1, plan.source_height, plan.source_width)
+    whole = torch.full((1, plan.source_height, plan.source_width), -SURE)
     inner = box.clip(plan.source_height, plan.source_width)
     x0, y0, x1, y1 = (int(value) for value in inner)
     left, top = int(box.x0), int(box.y0)
-    mask[:, y0:y1, x0:x1] = (resized[:, y0 - top : y1 - top, x0 - left : x1 - left] > 0).float()
-    return mask
+    whole[:, y0:y1, x0:x1] = resized[:, y0 - top : y1 - top, x0 - left : x1 - left]
+    return whole
 
 
 def load_amodal_mask(path: str | Path, operations: Any = nn) -> AmodalMaskNet:

@@ -25,6 +25,7 @@ from ..diffusion.networks import MINI_SIZE, load_unet
 from ..diffusion.sharing import shared_stack
 from ..pix2gestalt.networks import Pix2Gestalt
 from ..sentences import trained_weights, typed, where_typed
+from .amodal_mask import AmodalMaskNet, load_amodal_mask
 from .networks import Inpainter, InvisibleMaskUNet, PHACModel
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,10 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
             f"{trained_weights()}"
         )
     networks = mini_networks(folder, load_unet(folder / "inpaint.safetensors"))
-    mask_net = load_mask_net(folder / "invisible_mask.safetensors", operations)
-    model = PHACModel(networks, {}, mask_net, name="mini PHAC")
+    mask_net, amodal_net = load_mask_nets(
+        folder / "invisible_mask.safetensors", folder / "amodal_mask.safetensors", operations
+    )
+    model = PHACModel(networks, {}, mask_net, name="mini PHAC", amodal_net=amodal_net)
     for path in changes:
         apply_change(model, path)
     return model.eval()
@@ -73,10 +76,23 @@ def load_mini_refiner(folder: str | Path) -> Inpainter:
 def load_mask_net(path: str | Path, operations: Any = torch.nn) -> InvisibleMaskUNet:
     """U_iv from a file of the kind "invisible_mask", in eval mode; works with pictures of any size."""
     tensors, meta = load_file(path, file_kind="invisible_mask")
-    names = ("base", "levels", "size", "prompt", "widths")
+    names = ("base", "levels", "size", "prompt", "widths", "guess")
     known = {name: meta["config"][name] for name in names if name in meta["config"]}
     network = built(lambda: InvisibleMaskUNet(**known, operations=operations), tensors, str(path))
     return network.eval()
+
+
+def load_mask_nets(
+    mask_net: str | Path, amodal_net: str | Path | None, operations: Any = torch.nn
+) -> tuple[InvisibleMaskUNet, AmodalMaskNet | None]:
+    """U_iv, and the network of Amodal Mask if U_iv sees its guess, in eval mode; errors name the file.
+
+    Without a file for it the guess is withheld.
+    """
+    network = load_mask_net(mask_net, operations)
+    if amodal_net is None or not network.sees_guess:
+        return network, None
+    return network, load_amodal_mask(amodal_net, operations)
 
 
 def load_phac(
@@ -85,6 +101,7 @@ def load_phac(
     mask_net: str | Path,
     tokenizer: str | Path,
     *,
+    amodal_net: str | Path | None = None,
     parts: str | Path | None = None,
     vae: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
@@ -100,11 +117,12 @@ def load_phac(
             none.
         mask_net: the file of U_iv.
         tokenizer: folder with CLIP's vocab.json and merges.txt.
+        amodal_net: the file of Amodal Mask, for a U_iv that sees its guess.
         parts: where autoencoder and text encoder are when `checkpoint` is a U-Net alone.
         vae: a file with another autoencoder.
         dtype: of the networks.
         wide: of networks that float16 is too narrow for.
-        operations: the layers U_iv is built of, torch.nn or the host's.
+        operations: the layers that these two are built of, torch.nn or the host's.
 
     Raises:
         FileNotFoundError, ValueError: naming the file, what it holds and what is wanted.
@@ -115,15 +133,16 @@ def load_phac(
         logger.warning("%s is pix2gestalt: CC BY-NC 4.0, not for commercial use", name)
         if prompt_network is not None:
             logger.warning("%s reads no prompt picture: %s is not used", name, Path(prompt_network).name)
-        return Pix2Gestalt(stack.networks, load_mask_net(mask_net, operations), name).eval()
+        masks, silhouettes = load_mask_nets(mask_net, amodal_net, operations)
+        return Pix2Gestalt(stack.networks, masks, name, silhouettes).eval()
     if stack.family != SD15:
         raise ValueError(
             f"{checkpoint} is {stack.family}; PHAC's coarse stage needs an SD1.5 inpainting checkpoint"
         )
     if prompt_network is None:
         raise ValueError(NO_PROMPT_NETWORK)
-    masks = load_mask_net(mask_net, operations)
-    model = PHACModel(stack.networks, {}, masks, name=name, binary_mask=True)
+    masks, silhouettes = load_mask_nets(mask_net, amodal_net, operations)
+    model = PHACModel(stack.networks, {}, masks, name=name, binary_mask=True, amodal_net=silhouettes)
     if is_change(prompt_network):
         apply_change(model, prompt_network, dtype)
     else:

@@ -14,6 +14,8 @@ from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import hide, latent_mask, with_mask
 
 INPUT_CHANNELS, PROMPT_CHANNELS = 7, 3
+NOT_SAID = 0.5
+"""What stands for a guess of silhouettes that is withheld."""
 NORM_GROUPS = 8
 CUTOUT_SUFFIX = ", on a white background"
 
@@ -46,7 +48,8 @@ class UpBlock(nn.Module):
 
 
 class InvisibleMaskUNet(nn.Module):
-    """U_iv: (I_ic, I_cc, M_v), with `prompt` I_p as well -> logits of the invisible mask M_iv.
+    """U_iv: (I_ic, I_cc, M_v), with `prompt` I_p as well, with `guess` what silhouettes say -> logits of the
+    invisible mask M_iv.
 
     The paper says "lightweight U-Net" and gives no widths. base 32 with 5 levels has 7.8 M parameters, which
     fits the stated 30 minutes of training on one RTX 3090; mini has five levels of its own widths, 0.7 M.
@@ -58,6 +61,7 @@ class InvisibleMaskUNet(nn.Module):
         network itself is convolutional and takes any size.
     prompt: whether it sees the prompt picture I_p. The paper's does not (our choice for mini, whose coarse
         pictures keep to the joints less closely than they are given).
+    guess: whether it sees what Amodal Mask makes of the visible mask and the prompt (our choice, too).
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class InvisibleMaskUNet(nn.Module):
         size: int = 256,
         prompt: bool = False,
         widths: Sequence[int] | None = None,
+        guess: bool = False,
         operations: Any = nn,
     ) -> None:
         super().__init__()
@@ -81,9 +86,11 @@ class InvisibleMaskUNet(nn.Module):
         self.config: dict[str, Any] = {"base": widths[0], "levels": len(widths), "size": size}
         if prompt:
             self.config["prompt"] = True
+        if guess:
+            self.config["guess"] = True
         if widths != [widths[0] * 2**level for level in range(len(widths))]:
             self.config["widths"] = widths
-        channels = INPUT_CHANNELS + (PROMPT_CHANNELS if prompt else 0)
+        channels = INPUT_CHANNELS + (PROMPT_CHANNELS if prompt else 0) + guess
         self.stem = ConvBlock(channels, widths[0], operations)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.down = nn.ModuleList(ConvBlock(thin, wide, operations) for thin, wide in pairs)
@@ -95,8 +102,18 @@ class InvisibleMaskUNet(nn.Module):
         """Whether it takes the prompt picture."""
         return bool(self.config.get("prompt"))
 
+    @property
+    def sees_guess(self) -> bool:
+        """Whether it takes what silhouettes say."""
+        return bool(self.config.get("guess"))
+
     def forward(
-        self, occluded: Tensor, coarse: Tensor, visible_mask: Tensor, prompt_image: Tensor | None = None
+        self,
+        occluded: Tensor,
+        coarse: Tensor,
+        visible_mask: Tensor,
+        prompt_image: Tensor | None = None,
+        guess: Tensor | None = None,
     ) -> Tensor:
         """Logits (B,1,H,W) of the invisible mask, that is of the amodal person without the visible part.
 
@@ -106,11 +123,15 @@ class InvisibleMaskUNet(nn.Module):
             visible_mask: M_v, (B,1,H,W) float 0..1.
             prompt_image: I_p, (B,3,H,W) float 0..1, for a network that sees it; None, like a black one,
                 withholds the prompt.
+            guess: probability (B,1,H,W) of the invisible mask by `amodal_mask.hidden_guess`, for a network
+                that sees it; None withholds it.
         """
         height, width = occluded.shape[-2:]
         inputs = [occluded, coarse, visible_mask]
         if self.sees_prompt:
             inputs.append(torch.zeros_like(occluded) if prompt_image is None else prompt_image)
+        if self.sees_guess:
+            inputs.append(torch.full_like(visible_mask, NOT_SAID) if guess is None else guess)
         x = self._padded(torch.cat(inputs, dim=1) * 2.0 - 1.0)
         skips = [self.stem(x)]
         for block in self.down:
@@ -164,11 +185,14 @@ class Inpainter(LatentModel):
 class PHACModel(Inpainter):
     """All networks of PHAC: the coarse stage eps_cig with its ControlNets Phi_CN, and U_iv.
 
-    controlnets: one ControlNetModel per prompt kind ("pose", ...). mask_net: U_iv.
+    controlnets: one ControlNetModel per prompt kind ("pose", ...). mask_net: U_iv. amodal_net: that of Amodal
+    Mask, whose guess U_iv sees; None where it sees none.
     text_suffix: is put behind every text; it says that the person is to be alone on a plain background.
     attention: for the kinds that were trained here, their own cross-attention of the U-Net; a kind without is
     sampled with the backbone's. The U-Net itself always stays the backbone.
     """
+
+    amodal_net: Any
 
     def __init__(
         self,
@@ -178,11 +202,12 @@ class PHACModel(Inpainter):
         text_suffix: str = CUTOUT_SUFFIX,
         name: str = "mini",
         binary_mask: bool = False,
+        amodal_net: nn.Module | None = None,
     ) -> None:
         super().__init__(networks, name, binary_mask=binary_mask)
         self.controlnets = nn.ModuleDict(controlnets)
         self.attention = nn.ModuleDict()
-        self.mask_net = mask_net
+        self.mask_net, self.amodal_net = mask_net, amodal_net
         self.text_suffix = text_suffix
 
     def controlnet(self, kind: str) -> Any:

@@ -125,6 +125,7 @@ def predict_invisible(
     coarse: Tensor,
     visible_mask: Tensor,
     prompt_image: Tensor | None = None,
+    guess: Tensor | None = None,
 ) -> Tensor:
     """U_iv(I_ic, I_cc, M_v) for pictures of any size; the network's own size is that of the shorter side.
 
@@ -134,6 +135,7 @@ def predict_invisible(
         coarse: I_cc, (B,3,H,W) in 0..1.
         visible_mask: M_v, (B,1,H,W).
         prompt_image: I_p, (B,3,h,w) in 0..1 of any size, for a network that sees it; None withholds it.
+        guess: what silhouettes say, (B,1,h,w) in 0..1 of any size, likewise.
 
     Returns:
         Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself.
@@ -141,8 +143,8 @@ def predict_invisible(
     height, width = occluded.shape[-2:]
     size = working_size(network, occluded)
     parameter = next(network.parameters())
-    shown = [occluded, coarse, visible_mask] + ([] if prompt_image is None else [prompt_image])
-    inputs = [_resized(x.to(parameter), size) for x in shown]
+    shown = (occluded, coarse, visible_mask, prompt_image, guess)
+    inputs = [None if x is None else _resized(x.to(parameter), size) for x in shown]
     probability = _resized(network(*inputs).float().sigmoid(), (height, width))
     return torch.where(visible_mask.to(probability) > 0.5, torch.zeros_like(probability), probability)
 

@@ -15,14 +15,22 @@ class Pix2Gestalt(LatentModel):
 
     Input channels of its U-Net are [z_t, latents of the occluded picture, latents of the visible mask drawn
     as a picture], the latter two unscaled. In the place of a text encoder it has CLIP's image encoder.
-    mask_net: PHAC's U_iv, which finds what was invisible.
+    mask_net: PHAC's U_iv, which finds what was invisible. amodal_net: that of Amodal Mask, whose guess U_iv
+    sees; None where it sees none.
     """
 
     mask_net: Any
+    amodal_net: Any
 
-    def __init__(self, networks: LatentNetworks, mask_net: nn.Module, name: str = "pix2gestalt") -> None:
+    def __init__(
+        self,
+        networks: LatentNetworks,
+        mask_net: nn.Module,
+        name: str = "pix2gestalt",
+        amodal_net: nn.Module | None = None,
+    ) -> None:
         super().__init__(networks, name)
-        self.mask_net = mask_net
+        self.mask_net, self.amodal_net = mask_net, amodal_net
 
     def condition(self, images: Tensor, visible_mask: Tensor) -> Tensor:
         """The extra input channels (B,2C,h,w) of pictures (B,3,S,S) and masks (B,1,S,S), both in 0..1."""

@@ -12,6 +12,8 @@ from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
 from figura.models.perception.pose import FILE_KIND as POSE
 from figura.models.perception.pose import PoseDetector
+from figura.models.phac.amodal_mask import FILE_KIND as AMODAL
+from figura.models.phac.amodal_mask import AmodalMaskNet
 from figura.training.data.pairs import build_pairs, open_pairs
 from figura.training.data.people import HELD_OUT_SEED, build_people, open_split
 from figura.training.recipes.controlled import ControlledUNet
@@ -51,7 +53,7 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Map
     text = TextEncoder(WordTokenizer.from_captions(open_split(toy_data).train.captions))
     change, config = ControlledUNet(inpaint).change("inpaint")
     phac_config = {"prompt": "pose", **config}
-    detector = PoseDetector()
+    detector, silhouettes = PoseDetector(), AmodalMaskNet()
     contents = {
         "vae": ("vae", vae.state_dict(), networks.plain_config(vae)),
         "text": ("text", text.state_dict(), text.config()),
@@ -59,6 +61,7 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Map
         "inpaint": ("unet", inpaint.state_dict(), networks.plain_config(inpaint)),
         "phac": ("phac", change, phac_config),
         "pose_detector": (POSE, detector.state_dict(), config_to_metadata(detector.config)),
+        "amodal_mask": (AMODAL, silhouettes.state_dict(), config_to_metadata(silhouettes.config)),
     }
     return {
         # An autoencoder is stored in int8 rows, as its recipe does it.

@@ -1,4 +1,4 @@
-"""Prompt pictures to train on, as imprecise as a user's points and boxes are."""
+"""Prompts and their pictures to train on, as imprecise as a user's points and boxes are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numpy as np
 import torch
 
 from ...people.boxes import Box
-from ...people.prompt_kinds import FULL_BOX, PROMPT_KINDS, ROI_BOX
+from ...people.prompt_kinds import FULL_BOX, POSE, PROMPT_KINDS, ROI_BOX
 from ...people.prompts import PointPrompt, draw_prompt
-from ...people.skeleton import draw_skeleton
 from .people import PeopleDataset, rows
 
 BLANK_PROMPT = 0.15
@@ -35,17 +34,17 @@ def prompt_images(
     if not PROMPT_KINDS[kind].boxes:
         return pose_prompt_images(joints, people.size, generator)
     amodal, visible = (people.images(name, indices) for name in ("amodal_mask", "visible_mask"))
-    return box_prompt_images(kind, joints, amodal, visible, generator)
+    return draw_prompt(box_prompts(kind, joints, amodal, visible, generator), people.size, people.size)
 
 
-def box_prompt_images(
+def box_prompts(
     kind: str,
     joints: torch.Tensor,
     amodal_masks: torch.Tensor,
     visible_masks: torch.Tensor,
     generator: torch.Generator,
-) -> torch.Tensor:
-    """Prompts (B,3,S,S) of a kind with a box, as imprecise as a user's; some are blank.
+) -> list[PointPrompt]:
+    """B prompts of a kind with a box, as imprecise as a user's; some are blank.
 
     Args:
         kind: of the table `PROMPT_KINDS`.
@@ -59,18 +58,22 @@ def box_prompt_images(
         name: user_boxes(name, amodal_masks, visible_masks, generator) for name in PROMPT_KINDS[kind].boxes
     }
     blank = (torch.rand(len(joints), generator=generator) < BLANK_PROMPT).tolist()
-    prompts = [
+    return [
         _prompt(kind, joints[row], {name: each[row] for name, each in boxes.items()}, size, empty)
         for row, empty in enumerate(blank)
     ]
-    return draw_prompt(prompts, size, size)
+
+
+def pose_prompts(joints: torch.Tensor, size: int, generator: torch.Generator) -> list[PointPrompt]:
+    """B prompts of joints (B,18,3), as imprecise as a user's points; some joints lack, some all."""
+    joints = user_joints(joints, generator)
+    joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
+    return [_prompt(POSE, each, {}, size, False) for each in joints]
 
 
 def pose_prompt_images(joints: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    """Skeletons (B,3,S,S) of joints (B,18,3), as imprecise as a user's points; some joints lack, some all."""
-    joints = user_joints(joints, generator)
-    joints[..., 2] *= torch.rand(len(joints), 1, generator=generator) >= BLANK_PROMPT
-    return draw_skeleton(joints, size, size)
+    """Skeletons (B,3,S,S) of `pose_prompts`."""
+    return draw_prompt(pose_prompts(joints, size, generator), size, size)
 
 
 def user_joints(joints: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ...models.phac.checkpoint import load_mini_phac
 from ...models.phac.ground import split_ground
+from ...models.phac.invisible import invisible_images
 from ...models.phac.networks import PHACModel
-from ...models.phac.pipeline import complete_images, invisible_images
+from ...models.phac.pipeline import complete_images
 from ...people.synthetic import SyntheticPeople, render_people
 from ..data.masks import blobs, dilate_square
 from ..reports.sheets import Row

@@ -24,8 +24,9 @@ from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, l
 from ...models.perception.sam import visible_mask
 from ...models.perception.sam_networks import load_sam
 from ...models.phac.checkpoint import load_mini_phac, load_mini_refiner
+from ...models.phac.invisible import invisible_images
 from ...models.phac.networks import Inpainter, PHACModel
-from ...models.phac.pipeline import complete_images, invisible_images, refine_images
+from ...models.phac.pipeline import complete_images, refine_images
 from ...models.phac.sampling import Refined
 from ...models.sentences import typed
 from ...people.prompts import PointPrompt, draw_prompt
@@ -37,7 +38,6 @@ from .loop import BATCH, Method, Metrics, OnDone, PerPerson, in_batches
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
-
 
 SIZE = 128
 JITTER_PX = 1.0

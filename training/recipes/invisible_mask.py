@@ -2,9 +2,9 @@
 
 L = BCE + 0.5 Dice; the target is the amodal person and not its visible part, nor what the given mask takes
 for visible. Each step draws one of the N coarse outputs of every picture at random (methods 1.2). Our choice
-beyond the paper: it sees the prompt picture too, of any kind, blank or with few joints; a share of coarse
-pictures shows the person as it is, grounds are of all kinds, and visible masks have a segmenter's faults, so
-that U_iv serves other people's generators and masks.
+beyond the paper: it sees the prompt picture too, of any kind, blank or with few joints, and what Amodal Mask
+makes of that prompt and the given mask; a share of coarse pictures shows the person as it is, grounds are of
+all kinds, and visible masks have a segmenter's faults, so that U_iv serves any generator and any segmenter.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...models.phac.amodal_mask import AmodalMaskNet, hidden_guess, load_amodal_mask
 from ...models.phac.ground import split_ground
 from ...models.phac.losses import bce_dice_loss
-from ...models.phac.networks import InvisibleMaskUNet
+from ...models.phac.networks import NOT_SAID, InvisibleMaskUNet
 from ...models.phac.sampling import exact_invisible_mask, predict_invisible
-from ...people.prompt_kinds import PROMPT_KINDS
-from ...people.skeleton import draw_skeleton
+from ...people.prompt_kinds import POSE, PROMPT_KINDS
+from ...people.prompts import PointPrompt, draw_prompt, nobody
 from ..data.augmentation import ViewRange, jitter_colours, move_joints, random_views
 from ..data.backgrounds import Backgrounds, open_backgrounds
 from ..data.coarse_outputs import NEEDS, CoarseOutputs, open_outputs
 from ..data.grounds import on_grounds
 from ..data.masks import as_segmented, disturbed
 from ..data.people import rows, sample_indices
-from ..data.prompt_images import box_prompt_images, pose_prompt_images
+from ..data.prompt_images import box_prompts, pose_prompts
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
@@ -42,7 +43,9 @@ FEW_JOINTS, WITHHELD = 0.25, 0.1
 """Share of prompts of which any number of joints may lack; share that say nothing, beside the blank ones of
 `prompt_images`.
 """
-SEEN = ("occluded", "coarse", "visible", "prompt")
+NO_GUESS = 0.1
+"""Share of pictures of which silhouettes say nothing."""
+SEEN = ("occluded", "coarse", "visible", "prompt", "guess")
 HIDDEN_PART = 0.02
 WHITE = 1.0
 
@@ -51,7 +54,7 @@ class InvisibleMaskRecipe(BaseRecipe):
     """Learn which pixels of the person are hidden."""
 
     name = "invisible_mask"
-    needs = NEEDS
+    needs = (*NEEDS, "amodal_mask")
     plan = TrainingPlan(
         steps=4000, batch_size=16, learning_rate=2e-3, mixed_precision="bf16", weight_decay=0.01
     )
@@ -59,20 +62,24 @@ class InvisibleMaskRecipe(BaseRecipe):
     def __init__(self) -> None:
         self.size = 128
         self.photographs: Backgrounds | None = None
+        self.amodal_net: AmodalMaskNet | None = None
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """The coarse outputs of the model in `init`, made by `figura train coarse_outputs`; photographs."""
         self.photographs = open_backgrounds(data_root)
+        self.amodal_net = load_amodal_mask(init["amodal_mask"])
         data = open_outputs(data_root, init)
         self.size = data.train.people.size
         return data
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
-        """A fresh mask network of 0.7 M parameters, which sees the prompt picture."""
-        return InvisibleMaskUNet(size=self.size, prompt=True, widths=WIDTHS)
+        """A fresh mask network of 0.7 M parameters, which sees prompt picture and guess."""
+        return InvisibleMaskUNet(size=self.size, prompt=True, widths=WIDTHS, guess=True)
 
     def batch(self, data: CoarseOutputs, step: int, seed: int, batch_size: int) -> Batch:
-        """I_ic, I_cc, I_p and the target, moved and mirrored alike; M_v as imprecise as a segmenter's."""
+        """I_ic, I_cc, I_p and the target, moved and mirrored alike; M_v as imprecise as a segmenter's, and
+        what silhouettes say of it.
+        """
         generator = random_generator(seed, step, 17)
         indices = sample_indices(len(data), step, seed, batch_size)
         draws = torch.randint(data.images.shape[1], (batch_size,), generator=generator).numpy()
@@ -86,13 +93,24 @@ class InvisibleMaskRecipe(BaseRecipe):
         amodal = torch.maximum((moved["amodal"] > 0.5).float(), visible)
         seen = as_segmented(visible, generator, SEGMENTER_REACH_PX, SPILL_PX)
         joints = move_joints(views, rows(data.people.joints, data.first + indices))
+        prompts = random_prompts(joints, amodal, visible, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            guess = hidden_guess(self.silhouettes(), seen, prompts)
+        silent = torch.rand(batch_size, 1, 1, 1, generator=generator) < NO_GUESS
         return {
             "occluded": jitter_colours(moved["occluded"].clamp(0, 1), generator),
             "coarse": moved["coarse"].clamp(0, 1),
             "visible": seen,
-            "prompt": random_prompts(joints, amodal, visible, generator),
+            "prompt": draw_prompt(prompts, self.size, self.size),
+            "guess": torch.where(silent, NOT_SAID, guess),
             "target": (amodal - visible) * (1 - seen),
         }
+
+    def silhouettes(self) -> AmodalMaskNet:
+        """The network of Amodal Mask."""
+        if self.amodal_net is None:
+            raise ValueError("recipe invisible_mask must prepare its data before batches are drawn")
+        return self.amodal_net
 
     def _coarse(
         self,
@@ -115,9 +133,10 @@ class InvisibleMaskRecipe(BaseRecipe):
         return bce_dice_loss(logits, batch["target"]), {"iou": mask_iou(logits > 0, batch["target"]).mean()}
 
     def sample(self, module: torch.nn.Module, batch: Batch) -> torch.Tensor:
-        """I_ic, I_cc, I_p, M_v, the target and the probabilities."""
+        """I_ic, I_cc, I_p, M_v, what silhouettes say, the target and the probabilities."""
         made = module(*(batch[name] for name in SEEN)).sigmoid()
-        masks = [mask.expand(-1, 3, -1, -1) for mask in (batch["visible"], batch["target"], made)]
+        masks = [batch["visible"], batch["guess"], batch["target"], made]
+        masks = [mask.expand(-1, 3, -1, -1) for mask in masks]
         return image_grid([batch["occluded"], batch["coarse"], batch["prompt"], *masks])
 
     def evaluate(self, module: Any, held_out: CoarseOutputs) -> dict[str, float]:
@@ -134,11 +153,13 @@ class InvisibleMaskRecipe(BaseRecipe):
                 if hidden.mean() < HIDDEN_PART:
                     continue
                 occluded, coarse, given = (x.to(device) for x in (values["occluded"], values["coarse"], seen))
-                joints = rows(held_out.people.joints, np.array([held_out.first + index]))
-                prompt = draw_skeleton(joints, self.size, self.size).to(device)
-                for name, shown in zip(overlaps, (prompt, None), strict=True):
-                    mask = exact_invisible_mask(predict_invisible(module, occluded, coarse, given, shown))
-                    overlaps[name].append(float(mask_iou(mask.cpu(), hidden)))
+                joints = rows(held_out.people.joints, np.array([held_out.first + index])).numpy()[0]
+                pose = PointPrompt(POSE, self.size, self.size, joints, np.zeros(len(joints), bool))
+                for name, prompt in zip(overlaps, (pose, nobody(self.size, self.size)), strict=True):
+                    shown = draw_prompt([prompt], self.size, self.size).to(device)
+                    guess = hidden_guess(self.silhouettes(), seen, [prompt]).to(device)
+                    found = predict_invisible(module, occluded, coarse, given, shown, guess)
+                    overlaps[name].append(float(mask_iou(exact_invisible_mask(found).cpu(), hidden)))
         means = {name: float(np.mean(each)) if each else 0.0 for name, each in overlaps.items()}
         return {**means, "evaluated": float(len(overlaps["invisible_iou"]))}
 
@@ -152,8 +173,8 @@ def random_prompts(
     amodal_masks: torch.Tensor,
     visible_masks: torch.Tensor,
     generator: torch.Generator,
-) -> torch.Tensor:
-    """Prompt pictures (B,3,S,S) of all kinds, as imprecise as users' are; some are blank.
+) -> list[PointPrompt]:
+    """B prompts of all kinds, as imprecise as users' are; some are blank.
 
     Args:
         joints: (B,18,3) px.
@@ -163,19 +184,22 @@ def random_prompts(
     few = torch.rand(len(joints), 1, generator=generator) < FEW_JOINTS
     kept = torch.rand(joints.shape[:2], generator=generator) < torch.rand(len(joints), 1, generator=generator)
     joints = torch.cat([joints[..., :2], (joints[..., 2] * (kept | ~few))[..., None]], dim=2)
-    said = torch.rand(len(joints), 1, 1, 1, generator=generator) >= WITHHELD
+    said = torch.rand(len(joints), generator=generator) >= WITHHELD
     shares = torch.tensor(KIND_SHARES)
     chosen = torch.multinomial(shares, len(joints), replacement=True, generator=generator)
     size = amodal_masks.shape[-1]
-    prompts = torch.zeros(len(joints), 3, size, size)
+    prompts = [nobody(size, size)] * len(joints)
     for number, kind in enumerate(PROMPT_KINDS.values()):
         where = torch.nonzero(chosen == number)[:, 0]
-        if len(where) and kind.boxes:
+        if kind.boxes:
             amodal, visible = amodal_masks[where], visible_masks[where]
-            prompts[where] = box_prompt_images(kind.name, joints[where], amodal, visible, generator)
-        elif len(where):
-            prompts[where] = pose_prompt_images(joints[where], size, generator)
-    return prompts * said
+            drawn = box_prompts(kind.name, joints[where], amodal, visible, generator)
+        else:
+            drawn = pose_prompts(joints[where], size, generator)
+        for row, prompt in zip(where.tolist(), drawn, strict=True):
+            if said[row]:
+                prompts[row] = prompt
+    return prompts
 
 
 def stage_inputs(data: CoarseOutputs, indices: np.ndarray, draws: np.ndarray) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from ...models.diffusion.checkpoint import config_to_metadata
+from ...models.diffusion.networks import decode_latents, encode_image, load_vae
 from ...models.perception.pose import (
     CONFIDENCE,
     FILE_KIND,
@@ -23,12 +24,16 @@ from ...people.skeleton import draw_skeleton
 from ..data.people import PeopleDataset, rows, sample_indices
 from ..data.perception import SOURCES, PerceptionData, draw_people
 from ..run.progress import image_grid
-from ..run.recipe import Batch, Export, random_generator
+from ..run.recipe import Batch, Export, Split, random_generator
 from .perception import PerceptionRecipe
 
 STRIDE = 4
+DECODED = 0.125
+"""Share of the pictures that are shown as the autoencoder leaves them, as all that the methods draw is."""
 PARTS_WEIGHT = 4.0
-AS_RENDERED = 0.4
+SHARES = (0.25, 0.15, 0.45, 0.15)
+"""Of SOURCES: most often complete people among things that hid them, as the methods' results show them."""
+AS_RENDERED = 0.5
 """Share of the pictures that are shown as they were rendered: in such the detector judges the methods."""
 ONLY_FRAMED = 0.3
 """Share of the others that are frames of what was rendered and no more."""
@@ -62,6 +67,12 @@ class PoseRecipe(PerceptionRecipe):
     """Pictures of every kind that `draw_people` makes; joints that cannot be seen have empty heatmaps."""
 
     name = "pose_detector"
+    needs = ("vae",)
+
+    def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
+        """Open people and photographs; the autoencoder is mini's."""
+        self.vae = load_vae(init["vae"])
+        return super().prepare(data_root, init)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh detector."""
@@ -71,11 +82,22 @@ class PoseRecipe(PerceptionRecipe):
         """images (B,3,S,S), joints (B,18,3), present (B,18) 0/1, labels (B,S/4,S/4)."""
         indices = sample_indices(len(data.people), step, seed, batch_size)
         generator = random_generator(seed, step, 11)
-        drawn = draw_people(data, indices, generator, only_framed=ONLY_FRAMED, as_rendered=AS_RENDERED)
+        drawn = draw_people(
+            data, indices, generator, shares=SHARES, only_framed=ONLY_FRAMED, as_rendered=AS_RENDERED
+        )
+        decoded = round(DECODED * batch_size) if data.augment else 0
+        if decoded:
+            drawn.images[:decoded] = self.decoded(drawn.images[:decoded])
         return {
             "images": drawn.images, "joints": drawn.joints, "present": drawn.present,
             "labels": drawn.labels[:, 0, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long(),
         }  # fmt: skip
+
+    @torch.no_grad()
+    def decoded(self, images: torch.Tensor) -> torch.Tensor:
+        """Pictures (B,3,S,S) in 0..1 through the autoencoder and back."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return decode_latents(self.vae, encode_image(self.vae, images)).float()
 
     def loss(
         self, module: torch.nn.Module, batch: Batch, generator: torch.Generator
@@ -100,14 +122,20 @@ class PoseRecipe(PerceptionRecipe):
         return image_grid([images, draw_skeleton(found, size, size), draw_skeleton(truth, size, size)])
 
     def evaluate(self, module: Any, held_out: PerceptionData) -> dict[str, float]:
-        """Mean joint error as a fraction of the side, recall and false alarms, by kind of picture."""
+        """Mean joint error as a fraction of the side, recall and false alarms, by kind of picture; "decoded":
+        complete people as the autoencoder leaves them.
+        """
         people, net = held_out.people, module.detector()
         everyone = np.arange(len(people))
         scores = {}
-        for source in SOURCES:
+        for source in (*SOURCES, "decoded"):
             joints, present = joints_of(people, everyone, source)
-            parts = [everyone[start : start + 64] for start in range(0, len(everyone), 64)]
-            found = torch.cat([detect_joints(net, people.images(source, part)).cpu() for part in parts])
+            found = torch.cat(
+                [
+                    detect_joints(net, self.shown(people, everyone[start : start + 64], source)).cpu()
+                    for start in range(0, len(everyone), 64)
+                ]
+            )
             error = (found[..., :2] - joints[..., :2]).norm(dim=2) / people.size
             there = present > 0
             scores[f"joint_err.{source}"] = float(error[there].mean())
@@ -117,6 +145,12 @@ class PoseRecipe(PerceptionRecipe):
                 hidden = (joints[..., 2] > 0) & ~there
                 scores["false_alarm.occluded"] = float((found[..., 2][hidden] >= CONFIDENCE).float().mean())
         return scores
+
+    def shown(self, people: PeopleDataset, indices: np.ndarray, source: str) -> torch.Tensor:
+        """Pictures (B,3,S,S) of one kind."""
+        if source == "decoded":
+            return self.decoded(people.images("complete", indices))
+        return people.images(source, indices)
 
     def export(self, module: Any, held_out: PerceptionData) -> Export:
         """The detector with its configuration."""

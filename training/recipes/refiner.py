@@ -25,8 +25,9 @@ from ...models.diffusion.sampling import (
 )
 from ...models.diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from ...models.diffusion.text import load_text_encoder
+from ...models.phac.amodal_mask import AmodalMaskNet, hidden_guess
 from ...models.phac.base_picture import joined_person
-from ...models.phac.checkpoint import load_mask_net
+from ...models.phac.checkpoint import load_mask_nets
 from ...models.phac.networks import InvisibleMaskUNet
 from ...models.phac.sampling import (
     completed_part,
@@ -35,11 +36,12 @@ from ...models.phac.sampling import (
 )
 from ...people.boxes import Box
 from ...people.crops import CropPlan, crop_all, plan_crop
+from ...people.prompts import draw_prompt
 from ..data.augmentation import ViewRange, random_views
 from ..data.coarse_outputs import CoarseOutputs, open_outputs
 from ..data.masks import disturbed
 from ..data.people import rows, sample_indices
-from ..data.prompt_images import pose_prompt_images
+from ..data.prompt_images import pose_prompts
 from ..run.progress import image_grid
 from ..run.recipe import BF16_COPY, Batch, Split, TrainingPlan, random_generator
 from .invisible_mask import SEGMENTER_REACH_PX, stage_inputs
@@ -61,7 +63,7 @@ class RefinerRecipe(LatentRecipe):
     """Learn to make a pasted, coarsely drawn part fit the picture."""
 
     name = "refiner"
-    needs = ("vae", "text", "inpaint", "phac", "invisible_mask")
+    needs = ("vae", "text", "inpaint", "phac", "invisible_mask", "amodal_mask")
     empty_text = 0.15
     file_kind = "refiner"
     plan = TrainingPlan(steps=8_000, batch_size=16, learning_rate=3e-4, mixed_precision=BF16_COPY)
@@ -69,12 +71,13 @@ class RefinerRecipe(LatentRecipe):
     def __init__(self) -> None:
         super().__init__()
         self.mask_net: InvisibleMaskUNet | None = None
+        self.amodal_net: AmodalMaskNet | None = None
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
         """The coarse outputs of the model in `init`, made by `figura train coarse_outputs`."""
         self.vae = load_vae(init["vae"]).to(memory_format=torch.channels_last)
         self.text = load_text_encoder(init["text"])
-        self.mask_net = load_mask_net(init["invisible_mask"])
+        self.mask_net, self.amodal_net = load_mask_nets(init["invisible_mask"], init["amodal_mask"])
         return open_outputs(data_root, init)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
@@ -112,11 +115,12 @@ class RefinerRecipe(LatentRecipe):
         if self.mask_net is None:
             raise ValueError("recipe refiner must prepare its data before batches are drawn")
         joints = rows(data.people.joints, data.first + indices)
-        prompts = pose_prompt_images(joints, data.people.size, generator)
+        size = data.people.size
+        prompts = pose_prompts(joints, size, generator)
+        guess = None if self.amodal_net is None else hidden_guess(self.amodal_net, visible, prompts)
+        pictures = (values["occluded"], values["coarse"], visible, draw_prompt(prompts, size, size), guess)
         with torch.autocast("cpu", torch.bfloat16):
-            probability = predict_invisible(
-                self.mask_net, values["occluded"], values["coarse"], visible, prompts
-            )
+            probability = predict_invisible(self.mask_net, *pictures)
         exact = exact_invisible_mask(probability.float())
         complete = data.people.images("complete", data.first + indices)
         return joined(values["occluded"], values["coarse"], complete, visible, exact, generator)

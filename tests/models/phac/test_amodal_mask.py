@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
@@ -13,11 +14,14 @@ from figura.models.phac.amodal_mask import (
     Known,
     complete_mask,
     draw_known,
+    hidden_guess,
     known_in_crop,
     load_amodal_mask,
     plan_known,
 )
+from figura.models.phac.networks import NOT_SAID
 from figura.people.boxes import Box
+from figura.people.prompts import PointPrompt
 
 NOBODY = torch.zeros(18, 3)
 
@@ -146,3 +150,42 @@ def test_the_middle_does_not_depend_on_the_seed_and_variety_widens() -> None:
     middle, small, wide = (complete_mask(net, visible, NOBODY, None, range(6), v) for v in (0.0, 0.2, 1.0))
     assert bool((middle == middle[:1]).all())
     assert (small - middle).abs().sum() < (wide - middle).abs().sum()
+
+
+def pose(body: torch.Tensor, kind: str = "pose", **boxes: Box) -> PointPrompt:
+    return PointPrompt(kind, 128, 128, body.numpy(), np.zeros(18, bool), **boxes)
+
+
+def test_the_guess_is_the_middle_mask_without_what_is_seen() -> None:
+    torch.manual_seed(0)
+    net = AmodalMaskNet().eval()
+    body, box = joints(nose=(60, 20), left_ankle=(70, 110)), Box(30, 10, 90, 120)
+    visible = torch.zeros(1, 1, 128, 128)
+    visible[..., 10:50, 40:80] = 1
+    guess = hidden_guess(net, visible, [pose(body, "pose_full_box", full_box=box)])
+    whole = complete_mask(net, visible[0, 0], body, box)
+    assert torch.equal(guess > 0.5, (whole > 0.5) & (visible < 0.5))
+    assert 0 <= guess.min() and guess.max() <= 1 and guess[visible > 0].max() == 0
+
+
+def test_a_guess_reads_what_the_kind_of_prompt_shows_and_no_more() -> None:
+    torch.manual_seed(0)
+    net, box = AmodalMaskNet().eval(), Box(30, 50, 90, 120)
+    body = joints(nose=(60, 20), left_ankle=(70, 110))
+    visible = torch.zeros(4, 1, 128, 128)
+    visible[:3, :, 10:50, 40:80] = 1
+    said = [
+        pose(body, "roi_box", roi_box=box),
+        pose(NOBODY, "roi_box", roi_box=box),
+        pose(body),
+        pose(NOBODY),
+    ]
+    guesses = hidden_guess(net, visible, said)
+    assert torch.equal(guesses[0], guesses[1]) and not torch.equal(guesses[0], guesses[2])
+    outside = torch.ones(128, 128, dtype=torch.bool)
+    outside[50:120, 30:90] = False
+    assert guesses[0, 0][outside].max() < 0.01  # the hidden part lies in its box
+    assert (guesses[3] == NOT_SAID).all()  # nobody is seen, and nothing is said
+    for row in range(4):
+        alone = hidden_guess(net, visible[row : row + 1], said[row : row + 1])
+        torch.testing.assert_close(alone[0], guesses[row], atol=1e-5, rtol=0)

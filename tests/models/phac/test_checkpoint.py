@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import load_file, save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, load_file, save_module
 from figura.models.phac import checkpoint
+from figura.models.phac.amodal_mask import AmodalMaskNet
 from figura.models.phac.networks import InvisibleMaskUNet, PHACModel
 from figura.tests.nodes import phac_helpers as helpers
 
@@ -108,14 +109,31 @@ def test_a_missing_family_says_how_to_get_it(tmp_path: Path) -> None:
         checkpoint.load_mini_phac(tmp_path)
 
 
-def test_a_mask_network_comes_back_with_its_own_widths_and_prompt(tmp_path: Path) -> None:
+def test_a_mask_network_comes_back_with_its_own_widths_prompt_and_guess(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = InvisibleMaskUNet(widths=(16, 16, 24), size=32, prompt=True).eval()
+    network = InvisibleMaskUNet(widths=(16, 16, 24), size=32, prompt=True, guess=True).eval()
     path = save_module(tmp_path / "m.safetensors", "invisible_mask", network.state_dict(), network.config)
     loaded = checkpoint.load_mask_net(path)
     assert loaded.config == network.config
     for name, value in loaded.state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+def test_the_network_of_silhouettes_comes_with_a_mask_network_that_sees_its_guess(tmp_path: Path) -> None:
+    silhouettes = AmodalMaskNet()
+    beside = save_module(
+        tmp_path / "a.safetensors", "amodal_mask", silhouettes.state_dict(),
+        config_to_metadata(silhouettes.config),
+    )  # fmt: skip
+    for guess in (True, False):
+        network = InvisibleMaskUNet(widths=(8, 16), size=32, guess=guess)
+        file = save_module(tmp_path / "m.safetensors", "invisible_mask", network.state_dict(), network.config)
+        assert (checkpoint.load_mask_nets(file, beside)[1] is not None) == guess
+        assert checkpoint.load_mask_nets(file, None)[1] is None
+    network = InvisibleMaskUNet(widths=(8, 16), size=32, guess=True)
+    file = save_module(tmp_path / "m.safetensors", "invisible_mask", network.state_dict(), network.config)
+    with pytest.raises(FileNotFoundError, match=r"missing\.safetensors"):
+        checkpoint.load_mask_nets(file, tmp_path / "missing.safetensors")
 
 
 def test_a_file_of_another_kind_is_named(folder: Path) -> None:

@@ -56,6 +56,17 @@ def test_a_network_that_sees_prompts_takes_ten_and_withholds_one_that_is_not_giv
     assert torch.equal(black, none) and not torch.allclose(given, none, atol=1e-4)
 
 
+def test_a_guess_that_is_withheld_says_half_of_every_pixel() -> None:
+    torch.manual_seed(0)
+    network = InvisibleMaskUNet(base=8, levels=2, prompt=True, guess=True).eval()
+    assert network.stem.conv1.in_channels == 11
+    pictures = [torch.rand(1, channels, 16, 16) for channels in (3, 3, 1, 3)]
+    half = torch.full((1, 1, 16, 16), 0.5)
+    assert torch.equal(network(*pictures), network(*pictures, half))
+    assert not torch.equal(network(*pictures), network(*pictures, 1 - half * 0))
+    assert network.config["guess"] and "guess" not in InvisibleMaskUNet(base=8, levels=2).config
+
+
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (17, 23), (4, 4), (1, 1), (16, 40)])
 def test_logits_have_the_size_of_the_picture(height: int, width: int) -> None:
     with torch.no_grad():

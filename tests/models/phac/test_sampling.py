@@ -207,7 +207,9 @@ def test_the_mask_network_sees_the_shorter_side_at_its_own_size(
     model: Any, size: tuple[int, int], seen: tuple[int, int]
 ) -> None:
     shapes: list[tuple[int, ...]] = []
-    hook = model.mask_net.register_forward_pre_hook(lambda _, given: shapes.extend(x.shape for x in given))
+    hook = model.mask_net.register_forward_pre_hook(
+        lambda _, given: shapes.extend(x.shape for x in given if x is not None)
+    )
     image = torch.rand(1, 3, *size)
     phac.predict_invisible(model.mask_net, image, image, torch.zeros(1, 1, *size))
     hook.remove()

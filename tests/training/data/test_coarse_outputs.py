@@ -10,6 +10,7 @@ import pytest
 import torch
 from figura.models.diffusion.checkpoint import read_metadata
 from figura.models.phac.checkpoint import load_mask_net
+from figura.people.prompts import draw_prompt
 from figura.training.data import coarse_outputs
 from figura.training.data.coarse_outputs import CoarseOutputs, Sampling, build_part, model_name, open_outputs
 from figura.training.recipes import load_recipe
@@ -81,7 +82,7 @@ def test_the_mask_network_learns_and_loads(
     out = tmp_path / "invisible_mask.safetensors"
     assert train(load_recipe("invisible_mask"), drawn_data, toy_weights, out, tmp_path, plan) is not None
     network = load_mask_net(out)
-    assert network.config["size"] == 64 and network.sees_prompt
+    assert network.config["size"] == 64 and network.sees_prompt and network.sees_guess
     assert network.config["widths"] == list(WIDTHS)
     assert sum(p.numel() for p in network.parameters()) < 0.75e6
     scores = read_metadata(out)["scores"]
@@ -101,8 +102,9 @@ def test_the_mask_network_learns_from_prompts_of_all_kinds_and_from_none() -> No
     joints = torch.cat([8 + 48 * torch.rand(300, 18, 2), torch.ones(300, 18, 1)], dim=2)
     amodal, visible = torch.zeros(2, 300, 1, 64, 64)
     amodal[..., 8:56, 16:48], visible[..., 8:30, 16:48] = 1, 1
-    images = random_prompts(joints, amodal, visible, random_generator(3))
-    again = random_prompts(joints, amodal, visible, random_generator(3))
+    images, again = (
+        draw_prompt(random_prompts(joints, amodal, visible, random_generator(3)), 64, 64) for _ in range(2)
+    )
     assert torch.equal(images, again) and images.shape == (300, 3, 64, 64)
     blank = images.flatten(1).amax(1) == 0
     coloured = (images.amax(1) - images.amin(1)).flatten(1).amax(1) > 0.5

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from figura.models.diffusion.checkpoint import config_to_metadata, save_module
+from figura.models.diffusion.networks import mini_vae, plain_config
 from figura.models.perception.densepose import DensePoseNet, estimate_labels, load_densepose_net
 from figura.models.perception.pose import FILE_KIND as POSE
 from figura.models.perception.pose import PoseDetector, detect_joints, load_pose_detector
@@ -14,7 +15,7 @@ from figura.models.perception.sam import NEGATIVE, POSITIVE, UNUSED, build_mini_
 from figura.models.perception.sam_networks import load_sam
 from figura.tests.training.toy_runs import losses_on
 from figura.training.data.people import HELD_OUT_SEED, build_people
-from figura.training.data.perception import Drawn, PerceptionData
+from figura.training.data.perception import SOURCES, Drawn, PerceptionData
 from figura.training.recipes import load_recipe
 from figura.training.recipes.pose_detector import joints_of
 from figura.training.recipes.sam import (
@@ -42,14 +43,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def init(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("init") / "pose_detector.safetensors"
-    net = PoseDetector()
-    return {"pose_detector": save_module(path, POSE, net.state_dict(), config_to_metadata(net.config))}
+    folder, net, vae = tmp_path_factory.mktemp("init"), PoseDetector(), mini_vae()
+    detector = folder / "pose_detector.safetensors"
+    return {
+        "pose_detector": save_module(detector, POSE, net.state_dict(), config_to_metadata(net.config)),
+        "vae": save_module(folder / "vae.safetensors", "vae", vae.state_dict(), plain_config(vae)),
+    }
 
 
 @pytest.fixture(scope="module")
-def pose_split(root: Path) -> Split:
-    return load_recipe("pose_detector").prepare(root, {})
+def pose_split(root: Path, init: dict[str, Path]) -> Split:
+    return load_recipe("pose_detector").prepare(root, init)
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +62,9 @@ def sam_split(root: Path) -> Split:
 
 
 @pytest.mark.parametrize("name", ["pose_detector", "sam", "densepose"])
-def test_batches_depend_on_step_and_seed_only(name: str, root: Path) -> None:
+def test_batches_depend_on_step_and_seed_only(name: str, root: Path, init: dict[str, Path]) -> None:
     recipe = load_recipe(name)
-    data = recipe.prepare(root, {}).train
+    data = recipe.prepare(root, init).train
     first, same, other = (recipe.batch(data, step, 1, 4) for step in (5, 5, 6))
     assert all(torch.equal(first[key], same[key]) for key in first)
     assert not torch.equal(first["images"], other["images"])
@@ -76,10 +80,23 @@ def test_covered_joints_do_not_count_in_occluded_pictures(pose_split: Split) -> 
 
 def test_held_out_pictures_are_not_changed(pose_split: Split) -> None:
     batch = load_recipe("pose_detector").batch(pose_split.held_out, 0, 0, 4)
-    stored = {name: pose_split.held_out.people.images(name, np.arange(4)) for name in ("occluded", "cutout")}
+    people = pose_split.held_out.people
+    stored = torch.cat([people.images(name, np.arange(len(people))) for name in SOURCES])
     assert isinstance(pose_split.held_out, PerceptionData) and not pose_split.held_out.augment
-    assert all(0 <= image.min() and image.max() <= 1 for image in batch["images"])
-    assert batch["images"].shape == stored["occluded"].shape
+    assert all((stored == image).flatten(1).all(1).any() for image in batch["images"])
+
+
+def test_some_pictures_are_shown_to_the_detector_as_the_autoencoder_leaves_them(
+    root: Path, init: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe("pose_detector")
+    data = recipe.prepare(root, init).train
+    batch = recipe.batch(data, 3, 0, 16)
+    monkeypatch.setattr(recipe, "decoded", lambda images: images)
+    plain = recipe.batch(data, 3, 0, 16)
+    changed = (batch["images"] != plain["images"]).flatten(1).any(1)
+    assert changed.tolist() == [True] * 2 + [False] * 14
+    assert all(torch.equal(batch[name], plain[name]) for name in ("joints", "present", "labels"))
 
 
 def test_points_lie_where_their_labels_say(sam_split: Split) -> None:
@@ -147,12 +164,14 @@ def test_iou_of_boolean_masks() -> None:
     assert intersection_over_union(truth & False, truth & False).item() == 1
 
 
-def test_pose_training_runs_exports_and_loads(root: Path, tmp_path: Path) -> None:
+def test_pose_training_runs_exports_and_loads(root: Path, init: dict[str, Path], tmp_path: Path) -> None:
     recipe = load_recipe("pose_detector")
     plan = replace(recipe.plan, steps=2, minutes=None, batch_size=2, mixed_precision="no")
     out = tmp_path / "pose_detector.safetensors"
-    scores = train(recipe, root, {}, out, tmp_path / "work", plan)
-    assert scores is not None and {"joint_err.complete", "false_alarm.occluded"} <= set(scores)
+    scores = train(recipe, root, init, out, tmp_path / "work", plan)
+    assert scores is not None and {"joint_err.complete", "joint_err.decoded", "false_alarm.occluded"} <= set(
+        scores
+    )
     assert detect_joints(load_pose_detector(out), torch.rand(1, 3, 128, 128)).shape == (1, 18, 3)
 
 

@@ -22,7 +22,7 @@ COUNT = 8
 @pytest.fixture(scope="module")
 def files(toy_data: Path, toy_weights: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict:
     torch.manual_seed(0)
-    network = InvisibleMaskUNet(base=8, levels=3, size=64, prompt=True)
+    network = InvisibleMaskUNet(base=8, levels=3, size=64, prompt=True, guess=True)
     network.head.bias.data.fill_(0.2)
     path = tmp_path_factory.mktemp("mask") / "invisible_mask.safetensors"
     save_module(path, "invisible_mask", network.state_dict(), network.config)
@@ -60,10 +60,12 @@ def test_its_masks_are_made_as_the_nodes_make_them_from_the_prompt(
 ) -> None:
     task, data = prepared
     shown: list[torch.Tensor] = []
+    guesses: list[torch.Tensor] = []
     forward = task.mask_net.forward
 
     def watched(*pictures: torch.Tensor) -> torch.Tensor:
         shown.append(pictures[3])
+        guesses.append(pictures[4])
         return forward(*pictures)
 
     monkeypatch.setattr(task.mask_net, "forward", watched)
@@ -71,6 +73,8 @@ def test_its_masks_are_made_as_the_nodes_make_them_from_the_prompt(
         task.batch(data.train, step, 0, COUNT)
     prompts = torch.cat(shown)
     assert prompts.shape[1:] == (3, 64, 64) and prompts.flatten(1).amax(1).mean() > 0.5
+    said = torch.cat(guesses)
+    assert said.shape == (len(prompts), 1, 64, 64) and said.flatten(1).std(1).min() > 0
 
 
 def test_everybody_may_have_coarse_outputs(prepared: tuple[RefinerRecipe, Split]) -> None:
