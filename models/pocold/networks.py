@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +24,7 @@ from ..diffusion.networks import (
     image_posterior,
     sampled_latents,
 )
+from ..diffusion.placement import coded
 from .attention import PAPER, RELEASED, CrossAttention, Observe, PoseConstrainedAttention, VanillaAttention
 
 if TYPE_CHECKING:
@@ -253,16 +255,18 @@ class PoCoLDModel(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Pictures (B,3,H,W) in 0..1 -> scaled latents (B,C,h,w), float32 on the model's device."""
-        return encode_image(self.vae, self._for_vae(images)).float()
+        return coded(self.vae, self._for_vae(images), partial(encode_image, self.vae)).float()
 
     def sample_latents(self, images: Tensor, seeds: Sequence[int], salt: int = 0) -> Tensor:
         """`encode`, but a sample of the posterior in place of its mean; see `sampled_latents`."""
-        moments = image_posterior(self.vae, self._for_vae(images)).parameters
+        moments = coded(
+            self.vae, self._for_vae(images), lambda some: image_posterior(self.vae, some).parameters
+        )
         return sampled_latents(self.vae, moments, seeds, salt)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) -> pictures (B,3,H,W) in 0..1, float32."""
-        return decode_latents(self.vae, self._for_vae(latents)).float()
+        return coded(self.vae, self._for_vae(latents), partial(decode_latents, self.vae)).float()
 
     def _for_vae(self, values: Tensor) -> Tensor:
         return values.to(self.device, next(self.vae.parameters()).dtype)

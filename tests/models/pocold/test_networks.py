@@ -14,6 +14,7 @@ from figura.models.pocold.networks import (
     PoCoLDNetworks,
     released_config,
 )
+from figura.tests.models.diffusion import full_size
 from figura.tests.models.pocold import tiny
 
 
@@ -122,3 +123,29 @@ def test_an_autoencoder_of_other_latents_is_refused():
 def test_unknown_attention_is_refused():
     with pytest.raises(ValueError, match="attention is 'dense'"):
         PoCoLDNetworks(tiny.tiny_config("dense"))
+
+
+def test_large_pictures_are_coded_one_by_one_and_in_tiles_when_memory_runs_out(monkeypatch) -> None:
+    torch.manual_seed(0)
+    model = PoCoLDModel(full_size.vae(), PoCoLDNetworks(PoCoLDConfig(latent_channels=4))).eval()
+    pictures = torch.rand(2, 3, 512, 512)
+    encode, decode, seen = type(model.vae).encode, type(model.vae).decode, []
+
+    def short_of_memory(work):
+        def worked(vae, values):
+            seen.append((len(values), vae.use_tiling))
+            if not vae.use_tiling:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return work(vae, values)
+
+        return worked
+
+    with torch.no_grad():
+        latents = model.encode(pictures)
+        whole = model.decode(latents), model.sample_latents(pictures, [1, 2])
+        monkeypatch.setattr(type(model.vae), "encode", short_of_memory(encode))
+        monkeypatch.setattr(type(model.vae), "decode", short_of_memory(decode))
+        tiled = model.decode(latents), model.sample_latents(pictures, [1, 2])
+    assert seen == [(1, False), (1, True)] * 4
+    for one, other in zip(whole, tiled, strict=True):
+        assert one.shape == other.shape and (one - other).abs().mean() < 0.5 * one.std()
