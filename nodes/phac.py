@@ -237,8 +237,9 @@ class FiguraInvisibleMask:
                     "FIGURA_PROMPT",
                     {
                         "tooltip": "The prompt that the coarse picture was made by. Mini's network sees its "
-                        "joints and boxes, and it looks round the visible part and all of them. If the model "
-                        "has no ControlNet for its box, the mask stays inside the box."
+                        "joints and boxes, and what Amodal Mask makes of them, and it looks round the "
+                        "visible part and all of them. If the model has no ControlNet for its box, the mask "
+                        "stays inside the box."
                     },
                 ),
                 "crop": COARSE_CROP_INPUT,

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from figura.models.diffusion import networks
-from figura.models.diffusion.checkpoint import save_module
+from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
+from figura.models.phac.amodal_mask import FILE_KIND, AmodalMaskNet
 from figura.models.phac.networks import InvisibleMaskUNet
 
 
@@ -17,7 +18,7 @@ def write_mini_family(folder: Path) -> Path:
     torch.manual_seed(0)
     vae, unet = networks.mini_vae(), networks.mini_inpaint_unet()
     text = TextEncoder(WordTokenizer.from_captions(["a person in a red shirt"]))
-    mask_net = InvisibleMaskUNet(base=8, levels=4, size=128)
+    mask_net, amodal_net = InvisibleMaskUNet(base=8, levels=4, size=128, guess=True), AmodalMaskNet()
     save_module(folder / "vae.safetensors", "vae", vae.state_dict(), networks.plain_config(vae))
     save_module(folder / "inpaint.safetensors", "unet", unet.state_dict(), networks.plain_config(unet))
     save_module(folder / "refiner.safetensors", "refiner", unet.state_dict(), networks.plain_config(unet))
@@ -25,6 +26,10 @@ def write_mini_family(folder: Path) -> Path:
     save_module(
         folder / "invisible_mask.safetensors", "invisible_mask", mask_net.state_dict(), mask_net.config
     )
+    save_module(
+        folder / "amodal_mask.safetensors", FILE_KIND, amodal_net.state_dict(),
+        config_to_metadata(amodal_net.config),
+    )  # fmt: skip
     write_change(folder / "phac_pose.safetensors", unet)
     return folder
 
