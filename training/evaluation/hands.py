@@ -30,7 +30,7 @@ from ...models.hands.networks import HandGenerator, HandsModel
 from ...models.hands.pipeline import DrawnHands, draw_hands, outpaint_images
 from ...models.hands.sampling import generate_hands, pasted, skeleton_image
 from ...models.perception.hand_pose import detect_hands, joint_boxes, load_hand_detector
-from ...models.perception.pose import CONFIDENCE, PoseDetector, detect_joints, load_pose_detector
+from ...models.perception.pose import PoseDetector, detect_joints, load_pose_detector
 from ...people.hands import LEFT, hands_of
 from ...people.keypoints import Person, Pose
 from ...people.skeleton import draw_skeleton
@@ -40,6 +40,7 @@ from ...people.synthetic.closeups import SKIN_NAMES, SyntheticHands, render_hand
 from ..reports.sheets import Row
 from . import metrics
 from .loop import Method, Metrics, PerPerson, in_batches
+from .reposing import joint_errors
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +209,7 @@ def _measure_people(family: Family, batch: Batch, measured: PerPerson) -> None:
         named = "two_stage" if name == SEQUENTIAL else name
         measured.add(f"hand_joint_err.{named}", _hand_errors(family, batch, images))
         found = find_bodies(family.body_detector, images)
-        measured.add(f"body_joint_err.{named}", body_error(found, people.joints, images.shape[-1]))
+        measured.add(f"body_joint_err.{named}", joint_errors(found, people.joints, images.shape[-1]))
         measured.add(f"seam_err.{name}", seam_energy(images, known))
 
 
@@ -241,13 +242,6 @@ def find_bodies(detector: PoseDetector, images: Tensor) -> Tensor:
     found[..., 0] -= left
     found[..., :2] *= scale
     return found
-
-
-def body_error(found: Tensor, truth: Tensor, side: int) -> Tensor:
-    """Mean distance of the joints (B,18,3) in the picture that were found, over its side, (B,); else NaN."""
-    both = (truth[..., 2] > 0) & (found[..., 2] >= CONFIDENCE)
-    distance = (found[..., :2] - truth[..., :2]).norm(dim=-1) / side
-    return torch.where(both, distance, 0.0).sum(1) / torch.where(both.any(1), both.sum(1), torch.nan)
 
 
 def seam_energy(images: Tensor, known: Tensor) -> Tensor:

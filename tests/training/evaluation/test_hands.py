@@ -57,15 +57,6 @@ def test_hand_error_is_relative_to_the_hand() -> None:
     torch.testing.assert_close(evaluation.hand_error(found, truth, boxes), torch.tensor([0.0, 0.25]))
 
 
-def test_body_error_counts_only_what_was_found() -> None:
-    truth = torch.zeros(2, 18, 3)
-    truth[:, :4, 2] = 1
-    found = truth.clone()
-    found[0, 0, 0], found[0, 1, 2], found[1, :, 2] = 12.8, 0.0, 0.0
-    error = evaluation.body_error(found, truth, 128)
-    assert error[0] == pytest.approx(0.1 / 3) and error[1].isnan()
-
-
 def test_seam_energy_is_what_is_at_the_outline() -> None:
     known = torch.zeros(1, 1, 32, 32)
     known[..., 8:24, 8:24] = 1
