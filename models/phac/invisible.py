@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...people.crops import CropPlan, crop_all, stitch_all
-from ...people.prompts import PointPrompt, draw_prompt, nobody
+from ...people.prompts import PointPrompt, draw_prompt
 from ..diffusion.batches import chunks
 from . import sampling
 from .amodal_mask import hidden_guess
@@ -36,8 +36,8 @@ def invisible_images(
 
     It looks at the crop that stage A was drawn in: round the visible part and all that the prompt says.
     Without a prompt it is round the visible part and the person of the coarse picture. A U_iv that sees
-    prompts is shown it, whatever the coarse stage reads; one that sees what silhouettes say (`hidden_guess`)
-    is shown that.
+    prompts is shown it, whatever the coarse stage reads; one that sees what silhouettes say of it
+    (`hidden_guess`) is shown that. Without a prompt the coarse picture alone says where the person goes on.
 
     Args:
         model: PHAC, or pix2gestalt with U_iv beside it.
@@ -93,10 +93,8 @@ def _invisible_part(
     if prompts is not None and model.mask_net.sees_prompt:
         there = [prompt.cropped(plan) for prompt, plan in zip(prompts, plans, strict=True)]
         shown = draw_prompt(there, *sampling.working_size(model.mask_net, occluded))
-    if model.amodal_net is not None:
-        height, width = pictures[-1].shape[-2:]
-        said = prompts or [nobody(width, height)] * len(plans)
-        guess = crop_all(hidden_guess(model.amodal_net, pictures[-1], said), plans)
+    if prompts is not None and model.amodal_net is not None:
+        guess = crop_all(hidden_guess(model.amodal_net, pictures[-1], prompts), plans)
     probability = sampling.predict_invisible(model.mask_net, occluded, coarse, visible, shown, guess).cpu()
     empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)

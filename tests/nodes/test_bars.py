@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from figura.host import Cancelled
-from figura.models.phac import pipeline
+from figura.models.phac import invisible
 from figura.nodes import NODE_CLASS_MAPPINGS
 from figura.tests.fuzz.good_calls import good_call
 
@@ -16,7 +16,7 @@ NODES = ("FiguraAmodalMask", "FiguraCompletePose", "FiguraInvisibleMask")
 
 @pytest.fixture(autouse=True)
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "chunks", lambda count: [slice(row, row + 1) for row in range(count)])
+    monkeypatch.setattr(invisible, "chunks", lambda count: [slice(row, row + 1) for row in range(count)])
 
 
 def run(node_id: str) -> Any:

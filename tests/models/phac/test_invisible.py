@@ -105,6 +105,7 @@ def test_what_silhouettes_say_lies_in_the_crop_where_the_prompt_does() -> None:
     expected = torch.zeros(64, 64)
     expected[5:35, 20:30], expected[5:15, 20:30] = 1, 0  # what is seen is not hidden
     assert ((guess[0, 0] > 0.5) != (expected > 0.5)).float().mean() < 0.01
+    invisible_images(model, image, image, visible, plans=plans)  # nothing is said
     model.amodal_net = None
     invisible_images(model, image, image, visible, prompts=[prompt, prompt], plans=plans)
     assert len(model.mask_net.guesses) == 1
