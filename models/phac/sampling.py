@@ -150,11 +150,11 @@ def predict_invisible(
     height, width = occluded.shape[-2:]
     size = working_size(network, occluded)
     parameter = next(network.parameters())
-    shown = (occluded, coarse, visible_mask, prompt_image, guess)
-    inputs = [None if x is None else _resized(x.to(parameter), size) for x in shown]
-    logits = network(*inputs).float()
-    if guess is not None:
-        logits = logits + GUESS_COUNTS * inputs[-1].float().logit(LEAST_SURE)
+    shown = [_resized(x.to(parameter), size) for x in (occluded, coarse, visible_mask)]
+    prompt, said = (None if x is None else _resized(x.to(parameter), size) for x in (prompt_image, guess))
+    logits = network(*shown, prompt, said).float()
+    if said is not None:
+        logits = logits + GUESS_COUNTS * said.float().logit(LEAST_SURE)
     probability = _resized(logits.sigmoid(), (height, width))
     return torch.where(visible_mask.to(probability) > 0.5, torch.zeros_like(probability), probability)
 
