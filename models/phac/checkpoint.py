@@ -26,7 +26,7 @@ from ..diffusion.sharing import shared_stack
 from ..pix2gestalt.networks import Pix2Gestalt
 from ..sentences import trained_weights, typed, where_typed
 from .amodal_mask import AmodalMaskNet, load_amodal_mask
-from .networks import Inpainter, InvisibleMaskUNet, PHACModel
+from .networks import GUESS_COUNTS, Inpainter, InvisibleMaskUNet, PHACModel
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def load_mini_phac(folder: str | Path, operations: Any = torch.nn) -> PHACModel:
         folder / "invisible_mask.safetensors", folder / "amodal_mask.safetensors", operations
     )
     model = PHACModel(networks, {}, mask_net, name="mini PHAC", amodal_net=amodal_net)
+    model.guess_counts = GUESS_COUNTS
     for path in changes:
         apply_change(model, path)
     return model.eval()

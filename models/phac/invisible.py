@@ -95,7 +95,8 @@ def _invisible_part(
         shown = draw_prompt(there, *sampling.working_size(model.mask_net, occluded))
     if prompts is not None and model.amodal_net is not None:
         guess = crop_all(hidden_guess(model.amodal_net, pictures[-1], prompts), plans)
-    probability = sampling.predict_invisible(model.mask_net, occluded, coarse, visible, shown, guess).cpu()
+    inputs = (occluded, coarse, visible, shown, guess)
+    probability = sampling.predict_invisible(model.mask_net, *inputs, model.guess_counts).cpu()
     empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
     if dilation_px == 0:

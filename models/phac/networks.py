@@ -14,6 +14,10 @@ from ..diffusion.latent_model import LatentModel, LatentNetworks
 from ..diffusion.networks import hide, latent_mask, with_mask
 
 INPUT_CHANNELS, PROMPT_CHANNELS = 7, 3
+GUESS_COUNTS = 0.5
+"""With mini's coarse pictures what silhouettes say counts that much once more, beside what U_iv made of it:
+U_iv trusts what is drawn more than these deserve. Our choice; found on people of other seeds than those
+reported."""
 NOT_SAID = 0.5
 """What stands for a guess of silhouettes that is withheld."""
 NORM_GROUPS = 8
@@ -186,13 +190,14 @@ class PHACModel(Inpainter):
     """All networks of PHAC: the coarse stage eps_cig with its ControlNets Phi_CN, and U_iv.
 
     controlnets: one ControlNetModel per prompt kind ("pose", ...). mask_net: U_iv. amodal_net: that of Amodal
-    Mask, whose guess U_iv sees; None where it sees none.
+    Mask, whose guess U_iv sees; None where it sees none. guess_counts: see GUESS_COUNTS; 0 for others.
     text_suffix: is put behind every text; it says that the person is to be alone on a plain background.
     attention: for the kinds that were trained here, their own cross-attention of the U-Net; a kind without is
     sampled with the backbone's. The U-Net itself always stays the backbone.
     """
 
     amodal_net: Any
+    guess_counts = 0.0
 
     def __init__(
         self,

@@ -31,13 +31,9 @@ from ..diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from ..diffusion.text import with_suffix
 from .base_picture import compose_base
 from .ground import split_ground
-from .networks import Inpainter, InvisibleMaskUNet, PHACModel
+from .networks import GUESS_COUNTS, Inpainter, InvisibleMaskUNet, PHACModel
 
 WHITE = 1.0
-GUESS_COUNTS = 0.5
-"""What silhouettes say counts that much once more, beside what U_iv made of it: U_iv trusts what is drawn
-more than mini's coarse pictures deserve. Our choice; found on people of other seeds than those reported.
-"""
 LEAST_SURE = 1e-3
 """No guess counts for surer than this, or one minus it."""
 
@@ -132,6 +128,7 @@ def predict_invisible(
     visible_mask: Tensor,
     prompt_image: Tensor | None = None,
     guess: Tensor | None = None,
+    guess_counts: float = GUESS_COUNTS,
 ) -> Tensor:
     """U_iv(I_ic, I_cc, M_v) for pictures of any size; the network's own size is that of the shorter side.
 
@@ -142,10 +139,11 @@ def predict_invisible(
         visible_mask: M_v, (B,1,H,W).
         prompt_image: I_p, (B,3,h,w) in 0..1 of any size, for a network that sees it; None withholds it.
         guess: what silhouettes say, (B,1,h,w) in 0..1 of any size, likewise.
+        guess_counts: how much that counts once more, beside what U_iv makes of it.
 
     Returns:
         Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself. Its logit is U_iv's, with a
-        guess GUESS_COUNTS times that one's more.
+        guess guess_counts times that one's more.
     """
     height, width = occluded.shape[-2:]
     size = working_size(network, occluded)
@@ -154,7 +152,7 @@ def predict_invisible(
     prompt, said = (None if x is None else _resized(x.to(parameter), size) for x in (prompt_image, guess))
     logits = network(*shown, prompt, said).float()
     if said is not None:
-        logits = logits + GUESS_COUNTS * said.float().logit(LEAST_SURE)
+        logits = logits + guess_counts * said.float().logit(LEAST_SURE)
     probability = _resized(logits.sigmoid(), (height, width))
     return torch.where(visible_mask.to(probability) > 0.5, torch.zeros_like(probability), probability)
 

@@ -21,6 +21,7 @@ class Pix2Gestalt(LatentModel):
 
     mask_net: Any
     amodal_net: Any
+    guess_counts = 0.0
 
     def __init__(
         self,

@@ -99,6 +99,7 @@ def test_everything_is_in_eval_mode_and_runs(folder: Path) -> None:
 
 def test_a_change_of_another_backbone_is_refused(folder: Path, tmp_path: Path) -> None:
     model = checkpoint.load_mini_phac(folder)
+    assert model.guess_counts == 0.5  # its coarse pictures deserve less trust than a large model's
     save_module(tmp_path / "p.safetensors", "phac", {"unet.conv_in.weight": torch.ones(3, 3)}, {})
     with pytest.raises(ValueError, match=r"p\.safetensors does not fit .*conv_in\.weight"):
         checkpoint.apply_change(model, tmp_path / "p.safetensors")

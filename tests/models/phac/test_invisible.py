@@ -111,6 +111,20 @@ def test_what_silhouettes_say_lies_in_the_crop_where_the_prompt_does() -> None:
     assert len(model.mask_net.guesses) == 1
 
 
+def test_a_guess_counts_once_more_for_mini_alone() -> None:
+    """The stub finds nothing, by far: only a guess that is added can move it."""
+    model, joints = tiny.tiny_phac(), np.zeros((18, 3), np.float32)
+    prompt = PointPrompt("full_box", 64, 64, joints, np.zeros(18, bool), full_box=Box(10, 10, 50, 50))
+    image, visible = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    visible[..., 10:20, 10:50] = 1
+    model.mask_net, model.amodal_net = Watched(True), Silhouettes()
+    assert model.guess_counts == 0.0
+    for counts, found in ((0.0, False), (10.0, True)):
+        model.guess_counts = counts
+        _, exact = invisible_images(model, image, image, visible, prompts=[prompt])
+        assert bool(exact.any()) == found
+
+
 PHAC_FILES = store.mini_files("phac")
 SOMEBODY = range(10_000_400, 10_000_404)
 
