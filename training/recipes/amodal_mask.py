@@ -20,12 +20,15 @@ from ..data.amodal_masks import draw_silhouettes
 from ..data.people import PeopleDataset, open_split, rows, sample_indices
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
+from ..run.start import start_from
 
 SEEN_WEIGHT = 0.2
 """What a cell of the visible part counts beside the others: it is known."""
 KL_WEIGHT = 8e-3
 """Of a nat, beside the mean over some 9 000 cells: a latent is used where it saves 70 times its cost."""
 POSTERIOR_CHANNELS = (16, 32, 48, 48)
+NARROW = -4.0
+"""Log variance of the posterior that a run with `--from` begins with, about means near 0."""
 SCORED = 256
 
 
@@ -50,6 +53,14 @@ class Posterior(nn.Module):
         x = F.adaptive_avg_pool2d(self.layers(torch.cat([features, truth], dim=1)), 3)
         mean, log_variance = self.head(x.flatten(1)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)
+
+    def narrow(self) -> None:
+        """Begin near the middle of the prior, where a network that has learned already is undisturbed."""
+        latents = self.head.out_features // 2
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias[:latents] = 0.0
+            self.head.bias[latents:] = NARROW
 
 
 class AmodalMaskTraining(nn.Module):
@@ -87,6 +98,11 @@ class AmodalMaskRecipe(BaseRecipe):
     def build(self, init: Mapping[str, Path]) -> nn.Module:
         """Fresh networks."""
         return AmodalMaskTraining(AmodalMaskConfig())
+
+    def begin_with(self, module: Any, path: Path) -> None:
+        """The file's network, and a new posterior, since files leave it out."""
+        start_from(module.net, path)
+        module.posterior.narrow()
 
     def batch(self, data: PeopleDataset, step: int, seed: int, batch_size: int) -> Batch:
         """Known as `known.*`, the amodal masks `target` and the true visible ones `clean`."""

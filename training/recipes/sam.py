@@ -41,7 +41,7 @@ JITTER_PX = 1.2
 BOXED, BOX_ALONE = 4, 0.5
 """One in so many pictures has a box, the first ones of a batch; that share of them has no points."""
 SHARES = (0.8, 0.15, 0.05, 0.0)
-AS_RENDERED, ONLY_FRAMED = 0.35, 0.5
+AS_RENDERED, ONLY_FRAMED = 0.5, 0.5
 """Share of pictures as rendered, and of the others those that are frames of them: what hides a person has a
 sharp outline there, of which blur, noise and pasted shapes teach nothing.
 """
