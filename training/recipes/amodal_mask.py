@@ -28,7 +28,9 @@ KL_WEIGHT = 8e-3
 """Of a nat, beside the mean over some 9 000 cells: a latent is used where it saves 70 times its cost."""
 POSTERIOR_CHANNELS = (16, 32, 48, 48)
 NARROW = -4.0
-"""Log variance of the posterior that a run with `--from` begins with, about means near 0."""
+"""Log variance of the posterior that a run with `--from` begins with, about means near 0. It may stay there,
+and the network may let go of the latents: the log's `nats` tell.
+"""
 SCORED = 256
 
 

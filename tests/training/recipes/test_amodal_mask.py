@@ -68,3 +68,19 @@ def test_what_is_known_is_all_the_network_sees(toy_data: Path) -> None:
     features = draw_known(known_of(batch))
     batch["target"] = 1 - batch["target"]
     assert torch.equal(draw_known(known_of(batch)), features)
+
+
+def test_a_run_that_goes_on_begins_with_what_the_network_says_of_the_middle(
+    toy_data: Path, tmp_path: Path
+) -> None:
+    recipe, out = load_recipe("amodal_mask"), tmp_path / "amodal_mask.safetensors"
+    assert train(recipe, toy_data, {}, out, tmp_path, toy_plan(recipe, 2)) is not None
+    net, module = load_amodal_mask(out), recipe.build({}).eval()
+    recipe.begin_with(module, out)
+    batch = recipe.batch(recipe.prepare(toy_data, {}).train, 0, 0, 4)
+    features = draw_known(known_of(batch))
+    noise = torch.randn(4, net.config.latents, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        began, _ = module(features, batch["target"], noise)
+        middle, prior = (net(features, z) for z in (0 * noise, noise))
+    assert (began - middle).abs().mean() < 0.4 * (prior - middle).abs().mean()
