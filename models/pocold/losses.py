@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ...people.densepose import LABELS
 from .attention import Factors, Size
 
-SUM, ROWS, MEAN = REDUCTIONS = ("sum", "rows", "mean")
+SUM, ROWS, MEAN, MASS = REDUCTIONS = ("sum", "rows", "mean", "mass")
 
 
 class Constraint:
@@ -25,7 +25,9 @@ class Constraint:
     target, source: labels (B,h,w) 0..24 at the latent size; every module gets them by nearest sampling.
     include_unmatched: count rows whose part the source does not show at all, too (the released code does, the
     paper does not). reduction: "sum" over rows and columns, "rows" that over the number of rows that count,
-    "mean" over all rows and columns (the released code); all of them means over pictures and heads.
+    "mean" over all rows and columns (the released code); all of them means over pictures and heads. "mass"
+    (our choice) sums A_ij itself over the number of rows that count: the share of attention that goes to
+    other parts, 0..1, which unlike squares does not grow small where attention is spread thinly.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ def penalty(
     """
     check_reduction(reduction)
     counts = wrong_pairs(target, source, include_unmatched)
-    pairs = part_energy(factors, target, source)
-    heads, columns = factors.distribution.shape[1], source.shape[1]
-    sums = (pairs * counts).sum((1, 2)) / heads
+    if reduction == MASS:
+        pairs = part_mass(factors, target, source)
+    else:
+        pairs = part_energy(factors, target, source) / factors.distribution.shape[1]
+    sums = (pairs * counts).sum((1, 2))
     if reduction == MEAN:
-        return sums.mean() / (target.shape[1] * columns)
-    if reduction == ROWS:
+        return sums.mean() / (target.shape[1] * source.shape[1])
+    if reduction in (ROWS, MASS):
         rows = (part_masks(target).sum(1) * counts.amax(2)).sum(1)
         return (sums / rows.clamp_min(1)).mean()
     return sums.mean()
@@ -100,8 +104,8 @@ def part_energy(factors: Factors, target: Tensor, source: Tensor) -> Tensor:
 
 def part_mass(factors: Factors, target: Tensor, source: Tensor) -> Tensor:
     """(B,25,25): sum of A_ij, heads averaged, over target positions of part p and source positions of q."""
-    rows = part_masks(target).mT[:, None] @ factors.distribution
-    columns = factors.extraction @ part_masks(source)[:, None]
+    rows = part_masks(target).to(factors.distribution).mT[:, None] @ factors.distribution
+    columns = factors.extraction @ part_masks(source).to(factors.extraction)[:, None]
     return (rows @ columns).mean(1)
 
 

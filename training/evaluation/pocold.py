@@ -1,9 +1,10 @@
 """PoCoLD measured on held-out synthetic people, who are given the pose of the next one.
 
-The same people by the full method ("full"), without the pose constraint ("sparse", the paper's B2), and with
-cross-attention ("vanilla", B1); what of these has no weights is left out. "autoencoder" is the true picture
-through the autoencoder alone: what no method can exceed. "source" is the source picture itself. Joints are
-judged by the shipped detector, whose own error on the true pictures is under "truth".
+The same people by the full method ("full"), without the pose constraint ("sparse", the paper's B2), with
+cross-attention ("vanilla", B1), with ten times the constraint ("strong"), and with one that counts attention
+itself in place of its squares ("mass"); what of these has no weights is left out. "autoencoder" is the true
+picture through the autoencoder alone: what no method can exceed. "source" is the source picture itself.
+Joints are judged by the shipped detector, whose own error on the true pictures is under "truth".
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ FILES = {
     "vanilla": "pocold_vanilla.safetensors",
     "sparse": "pocold_sparse.safetensors",
     "full": "pocold.safetensors",
+    "strong": "pocold_strong.safetensors",
+    "mass": "pocold_mass.safetensors",
 }
 ORDER = (("full", "sparse"), ("sparse", "vanilla"))
 """The first is the better one, by the SSIM and LPIPS of the paper's ablation."""
+FURTHER = (("strong", "sparse"), ("mass", "sparse"))
+"""Other constraints that ought to be better than none as well."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def evaluate_pocold(family: Family, seeds: Sequence[int], *, steps: int = STEPS,
         return batch
 
     in_batches(seeds, measure_batch, **batches)
-    return summary(measured, ORDER, len(seeds))
+    return summary(measured, ORDER + FURTHER, len(seeds))
 
 
 def _repose(model: PoCoLDModel, pairs: RenderedPairs, seeds: list[int], steps: int) -> Tensor:
@@ -102,4 +107,5 @@ def pocold_rows(batch: Reposed) -> Iterable[Row]:
     return reposed_rows(batch, label_colours(batch.pairs.target_densepose))
 
 
-METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2, pairs=(*ORDER, ("full", "plain")))
+PAIRS = (*ORDER, *FURTHER, ("full", "plain"))
+METHOD = Method(load_family, evaluate_pocold, pocold_rows, columns=2, pairs=PAIRS)

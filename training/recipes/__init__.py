@@ -27,7 +27,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "humansd_controlnet": ("humansd_controlnet", "humansd_controlnet_attention"),
     "inpaint": ("inpaint",),
     "invisible_mask": ("invisible_mask",),
-    "pocold": ("pocold", "pocold_sparse", "pocold_vanilla"),
+    "pocold": ("pocold", "pocold_strong", "pocold_mass", "pocold_sparse", "pocold_vanilla"),
     "pose_detector": ("pose_detector",),
     "refiner": ("refiner",),
     "sam": ("sam",),

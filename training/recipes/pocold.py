@@ -20,7 +20,7 @@ from ...models.diffusion.checkpoint import config_to_metadata
 from ...models.diffusion.networks import LATENT_CHANNELS, load_unet
 from ...models.pocold.attention import PAPER, RELEASED, CrossAttention
 from ...models.pocold.checkpoint import FILE_KIND, load_vae_file
-from ...models.pocold.losses import MEAN, SUM, Constraint
+from ...models.pocold.losses import MASS, MEAN, SUM, Constraint
 from ...models.pocold.networks import (
     SPARSE,
     VANILLA,
@@ -217,10 +217,12 @@ def _copy_first_channels(learnt: torch.nn.Conv2d, own: torch.nn.Conv2d) -> None:
 
 RECIPES = {
     "pocold": PoCoLDRecipe,
+    "pocold_strong": partial(PoCoLDRecipe, "pocold_strong", Switches(penalty_weight=0.3)),
+    "pocold_mass": partial(PoCoLDRecipe, "pocold_mass", Switches(penalty_weight=0.02, reduction=MASS)),
     "pocold_sparse": partial(PoCoLDRecipe, "pocold_sparse", Switches(penalty_weight=0.0)),
     "pocold_vanilla": partial(
         PoCoLDRecipe, "pocold_vanilla", Switches(attention=VANILLA, penalty_weight=0.0)
     ),
 }
-"""The method; and for the comparison: without the pose constraint (B2), with cross-attention in place of
-its own (B1)."""
+"""The method; and for the comparison: with ten times the constraint, with one on the share of attention that
+goes astray, without the pose constraint (B2), with cross-attention in place of its own (B1)."""

@@ -113,6 +113,8 @@ VARIANTS = {
     "with_mask": "a generator trained with the mask head (not shipped)",
     "without_mask": "one trained as long without it (not shipped)",
     "vanilla": "cross-attention (B1)", "sparse": "without the pose constraint (B2)",
+    "strong": "ten times the constraint", "mass": "a constraint on the share of attention that goes astray",
+    "strong_sparse": "ten times the constraint, none", "mass_sparse": "constraint on shares, none",
     "full": "the whole method", "source": "the source picture itself",
     "autoencoder": "the true picture through the autoencoder alone",
     "full_sparse": "constraint, no constraint", "sparse_vanilla": "no constraint, cross-attention",

@@ -14,6 +14,7 @@ from figura.models.pocold.attention import (
     VanillaAttention,
 )
 from figura.models.pocold.losses import (
+    MASS,
     MEAN,
     REDUCTIONS,
     ROWS,
@@ -56,8 +57,10 @@ def dense_penalty(
     """Equation 8, written down with every matrix in full."""
     matches = target[:, :, None] == source[:, None, :]
     rows = torch.ones_like(target, dtype=torch.bool) if include_unmatched else matches.any(2)
-    wrong = (~matches & rows[:, :, None])[:, None]
-    squares = (factors.dense() * wrong).square()
+    wrong = factors.dense() * (~matches & rows[:, :, None])[:, None]
+    if reduction == MASS:
+        return (wrong.sum((2, 3)).mean(1) / rows.sum(1).clamp_min(1)).mean()
+    squares = wrong.square()
     if reduction == MEAN:
         return squares.mean()
     sums = squares.sum((2, 3)).mean(1)

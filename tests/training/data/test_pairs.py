@@ -124,7 +124,7 @@ class TestOwnImages:
 
 
 class TestRecipes:
-    @pytest.mark.parametrize("name", ["pocold", "pocold_sparse", "pocold_vanilla"])
+    @pytest.mark.parametrize("name", ["pocold", "pocold_mass", "pocold_sparse", "pocold_vanilla"])
     def test_a_recipe_makes_a_file_and_resumes_exactly(self, toy_pairs, toy_weights, tmp_path, name, small):
         made = file_of_an_exact_resume(name, toy_pairs, toy_weights, tmp_path, batch_size=4)
         assert (load_networks(made).config.attention == VANILLA) == (name == "pocold_vanilla")

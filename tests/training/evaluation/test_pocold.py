@@ -41,7 +41,7 @@ def write_family(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 def test_every_model_is_measured(tmp_path):
-    family = load_family(write_family(tmp_path, ("vanilla", "sparse", "full")))
+    family = load_family(write_family(tmp_path, tuple(FILES)))
     batches, done = [], []
     figures = evaluate_pocold(
         family, SEEDS, steps=2, batch_size=2, on_batch=batches.append, on_done=done.append
@@ -52,10 +52,11 @@ def test_every_model_is_measured(tmp_path):
     for name in (*FILES, "truth", "autoencoder"):
         assert 0 <= figures[f"joint_missing.{name}"] <= 1 and f"joint_err.{name}" in figures
     assert {"order.ssim.full_sparse", "order.wrong_mass.sparse_vanilla"} <= set(figures)
+    assert {"order.ssim.strong_sparse", "order.wrong_mass.mass_sparse"} <= set(figures)
     assert figures["samples.people"] == sum(done) == 3
     rows = list(pocold_rows(batches[0]))
     assert len(rows) == 2
-    assert list(rows[0].images) == ["source", "pose", "vanilla", "sparse", "full", "truth"]
+    assert list(rows[0].images) == ["source", "pose", *FILES, "truth"]
     assert all(meaning(name, "pocold") for name in figures)
     assert not any("hidden" in meaning(name, "pocold") for name in figures)
 
