@@ -9,6 +9,7 @@ picture hidden count.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ def evaluate_amodal_masks(
     on_batch: Callable[[Batch], object] | None = None,
     on_done: OnDone | None = None,
 ) -> Metrics:
-    """Every metric by its name; see `amodal_scores`.
+    """Every metric by its name; see `add_person`.
 
     Args:
         net: the network.
@@ -57,26 +58,23 @@ def evaluate_amodal_masks(
         on_batch: gets the people of every batch.
         on_done: gets their number.
     """
-    batches: list[Batch] = []
+    measured, numbers = PerPerson(), count()
 
     def measure(part: list[int]) -> Batch:
-        batches.append(Batch(net, render_people(part, size=SIZE)))
-        return batches[-1]
+        people = render_people(part, size=SIZE)
+        fields = (people.visible_mask, people.amodal_mask, people.joints, people.joint_visible)
+        for row in zip(*fields, strict=True):
+            add_person(measured, net, *row, number=next(numbers))
+        return Batch(net, people)
 
     in_batches(seeds, measure, on_batch=on_batch, on_done=on_done)
-    fields = ("visible_mask", "amodal_mask", "joints", "joint_visible")
-    return amodal_scores(
-        net, *(torch.cat([getattr(batch.people, name) for batch in batches]) for name in fields)
-    )
+    return summary(measured)
 
 
 def amodal_scores(
     net: AmodalMaskNet, visible: Tensor, amodal: Tensor, joints: Tensor, joint_visible: Tensor
 ) -> Metrics:
-    """Metrics by name over people.
-
-    invisible_iou.PROMPT: IoU of the hidden part, the middle completion. invisible_iou.PROMPT.drawn: the mean
-    of DRAWS seeds at full variety; .best: the best of them. spread.PROMPT: 1 - IoU between two of them.
+    """Metrics by name over people; see `add_person`.
 
     Args:
         net: the network.
@@ -84,24 +82,54 @@ def amodal_scores(
         joints: (N,18,3) px and presence.
         joint_visible: (N,18), those that nothing covers.
     """
-    values = PerPerson()
-    area = amodal.shape[-1] * amodal.shape[-2]
-    for index in range(len(amodal)):
-        truth, seen = amodal[index, 0] > 0.5, visible[index, 0] > 0.5
-        if int((truth & ~seen).sum()) < HIDDEN_PART * area:
-            continue
-        for name in PROMPTS:
-            given, box = prompt_of(name, joints[index], joint_visible[index], truth, index)
-            drawn = complete_mask(net, seen.float(), given, box, range(DRAWS), variety=1.0)[:, 0] > 0.5
-            middle = complete_mask(net, seen.float(), given, box)[0, 0] > 0.5
-            ious = torch.tensor([_iou(mask & ~seen, truth & ~seen) for mask in drawn])
-            values.add(f"invisible_iou.{name}", torch.tensor([_iou(middle & ~seen, truth & ~seen)]))
-            values.add(f"invisible_iou.{name}.drawn", ious.mean()[None])
-            values.add(f"invisible_iou.{name}.best", ious.max()[None])
-            values.add(f"spread.{name}", torch.tensor([1 - _iou(drawn[0] & ~seen, drawn[1] & ~seen)]))
-    means = {name: mean.value for name, mean in values.means().items()}
-    means["samples.measured"] = values.count(f"invisible_iou.{PROMPTS[0]}")
-    return Metrics(means, values.weighted())
+    measured = PerPerson()
+    for number, row in enumerate(zip(visible, amodal, joints, joint_visible, strict=True)):
+        add_person(measured, net, *row, number=number)
+    return summary(measured)
+
+
+def summary(measured: PerPerson) -> Metrics:
+    """The mean of every metric, and how many people had enough hidden."""
+    means = {name: mean.value for name, mean in measured.means().items()}
+    means["samples.measured"] = measured.count(f"invisible_iou.{PROMPTS[0]}")
+    return Metrics(means, measured.weighted())
+
+
+def add_person(
+    measured: PerPerson,
+    net: AmodalMaskNet,
+    visible: Tensor,
+    amodal: Tensor,
+    joints: Tensor,
+    joint_visible: Tensor,
+    *,
+    number: int,
+) -> None:
+    """Add one person's values, unless too little is hidden.
+
+    invisible_iou.PROMPT: IoU of the hidden part, the middle completion. invisible_iou.PROMPT.drawn: the mean
+    of DRAWS seeds at full variety; .best: the best of them. spread.PROMPT: 1 - IoU between two of them.
+
+    Args:
+        measured: what is added to.
+        net: the network.
+        visible, amodal: (1,H,W) of 0 and 1.
+        joints: (18,3) px and presence.
+        joint_visible: (18,), those that nothing covers.
+        number: of the person, as of `prompt_of`.
+    """
+    truth, seen = amodal[0] > 0.5, visible[0] > 0.5
+    if int((truth & ~seen).sum()) < HIDDEN_PART * truth.numel():
+        return
+    for name in PROMPTS:
+        given, box = prompt_of(name, joints, joint_visible, truth, number)
+        drawn = complete_mask(net, seen.float(), given, box, range(DRAWS), variety=1.0)[:, 0] > 0.5
+        middle = complete_mask(net, seen.float(), given, box)[0, 0] > 0.5
+        ious = torch.tensor([_iou(mask & ~seen, truth & ~seen) for mask in drawn])
+        measured.add(f"invisible_iou.{name}", torch.tensor([_iou(middle & ~seen, truth & ~seen)]))
+        measured.add(f"invisible_iou.{name}.drawn", ious.mean()[None])
+        measured.add(f"invisible_iou.{name}.best", ious.max()[None])
+        measured.add(f"spread.{name}", torch.tensor([1 - _iou(drawn[0] & ~seen, drawn[1] & ~seen)]))
 
 
 def prompt_of(

@@ -7,7 +7,14 @@ import torch
 from figura.models.phac.amodal_mask import AmodalMaskNet
 from figura.models.store import MINI_DIR
 from figura.people.synthetic import HELD_OUT_FIRST_SEED, render_people
-from figura.training.evaluation.amodal_mask import PROMPTS, amodal_scores, load_network, prompt_of
+from figura.training.evaluation import amodal_mask
+from figura.training.evaluation.amodal_mask import (
+    PROMPTS,
+    amodal_scores,
+    evaluate_amodal_masks,
+    load_network,
+    prompt_of,
+)
 
 PEOPLE = render_people(range(HELD_OUT_FIRST_SEED + 900, HELD_OUT_FIRST_SEED + 916))
 TRUTH = PEOPLE.amodal_mask[:, 0] > 0.5
@@ -60,3 +67,23 @@ def test_the_shipped_network_goes_by_the_joints() -> None:
     assert found["invisible_iou.joints"] > 0.7
     assert found["invisible_iou.joints"] > found["invisible_iou.three_hidden"] + 0.04
     assert found["invisible_iou.three_hidden"] > found["invisible_iou.none"] + 0.04
+
+
+def test_batches_give_what_all_people_at_once_give_and_are_done_when_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three joints are drawn by a person's place among all."""
+    seeds, told, net = range(HELD_OUT_FIRST_SEED + 900, HELD_OUT_FIRST_SEED + 920), [], Sees(False)
+    shown: list[int] = []
+    add = amodal_mask.add_person
+
+    def counted(*args: object, number: int) -> None:
+        shown.append(number)
+        add(*args, number=number)
+
+    monkeypatch.setattr(amodal_mask, "add_person", counted)
+    found = evaluate_amodal_masks(net, seeds, on_done=lambda done: told.append((done, len(shown))))
+    assert told == [(16, 16), (4, 20)]
+    people = render_people(seeds)
+    wanted = amodal_scores(net, people.visible_mask, people.amodal_mask, people.joints, people.joint_visible)
+    assert found == pytest.approx(dict(wanted), abs=1e-6)
