@@ -55,9 +55,10 @@ STEPS, CFG = 20, 3.0
 FEWEST_JOINTS = 4
 """With fewer joints nobody counts as found."""
 BASE, CONTROLNET, HUMANSD, FINE = "base", "controlnet", "humansd", "humansd_fine"
+ATTENTION = "humansd_attention"
 WITH_CONTROLNET = {CONTROLNET: "humansd_controlnet", "controlnet_attention": "humansd_controlnet_attention"}
 FILES = {
-    BASE: "base", **WITH_CONTROLNET, HUMANSD: "humansd", FINE: "humansd_fine",
+    BASE: "base", **WITH_CONTROLNET, HUMANSD: "humansd", FINE: "humansd_fine", ATTENTION: "humansd_attention",
     "loss_plain": "humansd_plain", "loss_paper": "humansd_paper", "loss_official": "humansd_official",
 }  # fmt: skip
 PEERS = (BASE, CONTROLNET, HUMANSD)
@@ -65,7 +66,7 @@ PEERS = (BASE, CONTROLNET, HUMANSD)
 COMPARED = (
     (HUMANSD, CONTROLNET), (FINE, HUMANSD), (FINE, CONTROLNET), (HUMANSD, "controlnet_attention"),
     (CONTROLNET, BASE), (f"{HUMANSD}.three", f"{CONTROLNET}.three"),
-    ("loss_paper", "loss_plain"), ("loss_official", "loss_plain"),
+    ("loss_paper", "loss_plain"), ("loss_official", "loss_plain"), (ATTENTION, "loss_plain"),
 )  # fmt: skip
 
 Draw = Callable[[Tensor, Sequence[str], int], Tensor]

@@ -23,7 +23,9 @@ FILES: dict[str, tuple[str, ...]] = {
     "densepose": ("densepose",),
     "hand_detector": ("hand_detector",),
     "hands": ("hands", "hands_without_mask"),
-    "humansd": ("humansd", "humansd_fine", "humansd_plain", "humansd_paper", "humansd_official"),
+    "humansd": (
+        "humansd", "humansd_fine", "humansd_attention", "humansd_plain", "humansd_paper", "humansd_official",
+    ),
     "humansd_controlnet": ("humansd_controlnet", "humansd_controlnet_attention"),
     "inpaint": ("inpaint",),
     "invisible_mask": ("invisible_mask",),

@@ -1,11 +1,13 @@
 """Recipe humansd: people from skeletons and text, the base U-Net widened by the skeleton's latents.
 
 All weights of the U-Net learn. The recipe humansd_fine encodes the skeleton at FINE times the size of the
-picture; humansd_paper and humansd_official differ in the loss alone.
+picture; of humansd_attention the first convolution and the attention learn alone; humansd_paper and
+humansd_official differ in the loss alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,8 @@ TARGETS = ("unoccluded", "complete")
 NO_POSE = 0.05
 """Share of black skeleton pictures, so that a pose may be left out or weakened."""
 FINE = 2
+LEARNS_WITH_ATTENTION = re.compile(r"^conv_in\.|\.attentions\.")
+"""Names of what learns in humansd_attention: what reads the skeleton, and the transformers at every level."""
 STEPS, BATCH_SIZE = 15_000, 32
 """Of all peers that are compared with one another."""
 
@@ -79,6 +83,7 @@ class PosedRecipe(LatentRecipe):
 class HumanSDRecipe(PosedRecipe):
     """Draw people as skeletons ask. loss: "plain", or the heatmap-guided one as "paper" or "official".
     pose_scale: how much larger than the pictures the skeletons are encoded; the paper: as large.
+    attention_alone: the base's convolutions stay as they are, but for the first; the paper: all learn.
     """
 
     condition = "skeleton"
@@ -90,11 +95,14 @@ class HumanSDRecipe(PosedRecipe):
     )  # fmt: skip
     """The released code's, for each GPU."""
 
-    def __init__(self, name: str = "humansd", loss: str = PLAIN, pose_scale: int = 1) -> None:
+    def __init__(
+        self, name: str = "humansd", loss: str = PLAIN, pose_scale: int = 1, attention_alone: bool = False
+    ) -> None:
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}; it is one of {', '.join(LOSSES)}")
         self.name, self.loss_mode, self.pose_scale = name, loss, pose_scale
+        self.attention_alone = attention_alone
         self.detector: PoseDetector | None = None
         if loss != PLAIN:
             self.needs = (*PosedRecipe.needs, "pose_detector")
@@ -112,7 +120,11 @@ class HumanSDRecipe(PosedRecipe):
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """The base U-Net, widened."""
-        return pose_unet(open_unet(init[BASE], TEXT_CHANNELS, SD2), self.pose_scale)
+        unet = pose_unet(open_unet(init[BASE], TEXT_CHANNELS, SD2), self.pose_scale)
+        if self.attention_alone:
+            for name, parameter in unet.named_parameters():
+                parameter.requires_grad_(LEARNS_WITH_ATTENTION.search(name) is not None)
+        return unet
 
     def finish(self, weights: Path, init: Mapping[str, Path]) -> None:
         """At full size a whole checkpoint as well, of the released layout, for the nodes."""
@@ -160,9 +172,11 @@ class HumanSDRecipe(PosedRecipe):
 RECIPES = {
     "humansd": HumanSDRecipe,
     "humansd_fine": partial(HumanSDRecipe, "humansd_fine", pose_scale=FINE),
+    "humansd_attention": partial(HumanSDRecipe, "humansd_attention", attention_alone=True),
     "humansd_plain": partial(HumanSDRecipe, "humansd_plain"),
     "humansd_paper": partial(HumanSDRecipe, "humansd_paper", loss="paper"),
     "humansd_official": partial(HumanSDRecipe, "humansd_official", loss="official"),
 }
-"""The one that ships; one for the comparison of how finely the skeleton is seen; and three for that of
-losses, trained equally long: plain, the heatmap-guided one of the paper, and that of the released code."""
+"""The one that ships; one for the comparison of how finely the skeleton is seen; one for that of what learns;
+and three for that of losses, trained equally long: plain, the heatmap-guided one of the paper, and that of
+the released code."""

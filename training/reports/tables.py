@@ -121,6 +121,7 @@ VARIANTS = {
     "base": "text alone, without the pose", "controlnet": "the pose through a ControlNet on the frozen base",
     "controlnet_attention": "a ControlNet, the base's cross-attention learning as well",
     "humansd": "the pose beside the noise", "humansd_fine": "the pose encoded at twice the picture's size",
+    "humansd_attention": "the pose beside the noise, attention and the first convolution learning alone",
     "three": "three people in one picture",
     "loss_plain": "plain loss", "loss_paper": "heatmap-guided loss of the paper",
     "loss_official": "heatmap-guided loss of the released code",

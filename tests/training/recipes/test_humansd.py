@@ -18,7 +18,7 @@ from figura.training.recipes.humansd import FINE, HumanSDRecipe
 from figura.training.run.recipe import Split
 
 LOSSES = ("humansd", "humansd_paper", "humansd_official")
-NAMES = (*LOSSES, "humansd_plain", "humansd_controlnet_attention", "humansd_controlnet")
+NAMES = (*LOSSES, "humansd_attention", "humansd_plain", "humansd_controlnet_attention", "humansd_controlnet")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,15 @@ def test_the_loss_alone_tells_the_recipes_apart(split: Split, weights: dict[str,
         if recipe.detector is not None:
             assert all(each.grad is None for each in recipe.detector.parameters())
     assert losses["humansd_paper"] > losses["humansd"] and len(set(losses.values())) == 3
+
+
+def test_with_attention_alone_the_other_convolutions_stay_the_bases(weights: dict[str, Path]) -> None:
+    module = load_recipe("humansd_attention").build(weights)
+    learns = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    parts = {".".join(name.split(".")[:3]) for name in learns}
+    assert {"conv_in.weight", "conv_in.bias"} <= learns and "mid_block.attentions.0" in parts
+    assert not any("resnets" in name or "samplers" in name or "time" in name for name in learns)
+    assert all(p.requires_grad for p in load_recipe("humansd").build(weights).parameters())
 
 
 @pytest.mark.parametrize("mode", ["paper", "official"])
