@@ -218,7 +218,7 @@ def _copy_first_channels(learnt: torch.nn.Conv2d, own: torch.nn.Conv2d) -> None:
 RECIPES = {
     "pocold": PoCoLDRecipe,
     "pocold_strong": partial(PoCoLDRecipe, "pocold_strong", Switches(penalty_weight=0.3)),
-    "pocold_mass": partial(PoCoLDRecipe, "pocold_mass", Switches(penalty_weight=0.02, reduction=MASS)),
+    "pocold_mass": partial(PoCoLDRecipe, "pocold_mass", Switches(penalty_weight=0.2, reduction=MASS)),
     "pocold_sparse": partial(PoCoLDRecipe, "pocold_sparse", Switches(penalty_weight=0.0)),
     "pocold_vanilla": partial(
         PoCoLDRecipe, "pocold_vanilla", Switches(attention=VANILLA, penalty_weight=0.0)
