@@ -70,6 +70,11 @@ class PointPrompt:
         return self.joints[self.present & ~self.given, :2]
 
     @property
+    def tells_hidden(self) -> bool:
+        """Whether it shows joints that were placed for the hidden part."""
+        return self.has_joints and bool((self.present & self.given).any())
+
+    @property
     def says_nothing(self) -> bool:
         """Whether it names no joint, no box and no point on the person."""
         boxes = self.roi_box is None and self.full_box is None

@@ -89,14 +89,15 @@ def _invisible_part(
     pictures: the occluded ones, the coarse ones on white, and the visible masks. prompts: in their pixels.
     """
     occluded, coarse, visible = (crop_all(each, plans) for each in pictures)
-    shown, guess = None, None
+    shown, guess, counts = None, None, torch.zeros(len(plans), 1, 1, 1)
     if prompts is not None and model.mask_net.sees_prompt:
         there = [prompt.cropped(plan) for prompt, plan in zip(prompts, plans, strict=True)]
         shown = draw_prompt(there, *sampling.working_size(model.mask_net, occluded))
     if prompts is not None and model.amodal_net is not None:
         guess = crop_all(hidden_guess(model.amodal_net, pictures[-1], prompts), plans)
+        counts[:, 0, 0, 0] = model.guess_counts * torch.tensor([float(p.tells_hidden) for p in prompts])
     inputs = (occluded, coarse, visible, shown, guess)
-    probability = sampling.predict_invisible(model.mask_net, *inputs, model.guess_counts).cpu()
+    probability = sampling.predict_invisible(model.mask_net, *inputs, counts.to(model.device)).cpu()
     empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
     if dilation_px == 0:

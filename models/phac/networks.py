@@ -15,11 +15,13 @@ from ..diffusion.networks import hide, latent_mask, with_mask
 
 INPUT_CHANNELS, PROMPT_CHANNELS = 7, 3
 GUESS_COUNTS = 0.5
-"""With mini's coarse pictures what silhouettes say counts that much once more, beside what U_iv made of it:
-U_iv trusts what is drawn more than these deserve. Our choice; found on people of other seeds than those
-reported."""
+"""With mini's coarse pictures what silhouettes say counts that much once more where joints of the hidden part
+are told: U_iv trusts what is drawn more than these deserve. Our choice; found on people of other seeds than
+those reported."""
 NOT_SAID = 0.5
 """What stands for a guess of silhouettes that is withheld."""
+LEAST_SURE = 1e-3
+"""No guess counts for surer than this, or one minus it."""
 NORM_GROUPS = 8
 CUTOUT_SUFFIX = ", on a white background"
 
@@ -65,7 +67,8 @@ class InvisibleMaskUNet(nn.Module):
         network itself is convolutional and takes any size.
     prompt: whether it sees the prompt picture I_p. The paper's does not (our choice for mini, whose coarse
         pictures keep to the joints less closely than they are given).
-    guess: whether it sees what Amodal Mask makes of the visible mask and the prompt (our choice, too).
+    guess: whether it sees what Amodal Mask makes of the visible mask and the prompt, and says what the
+        pictures change of that: the guess's logits are added to its own (our choice, too).
     """
 
     def __init__(
@@ -143,7 +146,10 @@ class InvisibleMaskUNet(nn.Module):
         x = skips.pop()
         for block in self.up:
             x = block(x, skips.pop())
-        return self.head(x)[..., :height, :width]
+        logits = self.head(x)[..., :height, :width]
+        if self.sees_guess and guess is not None:
+            logits = logits + guess.float().logit(LEAST_SURE).to(logits)
+        return logits
 
     def _padded(self, x: Tensor) -> Tensor:
         multiple = 2 ** (self.config["levels"] - 1)

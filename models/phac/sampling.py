@@ -31,11 +31,9 @@ from ..diffusion.schedulers import DDIM, scheduler_of, timesteps_of
 from ..diffusion.text import with_suffix
 from .base_picture import compose_base
 from .ground import split_ground
-from .networks import GUESS_COUNTS, Inpainter, InvisibleMaskUNet, PHACModel
+from .networks import LEAST_SURE, Inpainter, InvisibleMaskUNet, PHACModel
 
 WHITE = 1.0
-LEAST_SURE = 1e-3
-"""No guess counts for surer than this, or one minus it."""
 
 
 # Stage A: coarse completion
@@ -128,7 +126,7 @@ def predict_invisible(
     visible_mask: Tensor,
     prompt_image: Tensor | None = None,
     guess: Tensor | None = None,
-    guess_counts: float = GUESS_COUNTS,
+    guess_counts: Tensor | float = 0.0,
 ) -> Tensor:
     """U_iv(I_ic, I_cc, M_v) for pictures of any size; the network's own size is that of the shorter side.
 
@@ -139,11 +137,10 @@ def predict_invisible(
         visible_mask: M_v, (B,1,H,W).
         prompt_image: I_p, (B,3,h,w) in 0..1 of any size, for a network that sees it; None withholds it.
         guess: what silhouettes say, (B,1,h,w) in 0..1 of any size, likewise.
-        guess_counts: how much that counts once more, beside what U_iv makes of it.
+        guess_counts: how often that counts once more, for all or for each, (B,1,1,1).
 
     Returns:
-        Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself. Its logit is U_iv's, with a
-        guess guess_counts times that one's more.
+        Probability (B,1,H,W) that a pixel is person but hidden; 0 on M_v itself.
     """
     height, width = occluded.shape[-2:]
     size = working_size(network, occluded)

@@ -12,6 +12,8 @@ from figura.models.diffusion.checkpoint import config_to_metadata, save_module
 from figura.models.diffusion.text import TextEncoder, WordTokenizer
 from figura.models.perception.pose import FILE_KIND as POSE
 from figura.models.perception.pose import PoseDetector
+from figura.models.perception.sam_networks import FILE_KIND as SAM
+from figura.models.perception.sam_networks import MINI, build_sam
 from figura.models.phac.amodal_mask import FILE_KIND as AMODAL
 from figura.models.phac.amodal_mask import AmodalMaskNet
 from figura.training.data.pairs import build_pairs, open_pairs
@@ -61,6 +63,7 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory, toy_data: Path) -> Map
         "inpaint": ("unet", inpaint.state_dict(), networks.plain_config(inpaint)),
         "phac": ("phac", change, phac_config),
         "pose_detector": (POSE, detector.state_dict(), config_to_metadata(detector.config)),
+        "sam": (SAM, build_sam(MINI).state_dict(), config_to_metadata(MINI)),
         "amodal_mask": (AMODAL, silhouettes.state_dict(), config_to_metadata(silhouettes.config)),
     }
     return {

@@ -69,11 +69,13 @@ class CoarseOutputs:
     """Coarse outputs (n,draws,3,S,S) uint8 of the last n people of a data set.
 
     The last ones, because the U-Nets learn from the first ones: with others, I_cc is as inexact as at
-    inference.
+    inference. segmented: visible masks (n,1,S,S) uint8 of the same people as a segmenter makes them
+    (`segmented_masks`), where a recipe has asked for them.
     """
 
     people: PeopleDataset
     images: np.ndarray
+    segmented: np.ndarray | None = None
 
     @classmethod
     def open(cls, root: Path, name: str) -> CoarseOutputs:

@@ -4,12 +4,14 @@ L = BCE + 0.5 Dice; the target is the amodal person and not its visible part, no
 for visible. Each step draws one of the N coarse outputs of every picture at random (methods 1.2). Our choice
 beyond the paper: it sees the prompt picture too, of any kind, blank or with few joints, and what Amodal Mask
 makes of that prompt and the given mask; a share of coarse pictures shows the person as it is, grounds are of
-all kinds, and visible masks have a segmenter's faults, so that U_iv serves any generator and any segmenter.
+all kinds, and visible masks are Segment Anything's own or have any segmenter's faults, so that U_iv serves
+any generator and any segmenter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from ..data.grounds import on_grounds
 from ..data.masks import as_segmented, disturbed
 from ..data.people import rows, sample_indices
 from ..data.prompt_images import box_prompts, pose_prompts
+from ..data.segmented import segmented_masks
 from ..run.progress import image_grid
 from ..run.recipe import BaseRecipe, Batch, Export, Split, TrainingPlan, random_generator
 
@@ -45,6 +48,8 @@ FEW_JOINTS, WITHHELD = 0.25, 0.1
 """
 NO_GUESS = 0.1
 """Share of pictures of which silhouettes say nothing."""
+SEGMENTED, SAME_PERSON = 0.5, 0.5
+"""Share of visible masks that are Segment Anything's; the IoU above which these show who is meant."""
 SEEN = ("occluded", "coarse", "visible", "prompt", "guess")
 HIDDEN_PART = 0.02
 WHITE = 1.0
@@ -54,7 +59,7 @@ class InvisibleMaskRecipe(BaseRecipe):
     """Learn which pixels of the person are hidden."""
 
     name = "invisible_mask"
-    needs = (*NEEDS, "amodal_mask")
+    needs = (*NEEDS, "amodal_mask", "sam")
     plan = TrainingPlan(
         steps=4000, batch_size=16, learning_rate=2e-3, mixed_precision="bf16", weight_decay=0.01
     )
@@ -65,12 +70,16 @@ class InvisibleMaskRecipe(BaseRecipe):
         self.amodal_net: AmodalMaskNet | None = None
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:
-        """The coarse outputs of the model in `init`, made by `figura train coarse_outputs`; photographs."""
+        """The coarse outputs of the model in `init`, made by `figura train coarse_outputs`; photographs.
+
+        What Segment Anything makes of the training people is segmented once.
+        """
         self.photographs = open_backgrounds(data_root)
         self.amodal_net = load_amodal_mask(init["amodal_mask"])
         data = open_outputs(data_root, init)
         self.size = data.train.people.size
-        return data
+        segmented = segmented_masks(data_root / "train", init, len(data.train))
+        return Split(replace(data.train, segmented=segmented), data.held_out)
 
     def build(self, init: Mapping[str, Path]) -> torch.nn.Module:
         """A fresh mask network of 0.7 M parameters, which sees prompt picture and guess."""
@@ -85,13 +94,16 @@ class InvisibleMaskRecipe(BaseRecipe):
         draws = torch.randint(data.images.shape[1], (batch_size,), generator=generator).numpy()
         values = stage_inputs(data, indices, draws)
         values["coarse"] = self._coarse(data, indices, values, generator)
+        values["segmented"] = segmented_or_true(data, indices, values["visible"])
         views = random_views(batch_size, data.people.size, generator, VIEWS)
         fills: dict[str, torch.Tensor | float]
         fills = {"occluded": values["occluded"].mean(dim=(2, 3), keepdim=True), "coarse": WHITE}
         moved = {name: views.warp(value, fills.get(name, 0.0)) for name, value in values.items()}
         visible = (moved["visible"] > 0.5).float()
         amodal = torch.maximum((moved["amodal"] > 0.5).float(), visible)
-        seen = as_segmented(visible, generator, SEGMENTER_REACH_PX, SPILL_PX)
+        faulty = as_segmented(visible, generator, SEGMENTER_REACH_PX, SPILL_PX)
+        theirs = torch.rand(batch_size, 1, 1, 1, generator=generator) < SEGMENTED
+        seen = torch.where(theirs, (moved["segmented"] > 0.5).float(), faulty)
         joints = move_joints(views, rows(data.people.joints, data.first + indices))
         prompts = random_prompts(joints, amodal, visible, generator)
         with torch.autocast("cpu", torch.bfloat16):
@@ -200,6 +212,17 @@ def random_prompts(
             if said[row]:
                 prompts[row] = prompt
     return prompts
+
+
+def segmented_or_true(data: CoarseOutputs, indices: np.ndarray, visible: torch.Tensor) -> torch.Tensor:
+    """Segment Anything's masks (B,1,S,S) of people `indices` of the outputs; the true visible ones where
+    there are none, or where these show somebody or something else.
+    """
+    if data.segmented is None:
+        return visible
+    made = rows(data.segmented, indices).float() / 255
+    same = mask_iou(made, visible) > SAME_PERSON
+    return torch.where(same[:, None, None, None], made, visible)
 
 
 def stage_inputs(data: CoarseOutputs, indices: np.ndarray, draws: np.ndarray) -> dict[str, torch.Tensor]:

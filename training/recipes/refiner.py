@@ -28,7 +28,7 @@ from ...models.diffusion.text import load_text_encoder
 from ...models.phac.amodal_mask import AmodalMaskNet, hidden_guess
 from ...models.phac.base_picture import joined_person
 from ...models.phac.checkpoint import load_mask_nets
-from ...models.phac.networks import InvisibleMaskUNet
+from ...models.phac.networks import GUESS_COUNTS, InvisibleMaskUNet
 from ...models.phac.sampling import (
     completed_part,
     exact_invisible_mask,
@@ -120,7 +120,7 @@ class RefinerRecipe(LatentRecipe):
         guess = None if self.amodal_net is None else hidden_guess(self.amodal_net, visible, prompts)
         pictures = (values["occluded"], values["coarse"], visible, draw_prompt(prompts, size, size), guess)
         with torch.autocast("cpu", torch.bfloat16):
-            probability = predict_invisible(self.mask_net, *pictures)
+            probability = predict_invisible(self.mask_net, *pictures, GUESS_COUNTS)
         exact = exact_invisible_mask(probability.float())
         complete = data.people.images("complete", data.first + indices)
         return joined(values["occluded"], values["coarse"], complete, visible, exact, generator)

@@ -91,6 +91,13 @@ class Silhouettes(torch.nn.Module):
         return 60 * (features[:, 21:22] - 0.5)
 
 
+class Everywhere(Silhouettes):
+    """Says that the person is everywhere."""
+
+    def forward(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        return 60 * torch.ones_like(features[:, :1])
+
+
 def test_what_silhouettes_say_lies_in_the_crop_where_the_prompt_does() -> None:
     """Prompts of pictures of half the size; the crop reaches out of the picture, where nobody can be."""
     model, joints = tiny.tiny_phac(), np.zeros((18, 3), np.float32)
@@ -111,18 +118,23 @@ def test_what_silhouettes_say_lies_in_the_crop_where_the_prompt_does() -> None:
     assert len(model.mask_net.guesses) == 1
 
 
-def test_a_guess_counts_once_more_for_mini_alone() -> None:
+@pytest.mark.parametrize("kind", ["pose", "full_box"])
+def test_a_guess_counts_once_more_for_mini_where_joints_of_the_hidden_part_are_told(kind: str) -> None:
     """The stub finds nothing, by far: only a guess that is added can move it."""
     model, joints = tiny.tiny_phac(), np.zeros((18, 3), np.float32)
-    prompt = PointPrompt("full_box", 64, 64, joints, np.zeros(18, bool), full_box=Box(10, 10, 50, 50))
-    image, visible = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    joints[:2] = (20, 15, 1), (30, 45, 1)
+    image, visible = torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
     visible[..., 10:20, 10:50] = 1
-    model.mask_net, model.amodal_net = Watched(True), Silhouettes()
+    seen, told = np.zeros(18, bool), np.arange(18) == 1
+    prompts = [
+        PointPrompt(kind, 64, 64, joints, given, full_box=Box(10, 10, 50, 50)) for given in (seen, told)
+    ]
+    model.mask_net, model.amodal_net = Watched(True), Everywhere()
     assert model.guess_counts == 0.0
-    for counts, found in ((0.0, False), (10.0, True)):
+    for counts, found in ((0.0, False), (10.0, kind == "pose")):
         model.guess_counts = counts
-        _, exact = invisible_images(model, image, image, visible, prompts=[prompt])
-        assert bool(exact.any()) == found
+        _, exact = invisible_images(model, image, image, visible, prompts=prompts)
+        assert exact.flatten(1).any(1).tolist() == [False, found]
 
 
 PHAC_FILES = store.mini_files("phac")

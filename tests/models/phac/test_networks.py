@@ -63,8 +63,19 @@ def test_a_guess_that_is_withheld_says_half_of_every_pixel() -> None:
     pictures = [torch.rand(1, channels, 16, 16) for channels in (3, 3, 1, 3)]
     half = torch.full((1, 1, 16, 16), 0.5)
     assert torch.equal(network(*pictures), network(*pictures, half))
-    assert not torch.equal(network(*pictures), network(*pictures, 1 - half * 0))
     assert network.config["guess"] and "guess" not in InvisibleMaskUNet(base=8, levels=2).config
+
+
+def test_a_guess_stands_unless_the_pictures_speak_against_it() -> None:
+    """A network whose own logits are 0 gives the guess back, but never surer than 0.999."""
+    torch.manual_seed(0)
+    network = InvisibleMaskUNet(base=8, levels=2, guess=True).eval()
+    torch.nn.init.zeros_(network.head.weight)
+    torch.nn.init.zeros_(network.head.bias)
+    pictures, guess = inputs(2, 16, 16), torch.rand(2, 1, 16, 16)
+    guess[0, 0, 0] = torch.arange(16) % 2
+    torch.testing.assert_close(network(*pictures, None, guess).sigmoid(), guess.clamp(0.001, 0.999))
+    torch.testing.assert_close(network(*pictures).sigmoid(), torch.full_like(guess, 0.5))
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (17, 23), (4, 4), (1, 1), (16, 40)])
