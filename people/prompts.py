@@ -70,9 +70,9 @@ class PointPrompt:
         return self.joints[self.present & ~self.given, :2]
 
     @property
-    def tells_hidden(self) -> bool:
-        """Whether it shows joints that were placed for the hidden part."""
-        return self.has_joints and bool((self.present & self.given).any())
+    def tells_visible_joints_alone(self) -> bool:
+        """Whether it shows joints, but none that was placed for the hidden part."""
+        return self.has_joints and bool(self.present.any()) and not bool((self.present & self.given).any())
 
     @property
     def says_nothing(self) -> bool:

@@ -95,7 +95,8 @@ def _invisible_part(
         shown = draw_prompt(there, *sampling.working_size(model.mask_net, occluded))
     if prompts is not None and model.amodal_net is not None:
         guess = crop_all(hidden_guess(model.amodal_net, pictures[-1], prompts), plans)
-        counts[:, 0, 0, 0] = model.guess_counts * torch.tensor([float(p.tells_hidden) for p in prompts])
+        more = [model.guess_counts * (not prompt.tells_visible_joints_alone) for prompt in prompts]
+        counts[:, 0, 0, 0] = torch.tensor(more)
     inputs = (occluded, coarse, visible, shown, guess)
     probability = sampling.predict_invisible(model.mask_net, *inputs, counts.to(model.device)).cpu()
     empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)

@@ -15,9 +15,9 @@ from ..diffusion.networks import hide, latent_mask, with_mask
 
 INPUT_CHANNELS, PROMPT_CHANNELS = 7, 3
 GUESS_COUNTS = 0.5
-"""With mini's coarse pictures what silhouettes say counts that much once more where joints of the hidden part
-are told: U_iv trusts what is drawn more than these deserve. Our choice; found on people of other seeds than
-those reported."""
+"""With mini's coarse pictures what silhouettes say counts that much once more, unless a prompt tells visible
+joints alone: U_iv trusts what is drawn more than these deserve. Our choice; found on people of other seeds
+than those reported."""
 NOT_SAID = 0.5
 """What stands for a guess of silhouettes that is withheld."""
 LEAST_SURE = 1e-3
