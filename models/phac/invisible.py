@@ -98,7 +98,7 @@ def _invisible_part(
         more = [model.guess_counts * (not prompt.tells_visible_joints_alone) for prompt in prompts]
         counts[:, 0, 0, 0] = torch.tensor(more)
     inputs = (occluded, coarse, visible, shown, guess)
-    probability = sampling.predict_invisible(model.mask_net, *inputs, counts.to(model.device)).cpu()
+    probability = sampling.predict_invisible(model.mask_net, *inputs, counts).cpu()
     empty, whole = torch.zeros_like(pictures[-1]), torch.ones_like(probability)
     exact = sampling.exact_invisible_mask(stitch_all(empty, probability, whole, plans)[0], threshold)
     if dilation_px == 0:

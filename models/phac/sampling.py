@@ -149,7 +149,8 @@ def predict_invisible(
     prompt, said = (None if x is None else _resized(x.to(parameter), size) for x in (prompt_image, guess))
     logits = network(*shown, prompt, said).float()
     if said is not None:
-        logits = logits + guess_counts * said.float().logit(LEAST_SURE)
+        more = torch.as_tensor(guess_counts, dtype=logits.dtype, device=logits.device)
+        logits = logits + more * said.float().logit(LEAST_SURE)
     probability = _resized(logits.sigmoid(), (height, width))
     return torch.where(visible_mask.to(probability) > 0.5, torch.zeros_like(probability), probability)
 

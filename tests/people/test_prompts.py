@@ -10,7 +10,7 @@ from figura.people.boxes import Box
 from figura.people.crops import plan_crop
 from figura.people.keypoints import BODY_18, Person, Pose, write_pose_keypoint
 from figura.people.prompt_kinds import PROMPT_KINDS
-from figura.people.prompts import draw_prompt, parse_points
+from figura.people.prompts import PointPrompt, draw_prompt, parse_points
 from figura.people.skeleton import draw_skeleton
 
 KNEE, ANKLE = BODY_18.index("right_knee"), BODY_18.index("right_ankle")
@@ -194,3 +194,15 @@ def test_a_prompt_becomes_a_pose():
     assert (pose.width, pose.height) == (100, 60)
     np.testing.assert_array_equal(pose.people[0].body, person().body)
     assert pose.people[0].states == ("detected",) * 9 + (None,) * 9
+
+
+def test_visible_joints_alone_are_told_apart_from_hidden_ones_and_from_none() -> None:
+    joints, given = np.zeros((18, 3), np.float32), np.zeros(18, bool)
+    blank = PointPrompt("pose", 64, 64, joints, given)
+    joints = joints.copy()
+    joints[:2, 2] = 1
+    told = replace(blank, joints=joints)
+    hidden = replace(told, given=np.arange(18) == 1)
+    unset = replace(told, given=np.arange(18) == 5)  # marked, but without a place
+    kinds = (blank, told, hidden, unset, replace(told, kind="full_box"))
+    assert [each.tells_visible_joints_alone for each in kinds] == [False, True, False, True, False]

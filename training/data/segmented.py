@@ -90,10 +90,18 @@ def _segment_person(sam: Sam, people: PeopleDataset, index: int) -> np.ndarray:
 
 
 def told_points(people: PeopleDataset, index: int) -> torch.Tensor:
-    """Points (n,2) px that tell who is meant: all visible joints of a person, or any number of them."""
+    """Points (n,2) px that tell who is meant: all visible joints of a person, or any number of them.
+
+    Imported people do not say which joints are visible: there it is those that lie on the visible mask.
+    """
     generator = random_generator(index, 29)
     joints = rows(people.joints, [index])[0]
-    seen = (joints[:, 2] > 0) & rows(people.joint_visible, [index])[0].bool()
+    if len(people.joint_visible):
+        visible = rows(people.joint_visible, [index])[0].bool()
+    else:
+        x, y = joints[:, :2].long().clamp(0, people.size - 1).unbind(1)
+        visible = people.images("visible_mask", [index])[0, 0, y, x] > 0.5
+    seen = (joints[:, 2] > 0) & visible
     jitter = JITTER_PX * (2 * torch.rand(len(joints), 2, generator=generator) - 1)
     points = (joints[:, :2] + jitter)[seen]
     inside = ((points >= 0) & (points < people.size)).all(1)

@@ -80,13 +80,15 @@ class PoCoLDRecipe(LatentRecipe):
     """The paper's, and as many steps as the released script has."""
 
     def at_full_size(self) -> None:
-        """Also what the released code does otherwise than the paper, but for what a comparison leaves out."""
+        """Also what the released code does otherwise than the paper, but for what a comparison changes."""
         super().at_full_size()
         self.needs = ("vae",)
-        weight = 1.0 if self.switches.penalty_weight else 0.0
+        weight, reduction = self.switches.penalty_weight, self.switches.reduction
+        if reduction == SUM:  # 1 for means in the code, and as many times that as it is ours
+            weight, reduction = weight / Switches.penalty_weight, MEAN
         self.switches = replace(
-            self.switches, scale_mode=RELEASED, penalty_weight=weight, include_unmatched=True, reduction=MEAN,
-            no_pose=0.15, no_source=0.15, neither=0.0,
+            self.switches, scale_mode=RELEASED, penalty_weight=weight, include_unmatched=True,
+            reduction=reduction, no_pose=0.15, no_source=0.15, neither=0.0,
         )  # fmt: skip
 
     def prepare(self, data_root: Path, init: Mapping[str, Path]) -> Split:

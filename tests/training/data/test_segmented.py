@@ -64,6 +64,18 @@ def test_points_lie_on_visible_joints_and_any_number_of_them_is_told(people: Peo
     assert min(shares) < 0.9 < max(shares)
 
 
+def test_of_imported_people_joints_on_the_visible_mask_are_told(people: PeopleDataset) -> None:
+    """They come without `joint_visible`."""
+    imported = replace(people, joint_visible=np.zeros((0,), np.uint8))
+    for index in range(len(people)):
+        x, y = people.joints[index, :, :2].astype(int).clip(0, people.size - 1).T
+        seen = (people.joints[index, :, 2] > 0) & (people.visible_mask[index, 0, y, x] > 127)
+        joints = torch.from_numpy(people.joints[index, seen, :2].copy())
+        points = told_points(imported, index)
+        assert 0 < len(points) <= len(joints)
+        assert ((points[:, None] - joints[None]).abs().amax(2).amin(1) <= JITTER_PX).all()
+
+
 def test_nobody_seen_has_no_points_and_an_empty_mask(
     people: PeopleDataset, toy_data: Path, toy_weights: Mapping[str, Path]
 ) -> None:

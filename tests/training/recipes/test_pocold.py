@@ -3,7 +3,9 @@
 import pytest
 import torch
 from figura.models.diffusion.networks import mini_unet
+from figura.models.pocold.losses import MASS, MEAN
 from figura.models.pocold.networks import VANILLA, PoCoLDConfig, PoCoLDNetworks
+from figura.training.recipes import load_recipe
 from figura.training.recipes.pocold import start_from_base
 
 
@@ -43,3 +45,16 @@ def test_attention_learns_from_the_first_step():
     assert (
         networks.mapper.weight.grad is not None and networks.unet.conv_in.weight.grad[:, 8:].abs().max() > 0
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "reduction"),
+    [
+        ("pocold", 1.0, MEAN), ("pocold_strong", 10.0, MEAN), ("pocold_mass", 0.2, MASS),
+        ("pocold_sparse", 0.0, MEAN),
+    ],
+)  # fmt: skip
+def test_at_full_size_the_comparisons_still_differ(name, weight, reduction):
+    recipe = load_recipe(name)
+    recipe.at_full_size()
+    assert recipe.switches.penalty_weight == pytest.approx(weight) and recipe.switches.reduction == reduction
